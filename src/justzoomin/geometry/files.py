@@ -1,0 +1,119 @@
+"""Grids on disk: `region.yaml` and the presets that come with the package."""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+from pathlib import Path
+
+from justzoomin.errors import GeometryError, LayoutError
+from justzoomin.geometry.grid import ZoomGrid
+from justzoomin.geometry.region import Region
+
+_KEYS = {"reference_lat", "reference_lon", "east_m", "north_m"}
+_OPTIONAL = {"grid", "depth", "name"}
+_MAX_BYTES = 65_536
+
+
+def grid_to_dict(grid: ZoomGrid) -> dict[str, float | int | list[float]]:
+    """Plain numbers of a grid, as `region.yaml` holds them."""
+    region = grid.region
+    return {
+        "reference_lat": region.reference_lat, "reference_lon": region.reference_lon,
+        "east_m": list(region.east_m), "north_m": list(region.north_m), "grid": grid.grid, "depth": grid.depth,
+    }
+
+
+def grid_from_dict(values: object, where: str | Path) -> ZoomGrid:
+    """Build a grid from the keys of `region.yaml`; grid and depth are 4 where they are not stated.
+
+    Raises:
+        LayoutError: If a key is missing, unknown or of the wrong kind.
+        GeometryError: If the numbers cannot be a region.
+    """
+    keys = ", ".join(sorted(_KEYS))
+    if not isinstance(values, dict):
+        raise LayoutError(where, "it holds no mapping", f"Write the keys {keys}.")
+    missing, unknown = _KEYS - set(values), set(values) - _KEYS - _OPTIONAL
+    if missing or unknown:
+        raise LayoutError(where, f"missing keys {sorted(missing)}, unknown keys {sorted(map(str, unknown))}",
+                          f"A region has {keys} and may have grid and depth.")
+    try:
+        bounds = {name: tuple(float(v) for v in values[name]) for name in ("east_m", "north_m")}
+        region = Region(float(values["reference_lat"]), float(values["reference_lon"]),
+                        bounds["east_m"], bounds["north_m"])  # type: ignore[arg-type]
+        grid, depth = values.get("grid", 4), values.get("depth", 4)
+        if not (type(grid) is int and type(depth) is int):
+            raise LayoutError(where, f"grid {grid!r} and depth {depth!r}", "Both are whole numbers.")
+        return ZoomGrid(region, grid, depth)
+    except (TypeError, ValueError) as error:
+        raise LayoutError(where, f"a value is not a number ({error})", "Write degrees and metres as plain numbers.") \
+            from error
+    except GeometryError as error:
+        raise type(error)(f"{where}: {error.where}", error.what, error.remedy) from error
+
+
+def load_grid(path: Path) -> ZoomGrid:
+    """Read a grid from a `region.yaml`.
+
+    Raises:
+        LayoutError: If the file is missing, too large, no YAML, or its keys are wrong.
+        GeometryError: If the numbers cannot be a region.
+    """
+    import yaml
+
+    try:
+        with Path(path).open("rb") as file:
+            text = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise LayoutError(path, f"it cannot be read ({error.strerror})", "Give a readable region.yaml.") from error
+    if len(text) > _MAX_BYTES or b"&" in text or b"*" in text:
+        raise LayoutError(path, "it is too large or uses YAML anchors", "A region.yaml is a few plain lines.")
+    try:
+        return grid_from_dict(yaml.safe_load(text), path)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise LayoutError(path, f"it is no YAML ({error})".replace("\n", " "), "Write plain `key: value` lines.") \
+            from error
+
+
+def save_grid(grid: ZoomGrid, path: Path) -> Path:
+    """Write a grid as `region.yaml`, atomically; return the path."""
+    import yaml
+
+    path = Path(path)
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("w", encoding="utf-8") as file:
+        yaml.safe_dump(grid_to_dict(grid), file, sort_keys=False)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    return path
+
+
+def preset(name: str) -> ZoomGrid:
+    """A grid that comes with the package: `dc` is the benchmark's Washington.
+
+    Raises:
+        GeometryError: If there is no preset of that name.
+    """
+    folder = resources.files("justzoomin.geometry") / "presets"
+    names = sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    if name not in names:
+        raise GeometryError(f"region preset {name!r}", "there is none of that name", f"Presets: {', '.join(names)}.")
+    with resources.as_file(folder / f"{name}.yaml") as path:
+        return load_grid(path)
+
+
+def find_grid(name_or_path: str | Path) -> ZoomGrid:
+    """A grid from a preset's name (`dc`) or from the path of a region.yaml.
+
+    Raises:
+        LayoutError: If it is neither.
+        GeometryError: If it is a file whose numbers cannot be a region.
+    """
+    path = Path(name_or_path)
+    if path.is_dir():
+        path = path / "region.yaml"
+    if path.suffix in {".yaml", ".yml"} or path.exists():
+        return load_grid(path)
+    return preset(str(name_or_path))
