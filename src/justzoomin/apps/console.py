@@ -1,0 +1,71 @@
+"""What all commands share: consoles, progress bars, printing JSON, regions from options."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from justzoomin.geometry import ZoomGrid
+
+REGION_HELP = "Zoom grid to use: a region.yaml or the name of a preset (dc). Default: what the map states."
+DEVICE_HELP = "Where the model runs: auto, cpu, cuda, cuda:1, mps."
+
+
+def out() -> Console:
+    """Console for results."""
+    from rich.console import Console
+
+    return Console(soft_wrap=True, highlight=False)
+
+
+def err() -> Console:
+    """Console for progress and remarks: standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on standard output."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def region_option(region: str | None) -> ZoomGrid | None:
+    """Grid of a --region option: a preset's name or a file; None where the option was not given."""
+    if region is None:
+        return None
+    from justzoomin.geometry import find_grid
+
+    return find_grid(region)
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error, called with done and total; silent where that is no terminal."""
+    with stage_bars(label) as advance:
+        yield lambda done, total: advance(label, done, total)
+
+
+@contextmanager
+def stage_bars(title: str = "") -> Iterator[Callable[[str, int, int], None]]:
+    """Progress bars, one per stage, called with stage, done and total."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err(), disable=not sys.stderr.isatty(), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def advance(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield advance

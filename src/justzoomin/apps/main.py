@@ -1,0 +1,72 @@
+"""The command `jzi`. Every command imports what it needs when it runs, so that help answers at once."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import typer
+
+from justzoomin.apps import (
+    data_commands,
+    demo_command,
+    evaluate_command,
+    grid_commands,
+    localize_command,
+    map_commands,
+    model_commands,
+    train_command,
+    visualize_command,
+)
+from justzoomin.errors import JustZoomInError
+
+app = typer.Typer(
+    name="jzi", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="Say where a street photo was taken, from the photo and an overhead map alone.")
+
+app.command("localize")(localize_command.localize)
+app.command("train")(train_command.train)
+app.command("evaluate")(evaluate_command.evaluate)
+app.command("visualize")(visualize_command.visualize)
+app.command("demo")(demo_command.demo)
+app.add_typer(data_commands.app, name="data")
+app.add_typer(map_commands.app, name="map")
+app.add_typer(model_commands.app, name="model")
+app.add_typer(grid_commands.app, name="grid")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(version("justzoomin"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(show_version: bool = typer.Option(False, "--version", callback=_version, is_eager=True,
+                                               help="Print the version and stop.")) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; errors of ours end it with one line and exit code 1."""
+    warnings.showwarning = _show_warning
+    try:
+        app()
+    except JustZoomInError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(130)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: object = None,
+                  line: str | None = None) -> None:
+    if category.__module__.startswith("justzoomin") or issubclass(category, UserWarning):
+        typer.echo(f"warning: {message}", err=True)
+
+
+if __name__ == "__main__":
+    main()

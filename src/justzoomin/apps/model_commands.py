@@ -1,0 +1,116 @@
+"""`jzi model`: import a published checkpoint, and say what a model folder holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from justzoomin.geometry import ZoomGrid
+    from justzoomin.models import ZoomModel
+
+app = typer.Typer(no_args_is_help=True, help="Model folders: import a checkpoint of the authors' code, look into one.")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE.pth", help="Checkpoint of the authors' code.")],
+    dest: Annotated[Path, typer.Argument(metavar="DEST", help="Model folder to write.")],
+    encoder_config: Annotated[Path | None, typer.Option(
+        help="The encoder's transformers config.json, where it is no DINOv2 of a published size.")] = None,
+    region: Annotated[str | None, typer.Option(
+        metavar="FILE|dc", help="The region it was trained on, to be recorded: a region.yaml, or a preset.")] = None,
+    image_pixels: Annotated[int, typer.Option(min=8, help="Side of the images it was trained on.")] = 384,
+) -> None:
+    """Make a model folder from a .pth checkpoint of the authors' code."""
+    from justzoomin.models import ZoomModel, import_checkpoint
+
+    path = import_checkpoint(file, dest, encoder_config, grid=_grid(region), image_pixels=image_pixels)
+    typer.echo(f"Wrote {path}")
+    _print(describe(ZoomModel.from_pretrained(path), str(path)))
+
+
+@app.command()
+def info(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder, or owner/name on the hub.")],
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say what a model is: preset, weights, grid, where it was trained, fingerprint."""
+    from justzoomin.models import ZoomModel
+
+    facts = describe(ZoomModel.from_pretrained(model, revision=revision), model)
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+    else:
+        _print(facts)
+
+
+def describe(model: ZoomModel, name: str) -> dict[str, Any]:
+    """The facts of a model that `jzi model info` prints, as plain JSON values."""
+    config = model.config
+    architecture = config.encoder.architecture or {}
+    grid = model.grid
+    return {
+        "model": name,
+        "preset": config.preset,
+        "encoder": architecture.get("model_type"),
+        "encoder_source": config.encoder.source,
+        "vector_width": model.encoder.width,
+        "decoder_blocks": config.decoder.blocks,
+        "weights": sum(parameter.numel() for parameter in model.parameters()),
+        "encoder_weights": sum(parameter.numel() for parameter in model.encoder.parameters()),
+        "trainable_weights": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "grid": config.grid,
+        "depth": config.depth,
+        "image_pixels": config.image_pixels,
+        "photo_decode": config.photo_decode,
+        "trained_on": None if grid is None else {
+            "reference_lat": grid.region.reference_lat,
+            "reference_lon": grid.region.reference_lon,
+            "east_m": list(grid.region.east_m),
+            "north_m": list(grid.region.north_m),
+            "grid": grid.grid,
+            "depth": grid.depth,
+            "terminal_cell_m": float(grid.cell_size_m(grid.depth)),
+        },
+        "provenance": model.provenance,
+        "fingerprint": model.fingerprint(),
+    }
+
+
+def _print(facts: dict[str, Any]) -> None:
+    trained_on = facts["trained_on"]
+    place = "not recorded" if trained_on is None else (
+        f"{trained_on['reference_lat']:.6f}, {trained_on['reference_lon']:.6f}; east {trained_on['east_m']} m, "
+        f"north {trained_on['north_m']} m; {trained_on['depth']} steps to cells of {trained_on['terminal_cell_m']:g} m")
+    encoder = f"{facts['encoder']}, vectors of {facts['vector_width']}"
+    if facts["encoder_source"]:
+        encoder += f", from {facts['encoder_source']}"
+    rows = {
+        "model": facts["model"],
+        "preset": facts["preset"] or "none",
+        "weights": f"{facts['weights']:,} ({facts['encoder_weights']:,} in the encoder; "
+                   f"{facts['trainable_weights']:,} trainable)",
+        "encoder": encoder,
+        "decoder": f"{facts['decoder_blocks']} blocks",
+        "grid": f"{facts['grid']} x {facts['grid']}, depth {facts['depth']}",
+        "images": f"{facts['image_pixels']} px, photos decoded {facts['photo_decode']}",
+        "trained on": place,
+        **{f"provenance: {key}": value for key, value in facts["provenance"].items()},
+        "fingerprint": facts["fingerprint"],
+    }
+    width = max(map(len, rows)) + 2
+    for key, value in rows.items():
+        typer.echo(f"{key:<{width}}{value if isinstance(value, str) else json.dumps(value)}")
+
+
+def _grid(region: str | None) -> ZoomGrid | None:
+    if region is None:
+        return None
+    from justzoomin.geometry import load_grid, preset
+
+    return load_grid(Path(region)) if Path(region).exists() else preset(region)

@@ -1,0 +1,75 @@
+"""`jzi train`: train a model, or go on with a run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from justzoomin.apps.console import REGION_HELP, err, region_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from justzoomin.training import TrainProgress
+
+
+def train(
+    data: Annotated[Path, typer.Option("--data", help="Folder of the dataset.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run: settings, logs, states, models.")],
+    preset: Annotated[str, typer.Option("--preset", help="paper (as published) or small (laptops, demos).")] = "paper",
+    config: Annotated[Path | None, typer.Option("--config", help="YAML file of settings over the preset's.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="A setting, key=value; may be repeated.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out where it stopped.")] = False,
+    region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
+) -> None:
+    """Train a model: published schedule, best checkpoint by R@40m, resumable at any point.
+
+    Several GPUs: --set devices=4, or start it with torchrun. See docs/training.md for all settings.
+    """
+    from justzoomin.data import open_dataset
+    from justzoomin.training import train as run
+    from justzoomin.training import train_config
+
+    chosen = train_config(preset, config, tuple(settings or ()))
+    dataset = open_dataset(data, region_option(region))
+    with training_bar() as report:
+        best = run(chosen, dataset, out, resume=resume, report=report)
+    typer.echo(f"run:   {out}\nmodel: {best}")
+
+
+@contextmanager
+def training_bar() -> Iterator[Callable[[TrainProgress], None]]:
+    """A bar with loss, photos/s and time left; on no terminal a line now and then."""
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(), TextColumn("{task.completed}/{task.total} steps"),
+               TextColumn("{task.fields[text]}"))
+    terminal = sys.stderr.isatty()
+    with Progress(*columns, console=err(), disable=not terminal) as bars:
+        task: list[Any] = []
+        lines = [0.0]
+
+        def report(now: TrainProgress) -> None:
+            import time
+
+            text = f"loss {now.loss:.3f}  {now.photos_per_s:.0f} photos/s  {_minutes(now.seconds_left)} left"
+            text += "".join(f"  {k.removeprefix('val_')} {v:.1f}" for k, v in now.figures.items()
+                            if k in {"val_median_m", "val_recall_40m"})
+            if not task:
+                task.append(bars.add_task("train", total=now.total_steps, epoch="", text=""))
+            bars.update(task[0], completed=now.step, epoch=f"{now.epoch + 1}/{now.epochs}", text=text)
+            if not terminal and time.monotonic() - lines[0] > 10:
+                lines[0] = time.monotonic()
+                typer.echo(f"epoch {now.epoch + 1}/{now.epochs}  step {now.step}/{now.total_steps}  {text}", err=True)
+
+        yield report
+
+
+def _minutes(seconds: float) -> str:
+    hours, rest = divmod(int(seconds), 3600)
+    return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min {rest % 60:02d} s"

@@ -1,0 +1,151 @@
+"""Trees, cars, lamps, hedges: the things that stand between the houses."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from justzoomin.city.arrays import Array
+from justzoomin.city.solids import GLASS, LEAF, PAINT, PLAIN, TRUNK, Frame, MeshBuilder, Rgb, box, icosphere
+
+CAR_COLOURS: tuple[Rgb, ...] = (
+    (225, 225, 225), (190, 192, 196), (60, 62, 66), (28, 28, 32), (150, 30, 34), (40, 70, 130), (120, 130, 140),
+    (90, 110, 80), (210, 170, 60), (80, 130, 160), (170, 90, 50), (240, 240, 236))
+TREES: dict[str, tuple[Rgb, ...]] = {
+    "round": ((92, 128, 52), (78, 112, 46), (112, 140, 60)),
+    "tall": ((84, 118, 58), (100, 126, 50)),
+    "conifer": ((44, 78, 52), (52, 88, 62)),
+    "copper": ((122, 60, 56), (140, 74, 52)),
+    "blossom": ((214, 160, 176), (226, 196, 196)),
+}
+
+
+class Flora:
+    """Templates of crowns, bumpy spheres and cones, placed many times."""
+
+    def __init__(self, rng: np.random.Generator, subdivisions: int) -> None:
+        sphere = icosphere(subdivisions)
+        self.crowns = []
+        for _ in range(8):
+            bumps = np.zeros(sphere.shape[:2])
+            for _ in range(14):
+                axis = rng.normal(size=3)
+                axis /= np.linalg.norm(axis)
+                bumps += rng.uniform(-0.05, 0.17) * np.exp(-(1 - sphere @ axis) * rng.uniform(4.0, 14.0))
+            fine = np.sin(sphere @ rng.normal(0, 7.0, (3, 3)) + rng.uniform(0, 6.28, 3)).mean(axis=-1) * 0.09
+            self.crowns.append(sphere * (0.9 + bumps + fine)[..., None])
+        angles = np.linspace(0, 2 * np.pi, 13)
+        self.cones = []
+        for _ in range(4):
+            tris = []
+            for level in range(4):
+                z0, z1 = -1.0 + level * 0.48, -0.2 + level * 0.4 if level < 3 else 1.05
+                radius = (1.0 - level * 0.23) * (1 + 0.13 * np.where(np.arange(13) % 2, 1, -1) + rng.normal(0, 0.04, 13))
+                radius[-1] = radius[0]
+                ring = np.stack([np.cos(angles) * radius, np.sin(angles) * radius, np.full(13, z0)], axis=1)
+                tip = np.array([0.0, 0.0, max(z1, z0 + 0.75) if level < 3 else 1.05])
+                tris += [np.stack([ring[i], ring[i + 1], tip]) for i in range(12)]
+            self.cones.append(np.array(tris))
+
+    def tree(self, mesh: MeshBuilder, rng: np.random.Generator, x: float, y: float, species: str, size: float = 1.0) -> float:
+        """Plant a tree; return the radius of its crown, metres."""
+        turn = rng.uniform(0, 2 * np.pi)
+        c, s = np.cos(turn), np.sin(turn)
+        rotation = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]])
+        colour = TREES[species][int(rng.integers(len(TREES[species])))]
+        colour = tuple(float(v) for v in np.clip(np.array(colour) + rng.normal(0, 9, 3), 10, 250))  # type: ignore[assignment]
+        trunk_h = rng.uniform(2.4, 3.4) * size
+        radius = rng.uniform(1.7, 2.9) * size
+        stretch = {"round": 1.05, "tall": 2.4, "conifer": 2.6, "copper": 1.1, "blossom": 0.9}[species]
+        if species in ("tall", "conifer"):
+            radius *= 0.72
+        half = radius * stretch
+        z = (0.9 if species == "conifer" else trunk_h) + half * (1.0 if species == "conifer" else 0.86)
+        kind = {"round": 0.0, "tall": 0.0, "conifer": 1.0, "copper": 2.0, "blossom": 3.0}[species]
+        part = mesh.part(colour, x=x, y=y, z=z, radius_z=half, style=kind, hash=float(rng.integers(1024)))
+        shapes = self.cones if species == "conifer" else self.crowns
+        main = shapes[int(rng.integers(len(shapes)))] @ rotation * (radius, radius, half) + (x, y, z)
+        mesh.triangles(main, LEAF, part)
+        if species in ("round", "copper") and size > 0.9:
+            dx, dy = rng.normal(0, radius * 0.5, 2)
+            blob = shapes[int(rng.integers(len(shapes)))] @ rotation * (radius * 0.62) + (x + dx, y + dy, z + half * 0.4)
+            mesh.triangles(blob, LEAF, part)
+        bark = mesh.part((96, 80, 64) if species != "blossom" else (80, 62, 60))
+        mesh.quads(box(x, y, 0.0, 0.34 * size, 0.34 * size, z - half * 0.3, 0.6)[:4], TRUNK, bark)
+        return float(radius)
+
+
+def car(mesh: MeshBuilder, rng: np.random.Generator, frame: Frame, van: bool = False) -> None:
+    """Put a car (its length along the frame's x) or a van on the ground."""
+    colour = CAR_COLOURS[int(rng.integers(len(CAR_COLOURS)))]
+    body = mesh.part(colour)
+    glass = mesh.part((30, 36, 42))
+    dark = mesh.part((26, 26, 28))
+    red, white = mesh.part((190, 30, 26)), mesh.part((240, 238, 220))
+    if van:
+        length, width, sill, waist, roof = rng.uniform(5.0, 5.9), 2.0, 0.35, 1.25, rng.uniform(2.1, 2.6)
+        cabin, shift, taper = length * 0.98, 0.0, 0.95
+    else:
+        length, width, sill, waist, roof = rng.uniform(3.9, 4.7), 1.78, 0.3, 0.9, rng.uniform(1.38, 1.6)
+        cabin, shift, taper = length * rng.uniform(0.54, 0.68), -length * rng.uniform(0.02, 0.1), 0.8
+    mesh.quads(frame.place(box(0, 0, sill, length, width, waist - sill, 0.97)), PAINT, body)
+    upper = box(shift, 0, waist, cabin, width * 0.94, roof - waist, taper)
+    if van:
+        mesh.quads(frame.place(box(-length * 0.12, 0, waist, cabin * 0.76, width * 0.97, roof - waist, 0.97)), PAINT, body)
+        front = box(length * 0.36, 0, waist, length * 0.24, width * 0.95, (roof - waist) * 0.85, 0.8)
+        mesh.quads(frame.place(front[:4]), GLASS, glass)
+        mesh.quads(frame.place(front[4:]), PAINT, body)
+        rear = box(-length * 0.5, 0, waist + 0.15, 0.08, width * 0.7, 0.6)
+        mesh.quads(frame.place(rear[:4]), GLASS, glass)
+    else:
+        mesh.quads(frame.place(upper[:4]), GLASS, glass)
+        mesh.quads(frame.place(upper[4:]), PAINT, body)
+    for x in (-0.31 * length, 0.31 * length):
+        mesh.quads(frame.place(box(x, 0, 0.0, 0.64, width * 1.01, 0.62)), PLAIN, dark)
+    for y in (-width * 0.36, width * 0.36):
+        mesh.quads(frame.place(box(-length / 2, y, 0.62, 0.06, 0.36, 0.18)), PLAIN, red)
+        mesh.quads(frame.place(box(length / 2, y, 0.58, 0.06, 0.36, 0.18)), PLAIN, white)
+
+
+def lamp(mesh: MeshBuilder, frame: Frame, part: int, head: int) -> None:
+    """Put up a street lamp reaching along the frame's y."""
+    mesh.quads(frame.place(box(0, 0, 0, 0.16, 0.16, 5.6, 0.6)[:4]), PLAIN, part)
+    mesh.quads(frame.place(box(0, 0.7, 5.5, 0.12, 1.5, 0.1)), PLAIN, part)
+    mesh.quads(frame.place(box(0, 1.3, 5.4, 0.3, 0.7, 0.16)), PLAIN, head)
+
+
+def hedge(mesh: MeshBuilder, rng: np.random.Generator, start: Array, end: Array) -> None:
+    """Plant a hedge from one point (2,) to another."""
+    step = end - start
+    length = float(np.hypot(*step))
+    if length < 0.8:
+        return
+    height = float(rng.uniform(0.8, 1.5))
+    middle = (start + end) / 2
+    part = mesh.part((float(rng.uniform(58, 84)), float(rng.uniform(96, 120)), 50.0), x=middle[0], y=middle[1], z=height / 2,
+                     radius_z=height / 2, style=4.0, hash=float(rng.integers(1024)))
+    mesh.quads(Frame(middle, step).place(box(0, 0, 0, length, 0.8, height, 0.97)), LEAF, part)
+
+
+def fountain(mesh: MeshBuilder, frame: Frame) -> None:
+    """Build a fountain with a column."""
+    stone, water, bronze = mesh.part((190, 184, 172)), mesh.part((60, 100, 116)), mesh.part((90, 130, 112))
+    angles = np.radians(np.arange(0, 360, 45))
+    ring = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    from justzoomin.city.solids import prism
+
+    mesh.quads(frame.place(prism(ring * 4.0, 0.0, 0.6)), PLAIN, stone)
+    disc = np.hstack([ring * 4.0, np.full((8, 1), 0.55)])
+    fan = np.stack([np.broadcast_to([0.0, 0.0, 0.55], (8, 3)), disc, np.roll(disc, -1, 0)], axis=1)
+    mesh.triangles(frame.place(fan), GLASS, water)
+    mesh.quads(frame.place(box(0, 0, 0, 1.4, 1.4, 2.2, 0.7)), PLAIN, stone)
+    mesh.quads(frame.place(box(0, 0, 2.2, 0.7, 0.5, 1.9, 0.6)), PLAIN, bronze)
+
+
+def boat(mesh: MeshBuilder, rng: np.random.Generator, frame: Frame) -> None:
+    """Moor a boat (its length along the frame's x)."""
+    colours: tuple[Rgb, ...] = ((30, 60, 90), (120, 40, 36), (40, 84, 66), (230, 226, 214), (60, 60, 64))
+    hull = mesh.part(colours[int(rng.integers(len(colours)))])
+    cabin = mesh.part((224, 214, 190))
+    length = float(rng.uniform(6, 11))
+    mesh.quads(frame.place(box(0, 0, 0.0, length, 2.3, 0.8, 1.04)), PAINT, hull)
+    mesh.quads(frame.place(box(-length * 0.1, 0, 0.8, length * 0.5, 1.8, 1.1, 0.92)), PLAIN, cabin)

@@ -1,0 +1,161 @@
+"""A dataset repository in the card's layout, as downloaded (TAR shards) or as extracted."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from justzoomin.data.photos import PhotoStore, open_photos
+from justzoomin.data.tables import Split, check_records, read_split
+from justzoomin.data.torch_data import ZoomDataset
+from justzoomin.data.transforms import Decode
+from justzoomin.errors import DataError
+from justzoomin.geometry import ZoomGrid
+from justzoomin.maps import GridViews, Map
+
+_SPLIT_NAME = re.compile(r"large_area_(?P<name>.+)_map")
+
+ATTRIBUTION = (
+    "Street-view imagery derived from Mapillary, licensed under CC BY-SA 4.0.\n"
+    "Aerial orthophotography derived from Open Data DC / Government of the District of Columbia, licensed under CC BY 4.0."
+)
+"""What the dataset card asks for, for every repository that brings no ATTRIBUTION file of its own."""
+
+
+@dataclass
+class Dataset:
+    """An open dataset: splits, photos and map.
+
+    Attributes:
+        root: The repository's folder.
+        map: The overhead map with its zoom grid.
+        photos: Where the bytes of photos come from.
+        own_grid: Whether the grid is the one that the split tables were written for.
+    """
+
+    root: Path
+    map: Map
+    photos: PhotoStore
+    own_grid: bool = True
+    _splits: dict[str, Split] = field(default_factory=dict, repr=False)
+
+    @property
+    def grid(self) -> ZoomGrid:
+        """The zoom grid of this dataset."""
+        return self.map.grid
+
+    @cached_property
+    def split_paths(self) -> dict[str, Path]:
+        """Names and files of the splits; a Parquet file is preferred to a CSV of the same name."""
+        return find_splits(self.root)
+
+    def split(self, name: str) -> Split:
+        """Records of a split.
+
+        Raises:
+            DataError: If there is no such split or its table is broken.
+        """
+        if name not in self.split_paths:
+            raise DataError(self.root / "metadata", f"no split called {name!r}",
+                            f"Splits there: {', '.join(self.split_paths) or 'none'}.")
+        if name not in self._splits:
+            self._splits[name] = read_split(self.split_paths[name], name)
+        return self._splits[name]
+
+    def sequences(self, name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+        """True sequences (N, depth): the table's own, or computed from positions where another grid was asked for.
+
+        Raises:
+            DataError: If a stated sequence does not fit the grid.
+            OffRegionError: If a photo lies outside the grid that was asked for.
+        """
+        split = self.split(name)
+        return split.sequences(self.grid) if self.own_grid else split.at_grid(self.grid)
+
+    def check(self, name: str) -> None:
+        """What is cheap to know before a training: ids, sequences, positions, and that every photo is there.
+
+        Raises:
+            DataError: Naming the first problem and counting the rest.
+        """
+        split = self.split(name)
+        problems = check_records(split, self.grid) if self.own_grid else []
+        if not self.own_grid:
+            self.sequences(name)
+        present = self.photos.ids()
+        missing = [i for i in split.image_ids if i not in present]
+        if problems:
+            first = problems[0]
+            raise DataError(f"{split.path}, image_id {first.image_id}",
+                            f"{first.detail} ({len(problems)} problems in this split)",
+                            f"List them with: jzi data verify {self.root}.")
+        if missing:
+            raise DataError(f"{split.path}, image_id {missing[0]}",
+                            f"the photo is missing ({len(missing)} of {len(split)} photos are)",
+                            f"List them with: jzi data verify {self.root}; fetch the shards or drop the rows.")
+
+    def torch_dataset(self, name: str, pixels: int, *, decode: Decode = "scaled",
+                      crop_scale: tuple[float, float] | None = None, seed: int = 0,
+                      views: GridViews | None = None) -> ZoomDataset:
+        """Samples of a split for torch; see `ZoomDataset`."""
+        split = self.split(name)
+        return ZoomDataset(
+            image_ids=split.image_ids, sequences=self.sequences(name), photos=self.photos,
+            positions=np.stack([split.lat, split.lon], 1), decode=decode, crop_scale=crop_scale, seed=seed,
+            views=views or GridViews(self.map, self.grid, pixels),
+        )
+
+    def attribution(self) -> str:
+        """Whom to name when showing anything of this dataset."""
+        file = self.root / "ATTRIBUTION"
+        return file.read_text(encoding="utf-8").strip() if file.is_file() else ATTRIBUTION
+
+    def split_hash(self, name: str) -> str:
+        """SHA-256 of a split's ids, positions and sequences, whatever file they came from."""
+        split = self.split(name)
+        digest = hashlib.sha256()
+        rows = zip(split.image_ids, split.lat, split.lon, self.sequences(name).tolist(), strict=True)
+        for image_id, lat, lon, sequence in rows:
+            digest.update(f"{image_id},{lat:.9f},{lon:.9f},{sequence}\n".encode())
+        return digest.hexdigest()
+
+
+def find_splits(root: Path) -> dict[str, Path]:
+    """Names and files of the splits in `metadata/`."""
+    found: dict[str, Path] = {}
+    for suffix in (".csv", ".parquet"):  # Parquet last: it wins
+        for path in sorted((root / "metadata").glob("*" + suffix)):
+            match = _SPLIT_NAME.fullmatch(path.stem)
+            found[match["name"] if match else path.stem] = path
+    return found
+
+
+def open_dataset(root: str | Path, grid: ZoomGrid | None = None) -> Dataset:
+    """Open a dataset repository, as downloaded or as extracted. Nothing is extracted or copied.
+
+    Args:
+        root: The folder with metadata/, satellite/ and archives/ or streetview/.
+        grid: A zoom grid other than the dataset's own; true sequences are then computed from positions.
+
+    Raises:
+        DataError: If it is no dataset.
+        LayoutError: If its map's layout or region is missing or broken.
+    """
+    folder = Path(root)
+    if not folder.is_dir():
+        raise DataError(folder, "there is no such folder", "Give the folder that holds the dataset.")
+    if not find_splits(folder):
+        raise DataError(folder, "no split tables: metadata/ holds no .csv and no .parquet",
+                        "Give the folder that holds metadata/, satellite/ and archives/.")
+    opened = Map.open(folder, grid=grid)
+    own = grid is None or Map.open(folder).grid == grid if _states_grid(folder) else grid is None
+    return Dataset(root=folder, map=opened, photos=open_photos(folder), own_grid=own)
+
+
+def _states_grid(root: Path) -> bool:
+    return any((root / part / "region.yaml").is_file() for part in ("satellite", "."))

@@ -1,0 +1,85 @@
+"""From uint8 pictures to the tensors a model sees."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from justzoomin.data.photos import decode_photo
+
+Decode = Literal["scaled", "full"]
+
+
+def wide_photo(
+    data: bytes, where: str, pixels: int, decode: Decode = "scaled", crop: tuple[float, float, float, float] | None = None
+) -> npt.NDArray[np.uint8]:
+    """Decode a photo and resize it to 2:1.
+
+    The resize is plain bilinear without antialiasing (OpenCV's INTER_LINEAR_EXACT), as published. With `scaled`
+    decoding the JPEG decoder has already averaged the photo down to less than twice the size; `full` is what
+    the authors' checkpoints saw.
+
+    Args:
+        data: The file's bytes.
+        where: Name of the file, for error texts.
+        pixels: Height of the result; its width is twice that.
+        decode: How much of the photo is decoded.
+        crop: Part of the photo to keep, as left, top, width, height in shares of the photo.
+
+    Returns:
+        uint8 (pixels, 2 * pixels, 3).
+
+    Raises:
+        PhotoError: If the photo cannot be used.
+    """
+    left, top, width, height = crop or (0.0, 0.0, 1.0, 1.0)
+    need = (int(np.ceil(pixels / height)), int(np.ceil(2 * pixels / width)))
+    image = decode_photo(data, where, need if decode == "scaled" else None)
+    if crop is not None:
+        rows, cols = image.shape[:2]
+        y, x = int(top * rows), int(left * cols)
+        image = image[y:y + max(1, round(height * rows)), x:x + max(1, round(width * cols))]
+    resized = cv2.resize(image, (2 * pixels, pixels), interpolation=cv2.INTER_LINEAR_EXACT)
+    return np.ascontiguousarray(resized)
+
+
+def random_wide_crop(rng: np.random.Generator, aspect: float, scale: tuple[float, float]) -> tuple[float, float, float, float]:
+    """Draw a 2:1 crop of a photo, as left, top, width and height in shares.
+
+    Args:
+        rng: Source of randomness.
+        aspect: Width of the photo over its height.
+        scale: Range of the share of the photo's area that is kept.
+
+    Source: the usual random resized crop: ten tries, else the largest central 2:1 window.
+    """
+    for _ in range(10):
+        area = rng.uniform(*scale)
+        width, height = float(np.sqrt(area * 2.0 / aspect)), float(np.sqrt(area * aspect / 2.0))
+        if width <= 1.0 and height <= 1.0:
+            return rng.uniform(0, 1 - width), rng.uniform(0, 1 - height), width, height
+    width, height = min(1.0, 2.0 / aspect), min(1.0, aspect / 2.0)
+    return (1 - width) / 2, (1 - height) / 2, width, height
+
+
+def to_tensor(image: npt.NDArray[np.uint8]) -> torch.Tensor:
+    """uint8 (H, W, 3) to a uint8 tensor (3, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+
+def halves(wide: torch.Tensor) -> torch.Tensor:
+    """Cut wide photos (..., 3, H, 2H) into left and right halves (..., 2, 3, H, H)."""
+    left, right = wide.chunk(2, dim=-1)
+    return torch.stack([left, right], dim=-4)
+
+
+def normalize(images: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
+    """Subtract mean and divide by deviation per channel: uint8, or float in [0, 1], (..., 3, H, W) to float."""
+    scaled = images.float() / 255.0 if images.dtype == torch.uint8 else images
+    centre = torch.tensor(mean, device=images.device).view(3, 1, 1)
+    spread = torch.tensor(std, device=images.device).view(3, 1, 1)
+    return (scaled - centre) / spread

@@ -1,0 +1,107 @@
+"""What a model says about every photo of a split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from justzoomin.data import Dataset, halves, normalize, to_tensor, wide_photo
+from justzoomin.geometry import ZoomGrid, haversine_m
+from justzoomin.maps import GridViews
+from justzoomin.models import ZoomModel
+from justzoomin.search import ViewVectors, along_path, check_fits, greedy
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Greedy paths of N photos over T steps, with the truth beside them.
+
+    Attributes:
+        image_ids: Ids of the photos.
+        grid: The zoom grid that was searched.
+        positions: True latitudes and longitudes (N, 2) in degrees.
+        true: True sequences (N, T).
+        predicted: Predicted sequences (N, T).
+        probabilities: Probability (N, T) of each predicted action given those before it.
+        step_correct: Whether (N, T) the most probable action is the true one, given the true path before it.
+        true_log_prob: Log-probability (N,) of the whole true path.
+    """
+
+    image_ids: list[str]
+    grid: ZoomGrid
+    positions: npt.NDArray[np.float64]
+    true: npt.NDArray[np.int64]
+    predicted: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32]
+    step_correct: npt.NDArray[np.bool_]
+    true_log_prob: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    @property
+    def errors_m(self) -> npt.NDArray[np.float64]:
+        """Great-circle distances (N,) in metres from predicted terminal cells' centres to the photos' positions."""
+        return errors_m(self.grid, self.predicted, self.positions)
+
+
+def errors_m(grid: ZoomGrid, sequences: npt.NDArray[np.int64], positions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Distances (N,) in metres between the centres of terminal cells (N, T) and positions (N, 2)."""
+    lat, lon = grid.centres(sequences)
+    return haversine_m(lat, lon, positions[:, 0], positions[:, 1])
+
+
+def predict(model: ZoomModel, dataset: Dataset, split: str, *, batch_size: int = 32, limit: int | None = None,
+            vectors: ViewVectors | None = None, progress: Progress | None = None) -> Predictions:
+    """Decode every photo of a split greedily, along the views the model itself chooses.
+
+    Args:
+        model: The model; put into evaluation mode.
+        dataset: The dataset.
+        split: Name of the split.
+        batch_size: Photos encoded at once.
+        limit: Photos to take from the split's start; all if None.
+        vectors: View vectors to use; made anew if None.
+        progress: Called with photos done and photos in all.
+
+    Raises:
+        ModelError: If the model does not fit the dataset's grid.
+        PhotoError: If a photo is missing or broken.
+    """
+    grid = dataset.grid
+    check_fits(model, grid)
+    was_training = model.training
+    model.eval()
+    config, records = model.config, dataset.split(split)
+    ids = records.image_ids[:limit]
+    true = dataset.sequences(split)[:limit]
+    vectors = vectors or ViewVectors(model, GridViews(dataset.map, grid, config.image_pixels))
+
+    def load(image_id: str) -> torch.Tensor:
+        data, where = dataset.photos.read(image_id), dataset.photos.where(image_id)
+        return to_tensor(wide_photo(data, where, config.image_pixels, config.photo_decode))
+
+    parts = []
+    with ThreadPoolExecutor(2) as pool, torch.inference_mode():
+        for start in range(0, len(ids), batch_size):
+            wide = torch.stack(list(pool.map(load, ids[start:start + batch_size]))).to(model.device)
+            photos = model.encode_photos(normalize(halves(wide), config.mean, config.std))
+            path = torch.from_numpy(true[start:start + batch_size])
+            found = greedy(model, photos, vectors, grid.depth)
+            chances = along_path(model, photos, vectors, path)
+            correct = chances.argmax(-1) == path
+            likelihood = chances.gather(-1, path.unsqueeze(-1)).squeeze(-1).sum(-1)
+            parts.append((found.sequences, found.probabilities, correct, likelihood))
+            if progress:
+                progress(min(start + batch_size, len(ids)), len(ids))
+    model.train(was_training)
+    predicted, probabilities, correct, likelihood = (torch.cat(p).numpy() for p in zip(*parts, strict=True))
+    return Predictions(ids, grid, np.stack([records.lat, records.lon], 1)[:limit], true, predicted, probabilities,
+                       correct, likelihood)

@@ -1,0 +1,188 @@
+"""From positions to pixels of a level and back: the projection and the tile axes of one layout.
+
+Pixels of a level are counted over the whole map as (row, column): rows grow south and columns grow
+east in the projection's own axes, whatever way tile numbers run. Conventions and the small
+approximations (see `pixels_per_metre`) are those of tiledwebmaps 0.2.0, so that views agree.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from justzoomin.errors import GeometryError, LayoutError
+from justzoomin.geometry import move
+from justzoomin.maps.layout import TileLayout
+
+Floats = npt.NDArray[np.float64]
+_VECTORS = {"north": (1, 0), "south": (-1, 0), "east": (0, 1), "west": (0, -1)}  # (north, east) of a direction
+_CONVERGENCE_STEP_DEG = 1e-4
+_TILE_STEP = 0.1
+
+
+class TileProjection:
+    """Positions, projected coordinates, tiles and pixels of one layout.
+
+    Safe across threads, forks and pickling: PROJ's objects are made per thread when first needed.
+
+    Args:
+        layout: The layout.
+
+    Raises:
+        LayoutError: If PROJ does not know the projection, or its axes are not one east-west and one north-south.
+    """
+
+    def __init__(self, layout: TileLayout, where: str = "layout.yaml") -> None:
+        self.layout = layout
+        self._where = where
+        axes = self._axes()
+        tile = np.array([_VECTORS[axis] for axis in layout.tile_axes], np.float64)  # rows: tile axes in (north, east)
+        self._tile_from_crs = tile @ axes.T  # (2, 2) signed permutation
+        self._raster_from_tile = np.array([_VECTORS["south"], _VECTORS["east"]], np.float64) @ tile.T
+        origin = np.array(layout.origin_crs)
+        if (self._tile_from_crs < 0).any() and layout.size_crs is not None:
+            # An axis that runs against the projection's counts from the far side of the tiled area.
+            origin = origin + np.maximum(-(self._tile_from_crs @ np.array(layout.size_crs)), 0.0)
+        self._origin = origin
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"layout": self.layout, "where": self._where}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["layout"], state["where"])  # type: ignore[misc]
+
+    @cached_property
+    def _local(self) -> threading.local:
+        return threading.local()
+
+    def _axes(self) -> Floats:
+        """The projection's two axes as rows in (north, east)."""
+        import pyproj
+
+        try:
+            crs = pyproj.CRS.from_user_input(self.layout.crs)
+        except pyproj.exceptions.CRSError as error:
+            raise LayoutError(f"{self._where}: crs", f"PROJ does not know {self.layout.crs[:80]!r}",
+                              "Name a projection such as epsg:26985.") from error
+        directions = [axis.direction for axis in crs.axis_info]
+        if len(directions) != 2 or any(d not in _VECTORS for d in directions):
+            raise LayoutError(f"{self._where}: crs", f"its axes are {directions}",
+                              "Use a projection with one axis east and one north.")
+        axes = np.array([_VECTORS[d] for d in directions], np.float64)
+        self._north = axes @ np.array([1.0, 0.0])  # north as a vector in the projection's own axis order
+        self._east = axes @ np.array([0.0, 1.0])
+        return axes
+
+    def _transformer(self) -> Any:
+        transformer = getattr(self._local, "transformer", None)
+        if transformer is None:
+            import pyproj
+
+            transformer = pyproj.Transformer.from_crs("epsg:4326", self.layout.crs)
+            self._local.transformer = transformer
+        return transformer
+
+    def to_crs(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Floats:
+        """Projected coordinates (..., 2) in the projection's axis order; infinite where the projection fails."""
+        return np.stack(self._transformer().transform(np.asarray(lat, float), np.asarray(lon, float)), -1)
+
+    def to_latlon(self, crs: npt.ArrayLike) -> Floats:
+        """Positions (..., 2) as (lat, lon) in degrees of projected coordinates (..., 2); infinite where it fails."""
+        crs = np.asarray(crs, np.float64)
+        return np.stack(self._transformer().transform(crs[..., 0], crs[..., 1], direction="INVERSE"), -1)
+
+    def tile_to_crs(self, tile: npt.ArrayLike, level: int) -> Floats:
+        """Projected coordinates (..., 2) of tile coordinates (..., 2) of a level."""
+        size = self.layout.tile_size_crs(level)
+        crs: Floats = np.asarray(tile, np.float64) @ self._tile_from_crs * size + self._origin
+        return crs
+
+    def crs_to_tile(self, crs: npt.ArrayLike, level: int) -> Floats:
+        """Tile coordinates (..., 2), fractional, of projected coordinates (..., 2)."""
+        size = self.layout.tile_size_crs(level)
+        tile: Floats = (np.asarray(crs, np.float64) - self._origin) / size @ self._tile_from_crs.T
+        return tile
+
+    def tile_to_pixel(self, tile: npt.ArrayLike) -> Floats:
+        """Pixels (row, column) (..., 2) of the whole level, of tile coordinates (..., 2)."""
+        pixel: Floats = np.asarray(tile, np.float64) @ self._raster_from_tile.T * self.layout.tile_px
+        return pixel
+
+    def pixel_to_tile(self, pixel: npt.ArrayLike) -> Floats:
+        """Tile coordinates (..., 2) of pixels (row, column) (..., 2) of the whole level."""
+        tile: Floats = np.asarray(pixel, np.float64) @ self._raster_from_tile / self.layout.tile_px
+        return tile
+
+    def position_to_tile(self, lat: npt.ArrayLike, lon: npt.ArrayLike, level: int) -> Floats:
+        """Tile coordinates (..., 2), fractional, of positions; infinite or nan where the projection fails."""
+        with np.errstate(invalid="ignore"):
+            return self.crs_to_tile(self.to_crs(lat, lon), level)
+
+    def checked_crs(self, lat: float, lon: float) -> Floats:
+        """Projected coordinates (2,) of one position.
+
+        Raises:
+            GeometryError: If the position is none, or the projection fails there.
+        """
+        if not (np.isfinite(lat) and np.isfinite(lon) and abs(lat) <= 90.0 and abs(lon) <= 180.0):
+            raise GeometryError(f"position ({lat}, {lon})", "it is no latitude and longitude",
+                                "Give degrees, latitude first: [-90, 90] and [-180, 180].")
+        crs = self.to_crs(lat, lon)
+        if not np.isfinite(crs).all():
+            raise GeometryError(f"position ({lat}, {lon})", f"the map's projection {self.layout.crs[:80]} fails there",
+                                "Ask for a position near the map.")
+        return crs
+
+    def pixels_per_metre(self, lat: float, lon: float) -> Floats:
+        """Pixels per metre along the two axes, at a position, for every level from the coarsest. (levels, 2)
+
+        A tenth of a tile along the tile's diagonal is brought to degrees and then to metres on the
+        sphere, as tiledwebmaps does; where the projection is turned against north this is an approximation.
+
+        Raises:
+            GeometryError: If the projection fails there.
+        """
+        crs = self.checked_crs(lat, lon)
+        # Half a step along the tile's diagonal, in the projection's units, per level and to either side.
+        diagonal = np.array([0.5, 0.5]) * _TILE_STEP @ self._tile_from_crs
+        levels = range(self.layout.min_zoom, self.layout.max_zoom + 1)
+        steps = diagonal * np.array([self.layout.tile_size_crs(level) for level in levels])[:, None]
+        ends = self.to_latlon(np.stack([crs - steps, crs + steps]))
+        east_lat, east_lon = move(lat, lon, 90.0, 1.0)
+        step_lat, step_lon = move(east_lat, east_lon, 0.0, 1.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            metres = np.abs(ends[1] - ends[0]) / np.abs(np.array([float(step_lat) - lat, float(step_lon) - lon]))
+            scale: Floats = _TILE_STEP * self.layout.tile_px / metres
+        return scale
+
+    def convergence_rad(self, lat: float, lon: float) -> float:
+        """Angle from the projection's north to true north at a position, in radians, counter-clockwise.
+
+        Raises:
+            GeometryError: If the projection fails there.
+        """
+        north = self.checked_crs(min(lat + _CONVERGENCE_STEP_DEG, 90.0), lon) - self.checked_crs(lat, lon)
+        return float(-np.arctan2(north @ self._east, north @ self._north))
+
+    def choose_level(self, lat: float, lon: float, metres_per_pixel: float) -> tuple[int, float]:
+        """The coarsest level finer than half the wanted ground resolution, or the finest there is.
+
+        Returns:
+            The level, and its pixels per metre at the position (the mean of both axes).
+
+        Raises:
+            GeometryError: If the projection fails there.
+
+        Source: tiledwebmaps 0.2.0.
+        """
+        scale = self.pixels_per_metre(lat, lon)
+        fine = np.flatnonzero(1.0 / scale.max(1) <= 0.5 * metres_per_pixel)
+        index = int(fine[0]) if len(fine) else len(scale) - 1
+        if not (np.isfinite(scale[index]).all() and (scale[index] > 0).all()):
+            raise GeometryError(f"position ({lat}, {lon})", "the map has no ground resolution there",
+                                "Ask for a position near the map, away from poles and the antimeridian.")
+        return self.layout.min_zoom + index, float(scale[index].mean())

@@ -1,0 +1,117 @@
+"""Tiles as pixels: strict decoding, and a bounded cache of decoded tiles."""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from justzoomin.errors import TileError
+from justzoomin.maps.sources import TileId, TileSource
+
+Pixels = npt.NDArray[np.uint8]
+_PLAIN_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA"})
+_AGAIN = "Download or build the tile again."
+
+
+def decode_tile(content: bytes, where: str, tile_px: int) -> Pixels:
+    """Decode one tile strictly to RGB, uint8 (tile_px, tile_px, 3).
+
+    JPEG tiles are decoded by libjpeg-turbo with its accurate transform and smooth chroma, as OpenCV
+    (and so tiledwebmaps) does; anything else by Pillow, transparency dropped. The size is checked
+    before the pixels are decoded.
+
+    Raises:
+        TileError: If it is no image, is truncated, or has another size; it names `where`.
+    """
+    is_jpeg = where.lower().endswith((".jpg", ".jpeg"))
+    if not content:
+        raise TileError(where, "the tile is empty", _AGAIN)
+    return _decode_jpeg(content, where, tile_px) if is_jpeg else _decode_other(content, where, tile_px)
+
+
+def _check_size(height: int, width: int, where: str, tile_px: int) -> None:
+    if (height, width) != (tile_px, tile_px):
+        raise TileError(where, f"the tile is {width} x {height} px, the layout says {tile_px} x {tile_px}",
+                        "Check tile_shape_px in layout.yaml, or build the tile again.")
+
+
+def _decode_jpeg(content: bytes, where: str, tile_px: int) -> Pixels:
+    import simplejpeg
+
+    if not content.startswith(b"\xff\xd8"):
+        raise TileError(where, "the tile is no JPEG", _AGAIN)
+    try:
+        height, width, colorspace, _ = simplejpeg.decode_jpeg_header(content)
+        _check_size(height, width, where, tile_px)
+        if colorspace in {"CMYK", "YCCK"}:
+            raise TileError(where, f"the tile is a {colorspace} JPEG", "Tiles are colour (YCbCr, RGB) or grey.")
+        pixels: Pixels = simplejpeg.decode_jpeg(content, "RGB", fastdct=False, fastupsample=False)
+    except ValueError as error:
+        raise TileError(where, f"the tile is a broken JPEG ({error})", _AGAIN) from error
+    return pixels
+
+
+def _decode_other(content: bytes, where: str, tile_px: int) -> Pixels:
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is checked right here
+            image = Image.open(io.BytesIO(content))
+        _check_size(image.height, image.width, where, tile_px)
+        if image.mode not in _PLAIN_MODES:
+            raise TileError(where, f"the tile has pixels of mode {image.mode}", "Tiles have 8 bits per channel.")
+        return np.asarray(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise TileError(where, f"the tile is no whole image ({error})", _AGAIN) from error
+
+
+class TileCache:
+    """Decoded tiles of a source, the least recently used forgotten first.
+
+    Args:
+        source: Where tiles come from.
+        tile_px: Edge of every tile in pixels.
+        max_bytes: Bound of the pixels kept; at least one tile is always kept.
+    """
+
+    def __init__(self, source: TileSource, tile_px: int, max_bytes: int = 64 << 20) -> None:
+        self._source = source
+        self._tile_px = tile_px
+        self._max = max(1, max_bytes // (3 * tile_px * tile_px))
+        self._kept: OrderedDict[TileId, Pixels | None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"source": self._source, "tile_px": self._tile_px, "max": self._max}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._source, self._tile_px, self._max = state["source"], state["tile_px"], state["max"]
+        self._kept = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, tile: TileId) -> Pixels | None:
+        """A tile's pixels, uint8 (tile_px, tile_px, 3), read-only; None where there is no such tile.
+
+        Raises:
+            TileError: If the tile cannot be read or decoded.
+        """
+        with self._lock:
+            if tile in self._kept:
+                self._kept.move_to_end(tile)
+                return self._kept[tile]
+        content = self._source.read(tile)
+        pixels = None if content is None else decode_tile(content, self._source.describe(tile), self._tile_px)
+        if pixels is not None:
+            pixels.flags.writeable = False
+        with self._lock:
+            self._kept[tile] = pixels
+            while len(self._kept) > self._max:
+                self._kept.popitem(last=False)
+        return pixels

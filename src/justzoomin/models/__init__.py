@@ -1,0 +1,32 @@
+"""Encoder, decoder, their settings and checkpoints: tensors in, tensors out."""
+
+from justzoomin.models.checkpoints import resolve_device
+from justzoomin.models.config import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    PRESETS,
+    DecoderConfig,
+    EncoderConfig,
+    ModelConfig,
+    model_preset,
+)
+from justzoomin.models.decoder import Decoder, DecoderCache
+from justzoomin.models.encoder import VisionEncoder
+from justzoomin.models.importer import import_checkpoint
+from justzoomin.models.zoom_model import ZoomModel
+
+__all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "PRESETS",
+    "Decoder",
+    "DecoderCache",
+    "DecoderConfig",
+    "EncoderConfig",
+    "ModelConfig",
+    "VisionEncoder",
+    "ZoomModel",
+    "import_checkpoint",
+    "model_preset",
+    "resolve_device",
+]

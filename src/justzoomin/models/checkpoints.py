@@ -1,0 +1,236 @@
+"""Model folders: weights, settings, grid and provenance, written whole and opened with suspicion.
+
+A folder holds `model.safetensors`, `config.json` (ModelConfig with the encoder's full architecture, so that opening
+needs no hub), `region.yaml` (the grid it was trained on; absent if not known) and `provenance.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from justzoomin.errors import ModelError
+from justzoomin.geometry import ZoomGrid, load_grid, save_grid
+from justzoomin.models.config import ModelConfig
+from justzoomin.models.encoder_names import match_names
+
+if TYPE_CHECKING:
+    from justzoomin.models.zoom_model import ZoomModel
+
+WEIGHTS_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+GRID_FILE = "region.yaml"
+PROVENANCE_FILE = "provenance.json"
+FORMAT = "justzoomin-model/1"
+"""Value of `format` in config.json: what tells our folders from other models' of the same file names."""
+
+_ALL_FILES = (WEIGHTS_FILE, GRID_FILE, PROVENANCE_FILE, CONFIG_FILE)
+
+
+def save_checkpoint(model: ZoomModel, folder: Path, grid: ZoomGrid | None, extra: Mapping[str, Any]) -> Path:
+    """Write a model folder; see `ZoomModel.save_pretrained`.
+
+    A new folder appears at once and whole. In a folder that exists each file is replaced whole, `config.json` last,
+    and other files are left alone.
+
+    Raises:
+        ModelError: The grid does not fit the model, `extra` is no JSON, or the folder cannot be written.
+    """
+    from safetensors.torch import save_file
+
+    if grid is not None and grid.grid != model.config.grid:
+        raise ModelError(folder, f"the model has {model.config.actions} actions but the grid to save with it has "
+                         f"{grid.actions}", "Save it with the grid it was trained on.")
+    try:
+        provenance = json.dumps(dict(extra), indent=2, sort_keys=True, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise ModelError(folder / PROVENANCE_FILE, f"what to record there is no plain JSON ({error})",
+                         "Pass only text, finite numbers, booleans, lists and dicts.") from error
+    config = {"format": FORMAT, **model.config.model_dump(mode="json")}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            temporary.chmod(0o755)
+            save_file(tensors, temporary / WEIGHTS_FILE, metadata={"format": "pt"})
+            (temporary / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+            (temporary / PROVENANCE_FILE).write_text(provenance, encoding="utf-8")
+            if grid is not None:
+                save_grid(grid, temporary / GRID_FILE)
+            for path in temporary.iterdir():
+                path.chmod(0o644)
+                _sync(path)
+            _sync(temporary)
+            _put_in_place(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise ModelError(folder, f"the model cannot be written here ({error.strerror or error})",
+                         "Choose a folder that can be written, with room for the weights.") from error
+    return folder
+
+
+def load_checkpoint(source: str | Path, device: str | torch.device, revision: str | None) -> ZoomModel:
+    """Open a model folder or hub repository; see `ZoomModel.from_pretrained`."""
+    from justzoomin.models.zoom_model import ZoomModel
+
+    target = resolve_device(device)
+    folder = _find_folder(source, revision)
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        if not (folder / name).is_file():
+            raise ModelError(folder / name, "this file of the model folder is missing",
+                             f"A model folder holds {', '.join(_ALL_FILES)}, as save_pretrained writes them.")
+    config = _read_config(folder / CONFIG_FILE)
+    model = ZoomModel(config, pretrained=False)
+    read_weights(model, _open_weights(folder / WEIGHTS_FILE), folder / WEIGHTS_FILE)
+    if (folder / GRID_FILE).is_file():
+        model.grid = load_grid(folder / GRID_FILE)
+        if model.grid.grid != config.grid:
+            raise ModelError(folder / GRID_FILE, f"its grid is {model.grid.grid} but the model's is {config.grid}",
+                             "Restore the region.yaml that was saved with the weights.")
+    if (folder / PROVENANCE_FILE).is_file():
+        model.provenance = _read_json(folder / PROVENANCE_FILE)
+    return model.to(target).eval()
+
+
+def read_weights(model: ZoomModel, tensors: dict[str, Tensor], where: Path) -> None:
+    """Put tensors into the model, every one accounted for.
+
+    Raises:
+        ModelError: A tensor is missing, unexpected, of the wrong shape or not finite.
+    """
+    wanted = model.state_dict()
+    found = match_names(tensors, wanted)
+    remedy = "Use the config.json that belongs to these weights, or weights that belong to it."
+    missing, unexpected = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
+    if missing or unexpected:
+        parts = [f"{len(names)} {kind}: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
+                 for kind, names in (("missing", missing), ("unexpected", unexpected)) if names]
+        raise ModelError(where, f"the tensors are not those of the model ({'; '.join(parts)})", remedy)
+    for name, tensor in found.items():
+        if tensor.shape != wanted[name].shape:
+            raise ModelError(where, f"tensor {name} has shape {tuple(tensor.shape)} where the model has "
+                             f"{tuple(wanted[name].shape)}", remedy)
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ModelError(where, f"tensor {name} holds values that are not finite",
+                             "Take another checkpoint: this training diverged or the file is damaged.")
+    model.load_state_dict(found)
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """The torch device of that name, checked to be there; "auto" is the best there is.
+
+    Raises:
+        ModelError: There is no such device.
+    """
+    if str(device) == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    remedy = 'Use "cpu", "cuda", "cuda:1", "mps" or "auto".'
+    try:
+        resolved = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ModelError(f"device {device!r}", "torch knows no device of this name", remedy) from error
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available() and (resolved.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there.get(resolved.type, False):
+        raise ModelError(f"device {device!r}", "this machine has no such device that torch can use", remedy)
+    return resolved
+
+
+def _find_folder(source: str | Path, revision: str | None) -> Path:
+    """The local folder of a model, fetched from the hub where the name is no folder."""
+    path = Path(source)
+    if path.is_dir():
+        return path
+    if path.is_file():
+        raise ModelError(path, "this is a file, not a model folder",
+                         "Name the folder that holds it; a .pth file is imported with: jzi model import FILE.pth DEST.")
+    name = str(source)
+    if isinstance(source, Path) or name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise ModelError(name, "there is no such model folder",
+                         "Check the path, or name a hub repository as owner/name.")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(_ALL_FILES)))
+    except (OSError, ValueError, RuntimeError) as error:  # the hub's own errors derive from these
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ModelError(name, f"there is no folder of this name, and the hub did not give a repository ({reason})",
+                         "Check the name and revision, connect to the network for its first use, or name a folder.",
+                         ) from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    remedy = "Restore the file from where it came."
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(path, f"this is not readable JSON ({error})", remedy) from error
+    if not isinstance(content, dict):
+        raise ModelError(path, "this is not a JSON object", remedy)
+    return content
+
+
+def _read_config(path: Path) -> ModelConfig:
+    content = _read_json(path)
+    if content.pop("format", None) != FORMAT:
+        raise ModelError(path, f'this is not the configuration of a justzoomin model: its "format" is not "{FORMAT}"',
+                         "Name a folder that save_pretrained wrote; a bare encoder belongs into encoder.source.")
+    try:
+        config = ModelConfig.model_validate(content)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'config'}: {item['msg']}" for item in error.errors())
+        raise ModelError(path, f"these settings cannot be ({problems})", "Correct or restore the file.") from error
+    if config.encoder.architecture is None:
+        raise ModelError(path, "encoder.architecture is missing, without which it cannot be built offline",
+                         "Restore the file that was saved with the weights.")
+    return config
+
+
+def _open_weights(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise ModelError(path, f"these weights cannot be read ({error})",
+                         "The file is cut off or no safetensors file; copy or download it again.") from error
+
+
+def _put_in_place(temporary: Path, folder: Path) -> None:
+    if not folder.exists():
+        temporary.rename(folder)
+    else:
+        written = {path.name for path in temporary.iterdir()}
+        if GRID_FILE not in written:
+            (folder / GRID_FILE).unlink(missing_ok=True)
+        for name in _ALL_FILES:
+            if name in written:
+                (temporary / name).replace(folder / name)
+        _sync(folder)
+    _sync(folder.parent)
+
+
+def _sync(path: Path) -> None:
+    """Flush a file, or the entries of a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,150 @@
+"""Settings of a model: everything needed to build it again without its training command or the hub."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from justzoomin.errors import ModelError
+
+Pooling = Literal["cls", "pooler", "mean"]
+PhotoDecode = Literal["scaled", "full"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+"""Mean of red, green and blue in [0, 1] over ImageNet, as every common encoder expects."""
+
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Standard deviation beside `IMAGENET_MEAN`."""
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EncoderConfig(_Settings):
+    """The vision encoder that photos and views share.
+
+    Attributes:
+        source: Hub id or folder that the pretrained weights come from; None to build from `architecture` alone.
+        architecture: A transformers configuration with `model_type`; None to read it from `source`.
+        pooling: How an image becomes one vector: its class token, the model's own pooled output, or the mean of
+            its patch tokens.
+        trainable_blocks: None trains everything; n trains the last n blocks and the final norm; 0 trains nothing.
+    """
+
+    source: str | None = None
+    architecture: dict[str, Any] | None = None
+    pooling: Pooling = "cls"
+    trainable_blocks: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _has_origin(self) -> EncoderConfig:
+        if self.source is None and self.architecture is None:
+            raise ValueError("an encoder needs a source (hub id or folder) or an architecture")
+        if self.architecture is not None and not isinstance(self.architecture.get("model_type"), str):
+            raise ValueError("the encoder's architecture needs a model_type, such as 'dinov2'")
+        return self
+
+
+class DecoderConfig(_Settings):
+    """The causal transformer over photo, views and actions.
+
+    Attributes:
+        width: Width of its tokens; None for the encoder's.
+        blocks: Number of transformer blocks.
+        heads: Attention heads; the width of one must be even (rotary positions turn pairs).
+        ffn_multiple_of: The feed-forward's inner width is 2/3 of the width rounded up to a multiple of this.
+        dropout: Share dropped on embeddings, attention and feed-forward while training.
+        rope_theta: Base of the rotary positions' wavelengths.
+    """
+
+    width: int | None = Field(default=None, ge=2)
+    blocks: int = Field(default=6, ge=1)
+    heads: int = Field(default=8, ge=1)
+    ffn_multiple_of: int = Field(default=256, ge=1)
+    dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
+    rope_theta: float = Field(default=10_000.0, gt=0.0)
+
+
+class ModelConfig(_Settings):
+    """A whole model, and how the images it is shown were made.
+
+    Attributes:
+        encoder: The vision encoder.
+        decoder: The decoder.
+        preset: Name of the preset it came from, for the reader; None for one of its own.
+        grid: Cells along one side of the grid; the model knows grid ** 2 actions.
+        depth: Actions of a sequence it was trained on; more or fewer work.
+        image_pixels: Side of a view and of each photo half, in pixels: a photo is resized to (n, 2 n) and cut.
+        photo_decode: "full" decodes every pixel of a photo before the plain bilinear resize (as the authors'
+            checkpoints saw it); "scaled" lets the JPEG decoder shrink it first.
+        mean: Mean of red, green and blue in [0, 1] that is taken off.
+        std: Deviation that they are divided by after.
+    """
+
+    encoder: EncoderConfig
+    decoder: DecoderConfig = DecoderConfig()
+    preset: str | None = None
+    grid: int = Field(default=4, ge=2, le=8)
+    depth: int = Field(default=4, ge=1)
+    image_pixels: int = Field(default=384, ge=8)
+    photo_decode: PhotoDecode = "scaled"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    @model_validator(mode="after")
+    def _std_divides(self) -> ModelConfig:
+        if min(self.std) <= 0:
+            raise ValueError("std must be above 0 for every colour")
+        return self
+
+    @property
+    def actions(self) -> int:
+        """Number of cells to pick from: grid ** 2."""
+        return self.grid**2
+
+
+def _paper() -> ModelConfig:
+    return ModelConfig(
+        preset="paper",
+        image_pixels=384,
+        encoder=EncoderConfig(source="facebook/dinov2-base", pooling="cls", trainable_blocks=4),
+        decoder=DecoderConfig(width=None, blocks=6, heads=8, ffn_multiple_of=256, dropout=0.1, rope_theta=10_000.0),
+    )
+
+
+def _small() -> ModelConfig:
+    architecture = {
+        "model_type": "convnext",
+        "image_size": 64,
+        "patch_size": 4,
+        "num_stages": 4,
+        "hidden_sizes": [32, 64, 128, 256],
+        "depths": [1, 1, 3, 2],
+        # 0 leaves the per-channel scale of the residual branches out: at its usual start of 1e-6 they would stay
+        # silent for most of a short training.
+        "layer_scale_init_value": 0.0,
+        "drop_path_rate": 0.0,
+    }
+    return ModelConfig(
+        preset="small",
+        image_pixels=64,
+        encoder=EncoderConfig(architecture=architecture, pooling="pooler"),
+        decoder=DecoderConfig(blocks=3, heads=4, ffn_multiple_of=256, dropout=0.1),
+    )
+
+
+_PRESETS = {"paper": _paper, "small": _small}
+PRESETS: tuple[str, ...] = tuple(_PRESETS)
+
+
+def model_preset(name: str) -> ModelConfig:
+    """Settings of a preset: "paper" as published, "small" for demos, tests and laptops.
+
+    Raises:
+        ModelError: There is no preset of that name.
+    """
+    if name not in _PRESETS:
+        raise ModelError(name, "there is no model preset of this name", f"Choose one of: {', '.join(PRESETS)}.")
+    return _PRESETS[name]()

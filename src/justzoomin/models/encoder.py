@@ -1,0 +1,171 @@
+"""Images to vectors: any vision model of transformers behind one signature, frozen as far as asked."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from justzoomin.errors import ModelError
+from justzoomin.models.config import EncoderConfig
+
+_BLOCK_LISTS = (
+    "encoder.layer", "encoder.layers", "layer", "layers", "model.layer", "model.layers", "encoder.blocks", "blocks",
+    "vision_model.encoder.layers",
+)
+_FINAL_NORMS = ("layernorm", "norm", "post_layernorm", "vision_model.post_layernorm", "encoder.layernorm")
+# Settings that could make transformers fetch or run foreign code; an architecture never needs them.
+_UNSAFE_KEYS = frozenset({"auto_map", "attn_implementation", "quantization_config", "custom_pipelines"})
+
+
+class VisionEncoder(nn.Module):
+    """One vector per image from a model that transformers' AutoModel knows.
+
+    Args:
+        config: Which model, how its output is pooled, and how much of it is trained.
+        pretrained: Take the weights from `config.source` where there is one; False builds from the architecture
+            alone, for weights that follow (no network if the architecture is given).
+
+    Attributes:
+        config: The settings with the complete architecture filled in: enough to build it again offline.
+        width: Length of the vectors.
+
+    Raises:
+        ModelError: The source cannot be opened, transformers does not know the architecture, the pooling does not
+            fit it, or its blocks cannot be found though some are to be frozen.
+    """
+
+    def __init__(self, config: EncoderConfig, *, pretrained: bool = True) -> None:
+        super().__init__()
+        self.backbone = _build_backbone(config, pretrained=pretrained)
+        architecture = _safe_architecture(self.backbone.config.to_dict())
+        self.config = config.model_copy(update={"architecture": architecture})
+        self.width = _width(self.backbone.config)
+        self._leading_tokens = _leading_tokens(self.backbone)
+        if config.pooling == "cls" and self._leading_tokens == 0:
+            raise ModelError(f"encoder {architecture['model_type']}", "this model has no class token to pool by",
+                             'Set encoder.pooling to "pooler" or "mean".')
+        parameters = inspect.signature(self.backbone.forward).parameters
+        self._interpolates_on_request = "interpolate_pos_encoding" in parameters
+        self._freeze(config.trainable_blocks)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Encode normalized images.
+
+        Args:
+            images: (N, 3, H, W), float, mean and deviation already taken out.
+
+        Returns:
+            (N, D) vectors, D being `width`.
+        """
+        options = {"interpolate_pos_encoding": True} if self._interpolates_on_request else {}
+        output = self.backbone(pixel_values=images, **options)
+        if self.config.pooling == "pooler":
+            if getattr(output, "pooler_output", None) is None:
+                raise ModelError(f"encoder {self.backbone.config.model_type}", "this model has no pooled output",
+                                 'Set encoder.pooling to "cls" or "mean".')
+            pooled: Tensor = output.pooler_output
+            return pooled.flatten(1)                                          # (N, D)
+        hidden: Tensor = output.last_hidden_state                             # (N, L, D) or (N, D, h, w)
+        if self.config.pooling == "cls":
+            return hidden[:, 0]                                               # (N, D)
+        if hidden.ndim == 4:
+            return hidden.mean(dim=(2, 3))                                    # (N, D)
+        return hidden[:, self._leading_tokens:].mean(dim=1)                   # (N, D)
+
+    def _freeze(self, trainable_blocks: int | None) -> None:
+        """Leave the last blocks and the final norm trainable, as the paper does; None leaves everything so."""
+        if trainable_blocks is None:
+            # Parameters that no image's vector depends on get no gradient; say so instead of training noise.
+            for name, parameter in self.backbone.named_parameters():
+                unused_pooler = self.config.pooling != "pooler" and name.startswith("pooler.")
+                if name.endswith("mask_token") or unused_pooler:
+                    parameter.requires_grad_(False)
+            return
+        self.backbone.requires_grad_(False)
+        if trainable_blocks == 0:
+            return
+        where = f"encoder {self.backbone.config.model_type}"
+        candidates = (_find(self.backbone, path) for path in _BLOCK_LISTS)
+        blocks = next((found for found in candidates if isinstance(found, nn.ModuleList)), None)
+        norm = next((found for path in _FINAL_NORMS if (found := _find(self.backbone, path)) is not None), None)
+        if blocks is None or norm is None:
+            missing = "blocks" if blocks is None else "final norm"
+            raise ModelError(where, f"cannot freeze a part of it: its {missing} are in none of the known places",
+                             "Set encoder.trainable_blocks to null to train all of it, or to 0 to train none.")
+        if trainable_blocks > len(blocks):
+            raise ModelError(where, f"{trainable_blocks} blocks are to be trained but it has {len(blocks)}",
+                             f"Set encoder.trainable_blocks to at most {len(blocks)}.")
+        blocks[-trainable_blocks:].requires_grad_(True)
+        norm.requires_grad_(True)
+
+
+def _build_backbone(config: EncoderConfig, *, pretrained: bool) -> Any:
+    """The transformers model in float32: pretrained, or from its architecture with fresh weights."""
+    from transformers import AutoConfig, AutoModel
+
+    try:
+        if pretrained and config.source is not None:
+            # Weights may be stored in half precision; training decides about precision, not the file.
+            return AutoModel.from_pretrained(config.source, trust_remote_code=False).float()
+        if config.architecture is not None:
+            safe = _safe_architecture(config.architecture)
+            architecture = AutoConfig.for_model(safe.pop("model_type"), **safe)
+        else:
+            architecture = AutoConfig.from_pretrained(str(config.source), trust_remote_code=False)
+        build: Any = AutoModel.from_config
+        return build(architecture, trust_remote_code=False).float()
+    except Exception as error:  # transformers raises many kinds here; each becomes one with a remedy
+        logging.getLogger(__name__).debug("building the encoder failed", exc_info=error)
+        raise _build_error(config, error, pretrained=pretrained) from error
+
+
+def _build_error(config: EncoderConfig, error: Exception, *, pretrained: bool) -> ModelError:
+    reason = " ".join(str(error).split())[:300] or type(error).__name__
+    if config.source is not None and (pretrained or config.architecture is None):
+        kind = "folder" if Path(config.source).is_dir() else "hub model or folder"
+        return ModelError(config.source, f"the encoder cannot be opened from this {kind} ({reason})",
+                          "Check the name, connect to the network for its first use, or set encoder.source to a "
+                          "folder that holds config.json and model.safetensors.")
+    model_type = (config.architecture or {}).get("model_type")
+    return ModelError(f"encoder.architecture (model_type {model_type})",
+                      f"transformers cannot build this architecture ({reason})",
+                      "Correct it, or install a version of transformers that knows it.")
+
+
+def _safe_architecture(architecture: dict[str, Any]) -> dict[str, Any]:
+    """An architecture without private keys, version marks and settings that could load foreign code."""
+    return {key: value for key, value in architecture.items()
+            if key not in _UNSAFE_KEYS and not key.startswith("_") and key not in {"transformers_version", "dtype",
+                                                                                   "torch_dtype"}}
+
+
+def _width(config: Any) -> int:
+    for name in ("hidden_size", "embed_dim"):
+        if isinstance(width := getattr(config, name, None), int):
+            return width
+    hidden_sizes = getattr(config, "hidden_sizes", None)
+    if hidden_sizes:
+        return int(hidden_sizes[-1])
+    raise ModelError(f"encoder {config.model_type}", "its configuration names no width (hidden_size or hidden_sizes)",
+                     "Choose a vision encoder such as dinov2, dinov3_vit, vit or convnext.")
+
+
+def _leading_tokens(backbone: nn.Module) -> int:
+    """Tokens that stand before the patches: the class token and the registers, if any."""
+    embeddings = getattr(backbone, "embeddings", None)
+    if embeddings is None or getattr(embeddings, "cls_token", None) is None:
+        return 0
+    return 1 + int(getattr(backbone.config, "num_register_tokens", 0) or 0)
+
+
+def _find(module: nn.Module, path: str) -> nn.Module | None:
+    found: Any = module
+    for name in path.split("."):
+        found = getattr(found, name, None)
+        if found is None:
+            return None
+    return found if isinstance(found, nn.Module) else None

@@ -1,0 +1,135 @@
+"""The whole model: photo halves and views in, logits of every step out."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from justzoomin.geometry import ZoomGrid
+from justzoomin.models.config import ModelConfig
+from justzoomin.models.decoder import Decoder, DecoderCache
+from justzoomin.models.encoder import VisionEncoder
+
+
+class ZoomModel(nn.Module):
+    """One encoder for photos and views, and a decoder that picks cells.
+
+    Args:
+        config: The settings, often `model_preset("paper")` or `model_preset("small")`.
+        pretrained: Take the encoder's weights from its source where it has one (a hub id needs the network on first
+            use); False leaves fresh weights for others to follow.
+        seed: Seed of fresh weights. The global random state is left as it was.
+
+    Attributes:
+        config: The settings with the encoder's complete architecture filled in.
+        grid: The grid it was trained on; None if not trained yet or not known.
+        provenance: What is known about its making, from `provenance.json`.
+    """
+
+    def __init__(self, config: ModelConfig, *, pretrained: bool = True, seed: int = 0) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.encoder = VisionEncoder(config.encoder, pretrained=pretrained)
+            self.decoder = Decoder(config.decoder, self.encoder.width, config.actions)
+        self.config = config.model_copy(update={"encoder": self.encoder.config})
+        self.grid: ZoomGrid | None = None
+        self.provenance: dict[str, Any] = {}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def encode_photos(self, photos: Tensor) -> Tensor:
+        """Encode photos as the mean of their left and right half's vectors.
+
+        Args:
+            photos: (B, 2, 3, H, W), normalized.
+
+        Returns:
+            (B, D).
+        """
+        halves: Tensor = self.encoder(photos.flatten(0, 1))                   # (2 B, D)
+        return halves.view(-1, 2, halves.shape[-1]).mean(dim=1)               # (B, D)
+
+    def encode_views(self, views: Tensor) -> Tensor:
+        """Encode views (N, 3, H, W), normalized, to (N, D)."""
+        vectors: Tensor = self.encoder(views)
+        return vectors
+
+    def decode(self, photo: Tensor, views: Tensor, actions: Tensor) -> Tensor:
+        """Logits (B, T, A) from vectors: photo (B, D), views (B, T, D), actions (B, T - 1) or (B, T)."""
+        logits: Tensor = self.decoder(photo, views, actions)
+        return logits
+
+    def begin(self, photo: Tensor) -> DecoderCache:
+        """Begin to decode step by step from photo vectors (B, D); see `Decoder.begin`."""
+        return self.decoder.begin(photo)
+
+    def step(self, view: Tensor, action: Tensor | None, cache: DecoderCache) -> Tensor:
+        """Logits (B, A) after one more view vector (B, D) and the action (B,) that led to it; see `Decoder.step`."""
+        return self.decoder.step(view, action, cache)
+
+    def forward(self, photos: Tensor, views: Tensor, view_index: Tensor, actions: Tensor) -> Tensor:
+        """Score every step of known paths (teacher forcing), encoding each distinct view once.
+
+        Args:
+            photos: (B, 2, 3, H, W), normalized halves.
+            views: (V, 3, H, W), the distinct views of the batch, normalized.
+            view_index: (B, T), which of them each step sees.
+            actions: (B, T) or (B, T - 1), the true actions.
+
+        Returns:
+            (B, T, A) logits.
+        """
+        photo = self.encode_photos(photos)                                    # (B, D)
+        vectors = self.encode_views(views)                                    # (V, D)
+        return self.decode(photo, vectors[view_index], actions)
+
+    def fingerprint(self) -> str:
+        """Sixty-four hex digits that change with any setting or weight: what caches and reports name it by."""
+        digest = hashlib.sha256(self.config.model_dump_json().encode())
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+    def save_pretrained(self, folder: str | Path, grid: ZoomGrid | None = None,
+                        extra: dict[str, Any] | None = None) -> Path:
+        """Write the model folder; returns its path.
+
+        Args:
+            folder: Where; made if missing, replaced file by file if there.
+            grid: The grid it was trained on; None for `self.grid`.
+            extra: What to record in `provenance.json`; None for `self.provenance`.
+
+        Raises:
+            ModelError: The grid's number of actions is not the model's, or the folder cannot be written.
+        """
+        from justzoomin.models.checkpoints import save_checkpoint
+
+        return save_checkpoint(self, Path(folder), grid if grid is not None else self.grid,
+                               self.provenance if extra is None else extra)
+
+    @classmethod
+    def from_pretrained(cls, folder_or_hub_id: str | Path, device: str | torch.device = "cpu",
+                        revision: str | None = None) -> ZoomModel:
+        """Open a model folder, or a repository of the hub, in evaluation mode.
+
+        Args:
+            folder_or_hub_id: A folder that `save_pretrained` wrote, or `owner/name` on the hub.
+            device: Where the weights go: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best there is.
+            revision: Branch, tag or commit of the hub's repository.
+
+        Raises:
+            ModelError: It cannot be found, a file is missing or broken, weights and settings contradict each other,
+                or the device is not there.
+        """
+        from justzoomin.models.checkpoints import load_checkpoint
+
+        return load_checkpoint(folder_or_hub_id, device, revision)

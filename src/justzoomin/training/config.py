@@ -1,0 +1,171 @@
+"""Settings of a training run: one frozen object, from a preset, a file and `key=value` words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from justzoomin.data import AugmentConfig
+from justzoomin.errors import ConfigError
+from justzoomin.models import ModelConfig, model_preset
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+class TrainConfig(BaseModel):
+    """Everything a run depends on besides the data; the defaults are the published ones.
+
+    Attributes:
+        model: The model to train.
+        init: Folder or hub id of a model whose weights the training starts from, instead of fresh or encoder weights.
+        augment: Augmentation of photos and views.
+        train_split: Name of the split to train on.
+        val_split: Name of the split to validate on; None for none.
+        epochs: Passes over the training photos.
+        batch_size: Photos of a batch on each device.
+        accumulate: Batches whose gradients are added up before a step.
+        learning_rate: Peak of the schedule.
+        final_rate: Share of the peak that the cosine ends at.
+        warmup: Share of all steps that the learning rate rises linearly.
+        weight_decay: AdamW's.
+        clip_norm: Largest norm of the gradient; 0 for none.
+        label_smoothing: Share of the target spread over all actions.
+        precision: Number format; `auto` is bf16 on GPUs that have it, otherwise fp32.
+        seed: Seed of weights, order, crops, augmentation and dropout.
+        workers: Processes that load photos; 0 loads in the training process.
+        devices: Number of devices of this machine to use; 0 for all GPUs, or one CPU process.
+        nodes: Number of machines.
+        accelerator: Kind of device: `auto`, `cpu`, `gpu`, `mps`.
+        validate_every: Epochs between validations.
+        validate_photos: Photos of the validation split to use while training; all if None.
+        select_radius_m: The best checkpoint has the highest R@Xm at this radius.
+        keep_every: Epochs between checkpoints that are kept; 0 keeps only the best and the last.
+        save_every: Steps between the states that an interrupted run resumes from.
+        log_every: Steps between log lines.
+        wandb_project: Weights & Biases project to log to as well (an extra); None for none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: ModelConfig = Field(default_factory=lambda: model_preset("paper"))
+    init: str | None = None
+    augment: AugmentConfig = AugmentConfig()
+    train_split: str = "train"
+    val_split: str | None = "val"
+    epochs: int = Field(30, ge=1)
+    batch_size: int = Field(64, ge=1)
+    accumulate: int = Field(1, ge=1)
+    learning_rate: float = Field(3e-4, gt=0)
+    final_rate: float = Field(0.1, ge=0, le=1)
+    warmup: float = Field(0.05, ge=0, le=1)
+    weight_decay: float = Field(0.01, ge=0)
+    clip_norm: float = Field(1.0, ge=0)
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    precision: Precision = "auto"
+    seed: int = Field(0, ge=0)
+    workers: int = Field(0, ge=0)
+    devices: int = Field(0, ge=0)
+    nodes: int = Field(1, ge=1)
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    validate_every: int = Field(1, ge=1)
+    validate_photos: int | None = Field(None, ge=1)
+    select_radius_m: float = Field(40.0, gt=0)
+    keep_every: int = Field(0, ge=0)
+    save_every: int = Field(200, ge=1)
+    log_every: int = Field(20, ge=1)
+    wandb_project: str | None = None
+
+
+_PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "small": {
+        "epochs": 40, "batch_size": 64, "learning_rate": 1e-3, "weight_decay": 0.05,
+        "augment": {"jpeg_p": 0.0, "jitter_p": 0.3, "blur_p": 0.0, "dropout_p": 0.0, "grey_p": 0.0, "views": False,
+                    "crop_scale": (0.8, 1.0)},
+    },
+}
+
+
+def train_config(preset: str = "paper", file: Path | None = None, settings: tuple[str, ...] = ()) -> TrainConfig:
+    """Build the settings: the preset's, then those of a YAML file, then `key=value` words, later ones winning.
+
+    Args:
+        preset: `paper` or `small`.
+        file: YAML file with any of the settings; the saved config of another run works too.
+        settings: Words such as `epochs=5` or `augment.enabled=false`; values are read as YAML.
+
+    Raises:
+        ConfigError: If a setting is unknown or its value cannot be right.
+        ModelError: If there is no such preset.
+    """
+    values: dict[str, Any] = {"model": model_preset(preset).model_dump(), **_PRESETS[preset]}
+    where = f"preset {preset}"
+    if file is not None:
+        where = str(file)
+        _merge(values, _read_yaml(file), where)
+    for word in settings:
+        where = f"--set {word}"
+        key, sign, text = word.partition("=")
+        if not sign or not key:
+            raise ConfigError(where, "it is no key=value", "Write for instance --set epochs=5 or --set augment.jpeg_p=0.")
+        nested: Any = yaml.safe_load(text)
+        for part in reversed(key.split(".")):
+            nested = {part: nested}
+        _merge(values, nested, where)
+    return validate(values, where)
+
+
+def validate(values: dict[str, Any], where: str) -> TrainConfig:
+    """Check plain values.
+
+    Raises:
+        ConfigError: Naming the first wrong setting.
+    """
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(p) for p in first["loc"]) or "settings"
+        raise ConfigError(f"{where}: {field}", f"{first['msg']} (given: {first['input']!r})",
+                          "See docs/training.md for the settings and their ranges.") from error
+
+
+def load_config(path: Path) -> TrainConfig:
+    """Read the settings that a run saved.
+
+    Raises:
+        ConfigError: If the file is missing or wrong.
+    """
+    return validate(_read_yaml(path), str(path))
+
+
+def dump_config(config: TrainConfig) -> str:
+    """Settings as YAML text that `load_config` reads back."""
+    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    return text
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(path, f"it cannot be read ({error.strerror})", "Give a readable YAML file.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(path, "it is no YAML (" + " ".join(str(error).split()) + ")",
+                          "Write `key: value` lines.") from error
+    if not isinstance(values, dict):
+        raise ConfigError(path, "it holds no mapping", "Write `key: value` lines.")
+    return values
+
+
+def _merge(into: dict[str, Any], changes: dict[str, Any], where: str) -> None:
+    for key, value in changes.items():
+        if key == "model" and isinstance(value, str):
+            into[key] = model_preset(value).model_dump()
+        elif isinstance(value, dict) and isinstance(into.get(key), dict) and key != "architecture":
+            _merge(into[key], value, where)
+        else:
+            into[key] = value

@@ -1,0 +1,166 @@
+"""A training run from settings to models, resumable at any point."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.loggers.logger import Logger
+from torch.utils.data import DataLoader, Subset
+
+from justzoomin.data import Dataset, ResumableBatchSampler, collate
+from justzoomin.errors import MissingExtraError, ModelError, TrainingError
+from justzoomin.maps import GridViews
+from justzoomin.models import ZoomModel
+from justzoomin.training.config import TrainConfig, dump_config, load_config
+from justzoomin.training.saving import AtomicCheckpoints, CsvLog, Saver, TrainProgress, environment, write_text
+from justzoomin.training.task import ZoomTask
+
+_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
+def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = False,
+          report: Callable[[TrainProgress], None] | None = None, stop_after: int | None = None) -> Path:
+    """Train a model; on one device or, started by torchrun or with `devices`/`nodes`, on many.
+
+    Args:
+        config: The settings. With `resume`, those that the run saved hold, and these are only compared.
+        dataset: The dataset.
+        out: Folder of the run: config.yaml, environment.json, metrics.csv, tensorboard/, state.ckpt, models/best, models/last.
+        resume: Go on with the run in `out` where it stopped.
+        report: Called now and then with where the run stands.
+        stop_after: Stop after so many steps, as if interrupted (the schedule stays that of the whole run).
+
+    Returns:
+        Folder of the best model (the last one where there is no validation).
+
+    Raises:
+        TrainingError: If the folder holds another run, there is nothing to resume, or the run has no step to make.
+        DataError: If a split is empty, contradicts itself or lacks photos.
+        ModelError: If the model does not fit the grid.
+    """
+    out = Path(out)
+    state = out / "state.ckpt"
+    if resume:
+        if not (out / "config.yaml").is_file():
+            raise TrainingError(out, "there is no run to resume", "Leave --resume out, or give the run's folder.")
+        config = load_config(out / "config.yaml")
+    elif out.exists() and any(out.iterdir()):
+        raise TrainingError(out, "the folder is not empty", "Give a new folder, or --resume to go on with this run.")
+    _check(config, dataset)
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / "config.yaml", dump_config(config))
+    write_text(out / "environment.json", environment())
+
+    model = _build_model(config, dataset)
+    views = GridViews(dataset.map, dataset.grid, model.config.image_pixels)
+    views.get(())  # a map without a usable root view is known before the first step
+    precision = _precision(config)
+    trainer_devices: Any = config.devices or ("auto" if config.accelerator != "cpu" and torch.cuda.is_available() else 1)
+    world = int(os.environ.get("WORLD_SIZE", 0)) or _count(trainer_devices) * config.nodes
+    rank = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0)))
+    loaders, sampler = _loaders(config, dataset, views, rank, world)
+    steps = -(-len(sampler) // config.accumulate) * config.epochs
+    task = ZoomTask(model, config, dataset, views, steps)
+    provenance = {
+        "trained_with": "jzi train", "config": config.model_dump(mode="json"), "data": dataset.root.resolve().name,
+        "train_split": config.train_split, "train_split_hash": dataset.split_hash(config.train_split),
+        "map_hash": dataset.map.fingerprint(), "photos": len(dataset.split(config.train_split)),
+    }
+    saver = Saver(out, sampler, provenance, report)
+    resume_from = state if resume and state.is_file() else None
+    _quiet()
+    trainer = lightning.Trainer(
+        accelerator=config.accelerator, devices=trainer_devices, num_nodes=config.nodes, precision=precision,
+        strategy="ddp" if world > 1 else "auto", max_epochs=config.epochs, max_steps=stop_after or -1,
+        accumulate_grad_batches=config.accumulate, gradient_clip_val=config.clip_norm or None,
+        check_val_every_n_epoch=config.validate_every, num_sanity_val_steps=0, logger=_loggers(config, out, resume_from),
+        callbacks=[saver], plugins=[AtomicCheckpoints()], enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, use_distributed_sampler=False, log_every_n_steps=config.log_every,
+    )
+    trainer.fit(task, *loaders, ckpt_path=resume_from, weights_only=True)
+    best = out / "models" / "best"
+    return best if best.is_dir() else out / "models" / "last"
+
+
+def _check(config: TrainConfig, dataset: Dataset) -> None:
+    for split in filter(None, (config.train_split, config.val_split)):
+        dataset.check(split)
+    if config.model.grid != dataset.grid.grid:
+        raise ModelError("model.grid", f"the model picks among {config.model.grid} x {config.model.grid} cells and the "
+                         f"dataset's grid is {dataset.grid.grid} x {dataset.grid.grid}",
+                         f"Train with --set model.grid={dataset.grid.grid}.")
+
+
+def _build_model(config: TrainConfig, dataset: Dataset) -> ZoomModel:
+    settings = config.model.model_copy(update={"depth": dataset.grid.depth})
+    if config.init is None:
+        return ZoomModel(settings, pretrained=True, seed=config.seed)
+    model = ZoomModel.from_pretrained(config.init)
+    if model.config.grid != dataset.grid.grid:
+        raise ModelError(config.init, f"its grid is {model.config.grid} x {model.config.grid}, the dataset's "
+                         f"{dataset.grid.grid} x {dataset.grid.grid}", "Start from a model of the dataset's grid size.")
+    return model
+
+
+def _loaders(config: TrainConfig, dataset: Dataset, views: GridViews, rank: int,
+             world: int) -> tuple[tuple[DataLoader[Any], DataLoader[Any] | None], ResumableBatchSampler]:
+    settings = config.model
+    crop = config.augment.crop_scale if config.augment.enabled else None
+    photos = dataset.torch_dataset(config.train_split, settings.image_pixels, decode=settings.photo_decode, crop_scale=crop,
+                                   seed=config.seed, views=views)
+    sampler = ResumableBatchSampler(len(photos), config.batch_size, config.seed, rank, world)
+    common: dict[str, Any] = {"collate_fn": collate, "num_workers": config.workers,
+                              "persistent_workers": config.workers > 0, "pin_memory": torch.cuda.is_available()}
+    training: DataLoader[Any] = DataLoader(photos, batch_sampler=sampler, **common)
+    if config.val_split is None:
+        return (training, None), sampler
+    held_out = dataset.torch_dataset(config.val_split, settings.image_pixels, decode=settings.photo_decode, views=views)
+    count = min(len(held_out), config.validate_photos or len(held_out))
+    mine = Subset(held_out, list(range(count))[rank::world] or [0])
+    return (training, DataLoader(mine, batch_size=config.batch_size, **common)), sampler
+
+
+def _loggers(config: TrainConfig, out: Path, resume_from: Path | None) -> list[Logger]:
+    step = None
+    if resume_from is not None:
+        step = int(torch.load(resume_from, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+    loggers: list[Logger] = [CsvLog(out / "metrics.csv", step)]
+    try:
+        from lightning.pytorch.loggers import TensorBoardLogger
+
+        loggers.append(TensorBoardLogger(out, name="tensorboard", version=""))
+    except ModuleNotFoundError:
+        warnings.warn("tensorboard is not installed: metrics go to metrics.csv alone", stacklevel=2)
+    if config.wandb_project:
+        try:
+            from lightning.pytorch.loggers import WandbLogger
+
+            loggers.append(WandbLogger(project=config.wandb_project, save_dir=out, name=out.name))
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("wandb", "wandb") from error
+    return loggers
+
+
+def _precision(config: TrainConfig) -> Any:
+    if config.precision != "auto":
+        return _PRECISION[config.precision]
+    gpu = config.accelerator != "cpu" and torch.cuda.is_available()
+    return "bf16-mixed" if gpu and torch.cuda.is_bf16_supported() else "32-true"
+
+
+def _count(devices: Any) -> int:
+    return devices if isinstance(devices, int) else max(1, torch.cuda.device_count())
+
+
+def _quiet() -> None:
+    """Lightning's advice about workers and loggers is not for our users."""
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning")

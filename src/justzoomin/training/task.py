@@ -1,0 +1,117 @@
+"""The training task: teacher-forced loss, the published schedule, autoregressive validation."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from torch.nn import functional
+
+from justzoomin.data import Augment, Batch, Dataset, halves, normalize
+from justzoomin.geometry import haversine_m
+from justzoomin.maps import GridViews
+from justzoomin.models import ZoomModel
+from justzoomin.search import ViewVectors, along_path, greedy
+from justzoomin.training.config import TrainConfig
+
+
+def rate_at(step: int, total: int, warmup: float, final: float) -> float:
+    """Share of the peak learning rate at a step: linear rise over `warmup` of all steps, then a cosine to `final`."""
+    rising = max(1, round(warmup * total))
+    if step < rising:
+        return (step + 1) / rising
+    progress = min(1.0, (step - rising) / max(1, total - rising))
+    return final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def mix_seed(*numbers: int) -> int:
+    """One seed from several numbers, well mixed."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+class ZoomTask(lightning.LightningModule):
+    """A model in training.
+
+    Args:
+        model: The model.
+        config: The run's settings.
+        dataset: Where validation finds map and truth.
+        views: The grid's views at the model's pixel size.
+        total_steps: Optimizer steps of the whole run.
+    """
+
+    def __init__(self, model: ZoomModel, config: TrainConfig, dataset: Dataset, views: GridViews, total_steps: int) -> None:
+        super().__init__()
+        self.model = model
+        self.config, self.dataset, self.views, self.total_steps = config, dataset, views, total_steps
+        self.augment = Augment(config.augment)
+        self._vectors: ViewVectors | None = None
+        self._found: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]] = []
+
+    def on_train_epoch_start(self) -> None:
+        """Bring the model into training mode; frozen parts have no randomness that matters."""
+        self.model.train()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        """Cross-entropy over all steps of all photos.
+
+        All randomness of a step, augmentation and dropout alike, comes from a seed made of run, epoch, batch and
+        process: a resumed run draws what the uninterrupted one would have drawn.
+        """
+        seed = mix_seed(self.config.seed, self.current_epoch, batch_idx, self.global_rank)
+        torch.manual_seed(seed)
+        settings = self.model.config
+        photos = self.augment.photos(batch["wide"], seed)
+        views = self.augment.views(batch["views"], seed + 1, keep=batch["view_ids"] == 0)
+        logits = self.model(normalize(photos, settings.mean, settings.std), normalize(views, settings.mean, settings.std),
+                            batch["view_index"], batch["sequence"])  # (B, T, A)
+        loss = functional.cross_entropy(logits.flatten(0, 1), batch["sequence"].flatten(),
+                                        label_smoothing=self.config.label_smoothing)
+        self.log("loss", loss.detach(), on_step=True, on_epoch=False)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Start with no view encoded: the weights have changed."""
+        self._vectors = ViewVectors(self.model, self.views)
+        self._found = []
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Decode greedily along the model's own views, and score the true path by teacher forcing."""
+        assert self._vectors is not None  # noqa: S101 - Lightning calls on_validation_epoch_start first
+        settings = self.model.config
+        photos = self.model.encode_photos(normalize(halves(batch["wide"]), settings.mean, settings.std))
+        found = greedy(self.model, photos, self._vectors, self.dataset.grid.depth)
+        truth = batch["sequence"].cpu()
+        chances = along_path(self.model, photos, self._vectors, truth)
+        loss = -chances.gather(-1, truth.unsqueeze(-1)).squeeze(-1).mean(1)
+        self._found.append((batch["index"].cpu(), found.sequences, batch["position"].cpu(), loss))
+
+    def on_validation_epoch_end(self) -> None:
+        """Gather all processes' photos and log recalls and errors."""
+        index, sequences, positions, loss = (torch.cat(part) for part in zip(*self._found, strict=True))
+        if self.trainer.world_size > 1:
+            gathered: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(gathered, (index, sequences, positions, loss))
+            index, sequences, positions, loss = (torch.cat(part) for part in zip(*gathered, strict=True))
+        grid = self.dataset.grid
+        lat, lon = grid.centres(sequences.numpy())
+        errors = haversine_m(lat, lon, positions[:, 0].numpy(), positions[:, 1].numpy())
+        truth = grid.encode(positions[:, 0].numpy(), positions[:, 1].numpy())
+        radii = sorted({self.config.select_radius_m, 40.0, 50.0, 100.0})
+        figures = {f"val_recall_{r:g}m": 100.0 * float(np.mean(errors <= r)) for r in radii}
+        figures["val_recall_1"] = 100.0 * float(np.mean((sequences.numpy() == truth).all(1)))
+        figures["val_median_m"] = float(np.median(errors))
+        figures["val_nll"] = float(loss.mean())
+        self.log_dict(figures, rank_zero_only=True)
+        self._vectors, self._found = None, []
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW over the parameters that train, with the schedule stepped per optimizer step."""
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=self.config.learning_rate, weight_decay=self.config.weight_decay)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: rate_at(step, self.total_steps, self.config.warmup, self.config.final_rate))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
