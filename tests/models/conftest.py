@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from justzoomin.models import DecoderConfig, EncoderConfig, ModelConfig, ZoomModel
 
 TINY_DINOV2 = {

@@ -2,11 +2,12 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+
 from justzoomin.errors import ModelError
 from justzoomin.geometry import preset
 from justzoomin.models import ZoomModel, resolve_device
 from justzoomin.models.encoder_names import match_names
-from safetensors.torch import load_file, save_file
 
 
 @pytest.fixture
@@ -47,6 +48,15 @@ def test_what_was_opened_is_saved_with_its_grid_and_provenance(saved, tmp_path):
     again = ZoomModel.from_pretrained(ZoomModel.from_pretrained(saved).save_pretrained(tmp_path / "copy"))
     assert again.grid == preset("dc")
     assert again.provenance == {"epoch": 3}
+
+
+def test_half_precision_halves_the_file_and_opens_in_full(tiny_model, saved, tmp_path, batch):
+    half = tiny_model.save_pretrained(tmp_path / "half", half=True)
+    opened = ZoomModel.from_pretrained(half)
+    assert {p.dtype for p in opened.parameters()} == {torch.float32}
+    torch.testing.assert_close(opened(*batch), tiny_model(*batch), atol=1e-2, rtol=1e-2)
+    sizes = [sum(t.nbytes for t in load_file(folder / "model.safetensors").values()) for folder in (half, saved)]
+    assert sizes[0] * 2 == sizes[1]
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])

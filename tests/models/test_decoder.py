@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from justzoomin.errors import ModelError
 from justzoomin.models import Decoder, DecoderConfig
 from justzoomin.models.decoder import feed_forward_width

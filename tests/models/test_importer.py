@@ -2,13 +2,18 @@
 
 import json
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
+from typer.testing import CliRunner
+
+from justzoomin.apps.model_commands import app
 from justzoomin.errors import ModelError
 from justzoomin.geometry import preset
 from justzoomin.models import ZoomModel, import_checkpoint
+from justzoomin.models.importer import _encoder_architecture
 
 W, PATCH, SIDE, LAYERS, BLOCKS, HEADS, ACTIONS, INNER = 64, 4, 5, 2, 2, 4, 16, 256
 
@@ -65,10 +70,10 @@ def attend(q, k, v, heads, causal):
 def reference_encode(w, image):
     """(3, H, W) to the class token (W,)."""
     w = {name.removeprefix("encoder.backbone."): t for name, t in w.items()}
-    conv = F.conv2d(image[None], w["embeddings.patch_embeddings.projection.weight"],
+    conv = functional.conv2d(image[None], w["embeddings.patch_embeddings.projection.weight"],
                     w["embeddings.patch_embeddings.projection.bias"], stride=PATCH)[0]
     positions = w["embeddings.position_embeddings"][0]
-    grid = F.interpolate(positions[1:].T.reshape(1, W, SIDE, SIDE), size=conv.shape[1:], mode="bicubic",
+    grid = functional.interpolate(positions[1:].T.reshape(1, W, SIDE, SIDE), size=conv.shape[1:], mode="bicubic",
                          align_corners=False)[0]
     x = torch.cat([w["embeddings.cls_token"][0] + positions[:1], (conv + grid).flatten(1).T])
     for n in range(LAYERS):
@@ -76,14 +81,14 @@ def reference_encode(w, image):
             return x @ w[f"{p}{name}.weight"].T + w[f"{p}{name}.bias"]
 
         def norm(x, name, p=f"encoder.layer.{n}."):
-            return F.layer_norm(x, (W,), w[f"{p}{name}.weight"], w[f"{p}{name}.bias"], 1e-6)
+            return functional.layer_norm(x, (W,), w[f"{p}{name}.weight"], w[f"{p}{name}.bias"], 1e-6)
 
         h = norm(x, "norm1")
         a = attend(*(linear(h, f"attention.attention.{s}") for s in ("query", "key", "value")), 1, causal=False)
         x = x + linear(a, "attention.output.dense") * w[f"encoder.layer.{n}.layer_scale1.lambda1"]
-        x = x + linear(F.gelu(linear(norm(x, "norm2"), "mlp.fc1")), "mlp.fc2") \
+        x = x + linear(functional.gelu(linear(norm(x, "norm2"), "mlp.fc1")), "mlp.fc2") \
             * w[f"encoder.layer.{n}.layer_scale2.lambda1"]
-    return F.layer_norm(x, (W,), w["layernorm.weight"], w["layernorm.bias"], 1e-6)[0]
+    return functional.layer_norm(x, (W,), w["layernorm.weight"], w["layernorm.bias"], 1e-6)[0]
 
 
 def reference_decode(w, photo, views, actions):
@@ -109,7 +114,7 @@ def reference_decode(w, photo, views, actions):
         q, k, v = (h @ w[f"decoder.{p}self_attn.{s}_proj.weight"].T for s in "qkv")
         x = x + attend(turn(q), turn(k), v, HEADS, causal=True) @ w[f"decoder.{p}self_attn.out_proj.weight"].T
         h = rms(x, f"{p}norm2")
-        x = x + (F.silu(h @ w[f"decoder.{p}ffn.w1.weight"].T) * (h @ w[f"decoder.{p}ffn.w3.weight"].T)) \
+        x = x + (functional.silu(h @ w[f"decoder.{p}ffn.w1.weight"].T) * (h @ w[f"decoder.{p}ffn.w3.weight"].T)) \
             @ w[f"decoder.{p}ffn.w2.weight"].T
     return (rms(x, "final_norm") @ w["decoder.output_head.weight"].T)[1::2]
 
@@ -230,3 +235,25 @@ def test_what_is_no_checkpoint_is_told(tmp_path):
         torch.save(content, tmp_path / "other.pth")
         with pytest.raises(ModelError, match="no dict of tensors"):
             import_checkpoint(tmp_path / "other.pth", tmp_path / "m")
+
+
+def test_import_says_what_it_wrote(tmp_path):
+    torch.save(published_weights(), tmp_path / "a.pth")
+    arguments = ["import", str(tmp_path / "a.pth"), str(tmp_path / "m"), "--region", "dc", "--image-pixels", "12"]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "Wrote" in result.output
+    assert "12 px, photos decoded full" in result.output
+    assert (tmp_path / "m" / "region.yaml").exists()
+
+
+def test_the_sizes_of_dinov2_base_come_out_of_its_tensors():
+    """What its hub repository's config.json says, read from shapes alone."""
+    backbone = "encoder.backbone."
+    shapes = {f"{backbone}embeddings.patch_embeddings.projection.weight": (768, 3, 14, 14),
+              f"{backbone}embeddings.position_embeddings": (1, 1 + 37 * 37, 768),
+              **{f"{backbone}encoder.layer.{n}.mlp.fc1.weight": (3072, 768) for n in range(12)}}
+    tensors = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+    assert _encoder_architecture(tensors, Path("a.pth"), None) == {
+        "model_type": "dinov2", "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "mlp_ratio": 4,
+        "num_channels": 3, "patch_size": 14, "image_size": 518, "layer_norm_eps": 1e-6}

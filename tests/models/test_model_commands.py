@@ -1,9 +1,10 @@
 import json
 
 import pytest
+from typer.testing import CliRunner
+
 from justzoomin.apps.model_commands import app
 from justzoomin.geometry import preset
-from typer.testing import CliRunner
 
 
 @pytest.fixture
@@ -23,16 +24,3 @@ def test_info_for_programs(saved, tiny_model):
     assert facts["weights"] == sum(p.numel() for p in tiny_model.parameters())
     assert facts["trained_on"]["east_m"] == [-3000, 7000]
     assert facts["fingerprint"] == tiny_model.fingerprint()
-
-
-def test_import_says_what_it_wrote(tmp_path):
-    import torch
-    from test_importer import published_weights
-
-    torch.save(published_weights(), tmp_path / "a.pth")
-    arguments = ["import", str(tmp_path / "a.pth"), str(tmp_path / "m"), "--region", "dc", "--image-pixels", "12"]
-    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
-    assert result.exit_code == 0
-    assert "Wrote" in result.output
-    assert "12 px, photos decoded full" in result.output
-    assert (tmp_path / "m" / "region.yaml").exists()

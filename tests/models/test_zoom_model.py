@@ -1,8 +1,9 @@
 import pytest
 import torch
+from pydantic import ValidationError
+
 from justzoomin.errors import ModelError
 from justzoomin.models import ModelConfig, ZoomModel, model_preset
-from pydantic import ValidationError
 
 
 def test_distinct_views_once_equals_encoding_every_view(tiny_model, batch):

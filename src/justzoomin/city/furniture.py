@@ -11,11 +11,11 @@ CAR_COLOURS: tuple[Rgb, ...] = (
     (225, 225, 225), (190, 192, 196), (60, 62, 66), (28, 28, 32), (150, 30, 34), (40, 70, 130), (120, 130, 140),
     (90, 110, 80), (210, 170, 60), (80, 130, 160), (170, 90, 50), (240, 240, 236))
 TREES: dict[str, tuple[Rgb, ...]] = {
-    "round": ((92, 128, 52), (78, 112, 46), (112, 140, 60)),
-    "tall": ((84, 118, 58), (100, 126, 50)),
-    "conifer": ((44, 78, 52), (52, 88, 62)),
-    "copper": ((122, 60, 56), (140, 74, 52)),
-    "blossom": ((214, 160, 176), (226, 196, 196)),
+    "round": ((84, 116, 54), (72, 102, 50), (98, 122, 58)),
+    "tall": ((78, 108, 56), (92, 114, 52)),
+    "conifer": ((46, 76, 54), (54, 86, 64)),
+    "copper": ((104, 58, 54), (118, 68, 52)),
+    "blossom": ((196, 150, 160), (204, 178, 176)),
 }
 
 
@@ -26,13 +26,14 @@ class Flora:
         sphere = icosphere(subdivisions)
         self.crowns = []
         for _ in range(8):
-            bumps = np.zeros(sphere.shape[:2])
-            for _ in range(14):
-                axis = rng.normal(size=3)
-                axis /= np.linalg.norm(axis)
-                bumps += rng.uniform(-0.05, 0.17) * np.exp(-(1 - sphere @ axis) * rng.uniform(4.0, 14.0))
-            fine = np.sin(sphere @ rng.normal(0, 7.0, (3, 3)) + rng.uniform(0, 6.28, 3)).mean(axis=-1) * 0.09
-            self.crowns.append(sphere * (0.9 + bumps + fine)[..., None])
+            blobs = [self._blob(rng, sphere, np.zeros(3), 0.72)]
+            golden = np.pi * (3 - 5**0.5)
+            for k in range(13):  # directions spread evenly by the golden angle, shaken
+                z = 0.92 - 1.55 * k / 12 + rng.normal(0, 0.08)
+                turn, ring = golden * k + rng.normal(0, 0.25), np.sqrt(max(0.0, 1 - min(abs(z), 1.0) ** 2))
+                centre = np.array([np.cos(turn) * ring, np.sin(turn) * ring, z]) * rng.uniform(0.55, 0.72)
+                blobs.append(self._blob(rng, sphere, centre, float(rng.uniform(0.3, 0.46))))
+            self.crowns.append(np.concatenate(blobs))
         angles = np.linspace(0, 2 * np.pi, 13)
         self.cones = []
         for _ in range(4):
@@ -45,6 +46,12 @@ class Flora:
                 tip = np.array([0.0, 0.0, max(z1, z0 + 0.75) if level < 3 else 1.05])
                 tris += [np.stack([ring[i], ring[i + 1], tip]) for i in range(12)]
             self.cones.append(np.array(tris))
+
+    @staticmethod
+    def _blob(rng: np.random.Generator, sphere: Array, centre: Array, radius: float) -> Array:
+        ripple = np.sin(sphere @ rng.normal(0, 6.0, (3, 3)) + rng.uniform(0, 6.28, 3)).mean(axis=-1)
+        blob: Array = centre + sphere * (radius * (1 + 0.22 * ripple))[..., None]
+        return blob
 
     def tree(self, mesh: MeshBuilder, rng: np.random.Generator, x: float, y: float, species: str, size: float = 1.0) -> float:
         """Plant a tree; return the radius of its crown, metres."""
@@ -65,10 +72,6 @@ class Flora:
         shapes = self.cones if species == "conifer" else self.crowns
         main = shapes[int(rng.integers(len(shapes)))] @ rotation * (radius, radius, half) + (x, y, z)
         mesh.triangles(main, LEAF, part)
-        if species in ("round", "copper") and size > 0.9:
-            dx, dy = rng.normal(0, radius * 0.5, 2)
-            blob = shapes[int(rng.integers(len(shapes)))] @ rotation * (radius * 0.62) + (x + dx, y + dy, z + half * 0.4)
-            mesh.triangles(blob, LEAF, part)
         bark = mesh.part((96, 80, 64) if species != "blossom" else (80, 62, 60))
         mesh.quads(box(x, y, 0.0, 0.34 * size, 0.34 * size, z - half * 0.3, 0.6)[:4], TRUNK, bark)
         return float(radius)
@@ -108,7 +111,7 @@ def car(mesh: MeshBuilder, rng: np.random.Generator, frame: Frame, van: bool = F
 
 def lamp(mesh: MeshBuilder, frame: Frame, part: int, head: int) -> None:
     """Put up a street lamp reaching along the frame's y."""
-    mesh.quads(frame.place(box(0, 0, 0, 0.16, 0.16, 5.6, 0.6)[:4]), PLAIN, part)
+    mesh.quads(frame.place(box(0, 0, 0, 0.13, 0.13, 5.6, 0.6)[:4]), PLAIN, part)
     mesh.quads(frame.place(box(0, 0.7, 5.5, 0.12, 1.5, 0.1)), PLAIN, part)
     mesh.quads(frame.place(box(0, 1.3, 5.4, 0.3, 0.7, 0.16)), PLAIN, head)
 

@@ -11,7 +11,7 @@ from justzoomin.city.solids import Rgb
 MEADOW, LAWN, YARD, PAVEMENT, ROAD, MARKING, WATER, PAVING, GRAVEL, SOIL, DECK = range(11)
 
 # noise amplitude of each kind: (fine, coarse)
-_WEATHER = {MEADOW: (0.30, 0.50), LAWN: (0.26, 0.34), YARD: (0.14, 0.22), PAVEMENT: (0.12, 0.16), ROAD: (0.13, 0.22),
+_WEATHER = {MEADOW: (0.30, 0.42), LAWN: (0.26, 0.30), YARD: (0.14, 0.22), PAVEMENT: (0.12, 0.16), ROAD: (0.13, 0.22),
             MARKING: (0.18, 0.20), WATER: (0.03, 0.22), PAVING: (0.12, 0.18), GRAVEL: (0.26, 0.20), SOIL: (0.28, 0.35),
             DECK: (0.20, 0.15)}
 _SHIFT = 4
@@ -40,7 +40,7 @@ class Canvas:
 
         pixels = [self._pixels(points)]
         cv2.fillPoly(self.kind, pixels, kind, shift=_SHIFT)
-        cv2.fillPoly(self.rgb, pixels, rgb, shift=_SHIFT)
+        cv2.fillPoly(self.rgb, pixels, rgb, cv2.LINE_AA, _SHIFT)
 
     def stroke(self, points: Array, width_m: float, kind: int, rgb: Rgb) -> None:
         """Draw a line (n, 2) of a width, with round ends."""
@@ -49,7 +49,7 @@ class Canvas:
         pixels = [self._pixels(points)]
         width = max(1, round(width_m / self.metres_per_pixel))
         cv2.polylines(self.kind, pixels, False, kind, width, shift=_SHIFT)
-        cv2.polylines(self.rgb, pixels, False, rgb, width, shift=_SHIFT)
+        cv2.polylines(self.rgb, pixels, False, rgb, width, cv2.LINE_AA, _SHIFT)
 
     def kind_at(self, x: Array, y: Array) -> U8:
         """Kinds at positions in metres, clamped to the raster."""
@@ -124,7 +124,7 @@ def weather(canvas: Canvas, walls: list[Array], seed: int) -> None:
         rows = np.arange(start, min(n, start + rows_at_once))
         y = canvas.half_m - (rows + 0.5) * res
         kind = canvas.kind[rows[0]:rows[-1] + 1]
-        a = fine[(rows * 0.125 / 0.125).astype(int)[:, None] & 511, columns[None] & 511]
+        a = fine[rows[:, None] & 511, columns[None] & 511]
         b = coarse[(y * 5.0).astype(int)[:, None] & 511, (x * 5.0).astype(int)[None] & 511]
         c = patches[(y * 0.9 + 91.0).astype(int)[:, None] & 511, (x * 0.9 + 37.0).astype(int)[None] & 511]
         gain = 1.0 + (a - 0.5) * 2.0 * table_fine[kind] + (0.6 * b + 0.4 * c - 0.5) * 2.0 * table_coarse[kind]
@@ -139,6 +139,6 @@ def weather(canvas: Canvas, walls: list[Array], seed: int) -> None:
         block = canvas.rgb[rows[0]:rows[-1] + 1].astype(np.float32) * gain[..., None].astype(np.float32)
         # dry and lush grass differ in hue, not in brightness alone
         grass = ((kind == MEADOW) | (kind == LAWN)) * (c - 0.5)
-        block[..., 0] *= 1.0 + 0.9 * grass
-        block[..., 2] *= 1.0 - 0.5 * grass
+        block[..., 0] *= 1.0 + 0.42 * grass
+        block[..., 2] *= 1.0 - 0.3 * grass
         canvas.rgb[rows[0]:rows[-1] + 1] = np.clip(np.round(block), 0, 255).astype(np.uint8)

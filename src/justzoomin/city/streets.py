@@ -168,7 +168,10 @@ def lay_streets(rng: np.random.Generator, half_m: float, canal: bool) -> Streets
                 style = (float(rng.uniform(5.6, 6.6)) + STRIP_M * sum(park), float(rng.uniform(1.7, 2.4)), park)
             for step in range((nx if axis == 0 else ny) - 1):
                 row, col = (line, step) if axis == 0 else (step, line)
+                meets_canal = axis == 1 and canal_row >= 0 and step in (canal_row - 1, canal_row)
                 kind = "canal" if axis == 0 and line == canal_row else lane_kind(main)
+                if kind == "lane" and meets_canal:
+                    kind = "side"
                 if kind == "lane":
                     add(axis, row, col, "lane", 2.6, 0.6, (False, False))
                 else:

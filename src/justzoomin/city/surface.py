@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from justzoomin.city import ground, solids
-from justzoomin.city.arrays import F32, I32, LINEAR_OF_BYTE, U8, Array, linear, sample, sample_smooth
+from justzoomin.city.arrays import F32, LINEAR_OF_BYTE, U8, Array, sample, sample_smooth
 from justzoomin.city.houses import BRICK, CHURCH, CURTAIN, RIBBON, SIDING
 from justzoomin.city.light import Conditions
 from justzoomin.city.world import World
@@ -245,26 +245,21 @@ def _leaves(world: World, p: F32, normal: F32, parts: F32, i: Array, out: Looks,
     centre = parts[solids.CENTRE]
     rz = np.maximum(parts[solids.RADIUS_Z], 0.3)
     rel = p - centre
-    rel[2] *= np.where(kind == 4, 1.0, 2.0 / rz)
     length = np.sqrt((rel * rel).sum(axis=0)) + 1e-5
     rounded = rel / length
-    mixed = np.where(kind == 4, normal, rounded * 0.55 + normal * 0.45)
-    a, b = p[0] * 0.8 + p[1] * 0.6, p[1] * 0.8 - p[0] * 0.6
-    clumps = sample_smooth(world.noises[1], a * 22 + p[2] * 9, p[2] * 22 + b * 13)
-    leaves = sample(world.noises[0], a * 7 + b * 3, p[2] * 7 + b * 5)
-    mixed[0] += (clumps - 0.5) * 1.2
-    mixed[1] += (leaves - 0.5) * 0.7
+    mixed = np.where(kind == 4, normal, rounded * 0.4 + normal * 0.6)
+    clumps, leaves = _cells(p, 3.1), _cells(p, 8.0)
+    mixed[0] += (clumps - 0.5) * 0.9
+    mixed[1] += (leaves - 0.5) * 0.9
     mixed /= np.sqrt((mixed * mixed).sum(axis=0)) + 1e-5
     high = np.clip((p[2] - centre[2]) / rz, -1.0, 1.0)
     season = _SEASON_LEAVES[conditions.season][:, kind]
-    out.albedo[:, i] *= season * (0.35 + 0.85 * clumps + 0.45 * leaves)
-    out.open[i] = (0.72 + 0.28 * high) * (0.62 + 0.6 * clumps)
+    out.albedo[:, i] *= season * (0.45 + 0.5 * clumps + 0.5 * leaves)
+    out.open[i] = np.clip((0.66 + 0.34 * high) * np.clip(1.7 * length / rz - 0.75, 0.35, 1.0), 0.2, 1.0)
     return np.asarray(mixed, np.float32)
 
 
-def marks(colour: tuple[float, float, float]) -> F32:
-    """Linear colour as a column (3, 1)."""
-    return linear(colour)[:, None]
-
-
-__all__ = ["Hits", "I32", "Looks", "look", "marks"]
+def _cells(p: F32, per_metre: float) -> F32:
+    """Random numbers (n,) of the cubic cells that points (3, n) lie in."""
+    q = np.floor(p * np.float32(per_metre)).astype(np.int32)
+    return np.asarray(np.take(_HASHES, (q[0] * 73 + q[1] * 1279 + q[2] * 283) & 4095), np.float32)

@@ -34,7 +34,7 @@ class Town:
         self.claims = Claims(half_m)
         self.mesh = MeshBuilder()
         self.walls: list[Array] = []
-        self.flora = furniture.Flora(rng, 2 if size_m <= 700 else 1)
+        self.flora = furniture.Flora(rng, 1 if size_m <= 700 else 0)
         self.lamp_parts = (self.mesh.part((70, 74, 72)), self.mesh.part((236, 230, 200)))
         self.districts = self._choose_districts(size_m)
 
@@ -171,7 +171,7 @@ class Town:
                 elif name == "suburb":
                     w, d, gap = rng.uniform(8.5, 12.5), rng.uniform(7.5, 10.0), rng.uniform(3.5, 8.0)
                 else:
-                    w, d, gap = rng.uniform(11.0, 20.0), rng.uniform(11.0, 15.0), 0.0 if rng.random() < 0.65 else 3.5
+                    w, d, gap = rng.uniform(10.0, 17.0), rng.uniform(10.0, 13.5), 0.0 if rng.random() < 0.65 else 3.0
                     if towers < 1 and rng.random() < 0.07:
                         kind, w, d, towers = "tower", rng.uniform(15, 19), rng.uniform(15, 18), towers + 1
                 placed = self._lot(edge, forward, s + w / 2, w, d, setback + (rng.uniform(-0.3, 0.6) if name != "rows" else 0),
@@ -186,8 +186,11 @@ class Town:
         point, t = edge.at(s if forward else edge.length_m - s)
         along = t if forward else -t
         inward = np.array([-along[1], along[0]])
-        frame = Frame(point + inward * (edge.half_m + setback + d / 2), along)
-        if not self.claims.free(frame.flat(rectangle(w - 0.5, d - 0.3))):
+        for retreat in (0.0, 0.7, 1.5, 2.6):  # bends push wide fronts back from the pavement
+            frame = Frame(point + inward * (edge.half_m + setback + retreat + d / 2), along)
+            if self.claims.free(frame.flat(rectangle(w - 0.7, d - 0.4))):
+                break
+        else:
             return False
         self.claims.take(frame.flat(rectangle(w, d)))
         self.walls += houses.house(self.mesh, self.rng, frame, w, d, kind, palette)
@@ -258,10 +261,8 @@ class Town:
             if len(inner) > 1:
                 self.canvas.stroke(np.array(inner), 0.6, ground.PAVING, tone)
         nave = frame.at(0.0, 5.0)
-        outline = np.concatenate([nave.flat(rectangle(11, 22) + (0, 3)), nave.flat(rectangle(6.4, 6.4) + (0, -10.6))])
         self.walls += houses.church(self.mesh, rng, nave)
         self.claims.take(nave.flat(rectangle(11.5, 29.0)))
-        del outline
         spot = frame.at(float(rng.uniform(-4, 4)), -19.0)
         if self.claims.free(spot.flat(rectangle(9, 9))):
             furniture.fountain(self.mesh, spot)
@@ -315,9 +316,9 @@ class Town:
         frame = Frame(block.centre, t)
         turn = 0.0 if rng.random() < 0.5 else 90.0
         w, d = rng.uniform(24, 38), rng.uniform(10, 13)
-        for y in (-19.0, 0.0, 19.0):
-            for width in (w, w * 0.7):
-                spot = frame.at(0.0, 0.0, turn).at(float(rng.uniform(-5, 5)), y)
+        for y in (0.0, -20.0, 20.0, -38.0, 38.0):
+            for width in (w, w * 0.75, w * 0.5, w, w * 0.6):
+                spot = frame.at(0.0, 0.0, turn).at(float(rng.uniform(-9, 9)), y + float(rng.uniform(-2, 2)))
                 if self.claims.free(spot.flat(rectangle(width + 1, d + 3))):
                     self.claims.take(spot.flat(rectangle(width, d)))
                     self.walls += houses.house(self.mesh, rng, spot, width, d, "estate", palette)
@@ -330,7 +331,7 @@ class Town:
         rng = self.rng
         low, high = block.polygon.min(axis=0), block.polygon.max(axis=0)
         area = float(np.prod(high - low))
-        trees = {"park": 0.011, "suburb": 0.0055, "estate": 0.005, "rows": 0.004, "downtown": 0.0012, "hall": 0.0012,
+        trees = {"park": 0.011, "suburb": 0.0055, "estate": 0.005, "rows": 0.004, "downtown": 0.0012, "hall": 0.0018,
                  "parking": 0.0012, "square": 0.0}[name]
         inner = self._inner(block, 0.86)
         favourite = str(rng.choice(["round", "round", "tall", "conifer", "copper", "blossom"]))

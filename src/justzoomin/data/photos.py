@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +24,9 @@ MAX_PIXELS = 100_000_000
 """More pixels than this are refused before decoding: no street camera makes them, decompression bombs do."""
 MIN_SIDE = 16
 """Photos narrower or lower than this many pixels show nothing to localize by."""
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+"""What Pillow may open: formats of photos only, none that runs another program (EPS starts Ghostscript)."""
+_ORIENTATION = 0x0112
 
 
 class PhotoStore(Protocol):
@@ -48,7 +50,13 @@ class ShardPhotos:
 
     def __init__(self, shards: Iterable[Path]) -> None:
         self._shards = TarShards(sorted(shards))
-        self._names = {Path(n).name.removesuffix(SUFFIX): n for n in self._shards.names() if n.endswith(SUFFIX)}
+        self._names: dict[str, str] = {}
+        for name in self._shards.names():
+            if name.endswith(SUFFIX):
+                first = self._names.setdefault(name.rpartition("/")[2].removesuffix(SUFFIX), name)
+                if first != name:
+                    raise DataError(f"{self._shards.shard_of(name)}:{name}", f"the photo stands there as {first} as well",
+                                    "Remove the member that does not belong there.")
 
     def read(self, image_id: str) -> bytes:
         """Bytes of one photo."""
@@ -105,14 +113,14 @@ class FolderPhotos:
 
 
 def open_photos(root: Path) -> PhotoStore:
-    """Find the photos of a repository, as downloaded or as extracted.
+    """Find the photos of a repository, as downloaded or as extracted; an extracted folder that holds any goes first.
 
     Raises:
         DataError: If there are neither shards nor a folder of photos.
     """
     folder = root / MEMBER_FOLDER
     shards = sorted((root / "archives").glob("streetview_images_*.tar"))
-    if folder.is_dir():
+    if folder.is_dir() and not (shards and next(folder.glob("*" + SUFFIX), None) is None):
         return FolderPhotos(folder)
     if shards:
         return ShardPhotos(shards)
@@ -127,7 +135,7 @@ def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = Non
     photo that becomes 768 x 384 is never decoded in full.
 
     Args:
-        data: The file's bytes: JPEG, or anything Pillow reads.
+        data: The file's bytes, in one of `FORMATS`.
         where: Name of the file, for error texts.
         min_size: Least height and width in pixels that the caller needs; None decodes in full.
 
@@ -135,32 +143,57 @@ def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = Non
         uint8 (H, W, 3), turned upright by the EXIF orientation. Other EXIF fields are not looked at.
 
     Raises:
-        PhotoError: If it is no image, truncated, too small or of an absurd pixel count.
+        PhotoError: If it is no image, truncated, too small, of an absurd pixel count, or its values are no colours.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data))
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise PhotoError(where, f"{width} x {height} pixels", f"Photos up to {MAX_PIXELS} pixels are read.")
-            if min(width, height) < MIN_SIDE:
-                raise PhotoError(where, f"only {width} x {height} pixels",
-                                 f"Give a photo of at least {MIN_SIDE} pixels a side.")
-            orientation = int(image.getexif().get(0x0112, 1))
-            if image.format == "JPEG" and image.mode in {"RGB", "L"}:
-                need = (min_size if orientation < 5 else min_size[::-1]) if min_size else (0, 0)
-                pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=need[0], min_width=need[1], strict=True)
-            else:
-                pixels = np.asarray(image.convert("RGB"))
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise PhotoError(where, f"{width} x {height} pixels", f"Photos up to {MAX_PIXELS} pixels are read.")
+        if min(width, height) < MIN_SIDE:
+            raise PhotoError(where, f"only {width} x {height} pixels",
+                             f"Give a photo of at least {MIN_SIDE} pixels a side.")
+        orientation = exif_orientation(image)
+        if image.format in {"JPEG", "MPO"} and image.mode in {"RGB", "L"}:
+            need = (min_size if orientation < 5 else min_size[::-1]) if min_size else (0, 0)
+            pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=need[0], min_width=need[1], strict=True)
+        else:
+            pixels = _other(image, where)
     except PhotoError:
         raise
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise PhotoError(where, f"far too many pixels ({error})", f"Photos up to {MAX_PIXELS} pixels are read.") from error
+    except UnidentifiedImageError as error:
         raise PhotoError(where, "it is no image that can be read", "Give a JPEG or PNG photo.") from error
-    except (OSError, ValueError, SyntaxError, struct.error, EOFError, MemoryError) as error:
+    except _DECODING as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise PhotoError(where, f"the image is broken ({reason})", "Fetch or export the photo again.") from error
     return _upright(pixels, orientation)
+
+
+_DECODING = (OSError, ValueError, TypeError, SyntaxError, struct.error, EOFError, MemoryError, LookupError, ArithmeticError,
+             RuntimeError)
+"""What Pillow and libjpeg raise over broken files."""
+
+
+def exif_orientation(image: Image.Image) -> int:
+    """EXIF orientation 1 to 8 of an image; 1, as it lies, where it states none or its EXIF part cannot be read."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except _DECODING:
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _other(image: Image.Image, where: str) -> Pixels:
+    """RGB of an image that is no plain JPEG; 16-bit greys keep their upper half, which Pillow would clip."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):  # older Pillows say I
+        grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.mode in {"I", "F"}:
+        raise PhotoError(where, f"its pixels are {'integers of 32 bits' if image.mode == 'I' else 'real numbers'}, no colours",
+                         "Export it with 8 bits a colour.")
+    return np.asarray(image.convert("RGB"))
 
 
 def _upright(pixels: Pixels, orientation: int) -> Pixels:

@@ -14,9 +14,9 @@ from justzoomin.data.photos import PhotoStore, open_photos
 from justzoomin.data.tables import Split, check_records, read_split
 from justzoomin.data.torch_data import ZoomDataset
 from justzoomin.data.transforms import Decode
-from justzoomin.errors import DataError
+from justzoomin.errors import DataError, LayoutError
 from justzoomin.geometry import ZoomGrid
-from justzoomin.maps import GridViews, Map
+from justzoomin.maps import CARD_LAYOUT, GridViews, Map
 
 _SPLIT_NAME = re.compile(r"large_area_(?P<name>.+)_map")
 
@@ -24,7 +24,7 @@ ATTRIBUTION = (
     "Street-view imagery derived from Mapillary, licensed under CC BY-SA 4.0.\n"
     "Aerial orthophotography derived from Open Data DC / Government of the District of Columbia, licensed under CC BY 4.0."
 )
-"""What the dataset card asks for, for every repository that brings no ATTRIBUTION file of its own."""
+"""What the dataset card asks for, for repositories with its layout and no ATTRIBUTION file of their own."""
 
 
 @dataclass
@@ -84,9 +84,7 @@ class Dataset:
             DataError: Naming the first problem and counting the rest.
         """
         split = self.split(name)
-        problems = check_records(split, self.grid) if self.own_grid else []
-        if not self.own_grid:
-            self.sequences(name)
+        problems = check_records(split, self.grid, own_grid=self.own_grid)
         present = self.photos.ids()
         missing = [i for i in split.image_ids if i not in present]
         if problems:
@@ -113,7 +111,11 @@ class Dataset:
     def attribution(self) -> str:
         """Whom to name when showing anything of this dataset."""
         file = self.root / "ATTRIBUTION"
-        return file.read_text(encoding="utf-8").strip() if file.is_file() else ATTRIBUTION
+        if file.is_file():
+            return file.read_text(encoding="utf-8", errors="replace").strip()
+        if self.map.layout.same_place(CARD_LAYOUT):
+            return ATTRIBUTION
+        return f"Not stated: {self.root} holds no ATTRIBUTION file."
 
     def split_hash(self, name: str) -> str:
         """SHA-256 of a split's ids, positions and sequences, whatever file they came from."""
@@ -126,12 +128,19 @@ class Dataset:
 
 
 def find_splits(root: Path) -> dict[str, Path]:
-    """Names and files of the splits in `metadata/`."""
+    """Names and files of the splits in `metadata/`.
+
+    Raises:
+        DataError: If two tables of one kind would go by the same name.
+    """
     found: dict[str, Path] = {}
     for suffix in (".csv", ".parquet"):  # Parquet last: it wins
-        for path in sorted((root / "metadata").glob("*" + suffix)):
+        for path in sorted((root / "metadata").glob("[!.]*" + suffix)):
             match = _SPLIT_NAME.fullmatch(path.stem)
-            found[match["name"] if match else path.stem] = path
+            name = match["name"] if match else path.stem
+            if name in found and found[name].suffix == suffix:
+                raise DataError(path, f"it and {found[name].name} are both the split {name!r}", "Rename or remove one.")
+            found[name] = path
     return found
 
 
@@ -140,7 +149,8 @@ def open_dataset(root: str | Path, grid: ZoomGrid | None = None) -> Dataset:
 
     Args:
         root: The folder with metadata/, satellite/ and archives/ or streetview/.
-        grid: A zoom grid other than the dataset's own; true sequences are then computed from positions.
+        grid: The zoom grid. Where the dataset states none it is taken as the one its split tables were written for;
+            where it states another, true sequences are computed from positions.
 
     Raises:
         DataError: If it is no dataset.
@@ -151,11 +161,18 @@ def open_dataset(root: str | Path, grid: ZoomGrid | None = None) -> Dataset:
         raise DataError(folder, "there is no such folder", "Give the folder that holds the dataset.")
     if not find_splits(folder):
         raise DataError(folder, "no split tables: metadata/ holds no .csv and no .parquet",
-                        "Give the folder that holds metadata/, satellite/ and archives/.")
+                        "Give the folder that holds metadata/, satellite/ and archives/ or streetview/; after extracting"
+                        " elsewhere, put metadata/ beside them.")
     opened = Map.open(folder, grid=grid)
-    own = grid is None or Map.open(folder).grid == grid if _states_grid(folder) else grid is None
+    own = grid is None or _stated_grid(folder) in (None, grid)
     return Dataset(root=folder, map=opened, photos=open_photos(folder), own_grid=own)
 
 
-def _states_grid(root: Path) -> bool:
-    return any((root / part / "region.yaml").is_file() for part in ("satellite", "."))
+def _stated_grid(root: Path) -> ZoomGrid | None:
+    """The grid that a repository itself states; None where nothing does."""
+    try:
+        return Map.open(root).grid
+    except LayoutError:  # its layout was read a moment ago: only the region is missing
+        if any((root / part / "region.yaml").exists() for part in ("satellite", ".")):
+            raise
+        return None

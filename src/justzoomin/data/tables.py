@@ -92,24 +92,32 @@ def read_split(path: Path, name: str) -> Split:
         if path.suffix == ".parquet":
             table = pl.read_parquet(path)
         else:
-            table = pl.read_csv(path, schema_overrides={"image_id": pl.String, "sequence": pl.String},
-                                infer_schema_length=10_000)
+            header = pl.read_csv(path, n_rows=0, infer_schema=False).columns
+            text = {c: pl.String for c in header if _plain(c) in {"image_id", "sequence"}}
+            table = pl.read_csv(path, schema_overrides=text, infer_schema_length=None)
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(path, f"it cannot be read as a table ({reason})",
                         "Give a CSV or Parquet file with the columns " + ", ".join(REQUIRED) + ".") from error
-    table = table.rename({c: c.strip().removeprefix("\ufeff") for c in table.columns})
+    names = [_plain(c) for c in table.columns]
+    twice = sorted({c for c in names if names.count(c) > 1})
+    if twice:
+        raise DataError(path, f"it has several columns {', '.join(twice)}", "Keep one of each.")
+    table = table.rename(dict(zip(table.columns, names, strict=True)))
     missing = [c for c in REQUIRED if c not in table.columns]
     if missing:
-        raise DataError(path, f"it has no column {', '.join(missing)} (columns: {', '.join(table.columns)})",
+        raise DataError(path, f"it has no column {', '.join(missing)} (columns: {', '.join(table.columns)[:200]})",
                         "A split has " + ", ".join(REQUIRED) + ".")
     if not len(table):
         raise DataError(path, "the split is empty", "Give a table with at least one photo.")
+    _check_kinds(table, path)
     table = table.with_columns(pl.col("image_id").cast(pl.String),
                                pl.col("latitude").cast(pl.Float64, strict=False),
                                pl.col("longitude").cast(pl.Float64, strict=False))
     for column in REQUIRED:
         empty = table[column].is_null()
+        if column == "image_id":
+            empty = empty | (table[column].str.strip_chars() == "").fill_null(False)
         if column in {"latitude", "longitude"}:
             empty = empty | ~table[column].is_finite().fill_null(False)
         if empty.any():
@@ -118,7 +126,36 @@ def read_split(path: Path, name: str) -> Split:
                             f" ({int(empty.sum())} rows in all)", "Correct or drop these rows.")
     if table["sequence"].dtype == pl.String:
         table = table.with_columns(_parse_sequences(table, path))
-    return Split(name, path, table.with_columns(pl.col("sequence").cast(pl.List(pl.Int64))))
+    table = table.with_columns(pl.col("sequence").cast(pl.List(pl.Int64)))
+    holes = table["sequence"].list.eval(pl.element().is_null()).list.any().fill_null(False)
+    if holes.any():
+        row = int(np.flatnonzero(holes.to_numpy())[0])
+        raise DataError(f"{path}, line {row + 2}", "an action of the sequence is missing", "Correct or drop the row.")
+    return Split(name, path, table)
+
+
+def _plain(column: str) -> str:
+    return column.removeprefix("\ufeff").strip()
+
+
+def _check_kinds(table: pl.DataFrame, path: Path) -> None:
+    """Refuse columns whose kind would be bent in reading: ids as real numbers, actions that are no whole numbers.
+
+    Raises:
+        DataError: Naming the column and its kind.
+    """
+    dtypes = {c: table[c].dtype for c in REQUIRED}
+    actions = dtypes["sequence"].inner if isinstance(dtypes["sequence"], pl.List | pl.Array) else None
+    good = {
+        "image_id": dtypes["image_id"] == pl.String or dtypes["image_id"].is_integer(),
+        "sequence": dtypes["sequence"] == pl.String or (isinstance(actions, pl.DataType) and actions.is_integer()),
+        **{c: dtypes[c] == pl.String or dtypes[c].is_numeric() for c in ("latitude", "longitude")},
+    }
+    wanted = {"image_id": "text or whole numbers", "sequence": "text such as [7, 6, 6, 5] or lists of whole numbers"}
+    for column, fits in good.items():
+        if not fits:
+            raise DataError(f"{path}, column {column}", f"it holds {dtypes[column]}",
+                            f"Write {wanted.get(column, 'degrees as numbers')}.")
 
 
 def _parse_sequences(table: pl.DataFrame, path: Path) -> pl.Series:
@@ -140,10 +177,11 @@ class RecordProblem:
     detail: str
 
 
-def check_records(split: Split, grid: ZoomGrid) -> list[RecordProblem]:
+def check_records(split: Split, grid: ZoomGrid, *, own_grid: bool = True) -> list[RecordProblem]:
     """Find duplicates, positions off the region and sequences that contradict their position.
 
-    A sequence contradicts when its position lies more than `BORDER_M` outside the cell it leads to.
+    A sequence contradicts when its position lies more than `BORDER_M` outside the cell it leads to. Where the grid is
+    not the one that the table was written for (`own_grid` false), the stated sequences are not looked at.
     """
     problems = []
     ids = np.array(split.image_ids, dtype=object)
@@ -157,6 +195,8 @@ def check_records(split: Split, grid: ZoomGrid) -> list[RecordProblem]:
     _, inside = grid.encode_masked(lat, lon)
     problems += [RecordProblem(ids[k], "off_region", f"{lat[k]:.6f}, {lon[k]:.6f} lies outside the region")
                  for k in np.flatnonzero(~inside & ~bad)]
+    if not own_grid:
+        return problems
     lengths = split.table["sequence"].list.len().to_numpy()
     stated = split.table["sequence"].to_list()
     well_formed = np.array([n == grid.depth and all(0 <= a < grid.actions for a in s)

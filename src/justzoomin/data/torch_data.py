@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 
-from justzoomin.data.photos import PhotoStore
+from justzoomin.data.photos import FORMATS, PhotoStore, exif_orientation
 from justzoomin.data.transforms import Decode, halves, random_wide_crop, to_tensor, wide_photo
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews
@@ -114,9 +114,9 @@ def _aspect(data: bytes) -> float:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             width, height = image.size
-            turned = int(image.getexif().get(0x0112, 1)) >= 5
+            turned = exif_orientation(image) >= 5
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return 16 / 9
     return height / width if turned else width / height
@@ -153,7 +153,8 @@ class ResumableBatchSampler(Sampler[list[tuple[int, int]]]):
         self.start_batch = 0
 
     def __len__(self) -> int:
-        return -(-self.size // (self.batch_size * self.world))
+        whole = self.batch_size * self.world
+        return (self.size + whole - 1) // whole
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of an epoch (Lightning calls this)."""

@@ -58,7 +58,7 @@ def verify_dataset(dataset: Dataset, *, tiles: bool = True, workers: int = 4,
             report.problems.append({"kind": "table", "split": name, "item": str(error.where), "detail": str(error)})
             continue
         report.counts[f"records_{name}"] = len(split)
-        found = check_records(split, dataset.grid)
+        found = check_records(split, dataset.grid, own_grid=dataset.own_grid)
         found += [RecordProblem(i, "missing_photo", "no such photo in the repository")
                   for i in split.image_ids if i not in present]
         report.problems += [{"kind": p.kind, "split": name, "item": p.image_id, "detail": p.detail} for p in found]
@@ -94,11 +94,11 @@ def verify_dataset(dataset: Dataset, *, tiles: bool = True, workers: int = 4,
 
 
 def _run(check: Callable[[Any], dict[str, str] | None], items: Iterable[Any], label: str, workers: int,
-               progress: Progress | None) -> list[dict[str, str]]:
+         progress: Progress | None) -> list[dict[str, str]]:
     items = list(items)
     problems = []
     with ThreadPoolExecutor(workers) as pool:
-        for done, problem in enumerate(pool.map(check, items, chunksize=16), 1):
+        for done, problem in enumerate(pool.map(check, items), 1):
             if problem:
                 problems.append(problem)
             if progress:

@@ -1,6 +1,15 @@
 """Predictions of a split, figures with intervals, reports."""
 
-from justzoomin.evaluation.metrics import DEFAULT_RADII_M, Figure, Score, ceiling, chance, percent, score, score_predictions
+from justzoomin.evaluation.metrics import (
+    DEFAULT_RADII_M,
+    Figure,
+    Score,
+    ceiling,
+    chance,
+    percent,
+    score,
+    score_predictions,
+)
 from justzoomin.evaluation.predictions import Predictions, errors_m, predict
 from justzoomin.evaluation.report import Evaluation, build_report, evaluate, evaluate_path, find_models, write_json
 

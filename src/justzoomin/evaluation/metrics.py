@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,9 +47,8 @@ def percent(hits: npt.NDArray[np.bool_]) -> Figure:
     return Figure(100 * p, 100 * max(0.0, float(centre - half)), 100 * min(1.0, float(centre + half)))
 
 
-def bootstrap(values: npt.NDArray[np.float64], statistic: str, seed: int = 0) -> Figure:
-    """Mean or median of values (N,) with its 95 % percentile bootstrap interval, seeded."""
-    function = {"mean": np.mean, "median": np.median}[statistic]
+def bootstrap(values: npt.NDArray[np.float64], function: Callable[[npt.NDArray[np.float64]], Any], seed: int = 0) -> Figure:
+    """A statistic of values (N,), such as their mean, with its 95 % percentile bootstrap interval, seeded."""
     rng = np.random.default_rng(seed)
     draws = [float(function(values[rng.integers(0, len(values), len(values))])) for _ in range(_RESAMPLES)]
     low, high = np.percentile(draws, [2.5, 97.5])
@@ -63,8 +64,8 @@ def score(correct: npt.NDArray[np.bool_], errors: npt.NDArray[np.float64],
     """
     if not len(errors):
         raise DataError("evaluation", "there is no photo to score", "Choose a split that holds photos.")
-    return Score(percent(correct), {r: percent(errors <= r) for r in radii_m}, bootstrap(errors, "median"),
-                 bootstrap(errors, "mean"))
+    return Score(percent(correct), {r: percent(errors <= r) for r in radii_m}, bootstrap(errors, np.median),
+                 bootstrap(errors, np.mean))
 
 
 def score_predictions(predictions: Predictions, radii_m: tuple[float, ...] = DEFAULT_RADII_M) -> Score:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from justzoomin.data import Dataset, halves, normalize, to_tensor, wide_photo
+from justzoomin.errors import ConfigError
 from justzoomin.geometry import ZoomGrid, haversine_m
 from justzoomin.maps import GridViews
 from justzoomin.models import ZoomModel
@@ -72,9 +73,12 @@ def predict(model: ZoomModel, dataset: Dataset, split: str, *, batch_size: int =
         progress: Called with photos done and photos in all.
 
     Raises:
+        ConfigError: If `limit` is below 1.
         ModelError: If the model does not fit the dataset's grid.
         PhotoError: If a photo is missing or broken.
     """
+    if limit is not None and limit < 1:
+        raise ConfigError("limit", f"{limit} photos", "Evaluate at least one photo, or give no limit for all.")
     grid = dataset.grid
     check_fits(model, grid)
     was_training = model.training
@@ -102,6 +106,6 @@ def predict(model: ZoomModel, dataset: Dataset, split: str, *, batch_size: int =
             if progress:
                 progress(min(start + batch_size, len(ids)), len(ids))
     model.train(was_training)
-    predicted, probabilities, correct, likelihood = (torch.cat(p).numpy() for p in zip(*parts, strict=True))
-    return Predictions(ids, grid, np.stack([records.lat, records.lon], 1)[:limit], true, predicted, probabilities,
-                       correct, likelihood)
+    sequences, steps, hits, path_log_prob = (torch.cat(p).numpy() for p in zip(*parts, strict=True))
+    return Predictions(ids, grid, np.stack([records.lat, records.lon], 1)[:limit], true, sequences, steps, hits,
+                       path_log_prob)

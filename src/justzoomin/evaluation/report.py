@@ -102,7 +102,7 @@ def find_models(path: Path) -> dict[str, Path]:
         ModelError: If it is a folder and holds no model.
     """
     if (path / "model.safetensors").is_file():
-        return {path.name: path}
+        return {path.resolve().name: path}
     found = {p.parent.name: p.parent for p in sorted((path / "models").glob("*/model.safetensors"))}
     if not found:
         raise ModelError(path, "it is no model folder and holds none under models/",

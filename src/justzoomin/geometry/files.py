@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from justzoomin.errors import GeometryError, LayoutError
@@ -39,18 +40,29 @@ def grid_from_dict(values: object, where: str | Path) -> ZoomGrid:
         raise LayoutError(where, f"missing keys {sorted(missing)}, unknown keys {sorted(map(str, unknown))}",
                           f"A region has {keys} and may have grid and depth.")
     try:
-        bounds = {name: tuple(float(v) for v in values[name]) for name in ("east_m", "north_m")}
-        region = Region(float(values["reference_lat"]), float(values["reference_lon"]),
-                        bounds["east_m"], bounds["north_m"])  # type: ignore[arg-type]
+        bounds = {name: _bounds(values[name], name, where) for name in ("east_m", "north_m")}
+        region = Region(_number(values["reference_lat"], "reference_lat", where),
+                        _number(values["reference_lon"], "reference_lon", where), bounds["east_m"], bounds["north_m"])
         grid, depth = values.get("grid", 4), values.get("depth", 4)
         if not (type(grid) is int and type(depth) is int):
             raise LayoutError(where, f"grid {grid!r} and depth {depth!r}", "Both are whole numbers.")
         return ZoomGrid(region, grid, depth)
-    except (TypeError, ValueError) as error:
-        raise LayoutError(where, f"a value is not a number ({error})", "Write degrees and metres as plain numbers.") \
-            from error
     except GeometryError as error:
         raise type(error)(f"{where}: {error.where}", error.what, error.remedy) from error
+
+
+def _number(value: object, name: str, where: str | Path) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e300:
+        raise LayoutError(f"{where}: {name}", f"{str(value)[:80]!r} is not a number",
+                          "Write degrees and metres as plain numbers.")
+    return float(value)
+
+
+def _bounds(value: object, name: str, where: str | Path) -> tuple[float, float]:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise LayoutError(f"{where}: {name}", f"{str(value)[:80]!r} are not two numbers",
+                          "Write the lower and the upper bound in metres: [lower, upper].")
+    return _number(value[0], name, where), _number(value[1], name, where)
 
 
 def load_grid(path: Path) -> ZoomGrid:
@@ -67,11 +79,14 @@ def load_grid(path: Path) -> ZoomGrid:
             text = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise LayoutError(path, f"it cannot be read ({error.strerror})", "Give a readable region.yaml.") from error
-    if len(text) > _MAX_BYTES or b"&" in text or b"*" in text:
-        raise LayoutError(path, "it is too large or uses YAML anchors", "A region.yaml is a few plain lines.")
+    remedy = "A region.yaml is a few plain lines."
+    if len(text) > _MAX_BYTES:
+        raise LayoutError(path, f"it has more than {_MAX_BYTES} bytes", remedy)
     try:
+        if any(isinstance(token, yaml.AnchorToken | yaml.AliasToken) for token in yaml.scan(text)):
+            raise LayoutError(path, "it uses YAML anchors", remedy)
         return grid_from_dict(yaml.safe_load(text), path)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise LayoutError(path, f"it is no YAML ({error})".replace("\n", " "), "Write plain `key: value` lines.") \
             from error
 
@@ -96,12 +111,19 @@ def preset(name: str) -> ZoomGrid:
     Raises:
         GeometryError: If there is no preset of that name.
     """
-    folder = resources.files("justzoomin.geometry") / "presets"
-    names = sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    names = _preset_names()
     if name not in names:
         raise GeometryError(f"region preset {name!r}", "there is none of that name", f"Presets: {', '.join(names)}.")
-    with resources.as_file(folder / f"{name}.yaml") as path:
+    with resources.as_file(_presets() / f"{name}.yaml") as path:
         return load_grid(path)
+
+
+def _presets() -> Traversable:
+    return resources.files("justzoomin.geometry") / "presets"
+
+
+def _preset_names() -> list[str]:
+    return sorted(entry.name[:-5] for entry in _presets().iterdir() if entry.name.endswith(".yaml"))
 
 
 def find_grid(name_or_path: str | Path) -> ZoomGrid:
@@ -111,6 +133,8 @@ def find_grid(name_or_path: str | Path) -> ZoomGrid:
         LayoutError: If it is neither.
         GeometryError: If it is a file whose numbers cannot be a region.
     """
+    if isinstance(name_or_path, str) and name_or_path in _preset_names():  # a file of that name: ./dc
+        return preset(name_or_path)
     path = Path(name_or_path)
     if path.is_dir():
         path = path / "region.yaml"

@@ -9,7 +9,7 @@ charts agree at shared borders up to a sliver whose width `ZoomGrid.sliver_m` te
 
 from __future__ import annotations
 
-import operator
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -27,6 +27,7 @@ MIN_GRID, MAX_GRID = 2, 8
 MAX_CELLS = 2**62
 _CHUNK = 1 << 16
 _TABLE_CELLS = 1 << 16
+_ACTION = re.compile(r"[+-]?[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ class ZoomGrid:
     depth: int = 4
 
     def __post_init__(self) -> None:
+        for name in ("grid", "depth"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer):
+                raise GeometryError(name, f"{value!r} is no whole number", "Give a whole number.")
+            object.__setattr__(self, name, int(value))
         if not MIN_GRID <= self.grid <= MAX_GRID:
             raise GeometryError("grid", f"{self.grid} cells a side", f"Use {MIN_GRID} to {MAX_GRID}.")
         if self.depth < 1:
@@ -80,7 +86,7 @@ class ZoomGrid:
 
     def cell_size_m(self, level: int) -> float:
         """Edge in metres of a cell at a level; level 0 is the whole region."""
-        return self.region.size_m / self.grid**level
+        return float(self.region.size_m / self.grid**level)
 
     @cached_property
     def sliver_m(self) -> float:
@@ -116,10 +122,13 @@ class ZoomGrid:
         if not inside.all():
             bad = int(np.flatnonzero(~inside)[0])
             east, north = to_local(*self.region.centre, lats[bad], lons[bad])
-            away = f"{float(east):.0f} m east and {float(north):.0f} m north" if np.isfinite(east) else "very far"
+            away = (f"{float(east):.0f} m east and {float(north):.0f} m north of its centre" if np.isfinite(east)
+                    else "on another side of the earth")
+            swapped = abs(lons[bad]) <= 90 and bool(self.encode_masked(lons[bad], lats[bad])[1][0])
             raise OffRegionError(
                 f"position {lats[bad]:.6f}, {lons[bad]:.6f}",
-                f"it lies outside the region ({away} of its centre; {int((~inside).sum())} of {len(lats)} positions do)",
+                f"it lies outside the region ({away}; {int((~inside).sum())} of {len(lats)} positions do)",
+                "Latitude and longitude are swapped: give (lat, lon)." if swapped else
                 f"The region reaches {self.region.size_m / 2:g} m from {self.region.centre.lat:.6f},"
                 f" {self.region.centre.lon:.6f}: give another region or drop the position.")
         return sequences
@@ -179,9 +188,12 @@ class ZoomGrid:
             Latitudes (N,) and longitudes (N,) in degrees.
 
         Raises:
-            GeometryError: If an action is not in 0 .. grid**2 - 1.
+            GeometryError: If an action is not in 0 .. grid**2 - 1, or no whole number.
         """
-        seq = np.asarray(sequences, np.int64)
+        given = np.asarray(sequences)
+        if given.size and given.dtype.kind not in "iu":
+            raise GeometryError("sequences", f"actions of kind {given.dtype}", "Actions are whole numbers.")
+        seq = given.astype(np.int64)
         if seq.ndim != 2:
             raise GeometryError("sequences", f"an array of {seq.ndim} dimensions", "Give one row per sequence: (N, L).")
         if seq.size and (seq.min() < 0 or seq.max() >= self.actions):
@@ -204,6 +216,9 @@ class ZoomGrid:
         if len(actions) > self.depth:
             raise GeometryError(f"sequence {format_sequence(actions)}", f"{len(actions)} actions",
                                 f"This grid is {self.depth} levels deep.")
+        if any(not 0 <= a < self.actions for a in actions):
+            raise GeometryError(f"sequence {format_sequence(actions)}", "an action is out of range",
+                                f"Actions lie in 0 .. {self.actions - 1} for a grid of {self.grid} x {self.grid}.")
         lat, lon = self.centres(np.asarray([actions], np.int64).reshape(1, len(actions)))
         size = self.cell_size_m(len(actions))
         east = np.array([-0.5, 0.5, 0.5, -0.5]) * size
@@ -261,8 +276,8 @@ def parse_sequence(text: str) -> tuple[int, ...]:
     body = text.strip()
     if body.startswith("[") and body.endswith("]"):
         body = body[1:-1]
-    try:
-        return tuple(operator.index(int(part)) for part in body.split(",")) if body.strip() else ()
-    except ValueError as error:
-        raise GeometryError(f"sequence {text!r}", "it is no list of actions",
-                            "Write actions as 7,6,6,5 or [7, 6, 6, 5].") from error
+    parts = [part.strip() for part in body.split(",")] if body.strip() else []
+    if not all(_ACTION.fullmatch(part) for part in parts):
+        raise GeometryError(f"sequence {text[:80]!r}", "it is no list of actions",
+                            "Write actions as 7,6,6,5 or [7, 6, 6, 5].")
+    return tuple(int(part) for part in parts)

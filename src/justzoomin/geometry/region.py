@@ -39,6 +39,8 @@ class Region:
                 raise GeometryError(f"region.{name}", f"{len(bounds)} numbers instead of two",
                                     "Give the lower and the upper bound in metres.")
             object.__setattr__(self, name, bounds)
+        for name in ("reference_lat", "reference_lon"):
+            object.__setattr__(self, name, float(getattr(self, name)))
         numbers = (self.reference_lat, self.reference_lon, *self.east_m, *self.north_m)
         if not all(math.isfinite(v) for v in numbers):
             raise GeometryError("region", f"a number is not finite: {numbers}", "Give finite degrees and metres.")

@@ -111,7 +111,7 @@ class TileLayout:
         """Build a layout from the keys of a `layout.yaml`.
 
         Raises:
-            LayoutError: If a key is missing, unknown, contradictory or of the wrong kind; `where` and the key are named.
+            LayoutError: If a key is missing, unknown, contradictory or of the wrong kind; it names the key.
         """
         if not isinstance(values, Mapping):
             raise LayoutError(where, "it holds no mapping", "Write `key: value` lines, at least min_zoom and max_zoom.")
@@ -147,8 +147,8 @@ class TileLayout:
             with path.open("rb") as file:
                 raw = file.read(_MAX_BYTES + 1)
         except OSError as error:
-            raise LayoutError(path, f"it cannot be read ({error.strerror})", "Give a map's folder with a layout.yaml.") \
-                from error
+            raise LayoutError(path, f"it cannot be read ({error.strerror})",
+                              "Give a map's folder with a layout.yaml.") from error
         if len(raw) > _MAX_BYTES:
             raise LayoutError(path, f"it is larger than {_MAX_BYTES} bytes", "A layout.yaml is a few plain lines.")
         try:
@@ -261,7 +261,7 @@ def _check_path(layout: TileLayout, where: str) -> None:
     if rest.startswith("/") or ".." in parts or "\\" in rest or "\0" in rest:
         raise LayoutError(f"{where}: path", f"{path!r} leads out of the map's folder", "Write a path below the folder.")
     if any(rest.count("{" + name + "}") != 1 for name in ("zoom", "x", "y")) or rest.count("{") != 3:
-        raise LayoutError(f"{where}: path", f"{path!r} does not hold {{zoom}}, {{x}} and {{y}} once each, or holds more",
+        raise LayoutError(f"{where}: path", f"{path!r} must hold {{zoom}}, {{x}} and {{y}} once each, nothing more",
                           f"Write for example '{DEFAULT_PATH}'.")
 
 

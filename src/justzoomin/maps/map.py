@@ -10,7 +10,7 @@ from justzoomin.geometry import LatLon, ZoomGrid, load_grid, move, preset
 from justzoomin.maps.layout import CARD_LAYOUT, TileLayout
 from justzoomin.maps.projection import TileProjection
 from justzoomin.maps.render import place, render
-from justzoomin.maps.sources import FolderSource, ShardSource, TileSource, find_shards
+from justzoomin.maps.sources import FolderSource, ShardSource, TileId, TileSource, find_shards
 from justzoomin.maps.summary import MapInfo, content_hash, level_info, union
 from justzoomin.maps.tiles import Pixels, TileCache
 
@@ -122,18 +122,26 @@ class Map:
             TileError: If the level it needs has no tile at all, or a tile is broken; it names them.
         """
         lat, lon, size_m, bearing_deg = float(lat), float(lon), float(size_m), float(bearing_deg)
-        placement = place(self._projection, lat, lon, size_m, pixels, bearing_deg)
+        placement = place(self._projection, lat, lon, size_m=size_m, pixels=pixels, bearing_deg=bearing_deg)
         if placement.level not in self._known_levels:
             self._require_level(placement.level, size_m, pixels)
         picture, no_data = render(placement, self._projection, self._tiles)
         return View(picture, Square.around(lat, lon, size_m, bearing_deg), no_data, placement.level)
+
+    def tile(self, level: int, x: int, y: int) -> Pixels | None:
+        """One tile, uint8 RGB (tile_px, tile_px, 3), read-only; None where there is none.
+
+        Raises:
+            TileError: If the tile is broken; it names the tile and its shard.
+        """
+        return self._tiles.get(TileId(level, x, y))
 
     def levels(self) -> dict[int, int]:
         """How many tiles each level has, coarsest level first; levels without any are left out."""
         return {level: len(self.source.table(level)) for level in self.source.levels()}
 
     def fingerprint(self) -> str:
-        """Hash of the map's content, equal for shards and extracted tiles; see `summary.content_hash` for its limits."""
+        """Hash of the map's content, equal for shards and extracted tiles; `summary.content_hash` states its limits."""
         if self._fingerprint is None:
             self._fingerprint = content_hash(self._projection, self.source)
         return self._fingerprint
@@ -159,7 +167,8 @@ class Map:
         if not self.source.has_level(level):
             have = ", ".join(map(str, self.source.levels())) or "none"
             raise TileError(f"{self.root}: level {level}",
-                            f"a view of {size_m:g} m at {pixels} px needs it and it has no tile; levels with tiles: {have}",
+                            f"a view of {size_m:g} m at {pixels} px needs it and it has no tile; "
+                            f"levels with tiles: {have}",
                             "Download or build that level, or ask for another size or pixel count.")
         self._known_levels.add(level)
 

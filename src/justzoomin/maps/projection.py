@@ -138,7 +138,7 @@ class TileProjection:
         return crs
 
     def pixels_per_metre(self, lat: float, lon: float) -> Floats:
-        """Pixels per metre along the two axes, at a position, for every level from the coarsest. (levels, 2)
+        """Pixels per metre along the two axes at a position, (levels, 2), for every level from the coarsest.
 
         A tenth of a tile along the tile's diagonal is brought to degrees and then to metres on the
         sphere, as tiledwebmaps does; where the projection is turned against north this is an approximation.

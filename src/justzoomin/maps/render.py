@@ -4,9 +4,10 @@ The steps are those of tiledwebmaps 0.2.0, as facts: a mosaic of the tiles touch
 pixels per output pixel from the mean of the two axes' scale at the centre; for r > 1 a Gaussian blur
 of sigma (r - 1) / 2 and kernel 4 ceil(sigma) + 1; one bilinear remap in which output pixel (i, j)
 samples (i - n/2, j - n/2) output pixels from the centre, turned by bearing and meridian convergence,
-in single precision. Two deliberate differences, both where the reference goes wrong: its mosaic
-ignores the convergence, so that corners of a view can come out black although their tiles exist; and it
-turns the wrong way in projections whose first axis is north. Here such views are drawn in full, upright.
+in single precision. Three deliberate differences, each where the reference goes wrong: its mosaic
+ignores the convergence, so that corners of a view can come out black although their tiles exist; it rounds tile
+numbers below zero to the wrong side; and it turns views the wrong way in projections whose first axis is
+north. Here such views are drawn in full and upright.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Placement:
     pixels: int
 
 
-def place(projection: TileProjection, lat: float, lon: float, size_m: float, pixels: int,
+def place(projection: TileProjection, lat: float, lon: float, *, size_m: float, pixels: int,
           bearing_deg: float) -> Placement:
     """Lay a square view on the level that its ground resolution asks for.
 
@@ -124,13 +125,14 @@ def _sample(mosaic: Pixels, placement: Placement, start: npt.NDArray[np.float64]
     import cv2
 
     if kernel > 1:
-        mosaic = cv2.GaussianBlur(mosaic, (kernel, kernel), sigma, sigmaY=sigma)
+        blurred = cv2.GaussianBlur(mosaic, (kernel, kernel), sigma, sigmaY=sigma)
+        mosaic = np.asarray(blurred, np.uint8)
     steps = np.arange(placement.pixels, dtype=np.float32)
     matrix, offset = placement.matrix.astype(np.float32), start.astype(np.float32)
     rows = (matrix[0, 0] * steps + offset[0])[:, None] + matrix[0, 1] * steps
     columns = (matrix[1, 0] * steps + offset[1])[:, None] + matrix[1, 1] * steps
-    view: Pixels = cv2.remap(mosaic, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return view
+    view = cv2.remap(mosaic, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(view, np.uint8)
 
 
 def _mosaic(level: int, low: npt.NDArray[np.int64], high: npt.NDArray[np.int64], projection: TileProjection,
@@ -138,18 +140,22 @@ def _mosaic(level: int, low: npt.NDArray[np.int64], high: npt.NDArray[np.int64],
     """The pixels [low, high) of a level, white where there is no tile.
 
     Returns:
-        The mosaic, uint8 (rows, columns, 3); which tiles of its raster exist, bool; and that raster's first row, column.
+        The mosaic, uint8 (rows, columns, 3); which tiles of its raster exist; and that raster's first row and column.
     """
     tile_px = projection.layout.tile_px
     first, last = low // tile_px, -(-high // tile_px)
     mosaic = np.empty((*(high - low), 3), np.uint8)
     has_tile = np.zeros(last - first, np.bool_)
     for row, column in np.ndindex(*has_tile.shape):
-        top, left = (first + (row, column)) * tile_px - low
-        number = np.floor(projection.pixel_to_tile((first + (row, column) + 0.5) * tile_px)).astype(int)
+        place_in_raster = first + np.array([row, column])
+        top, left = place_in_raster * tile_px - low
+        number = np.floor(projection.pixel_to_tile((place_in_raster + 0.5) * tile_px)).astype(int)
         pixels = cache.get(TileId(level, int(number[0]), int(number[1])))
         has_tile[row, column] = pixels is not None
         y, x = max(top, 0), max(left, 0)
         part = mosaic[y:top + tile_px, x:left + tile_px]
-        part[...] = _WHITE if pixels is None else pixels[y - top:y - top + part.shape[0], x - left:x - left + part.shape[1]]
+        if pixels is None:
+            part[...] = _WHITE
+        else:
+            part[...] = pixels[y - top:y - top + part.shape[0], x - left:x - left + part.shape[1]]
     return mosaic, has_tile, first

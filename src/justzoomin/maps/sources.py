@@ -48,6 +48,10 @@ class TileTable:
     def __len__(self) -> int:
         return len(self.tiles)
 
+    def numbers(self) -> list[tuple[int, int]]:
+        """The tiles as pairs (x, y)."""
+        return [(x, y) for x, y in self.tiles.tolist()]
+
 
 class TileSource(Protocol):
     """What the renderer needs of a place that holds tiles."""
@@ -66,6 +70,9 @@ class TileSource(Protocol):
 
     def table(self, level: int) -> TileTable:
         """All tiles of a level; empty where it has none."""
+
+    def tiles(self, level: int) -> list[tuple[int, int]]:
+        """All tiles of a level as (x, y), sorted."""
 
 
 def tile_path(layout: TileLayout, tile: TileId) -> str:
@@ -132,10 +139,14 @@ class FolderSource:
         """
         return _table(level, list(self._walk(level)))
 
+    def tiles(self, level: int) -> list[tuple[int, int]]:
+        """All tiles of a level as (x, y), sorted."""
+        return self.table(level).numbers()
+
     def _walk(self, level: int) -> Iterator[tuple[int, int, int]]:
         """Tiles of a level as (x, y, bytes), in no order."""
         pattern = tile_pattern(self.layout, level)
-        fixed = []
+        fixed: list[str] = []
         for part in PurePosixPath(tile_path(self.layout, TileId(level, 0, 0)).rpartition("/")[0]).parts:
             template = PurePosixPath(self.layout.path).parts[len(fixed)]
             if "{x}" in template or "{y}" in template:
@@ -165,7 +176,7 @@ class ShardSource:
     """Tiles inside the card's TAR shards, `satellite_level_*.tar`, read in place.
 
     A level's shards are indexed when the level is first needed, so that work which never touches
-    level 0 never reads its shards.
+    level 0 never reads its shards. Shards of levels beyond the layout's are left alone.
 
     Args:
         archives: The folder of the shards.
@@ -177,7 +188,8 @@ class ShardSource:
         self.archives = Path(archives)
         self.layout = layout
         self._cache_dir = cache_dir
-        self._paths = find_shards(self.archives)
+        levels = range(layout.min_zoom, layout.max_zoom + 1)
+        self._paths = {level: paths for level, paths in find_shards(self.archives).items() if level in levels}
         self._open: dict[int, TarShards] = {}
         self._tables: dict[int, TileTable] = {}
 
@@ -212,6 +224,10 @@ class ShardSource:
         """
         self.shards(level)
         return self._tables[level]
+
+    def tiles(self, level: int) -> list[tuple[int, int]]:
+        """All tiles of a level as (x, y), sorted."""
+        return self.table(level).numbers()
 
     def _read_table(self, level: int, shards: TarShards) -> TileTable:
         pattern, rows = tile_pattern(self.layout, level), []

@@ -120,28 +120,28 @@ def _coverage(table: TileTable, projection: TileProjection, grid: ZoomGrid) -> f
 
 
 def _contains(tiles: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Which of `numbers` (M, 2) are among `tiles` (N, 2). (M,)"""
+    """Which of `numbers` (M, 2) are among `tiles` (N, 2): (M,) bool."""
     low, high = tiles.min(0), tiles.max(0)
     inside = ((numbers >= low) & (numbers <= high)).all(1)
     width = int(high[1] - low[1]) + 1
     flat = (tiles[:, 0] - low[0]) * width + tiles[:, 1] - low[1]
     wanted = (numbers[inside, 0] - low[0]) * width + numbers[inside, 1] - low[1]
     inside[inside] = np.isin(wanted, flat)
-    return inside
+    found: npt.NDArray[np.bool_] = inside
+    return found
 
 
 def content_hash(projection: TileProjection, source: TileSource) -> str:
-    """SHA-256 over the layout, every tile's number and size, and the bytes of 64 tiles spread evenly over each level.
+    """SHA-256 over the layout, every tile's number and size, and all bytes of 64 tiles spread over each level.
 
-    Levels, sizes and samples are the same for a map as downloaded and as extracted, and so is the hash. A changed tile of
-    unchanged size outside the sample is not seen: hashing all bytes of a city takes minutes.
+    These are the same for a map as downloaded and as extracted, and so is the hash; the region is not in it.
+    A changed tile of unchanged size outside the sample is not seen: hashing all bytes of a city takes minutes.
 
     Raises:
         TileError: If a shard or folder cannot be read.
     """
     layout = projection.layout
-    place = {key: layout.to_mapping().get(key) for key in ("crs", "preset", "tile_shape_px", "tile_shape_crs",
-                                                            "origin_crs", "size_crs", "tile_axes", "min_zoom", "max_zoom")}
+    place = {key: value for key, value in layout.to_mapping().items() if key not in {"path", "url"}}
     digest = hashlib.sha256(json.dumps(place, sort_keys=True).encode())
     for level in source.levels():
         table = source.table(level)

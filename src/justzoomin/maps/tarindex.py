@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import itertools
 import json
 import logging
 import os
+import stat
 import tarfile
 import tempfile
 import zipfile
@@ -159,10 +161,24 @@ def _load(place: Path, path: Path, stamp: tuple[int, int]) -> ShardIndex | None:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     whole = (offsets.dtype == sizes.dtype == np.int64 and offsets.shape == sizes.shape == (len(names),)
-             and all(a < b for a, b in zip(names, names[1:], strict=False)))
+             and all(a < b for a, b in itertools.pairwise(names)))
     if not whole or (len(names) and (min(offsets.min(), sizes.min()) < 0 or (offsets + sizes).max() > stamp[0])):
         return None
     return ShardIndex(path, stamp, np.array(names, np.bytes_), offsets, sizes)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder for indexes, unless the folder above it is marked read-only.
+
+    The marks count for root too, who could write anyway: a data set marked read-only stays as it is.
+
+    Raises:
+        OSError: If it is marked so, or cannot be made.
+    """
+    nearest = next(place for place in (folder, *folder.parents) if place.exists())
+    if not stat.S_IMODE(nearest.stat().st_mode) & 0o222:
+        raise PermissionError(f"{nearest} is marked read-only")
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _save(index: ShardIndex, place: Path) -> None:
@@ -171,12 +187,13 @@ def _save(index: ShardIndex, place: Path) -> None:
     Raises:
         OSError: If the place cannot be written.
     """
-    place.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(place.parent)
     buffer = io.BytesIO()
     np.savez(buffer, head=np.frombuffer(_head(index.path, index.stamp), np.uint8),
              names=np.frombuffer(b"\0".join(index.names.tolist()), np.uint8), offsets=index.offsets, sizes=index.sizes)
     handle, name = tempfile.mkstemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent)
     try:
+        Path(name).chmod(0o644)  # whoever may read the shard may use its index
         with os.fdopen(handle, "wb") as file:
             file.write(buffer.getbuffer())
             file.flush()

@@ -38,6 +38,7 @@ class TarShards:
         self._stamps = [index.stamp for index in indexes]
         self._merge(indexes)
         self._files: dict[int, int] = {}
+        self._size_of: dict[str, int] | None = None
         self._lock = threading.Lock()
 
     def _merge(self, indexes: list[ShardIndex]) -> None:
@@ -58,7 +59,7 @@ class TarShards:
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         del state["_lock"]
-        state["_files"] = {}
+        state["_files"], state["_size_of"] = {}, None
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -85,11 +86,13 @@ class TarShards:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Bytes of each member by name, made anew on each use."""
-        return dict(zip(self.names(), self._sizes.tolist(), strict=True))
+        """Bytes of each member by name."""
+        if self._size_of is None:
+            self._size_of = dict(zip(self.names(), self._sizes.tolist(), strict=True))
+        return self._size_of
 
     def size_array(self) -> npt.NDArray[np.int64]:
-        """Bytes of each member in the order of `names()`. (N,)"""
+        """Bytes of each member, (N,), in the order of `names()`."""
         return self._sizes
 
     def shard_of(self, name: str) -> Path:
@@ -155,5 +158,6 @@ class TarShards:
         at = self._find(name)
         if at is None:
             shards = f"{self._paths[0].parent} ({len(self._paths)} shards)" if self._paths else "no shards"
-            raise TileError(f"{shards}!{name[:200]}", "no shard holds it", "Check the name, or download the missing shard.")
+            raise TileError(f"{shards}!{name[:200]}", "no shard holds it",
+                            "Check the name, or download the missing shard.")
         return at

@@ -36,7 +36,8 @@ FORMAT = "justzoomin-model/1"
 _ALL_FILES = (WEIGHTS_FILE, GRID_FILE, PROVENANCE_FILE, CONFIG_FILE)
 
 
-def save_checkpoint(model: ZoomModel, folder: Path, grid: ZoomGrid | None, extra: Mapping[str, Any]) -> Path:
+def save_checkpoint(model: ZoomModel, folder: Path, grid: ZoomGrid | None, extra: Mapping[str, Any], *,
+                    half: bool = False) -> Path:
     """Write a model folder; see `ZoomModel.save_pretrained`.
 
     A new folder appears at once and whole. In a folder that exists each file is replaced whole, `config.json` last,
@@ -56,7 +57,8 @@ def save_checkpoint(model: ZoomModel, folder: Path, grid: ZoomGrid | None, extra
         raise ModelError(folder / PROVENANCE_FILE, f"what to record there is no plain JSON ({error})",
                          "Pass only text, finite numbers, booleans, lists and dicts.") from error
     config = {"format": FORMAT, **model.config.model_dump(mode="json")}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    tensors = {name: (tensor.half() if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
+               for name, tensor in model.state_dict().items()}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))

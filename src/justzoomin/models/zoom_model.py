@@ -100,13 +100,15 @@ class ZoomModel(nn.Module):
         return digest.hexdigest()
 
     def save_pretrained(self, folder: str | Path, grid: ZoomGrid | None = None,
-                        extra: dict[str, Any] | None = None) -> Path:
+                        extra: dict[str, Any] | None = None, *, half: bool = False) -> Path:
         """Write the model folder; returns its path.
 
         Args:
             folder: Where; made if missing, replaced file by file if there.
             grid: The grid it was trained on; None for `self.grid`.
             extra: What to record in `provenance.json`; None for `self.provenance`.
+            half: Store weights as 16-bit floats, half the size: for sharing, not for training on. The model opened
+                from there computes in 32 bits, with rounded weights and so another fingerprint.
 
         Raises:
             ModelError: The grid's number of actions is not the model's, or the folder cannot be written.
@@ -114,7 +116,7 @@ class ZoomModel(nn.Module):
         from justzoomin.models.checkpoints import save_checkpoint
 
         return save_checkpoint(self, Path(folder), grid if grid is not None else self.grid,
-                               self.provenance if extra is None else extra)
+                               self.provenance if extra is None else extra, half=half)
 
     @classmethod
     def from_pretrained(cls, folder_or_hub_id: str | Path, device: str | torch.device = "cpu",

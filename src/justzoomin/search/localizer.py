@@ -47,7 +47,7 @@ class Localizer:
         self._map_hash, self._model_hash = source.fingerprint(), model.fingerprint()
 
     @classmethod
-    def load(cls, model: str | Path, map: str | Path, region: ZoomGrid | None = None,  # noqa: A002 - the word users have
+    def load(cls, model: str | Path, map: str | Path, region: ZoomGrid | None = None,
              device: str = "auto") -> Localizer:
         """Open a model (folder or hub id) and a map (folder of tiles or a whole dataset).
 

@@ -63,8 +63,8 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
     views.get(())  # a map without a usable root view is known before the first step
     precision = _precision(config)
     trainer_devices: Any = config.devices or ("auto" if config.accelerator != "cpu" and torch.cuda.is_available() else 1)
-    world = int(os.environ.get("WORLD_SIZE", 0)) or _count(trainer_devices) * config.nodes
-    rank = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0)))
+    world = int(os.environ.get("WORLD_SIZE", "0")) or _count(trainer_devices) * config.nodes
+    rank = int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or "0")
     loaders, sampler = _loaders(config, dataset, views, rank, world)
     steps = -(-len(sampler) // config.accumulate) * config.epochs
     task = ZoomTask(model, config, dataset, views, steps)

@@ -116,7 +116,7 @@ class Saver(Callback):
     def on_train_batch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any,
                              batch_idx: int) -> None:
         """Save the state if it is time; only where no half-accumulated gradient would be lost."""
-        assert isinstance(pl_module, ZoomTask)  # noqa: S101 - `train` builds it
+        assert isinstance(pl_module, ZoomTask)
         every, step = pl_module.config.save_every, trainer.global_step
         if step and step % every == 0 and step != self._saved_step and batch_idx % pl_module.config.accumulate == 0:
             self._saved_step = step
@@ -125,7 +125,7 @@ class Saver(Callback):
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any,
                            batch_idx: int) -> None:
         """Tell where the run stands."""
-        assert isinstance(pl_module, ZoomTask)  # noqa: S101
+        assert isinstance(pl_module, ZoomTask)
         loss, step, config = float(outputs["loss"]) * config_accumulate(pl_module), trainer.global_step, pl_module.config
         self._loss = loss if self._loss == 0.0 else 0.95 * self._loss + 0.05 * loss
         if self.report is None or step % config.log_every or step == self._first_step or trainer.global_rank:
@@ -138,7 +138,7 @@ class Saver(Callback):
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Keep the model if it is the best so far."""
-        assert isinstance(pl_module, ZoomTask)  # noqa: S101
+        assert isinstance(pl_module, ZoomTask)
         if trainer.sanity_checking or trainer.global_rank:
             return
         key = f"val_recall_{pl_module.config.select_radius_m:g}m"
@@ -149,14 +149,14 @@ class Saver(Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Keep this epoch's model if asked to."""
-        assert isinstance(pl_module, ZoomTask)  # noqa: S101
+        assert isinstance(pl_module, ZoomTask)
         every, epoch = pl_module.config.keep_every, trainer.current_epoch + 1
         if every and epoch % every == 0 and not trainer.global_rank:
             self.save_model(f"epoch-{epoch:03d}", trainer, pl_module, {})
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Save the last model."""
-        assert isinstance(pl_module, ZoomTask)  # noqa: S101
+        assert isinstance(pl_module, ZoomTask)
         if not trainer.global_rank:
             figures = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val_")}
             self.save_model("last", trainer, pl_module, figures)

@@ -8,6 +8,7 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch.nn import functional
 
 from justzoomin.data import Augment, Batch, Dataset, halves, normalize
@@ -80,7 +81,7 @@ class ZoomTask(lightning.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Decode greedily along the model's own views, and score the true path by teacher forcing."""
-        assert self._vectors is not None  # noqa: S101 - Lightning calls on_validation_epoch_start first
+        assert self._vectors is not None
         settings = self.model.config
         photos = self.model.encode_photos(normalize(halves(batch["wide"]), settings.mean, settings.std))
         found = greedy(self.model, photos, self._vectors, self.dataset.grid.depth)
@@ -108,7 +109,7 @@ class ZoomTask(lightning.LightningModule):
         self.log_dict(figures, rank_zero_only=True)
         self._vectors, self._found = None, []
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW over the parameters that train, with the schedule stepped per optimizer step."""
         trained = [p for p in self.model.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=self.config.learning_rate, weight_decay=self.config.weight_decay)

@@ -1,0 +1,112 @@
+"""`jzi map`: what a map holds, and a view of it as a picture."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from justzoomin.apps.console import REGION_HELP, out, print_json, region_option
+
+if TYPE_CHECKING:
+    from justzoomin.maps import MapInfo
+
+app = typer.Typer(no_args_is_help=True, help="Maps: look inside, draw a view.")
+
+Root = Annotated[Path, typer.Argument(help="Folder of the dataset or of a map, as downloaded or as extracted.")]
+Region = Annotated[str | None, typer.Option("--region", help=REGION_HELP)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("info")
+def info(root: Root, region: Region = None, as_json: AsJson = False) -> None:
+    """Show levels, tiles, bytes, ground resolution, extent and coverage of the region."""
+    from justzoomin.maps import Map
+
+    summary = Map.open(root, region_option(region)).info()
+    if as_json:
+        print_json(summary.to_dict())
+    else:
+        print_info(summary)
+
+
+def print_info(summary: MapInfo) -> None:
+    """Print a map's summary as a table."""
+    from rich.table import Table
+
+    console = out()
+    table = Table(title=f"Map {summary.root}")
+    for name in ("level", "tiles", "MB", "m/px", "covers"):
+        table.add_column(name, justify="right")
+    for level in summary.levels:
+        table.add_row(str(level.level), f"{level.tiles:,}", f"{level.bytes / 1e6:,.2f}",
+                      f"{level.metres_per_pixel:.3f}", f"{level.coverage:.1%}")
+    console.print(table)
+    lat, lon = summary.region_centre
+    console.print(f"tiles: {summary.tiles:,} of {summary.tile_px} px, {summary.bytes / 1e6:,.1f} MB, read from "
+                  f"{summary.source}, projection {summary.crs}")
+    south, west, north, east = summary.extent
+    console.print(f"extent: south {south:.6f}, west {west:.6f}, north {north:.6f}, east {east:.6f}")
+    console.print(f"region: {summary.region_size_m:g} m around {lat:.6f} {lon:.6f}; covers = share of it with tiles")
+    console.print(f"fingerprint: {summary.fingerprint}")
+
+
+# A negative longitude must not be taken for an option.
+@app.command("view", context_settings={"ignore_unknown_options": True})
+def view(
+    root: Root, *,
+    lat: Annotated[float, typer.Option(help="Latitude of the centre in degrees.")],
+    lon: Annotated[float, typer.Option(help="Longitude of the centre in degrees.")],
+    size_m: Annotated[float, typer.Option("--size-m", help="Edge of the square in metres.")],
+    to: Annotated[Path, typer.Option("--out", help="PNG file to write.")],
+    pixels: Annotated[int, typer.Option(help="Edge of the picture in pixels.")] = 384,
+    bearing_deg: Annotated[float, typer.Option("--bearing-deg", help="Direction of its top, from north.")] = 0.0,
+    region: Region = None, as_json: AsJson = False,
+) -> None:
+    """Draw the view of a square as a PNG, and say how much of it has no data."""
+    from justzoomin.errors import ConfigError
+    from justzoomin.maps import Map
+
+    if to.suffix.lower() != ".png":
+        raise ConfigError(f"--out {to}", "the name does not end in .png", "Views are written as PNG.")
+    if not to.parent.is_dir() or to.is_dir():
+        raise ConfigError(f"--out {to}", "its folder is missing, or it is a folder itself",
+                          "Name a file in a folder.")
+    seen = Map.open(root, region_option(region)).view(lat, lon, size_m, pixels, bearing_deg)
+    try:
+        _write_png(seen.pixels, to)
+    except OSError as error:
+        raise ConfigError(f"--out {to}", f"it cannot be written ({error.strerror})", "Name another file.") from error
+    names = ("top_left", "top_right", "bottom_right", "bottom_left")
+    corners = dict(zip(names, map(list, seen.square.corners), strict=True))
+    if as_json:
+        print_json({"out": str(to), "level": seen.level, "no_data": seen.no_data, "lat": lat, "lon": lon,
+                    "size_m": size_m, "bearing_deg": bearing_deg, "pixels": pixels, "corners": corners})
+        return
+    console = out()
+    console.print(f"{to}: {pixels} x {pixels} px, {size_m:g} m, bearing {bearing_deg:g}, from level {seen.level}")
+    console.print(f"no data: {seen.no_data:.2%} of the view")
+
+
+def _write_png(pixels: object, path: Path) -> None:
+    """Write a picture atomically.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    from PIL import Image
+
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            Image.fromarray(pixels).save(file, "PNG")  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,100 @@
+"""Writing the dataset card's repository: TAR shards, split tables, layout and notes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import tarfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from justzoomin.city.config import CityConfig
+
+ATTRIBUTES = ("image_id", "latitude", "longitude", "split", "sequence_id", "captured_at", "bearing_deg", "hfov_deg",
+              "pitch_deg", "roll_deg", "height_m", "sun_azimuth_deg", "sun_elevation_deg", "season", "weather", "vehicles")
+
+
+class ShardWriter:
+    """Writes members into `<stem>_000.tar`, `<stem>_001.tar`, ... none much larger than `limit_bytes`."""
+
+    def __init__(self, folder: Path, stem: str, limit_bytes: int) -> None:
+        self._folder, self._stem, self._limit = folder, stem, limit_bytes
+        self._number, self._written = 0, 0
+        self._tar: tarfile.TarFile | None = None
+        self._file: io.BufferedWriter | None = None
+
+    def add(self, name: str, data: bytes) -> None:
+        """Append a member; its metadata hold neither clock nor user."""
+        if self._tar is not None and self._written + len(data) > self._limit:
+            self._close()
+            self._number += 1
+        if self._tar is None:
+            self._file = (self._folder / f"{self._stem}_{self._number:03d}.tar").open("wb")
+            self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)
+            self._written = 0
+        member = tarfile.TarInfo(name)
+        member.size, member.mode = len(data), 0o644
+        self._tar.addfile(member, io.BytesIO(data))
+        self._written += len(data) + 1024
+
+    def _close(self) -> None:
+        if self._tar is not None and self._file is not None:
+            self._tar.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+        self._tar = self._file = None
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._close()
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+    """Write rows as CSV with the given columns."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_layout(path: Path, crs: str, origin: tuple[float, float], tile_m: float, tile_px: int, min_zoom: int) -> None:
+    """Write `layout.yaml` with the card's keys; tile y grows to the north."""
+    import yaml
+
+    layout = {"crs": crs, "max_zoom": 0, "min_zoom": min_zoom, "origin_crs": list(origin), "path": "{zoom}/{x}/{y}.jpg",
+              "tile_axes": ["east", "north"], "tile_shape_crs": [tile_m, tile_m], "tile_shape_px": [tile_px, tile_px]}
+    path.write_text(yaml.safe_dump(layout), encoding="utf-8")
+
+
+def write_readme(path: Path, config: CityConfig) -> None:
+    """Write the card of a synthetic town."""
+    cell = config.size_m / config.grid**config.depth
+    path.write_text(f"""---
+license: cc0-1.0
+pretty_name: A synthetic town
+tags: [synthetic, cross-view-geo-localization]
+---
+
+# A synthetic town (seed {config.seed})
+
+Nothing here is real: streets, houses, photos and the overhead image were computed by `justzoomin.city` from a number.
+The town lies in the North Sea, where no place can be confused with it. Licence: CC0 1.0.
+
+- Region: {config.size_m:g} m x {config.size_m:g} m, grid {config.grid} x {config.grid}, {config.depth} steps, last cell {cell:g} m
+  (`satellite/region.yaml`).
+- Photos: {config.photos} for training, {config.val_photos} for validation, {config.photo_width} x {config.photo_height} px; the splits
+  differ by {'drive (position and conditions)' if config.split == 'drive' else 'place: blocks at least '
+               + format(config.guard_m, 'g') + ' m apart'}.
+- Overhead image: {config.gsd_m:g} m per pixel at level 0.
+
+The layout is that of the Just Zoom In dataset: `archives/*.tar`, `metadata/large_area_{{train,val}}_map.csv`,
+`streetview/metadata_satellite_covered.csv` (one row per photo, with drive, heading and conditions), `satellite/layout.yaml`.
+""", encoding="utf-8")

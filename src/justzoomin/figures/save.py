@@ -1,0 +1,74 @@
+"""Pictures to disk: atomically, under names that are safe whatever a photo is called."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from justzoomin.errors import ConfigError
+from justzoomin.figures.look import DPI
+
+FORMATS = ("png", "pdf", "svg", "jpg", "webp")
+_MAX_STEM = 80
+
+
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Write a figure in the format that its file name asks for; return the path.
+
+    Raises:
+        ConfigError: If the name ends in no known format, or the file cannot be written.
+    """
+    kind = check_format(path)
+    buffer = io.BytesIO()
+    undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)  # the same picture, the same bytes
+    figure.savefig(buffer, format=kind, dpi=DPI, metadata=undated)
+    return write_bytes(path, buffer.getvalue())
+
+
+def check_format(path: Path) -> str:
+    """Format that a figure's file name asks for.
+
+    Raises:
+        ConfigError: If there is no such format.
+    """
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise ConfigError(path, f"figures are not written as {path.suffix or 'a file without suffix'}",
+                          f"End the name in one of: {', '.join('.' + f for f in FORMATS)}.")
+    return kind
+
+
+def write_bytes(path: Path, data: bytes) -> Path:
+    """Write a file atomically, making its folder; return the path.
+
+    Raises:
+        ConfigError: If it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ConfigError(path, f"the picture cannot be written ({error.strerror})", "Give a folder to write to.") from error
+    return path
+
+
+def safe_stem(name: str) -> str:
+    """A file name's stem from any text: itself where it is plain, else its plain characters and a short hash.
+
+    Distinct names keep distinct stems, also on file systems that ignore case.
+    """
+    if re.fullmatch(r"[a-z0-9][a-z0-9_.-]*[a-z0-9]|[a-z0-9]", name) and len(name) <= _MAX_STEM:
+        return name
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:40].strip("-") or "photo"
+    return f"{plain}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:10]}"

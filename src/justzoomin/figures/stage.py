@@ -1,0 +1,152 @@
+"""The stage behind `jzi visualize`, and the figure of `jzi localize`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from justzoomin.data import Dataset, decode_photo
+from justzoomin.errors import ConfigError
+from justzoomin.figures.case import Case, Pixels
+from justzoomin.figures.overview import overview
+from justzoomin.figures.panel import path_panel
+from justzoomin.figures.pictures import PHOTO_PIXELS, ViewPictures, build_case
+from justzoomin.figures.save import check_format, safe_stem, save_figure, write_bytes
+from justzoomin.figures.sheet import sheet
+from justzoomin.figures.zoom_gif import zoom_gif
+from justzoomin.geometry import LatLon
+from justzoomin.maps import CARD_LAYOUT
+from justzoomin.models import ZoomModel
+from justzoomin.search import Fix, Localizer, read_photo
+
+Progress = Callable[[int, int], None]
+
+OVERVIEW_PIXELS = (1024, 768, 512, 384, 192)
+MAX_ON_SHEET = 40
+AERIAL_ATTRIBUTION = ("Aerial orthophotography derived from Open Data DC / Government of the District of Columbia, "
+                      "licensed under CC BY 4.0.")
+"""For maps in the published dataset's layout that bring no ATTRIBUTION file (source: the dataset card)."""
+
+
+def visualize(model: str | Path | ZoomModel, dataset: Dataset, out: Path, *, split: str = "val", count: int = 10,
+              seed: int = 0, attribution: str | None = None, device: str = "auto",
+              progress: Progress | None = None) -> list[Path]:
+    """Localize some photos of a split and draw how it went.
+
+    Writes `panel_ID.png` and `zoom_ID.gif` for each photo, `overview.png` and `sheet.png`.
+
+    Args:
+        model: A model, or its folder or hub id.
+        dataset: The dataset.
+        out: Folder to write to; made if missing.
+        split: Name of the split.
+        count: Photos to take, spread evenly over the split; all where it has fewer.
+        seed: Seed of the choice.
+        attribution: Whom to name at the foot of every picture; what the dataset says if None.
+        device: Where a model that is opened here runs.
+        progress: Called with photos done and photos in all.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ConfigError: If the count is not positive or the folder cannot be written.
+        DataError: If there is no such split.
+        ModelError: If the model cannot be opened or does not fit the dataset's grid.
+        PhotoError: If a photo that was chosen is missing or broken.
+        TileError: If the map cannot give a view.
+    """
+    if count < 1:
+        raise ConfigError("count", f"{count} photos", "Ask for at least one.")
+    records, true = dataset.split(split), dataset.sequences(split)
+    opened = model if isinstance(model, ZoomModel) else ZoomModel.from_pretrained(model, device=device)
+    was_training = opened.training
+    localizer = Localizer(opened, dataset.map, dataset.grid)
+    pictures = ViewPictures(localizer.vectors.views)
+    credit = dataset.attribution() if attribution is None else attribution
+    chosen = spread(len(records), count, seed)
+    written, cases = [], []
+    for done, index in enumerate(chosen, 1):
+        image_id = records.image_ids[index]
+        data = dataset.photos.read(image_id)
+        photo = decode_photo(data, dataset.photos.where(image_id), (PHOTO_PIXELS, PHOTO_PIXELS))
+        fix = localizer.localize(data)
+        position = LatLon(float(records.lat[index]), float(records.lon[index]))
+        case = build_case(image_id, photo, pictures, fix.sequence, fix.probabilities,
+                          tuple(int(a) for a in true[index]), position)
+        stem = safe_stem(image_id)
+        written.append(save_figure(path_panel(case, credit), out / f"panel_{stem}.png"))
+        written.append(write_bytes(out / f"zoom_{stem}.gif", zoom_gif(case, credit)))
+        cases.append(case)
+        if progress:
+            progress(done, len(chosen))
+    opened.train(was_training)
+    whole = pictures.get((), OVERVIEW_PIXELS)
+    true_positions = [c.true_position for c in cases if c.true_position is not None]
+    written.append(save_figure(overview(whole, dataset.grid, [c.position for c in cases], true_positions, credit),
+                               out / "overview.png"))
+    written.append(save_figure(_sheet(cases, credit), out / "sheet.png"))
+    return written
+
+
+def localize_figure(fixes: Fix | Sequence[Fix], localizer: Localizer, path: Path, photos: Sequence[Pixels] | None = None,
+                    attribution: str | None = None) -> Path:
+    """Draw the zoom paths of fixes whose truth is unknown: a panel for one, one sheet for several.
+
+    Args:
+        fixes: One fix or several.
+        localizer: What made them.
+        path: File to write; its suffix says the format (png, pdf, svg, jpg, webp).
+        photos: The photos, uint8 (H, W, 3); read again from the fixes' files if None.
+        attribution: Whom to name at the foot; if None, what the map's folder says in ATTRIBUTION, or the published
+            dataset's aerial imagery where it is that map.
+
+    Raises:
+        ConfigError: If there is no fix, the format is unknown, or a fix of unnamed bytes comes without its photo.
+        PhotoError: If a photo can no longer be read.
+    """
+    path, several = Path(path), [fixes] if isinstance(fixes, Fix) else list(fixes)
+    check_format(path)
+    if not several:
+        raise ConfigError(path, "there is no fix to draw", "Give at least one.")
+    if photos is not None and len(photos) != len(several):
+        raise ConfigError(path, f"{len(photos)} photos for {len(several)} fixes", "Give one photo for each fix.")
+    shown = several[:MAX_ON_SHEET]
+    pictures = ViewPictures(localizer.vectors.views)
+    cases = [build_case(Path(f.photo).name if f.photo else f"photo {i + 1}", photos[i] if photos else _photo_of(f, path),
+                        pictures, f.sequence, f.probabilities) for i, f in enumerate(shown)]
+    credit = _map_attribution(localizer) if attribution is None else attribution
+    if len(cases) == 1:
+        return save_figure(path_panel(cases[0], credit), path)
+    title = f"the first {len(shown)} of {len(several)} photos" if len(several) > len(shown) else None
+    return save_figure(sheet(cases, credit, title), path)
+
+
+def spread(total: int, count: int, seed: int) -> list[int]:
+    """Indices of `count` of `total` things: one drawn from each of `count` equal stretches."""
+    count = min(count, total)
+    rng = np.random.default_rng(seed)
+    edges = np.linspace(0, total, count + 1).astype(int)
+    return [int(rng.integers(low, high)) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def _sheet(cases: list[Case], credit: str) -> Figure:
+    shown = [cases[i] for i in spread(len(cases), MAX_ON_SHEET, 0)]
+    title = f"{len(shown)} of {len(cases)} photos" if len(cases) > len(shown) else None
+    return sheet(shown, credit, title)
+
+
+def _photo_of(fix: Fix, path: Path) -> Pixels:
+    if fix.photo is None:
+        raise ConfigError(path, "a fix of unnamed bytes has no photo to draw", "Give the photos beside the fixes.")
+    return decode_photo(read_photo(Path(fix.photo)), fix.photo, (PHOTO_PIXELS, PHOTO_PIXELS))
+
+
+def _map_attribution(localizer: Localizer) -> str | None:
+    for folder in (localizer.map.root, localizer.map.root.parent):
+        if (folder / "ATTRIBUTION").is_file():
+            return (folder / "ATTRIBUTION").read_text(encoding="utf-8").strip()
+    return AERIAL_ATTRIBUTION if localizer.map.layout.same_place(CARD_LAYOUT) else None

@@ -1,0 +1,194 @@
+"""The zoom as an animation: look, pick, dive, and again, until a pin stands on the map."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from justzoomin.figures.case import Case, Pixels, closeup_window, share_of
+from justzoomin.figures.gif_art import FrameArt, Overlay
+
+MAX_BYTES = 3_000_000
+STEPS_IN_DIVE = 8
+_LOOK_MS, _PICK_MS, _DIVE_MS, _PIN_MS, _END_MS = 550, 140, 70, 90, 2600
+_TRIES = ((128, 1.0), (64, 1.0), (64, 0.85), (48, 0.7), (32, 0.55), (16, 0.4))
+"""Colours and scale of the frames, in the order tried until the file is small enough."""
+
+Window = tuple[float, float, float]
+"""Left, top and edge of a square part of a view, as shares of it."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of the animation, how long it stands, and the scene whose palette it shares."""
+
+    image: Image.Image
+    duration_ms: int
+    scene: int
+
+
+def zoom_gif(case: Case, attribution: str | None = None, pixels: int = 360, max_bytes: int = MAX_BYTES) -> bytes:
+    """Animate the zoom of one photo.
+
+    Each view appears with its grid, the chosen cell lights up, and the camera dives into it while the sharper next view
+    fades in; at the end a pin drops on the predicted position, beside the true one where that is known and in sight.
+
+    Args:
+        case: What to show.
+        attribution: Whom to name at the foot.
+        pixels: Edge of the map in the frames.
+        max_bytes: Largest file; colours, then size are given up for it.
+
+    Returns:
+        The GIF's bytes.
+    """
+    frames = zoom_frames(case, attribution, pixels)
+    data = b""
+    for colours, scale in _TRIES:
+        data = _encode(frames, colours, scale)
+        if len(data) <= max_bytes:
+            break
+    return data
+
+
+def zoom_frames(case: Case, attribution: str | None = None, pixels: int = 360) -> list[Frame]:
+    """The frames of the animation, in full colour."""
+    art, grid, depth = FrameArt(case, attribution, pixels), case.grid.grid, len(case.sequence)
+    right = case.right
+    frames = []
+    for level, (action, view) in enumerate(zip(case.sequence, case.views, strict=True)):
+        last = level == depth - 1
+        row, col = divmod(action, grid)
+        target: Window = closeup_window(action, grid) if last else (col / grid, row / grid, 1 / grid)
+        # The next view, and the part of this one that it shows: it fades in over its own place.
+        sharper = case.closeup if last else case.views[level + 1]
+        kind = "chosen" if right is None else "right" if right[level] else "wrong"
+        whole = crop(view.pixels, (0.0, 0.0, 1.0), pixels)
+        size_m = case.grid.cell_size_m(level)
+        chance = case.probabilities[level] if case.probabilities else None
+        words = f"step {level + 1} of {depth}"
+        frames.append(Frame(art.frame(whole, words, size_m, Overlay(grid=1.0)), _LOOK_MS, level))
+        picked = f"{words} · p = {chance:.2f}" if chance is not None else words
+        for fill, wait in ((0.5, _PICK_MS), (0.15, _PICK_MS), (0.4, _PICK_MS), (0.12, _LOOK_MS)):
+            overlay = Overlay(grid=1.0, cell=(col / grid, row / grid, 1 / grid), kind=kind, fill=fill)
+            frames.append(Frame(art.frame(whole, picked, size_m, overlay), wait, level))
+        for step in range(1, STEPS_IN_DIVE + 1):
+            t = ease(step / STEPS_IN_DIVE)
+            window = dive(target, t)
+            image = crop(view.pixels, window, pixels)
+            if sharper is not None:
+                image = fade_in(image, sharper.pixels, target, window, ease(min(1.0, max(0.0, (t - 0.3) / 0.6))))
+            overlay = Overlay(cell=within((col / grid, row / grid, 1 / grid), window), kind=kind, fill=0.12 * (1 - t))
+            frames.append(Frame(art.frame(image, picked, size_m * window[2], overlay), _DIVE_MS, level))
+        if last:
+            frames += _ending(case, art, image, target, size_m, level)
+    return frames
+
+
+def _ending(case: Case, art: FrameArt, image: Pixels, window: Window, size_m: float, scene: int) -> list[Frame]:
+    """The pin drops on the predicted position; the true position appears if it is in sight."""
+    cell = case.grid.cell(case.sequence[:-1])
+    col, row, _ = within((*_share(case, *case.position), 0.0), window)
+    dot = share_of(cell, *case.true_position) if case.true_position is not None else None
+    true = None if dot is None else within((*dot, 0.0), window)[:2]
+    in_sight = true is not None and all(0 <= v <= 1 for v in true)
+    picked = within((*divmod_share(case.sequence[-1], case.grid.grid), 1 / case.grid.grid), window)
+    right = case.right
+    kind = "chosen" if right is None else "right" if right[-1] else "wrong"
+    words = art.verdict()
+    frames = []
+    for lift, wait in ((0.5, _PIN_MS), (0.2, _PIN_MS), (0.0, _END_MS)):
+        overlay = Overlay(cell=picked, kind=kind, pin=(col, row - lift), true=true if in_sight else None)
+        frames.append(Frame(art.frame(image, words, size_m * window[2], overlay), wait, scene))
+    return frames
+
+
+def _share(case: Case, lat: float, lon: float) -> tuple[float, float]:
+    col, row = divmod_share(case.sequence[-1], case.grid.grid)
+    found = share_of(case.grid.cell(case.sequence[:-1]), lat, lon)
+    return found if found is not None else (col + 0.5 / case.grid.grid, row + 0.5 / case.grid.grid)
+
+
+def divmod_share(action: int, grid: int) -> tuple[float, float]:
+    """West and north edge of an action's cell, as shares of its view."""
+    row, col = divmod(action, grid)
+    return col / grid, row / grid
+
+
+def ease(t: float) -> float:
+    """Start and stop softly: 0 to 1, flat at both ends."""
+    return t * t * (3.0 - 2.0 * t)
+
+
+def dive(target: Window, t: float) -> Window:
+    """The camera's window at time t in [0, 1] on its way from the whole view to a target.
+
+    Its edge shrinks by the same factor in equal times, and its position follows the edge, so that one point of the
+    view stands still: what a zoom looks like.
+    """
+    left, top, edge = target
+    if edge >= 1.0:
+        return (0.0, 0.0, 1.0)
+    now = edge**t
+    progress = (1.0 - now) / (1.0 - edge)
+    return left * progress, top * progress, now
+
+
+def within(part: Window, window: Window) -> Window:
+    """A part of a view, as shares of a window of that view."""
+    return (part[0] - window[0]) / window[2], (part[1] - window[1]) / window[2], part[2] / window[2]
+
+
+def crop(view: Pixels, window: Window, pixels: int) -> Pixels:
+    """A window of a view, resampled to an edge in pixels with subpixel precision."""
+    n = len(view)
+    box = tuple(min(max(v * n, 0.0), float(n)) for v in (window[0], window[1], window[0] + window[2], window[1] + window[2]))
+    return np.asarray(Image.fromarray(view).resize((pixels, pixels), Image.Resampling.BICUBIC, box=box))
+
+
+def fade_in(image: Pixels, sharper: Pixels, place: Window, window: Window, share: float) -> Pixels:
+    """Blend a sharper picture over the place that it shows, in a picture of a window."""
+    if share <= 0.0:
+        return image
+    n = len(image)
+    left, top, edge = within(place, window)
+    x0, y0 = (max(0, round(v * n)) for v in (left, top))
+    x1, y1 = (min(n, round((v + edge) * n)) for v in (left, top))
+    if x1 <= x0 or y1 <= y0:
+        return image
+    m = len(sharper)
+    box = tuple(min(max(v * m, 0.0), float(m)) for v in (
+        (x0 / n - left) / edge, (y0 / n - top) / edge, (x1 / n - left) / edge, (y1 / n - top) / edge))
+    patch = np.asarray(Image.fromarray(sharper).resize((x1 - x0, y1 - y0), Image.Resampling.BICUBIC, box=box))
+    result = image.copy()
+    result[y0:y1, x0:x1] = np.rint((1 - share) * image[y0:y1, x0:x1] + share * patch).astype(np.uint8)
+    return result
+
+
+def _encode(frames: Sequence[Frame], colours: int, scale: float) -> bytes:
+    """A GIF with one palette per scene, chosen from the scene's frames together."""
+    images = [_scaled(f.image, scale) for f in frames]
+    palettes: dict[int, Image.Image] = {}
+    for scene in {f.scene for f in frames}:
+        of_scene = [image for image, f in zip(images, frames, strict=True) if f.scene == scene]
+        chosen = of_scene[::2]
+        strip = Image.new("RGB", (chosen[0].width, chosen[0].height * len(chosen)))
+        for index, image in enumerate(chosen):
+            strip.paste(image, (0, index * image.height))
+        palettes[scene] = strip.quantize(colours, Image.Quantize.MEDIANCUT)
+    flat = [image.quantize(palette=palettes[f.scene], dither=Image.Dither.NONE)
+            for image, f in zip(images, frames, strict=True)]
+    buffer = io.BytesIO()
+    flat[0].save(buffer, "GIF", save_all=True, append_images=flat[1:], duration=[f.duration_ms for f in frames], loop=0,
+                 optimize=False, disposal=1)
+    return buffer.getvalue()
+
+
+def _scaled(image: Image.Image, scale: float) -> Image.Image:
+    if scale == 1.0:
+        return image
+    return image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)

@@ -1,0 +1,68 @@
+"""The house stands as docs/architecture.md draws it: imports point down only."""
+
+import ast
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[1] / "src" / "justzoomin"
+
+# Each room may import what stands before it; the three neighbours of the second-last line not each other.
+ORDER = ["errors", "geometry", "maps", "data", "city", "models", "search", ("training", "evaluation", "figures"), "apps"]
+RANK = {room: level for level, rooms in enumerate(ORDER) for room in (rooms if isinstance(rooms, tuple) else (rooms,))}
+PRINTING = {"apps"}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(tree: ast.AST) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+            if node.module == "justzoomin":
+                names.update(f"justzoomin.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+    return {n.split(".")[1] for n in names if n.startswith("justzoomin.")}
+
+
+def sources() -> list[Path]:
+    files = [p for p in sorted(SOURCE.rglob("*.py")) if p.parent != SOURCE or p.stem not in {"__init__", "__main__"}]
+    assert len(files) > 40, "the walk found too few files to mean anything"
+    return files
+
+
+def test_imports_point_down() -> None:
+    wrong = []
+    for path in sources():
+        room = room_of(path)
+        assert room in RANK, f"{path}: the room {room} has no place in the house"
+        for other in imported_rooms(ast.parse(path.read_text(encoding="utf-8"))):
+            if other != room and RANK[other] >= RANK[room]:
+                wrong.append(f"{path.relative_to(SOURCE)} imports {other}")
+    assert not wrong, wrong
+
+
+def test_only_apps_print() -> None:
+    wrong = []
+    for path in sources():
+        if room_of(path) in PRINTING:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+                wrong.append(f"{path.relative_to(SOURCE)}:{node.lineno}")
+    assert not wrong, wrong
+
+
+def test_no_room_imports_from_the_inside_of_another() -> None:
+    """What a room offers is in its __init__: other rooms import from there, the command line included."""
+    wrong = []
+    for path in sources():
+        room = room_of(path)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("justzoomin."):
+                parts = node.module.split(".")
+                if parts[1] != room and len(parts) > 2:
+                    wrong.append(f"{path.relative_to(SOURCE)} imports {node.module}")
+    assert not wrong, wrong
