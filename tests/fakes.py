@@ -5,18 +5,18 @@ from __future__ import annotations
 import io
 import math
 import tarfile
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import simplejpeg
 import yaml
 from PIL import Image
 from pyproj import Transformer
 
 from justzoomin.geometry import Region, ZoomGrid, format_sequence, from_local, save_grid
 
-TILE_PX = 64
 SUFFIX = "_undistorted.jpg"
 BREAKS = ("missing_photo", "truncated_photo", "duplicate_id", "contradiction", "off_region", "short_sequence",
           "broken_tile")
@@ -199,49 +199,56 @@ class _World:
         self.crs, self._to_crs = crs, Transformer.from_crs("epsg:4326", crs, always_xy=True)
         # The finest view asks for half of this; a level must be finer than that.
         self.resolution = grid.cell_size_m(grid.depth - 1) / pixels / 2 * 0.8
-        self.levels = 2 + math.ceil(math.log2(grid.grid ** (grid.depth - 1)))
+        self.levels = 1 + math.ceil(math.log2(grid.grid ** (grid.depth - 1)))
         centre = self._to_crs.transform(grid.region.centre.lon, grid.region.centre.lat)
-        tile = TILE_PX * self.resolution
+        self.tile_px = 64
+        tile = self.tile_px * self.resolution
         coarse = tile * 2 ** (self.levels - 1)
-        half = 0.6 * grid.region.size_m
+        half = 0.55 * grid.region.size_m
         self.origin = tuple(math.floor((c - half) / coarse) * coarse - 3 * coarse for c in centre)
         self.low = np.array([math.floor((c - half) / coarse) * coarse for c in centre])
         self.count = 2 ** (self.levels - 1) * int(max(math.ceil((c + half) / coarse) - math.floor((c - half) / coarse)
                                                       for c in centre))
-        edge = self.count * TILE_PX
+        edge = self.count * self.tile_px
         patches = rng.integers(20, 236, (max(4, edge // 40), max(4, edge // 40), 3), dtype=np.uint8)
         quilt = np.asarray(Image.fromarray(patches).resize((edge, edge), Image.Resampling.NEAREST)).astype(np.int16)
         self.image = np.clip(quilt + rng.integers(-12, 13, (edge, edge, 1)), 0, 255).astype(np.uint8)
 
     def layout(self) -> dict[str, object]:
-        tile = TILE_PX * self.resolution
+        tile = self.tile_px * self.resolution
         return {"crs": self.crs, "min_zoom": 1 - self.levels, "max_zoom": 0, "path": "{zoom}/{x}/{y}.jpg",
-                "origin_crs": list(self.origin), "tile_shape_crs": [tile, tile], "tile_shape_px": [TILE_PX, TILE_PX],
+                "origin_crs": list(self.origin), "tile_shape_crs": [tile, tile], "tile_shape_px": [self.tile_px, self.tile_px],
                 "tile_axes": ["east", "north"]}
 
     def tiles(self) -> dict[str, bytes]:
         files = {}
         for k in range(self.levels):
             count = self.count >> k
-            image = np.asarray(Image.fromarray(self.image).resize((count * TILE_PX,) * 2, Image.Resampling.BOX))
-            first = np.round((self.low - self.origin) / (TILE_PX * self.resolution * 2**k)).astype(int)
+            image = np.asarray(Image.fromarray(self.image).resize((count * self.tile_px,) * 2, Image.Resampling.BOX))
+            first = np.round((self.low - self.origin) / (self.tile_px * self.resolution * 2**k)).astype(int)
             for column in range(count):
                 for row in range(count):  # tile y grows to the north, the picture's rows to the south
-                    part = image[row * TILE_PX:(row + 1) * TILE_PX, column * TILE_PX:(column + 1) * TILE_PX]
+                    part = image[row * self.tile_px:(row + 1) * self.tile_px, column * self.tile_px:(column + 1) * self.tile_px]
                     name = f"satellite/{-k}/{first[0] + column}/{first[1] + count - 1 - row}.jpg"
-                    files[name] = encoded(np.ascontiguousarray(part), quality=90)
+                    files[name] = simplejpeg.encode_jpeg(np.ascontiguousarray(part), 90)
         return files
 
     def photo(self, lat: object, lon: object, size: tuple[int, int], rng: np.random.Generator) -> bytes:
         x, y = self._to_crs.transform(lon, lat)
         column = int((x - self.low[0]) / self.resolution)
         row = self.image.shape[0] - 1 - int((y - self.low[1]) / self.resolution)
-        reach = TILE_PX // 2
+        reach = 32
         part = self.image[max(0, row - reach // 2):row + reach // 2 + 1, max(0, column - reach):column + reach + 1]
         seen = np.asarray(Image.fromarray(part).resize(size, Image.Resampling.BILINEAR)).astype(np.int16)
         return encoded(np.clip(seen + rng.integers(-8, 9, seen.shape), 0, 255).astype(np.uint8), quality=88)
 
 
-def ids_of(rows: Iterable[dict[str, object]]) -> list[str]:
-    """Ids of records."""
-    return [str(r["image_id"]) for r in rows]
+def tiny_model(grid: int = 4, pixels: int = 32, seed: int = 0, decode: str = "scaled"):
+    """A model of some ten thousand weights, fresh from a seed, in evaluation mode."""
+    from justzoomin.models import DecoderConfig, EncoderConfig, ModelConfig, ZoomModel
+
+    architecture = {"model_type": "convnext", "hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2, "patch_size": 4,
+                    "layer_scale_init_value": 0.0}
+    config = ModelConfig(image_pixels=pixels, grid=grid, encoder=EncoderConfig(architecture=architecture, pooling="pooler"),
+                         decoder=DecoderConfig(blocks=2, heads=2, ffn_multiple_of=16), photo_decode=decode)
+    return ZoomModel(config, seed=seed).eval()

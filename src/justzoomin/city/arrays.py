@@ -18,7 +18,7 @@ NOISE = 512  # side of the periodic noise tiles
 def linear(rgb: tuple[float, ...] | Array) -> F32:
     """Linear light (0..1) of sRGB values 0..255, by the sRGB transfer curve (IEC 61966-2-1)."""
     c = np.asarray(rgb, np.float64) / 255.0
-    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    return np.asarray(np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4), np.float32)
 
 
 LINEAR_OF_BYTE: F32 = linear(np.arange(256.0))
@@ -37,7 +37,7 @@ def noise_tile(seed: int, slope: float) -> F32:
     tile = np.fft.irfft2(spectrum, (NOISE, NOISE))
     ranks = np.clip(0.5 + tile / (tile.std() * 4.0), 0.0, 1.0)
     # rounded: the last bits of an FFT may differ between builds of numpy
-    return (np.round(ranks * 1024.0) / 1024.0).astype(np.float32)
+    return np.asarray(np.round(ranks * 1024.0) / 1024.0, np.float32)
 
 
 def sample(tile: F32, u: F32, v: F32) -> F32:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import shutil
 import signal
 import tempfile
@@ -96,12 +95,13 @@ _studio: _Studio | None = None
 
 
 def _start_worker(world: World, config: CityConfig) -> None:
-    import cv2
-
     global _studio  # noqa: PLW0603 - the town of this process
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops its workers
-    cv2.setNumThreads(1)
     _studio = _Studio(world, config)
+
+
+def _ready() -> bool:
+    return _studio is not None
 
 
 def _work(method: str, arguments: tuple[Any, ...]) -> Any:
@@ -126,6 +126,8 @@ class _Crew:
     """Runs studio methods in this process or in several, and returns results in order."""
 
     def __init__(self, world: World, config: CityConfig) -> None:
+        import cv2
+
         self._workers = config.workers
         self._pool: ProcessPoolExecutor | None = None
         self._own = _Studio(world, config)
@@ -133,6 +135,14 @@ class _Crew:
             methods = multiprocessing.get_all_start_methods()
             context = multiprocessing.get_context("fork" if "fork" in methods else "spawn")
             self._pool = ProcessPoolExecutor(config.workers, context, _start_worker, (world, config))
+            # OpenCV's threads do not survive a fork, and a child that waits for them waits for ever: stop them
+            # while the workers are started, which is at the first job
+            threads = cv2.getNumThreads()
+            cv2.setNumThreads(1)
+            try:
+                self._pool.submit(_ready).result()
+            finally:
+                cv2.setNumThreads(threads)
 
     def run(self, method: str, jobs: list[tuple[Any, ...]]) -> Iterator[Any]:
         if self._pool is None:
@@ -189,7 +199,7 @@ def build_city(dest: Path, config: CityConfig, progress: Progress | None = None)
             crew.close()
         write_readme(work / "README.md", config)
         save_grid(town_grid(config), work / "satellite" / "region.yaml")
-        os.replace(work, dest)
+        work.replace(dest)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise

@@ -27,9 +27,6 @@ class Pose:
     hfov_deg: float = 75.0
 
 
-_TONE: U8 | F32 = np.empty(0, np.float32)
-
-
 def _tone_curve() -> F32:
     x = np.arange(4096) / 4095.0 * 6.0
     light = 1.0 - np.exp(-1.05 * x)
@@ -37,7 +34,8 @@ def _tone_curve() -> F32:
     return (255.0 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)).astype(np.float32)
 
 
-_TONE = _tone_curve()
+_TONE: F32 = _tone_curve()
+_HORIZON_M = 4000.0
 
 
 def develop(radiance: F32, conditions: Conditions) -> F32:
@@ -58,15 +56,21 @@ def illuminate(world: World, hits: Hits, conditions: Conditions) -> F32:
     if conditions.casts_shadows:
         sun = conditions.sun.astype(np.float32)
         facing = sun[0] * normal[0] + sun[1] * normal[1] + sun[2] * normal[2]
-        leaf = hits.material == solids.LEAF
-        facing = np.where(leaf, facing * 0.72 + 0.28, facing)
+        a, b = np.searchsorted(hits.material, (solids.LEAF, solids.LEAF + 1))
+        facing[a:b] = facing[a:b] * np.float32(0.72) + np.float32(0.28)
         lit = np.flatnonzero(facing > 0.0)
-        origin = (hits.position[:, lit] + normal[:, lit] * np.where(leaf[lit], 0.22, 0.03) + sun[:, None] * 0.03).T
+        lift_off = np.full(facing.shape, 0.03, np.float32)
+        lift_off[a:b] = 0.22
         rays = np.empty((lit.size, 3), np.float32)
         rays[:] = sun
-        blocked = world.mesh.blocked(np.ascontiguousarray(origin, np.float32), rays, 220.0)
+        origin = np.empty((lit.size, 3), np.float32)
+        for k in range(3):
+            origin[:, k] = (hits.position[k] + normal[k] * lift_off)[lit] + sun[k] * np.float32(0.03)
+        blocked = world.mesh.blocked(origin, rays, 220.0)
+        through = np.zeros(facing.shape, np.float32)
+        through[a:b] = 0.22  # light that crowns let through
         share = np.zeros(facing.shape, np.float32)
-        share[lit] = np.where(blocked, np.where(leaf[lit], 0.22, 0.0), 1.0) * facing[lit]
+        share[lit] = np.where(blocked, through[lit], np.float32(1.0)) * facing[lit]
         light += conditions.sun_colour[:, None] * share
     radiance = looks.albedo * light
     glossy = np.flatnonzero(looks.gloss > 0.0)
@@ -126,24 +130,23 @@ def render_photo(world: World, pose: Pose, conditions: Conditions, width: int = 
     material[on_ground] = solids.GROUND
     t = np.minimum(t, floor)
     traffic = _traffic(conditions)
-    rider = np.zeros(0, np.int64)
+    prim = np.maximum(prim, 0)
     if traffic is not None:
         low = np.flatnonzero(np.abs(d[2]) < 0.6)
         other, near = traffic.trace(origins[low], directions[low])
         wins = (other >= 0) & (near < t[low])
-        rider, other = low[wins], other[wins]
+        rider = low[wins]
         t[rider] = near[wins]
-        material[rider] = traffic.material[other]
-    seen = np.flatnonzero(t < 4000.0)
+        material[rider] = traffic.material[other[wins]]
+        prim[rider] = len(world.mesh.table) + other[wins]
+    seen = np.flatnonzero(t < _HORIZON_M)
+    seen = seen[np.argsort(material[seen], kind="stable")]
     ts = t[seen]
-    table, parts = world.mesh.table[prim[seen]], world.mesh.parts[world.mesh.part[prim[seen]]]
-    if traffic is not None and rider.size:
-        slot = np.searchsorted(seen, rider)
-        table[slot], parts[slot] = traffic.table[other], traffic.parts[traffic.part[other]]
-    ds = d[:, seen]
-    position = ds * ts + np.array([[pose.east_m], [pose.north_m], [pose.height_m]], np.float32)
+    ds = np.take(d, seen, axis=1)
+    position = ds * ts
+    position += np.array([[pose.east_m], [pose.north_m], [pose.height_m]], np.float32)
     pixel = float(np.radians(pose.hfov_deg)) / width
-    hits = Hits(position, ds, ts, material[seen], table, parts, pixel)
+    hits = Hits(position, ds, ts, material[seen], prim[seen], traffic, pixel, pose.height_m)
     light = illuminate(world, hits, conditions)
     for vehicle in conditions.vehicles:
         _shade_under(light, hits, vehicle.east_m, vehicle.north_m, vehicle.bearing_deg)
@@ -152,7 +155,7 @@ def render_photo(world: World, pose: Pose, conditions: Conditions, width: int = 
     light += (0.92 * horizon[:, None] - light) * haze
     radiance = np.empty((3, n), np.float32)
     radiance[:, seen] = light
-    above = np.flatnonzero(t >= 4000.0)
+    above = np.flatnonzero(t >= _HORIZON_M)
     if above.size:
         radiance[:, above] = sky(conditions, world.noises[2], world.hills, d[:, above])
     image = np.ascontiguousarray(develop(radiance, conditions).T).reshape(height, width, 3)
@@ -163,7 +166,7 @@ def render_photo(world: World, pose: Pose, conditions: Conditions, width: int = 
         image += rng.standard_normal((height, width, 1), np.float32) * np.float32(conditions.noise)
         image += rng.standard_normal((height // 2 + 1, width // 2 + 1, 3), np.float32).repeat(2, 0).repeat(2, 1)[
             :height, :width] * np.float32(conditions.noise * 0.5)
-    return np.clip(image + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image + 0.5, 0, 255), np.uint8)
 
 
 def _shade_under(light: F32, hits: Hits, east: float, north: float, bearing_deg: float) -> None:

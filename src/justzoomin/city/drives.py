@@ -178,7 +178,8 @@ def draw_conditions(rng: np.random.Generator) -> Conditions:
     sight = {"clear": (700.0, 1500.0), "hazy": (180.0, 360.0), "overcast": (400.0, 900.0), "rain": (230.0, 450.0)}[weather]
     return Conditions(
         sun_azimuth_deg=float(rng.uniform(95.0, 265.0)), sun_elevation_deg=float(rng.uniform(25.0, 65.0)), season=season,
-        weather=weather, cloud_cover=float(rng.uniform(0.1, 0.75)), cloud_offset=(float(rng.uniform(0, 512)), float(rng.uniform(0, 512))),
+        weather=weather, cloud_cover=float(rng.uniform(0.1, 0.75)),
+        cloud_offset=(float(rng.uniform(0, 512)), float(rng.uniform(0, 512))),
         red_gain=float(rng.normal(1.0, 0.03)), blue_gain=float(rng.normal(1.0, 0.045)),
         exposure=float(np.exp(np.clip(rng.normal(0.0, 0.12), -0.3, 0.3))), visibility_m=float(rng.uniform(*sight)))
 

@@ -68,7 +68,7 @@ class Flora:
         half = radius * stretch
         z = (0.9 if species == "conifer" else trunk_h) + half * (1.0 if species == "conifer" else 0.86)
         kind = {"round": 0.0, "tall": 0.0, "conifer": 1.0, "copper": 2.0, "blossom": 3.0}[species]
-        part = mesh.part(colour, x=x, y=y, z=z, radius_z=half, style=kind, hash=float(rng.integers(1024)))
+        part = mesh.part(colour, x=x, y=y, z=z, radius_z=half, bay_m=radius, style=kind, hash=float(rng.integers(1024)))
         shapes = self.cones if species == "conifer" else self.crowns
         main = shapes[int(rng.integers(len(shapes)))] @ rotation * (radius, radius, half) + (x, y, z)
         mesh.triangles(main, LEAF, part)

@@ -114,7 +114,7 @@ def weather(canvas: Canvas, walls: list[Array], seed: int) -> None:
     for outline in walls:
         pixels = np.stack([outline[:, 0] + canvas.half_m, canvas.half_m - outline[:, 1]], axis=1) / step - 0.5
         cv2.fillConvexPoly(foot, np.round(pixels * 16).astype(np.int32), 1.0, shift=4)
-    foot = cv2.GaussianBlur(foot, (0, 0), 1.3 / step)
+    foot = np.asarray(cv2.GaussianBlur(foot, (0, 0), 1.3 / step), np.float32)
     table_fine = np.array([_WEATHER[k][0] for k in range(len(_WEATHER))], np.float32)
     table_coarse = np.array([_WEATHER[k][1] for k in range(len(_WEATHER))], np.float32)
     columns = np.arange(n)

@@ -27,12 +27,18 @@ def _pick(rng: np.random.Generator, colours: tuple[Rgb, ...], spread: float = 14
     return float(r), float(g), float(b)
 
 
+def _muted(colour: Rgb) -> Rgb:
+    grey = sum(colour) / 3
+    r, g, b = (0.8 * c + 0.2 * grey for c in colour)
+    return r, g, b
+
+
 class Palette:
     """The colours of a neighbourhood: a few facades and roofs that its houses share."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.facades = tuple(FACADES[i] for i in rng.choice(len(FACADES), 6, replace=False))
-        self.roofs = tuple(ROOFS[i] for i in rng.choice(len(ROOFS), 3, replace=False))
+        self.roofs = tuple(_muted(ROOFS[i]) for i in rng.choice(len(ROOFS), 3, replace=False))
         self.flats = tuple(FLATS[i] for i in rng.choice(len(FLATS), 3, replace=False))
 
 
@@ -161,7 +167,7 @@ def _dormers(mesh: MeshBuilder, rng: np.random.Generator, frame: Frame, w: float
                        eave_z=z + 2.0, bay_m=1.7, hash=float(rng.integers(1024)))
     for i in range(count):
         x = -w / 2 + (i + 0.5) * w / count
-        walls = prism(rectangle(1.6, depth) + (x, y + depth / 2), z, z + 1.5)
+        walls = prism(rectangle(1.6, depth, x, y + depth / 2), z, z + 1.5)
         mesh.quads(frame.place(walls), WALL, window)
         _roof(mesh, frame.at(x, y + depth / 2), 1.6, depth, z + 1.5, 0.6, "cross", roof_part, window)
 
@@ -175,11 +181,11 @@ def church(mesh: MeshBuilder, rng: np.random.Generator, frame: Frame) -> list[Ar
     tower = mesh.part(stone, (222, 214, 200), (70, 44, 34), floor_h=7.5, win_w=0.16, win_h=0.3, base_z=0.5, eave_z=24.0,
                       style=float(CHURCH), bay_m=3.0, hash=1.0)
     roof_part = mesh.part(roof, hash=float(rng.integers(1024)))
-    nave = rectangle(11.0, 22.0) + (0.0, 3.0)
+    nave = rectangle(11.0, 22.0, 0.0, 3.0)
     mesh.quads(frame.place(prism(nave, 0.0, 8.6)), WALL, part)
     _roof(mesh, frame.at(0.0, 3.0), 11.0, 22.0, 8.6, 7.0, "cross", roof_part, part)
     height = float(rng.uniform(19, 25))
-    base = rectangle(6.4, 6.4) + (0.0, -10.6)
+    base = rectangle(6.4, 6.4, 0.0, -10.6)
     walls = prism(base, 0.0, height)
     mesh.quads(frame.place(walls[:1]), FRONT, tower)
     mesh.quads(frame.place(walls[1:]), WALL, tower)

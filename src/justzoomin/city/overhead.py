@@ -47,10 +47,12 @@ def render_overhead(world: World, east_m: tuple[float, float], north_m: tuple[fl
         t = np.where(hit, t, np.float32(_CEILING_M))
         prim = np.where(hit, prim, 0)
         material = np.where(hit, world.mesh.material[prim], np.uint8(solids.GROUND)).astype(np.uint8)
-        position = np.ascontiguousarray(origins.T)
+        order = np.argsort(material, kind="stable")
+        position = np.ascontiguousarray(origins[order].T)
+        t = t[order]
         position[2] -= t
-        hits = Hits(position, np.ascontiguousarray(down.T), t, material, world.mesh.table[prim],
-                    world.mesh.parts[world.mesh.part[prim]], 0.0)
-        image = develop(illuminate(world, hits, conditions), conditions)
+        hits = Hits(position, np.ascontiguousarray(down.T), t, material[order], prim[order], None, 0.0, _CEILING_M)
+        image = np.empty((3, n), np.float32)
+        image[:, order] = develop(illuminate(world, hits, conditions), conditions)
         out[lines] = np.clip(image.T.reshape(lines.size, columns, 3) + 0.5, 0, 255).astype(np.uint8)
     return out

@@ -77,6 +77,8 @@ def write_layout(path: Path, crs: str, origin: tuple[float, float], tile_m: floa
 def write_readme(path: Path, config: CityConfig) -> None:
     """Write the card of a synthetic town."""
     cell = config.size_m / config.grid**config.depth
+    difference = "drive (position and conditions)" if config.split == "drive" else \
+        f"place: blocks at least {config.guard_m:g} m apart"
     path.write_text(f"""---
 license: cc0-1.0
 pretty_name: A synthetic town
@@ -88,11 +90,10 @@ tags: [synthetic, cross-view-geo-localization]
 Nothing here is real: streets, houses, photos and the overhead image were computed by `justzoomin.city` from a number.
 The town lies in the North Sea, where no place can be confused with it. Licence: CC0 1.0.
 
-- Region: {config.size_m:g} m x {config.size_m:g} m, grid {config.grid} x {config.grid}, {config.depth} steps, last cell {cell:g} m
-  (`satellite/region.yaml`).
-- Photos: {config.photos} for training, {config.val_photos} for validation, {config.photo_width} x {config.photo_height} px; the splits
-  differ by {'drive (position and conditions)' if config.split == 'drive' else 'place: blocks at least '
-               + format(config.guard_m, 'g') + ' m apart'}.
+- Region: {config.size_m:g} m x {config.size_m:g} m, grid {config.grid} x {config.grid}, {config.depth} steps,
+  last cell {cell:g} m (`satellite/region.yaml`).
+- Photos: {config.photos} for training, {config.val_photos} for validation,
+  {config.photo_width} x {config.photo_height} px; the splits differ by {difference}.
 - Overhead image: {config.gsd_m:g} m per pixel at level 0.
 
 The layout is that of the Just Zoom In dataset: `archives/*.tar`, `metadata/large_area_{{train,val}}_map.csv`,

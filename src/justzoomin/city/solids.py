@@ -115,10 +115,10 @@ class Frame:
         return Frame(self.flat(np.array([x, y])), c * self.along + s * self.back)
 
 
-def rectangle(width: float, depth: float) -> Array:
-    """Corners (4, 2) of a rectangle about the origin, counter-clockwise, the front edge (y < 0) first."""
+def rectangle(width: float, depth: float, x: float = 0.0, y: float = 0.0) -> Array:
+    """Corners (4, 2) of a rectangle about (x, y), counter-clockwise, the front edge (least y) first."""
     w, d = width / 2, depth / 2
-    return np.array([(-w, -d), (w, -d), (w, d), (-w, d)])
+    return np.array([(-w, -d), (w, -d), (w, d), (-w, d)]) + np.array([x, y])
 
 
 def prism(corners: Array, z0: float, z1: float) -> Array:
@@ -130,8 +130,8 @@ def prism(corners: Array, z0: float, z1: float) -> Array:
 
 def box(x: float, y: float, z: float, w: float, d: float, h: float, top_scale: float = 1.0) -> Array:
     """Box (5, 4, 3) without a floor, its base centred at (x, y, z); the top may be smaller."""
-    base = rectangle(w, d) + (x, y)
-    top = rectangle(w * top_scale, d * top_scale) + (x, y)
+    base = rectangle(w, d, x, y)
+    top = rectangle(w * top_scale, d * top_scale, x, y)
     b = np.hstack([base, np.full((4, 1), z)])
     t = np.hstack([top, np.full((4, 1), z + h)])
     walls = np.stack([b, np.roll(b, -1, 0), np.roll(t, -1, 0), t], axis=1)
@@ -146,7 +146,7 @@ def icosphere(subdivisions: int) -> Array:
     f = [(0, 11, 5), (0, 5, 1), (0, 1, 7), (0, 7, 10), (0, 10, 11), (1, 5, 9), (5, 11, 4), (11, 10, 2), (10, 7, 6),
          (7, 1, 8), (3, 9, 4), (3, 4, 2), (3, 2, 6), (3, 6, 8), (3, 8, 9), (4, 9, 5), (2, 4, 11), (6, 2, 10), (8, 6, 7),
          (9, 8, 1)]
-    tris = v[np.array(f)]
+    tris: Array = v[np.array(f)]
     tris /= np.linalg.norm(tris, axis=-1, keepdims=True)
     for _ in range(subdivisions):
         a, b, c = tris[:, 0], tris[:, 1], tris[:, 2]

@@ -145,7 +145,11 @@ def lay_streets(rng: np.random.Generator, half_m: float, canal: bool) -> Streets
 
     def add(axis: int, row: int, col: int, kind: Kind, width: float, walk: float, park: tuple[bool, bool]) -> None:
         dr, dc = (0, 1) if axis == 0 else (1, 0)
-        get = lambda step: grid[row + dr * step, col + dc * step]  # noqa: E731
+
+        def get(step: int) -> Array:
+            place: Array = grid[row + dr * step, col + dc * step]
+            return place
+
         last = (nx - 1 - col) if axis == 0 else (ny - 1 - row)
         first = col if axis == 0 else row
         before = get(-1) if first > 0 else 2 * get(0) - get(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from justzoomin.city import furniture, ground, houses
@@ -83,16 +85,16 @@ class Town:
         for e in edges:
             if e.kind != "lane":
                 canvas.stroke(e.points, e.width_m + 0.4, ground.PAVEMENT, (198, 196, 190))
-        for i, e in enumerate(edges):
+        for e in edges:
             if e.kind == "lane":
                 canvas.stroke(e.points, e.width_m, ground.PAVING, (158, 122, 100))
             elif e.kind == "canal":
                 canvas.stroke(e.points, e.width_m, ground.PAVING, (132, 118, 108))
-        for i, e in enumerate(edges):
+        for e in edges:
             if e.kind == "canal":
                 canvas.stroke(e.points, 2 * WATER_HALF_M + 0.9, ground.PAVING, (184, 178, 164))
                 canvas.stroke(e.points, 2 * WATER_HALF_M, ground.WATER, (52, 84, 82))
-        for i, e in sorted(enumerate(edges), key=lambda item: item[1].width_m):
+        for i, e in sorted(enumerate(edges), key=lambda item: (item[1].kind == "main", item[1].width_m)):
             if e.kind in ("side", "main"):
                 grey = (84 if e.kind == "main" else 96) + tone[i]
                 canvas.stroke(e.points, e.width_m, ground.ROAD, (grey, grey, grey + 3))
@@ -108,7 +110,7 @@ class Town:
         self.canvas.polygon(corners, ground.MARKING, WHITE)
 
     def _markings(self, e: Edge) -> None:
-        if e.kind == "lane" or e.kind == "canal":
+        if e.kind in ("lane", "canal"):
             return
         left, right = (STRIP_M if p else 0.0 for p in e.park)
         middle, half = (left - right) / 2, (e.width_m - left - right) / 2
@@ -172,7 +174,7 @@ class Town:
                     w, d, gap = rng.uniform(8.5, 12.5), rng.uniform(7.5, 10.0), rng.uniform(3.5, 8.0)
                 else:
                     w, d, gap = rng.uniform(10.0, 17.0), rng.uniform(10.0, 13.5), 0.0 if rng.random() < 0.65 else 3.0
-                    if towers < 1 and rng.random() < 0.07:
+                    if towers < 1 and rng.random() < 0.12:
                         kind, w, d, towers = "tower", rng.uniform(15, 19), rng.uniform(15, 18), towers + 1
                 placed = self._lot(edge, forward, s + w / 2, w, d, setback + (rng.uniform(-0.3, 0.6) if name != "rows" else 0),
                                    kind, palette)
@@ -203,12 +205,13 @@ class Town:
     def _front_garden(self, frame: Frame, w: float, d: float, setback: float) -> None:
         rng = self.rng
         shade = float(rng.normal(0, 10))
-        self.canvas.polygon(frame.flat(rectangle(w + 3, d + 2 * setback)), ground.LAWN, (98 + shade, 130 + shade, 62 + shade / 2))
+        lawn: Rgb = (98 + shade, 130 + shade, 62 + shade / 2)
+        self.canvas.polygon(frame.flat(rectangle(w + 3, d + 2 * setback)), ground.LAWN, lawn)
         x = float(rng.uniform(-w * 0.2, w * 0.2))
-        self.canvas.polygon(frame.flat(rectangle(1.3, setback) + (x, -d / 2 - setback / 2)), ground.PAVING, (170, 150, 130))
+        self.canvas.polygon(frame.flat(rectangle(1.3, setback, x, -d / 2 - setback / 2)), ground.PAVING, (170, 150, 130))
         drive = w / 2 + 1.4
         tint = float(rng.uniform(110, 170))
-        self.canvas.polygon(frame.flat(rectangle(2.7, setback + 5) + (drive, -d / 2 - setback / 2 + 2.5)), ground.YARD,
+        self.canvas.polygon(frame.flat(rectangle(2.7, setback + 5, drive, -d / 2 - setback / 2 + 2.5)), ground.YARD,
                             (tint, tint - 5, tint - 12))
         spot = frame.at(drive, -d / 2 + 0.2, 90.0)
         outline = spot.flat(rectangle(4.8, 1.9))
@@ -239,13 +242,15 @@ class Town:
         frame = Frame(block.centre, np.array([1.0, 0.3]))
         angles = np.radians(np.arange(0, 360, 12))
         radius = (1 + 0.15 * np.sin(2 * angles + rng.uniform(0, 6)) + 0.1 * np.sin(3 * angles)) * rng.uniform(9, 13)
-        pond = frame.flat(np.stack([np.cos(angles) * radius * 1.3, np.sin(angles) * radius * 0.8], axis=1) + rng.normal(0, 3, 2))
+        shore = np.stack([np.cos(angles) * radius * 1.3, np.sin(angles) * radius * 0.8], axis=1)
+        pond = frame.flat(shore + rng.normal(0, 3, 2))
         self.canvas.polygon(block.centre + (pond - block.centre) * 1.09, ground.GRAVEL, (150, 140, 112))
         self.canvas.polygon(pond, ground.WATER, (58, 92, 84))
         self.claims.take(pond)
         for _ in range(5):
             x, y = rng.uniform(-24, 24, 2)
-            spread, colour = rng.uniform(1.2, 2.4), ((190, 60, 70), (220, 180, 60), (150, 90, 170), (230, 220, 220))[int(rng.integers(4))]
+            spread = rng.uniform(1.2, 2.4)
+            colour = ((190, 60, 70), (220, 180, 60), (150, 90, 170), (230, 220, 220))[int(rng.integers(4))]
             bed = block.centre + (x, y) + np.stack([np.cos(angles), np.sin(angles)], axis=1) * spread
             if self.claims.free(bed):
                 self.canvas.polygon(bed, ground.SOIL, colour)
@@ -277,8 +282,8 @@ class Town:
         _, t = edge.at(edge.length_m / 2)
         frame = Frame(block.centre, t)
         palette = houses.Palette(rng)
-        shop = frame.at(0.0, 14.0)
-        for width in (38.0, 30.0, 24.0):
+        for width, y in ((38.0, 14.0), (38.0, 11.0), (30.0, 16.0), (30.0, 12.0), (24.0, 14.0), (24.0, 9.0), (18.0, 8.0)):
+            shop = frame.at(0.0, y)
             if self.claims.free(shop.flat(rectangle(width, 18.0))):
                 self.claims.take(shop.flat(rectangle(width, 18.0)))
                 self.walls += houses.house(self.mesh, rng, shop, width, 18.0, "hall", palette)
@@ -290,7 +295,7 @@ class Town:
                 if not self.claims.free(spot.flat(rectangle(5.4, 2.7))):
                     continue
                 for side in (-1.35, 1.35):
-                    self.canvas.polygon(spot.flat(rectangle(5.0, 0.2) + (0, side)), ground.MARKING, WHITE)
+                    self.canvas.polygon(spot.flat(rectangle(5.0, 0.2, 0.0, side)), ground.MARKING, WHITE)
                 if rng.random() < 0.62:
                     furniture.car(self.mesh, rng, spot, van=bool(rng.random() < 0.08))
                 self.claims.take(outline)
@@ -303,7 +308,7 @@ class Town:
         frame = Frame(block.centre, t)
         for _ in range(30):
             w, d = rng.uniform(16, 36), rng.uniform(12, 22)
-            spot = frame.at(*(float(v) for v in rng.uniform(-26, 26, 2)), 90.0 * float(rng.integers(0, 4)))
+            spot = _turned(frame, rng)
             if self.claims.free(spot.flat(rectangle(w + 5, d + 5))):
                 self.claims.take(spot.flat(rectangle(w, d)))
                 self.walls += houses.house(self.mesh, rng, spot, w, d, "hall", palette)
@@ -331,10 +336,17 @@ class Town:
         rng = self.rng
         low, high = block.polygon.min(axis=0), block.polygon.max(axis=0)
         area = float(np.prod(high - low))
-        trees = {"park": 0.011, "suburb": 0.0055, "estate": 0.005, "rows": 0.004, "downtown": 0.0012, "hall": 0.0018,
+        trees = {"park": 0.022, "suburb": 0.008, "estate": 0.005, "rows": 0.004, "downtown": 0.0012, "hall": 0.0018,
                  "parking": 0.0012, "square": 0.0}[name]
         inner = self._inner(block, 0.86)
         favourite = str(rng.choice(["round", "round", "tall", "conifer", "copper", "blossom"]))
+        if name in ("hall", "parking", "downtown"):
+            for _ in range(int(area * 0.0025)):
+                p = rng.uniform(low, high)
+                patch = Frame(p, np.array([1.0, 0.2])).flat(rectangle(*rng.uniform(3.0, 12.0, 2)))
+                if _inside(p, inner) and self.claims.free(patch):
+                    self.canvas.polygon(patch, *((ground.LAWN, (98, 124, 64)), (ground.PAVING, (158, 140, 124)),
+                                                 (ground.ROAD, (92, 92, 96)))[int(rng.integers(3))])
         if name in ("rows", "suburb"):
             palette = houses.Palette(rng)
             for _ in range(int(area * 0.0016)):
@@ -349,9 +361,8 @@ class Town:
                 frame = Frame(p, rng.normal(size=2))
                 patch = frame.flat(rectangle(*rng.uniform(2.5, 7.0, 2)))
                 if _inside(p, inner) and self.claims.free(patch):
-                    kind, colour = ((ground.LAWN, (94, 128, 60)), (ground.PAVING, (166, 150, 134)), (ground.SOIL, (112, 92, 70)),
-                                    (ground.LAWN, (116, 140, 74)))[int(rng.integers(4))]
-                    self.canvas.polygon(patch, kind, colour)
+                    self.canvas.polygon(patch, *((ground.LAWN, (94, 128, 60)), (ground.PAVING, (166, 150, 134)),
+                                                 (ground.SOIL, (112, 92, 70)), (ground.LAWN, (116, 140, 74)))[int(rng.integers(4))])
         for _ in range(int(area * trees)):
             p = rng.uniform(low, high)
             if _inside(p, inner):
@@ -385,7 +396,8 @@ class Town:
                     spot = p + offset * np.array([t[1], -t[0]])
                     if np.abs(spot).max() < self.half_m - 4:
                         self.canvas.polygon(Frame(spot, t).flat(rectangle(1.1, 1.1)), ground.SOIL, (96, 82, 66))
-                        self.flora.tree(self.mesh, rng, float(spot[0]), float(spot[1]), species, float(rng.uniform(0.62, 0.95)))
+                        size = float(rng.uniform(0.62, 0.95))
+                        self.flora.tree(self.mesh, rng, float(spot[0]), float(spot[1]), species, size)
             for s in np.arange(cross + (2 if side > 0 else 13), e.length_m - cross, 24.0):
                 p, t = e.at(float(s))
                 if np.abs(p).max() < self.half_m - 4:
@@ -411,15 +423,17 @@ class Town:
         stone = self.mesh.part((170, 164, 150))
         for side in (-1, 1):
             line = e.offset_line(side * (WATER_HALF_M + 0.25), 9.0, 9.0, 4.0)
-            for a, b in zip(line[:-1], line[1:], strict=True):
+            for a, b in pairwise(line):
                 if np.abs(a).max() < self.half_m - 4:
                     step = b - a
-                    self.mesh.quads(Frame((a + b) / 2, step).place(box(0, 0, 0, float(np.hypot(*step)) + 0.1, 0.35, 0.45)), PLAIN, stone)
+                    wall = box(0, 0, 0, float(np.hypot(*step)) + 0.1, 0.35, 0.45)
+                    self.mesh.quads(Frame((a + b) / 2, step).place(wall), PLAIN, stone)
             for s in np.arange(16.0, e.length_m - 16.0, 13.0):
                 if rng.random() < 0.45:
                     p, t = e.at(float(s))
                     if np.abs(p).max() < self.half_m - 8:
-                        furniture.boat(self.mesh, rng, Frame(p + side * (WATER_HALF_M - 1.5) * np.array([t[1], -t[0]]), t * side))
+                        berth = p + side * (WATER_HALF_M - 1.5) * np.array([t[1], -t[0]])
+                        furniture.boat(self.mesh, rng, Frame(berth, t * side))
 
     def _parapet(self, e: Edge, end: bool) -> None:
         stone = self.mesh.part((186, 178, 162))
@@ -430,6 +444,11 @@ class Town:
         for side in (-1, 1):
             spot = p + side * (e.half_m - 0.2) * np.array([t[1], -t[0]])
             self.mesh.quads(Frame(spot, t).place(box(0, 0, 0, WATER_HALF_M + 1.4, 0.4, 1.0)), PLAIN, stone)
+
+
+def _turned(frame: Frame, rng: np.random.Generator) -> Frame:
+    x, y = rng.uniform(-26, 26, 2)
+    return frame.at(float(x), float(y), 90.0 * float(rng.integers(0, 4)))
 
 
 def _inside(point: Array, polygon: Array) -> bool:

@@ -24,7 +24,7 @@ MAX_PIXELS = 100_000_000
 """More pixels than this are refused before decoding: no street camera makes them, decompression bombs do."""
 MIN_SIDE = 16
 """Photos narrower or lower than this many pixels show nothing to localize by."""
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 """What Pillow may open: formats of photos only, none that runs another program (EPS starts Ghostscript)."""
 _ORIENTATION = 0x0112
 

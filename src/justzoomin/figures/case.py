@@ -58,7 +58,7 @@ class Case:
     closeup: PathView | None = None
 
     def __post_init__(self) -> None:
-        pairs = [("views", self.views, self.sequence)]
+        pairs: list[tuple[str, tuple[object, ...], tuple[int, ...]]] = [("views", self.views, self.sequence)]
         if self.probabilities:
             pairs.append(("probabilities", self.probabilities, self.sequence))
         if self.true_views:

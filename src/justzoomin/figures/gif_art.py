@@ -12,9 +12,11 @@ from justzoomin.figures.case import Case, Pixels
 from justzoomin.figures.look import CHOSEN, RIGHT, TRUE, WRONG, font_file, metres, readable, scale_bar_m
 
 COLOURS = {"right": RIGHT, "wrong": WRONG, "chosen": CHOSEN}
+ACCENTS = (*(ImageColor.getrgb(c)[:3] for c in (RIGHT, WRONG, CHOSEN, TRUE)), (255, 255, 255), (0, 0, 0), (24, 24, 24))
+"""Colours of the marks, which every palette holds."""
 _SUPER = 3
 """Overlays are drawn this many times larger and reduced: smooth edges."""
-_STRIP, _NOTE_LINE, _NOTE_PX, _TEXT_PX = 24, 10, 8, 12
+_STRIP, _NOTE_LINE, _NOTE_PX, _TEXT_PX = 24, 10, 8, 11
 _INSET = 0.36
 _BACK, _FRONT, _DIM = (24, 24, 24), (245, 245, 245), (150, 150, 150)
 
@@ -89,7 +91,7 @@ class FrameArt:
         draw = ImageDraw.Draw(page)
         middle = n + _STRIP / 2
         draw.text((8, middle), words, font=self._bold, fill=_FRONT, anchor="lm")
-        length_m = scale_bar_m(size_m, 0.25)
+        length_m = scale_bar_m(size_m, 0.2)
         length, label = length_m / size_m * n, metres(length_m)
         right = n - 8 - draw.textlength("000 km", font=self._font) - 6
         draw.text((n - 8, middle), label, font=self._font, fill=_FRONT, anchor="rm")
@@ -105,8 +107,9 @@ class FrameArt:
         n, photo = self.pixels, Image.fromarray(self.case.photo)
         scale = min(_INSET * n / photo.width, _INSET * n / photo.height)
         size = (max(1, round(photo.width * scale)), max(1, round(photo.height * scale)))
-        framed = Image.new("RGB", (size[0] + 4, size[1] + 4), _FRONT)
-        framed.paste(photo.resize(size, Image.Resampling.LANCZOS), (2, 2))
+        framed = Image.new("RGB", (size[0] + 6, size[1] + 6), _BACK)
+        framed.paste(_FRONT, (1, 1, size[0] + 5, size[1] + 5))
+        framed.paste(photo.resize(size, Image.Resampling.LANCZOS), (3, 3))
         far_x, far_y, near = n - framed.width - 6, n - framed.height - 6, 6
         corners = [(near, near), (far_x, near), (near, far_y), (far_x, far_y)]
         hidden = [self._hidden(x / n, y / n, framed.width / n, framed.height / n) for x, y in corners]
@@ -178,7 +181,8 @@ def _pin(draw: ImageDraw.ImageDraw, x: float, y: float, r: float, colour: tuple[
     """A map pin whose tip stands at (x, y)."""
     for grow, fill in ((0.26 * r, (0, 0, 0, 200)), (0.14 * r, (255, 255, 255, 255)), (0.0, colour)):
         top = y - 2.4 * r
-        draw.polygon([(x, y + 1.6 * grow), (x - 0.86 * r - grow, top + 0.5 * r), (x + 0.86 * r + grow, top + 0.5 * r)], fill=fill)
+        half = 0.86 * r + grow
+        draw.polygon([(x, y + 1.6 * grow), (x - half, top + 0.5 * r), (x + half, top + 0.5 * r)], fill=fill)
         draw.ellipse((x - r - grow, top - r - grow, x + r + grow, top + r + grow), fill=fill)
     hole = 0.38 * r
     draw.ellipse((x - hole, y - 2.4 * r - hole, x + hole, y - 2.4 * r + hole), fill=(255, 255, 255, 255))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Literal
 
 from matplotlib.axes import Axes
@@ -40,7 +42,8 @@ def draw_grid(axes: Axes, pixels: int, grid: int, *, width: float = 0.5) -> None
             axes.plot(x, y, color="white", linewidth=width, alpha=0.9, zorder=2, path_effects=halo(width * 2.6, alpha=0.35))
 
 
-def draw_cell(axes: Axes, pixels: int, grid: int, action: int, kind: CellKind, *, width: float, cell_pt: float) -> None:
+def draw_cell(axes: Axes, pixels: int, grid: int, action: int, kind: CellKind, *, width: float, cell_pt: float,
+              avoid: tuple[float, float] | None = None) -> None:
     """Outline the cell of an action, with a badge that says right or wrong without colour.
 
     Args:
@@ -51,16 +54,26 @@ def draw_cell(axes: Axes, pixels: int, grid: int, action: int, kind: CellKind, *
         kind: What to say of it.
         width: Width of the outline in points.
         cell_pt: Edge of a cell on the page in points, which the badge follows.
+        avoid: A position that the badge leaves free, by taking another corner of the cell.
     """
     row, col = divmod(action, grid)
     edge, inset = pixels / grid, pixels / grid / cell_pt * width / 2
     axes.add_patch(Rectangle(
         (col * edge + inset, row * edge + inset), edge - 2 * inset, edge - 2 * inset, fill=False, edgecolor=COLOURS[kind],
-        linewidth=width, linestyle="-", joinstyle="miter", zorder=4, path_effects=halo(width + 1.4, alpha=0.75)))
+        linewidth=width, linestyle="-", joinstyle="miter", zorder=4, path_effects=halo(width + 0.9, alpha=0.75)))
     if kind in {"right", "wrong"}:
         size = min(8.0, 0.42 * cell_pt)
         away = inset + (0.5 * size + 1.2) / cell_pt * edge
-        badge(axes, (col + 1) * edge - away, row * edge + away, kind, size)
+        west, east, north, south = col * edge + away, (col + 1) * edge - away, row * edge + away, (row + 1) * edge - away
+        corners = [(east, north), (west, north), (east, south), (west, south)]
+        badge(axes, *_first_free(corners, avoid, (size + 6.0) / 2 / cell_pt * edge), kind, size)
+
+
+def _first_free(places: Sequence[tuple[float, float]], avoid: tuple[float, float] | None, gap: float) -> tuple[float, float]:
+    """The first place at least a gap away from a position, or the farthest."""
+    if avoid is None:
+        return places[0]
+    return next((p for p in places if math.dist(p, avoid) >= gap), max(places, key=lambda p: math.dist(p, avoid)))
 
 
 def badge(axes: Axes, x: float, y: float, kind: CellKind, size: float) -> None:
@@ -80,7 +93,7 @@ def draw_true(axes: Axes, x: float, y: float, size: float = 5.0) -> None:
 def draw_predicted(axes: Axes, x: float, y: float, size: float = 6.0, colour: str = WRONG) -> None:
     """A predicted position: a diagonal cross."""
     axes.plot([x], [y], marker=CROSS, markersize=size, markerfacecolor="none", markeredgecolor=colour,
-              markeredgewidth=0.24 * size, linestyle="none", zorder=6, path_effects=halo(0.24 * size + 1.4, "white", 0.95))
+              markeredgewidth=0.24 * size, linestyle="none", zorder=8, path_effects=halo(0.24 * size + 1.1, "white", 0.95))
 
 
 LEGEND_WORDS: dict[str, str] = {
@@ -89,20 +102,40 @@ LEGEND_WORDS: dict[str, str] = {
 }
 
 
-def legend(page: Page, entries: list[str], left: float, top: float, *, vertical: bool, size: float = 6.2) -> None:
-    """Explain marks, in a row or a column.
+_BOX_IN, _LINE_IN, _LEGEND_PT = 0.13, 0.18, 6.2
+
+
+def legend_places(entries: Sequence[str], width: float | None) -> list[tuple[float, float]]:
+    """Offsets in inches of entries set in lines of a width, or one below the other where it is None."""
+    places: list[tuple[float, float]] = []
+    x, line = 0.0, 0
+    for key in entries:
+        taken = _BOX_IN + 0.06 + len(LEGEND_WORDS[key]) * _LEGEND_PT * 0.56 / 72
+        if places and (width is None or x + taken > width):
+            x, line = 0.0, line + 1
+        places.append((x, line * _LINE_IN))
+        x += taken + 0.14
+    return places
+
+
+def legend_height(entries: Sequence[str], width: float) -> float:
+    """Inches that a legend set in lines of a width takes."""
+    return legend_places(entries, width)[-1][1] + _LINE_IN if entries else 0.0
+
+
+def legend(page: Page, entries: Sequence[str], left: float, top: float, width: float | None) -> None:
+    """Explain marks.
 
     Args:
         page: Where to draw.
         entries: Keys of `LEGEND_WORDS`.
         left: Inches from the left.
         top: Inches from the top to the middle of the first entry.
-        vertical: One entry per line.
-        size: Size of type in points.
+        width: Width of the lines in inches; None for one entry per line.
     """
-    x, y, box = left, top, 0.13
-    for key in entries:
-        axes = page.axes(x, y - box / 2, box, box)
+    for key, (right, down) in zip(entries, legend_places(entries, width), strict=True):
+        x, y = left + right, top + down
+        axes = page.axes(x, y - _BOX_IN / 2, _BOX_IN, _BOX_IN)
         axes.set_xlim(-0.5, 0.5)
         axes.set_ylim(0.5, -0.5)
         if key == "dot":
@@ -114,12 +147,7 @@ def legend(page: Page, entries: list[str], left: float, top: float, *, vertical:
         else:
             kind: CellKind = key  # type: ignore[assignment]
             axes.add_patch(Rectangle((-0.42, -0.42), 0.84, 0.84, fill=False, edgecolor=COLOURS[kind], linewidth=1.5,
-                                     path_effects=halo(2.5, alpha=0.75)))
+                                     path_effects=halo(2.4, alpha=0.75)))
             if key in {"right", "wrong"}:
                 badge(axes, 0, 0, kind, 5.0)
-        words = LEGEND_WORDS[key]
-        page.text(x + box + 0.06, y + 0.028, words, size=size)
-        if vertical:
-            y += 0.19
-        else:
-            x += box + 0.06 + len(words) * size * 0.56 / 72 + 0.16
+        page.text(x + _BOX_IN + 0.06, y + 0.028, LEGEND_WORDS[key], size=_LEGEND_PT)

@@ -66,17 +66,18 @@ def overview(view: PathView, grid: ZoomGrid, predicted: Sequence[LatLon], true: 
         if a is not None and b is not None:
             axes.plot(*zip(a, b, strict=True), color="white", linewidth=0.9 * small, zorder=3,
                       path_effects=halo(2.2 * small, alpha=0.8))
-    for a, b in ends:
-        if a is not None:
-            draw_predicted(axes, *a, size=5.5 * small)
+    for a, b in ends:  # crosses over dots: both stay visible where the error is small
         if b is not None:
-            draw_true(axes, *b, size=5.0 * small)
-    busy = np.array([p for pair in ends for p in pair if p is not None]).reshape(-1, 2)
+            draw_true(axes, *b, size=6.5 * small)
+        if a is not None:
+            draw_predicted(axes, *a, size=4.4 * small)
+    lines = [np.linspace(a, b, 25) for a, b in ends if a is not None and b is not None]
+    busy = np.concatenate([np.array([p for pair in ends for p in pair if p is not None]).reshape(-1, 2), *lines])
     if len(true) <= MAX_NUMBERED:
         _numbers(axes, [b for _, b in ends], busy, n)
     _furniture(axes, busy, n, root.size_m)
     frame(axes)
-    legend(page, ["dot", "cross", "line"], MARGIN_IN + 0.02, TITLE_IN + MAP_IN + 0.14, vertical=False)
+    legend(page, ["dot", "cross", "line"], MARGIN_IN + 0.02, TITLE_IN + MAP_IN + 0.14, MAP_IN)
     page.note(note)
     return page.figure
 
@@ -101,8 +102,8 @@ def _numbers(axes: Axes, points: Sequence[tuple[float, float] | None], busy: npt
         room[((spots < 0.02 * n) | (spots > 0.98 * n)).any(1)] = -1
         best = spots[int(room.argmax())]
         taken = np.concatenate([taken, best[None]])
-        axes.text(*best, str(index + 1), fontfamily=FONT, fontsize=SMALL_PT, fontweight="bold", color="white", ha="center",
-                  va="center_baseline", zorder=9, path_effects=halo(1.8, alpha=0.9))
+        axes.text(best[0], best[1], str(index + 1), fontfamily=FONT, fontsize=SMALL_PT, fontweight="bold", color="white",
+                  ha="center", va="center_baseline", zorder=9, path_effects=halo(1.8, alpha=0.9))
 
 
 def _furniture(axes: Axes, busy: npt.NDArray[np.float64], n: int, size_m: float) -> None:
@@ -116,7 +117,7 @@ def _furniture(axes: Axes, busy: npt.NDArray[np.float64], n: int, size_m: float)
               color="white", linewidth=1.1, zorder=10, path_effects=halo(2.6, alpha=0.85))
     axes.text(x + length / 2, y - 0.014 * n, metres(scale_bar_m(size_m, 0.22)), fontfamily=FONT, fontsize=SMALL_PT,
               color="white", ha="center", va="bottom", zorder=10, path_effects=halo(1.8, alpha=0.9))
-    north = x - 0.0 * n + (length + 0.035 * n if not right else -0.035 * n)
+    north = x + (length + 0.035 * n if not right else -0.035 * n)
     axes.annotate("", xy=(north, y - 0.045 * n), xytext=(north, y + 0.008 * n), zorder=10,
                   arrowprops={"arrowstyle": "-|>,head_width=0.22,head_length=0.45", "color": "white", "linewidth": 1.0,
                               "shrinkA": 0, "shrinkB": 0, "path_effects": halo(2.4, alpha=0.85)})

@@ -19,10 +19,10 @@ from justzoomin.figures.look import (
     percent,
     readable,
 )
-from justzoomin.figures.marks import CellKind, draw_cell, draw_grid, draw_true, frame, legend, show_image
+from justzoomin.figures.marks import CellKind, draw_cell, draw_grid, draw_true, frame, legend, legend_height, show_image
 
 VIEW_IN, GAP_IN, LABEL_IN = 1.45, 0.13, 0.22
-HEAD_IN, CAPTION_IN, TITLE_IN, LEGEND_IN = 0.17, 0.2, 0.5, 0.24
+HEAD_IN, CAPTION_IN, TITLE_IN, LEGEND_IN = 0.17, 0.2, 0.5, 0.06
 PHOTO_IN = (2.58, 3.2)
 """Width of the photo's column beside one row of views, and beside two."""
 
@@ -44,10 +44,11 @@ def path_panel(case: Case, attribution: str | None = None) -> Figure:
     row_in = HEAD_IN + VIEW_IN + CAPTION_IN
     note = note_lines(attribution, width)
     keys = _legend_keys(case, two)
-    height = TITLE_IN + rows * row_in + (0 if two else LEGEND_IN) + note_height(note)
-    page = Page(width, height)
+    legend_in = 0.0 if two else LEGEND_IN + legend_height(keys, width - 2 * MARGIN_IN)
+    page = Page(width, TITLE_IN + rows * row_in + legend_in + note_height(note))
     _title(page, case)
-    photo_height = _photo(page, case.photo, MARGIN_IN, TITLE_IN + HEAD_IN, photo_in, rows * row_in - HEAD_IN - 1.0 if two else VIEW_IN)
+    room_in = rows * row_in - HEAD_IN - 1.0 if two else VIEW_IN
+    photo_height = _photo(page, case.photo, MARGIN_IN, TITLE_IN + HEAD_IN, photo_in, room_in)
     left = MARGIN_IN + photo_in + LABEL_IN
     right = case.right
     for row in range(rows):
@@ -62,9 +63,9 @@ def path_panel(case: Case, attribution: str | None = None) -> Figure:
                 page.text(left + level * (VIEW_IN + GAP_IN) + VIEW_IN, top + HEAD_IN + VIEW_IN + 0.12,
                           f"p = {case.probabilities[level]:.2f}", size=SMALL_PT, align="right")
     if two:
-        legend(page, keys, MARGIN_IN + 0.02, TITLE_IN + HEAD_IN + photo_height + 0.2, vertical=True)
+        legend(page, keys, MARGIN_IN + 0.02, TITLE_IN + HEAD_IN + photo_height + 0.2, None)
     else:
-        legend(page, keys, MARGIN_IN + 0.02, TITLE_IN + row_in + 0.08, vertical=False)
+        legend(page, keys, MARGIN_IN + 0.02, TITLE_IN + row_in + 0.08, width - 2 * MARGIN_IN)
     page.note(note)
     return page.figure
 
@@ -82,8 +83,8 @@ def _title(page: Page, case: Case) -> None:
 
 def _photo(page: Page, photo: Pixels, left: float, top: float, width: float, height: float) -> float:
     """Fit the photo into a box, at its top left; return the height it takes."""
-    scale = min(width / photo.shape[1], height / photo.shape[0])
-    shown_w, shown_h = photo.shape[1] * scale, photo.shape[0] * scale
+    scale: float = min(width / photo.shape[1], height / photo.shape[0])
+    shown_w, shown_h = float(photo.shape[1] * scale), float(photo.shape[0] * scale)
     page.text(left, top - 0.05, "photo", size=SMALL_PT, colour=QUIET)
     axes = page.axes(left, top, shown_w, shown_h)
     show_image(axes, photo)
@@ -102,11 +103,10 @@ def _view(page: Page, case: Case, view: PathView, sequence: tuple[int, ...], lev
     axes = page.axes(left, top + HEAD_IN, VIEW_IN, VIEW_IN)
     show_image(axes, view.pixels)
     draw_grid(axes, n, grid)
-    draw_cell(axes, n, grid, sequence[level], kind, width=1.6, cell_pt=VIEW_IN * 72 / grid)
-    if case.true_position is not None:
-        at = pixel_of(cell, *case.true_position, n)
-        if at is not None:
-            draw_true(axes, *at)
+    at = pixel_of(cell, *case.true_position, n) if case.true_position is not None else None
+    draw_cell(axes, n, grid, sequence[level], kind, width=1.6, cell_pt=VIEW_IN * 72 / grid, avoid=at)
+    if at is not None:
+        draw_true(axes, *at)
     frame(axes)
     page.scale_bar(left, top + HEAD_IN + VIEW_IN + 0.12, cell.size_m, VIEW_IN)
 

@@ -13,8 +13,9 @@ from justzoomin.figures.case import Case, PathView, Pixels, closeup_window
 from justzoomin.geometry import LatLon, from_local
 from justzoomin.maps import GridViews
 
-SLACK = 0.02
-"""A sharper view may lack this much more of the map than the model's own, as a share."""
+SLACK = 0.05
+"""A sharper view may lack this much more of the map than the model's own, as a share: the outline of finer tiles follows
+the data more closely, so it always lacks a little more."""
 PHOTO_PIXELS = 540
 """Height to which photos are brought before they are drawn."""
 _KEPT = 128

@@ -22,10 +22,10 @@ from justzoomin.figures.look import (
     percent,
     readable,
 )
-from justzoomin.figures.marks import CellKind, draw_cell, draw_grid, draw_true, frame, legend, show_image
+from justzoomin.figures.marks import CellKind, draw_cell, draw_grid, draw_true, frame, legend, legend_height, show_image
 
-VIEW_IN, GAP_IN, PHOTO_IN, COLUMN_GAP_IN = 0.92, 0.05, 1.636, 0.3
-LINE_IN, ROW_GAP_IN, TITLE_IN, LEGEND_IN = 0.16, 0.11, 0.34, 0.24
+VIEW_IN, GAP_IN, PHOTO_IN, COLUMN_GAP_IN = 1.0, 0.09, 1.778, 0.3
+LINE_IN, ROW_GAP_IN, TITLE_IN, LEGEND_IN = 0.16, 0.11, 0.34, 0.06
 
 
 def sheet(cases: Sequence[Case], attribution: str | None = None, title: str | None = None) -> Figure:
@@ -48,12 +48,13 @@ def sheet(cases: Sequence[Case], attribution: str | None = None, title: str | No
     row_in = LINE_IN + VIEW_IN + ROW_GAP_IN
     width = 2 * MARGIN_IN + columns * entry + (columns - 1) * COLUMN_GAP_IN
     note = note_lines(attribution, width)
-    page = Page(width, TITLE_IN + rows * row_in + LEGEND_IN + note_height(note))
+    keys, legend_in = _legend_keys(cases), width - 2 * MARGIN_IN
+    page = Page(width, TITLE_IN + rows * row_in + LEGEND_IN + legend_height(keys, legend_in) + note_height(note))
     page.text(MARGIN_IN, 0.22, readable(title, 120) if title else _summary(cases), size=TITLE_PT, bold=True)
     for index, case in enumerate(cases):
         column, row = divmod(index, rows)
         _entry(page, case, index + 1, MARGIN_IN + column * (entry + COLUMN_GAP_IN), TITLE_IN + row * row_in)
-    legend(page, _legend_keys(cases), MARGIN_IN + 0.02, TITLE_IN + rows * row_in + 0.06, vertical=False)
+    legend(page, keys, MARGIN_IN + 0.02, TITLE_IN + rows * row_in + 0.06, legend_in)
     page.note(note)
     return page.figure
 
@@ -83,8 +84,8 @@ def _entry(page: Page, case: Case, number: int, left: float, top: float) -> None
         show_image(axes, view.pixels)
         draw_grid(axes, n, grid, width=0.35)
         kind: CellKind = "chosen" if right is None else "right" if right[level] else "wrong"
-        draw_cell(axes, n, grid, case.sequence[level], kind, width=1.3, cell_pt=VIEW_IN * 72 / grid)
         at = pixel_of(cell, *case.true_position, n) if case.true_position is not None else None
+        draw_cell(axes, n, grid, case.sequence[level], kind, width=1.3, cell_pt=VIEW_IN * 72 / grid, avoid=at)
         if at is not None:
             draw_true(axes, *at, size=4.0)
         frame(axes)

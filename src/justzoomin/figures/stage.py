@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -130,7 +131,7 @@ def spread(total: int, count: int, seed: int) -> list[int]:
     count = min(count, total)
     rng = np.random.default_rng(seed)
     edges = np.linspace(0, total, count + 1).astype(int)
-    return [int(rng.integers(low, high)) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    return [int(rng.integers(low, high)) for low, high in pairwise(edges)]
 
 
 def _sheet(cases: list[Case], credit: str) -> Figure:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from justzoomin.figures.case import Case, Pixels, closeup_window, share_of
-from justzoomin.figures.gif_art import FrameArt, Overlay
+from justzoomin.figures.case import NO_DATA_WORTH_SAYING, Case, Pixels, closeup_window, share_of
+from justzoomin.figures.gif_art import ACCENTS, FrameArt, Overlay
+from justzoomin.figures.look import percent
 
 MAX_BYTES = 3_000_000
-STEPS_IN_DIVE = 8
-_LOOK_MS, _PICK_MS, _DIVE_MS, _PIN_MS, _END_MS = 550, 140, 70, 90, 2600
-_TRIES = ((128, 1.0), (64, 1.0), (64, 0.85), (48, 0.7), (32, 0.55), (16, 0.4))
+STEPS_IN_DIVE = 7
+_LOOK_MS, _PICK_MS, _DIVE_MS, _PIN_MS, _END_MS = 550, 140, 80, 90, 2600
+_TRIES = ((128, 1.0), (64, 1.0), (64, 0.8), (32, 0.65), (32, 0.5), (16, 0.35))
 """Colours and scale of the frames, in the order tried until the file is small enough."""
 
 Window = tuple[float, float, float]
@@ -31,7 +32,7 @@ class Frame:
     scene: int
 
 
-def zoom_gif(case: Case, attribution: str | None = None, pixels: int = 360, max_bytes: int = MAX_BYTES) -> bytes:
+def zoom_gif(case: Case, attribution: str | None = None, pixels: int = 320, max_bytes: int = MAX_BYTES) -> bytes:
     """Animate the zoom of one photo.
 
     Each view appears with its grid, the chosen cell lights up, and the camera dives into it while the sharper next view
@@ -55,7 +56,7 @@ def zoom_gif(case: Case, attribution: str | None = None, pixels: int = 360, max_
     return data
 
 
-def zoom_frames(case: Case, attribution: str | None = None, pixels: int = 360) -> list[Frame]:
+def zoom_frames(case: Case, attribution: str | None = None, pixels: int = 320) -> list[Frame]:
     """The frames of the animation, in full colour."""
     art, grid, depth = FrameArt(case, attribution, pixels), case.grid.grid, len(case.sequence)
     right = case.right
@@ -71,7 +72,8 @@ def zoom_frames(case: Case, attribution: str | None = None, pixels: int = 360) -
         size_m = case.grid.cell_size_m(level)
         chance = case.probabilities[level] if case.probabilities else None
         words = f"step {level + 1} of {depth}"
-        frames.append(Frame(art.frame(whole, words, size_m, Overlay(grid=1.0)), _LOOK_MS, level))
+        lacking = f" · {percent(view.no_data)} no data" if view.no_data > NO_DATA_WORTH_SAYING else ""
+        frames.append(Frame(art.frame(whole, words + lacking, size_m, Overlay(grid=1.0)), _LOOK_MS, level))
         picked = f"{words} · p = {chance:.2f}" if chance is not None else words
         for fill, wait in ((0.5, _PICK_MS), (0.15, _PICK_MS), (0.4, _PICK_MS), (0.12, _LOOK_MS)):
             overlay = Overlay(grid=1.0, cell=(col / grid, row / grid, 1 / grid), kind=kind, fill=fill)
@@ -146,8 +148,15 @@ def within(part: Window, window: Window) -> Window:
 def crop(view: Pixels, window: Window, pixels: int) -> Pixels:
     """A window of a view, resampled to an edge in pixels with subpixel precision."""
     n = len(view)
-    box = tuple(min(max(v * n, 0.0), float(n)) for v in (window[0], window[1], window[0] + window[2], window[1] + window[2]))
+    left, top, edge = window
+    box = _inside((left, top, left + edge, top + edge), n)
     return np.asarray(Image.fromarray(view).resize((pixels, pixels), Image.Resampling.BICUBIC, box=box))
+
+
+def _inside(box: tuple[float, float, float, float], n: int) -> tuple[float, float, float, float]:
+    """A box of shares in pixels of an image n wide, rounding errors at its borders cut off."""
+    x0, y0, x1, y1 = (min(max(v * n, 0.0), float(n)) for v in box)
+    return x0, y0, x1, y1
 
 
 def fade_in(image: Pixels, sharper: Pixels, place: Window, window: Window, share: float) -> Pixels:
@@ -160,9 +169,8 @@ def fade_in(image: Pixels, sharper: Pixels, place: Window, window: Window, share
     x1, y1 = (min(n, round((v + edge) * n)) for v in (left, top))
     if x1 <= x0 or y1 <= y0:
         return image
-    m = len(sharper)
-    box = tuple(min(max(v * m, 0.0), float(m)) for v in (
-        (x0 / n - left) / edge, (y0 / n - top) / edge, (x1 / n - left) / edge, (y1 / n - top) / edge))
+    shares = ((x0 / n - left) / edge, (y0 / n - top) / edge, (x1 / n - left) / edge, (y1 / n - top) / edge)
+    box = _inside(shares, len(sharper))
     patch = np.asarray(Image.fromarray(sharper).resize((x1 - x0, y1 - y0), Image.Resampling.BICUBIC, box=box))
     result = image.copy()
     result[y0:y1, x0:x1] = np.rint((1 - share) * image[y0:y1, x0:x1] + share * patch).astype(np.uint8)
@@ -175,17 +183,23 @@ def _encode(frames: Sequence[Frame], colours: int, scale: float) -> bytes:
     palettes: dict[int, Image.Image] = {}
     for scene in {f.scene for f in frames}:
         of_scene = [image for image, f in zip(images, frames, strict=True) if f.scene == scene]
-        chosen = of_scene[::2]
-        strip = Image.new("RGB", (chosen[0].width, chosen[0].height * len(chosen)))
-        for index, image in enumerate(chosen):
-            strip.paste(image, (0, index * image.height))
-        palettes[scene] = strip.quantize(colours, Image.Quantize.MEDIANCUT)
+        sample = np.concatenate([np.asarray(image)[::2, ::2] for image in of_scene])
+        strip = Image.fromarray(sample)
+        palettes[scene] = _with_accents(strip.quantize(colours - len(ACCENTS), Image.Quantize.MEDIANCUT))
     flat = [image.quantize(palette=palettes[f.scene], dither=Image.Dither.NONE)
             for image, f in zip(images, frames, strict=True)]
     buffer = io.BytesIO()
     flat[0].save(buffer, "GIF", save_all=True, append_images=flat[1:], duration=[f.duration_ms for f in frames], loop=0,
                  optimize=False, disposal=1)
     return buffer.getvalue()
+
+
+def _with_accents(quantized: Image.Image) -> Image.Image:
+    """The palette of an image with the marks' own colours added: they are small, and would be lost in the counting."""
+    common = (quantized.getpalette() or [])[:3 * (int(np.asarray(quantized).max()) + 1)]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(common + [value for colour in ACCENTS for value in colour])
+    return palette
 
 
 def _scaled(image: Image.Image, scale: float) -> Image.Image:

@@ -14,6 +14,7 @@ from justzoomin.geometry.region import Region
 _KEYS = {"reference_lat", "reference_lon", "east_m", "north_m"}
 _OPTIONAL = {"grid", "depth", "name"}
 _MAX_BYTES = 65_536
+_MAX_BRACKETS = 32
 
 
 def grid_to_dict(grid: ZoomGrid) -> dict[str, float | int | list[float]]:
@@ -82,6 +83,8 @@ def load_grid(path: Path) -> ZoomGrid:
     remedy = "A region.yaml is a few plain lines."
     if len(text) > _MAX_BYTES:
         raise LayoutError(path, f"it has more than {_MAX_BYTES} bytes", remedy)
+    if text.count(b"[") + text.count(b"{") > _MAX_BRACKETS:  # nested deeply they keep the parser busy for minutes
+        raise LayoutError(path, f"it has more than {_MAX_BRACKETS} brackets", remedy)
     try:
         if any(isinstance(token, yaml.AnchorToken | yaml.AliasToken) for token in yaml.scan(text)):
             raise LayoutError(path, "it uses YAML anchors", remedy)

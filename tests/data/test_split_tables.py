@@ -1,0 +1,149 @@
+"""Split tables: what is read, what is refused and how."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from justzoomin.data import check_records, read_split
+from justzoomin.errors import DataError
+from justzoomin.geometry import Region, ZoomGrid, from_local
+
+HEAD = "image_id,latitude,longitude,sequence\n"
+ROW = '007,54.5,3.0,"[10, 0]"\n'
+GRID = ZoomGrid(Region(54.5, 3.0, (-200, 200), (-200, 200)), 4, 2)
+
+
+@pytest.fixture
+def read(tmp_path):
+    def reader(content, kind="csv"):
+        path = tmp_path / f"large_area_train_map.{kind}"
+        if isinstance(content, pl.DataFrame):
+            content.write_parquet(path)
+        else:
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return read_split(path, "train")
+    return reader
+
+
+@pytest.mark.parametrize("content", [
+    HEAD + ROW, "\ufeff" + HEAD + ROW, (HEAD + ROW).replace("\n", "\r\n"), HEAD + ROW.rstrip("\n"),
+    HEAD.replace("image_id", " image_id "), HEAD.replace(",sequence", ", sequence") + ROW,
+    'sequence,longitude,image_id,latitude\n"10,0",3,007,54.5\n', HEAD + "007,54.5,3.0,\"10, 0\"\n",
+])
+def test_csv_as_people_write_it(read, content):
+    split = read(content if content.count("\n") > 1 or "007" in content else content + ROW)
+    assert split.image_ids == ["007"]  # ids are text: zeros and long numbers stay
+    assert split.table["sequence"].to_list() == [[10, 0]] and split.lat.tolist() == [54.5] and split.lon.tolist() == [3.0]
+    assert np.array_equal(split.sequences(GRID), split.at_grid(GRID))
+
+
+def test_unknown_columns_whatever_they_hold(read):
+    rows = "".join(f'{k},54.5,3.0,"[10, 0]",{k}\n' for k in range(10_050))
+    split = read(HEAD.replace("\n", ",note\n") + rows + '99999,54.5,3.0,"[10, 0]",late words\n')
+    assert split.table["note"].to_list()[-1] == "late words" and len(split) == 10_051
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    (b"", "empty"),
+    (HEAD, "split is empty"),
+    ("image_id,latitude,longitude\n1,2,3\n", "no column sequence"),
+    ("a,b\n1,2\n", "no column image_id, sequence, latitude, longitude"),
+    (HEAD + '1,nan,3,"[1, 2]"\n', "line 2: latitude is missing"),
+    (HEAD + ROW + '1,54.5,inf,"[1, 2]"\n', "line 3: longitude is missing"),
+    (HEAD + '1,north,3,"[1, 2]"\n', "latitude is missing"),
+    (HEAD + ',54.5,3,"[1, 2]"\n', "image_id is missing"),
+    (HEAD + '"",54.5,3,"[1, 2]"\n', "image_id is missing"),
+    (HEAD + "1,54.5,3,\n", "sequence is missing"),
+    (HEAD + "1,54.5\n", "is missing"),
+    (HEAD + '1,54.5,3,"[1, x]"\n', r"line 2: it is no list of actions \('\[1, x\]'\)"),
+    (HEAD + f'1,54.5,3,"[{"9" * 30}]"\n', "no list of actions"),
+    (HEAD + '1,54.5,3,"[1, 2]",5,5\n', "cannot be read as a table"),
+    ((HEAD + "é,54.5,3,1\n").encode("latin-1"), "cannot be read as a table"),
+    ("image_id,latitude,longitude,sequence, latitude\n" + '1,1,1,"[1]",2\n', "several columns latitude"),
+    (bytes(range(256)) * 9, "split|table|column"),
+])
+def test_broken_csv_is_refused_with_words(read, content, words):
+    with pytest.raises(DataError, match=words) as caught:
+        read(content)
+    assert "large_area_train_map.csv" in caught.value.where and caught.value.remedy
+
+
+def parquet(**columns):
+    values = {"image_id": ["7"], "latitude": [54.5], "longitude": [3.0], "sequence": [[10, 0]], "camera": ["x"]}
+    return pl.DataFrame({**values, **columns})
+
+
+@pytest.mark.parametrize("table", [
+    parquet(), parquet(image_id=[7]), parquet(sequence=["[10, 0]"]), parquet(latitude=["54.5"]), parquet(longitude=[3]),
+    parquet().with_columns(pl.col("sequence").cast(pl.Array(pl.Int8, 2))),
+    parquet().with_columns(pl.col("sequence").cast(pl.List(pl.UInt16))),
+])
+def test_parquet_of_several_kinds(read, table):
+    split = read(table, "parquet")
+    assert split.image_ids == ["7"] and split.sequences(GRID).tolist() == [[10, 0]]
+    assert split.table["camera"].to_list() == ["x"] and split.lat.tolist() == [54.5]
+
+
+@pytest.mark.parametrize(("table", "words"), [
+    (parquet(image_id=[1.5e15]), "column image_id"),  # real numbers have rounded long ids already
+    (parquet(image_id=[None]), "image_id"),
+    (parquet(image_id=[" "]), "image_id is missing"),
+    (parquet(sequence=[[1.5, 2.0]]), "column sequence"),
+    (parquet(sequence=[["1", "x"]]), "column sequence"),
+    (parquet(sequence=[3]), "column sequence"),
+    (parquet(sequence=[{"a": 1}]), "column sequence"),
+    (parquet(sequence=[[1, None]]), "action of the sequence is missing"),
+    (parquet(sequence=pl.Series([None], dtype=pl.List(pl.Int64))), "sequence is missing"),
+    (parquet(latitude=[[54.5]]), "column latitude"),
+    (parquet(latitude=[None]), "latitude"),
+    (parquet(longitude=[float("nan")]), "longitude is missing"),
+    (parquet().drop("longitude"), "no column longitude"),
+    (parquet().clear(), "empty"),
+    (b"PAR1 no", "cannot be read as a table"),
+])
+def test_broken_parquet_is_refused_with_words(read, table, words):
+    with pytest.raises(DataError, match=words):
+        read(table, "parquet")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"none\.csv"):
+        read_split(tmp_path / "none.csv", "none")
+
+
+@pytest.mark.parametrize(("sequence", "words"), [
+    ("[1]", "1 actions and the grid is 2 levels deep"), ("[]", "0 actions"), ("[1, 16]", "0 .. 15"),
+    ("[1, -1]", "0 .. 15")])
+def test_sequences_must_fit_the_grid(read, sequence, words):
+    split = read(HEAD + ROW + f'33,54.5,3,"{sequence}"\n')
+    with pytest.raises(DataError, match=words) as caught:
+        split.sequences(GRID)
+    assert "image_id 33" in str(caught.value)
+
+
+def row_at(image_id, east, north, sequence):
+    lat, lon = from_local(54.5, 3.0, east, north)
+    return f'{image_id},{float(lat):.7f},{float(lon):.7f},"{sequence}"\n'
+
+
+def test_records_are_checked(read):
+    good = "".join(row_at(k, e, n, s) for k, e, n, s in (
+        ("a", 10, 10, [6, 12]), ("b", -10, 10, [5, 15]), ("border", 0.5, 10, [5, 15])))  # half a metre over the border
+    assert check_records(read(HEAD + good), GRID) == []
+    bad = (row_at("off", 300, 0, [6, 12]) + row_at("wrong", 10, 10, [9, 0]) + row_at("over", 3, 10, [5, 15])
+           + row_at("short", 10, 10, [6]) + row_at("high", 10, 10, [6, 16]) + row_at("twice", 10, 10, [6, 12]) * 2
+           + 'far,95,3,"[6, 12]"\n')
+    split = read(HEAD + good + bad)
+    problems = {(p.image_id, p.kind) for p in check_records(split, GRID)}
+    assert problems == {("off", "off_region"), ("wrong", "contradiction"), ("over", "contradiction"),
+                        ("short", "sequence"), ("high", "sequence"), ("twice", "duplicate"), ("far", "position")}
+    other = {(p.image_id, p.kind) for p in check_records(split, GRID, own_grid=False)}
+    assert other == {("off", "off_region"), ("twice", "duplicate"), ("far", "position")}
+
+
+def test_the_published_rows_are_a_good_split(shared):
+    from justzoomin.geometry import preset
+
+    split = read_split(shared / "data" / "published_rows.csv", "published")
+    assert check_records(split, preset("dc")) == []
+    assert np.array_equal(split.sequences(preset("dc")), split.at_grid(preset("dc")))
