@@ -83,7 +83,8 @@ def test_grey_hits_photos_only():
 
 
 def test_settings_are_checked():
-    for wrong in ({"jpeg_p": 1.5}, {"hue": 0.7}, {"typo": 1}):
+    for wrong in ({"jpeg_p": 1.5}, {"hue": 0.7}, {"typo": 1}, {"crop_scale": (0.9, 0.7)}, {"crop_scale": (0.5, 1.5)},
+                  {"jpeg_quality": (0.0, 90.0)}):
         with pytest.raises(ValidationError):
             AugmentConfig(**wrong)
     assert np.isclose(AugmentConfig().dropout_p, 0.3)

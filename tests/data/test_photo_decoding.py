@@ -67,7 +67,7 @@ def test_all_common_modes_become_rgb(mode, kind):
     ramp = grey_ramp()
     found = decode_photo(fakes.encoded(Image.fromarray(ramp).convert("RGB").convert(mode), kind), "x")
     assert found.dtype == np.uint8 and found.shape == (48, 64, 3)
-    assert mean_difference(found, np.repeat(ramp[:, :, None], 3, 2)) < 3.0
+    assert mean_difference(found, np.repeat(ramp[:, :, None], 3, 2)) < (20 if mode == "P" else 3)  # a palette is coarse
 
 
 def test_sixteen_bits_of_grey_are_scaled_not_clipped():
@@ -168,8 +168,8 @@ def test_decoding_is_scaled(monkeypatch):
 
 def test_scaled_decoding_of_real_photos_is_close_to_full(shared):
     for path in sorted((shared / "data" / "photos").glob("*.jpg"))[:2]:
-        data = path.read_bytes()
-        assert mean_difference(wide_photo(data, "x", 384), wide_photo(data, "x", 384, "full")) < 8.0  # bilinear without antialiasing flickers
+        data = path.read_bytes()  # full decoding and bilinear without antialiasing flickers, scaled does not
+        assert mean_difference(wide_photo(data, "x", 384), wide_photo(data, "x", 384, "full")) < 8.0
 
 
 def test_crops_are_taken_where_they_say():

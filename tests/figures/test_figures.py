@@ -162,7 +162,7 @@ def test_a_pick_is_right_only_on_the_true_path():
 
 def test_no_text_leaves_the_page_or_overlaps_another():
     cases = [make_case((5, 10, 4), name="x" * 200), make_case((0, 1, 2), name="$\\frac"), make_case(true=None)]
-    for figure in (path_panel(cases[0], CREDIT), path_panel(cases[2], CREDIT), sheet(cases, CREDIT), sheet(cases * 3, CREDIT)):
+    for figure in (path_panel(cases[0], CREDIT), path_panel(cases[2], CREDIT), sheet([*cases, cases[0]], CREDIT)):
         drawn(figure)
         renderer = figure.canvas.get_renderer()
         boxes = [t.get_window_extent(renderer) for t in figure.texts if t.get_text()]
@@ -270,11 +270,11 @@ def test_file_names_are_safe_and_distinct():
     assert safe_stem("Abc").lower() != safe_stem("abc")
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_names_can_be_drawn(name, recwarn):
-    drawn(path_panel(make_case(name=name)))
+def test_hostile_names_can_be_drawn(recwarn):
+    for name in HOSTILE:
+        assert readable(name).isprintable() and len(readable(name)) <= 48
+    drawn(path_panel(make_case(name="$\\frac{1}{0}$ \x00\n\t日本\udcff")))
     assert not [w for w in recwarn if "Glyph" in str(w.message)]
-    assert "\n" not in readable(name) and len(readable(name)) <= 48
 
 
 def test_lengths_for_the_reader():

@@ -54,6 +54,8 @@ def sample_smooth(tile: F32, u: F32, v: F32) -> F32:
     import cv2
 
     n = u.size
+    if not n:  # OpenCV refuses an empty map
+        return np.zeros(u.shape, np.float32)
     width = 1024
     rows = -(-n // width)
     maps = np.zeros((2, rows * width), np.float32)

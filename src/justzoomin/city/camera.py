@@ -16,7 +16,10 @@ from justzoomin.city.world import Mesh, World
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a camera stands and looks: metres from the town's centre, degrees; bearings clockwise from north."""
+    """Where a camera stands and looks: metres from the town's centre, degrees.
+
+    Bearings run clockwise from north; positive pitch looks up, positive roll lifts the right side of the camera.
+    """
 
     east_m: float
     north_m: float

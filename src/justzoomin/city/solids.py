@@ -118,7 +118,8 @@ class Frame:
 def rectangle(width: float, depth: float, x: float = 0.0, y: float = 0.0) -> Array:
     """Corners (4, 2) of a rectangle about (x, y), counter-clockwise, the front edge (least y) first."""
     w, d = width / 2, depth / 2
-    return np.array([(-w, -d), (w, -d), (w, d), (-w, d)]) + np.array([x, y])
+    corners: Array = np.array([(-w, -d), (w, -d), (w, d), (-w, d)]) + np.array([x, y])
+    return corners
 
 
 def prism(corners: Array, z0: float, z1: float) -> Array:

@@ -115,8 +115,8 @@ class Town:
         left, right = (STRIP_M if p else 0.0 for p in e.park)
         middle, half = (left - right) / 2, (e.width_m - left - right) / 2
         if e.kind == "main":
-            for s in np.arange(16.0, e.length_m - 16.0, 6.0):
-                p, t = e.at(float(s))
+            for along in np.arange(16.0, e.length_m - 16.0, 6.0):
+                p, t = e.at(float(along))
                 self._bar(p, t, 3.0, 0.2)
             for side in (-1, 1):
                 self.canvas.stroke(e.offset_line(side * (e.width_m / 2 - 0.35), 14, 14), 0.16, ground.MARKING, WHITE)
@@ -135,8 +135,8 @@ class Town:
                     self._bar(p + n * (middle + k), t, 2.8, 0.52)
             p, t = e.at(s + (-2.9 if end else 2.9))
             n = np.array([t[1], -t[0]])
-            side = 1.0 if end else -1.0
-            self._bar(p + n * (middle + side * half / 2), t, 0.4, half - 0.5)
+            own = 1.0 if end else -1.0
+            self._bar(p + n * (middle + own * half / 2), t, 0.4, half - 0.5)
 
     # --- blocks --------------------------------------------------------------------------------------------------
 
@@ -361,8 +361,9 @@ class Town:
                 frame = Frame(p, rng.normal(size=2))
                 patch = frame.flat(rectangle(*rng.uniform(2.5, 7.0, 2)))
                 if _inside(p, inner) and self.claims.free(patch):
-                    self.canvas.polygon(patch, *((ground.LAWN, (94, 128, 60)), (ground.PAVING, (166, 150, 134)),
-                                                 (ground.SOIL, (112, 92, 70)), (ground.LAWN, (116, 140, 74)))[int(rng.integers(4))])
+                    look = ((ground.LAWN, (94, 128, 60)), (ground.PAVING, (166, 150, 134)), (ground.SOIL, (112, 92, 70)),
+                            (ground.LAWN, (116, 140, 74)))
+                    self.canvas.polygon(patch, *look[int(rng.integers(4))])
         for _ in range(int(area * trees)):
             p = rng.uniform(low, high)
             if _inside(p, inner):

@@ -11,7 +11,7 @@ from typing import Any
 
 import kornia.augmentation as kornia
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from justzoomin.data.transforms import halves
 
@@ -34,6 +34,13 @@ class AugmentConfig(BaseModel):
     blur_p: float = Field(0.3, ge=0, le=1)
     dropout_p: float = Field(0.3, ge=0, le=1)
     views: bool = True
+
+    @model_validator(mode="after")
+    def _ranges(self) -> AugmentConfig:
+        for name, values, top in (("crop_scale", self.crop_scale, 1.0), ("jpeg_quality", self.jpeg_quality, 100.0)):
+            if values is not None and not 0.0 < values[0] <= values[1] <= top:
+                raise ValueError(f"{name} {values} is no range (lower, upper) within 0 and {top:g}")
+        return self
 
 
 class Augment:
