@@ -1,5 +1,6 @@
 """From a photo's file to a Fix."""
 
+import dataclasses
 import itertools
 import json
 import math
@@ -137,6 +138,17 @@ def test_plain_values_and_geojson(localizer, photo, dataset):
     area = sum(a[0] * b[1] - b[0] * a[1] for a, b in itertools.pairwise(ring))
     assert area > 0  # counter-clockwise, as the format asks
     assert "lat" not in point["properties"] and point["properties"]["sequence"] == list(fix.sequence)
+
+
+def test_a_cell_across_the_antimeridian_is_cut_in_two(localizer, photo):
+    grid = ZoomGrid(Region(0.0, 180.0, (-200, 200), (-200, 200)), 3, 1)
+    fix = dataclasses.replace(localizer.localize(photo), grid=grid, sequence=(4,), lat=0.0, lon=-180.0)
+    geometry = fix.to_geojson()[1]["geometry"]
+    assert geometry["type"] == "MultiPolygon"
+    for (ring,), low, high in zip(geometry["coordinates"], (179.999, -180.0), (180.0, -179.999), strict=True):
+        lons = [lon for lon, _ in ring]
+        assert min(lons) == pytest.approx(low, abs=0.001) and max(lons) == pytest.approx(high, abs=0.001)
+        assert min(lons) < max(lons) and ring[0] == ring[-1]
 
 
 @pytest.mark.parametrize(("probabilities", "level"), [

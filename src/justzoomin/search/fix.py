@@ -67,13 +67,26 @@ class Fix:
     def to_geojson(self) -> list[dict[str, Any]]:
         """Two GeoJSON features (lon, lat): the point and the terminal cell's square."""
         properties = {k: v for k, v in self.to_dict().items() if k not in {"lat", "lon"}}
-        ring = [[c.lon, c.lat] for c in (*self.cell.corners, self.cell.corners[0])][::-1]  # counter-clockwise
         return [
             {"type": "Feature", "properties": {**properties, "kind": "position"},
              "geometry": {"type": "Point", "coordinates": [self.lon, self.lat]}},
             {"type": "Feature", "properties": {"photo": self.photo, "kind": "cell"},
-             "geometry": {"type": "Polygon", "coordinates": [ring]}},
+             "geometry": _outline(self.cell)},
         ]
+
+
+def _outline(cell: Cell) -> dict[str, Any]:
+    """A cell's square in GeoJSON, counter-clockwise; cut in two where it lies across the antimeridian.
+
+    Source: RFC 7946, sections 3.1.6 and 3.1.9.
+    """
+    ring = [[c.lon, c.lat] for c in (*cell.corners, cell.corners[0])][::-1]
+    lons = [lon for lon, _ in ring]
+    if max(lons) - min(lons) <= 180.0:
+        return {"type": "Polygon", "coordinates": [ring]}
+    west = [[min(lon % 360.0, 180.0), lat] for lon, lat in ring]
+    east = [[max(lon % 360.0, 180.0) - 360.0, lat] for lon, lat in ring]
+    return {"type": "MultiPolygon", "coordinates": [[west], [east]]}
 
 
 def credible_radius_m(grid: ZoomGrid, probabilities: tuple[float, ...]) -> float:

@@ -165,7 +165,7 @@ def _merge(into: dict[str, Any], changes: dict[str, Any], where: str) -> None:
     for key, value in changes.items():
         if key == "model" and isinstance(value, str):
             into[key] = model_preset(value).model_dump()
-        elif isinstance(value, dict) and isinstance(into.get(key), dict) and key != "architecture":
+        elif isinstance(value, dict) and isinstance(into.get(key), dict) and "model_type" not in value:
             _merge(into[key], value, where)
         else:
             into[key] = value
