@@ -17,8 +17,8 @@ from justzoomin.data import open_dataset
 from justzoomin.training import TrainConfig, train, train_config
 
 SETTINGS = ("epochs=3", "batch_size=4", "save_every=1", "log_every=1", "model.image_pixels=32", "learning_rate=0.01",
-            "model.encoder.architecture.hidden_sizes=[8, 16, 24, 32]", "model.encoder.architecture.depths=[1, 1, 1, 1]",
-            "accelerator=cpu", "augment.jitter_p=0.5", "augment.crop_scale=[0.7, 1.0]")
+            "model.encoder.architecture.hidden_sizes=[8, 16, 24]", "model.encoder.architecture.depths=[1, 1, 1]",
+            "accelerator=cpu", "augment.enabled=true", "augment.crop_scale=[0.7, 1.0]")
 
 
 def settings(*more: str) -> TrainConfig:

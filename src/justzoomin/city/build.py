@@ -19,7 +19,7 @@ from justzoomin.city.camera import render_photo
 from justzoomin.city.config import CityConfig
 from justzoomin.city.drives import PHOTOS_PER_DRIVE, SPLIT_NUMBERS, Router, Shot, Split
 from justzoomin.city.overhead import render_overhead
-from justzoomin.city.repository import ATTRIBUTES, ShardWriter, write_layout, write_readme, write_table
+from justzoomin.city.repository import ATTRIBUTES, ShardWriter, write_attribution, write_layout, write_readme, write_table
 from justzoomin.city.world import World, build_world
 from justzoomin.errors import DataError
 from justzoomin.geometry import Region, ZoomGrid, save_grid
@@ -198,6 +198,7 @@ def build_city(dest: Path, config: CityConfig, progress: Progress | None = None)
         finally:
             crew.close()
         write_readme(work / "README.md", config)
+        write_attribution(work / "ATTRIBUTION", config)
         save_grid(town_grid(config), work / "satellite" / "region.yaml")
         work.replace(dest)
     except BaseException:

@@ -99,3 +99,9 @@ The town lies in the North Sea, where no place can be confused with it. Licence:
 The layout is that of the Just Zoom In dataset: `archives/*.tar`, `metadata/large_area_{{train,val}}_map.csv`,
 `streetview/metadata_satellite_covered.csv` (one row per photo, with drive, heading and conditions), `satellite/layout.yaml`.
 """, encoding="utf-8")
+
+
+def write_attribution(path: Path, config: CityConfig) -> None:
+    """Write whom to name: nobody, and that nothing here is real."""
+    path.write_text(f"Synthetic town (seed {config.seed}) made by justzoomin; photos and overhead image are CC0 1.0.\n",
+                    encoding="utf-8")

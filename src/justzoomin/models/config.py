@@ -117,11 +117,11 @@ def _paper() -> ModelConfig:
 def _small() -> ModelConfig:
     architecture = {
         "model_type": "convnext",
-        "image_size": 64,
+        "image_size": 48,
         "patch_size": 4,
-        "num_stages": 4,
-        "hidden_sizes": [32, 64, 128, 256],
-        "depths": [1, 1, 3, 2],
+        "num_stages": 3,
+        "hidden_sizes": [48, 96, 192],
+        "depths": [1, 1, 3],
         # 0 leaves the per-channel scale of the residual branches out: at its usual start of 1e-6 they would stay
         # silent for most of a short training.
         "layer_scale_init_value": 0.0,
@@ -129,7 +129,7 @@ def _small() -> ModelConfig:
     }
     return ModelConfig(
         preset="small",
-        image_pixels=64,
+        image_pixels=48,
         encoder=EncoderConfig(architecture=architecture, pooling="pooler"),
         decoder=DecoderConfig(blocks=3, heads=4, ffn_multiple_of=256, dropout=0.1),
     )

@@ -51,20 +51,19 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
         if not (out / "config.yaml").is_file():
             raise TrainingError(out, "there is no run to resume", "Leave --resume out, or give the run's folder.")
         config = load_config(out / "config.yaml")
-    elif out.exists() and any(out.iterdir()):
+    devices = _devices(config)
+    rank, world = _place(config, devices)
+    if rank == 0 and not resume and out.exists() and any(out.iterdir()):
         raise TrainingError(out, "the folder is not empty", "Give a new folder, or --resume to go on with this run.")
     _check(config, dataset)
-    out.mkdir(parents=True, exist_ok=True)
-    write_text(out / "config.yaml", dump_config(config))
-    write_text(out / "environment.json", environment())
+    if rank == 0:
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(out / "config.yaml", dump_config(config))
+        write_text(out / "environment.json", environment())
 
     model = _build_model(config, dataset)
     views = GridViews(dataset.map, dataset.grid, model.config.image_pixels)
     views.get(())  # a map without a usable root view is known before the first step
-    precision = _precision(config)
-    trainer_devices: Any = config.devices or ("auto" if config.accelerator != "cpu" and torch.cuda.is_available() else 1)
-    world = int(os.environ.get("WORLD_SIZE", "0")) or _count(trainer_devices) * config.nodes
-    rank = int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or "0")
     loaders, sampler = _loaders(config, dataset, views, rank, world)
     steps = -(-len(sampler) // config.accumulate) * config.epochs
     task = ZoomTask(model, config, dataset, views, steps)
@@ -75,12 +74,13 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
     }
     saver = Saver(out, sampler, provenance, report)
     resume_from = state if resume and state.is_file() else None
+    loggers = _loggers(config, out, resume_from) if rank == 0 else []
     _quiet()
     trainer = lightning.Trainer(
-        accelerator=config.accelerator, devices=trainer_devices, num_nodes=config.nodes, precision=precision,
+        accelerator=config.accelerator, devices=devices, num_nodes=config.nodes, precision=_precision(config),
         strategy="ddp" if world > 1 else "auto", max_epochs=config.epochs, max_steps=stop_after or -1,
         accumulate_grad_batches=config.accumulate, gradient_clip_val=config.clip_norm or None,
-        check_val_every_n_epoch=config.validate_every, num_sanity_val_steps=0, logger=_loggers(config, out, resume_from),
+        check_val_every_n_epoch=config.validate_every, num_sanity_val_steps=0, logger=loggers,
         callbacks=[saver], plugins=[AtomicCheckpoints()], enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, use_distributed_sampler=False, log_every_n_steps=config.log_every,
     )
@@ -155,8 +155,21 @@ def _precision(config: TrainConfig) -> Any:
     return "bf16-mixed" if gpu and torch.cuda.is_bf16_supported() else "32-true"
 
 
-def _count(devices: Any) -> int:
-    return devices if isinstance(devices, int) else max(1, torch.cuda.device_count())
+def _devices(config: TrainConfig) -> int:
+    """Devices of this machine that the run uses."""
+    if config.devices:
+        return config.devices
+    return max(1, torch.cuda.device_count()) if config.accelerator in {"auto", "gpu"} else 1
+
+
+def _place(config: TrainConfig, devices: int) -> tuple[int, int]:
+    """Number of this process and of all processes, started by torchrun or by Lightning."""
+    environ = os.environ
+    world = int(environ.get("WORLD_SIZE") or devices * config.nodes)
+    rank = environ.get("RANK")
+    if rank is None:
+        rank = int(environ.get("NODE_RANK") or 0) * devices + int(environ.get("LOCAL_RANK") or 0)
+    return int(rank), world
 
 
 def _quiet() -> None:

@@ -118,6 +118,8 @@ class Saver(Callback):
         """Save the state if it is time; only where no half-accumulated gradient would be lost."""
         assert isinstance(pl_module, ZoomTask)
         every, step = pl_module.config.save_every, trainer.global_step
+        # Lightning moves its count of logged steps by one on resuming, for states that were saved after a batch.
+        trainer.fit_loop.epoch_loop._batches_that_stepped = step
         if step and step % every == 0 and step != self._saved_step and batch_idx % pl_module.config.accumulate == 0:
             self._saved_step = step
             trainer.save_checkpoint(self.out / "state.ckpt")
@@ -175,7 +177,7 @@ def config_accumulate(task: ZoomTask) -> int:
 class CsvLog(Logger):
     """Metrics as rows `step, epoch, name, value` in one file that a resumed run carries on with.
 
-    Rows beyond the step a run resumes from are dropped first, so that no step stands twice.
+    Rows from the step on that a run resumes at are dropped first, so that no step stands twice.
     """
 
     def __init__(self, path: Path, resume_step: int | None = None) -> None:
@@ -184,7 +186,7 @@ class CsvLog(Logger):
         kept = []
         if resume_step is not None and path.is_file():
             with path.open(newline="", encoding="utf-8") as file:
-                kept = [row for row in list(csv.reader(file))[1:] if int(row[0]) <= resume_step]
+                kept = [row for row in list(csv.reader(file))[1:] if int(row[0]) < resume_step]
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([["step", "epoch", "name", "value"], *kept])
