@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -36,6 +38,35 @@ def err() -> Console:
 def print_json(value: Any) -> None:
     """Print a value as JSON on standard output."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def writable_file(path: Path, option: str) -> Path:
+    """Find out before the work whether a file can be written; makes its folder, returns the path.
+
+    Args:
+        path: The file.
+        option: Option that named it, for error texts.
+
+    Raises:
+        ConfigError: If it is a folder, or its folder cannot be made or written into.
+    """
+    from justzoomin.errors import ConfigError
+
+    where = f"{option} {path}"
+    if path.is_dir():
+        raise ConfigError(where, "it is a folder", "Name a file.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(where, f"its folder cannot be made ({error.strerror})", "Name a file elsewhere.") from error
+    if not os.access(path.parent, os.W_OK):
+        raise ConfigError(where, "its folder cannot be written into", "Name a file elsewhere.")
+    return path
+
+
+def metres(value: float) -> str:
+    """Metres for people: 6.25 m, 39.1 m, 7,071 m."""
+    return f"{value:,.0f} m" if value >= 100 else f"{value:.3g} m"
 
 
 def region_option(region: str | None) -> ZoomGrid | None:

@@ -63,7 +63,8 @@ def verify(
         print_json({"ok": report.ok, "counts": report.counts, "kinds": report.kinds(), "problems": report.problems})
     else:
         console = out()
-        console.print("looked at: " + ", ".join(f"{v:,} {k}" for k, v in report.counts.items()))
+        console.print("looked at: " + ", ".join(f"{v:,} {k.replace('records_', 'records of ')}"
+                                                for k, v in report.counts.items()), markup=False)
         for problem in report.problems[:limit]:
             typer.echo(f"{problem['kind']:<14} {problem['split']:<6} {problem['item']}: {problem['detail']}")
         if len(report.problems) > limit:

@@ -2,42 +2,61 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import DEVICE_HELP, REGION_HELP, out, progress_bar, region_option
+from justzoomin.apps.console import DEVICE_HELP, REGION_HELP, out, region_option, stage_bars, writable_file
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="Model folder, hub id, or a run folder (every checkpoint in it).")],
     data: Annotated[Path, typer.Option("--data", help="Folder of the dataset.")],
     split: Annotated[str, typer.Option("--split", help="Name of the split.")] = "val",
-    radius: Annotated[list[float] | None, typer.Option("--radius", help="One more X of R@Xm in metres; may repeat.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for the report; else beside the model.")] = None,
+    radius: Annotated[list[float] | None, typer.Option(
+        "--radius", help="One more X of R@Xm, in metres; may be repeated. Always there: 40, 50, 100.")] = None,
+    json_file: Annotated[Path | None, typer.Option(
+        "--json", help="File for the report. Default: evaluation-SPLIT.json in the model's folder.")] = None,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 32,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the split's first so many photos.")] = None,
 ) -> None:
-    """Decode greedily along the model's own views and print R@1, R@Xm, errors and step accuracies.
+    """Measure a model on a split: R@1, R@Xm, errors in metres, accuracy per step.
 
-    Chance and the ceiling that the cell size sets stand beside the model's figures.
+    Decodes greedily along the model's own views, as published. Chance and the ceiling that the cell size sets stand beside
+    the model's figures. Given a run folder it compares every checkpoint in it.
     """
     from justzoomin.data import open_dataset
+    from justzoomin.errors import ConfigError
     from justzoomin.evaluation import DEFAULT_RADII_M, evaluate_path, write_json
 
+    for value in radius or ():
+        if not 0 < value < math.inf:
+            raise ConfigError(f"--radius {value:g}", "it is no distance", "Give metres, above 0.")
     radii = tuple(sorted({*DEFAULT_RADII_M, *(radius or ())}))
+    target = writable_file(json_file or _beside(model, split), "--json")
     dataset = open_dataset(data, region_option(region))
-    with progress_bar("photos") as advance:
+    with stage_bars() as advance:
         results = evaluate_path(model, data, split, radii_m=radii, device=device, batch_size=batch_size, limit=limit,
-                                dataset=dataset, progress=lambda _: advance)
+                                dataset=dataset, progress=lambda name: functools.partial(advance, name))
     reports = {name: result.report for name, result in results.items()}
     print_reports(reports)
-    written = write_json(next(iter(reports.values())) if len(reports) == 1 else {"checkpoints": reports},
-                         json_file or _beside(model, split))
-    typer.echo(f"report: {written}")
+    typer.echo(f"report: {write_json(summary(reports), target)}")
+
+
+def summary(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """One report as it is; of several the one of `best` (else the last), and all of them under `checkpoints`."""
+    if len(reports) == 1:
+        return next(iter(reports.values()))
+    chosen = "best" if "best" in reports else list(reports)[-1]
+    return {**reports[chosen], "checkpoint": chosen, "checkpoints": reports}
 
 
 def _beside(model: str, split: str) -> Path:
@@ -46,25 +65,13 @@ def _beside(model: str, split: str) -> Path:
 
 
 def print_reports(reports: dict[str, dict[str, Any]]) -> None:
-    """Print reports of one split as a table: a row per model, then chance and ceiling."""
-    from rich.table import Table
-
-    first = next(iter(reports.values()))
-    radii = list(first["recall_at_m"])
-    table = Table("", "R@1", *(f"R@{r}m" for r in radii), "median m", "mean m",
-                  title=f"{first['n']} photos of split {first['split']}, percent and metres [95 % interval]")
-    rows = [*reports.items(), ("chance", first["chance"]), ("ceiling", first["ceiling"])]
-    for name, row in rows:
-        wide = row["intervals_95"]
-        cells = [_cell(row["recall_at_1"], wide["recall_at_1"])]
-        cells += [_cell(row["recall_at_m"][r], wide["recall_at_m"][r]) for r in radii]
-        cells += [_cell(row["median_m"], wide["median_m"]), _cell(row["mean_m"], wide["mean_m"])]
-        table.add_row(name, *cells)
+    """Print reports of one split as a table with chance and ceiling, in 80 columns unless radii are many."""
     console = out()
-    console.print(table)
+    first = next(iter(reports.values()))
+    console.print(_table(reports, first))
     for name, report in reports.items():
         steps = "  ".join(f"{s['value']:.1f}" for s in report["step_accuracy"])
-        console.print(f"{name}: accuracy per step given the right path before it: {steps} %")
+        console.print(f"{name}: accuracy per step given the right path before it: {steps} %", markup=False)
     protocol = first["protocol"]
     console.print(f"protocol: {protocol['decoding']}; gallery: {protocol['gallery']} of {protocol['cell_size_m']:g} m; "
                   f"distance: {protocol['distance']}. Ceiling: always the true cell. Chance: a cell at random.")
@@ -72,5 +79,42 @@ def print_reports(reports: dict[str, dict[str, Any]]) -> None:
         console.print("NOTE: these are the photos the model was trained on; the figures say nothing about other photos.")
 
 
-def _cell(value: float, interval: list[float]) -> str:
-    return f"{value:.1f} [{interval[0]:.1f}, {interval[1]:.1f}]"
+def _table(reports: dict[str, dict[str, Any]], first: dict[str, Any]) -> Table:
+    """One model: figures down, with the model, chance and ceiling beside each other. Several: a row for each."""
+    from rich import box
+    from rich.table import Table
+
+    columns = {**reports, "chance": first["chance"], "ceiling": first["ceiling"]}
+    radii = list(first["recall_at_m"])
+    figures = ["R@1", *(f"R@{r}m" for r in radii), "median", "mean"]
+    cells = {name: _cells(values, radii) for name, values in columns.items()}
+    title = f"{first['n']:,} photos of split {first['split']}, percent"
+    if len(reports) == 1:
+        table = Table("", *map(_plain, columns), title=f"{title} and metres [95 % interval]", box=box.SIMPLE_HEAD)
+        for row, figure in enumerate(figures):
+            unit = "m" if figure in {"median", "mean"} else "%"
+            table.add_row(f"{figure} {unit}", *(f"{value} \\[{low}, {high}]" for value, low, high in
+                                               (cells[name][row] for name in columns)))
+        return table
+    table = Table("", *(f"{f} m" if f in {"median", "mean"} else f for f in figures), title=f"{title} and metres",
+                  box=box.SIMPLE_HEAD)
+    for name in columns:
+        table.add_row(_plain(name), *(value for value, _, _ in cells[name]))
+    return table
+
+
+def _plain(name: str) -> str:
+    return name.replace("[", "\\[")
+
+
+def _cells(values: dict[str, Any], radii: list[str]) -> list[tuple[str, str, str]]:
+    """Value, low and high of every figure as text."""
+    wide = values["intervals_95"]
+    found = [(values["recall_at_1"], *wide["recall_at_1"])]
+    found += [(values["recall_at_m"][r], *wide["recall_at_m"][r]) for r in radii]
+    found += [(values["median_m"], *wide["median_m"]), (values["mean_m"], *wide["mean_m"])]
+    return [(_number(a), _number(b), _number(c)) for a, b, c in found]
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}" if value < 999.95 else f"{value:.0f}"

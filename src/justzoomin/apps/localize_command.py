@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import DEVICE_HELP, REGION_HELP, err, out, print_json, progress_bar, region_option
+from justzoomin.apps.console import (
+    DEVICE_HELP,
+    REGION_HELP,
+    metres,
+    print_json,
+    progress_bar,
+    region_option,
+    writable_file,
+)
 
 if TYPE_CHECKING:
+    from justzoomin.errors import JustZoomInError
     from justzoomin.search import Fix
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
+NO_DATA_WORTH_SAYING = 0.5
+"""Share of the whole map without data above which a person should be told."""
 
 
 def localize(
@@ -21,26 +33,35 @@ def localize(
     model: Annotated[str, typer.Option("--model", help="Model folder or hub id.")],
     map_root: Annotated[Path, typer.Option("--map", help="Folder of the map, or of a dataset.")],
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list, an object per photo.")] = False,
-    geojson: Annotated[Path | None, typer.Option("--geojson", help="File to write points and cells to.")] = None,
-    figure: Annotated[Path | None, typer.Option("--figure", help="PNG to draw the zoom paths into.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list, an object per photo, and nothing else.")] = False,
+    geojson: Annotated[Path | None, typer.Option("--geojson", help="GeoJSON file for points and cells (lon, lat).")] = None,
+    figure: Annotated[Path | None, typer.Option("--figure", help="Picture file (PNG) to draw the zoom paths into.")] = None,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
 ) -> None:
     """Say where photos were taken. EXIF orientation is respected, EXIF position never used.
 
-    A photo that cannot be used is reported and the others are still done; the exit code is 0 only if all succeeded.
+    Prints latitude and longitude in degrees (WGS 84), the zoom sequence, the model's probability of each step and the cell's
+    size. A photo that cannot be used is reported and the others are still done; the exit code is 0 only if all succeeded.
     """
     from justzoomin.errors import JustZoomInError
     from justzoomin.search import Localizer
 
+    for path, option in ((geojson, "--geojson"), (figure, "--figure")):
+        if path is not None:
+            writable_file(path, option)
+    if figure is not None:
+        from justzoomin.figures import check_format
+
+        check_format(figure)
     files = expand(photos)
     localizer = Localizer.load(model, map_root, region_option(region), device)
     rows: list[dict[str, Any]] = []
     fixes: list[Fix] = []
     with progress_bar("photos") as advance:
-        for done, (file, result) in enumerate(zip(files, localizer.localize_many(files), strict=True), 1):
+        for done, file in enumerate(files, 1):
+            result = file if isinstance(file, JustZoomInError) else next(localizer.localize_many([file]))
             if isinstance(result, JustZoomInError):
-                rows.append({"photo": str(file), "error": str(result)})
+                rows.append({"photo": result.where if isinstance(file, JustZoomInError) else str(file), "error": str(result)})
             else:
                 rows.append(result.to_dict())
                 fixes.append(result)
@@ -52,50 +73,53 @@ def localize(
     if geojson is not None:
         features = [feature for fix in fixes for feature in fix.to_geojson()]
         _write(geojson, json.dumps({"type": "FeatureCollection", "features": features}, indent=1))
+        typer.echo(f"geojson: {geojson}", err=True)
     if figure is not None and fixes:
         from justzoomin.figures import localize_figure
 
-        err().print(f"figure: {localize_figure(fixes, localizer, figure)}")
+        typer.echo(f"figure: {localize_figure(fixes, localizer, figure)}", err=True)
+    elif figure is not None:
+        typer.echo(f"no figure: no photo was localized, {figure} is not written", err=True)
     raise typer.Exit(0 if len(fixes) == len(files) else 1)
 
 
-def expand(paths: list[Path]) -> list[Path]:
-    """Files as given, folders replaced by the photos in them, by name.
-
-    Raises:
-        PhotoError: If a folder holds no photo.
-    """
+def expand(paths: list[Path]) -> list[Path | JustZoomInError]:
+    """Files as given, folders replaced by the photos in them, by name; an error in the place of a folder without any."""
     from justzoomin.errors import PhotoError
 
-    files = []
+    files: list[Path | JustZoomInError] = []
     for path in paths:
         if not path.is_dir():
             files.append(path)
             continue
-        inside = sorted(p for p in path.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES)
-        if not inside:
-            raise PhotoError(path, "the folder holds no photo", f"Photos end in {', '.join(sorted(SUFFIXES))}.")
-        files += inside
+        try:
+            inside = sorted(p for p in path.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES)
+        except OSError as error:
+            files.append(PhotoError(path, f"the folder cannot be read ({error.strerror})", "Give a readable folder."))
+            continue
+        files += inside or [PhotoError(path, "the folder holds no photo", f"Photos end in {', '.join(sorted(SUFFIXES))}.")]
     return files
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
-    from rich.table import Table
-
-    good = [r for r in rows if "error" not in r]
-    if good:
-        table = Table("photo", "lat", "lon", "sequence", "probability of each step", "cell", "radius 50 %", "seconds")
-        for r in good:
-            table.add_row(r["photo"], f"{r['lat']:.6f}", f"{r['lon']:.6f}", ",".join(map(str, r["sequence"])),
-                          " ".join(f"{p:.2f}" for p in r["probabilities"]), f"{r['cell_size_m']:.3g} m",
-                          f"{r['credible_radius_m']:.3g} m", f"{r['seconds']:.2f}")
-        out().print(table)
+    """A few lines per photo: no terminal is too narrow for them."""
     for r in rows:
         if "error" in r:
             typer.echo(f"error: {r['error']}", err=True)
+            continue
+        steps = " ".join(f"{p:.2f}" for p in r["probabilities"])
+        typer.echo(f"{r['photo']}\n"
+                   f"  position  {r['lat']:.6f} {r['lon']:.6f}   cell of {metres(r['cell_size_m'])}, "
+                   f"50 % within {metres(r['credible_radius_m'])}\n"
+                   f"  sequence  {','.join(map(str, r['sequence']))}   probabilities {steps}   {r['seconds']:.2f} s")
+        if r["no_data"][0] > NO_DATA_WORTH_SAYING or max(r["no_data"]) >= 1:
+            typer.echo("  no data   " + " ".join(f"{share:.0%}" for share in r["no_data"]) + " of the views on this path")
 
 
 def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text + "\n", encoding="utf-8")
-    temporary.replace(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

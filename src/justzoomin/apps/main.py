@@ -49,17 +49,31 @@ def _options(show_version: bool = typer.Option(False, "--version", callback=_ver
     pass
 
 
-def main() -> None:
-    """Run the command line; errors of ours end it with one line and exit code 1."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit; errors of ours, and of files that cannot be read or written, end it with one line.
+
+    Args:
+        arguments: Words after `jzi`; those of the process if None.
+    """
     warnings.showwarning = _show_warning
     try:
-        app()
+        app(arguments, prog_name="jzi")
     except JustZoomInError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {_one_line(error)}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        typer.echo(f"error: {error.filename}: {_one_line(error.strerror)}. "
+                   "Check that it is there, that you may read or write it, and that the disk has room.", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(130)
+
+
+def _one_line(value: object) -> str:
+    return " ".join(str(value).split())
 
 
 def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: object = None,

@@ -54,8 +54,7 @@ def print_info(summary: MapInfo) -> None:
     console.print(f"fingerprint: {summary.fingerprint}")
 
 
-# A negative longitude must not be taken for an option.
-@app.command("view", context_settings={"ignore_unknown_options": True})
+@app.command("view")
 def view(
     root: Root, *,
     lat: Annotated[float, typer.Option(help="Latitude of the centre in degrees.")],
@@ -63,7 +62,7 @@ def view(
     size_m: Annotated[float, typer.Option("--size-m", help="Edge of the square in metres.")],
     to: Annotated[Path, typer.Option("--out", help="PNG file to write.")],
     pixels: Annotated[int, typer.Option(help="Edge of the picture in pixels.")] = 384,
-    bearing_deg: Annotated[float, typer.Option("--bearing-deg", help="Direction of its top, from north.")] = 0.0,
+    bearing_deg: Annotated[float, typer.Option("--bearing-deg", help="Direction of its top in degrees, clockwise from north.")] = 0.0,
     region: Region = None, as_json: AsJson = False,
 ) -> None:
     """Draw the view of a square as a PNG, and say how much of it has no data."""
@@ -89,6 +88,9 @@ def view(
     console = out()
     console.print(f"{to}: {pixels} x {pixels} px, {size_m:g} m, bearing {bearing_deg:g}, from level {seen.level}")
     console.print(f"no data: {seen.no_data:.2%} of the view")
+    if seen.no_data == 1.0:
+        typer.echo(f"warning: the map has no tile of level {seen.level} in this square; `jzi map info {root}` shows where it "
+                   "has", err=True)
 
 
 def _write_png(pixels: object, path: Path) -> None:

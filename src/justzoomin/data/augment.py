@@ -1,8 +1,9 @@
 """Photometric augmentation of photos and views, on batches of tensors, on whatever device they are.
 
 The published recipe: JPEG quality 90-100 (p .5), colour jitter (p .5), grey (p .1, photos only), blur or sharpen
-(p .3), then grid or coarse dropout (p .3) on each half of a photo and on each view. The random crop of photos
-happens before the resize, in `torch_data`. Where the published code draws a dropout mask of 10 to 25 boxes, so does this.
+(p .3), then grid or coarse dropout (p .3) on each half of a photo and on each view. Two differences: the random crop of
+photos happens while they are decoded, in `torch_data`, and so before the JPEG step; and blur and sharpening are kornia's,
+with the published strengths but plain Gaussian and unsharp kernels.
 """
 
 from __future__ import annotations
@@ -53,12 +54,12 @@ class Augment:
         if c.jpeg_p:
             photometric.append(kornia.RandomJPEG(jpeg_quality=c.jpeg_quality, p=c.jpeg_p))
         if c.jitter_p:
-            photometric.append(kornia.ColorJiggle(c.brightness, c.contrast, c.saturation, c.hue, p=c.jitter_p))
+            photometric.append(kornia.ColorJitter(c.brightness, c.contrast, c.saturation, c.hue, p=c.jitter_p))
         self._views = list(photometric)
         self._photos = list(photometric)
         if c.grey_p:
             self._photos.append(kornia.RandomGrayscale(p=c.grey_p))
-        self._blur = kornia.RandomGaussianBlur((3, 3), (0.3, 1.2), p=1.0)
+        self._blur = kornia.RandomGaussianBlur((7, 7), (0.2, 1.0), p=1.0)
         self._sharpen = kornia.RandomSharpness((0.2, 0.8), p=1.0)
 
     def photos(self, wide: torch.Tensor, seed: int) -> torch.Tensor:

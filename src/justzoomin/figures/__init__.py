@@ -4,12 +4,12 @@ from justzoomin.figures.case import Case, PathView, pixel_of
 from justzoomin.figures.overview import overview
 from justzoomin.figures.panel import path_panel
 from justzoomin.figures.pictures import ViewPictures, build_case
-from justzoomin.figures.save import safe_stem, save_figure
+from justzoomin.figures.save import check_format, safe_stem, save_figure
 from justzoomin.figures.sheet import sheet
 from justzoomin.figures.stage import localize_figure, visualize
 from justzoomin.figures.zoom_gif import zoom_gif
 
 __all__ = [
-    "Case", "PathView", "ViewPictures", "build_case", "localize_figure", "overview", "path_panel", "pixel_of",
-    "safe_stem", "save_figure", "sheet", "visualize", "zoom_gif",
+    "Case", "PathView", "ViewPictures", "build_case", "check_format", "localize_figure", "overview", "path_panel",
+    "pixel_of", "safe_stem", "save_figure", "sheet", "visualize", "zoom_gif",
 ]
