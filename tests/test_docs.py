@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import yaml
-from fakes import grid_of, make_repository, picture, tiny_model, encoded
 from pydantic import BaseModel
 
+from fakes import encoded, grid_of, make_repository, picture, tiny_model
 from justzoomin.data import AugmentConfig
 from justzoomin.models import DecoderConfig, EncoderConfig, ModelConfig
 from justzoomin.training import TrainConfig, train_config

@@ -64,6 +64,22 @@ def writable_file(path: Path, option: str) -> Path:
     return path
 
 
+def single_model(model: str) -> str:
+    """The name of one model; a run folder holds several, and is refused with their names.
+
+    Raises:
+        ModelError: If it is a run folder.
+    """
+    folder = Path(model)
+    if not (folder / "config.yaml").is_file() or (folder / "model.safetensors").is_file():
+        return model
+    from justzoomin.errors import ModelError
+
+    inside = sorted(str(path.parent) for path in (folder / "models").glob("*/model.safetensors"))
+    raise ModelError(model, "it is the folder of a training run, not of a model",
+                     f"Give one of its models: {', '.join(inside)}." if inside else "It has saved no model yet.")
+
+
 def metres(value: float) -> str:
     """Metres for people: 6.25 m, 39.1 m, 7,071 m."""
     return f"{value:,.0f} m" if value >= 100 else f"{value:.3g} m"

@@ -16,6 +16,7 @@ from justzoomin.apps.console import (
     print_json,
     progress_bar,
     region_option,
+    single_model,
     writable_file,
 )
 
@@ -33,7 +34,7 @@ def localize(
     model: Annotated[str, typer.Option("--model", help="Model folder or hub id.")],
     map_root: Annotated[Path, typer.Option("--map", help="Folder of the map, or of a dataset.")],
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list, an object per photo, and nothing else.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list, an object per photo.")] = False,
     geojson: Annotated[Path | None, typer.Option("--geojson", help="GeoJSON file for points and cells (lon, lat).")] = None,
     figure: Annotated[Path | None, typer.Option("--figure", help="Picture file (PNG) to draw the zoom paths into.")] = None,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
@@ -54,7 +55,7 @@ def localize(
 
         check_format(figure)
     files = expand(photos)
-    localizer = Localizer.load(model, map_root, region_option(region), device)
+    localizer = Localizer.load(single_model(model), map_root, region_option(region), device)
     rows: list[dict[str, Any]] = []
     fixes: list[Fix] = []
     with progress_bar("photos") as advance:

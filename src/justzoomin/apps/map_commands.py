@@ -62,7 +62,7 @@ def view(
     size_m: Annotated[float, typer.Option("--size-m", help="Edge of the square in metres.")],
     to: Annotated[Path, typer.Option("--out", help="PNG file to write.")],
     pixels: Annotated[int, typer.Option(help="Edge of the picture in pixels.")] = 384,
-    bearing_deg: Annotated[float, typer.Option("--bearing-deg", help="Direction of its top in degrees, clockwise from north.")] = 0.0,
+    bearing_deg: Annotated[float, typer.Option("--bearing-deg", help="Where its top points, clockwise from north.")] = 0.0,
     region: Region = None, as_json: AsJson = False,
 ) -> None:
     """Draw the view of a square as a PNG, and say how much of it has no data."""

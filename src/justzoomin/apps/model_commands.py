@@ -37,12 +37,13 @@ def import_(
 def info(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder, or owner/name on the hub.")],
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, settings of the training included.")] = False,
 ) -> None:
     """Say what a model is: preset, weights, grid, where it was trained, fingerprint."""
+    from justzoomin.apps.console import single_model
     from justzoomin.models import ZoomModel
 
-    facts = describe(ZoomModel.from_pretrained(model, revision=revision), model)
+    facts = describe(ZoomModel.from_pretrained(single_model(model), revision=revision), model)
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
     else:
@@ -82,6 +83,9 @@ def describe(model: ZoomModel, name: str) -> dict[str, Any]:
     }
 
 
+_SETTINGS = "the settings it was trained with; --json shows them"
+
+
 def _print(facts: dict[str, Any]) -> None:
     trained_on = facts["trained_on"]
     place = "not recorded" if trained_on is None else (
@@ -100,7 +104,7 @@ def _print(facts: dict[str, Any]) -> None:
         "grid": f"{facts['grid']} x {facts['grid']}, depth {facts['depth']}",
         "images": f"{facts['image_pixels']} px, photos decoded {facts['photo_decode']}",
         "trained on": place,
-        **{f"provenance: {key}": value for key, value in facts["provenance"].items()},
+        **{f"provenance: {key}": _SETTINGS if key == "config" else value for key, value in facts["provenance"].items()},
         "fingerprint": facts["fingerprint"],
     }
     width = max(map(len, rows)) + 2

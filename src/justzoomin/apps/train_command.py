@@ -23,12 +23,13 @@ def train(
     out: Annotated[Path, typer.Option("--out", help="Folder of the run: settings, logs, states, models.")],
     preset: Annotated[str, typer.Option("--preset", help="paper (as published) or small (laptops, demos).")] = "paper",
     config: Annotated[Path | None, typer.Option("--config", help="YAML file of settings over the preset's.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="A setting, key=value; may be repeated.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="A setting, such as epochs=5; may be repeated.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out where it stopped.")] = False,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
 ) -> None:
-    """Train a model: published schedule, best checkpoint by R@40m, resumable at any point.
+    """Train a model with the published schedule; resumable at any point.
 
+    Writes models/best (highest R@40m on the validation split) and models/last into --out.
     Several GPUs: --set devices=4, or start it with torchrun. See docs/training.md for all settings.
     """
     from justzoomin.data import open_dataset
@@ -36,10 +37,33 @@ def train(
     from justzoomin.training import train_config
 
     chosen = train_config(preset, config, tuple(settings or ()))
+    if resume:
+        _refuse_changes(out, preset, config, tuple(settings or ()))
     dataset = open_dataset(data, region_option(region))
     with training_bar() as report:
         best = run(chosen, dataset, out, resume=resume, report=report)
     typer.echo(f"run:   {out}\nmodel: {best}")
+
+
+def _refuse_changes(out: Path, preset: str, file: Path | None, settings: tuple[str, ...]) -> None:
+    """A resumed run keeps the settings it began with: other ones on the command line are an error, not passed over.
+
+    Raises:
+        ConfigError: If a file or words of settings differ from the run's.
+    """
+    from justzoomin.errors import ConfigError
+    from justzoomin.training import load_config, train_config
+
+    saved = out / "config.yaml"
+    if not saved.is_file() or not (file or settings):
+        return
+    what = f"the run in {out} began with other settings, and a resumed run keeps them"
+    remedy = f"Leave it out, or start a new run; --set init={out / 'models' / 'last'} starts from this run's weights."
+    for word in settings:
+        if train_config("paper", saved, (word,)) != load_config(saved):
+            raise ConfigError(f"--set {word}", what, remedy)
+    if file is not None and train_config(preset, file, settings) != load_config(saved):
+        raise ConfigError(f"--config {file}", what, remedy)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from justzoomin.apps.console import DEVICE_HELP, REGION_HELP, progress_bar, region_option
+from justzoomin.apps.console import DEVICE_HELP, REGION_HELP, progress_bar, region_option, single_model, writable_file
 
 
 def visualize(
@@ -24,8 +24,9 @@ def visualize(
     from justzoomin.data import open_dataset
     from justzoomin.figures import visualize as draw
 
+    writable_file(out / "sheet.png", "--out")
     dataset = open_dataset(data, region_option(region))
     with progress_bar("photos") as advance:
-        written = draw(model, dataset, out, split=split, count=count, seed=seed, device=device, progress=advance)
+        written = draw(single_model(model), dataset, out, split=split, count=count, seed=seed, device=device, progress=advance)
     for path in written:
         typer.echo(str(path))

@@ -112,7 +112,10 @@ def train_config(preset: str = "paper", file: Path | None = None, settings: tupl
         key, sign, text = word.partition("=")
         if not sign or not key:
             raise ConfigError(where, "it is no key=value", "Write for instance --set epochs=5 or --set augment.jpeg_p=0.")
-        nested: Any = yaml.safe_load(text)
+        try:
+            nested: Any = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(where, "its value is no YAML", "Write for instance --set epochs=5.") from error
         for part in reversed(key.split(".")):
             nested = {part: nested}
         _merge(values, nested, where)
@@ -130,7 +133,8 @@ def validate(values: dict[str, Any], where: str) -> TrainConfig:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(p) for p in first["loc"]) or "settings"
-        raise ConfigError(f"{where}: {field}", f"{first['msg']} (given: {first['input']!r})",
+        wrong = "there is no such setting" if first["type"] == "extra_forbidden" else first["msg"]
+        raise ConfigError(f"{where}: {field}", f"{wrong} (given: {first['input']!r})",
                           "See docs/training.md for the settings and their ranges.") from error
 
 

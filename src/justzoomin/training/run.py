@@ -41,7 +41,8 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
         Folder of the best model (the last one where there is no validation).
 
     Raises:
-        TrainingError: If the folder holds another run, there is nothing to resume, or the run has no step to make.
+        TrainingError: If the folder holds another run, there is nothing to resume, or the devices asked for are not
+            there.
         DataError: If a split is empty, contradicts itself or lacks photos.
         ModelError: If the model does not fit the grid.
     """
@@ -56,14 +57,14 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
     if rank == 0 and not resume and out.exists() and any(out.iterdir()):
         raise TrainingError(out, "the folder is not empty", "Give a new folder, or --resume to go on with this run.")
     _check(config, dataset)
-    if rank == 0:
-        out.mkdir(parents=True, exist_ok=True)
-        write_text(out / "config.yaml", dump_config(config))
-        write_text(out / "environment.json", environment())
 
     model = _build_model(config, dataset)
     views = GridViews(dataset.map, dataset.grid, model.config.image_pixels)
     views.get(())  # a map without a usable root view is known before the first step
+    if rank == 0:  # not before what can be refused: a refused run leaves no folder behind
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(out / "config.yaml", dump_config(config))
+        write_text(out / "environment.json", environment())
     loaders, sampler = _loaders(config, dataset, views, rank, world)
     steps = -(-len(sampler) // config.accumulate) * config.epochs
     task = ZoomTask(model, config, dataset, views, steps)
@@ -96,6 +97,11 @@ def _check(config: TrainConfig, dataset: Dataset) -> None:
         raise ModelError("model.grid", f"the model picks among {config.model.grid} x {config.model.grid} cells and the "
                          f"dataset's grid is {dataset.grid.grid} x {dataset.grid.grid}",
                          f"Train with --set model.grid={dataset.grid.grid}.")
+    there = {"gpu": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if config.accelerator in there and there[config.accelerator] < max(1, config.devices):
+        raise TrainingError(f"accelerator={config.accelerator}", f"{max(1, config.devices)} asked for, and torch can use "
+                            f"{there[config.accelerator]} on this machine",
+                            "Ask for fewer with --set devices=N, or train with --set accelerator=cpu.")
 
 
 def _build_model(config: TrainConfig, dataset: Dataset) -> ZoomModel:
