@@ -34,6 +34,9 @@ app.add_typer(map_commands.app, name="map")
 app.add_typer(model_commands.app, name="model")
 app.add_typer(grid_commands.app, name="grid")
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
 
 def _version(asked: bool) -> None:
     if asked:
@@ -68,8 +71,16 @@ def main(arguments: list[str] | None = None) -> None:
                    "Check that it is there, that you may read or write it, and that the disk has room.", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
-        sys.exit(130)
+        sys.exit(_interrupted())
+    except SystemExit as stop:  # typer makes this of Ctrl-C in a command
+        if stop.code == INTERRUPTED:
+            _interrupted()
+        raise
+
+
+def _interrupted() -> int:
+    typer.echo("interrupted", err=True)
+    return INTERRUPTED
 
 
 def _one_line(value: object) -> str:

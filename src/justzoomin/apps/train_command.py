@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -40,9 +41,14 @@ def train(
     if resume:
         _refuse_changes(out, preset, config, tuple(settings or ()))
     dataset = open_dataset(data, region_option(region))
-    with training_bar() as report:
-        best = run(chosen, dataset, out, resume=resume, report=report)
-    typer.echo(f"run:   {out}\nmodel: {best}")
+    try:
+        with training_bar() as report:
+            best = run(chosen, dataset, out, resume=resume, report=report)
+    except SystemExit as stop:  # what Lightning makes of Ctrl-C
+        typer.echo(f"stopped; go on with: jzi train --data {data} --out {out} --resume", err=True)
+        raise KeyboardInterrupt from stop
+    if not int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or "0"):
+        typer.echo(f"run:   {out}\nmodel: {best}")
 
 
 def _refuse_changes(out: Path, preset: str, file: Path | None, settings: tuple[str, ...]) -> None:

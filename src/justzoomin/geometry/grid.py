@@ -3,7 +3,7 @@
 A region is cut into grid x grid cells, each cell again, `depth` times. Row 0 is the north, column 0
 the west, action = row * grid + column. As in the published system, the centre of a child is reached
 from the centre of its parent (east, then north, on the sphere), so each parent has a chart of its own. Neighbouring
-charts agree at shared borders up to a sliver whose width `ZoomGrid.sliver_m` tells (0.7 m for the benchmark's
+charts agree at shared borders up to a sliver whose width `ZoomGrid.sliver_m` tells (0.63 m for the benchmark's
 10 km); a position in a sliver belongs to the parent that the coarser chart chose and to the nearest of its children.
 """
 

@@ -109,6 +109,7 @@ def _paper() -> ModelConfig:
     return ModelConfig(
         preset="paper",
         image_pixels=384,
+        photo_decode="full",
         encoder=EncoderConfig(source="facebook/dinov2-base", pooling="cls", trainable_blocks=4),
         decoder=DecoderConfig(width=None, blocks=6, heads=8, ffn_multiple_of=256, dropout=0.1, rope_theta=10_000.0),
     )

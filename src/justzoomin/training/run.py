@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Subset
 from justzoomin.data import Dataset, ResumableBatchSampler, collate
 from justzoomin.errors import MissingExtraError, ModelError, TrainingError
 from justzoomin.maps import GridViews
-from justzoomin.models import ZoomModel
+from justzoomin.models import ModelConfig, ZoomModel
 from justzoomin.training.config import TrainConfig, dump_config, load_config
 from justzoomin.training.saving import AtomicCheckpoints, CsvLog, Saver, TrainProgress, environment, write_text
 from justzoomin.training.task import ZoomTask
@@ -30,7 +30,7 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
     """Train a model; on one device or, started by torchrun or with `devices`/`nodes`, on many.
 
     Args:
-        config: The settings. With `resume`, those that the run saved hold, and these are only compared.
+        config: The settings. With `resume`, those that the run saved hold instead.
         dataset: The dataset.
         out: Folder of the run: config.yaml, environment.json, metrics.csv, tensorboard/, state.ckpt, models/best, models/last.
         resume: Go on with the run in `out` where it stopped.
@@ -57,6 +57,7 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
     if rank == 0 and not resume and out.exists() and any(out.iterdir()):
         raise TrainingError(out, "the folder is not empty", "Give a new folder, or --resume to go on with this run.")
     _check(config, dataset)
+    config = config.model_copy(update={"model": config.model.model_copy(update={"depth": dataset.grid.depth})})
 
     model = _build_model(config, dataset)
     views = GridViews(dataset.map, dataset.grid, model.config.image_pixels)
@@ -65,7 +66,7 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / "config.yaml", dump_config(config))
         write_text(out / "environment.json", environment())
-    loaders, sampler = _loaders(config, dataset, views, rank, world)
+    loaders, sampler = _loaders(config, model.config, dataset, views, rank, world)
     steps = -(-len(sampler) // config.accumulate) * config.epochs
     task = ZoomTask(model, config, dataset, views, steps)
     provenance = {
@@ -105,9 +106,8 @@ def _check(config: TrainConfig, dataset: Dataset) -> None:
 
 
 def _build_model(config: TrainConfig, dataset: Dataset) -> ZoomModel:
-    settings = config.model.model_copy(update={"depth": dataset.grid.depth})
     if config.init is None:
-        return ZoomModel(settings, pretrained=True, seed=config.seed)
+        return ZoomModel(config.model, pretrained=True, seed=config.seed)
     model = ZoomModel.from_pretrained(config.init)
     if model.config.grid != dataset.grid.grid:
         raise ModelError(config.init, f"its grid is {model.config.grid} x {model.config.grid}, the dataset's "
@@ -115,9 +115,8 @@ def _build_model(config: TrainConfig, dataset: Dataset) -> ZoomModel:
     return model
 
 
-def _loaders(config: TrainConfig, dataset: Dataset, views: GridViews, rank: int,
+def _loaders(config: TrainConfig, settings: ModelConfig, dataset: Dataset, views: GridViews, rank: int,
              world: int) -> tuple[tuple[DataLoader[Any], DataLoader[Any] | None], ResumableBatchSampler]:
-    settings = config.model
     crop = config.augment.crop_scale if config.augment.enabled else None
     photos = dataset.torch_dataset(config.train_split, settings.image_pixels, decode=settings.photo_decode, crop_scale=crop,
                                    seed=config.seed, views=views)

@@ -50,7 +50,7 @@ class ZoomTask(lightning.LightningModule):
         self.config, self.dataset, self.views, self.total_steps = config, dataset, views, total_steps
         self.augment = Augment(config.augment)
         self._vectors: ViewVectors | None = None
-        self._found: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]] = []
+        self._found: list[tuple[torch.Tensor, ...]] = []
 
     def on_train_epoch_start(self) -> None:
         """Bring the model into training mode; frozen parts have no randomness that matters."""
@@ -88,22 +88,24 @@ class ZoomTask(lightning.LightningModule):
         truth = batch["sequence"].cpu()
         chances = along_path(self.model, photos, self._vectors, truth)
         loss = -chances.gather(-1, truth.unsqueeze(-1)).squeeze(-1).mean(1)
-        self._found.append((batch["index"].cpu(), found.sequences, batch["position"].cpu(), loss))
+        right = (found.sequences == truth).all(1)
+        self._found.append((batch["index"].cpu(), found.sequences, batch["position"].cpu(), loss, right))
 
     def on_validation_epoch_end(self) -> None:
         """Gather all processes' photos and log recalls and errors."""
-        index, sequences, positions, loss = (torch.cat(part) for part in zip(*self._found, strict=True))
+        found = [torch.cat(part) for part in zip(*self._found, strict=True)]
         if self.trainer.world_size > 1:
             gathered: list[Any] = [None] * self.trainer.world_size
-            torch.distributed.all_gather_object(gathered, (index, sequences, positions, loss))
-            index, sequences, positions, loss = (torch.cat(part) for part in zip(*gathered, strict=True))
-        grid = self.dataset.grid
-        lat, lon = grid.centres(sequences.numpy())
+            torch.distributed.all_gather_object(gathered, found)
+            found = [torch.cat(part) for part in zip(*gathered, strict=True)]
+        # With fewer photos than processes one stands in several processes: count it once.
+        once = torch.from_numpy(np.unique(found[0].numpy(), return_index=True)[1])
+        _, sequences, positions, loss, right = (part[once] for part in found)
+        lat, lon = self.dataset.grid.centres(sequences.numpy())
         errors = haversine_m(lat, lon, positions[:, 0].numpy(), positions[:, 1].numpy())
-        truth = grid.encode(positions[:, 0].numpy(), positions[:, 1].numpy())
         radii = sorted({self.config.select_radius_m, 40.0, 50.0, 100.0})
         figures = {f"val_recall_{r:g}m": 100.0 * float(np.mean(errors <= r)) for r in radii}
-        figures["val_recall_1"] = 100.0 * float(np.mean((sequences.numpy() == truth).all(1)))
+        figures["val_recall_1"] = 100.0 * float(right.float().mean())
         figures["val_median_m"] = float(np.median(errors))
         figures["val_nll"] = float(loss.mean())
         self.log_dict(figures, rank_zero_only=True)

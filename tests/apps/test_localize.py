@@ -1,0 +1,139 @@
+"""`jzi localize`: positions for people, for programs and for maps; photos that cannot be used."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from running import Jzi
+
+from fakes import encoded, make_repository, picture, tiny_model, with_exif
+from justzoomin.search import Localizer
+
+
+def test_for_people(jzi: Jzi, photos: Path, model: Path, repository: Path) -> None:
+    ran = jzi("localize", photos / "b.jpg", "--model", model, "--map", repository)
+    assert (ran.code, ran.err) == (0, "")
+    fix = Localizer.load(model, repository, device="cpu").localize(photos / "b.jpg")
+    assert ran.out.splitlines()[0] == str(photos / "b.jpg")
+    assert f"position  {fix.lat:.6f} {fix.lon:.6f}   cell of 25 m" in ran.out
+    assert f"sequence  {','.join(map(str, fix.sequence))}" in ran.out
+
+
+def test_for_programs_photos_that_fail_do_not_stop_the_others(jzi: Jzi, photos: Path, unusable: Path, model: Path,
+                                                              repository: Path, tmp_path: Path) -> None:
+    empty, missing = tmp_path / "empty", tmp_path / "none.jpg"
+    empty.mkdir()
+    ran = jzi("localize", empty, unusable, missing, photos, "--model", model, "--map", repository, "--json")
+    assert (ran.code, ran.err) == (1, "")
+    bad = ("empty.jpg", "huge.png", "one.png", "text.jpg", "truncated.jpg", "wide.png")
+    names = [str(empty), *(str(unusable / name) for name in bad), str(missing), str(photos / "a.PNG"), str(photos / "b.jpg")]
+    assert [row["photo"] for row in ran.json] == names
+    for row in ran.json[:-2]:
+        assert set(row) == {"photo", "error"}
+        assert row["error"].startswith(row["photo"] + ": ")
+    for row in ran.json[-2:]:
+        assert {"photo", "lat", "lon", "sequence", "probabilities", "cell_size_m"} <= set(row)
+        assert 54 < row["lat"] < 55
+        assert 2 < row["lon"] < 4
+        assert len(row["sequence"]) == len(row["probabilities"]) == 2
+
+
+def test_errors_for_people_go_to_standard_error(jzi: Jzi, photos: Path, unusable: Path, model: Path, repository: Path) -> None:
+    ran = jzi("localize", unusable / "text.jpg", photos, "--model", model, "--map", repository)
+    assert ran.code == 1
+    assert ran.err == f"error: {unusable / 'text.jpg'}: it is no image that can be read. Give a JPEG or PNG photo.\n"
+    assert ran.out.count("position  ") == 2
+
+
+def test_geojson_and_figure(jzi: Jzi, photos: Path, unusable: Path, model: Path, repository: Path, tmp_path: Path) -> None:
+    points, drawn = tmp_path / "new" / "points.geojson", tmp_path / "new" / "paths.png"
+    ran = jzi("localize", photos / "b.jpg", unusable / "one.png", "--model", model, "--map", repository, "--json",
+              "--geojson", points, "--figure", drawn)
+    assert ran.code == 1
+    good, bad = ran.json
+    collection = json.loads(points.read_text())
+    point, cell = collection["features"]
+    assert collection["type"] == "FeatureCollection"
+    assert point["geometry"] == {"type": "Point", "coordinates": [good["lon"], good["lat"]]}  # GeoJSON alone: lon first
+    assert cell["geometry"]["type"] == "Polygon"
+    assert str(drawn) in ran.err
+    assert Image.open(drawn).format == "PNG"
+    assert sorted(p.name for p in drawn.parent.iterdir()) == ["paths.png", "points.geojson"]
+    assert "error" in bad
+
+
+def test_no_figure_of_nothing(jzi: Jzi, unusable: Path, model: Path, repository: Path, tmp_path: Path) -> None:
+    drawn = tmp_path / "paths.png"
+    ran = jzi("localize", unusable / "text.jpg", "--model", model, "--map", repository, "--figure", drawn)
+    assert ran.code == 1
+    assert "no figure" in ran.err
+    assert not drawn.exists()
+
+
+def test_exif_turns_the_photo_and_never_places_it(jzi: Jzi, model: Path, repository: Path, tmp_path: Path) -> None:
+    image = picture(160, 90, 3)
+    (tmp_path / "here.jpg").write_bytes(with_exif(image, 1, (54.5, 3.0)))
+    (tmp_path / "there.jpg").write_bytes(with_exif(image, 1, (-33.9, 151.2)))
+    (tmp_path / "turned.jpg").write_bytes(with_exif(image[::-1, ::-1], 3))
+    here, there, turned = jzi("localize", tmp_path, "--model", model, "--map", repository, "--json").json
+    for key in ("lat", "lon", "sequence", "probabilities"):
+        assert here[key] == there[key]
+    assert turned["probabilities"] == pytest.approx(here["probabilities"], abs=5e-3)
+
+
+def test_refusals_come_before_the_work(jzi: Jzi, photos: Path, model: Path, repository: Path, tmp_path: Path) -> None:
+    use = ("localize", photos, "--model", model, "--map", repository)
+    (tmp_path / "file").write_text("")
+    assert "--geojson" in jzi(*use, "--geojson", tmp_path).refusal()
+    assert "--figure" in jzi(*use, "--figure", tmp_path / "file" / "x.png").refusal()
+    assert ".gif" in jzi(*use, "--figure", tmp_path / "x.gif").refusal()
+    assert "Presets: dc" in jzi(*use, "--region", "nope").refusal()
+    assert "device 'foo'" in jzi(*use, "--device", "foo").refusal()
+
+
+def test_models_and_maps_that_do_not_fit(jzi: Jzi, photos: Path, model: Path, repository: Path, tmp_path: Path) -> None:
+    other = tiny_model(grid=3).save_pretrained(tmp_path / "three")
+    assert "3 x 3" in jzi("localize", photos, "--model", other, "--map", repository).refusal()
+    assert "no such model folder" in jzi("localize", photos, "--model", tmp_path / "none", "--map", repository).refusal()
+    assert "config.json" in jzi("localize", photos, "--model", photos, "--map", repository).refusal()
+    assert "layout.yaml" in jzi("localize", photos, "--model", model, "--map", photos).refusal()
+    deeper = make_repository(tmp_path / "deeper", depth=3, train=1, val=1, pixels=32)
+    ran = jzi("localize", photos, "--model", model, "--map", deeper, "--json")
+    assert ran.code == 0
+    assert ran.err.startswith("warning: the model was not trained on this depth")
+    assert [len(row["sequence"]) for row in ran.json] == [3, 3]
+
+
+def test_a_read_only_map(jzi: Jzi, photos: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = make_repository(tmp_path / "map", train=1, val=1, pixels=32)
+    before = sorted(root.rglob("*"))
+    folders = [root, *(p for p in before if p.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        assert jzi("localize", photos, "--model", model, "--map", root).code == 0
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+
+
+def test_a_photo_with_a_name_like_markup(jzi: Jzi, model: Path, repository: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "[red]ä b.jpg"
+    photo.write_bytes(encoded(picture(64, 48)))
+    assert str(photo) in jzi("localize", photo, "--model", model, "--map", repository).out
+    assert jzi("localize", photo, "--model", model, "--map", repository, "--json").json[0]["photo"] == str(photo)
+
+
+def test_real_photos(jzi: Jzi, shared: Path, tmp_path: Path) -> None:
+    """Photos off the benchmark, turned by EXIF, with an EXIF position, on the real map: an answer for each."""
+    from justzoomin.geometry import preset
+
+    model = tiny_model(pixels=64).save_pretrained(tmp_path / "model", preset("dc"))
+    data = shared / "data"
+    ran = jzi("localize", data / "exif", data / "lund" / "01.jpg", *sorted((data / "photos").iterdir())[:1],
+              "--model", model, "--map", data / "dc-mini", "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert len(ran.json) == 5
+    assert all(38.84 < row["lat"] < 38.94 and -77.05 < row["lon"] < -76.93 for row in ran.json)
