@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 SEED = 7
 SIZE_M = 320.0
-TRAIN_PHOTOS = 30_000
+TRAIN_PHOTOS = 54_000
 HELD_OUT_PHOTOS = 400
 RADII_M = (20.0, 40.0, 50.0, 100.0)
-SETTINGS = ("epochs=15", "select_radius_m=20")
-"""What `jzi demo --train` changes of the preset `small`; the packaged model was trained with these."""
+SETTINGS = ("epochs=12", "select_radius_m=20")
+"""What `jzi demo --train` changes of the preset `small`. How the packaged model came about: docs/demo.md."""
 
 
 def demo_city(photos: int, val_photos: int = HELD_OUT_PHOTOS) -> CityConfig:
@@ -40,7 +40,7 @@ def packaged_model() -> Path:
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for the town, the pictures and report.json.")] = Path("demo"),
-    train: Annotated[bool, typer.Option("--train", help="Do it all anew: training photos, training (an hour).")] = False,
+    train: Annotated[bool, typer.Option("--train", help="Do it all anew: photos, training; one to two hours.")] = False,
     pictures: Annotated[int, typer.Option("--pictures", min=1, max=100, help="Photos to draw.")] = 6,
 ) -> None:
     """Make a town, localize photos the model has never seen, print the table, draw pictures.

@@ -79,6 +79,9 @@ def view(
         _write_png(seen.pixels, to)
     except OSError as error:
         raise ConfigError(f"--out {to}", f"it cannot be written ({error.strerror})", "Name another file.") from error
+    if seen.no_data == 1.0:
+        typer.echo(f"warning: the map has no tile of level {seen.level} in this square; `jzi map info {root}` shows where it "
+                   "has", err=True)
     names = ("top_left", "top_right", "bottom_right", "bottom_left")
     corners = dict(zip(names, map(list, seen.square.corners), strict=True))
     if as_json:
@@ -88,9 +91,6 @@ def view(
     console = out()
     console.print(f"{to}: {pixels} x {pixels} px, {size_m:g} m, bearing {bearing_deg:g}, from level {seen.level}")
     console.print(f"no data: {seen.no_data:.2%} of the view")
-    if seen.no_data == 1.0:
-        typer.echo(f"warning: the map has no tile of level {seen.level} in this square; `jzi map info {root}` shows where it "
-                   "has", err=True)
 
 
 def _write_png(pixels: object, path: Path) -> None:
