@@ -172,9 +172,9 @@ def _place(config: TrainConfig, devices: int) -> tuple[int, int]:
     environ = os.environ
     world = int(environ.get("WORLD_SIZE") or devices * config.nodes)
     rank = environ.get("RANK")
-    if rank is None:
-        rank = int(environ.get("NODE_RANK") or 0) * devices + int(environ.get("LOCAL_RANK") or 0)
-    return int(rank), world
+    if rank is not None:
+        return int(rank), world
+    return int(environ.get("NODE_RANK") or 0) * devices + int(environ.get("LOCAL_RANK") or 0), world
 
 
 def _quiet() -> None:
