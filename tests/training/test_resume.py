@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from fakes import make_repository
 from safetensors.torch import load_file
 
+from fakes import make_repository
 from justzoomin.data import open_dataset
 from justzoomin.training import TrainConfig, train, train_config
 

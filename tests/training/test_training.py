@@ -1,14 +1,15 @@
 """Settings, schedule, refusals; and the proof on real photos that nothing in the chain is bent."""
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
-from fakes import make_repository
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes import make_repository
 from justzoomin.data import open_dataset
 from justzoomin.errors import ConfigError, DataError, ModelError, TrainingError
 from justzoomin.evaluation import evaluate
@@ -24,10 +25,10 @@ QUICK = ("epochs=1", "batch_size=4", "model.image_pixels=32", "accelerator=cpu",
 def test_schedule_rises_then_falls_to_the_final_rate(total: int, warmup: float, final: float) -> None:
     rates = [rate_at(step, total, warmup, final) for step in range(total + 1)]
     peak = max(range(total), key=rates.__getitem__)
-    assert 0 < min(rates[:-1]) or final == 0
+    assert min(rates[:-1]) > 0 or final == 0
     assert max(rates) <= 1.0 + 1e-12
-    assert all(a <= b + 1e-12 for a, b in zip(rates[:peak], rates[1:peak + 1], strict=True))
-    assert all(a >= b - 1e-12 for a, b in zip(rates[peak:-1], rates[peak + 1:], strict=True))
+    assert all(a <= b + 1e-12 for a, b in pairwise(rates[:peak + 1]))
+    assert all(a >= b - 1e-12 for a, b in pairwise(rates[peak:]))
     assert math.isclose(rates[total], final, abs_tol=1e-9)
 
 

@@ -84,7 +84,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
     "small": {
         "epochs": 12, "batch_size": 64, "learning_rate": 1e-3, "weight_decay": 0.05, "validate_every": 2,
-        # In a dozen epochs over tens of thousands of photos a small model is far from overfitting.
+        # Meant for a dozen epochs over tens of thousands of photos; with few photos, switch it on.
         "augment": {"enabled": False},
     },
 }
