@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fakes import make_repository
-from justzoomin.errors import GeometryError
+from justzoomin.errors import GeometryError, TileError
+from justzoomin.geometry import Region, ZoomGrid
 from justzoomin.maps import GridViews, Map
 
 
@@ -65,3 +66,10 @@ def test_it_travels_to_workers_without_its_pictures(town: Map) -> None:
 def test_a_cell_that_is_not_there_is_refused(town: Map) -> None:
     with pytest.raises(GeometryError):
         GridViews(town, town.grid, 32).get((16,))
+
+
+def test_a_region_that_the_map_does_not_cover_is_refused(town: Map) -> None:
+    GridViews(town, town.grid, 32).check_root()
+    away = ZoomGrid(Region(54.6, 3.2, (-200, 200), (-200, 200)), 4, 2)
+    with pytest.raises(TileError, match="no tile in the region"):
+        GridViews(town, away, 32).check_root()

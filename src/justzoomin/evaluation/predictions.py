@@ -87,6 +87,7 @@ def predict(model: ZoomModel, dataset: Dataset, split: str, *, batch_size: int =
     ids = records.image_ids[:limit]
     true = dataset.sequences(split)[:limit]
     vectors = vectors or ViewVectors(model, GridViews(dataset.map, grid, config.image_pixels))
+    vectors.views.check_root()
 
     def load(image_id: str) -> torch.Tensor:
         data, where = dataset.photos.read(image_id), dataset.photos.where(image_id)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from justzoomin.errors import TileError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps.map import Map
 
@@ -35,6 +36,17 @@ class GridViews:
     def no_data(self, sequence: Sequence[int]) -> float:
         """Share of the view that has no data, 0 to 1."""
         return self._entry(sequence)[1]
+
+    def check_root(self) -> None:
+        """Refuse a map that has nothing at all in the grid's region.
+
+        Raises:
+            TileError: If the view of the whole region has no data anywhere, or cannot be rendered.
+        """
+        if self.no_data(()) >= 1.0:
+            centre = self.grid.region.centre
+            raise TileError(self.source.root, f"the map has no tile in the region of {self.grid.region.size_m:g} m around "
+                            f"{centre.lat:.6f}, {centre.lon:.6f}", "Give the region that the map covers with --region.")
 
     def _entry(self, sequence: Sequence[int]) -> tuple[npt.NDArray[np.uint8], float]:
         key = tuple(int(a) for a in sequence)

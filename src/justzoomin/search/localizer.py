@@ -74,6 +74,7 @@ class Localizer:
         started = time.perf_counter()
         name = None if isinstance(photo, bytes) else str(photo)
         vector = self._encode(photo if isinstance(photo, bytes) else read_photo(Path(photo)), name or "photo")
+        self.vectors.views.check_root()
         paths = greedy(self.model, vector, self.vectors, self.grid.depth)
         sequence = tuple(paths.sequences[0].tolist())
         probabilities = tuple(paths.probabilities[0].tolist())

@@ -61,7 +61,7 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
 
     model = _build_model(config, dataset)
     views = GridViews(dataset.map, dataset.grid, model.config.image_pixels)
-    views.get(())  # a map without a usable root view is known before the first step
+    views.check_root()  # a map without a usable root view is known before the first step
     if rank == 0:  # not before what can be refused: a refused run leaves no folder behind
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / "config.yaml", dump_config(config))
