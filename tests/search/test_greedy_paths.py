@@ -6,7 +6,7 @@ import torch
 from justzoomin.data import normalize, to_tensor
 from justzoomin.errors import TileError
 from justzoomin.maps import GridViews
-from justzoomin.search import ViewVectors, along_path, greedy, prefixes
+from justzoomin.search import ViewVectors, along_path, greedy
 
 
 @torch.inference_mode()
@@ -78,7 +78,6 @@ def test_each_view_is_encoded_once(model, dataset, vectors, monkeypatch):
 
 def test_no_data_is_told_per_view(vectors):
     assert vectors.no_data((1, 2, 3)) == (0.0, 0.0, 0.0)
-    assert prefixes((1, 2, 3)) == [(), (1,), (1, 2)]
 
 
 def test_a_broken_map_is_an_error_not_a_guess(model, dataset, pairs):

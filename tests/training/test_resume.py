@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from fakes import make_repository
 from justzoomin.data import open_dataset
+from justzoomin.errors import TrainingError
 from justzoomin.training import TrainConfig, train, train_config
 
 SETTINGS = ("epochs=3", "batch_size=4", "save_every=1", "log_every=1", "model.image_pixels=32", "learning_rate=0.01",
@@ -108,3 +109,10 @@ def test_killed_run_resumes_exactly(whole: Path, repository: Path, tmp_path: Pat
     process.wait()
     train(settings(), open_dataset(repository), out, resume=True)
     assert_same_run(whole, out)
+
+
+def test_a_run_is_not_resumed_on_other_photos(repository: Path, tmp_path: Path) -> None:
+    train(settings(), open_dataset(repository), tmp_path / "run", stop_after=3)
+    other = make_repository(tmp_path / "other", train=18, val=5, pixels=32, seed=1)
+    with pytest.raises(TrainingError, match="another training split"):
+        train(settings(), open_dataset(other), tmp_path / "run", resume=True)

@@ -68,7 +68,11 @@ def _refuse_changes(out: Path, preset: str, file: Path | None, settings: tuple[s
     for word in settings:
         if train_config("paper", saved, (word,)) != load_config(saved):
             raise ConfigError(f"--set {word}", what, remedy)
-    if file is not None and train_config(preset, file, settings) != load_config(saved):
+    began = load_config(saved)
+    asked = train_config(preset, file, settings)
+    # The run wrote down the depth of its dataset's grid; a file need not state it.
+    asked = asked.model_copy(update={"model": asked.model.model_copy(update={"depth": began.model.depth})})
+    if file is not None and asked != began:
         raise ConfigError(f"--config {file}", what, remedy)
 
 

@@ -3,9 +3,9 @@
 from justzoomin.search.fix import Fix, credible_radius_m
 from justzoomin.search.greedy import Paths, along_path, greedy
 from justzoomin.search.localizer import Localizer, NotTrainedHereWarning, check_fits, read_photo
-from justzoomin.search.view_vectors import ViewVectors, prefixes
+from justzoomin.search.view_vectors import ViewVectors
 
 __all__ = [
     "Fix", "Localizer", "NotTrainedHereWarning", "Paths", "ViewVectors", "along_path", "check_fits",
-    "credible_radius_m", "greedy", "prefixes", "read_photo",
+    "credible_radius_m", "greedy", "read_photo",
 ]

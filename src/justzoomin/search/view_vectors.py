@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from justzoomin.data import normalize, to_tensor
@@ -48,9 +47,3 @@ class ViewVectors:
 
     def __len__(self) -> int:
         return len(self._known)
-
-
-def prefixes(sequence: np.ndarray[tuple[int, ...], np.dtype[np.int64]] | Sequence[int]) -> list[tuple[int, ...]]:
-    """Sequences of the views along a path, from the root's empty one to the last view's."""
-    path = tuple(int(a) for a in sequence)
-    return [path[:level] for level in range(len(path))]

@@ -41,8 +41,8 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
         Folder of the best model (the last one where there is no validation).
 
     Raises:
-        TrainingError: If the folder holds another run, there is nothing to resume, or the devices asked for are not
-            there.
+        TrainingError: If the folder holds another run, there is nothing to resume or it began on other photos, or the
+            devices asked for are not there.
         DataError: If a split is empty, contradicts itself or lacks photos.
         ModelError: If the model does not fit the grid.
     """

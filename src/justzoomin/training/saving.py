@@ -18,6 +18,7 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from justzoomin.data import ResumableBatchSampler
+from justzoomin.errors import TrainingError
 from justzoomin.training.task import ZoomTask
 
 
@@ -87,7 +88,8 @@ class Saver(Callback):
                  report: Callable[[TrainProgress], None] | None = None) -> None:
         self.out, self.sampler, self.provenance, self.report = out, sampler, provenance, report
         self.best: dict[str, float] = {}
-        self._first_step, self._started, self._loss = 0, 0.0, 0.0
+        self._first_step, self._started = 0, 0.0
+        self._loss: torch.Tensor | None = None
         self._saved_step = -1
 
     def state_dict(self) -> dict[str, Any]:
@@ -100,12 +102,20 @@ class Saver(Callback):
 
     def on_save_checkpoint(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule,
                            checkpoint: dict[str, Any]) -> None:
-        """Record how many batches of the epoch are done."""
+        """Record how many batches of the epoch are done, and of which photos."""
+        checkpoint["train_split_hash"] = self.provenance["train_split_hash"]
         checkpoint["batches_done"] = trainer.fit_loop.epoch_loop.batch_progress.current.completed
 
     def on_load_checkpoint(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule,
                            checkpoint: dict[str, Any]) -> None:
-        """Let the sampler go on with the next batch."""
+        """Let the sampler go on with the next batch.
+
+        Raises:
+            TrainingError: If the run began on other photos than these.
+        """
+        if checkpoint.get("train_split_hash") != self.provenance["train_split_hash"]:
+            raise TrainingError(self.out, "the run began on another training split than this dataset's",
+                                "Resume it with the dataset it began with, or start a new run with --set init=MODEL.")
         self.sampler.start_batch = int(checkpoint["batches_done"])
         self._saved_step = int(checkpoint["global_step"])
 
@@ -128,14 +138,15 @@ class Saver(Callback):
                            batch_idx: int) -> None:
         """Tell where the run stands."""
         assert isinstance(pl_module, ZoomTask)
-        loss, step, config = float(outputs["loss"]) * config_accumulate(pl_module), trainer.global_step, pl_module.config
-        self._loss = loss if self._loss == 0.0 else 0.95 * self._loss + 0.05 * loss
+        step, config = trainer.global_step, pl_module.config
+        loss = outputs["loss"].detach() * config.accumulate  # Lightning has divided it
+        self._loss = loss if self._loss is None else 0.95 * self._loss + 0.05 * loss  # a tensor: no wait for the device
         if self.report is None or step % config.log_every or step == self._first_step or trainer.global_rank:
             return
         steps_per_s = (step - self._first_step) / max(1e-9, time.monotonic() - self._started)
         per_step = config.batch_size * config.accumulate * trainer.world_size
         figures = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val_")}
-        self.report(TrainProgress(trainer.current_epoch, config.epochs, step, pl_module.total_steps, self._loss,
+        self.report(TrainProgress(trainer.current_epoch, config.epochs, step, pl_module.total_steps, float(self._loss),
                                   steps_per_s * per_step, (pl_module.total_steps - step) / max(1e-9, steps_per_s), figures))
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -167,11 +178,6 @@ class Saver(Callback):
         """Write `models/<name>`; returns its path."""
         extra = {**self.provenance, "epoch": trainer.current_epoch, "step": trainer.global_step, "validation": figures}
         return task.model.save_pretrained(self.out / "models" / name, task.dataset.grid, extra)
-
-
-def config_accumulate(task: ZoomTask) -> int:
-    """Batches per step: Lightning divides the loss that it hands to callbacks by this."""
-    return task.config.accumulate
 
 
 class CsvLog(Logger):
