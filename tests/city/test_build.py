@@ -122,7 +122,7 @@ def test_interruption_leaves_nothing(tmp_path, small_config):
 
 
 def test_shards_are_cut(tmp_path):
-    from justzoomin.city.repository import ShardWriter
+    from justzoomin.maps import ShardWriter
 
     with ShardWriter(tmp_path, "x", 3000) as shards:
         for k in range(5):

@@ -9,7 +9,8 @@ import torch
 import fakes
 from justzoomin.data import open_dataset
 from justzoomin.errors import ConfigError, DataError, ModelError, PhotoError
-from justzoomin.evaluation import evaluate, evaluate_path, find_models, predict, write_json
+from justzoomin.evaluation import evaluate, evaluate_path, find_models, predict
+from justzoomin.files import write_json
 from justzoomin.search import Localizer
 
 

@@ -52,8 +52,9 @@ def demo(
     from justzoomin.apps.train_command import training_bar
     from justzoomin.city import build_city
     from justzoomin.data import open_dataset
-    from justzoomin.evaluation import evaluate, write_json
+    from justzoomin.evaluation import evaluate
     from justzoomin.figures import visualize
+    from justzoomin.files import write_json
     from justzoomin.models import ZoomModel
     from justzoomin.training import train as run
     from justzoomin.training import train_config

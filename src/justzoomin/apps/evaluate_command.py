@@ -35,7 +35,8 @@ def evaluate(
     """
     from justzoomin.data import open_dataset
     from justzoomin.errors import ConfigError
-    from justzoomin.evaluation import DEFAULT_RADII_M, evaluate_path, write_json
+    from justzoomin.evaluation import DEFAULT_RADII_M, evaluate_path
+    from justzoomin.files import write_json
 
     for value in radius or ():
         if not 0 < value < math.inf:

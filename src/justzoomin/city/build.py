@@ -19,10 +19,11 @@ from justzoomin.city.camera import render_photo
 from justzoomin.city.config import CityConfig
 from justzoomin.city.drives import PHOTOS_PER_DRIVE, SPLIT_NUMBERS, Router, Shot, Split
 from justzoomin.city.overhead import render_overhead
-from justzoomin.city.repository import ATTRIBUTES, ShardWriter, write_attribution, write_layout, write_readme, write_table
+from justzoomin.city.repository import ATTRIBUTES, write_attribution, write_layout, write_readme, write_table
 from justzoomin.city.world import World, build_world
 from justzoomin.errors import DataError
 from justzoomin.geometry import Region, ZoomGrid, save_grid
+from justzoomin.maps import ShardWriter
 
 CRS = "epsg:32631"
 TOWN_LAT, TOWN_LON = 54.5, 3.0  # in the North Sea, on the central meridian of UTM zone 31

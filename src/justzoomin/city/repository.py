@@ -3,56 +3,15 @@
 from __future__ import annotations
 
 import csv
-import io
 import os
-import tarfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from justzoomin.city.config import CityConfig
 
 ATTRIBUTES = ("image_id", "latitude", "longitude", "split", "sequence_id", "captured_at", "bearing_deg", "hfov_deg",
               "pitch_deg", "roll_deg", "height_m", "sun_azimuth_deg", "sun_elevation_deg", "season", "weather", "vehicles")
-
-
-class ShardWriter:
-    """Writes members into `<stem>_000.tar`, `<stem>_001.tar`, ... none much larger than `limit_bytes`."""
-
-    def __init__(self, folder: Path, stem: str, limit_bytes: int) -> None:
-        self._folder, self._stem, self._limit = folder, stem, limit_bytes
-        self._number, self._written = 0, 0
-        self._tar: tarfile.TarFile | None = None
-        self._file: io.BufferedWriter | None = None
-
-    def add(self, name: str, data: bytes) -> None:
-        """Append a member; its metadata hold neither clock nor user."""
-        if self._tar is not None and self._written + len(data) > self._limit:
-            self._close()
-            self._number += 1
-        if self._tar is None:
-            self._file = (self._folder / f"{self._stem}_{self._number:03d}.tar").open("wb")
-            self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)
-            self._written = 0
-        member = tarfile.TarInfo(name)
-        member.size, member.mode = len(data), 0o644
-        self._tar.addfile(member, io.BytesIO(data))
-        self._written += len(data) + 1024
-
-    def _close(self) -> None:
-        if self._tar is not None and self._file is not None:
-            self._tar.close()
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-        self._tar = self._file = None
-
-    def __enter__(self) -> ShardWriter:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._close()
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:

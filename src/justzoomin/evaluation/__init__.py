@@ -11,9 +11,9 @@ from justzoomin.evaluation.metrics import (
     score_predictions,
 )
 from justzoomin.evaluation.predictions import Predictions, errors_m, predict
-from justzoomin.evaluation.report import Evaluation, build_report, evaluate, evaluate_path, find_models, write_json
+from justzoomin.evaluation.report import Evaluation, build_report, evaluate, evaluate_path, find_models
 
 __all__ = [
     "DEFAULT_RADII_M", "Evaluation", "Figure", "Predictions", "Score", "build_report", "ceiling", "chance", "errors_m",
-    "evaluate", "evaluate_path", "find_models", "percent", "predict", "score", "score_predictions", "write_json",
+    "evaluate", "evaluate_path", "find_models", "percent", "predict", "score", "score_predictions",
 ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -126,16 +124,3 @@ def evaluate_path(model: str, data: str | Path, split: str = "val", *, radii_m: 
         results[name] = evaluate(opened, dataset, split, radii_m=radii_m, batch_size=batch_size, limit=limit,
                                  progress=progress(name) if progress else None)
     return results
-
-
-def write_json(values: Any, path: Path) -> Path:
-    """Write JSON atomically; return the path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(values, file, indent=2, ensure_ascii=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    return path

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from justzoomin import files
 from justzoomin.errors import ConfigError
 from justzoomin.figures.look import DPI
 
@@ -27,7 +27,7 @@ def save_figure(figure: Figure, path: Path) -> Path:
     buffer = io.BytesIO()
     undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)  # the same picture, the same bytes
     figure.savefig(buffer, format=kind, dpi=DPI, metadata=undated)
-    return write_bytes(path, buffer.getvalue())
+    return write_picture(path, buffer.getvalue())
 
 
 def check_format(path: Path) -> str:
@@ -43,24 +43,16 @@ def check_format(path: Path) -> str:
     return kind
 
 
-def write_bytes(path: Path, data: bytes) -> Path:
+def write_picture(path: Path, data: bytes) -> Path:
     """Write a file atomically, making its folder; return the path.
 
     Raises:
         ConfigError: If it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        return files.write_bytes(path, data)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise ConfigError(path, f"the picture cannot be written ({error.strerror})", "Give a folder to write to.") from error
-    return path
 
 
 def safe_stem(name: str) -> str:

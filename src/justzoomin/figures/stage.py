@@ -15,7 +15,7 @@ from justzoomin.figures.case import Case, Pixels
 from justzoomin.figures.overview import overview
 from justzoomin.figures.panel import path_panel
 from justzoomin.figures.pictures import PHOTO_PIXELS, ViewPictures, build_case
-from justzoomin.figures.save import check_format, safe_stem, save_figure, write_bytes
+from justzoomin.figures.save import check_format, safe_stem, save_figure, write_picture
 from justzoomin.figures.sheet import sheet
 from justzoomin.figures.zoom_gif import zoom_gif
 from justzoomin.geometry import LatLon
@@ -80,7 +80,7 @@ def visualize(model: str | Path | ZoomModel, dataset: Dataset, out: Path, *, spl
                           tuple(int(a) for a in true[index]), position)
         stem = safe_stem(image_id)
         written.append(save_figure(path_panel(case, credit), out / f"panel_{stem}.png"))
-        written.append(write_bytes(out / f"zoom_{stem}.gif", zoom_gif(case, credit)))
+        written.append(write_picture(out / f"zoom_{stem}.gif", zoom_gif(case, credit)))
         cases.append(case)
         if progress:
             progress(done, len(chosen))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from justzoomin.errors import GeometryError, LayoutError
+from justzoomin.files import write_bytes
 from justzoomin.geometry.grid import ZoomGrid
 from justzoomin.geometry.region import Region
 
@@ -98,14 +98,7 @@ def save_grid(grid: ZoomGrid, path: Path) -> Path:
     """Write a grid as `region.yaml`, atomically; return the path."""
     import yaml
 
-    path = Path(path)
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w", encoding="utf-8") as file:
-        yaml.safe_dump(grid_to_dict(grid), file, sort_keys=False)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    return path
+    return write_bytes(Path(path), yaml.safe_dump(grid_to_dict(grid), sort_keys=False).encode())
 
 
 def preset(name: str) -> ZoomGrid:

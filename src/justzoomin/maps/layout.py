@@ -8,13 +8,13 @@ silently move the whole map. `url` is kept but never fetched: only tiles on disk
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from justzoomin.errors import LayoutError
+from justzoomin.files import write_bytes
 
 DEFAULT_PATH = "{zoom}/{x}/{y}.jpg"
 _GEOMETRY_KEYS = ("crs", "tile_shape_px", "tile_shape_crs", "origin_crs", "size_crs", "tile_axes")
@@ -97,14 +97,7 @@ class TileLayout:
         """Write a `layout.yaml`, atomically; return its path."""
         import yaml
 
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        with temporary.open("w", encoding="utf-8") as file:
-            yaml.safe_dump(self.to_mapping(), file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        return path
+        return write_bytes(Path(path), yaml.safe_dump(self.to_mapping()).encode())
 
     @classmethod
     def from_mapping(cls, values: object, where: str | Path = "layout") -> TileLayout:

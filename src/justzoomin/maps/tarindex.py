@@ -15,7 +15,6 @@ import logging
 import os
 import stat
 import tarfile
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -24,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from justzoomin.errors import TileError
+from justzoomin.files import write_bytes
 
 INDEX_FOLDER = ".jzi-index"
 _VERSION = 1
@@ -191,14 +191,4 @@ def _save(index: ShardIndex, place: Path) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, head=np.frombuffer(_head(index.path, index.stamp), np.uint8),
              names=np.frombuffer(b"\0".join(index.names.tolist()), np.uint8), offsets=index.offsets, sizes=index.sizes)
-    handle, name = tempfile.mkstemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent)
-    try:
-        Path(name).chmod(0o644)  # whoever may read the shard may use its index
-        with os.fdopen(handle, "wb") as file:
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(place)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_bytes(place, buffer.getvalue())

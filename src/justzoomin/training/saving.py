@@ -19,6 +19,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 
 from justzoomin.data import ResumableBatchSampler
 from justzoomin.errors import TrainingError
+from justzoomin.files import write_bytes
 from justzoomin.training.task import ZoomTask
 
 
@@ -219,14 +220,7 @@ class CsvLog(Logger):
 
 def write_text(path: Path, text: str) -> Path:
     """Write a text file atomically; return its path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    return path
+    return write_bytes(path, text.encode())
 
 
 def environment() -> str:

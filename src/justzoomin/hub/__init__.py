@@ -1,0 +1,3 @@
+"""Datasets from the hub: planned, fetched, checked, unpacked."""
+
+__all__: list[str] = []
