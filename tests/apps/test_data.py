@@ -30,7 +30,7 @@ def test_extracted_is_the_same_dataset(jzi: Jzi, repository: Path, tmp_path: Pat
 def test_verify_finds_nothing_wrong(jzi: Jzi, repository: Path) -> None:
     ran = jzi("data", "verify", repository)
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.startswith("looked at: 8 records of train, 5 records of val, 13 photos, ")
+    assert ran.out.startswith("looked at: 5 archives, 8 records of train, 5 records of val, 13 photos, ")
     assert ran.out.endswith("no problem found\n")
     assert jzi("data", "verify", repository, "--json").json["ok"] is True
 
@@ -50,8 +50,12 @@ def test_verify_finds_everything_wrong(jzi: Jzi, broken: Path) -> None:
 
 
 def test_no_dataset(jzi: Jzi, photos: Path, tmp_path: Path) -> None:
+    assert "no split tables" in jzi("data", "info", photos).refusal()
+    ran = jzi("data", "verify", photos)
+    assert (ran.code, ran.err) == (1, "")
+    assert "no split tables" in ran.out
+    assert "neither layout.yaml nor satellite/layout.yaml" in ran.out
     for command in ("info", "verify"):
-        assert "no split tables" in jzi("data", command, photos).refusal()
         assert "no such folder" in jzi("data", command, tmp_path / "none").refusal()
 
 

@@ -11,7 +11,7 @@ import simplejpeg
 from PIL import Image, ImageOps
 
 import fakes
-from justzoomin.data import decode_photo, photos, wide_photo
+from justzoomin.data import decode_photo, decoding, wide_photo
 from justzoomin.errors import PhotoError
 
 PICTURE = fakes.picture(96, 64)
@@ -154,7 +154,7 @@ def test_decoding_is_scaled(monkeypatch):
         sizes.append(decode(*args, **kwargs).shape[:2])
         return decode(*args, **kwargs)
 
-    monkeypatch.setattr(photos.simplejpeg, "decode_jpeg", spy)
+    monkeypatch.setattr(decoding.simplejpeg, "decode_jpeg", spy)
     data = fakes.encoded(fakes.picture(2048, 1152), quality=90)
     scaled, full = wide_photo(data, "x", 384), wide_photo(data, "x", 384, "full")
     small, turned = wide_photo(data, "x", 64), wide_photo(fakes.with_exif(fakes.picture(2048, 1152), 6), "x", 64)

@@ -147,3 +147,104 @@ def test_the_published_rows_are_a_good_split(shared):
     split = read_split(shared / "data" / "published_rows.csv", "published")
     assert check_records(split, preset("dc")) == []
     assert np.array_equal(split.sequences(preset("dc")), split.at_grid(preset("dc")))
+
+
+def test_semicolons_and_tabs_are_read_and_empty_lines_passed_over(read):
+    for separator in ";\t":
+        split = read((HEAD + ROW).replace(",", separator).replace(f"[10{separator} 0]", "[10, 0]"))
+        assert split.image_ids == ["007"] and split.table["sequence"].to_list() == [[10, 0]]
+    split = read("\n" + HEAD + ROW + "\n\n" + ROW.replace("007", "008") + "\r\n\n")
+    assert split.image_ids == ["007", "008"]
+    with pytest.raises(DataError, match="line 5: longitude is missing"):
+        read(HEAD + ROW + "\n\n" + '9,54.5,,"[1, 2]"\n')
+
+
+def test_quotes_as_csv_has_them(read):
+    split = read(HEAD.replace("\n", ",note\n") + '"00""7",54.5,3.0,"[10, 0]","two\nlines, and ""quotes"""\n')
+    assert split.image_ids == ['00"7'] and split.table["note"].to_list() == ['two\nlines, and "quotes"']
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    ((HEAD + ROW).encode("utf-16"), "UTF-16 text"), ((HEAD + ROW).encode("utf-32"), "UTF-32 text"),
+    ((HEAD + ROW).encode("utf-16-le"), "zero bytes"), ((HEAD + ROW + "8,5\0,3,1\n").encode(), "zero bytes.*from byte"),
+    ((HEAD + ROW).replace("\n", "\r").encode(), "carriage returns alone"), (b"PK\x03\x04" + bytes(99), "a ZIP archive"),
+    (HEAD.replace("\n", ",latitude\n") + ROW, "several columns latitude"),
+    (",".join(f"c{k}" for k in range(2000)) + "\n", "more than 1000 columns"),
+    (HEAD.replace(",", ";") + '1;"54,5";3.0;"[1, 2]"\n', r"latitude is missing or no value \('54,5'\).*decimal point"),
+    (HEAD + '1,54.5,3,"[[1, 2]]"\n', "no list of actions"), (HEAD + '1,54.5,3,"[1, 2"\n', "no list of actions"),
+    (HEAD + '1,54.5,3,"1,,2"\n', "no list of actions"), (HEAD + '1,54.5,3,"1 2"\n', "no list of actions"),
+])
+def test_files_that_are_no_such_tables(read, content, words):
+    with pytest.raises(DataError, match=words) as caught:
+        read(content)
+    assert caught.value.remedy.endswith(".") and "\0" not in str(caught.value)
+
+
+def test_sequences_are_read_as_one_by_one(read):
+    """All rows at once give what `parse_sequence` gives each."""
+    from justzoomin.geometry import parse_sequence
+
+    texts = ["[7, 6, 6, 5]", "7,6,6,5", " [ 7 ,6] ", "[]", "[ ]", "3", "[+4, -1]", "7 , 8", "[007]"]
+    split = read(HEAD + "".join(f'{k},54.5,3,"{t}"\n' for k, t in enumerate(texts)))
+    assert split.table["sequence"].to_list() == [list(parse_sequence(t)) for t in texts]
+
+
+@pytest.mark.parametrize(("head", "words"), [
+    ("ID,Latitude,Longitude,Sequence\n", "Rename 'ID' to image_id. Rename 'Sequence' to sequence. "
+                                         "Rename 'Latitude' to latitude. Rename 'Longitude' to longitude."),
+    ("image id,lat,lng,sequence\n", "Rename 'image id' to image_id. Rename 'lat' to latitude. Rename 'lng' to longitude."),
+    ("image_id,latitud,longitude,seqence\n", "Rename 'seqence' to sequence. Rename 'latitud' to latitude."),
+    ("a,b,c,\x1b[2Jd\n", r"columns: a, b, c, \\x1b\[2Jd\)"),
+])
+def test_columns_of_other_names_are_named(read, head, words):
+    with pytest.raises(DataError, match=words) as caught:
+        read(head + '1,54.5,3.0,"[1, 2]"\n')
+    assert "\x1b" not in str(caught.value)
+
+
+def test_files_of_the_wrong_ending_and_hostile_parquet(tmp_path, read):
+    table = parquet()
+    table.write_parquet(tmp_path / "x.csv")
+    with pytest.raises(DataError, match=r"zero bytes.*a Parquet table"):
+        read((tmp_path / "x.csv").read_bytes())
+    with pytest.raises(DataError, match="no whole Parquet file: it looks like a text"):
+        read((HEAD + ROW).encode(), "parquet")
+    whole = (tmp_path / "x.csv").read_bytes()
+    with pytest.raises(DataError, match="no whole Parquet file: it is cut off"):
+        read(whole[:-20], "parquet")
+    for at in range(len(whole) - 300, len(whole) - 4, 3):  # its metadata lie at the end
+        damaged = bytearray(whole)
+        damaged[at] ^= 0x55
+        try:
+            assert len(read(bytes(damaged), "parquet").table) > 0
+        except DataError as error:
+            assert "train_map.parquet" in error.where
+
+
+def test_a_parquet_of_endless_rows_is_not_unpacked(tmp_path, monkeypatch):
+    from justzoomin.data import tablefile
+
+    monkeypatch.setattr(tablefile, "MAX_ROWS", 1000)
+    path = tmp_path / "train.parquet"
+    pl.DataFrame({"image_id": ["7"] * 100_000, "latitude": 1.0, "longitude": 1.0, "sequence": "1"}).write_parquet(path)
+    assert path.stat().st_size < 20_000
+    with pytest.raises(DataError, match="it claims 100000 rows"):
+        read_split(path, "train")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    import os
+
+    os.mkfifo(tmp_path / "train.csv")
+    with pytest.raises(DataError, match="no regular file"):
+        read_split(tmp_path / "train.csv", "train")
+
+
+def test_swapped_positions_are_called_so(read):
+    split = read(HEAD + '1,54.5,3.0,"[10, 0]"\n2,3.0,54.5,"[10, 0]"\n3,9.0,9.0,"[10, 0]"\n')
+    problems = {p.image_id: p for p in check_records(split, GRID)}
+    assert set(problems) == {"2", "3"} and "latitude and longitude are swapped" in problems["2"].detail
+    assert "swapped" not in problems["3"].detail
+    east = ZoomGrid(Region(38.9, -117.0, (-200, 200), (-200, 200)), 4, 2)
+    swapped = check_records(read(HEAD + '1,-117.0,38.9,"[1, 2]"\n'), east)
+    assert [p.kind for p in swapped] == ["position"] and "no position; exchanged it lies inside" in swapped[0].detail

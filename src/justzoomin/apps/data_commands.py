@@ -7,11 +7,21 @@ from typing import Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import REGION_HELP, out, print_json, region_option, stage_bars
+from justzoomin.apps.audit_command import audit
+from justzoomin.apps.console import REGION_HELP, out, print_json, region_option
+from justzoomin.apps.download_command import download
+from justzoomin.apps.extract_command import extract
+from justzoomin.apps.publish_command import publish_check
 from justzoomin.apps.synth_command import synth
+from justzoomin.apps.verify_command import verify
 
 app = typer.Typer(no_args_is_help=True, help="Datasets: look inside, verify, make a synthetic town.")
+app.command("download")(download)
+app.command("extract")(extract)
 app.command("synth")(synth)
+app.command("verify")(verify)
+app.command("audit")(audit)
+app.command("publish-check")(publish_check)
 
 Root = Annotated[Path, typer.Argument(help="Folder of the dataset, as downloaded or as extracted.")]
 Region = Annotated[str | None, typer.Option("--region", help=REGION_HELP)]
@@ -45,30 +55,3 @@ def info(root: Root, region: Region = None, as_json: AsJson = False) -> None:
 
     print_info(summary)
     console.print(f"\n{values['attribution']}")
-
-
-@app.command("verify")
-def verify(
-    root: Root, region: Region = None, as_json: AsJson = False,
-    tiles: Annotated[bool, typer.Option(help="Decode the map's tiles as well.")] = True,
-    limit: Annotated[int, typer.Option(help="Problems to print; the count is always of all.", min=0)] = 50,
-) -> None:
-    """Look at every record, photo and tile; exit with 1 if anything is wrong. Nothing is changed."""
-    from justzoomin.data import open_dataset, verify_dataset
-
-    dataset = open_dataset(root, region_option(region))
-    with stage_bars() as advance:
-        report = verify_dataset(dataset, tiles=tiles, progress=advance)
-    if as_json:
-        print_json({"ok": report.ok, "counts": report.counts, "kinds": report.kinds(), "problems": report.problems})
-    else:
-        console = out()
-        console.print("looked at: " + ", ".join(f"{v:,} {k.replace('records_', 'records of ')}"
-                                                for k, v in report.counts.items()), markup=False)
-        for problem in report.problems[:limit]:
-            typer.echo(f"{problem['kind']:<14} {problem['split']:<6} {problem['item']}: {problem['detail']}")
-        if len(report.problems) > limit:
-            typer.echo(f"... and {len(report.problems) - limit} more")
-        kinds = ", ".join(f"{v} {k}" for k, v in report.kinds().items())
-        typer.echo("no problem found" if report.ok else f"{len(report.problems)} problems: {kinds}")
-    raise typer.Exit(0 if report.ok else 1)

@@ -31,7 +31,8 @@ NO_DATA_WORTH_SAYING = 0.5
 def localize(
     photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
     model: Annotated[str, typer.Option("--model", help="Model folder or hub id.")],
-    map_root: Annotated[Path, typer.Option("--map", help="Folder of the map, or of a dataset.")],
+    map_root: Annotated[str, typer.Option("--map", help="Folder of the map or of a dataset, tile package, or address "
+                                                         "template of a tile server.")],
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list, an object per photo.")] = False,
     geojson: Annotated[Path | None, typer.Option("--geojson", help="GeoJSON file for points and cells (lon, lat).")] = None,

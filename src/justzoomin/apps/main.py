@@ -15,6 +15,8 @@ from justzoomin.apps import (
     localize_command,
     map_commands,
     model_commands,
+    photos_commands,
+    region_commands,
     train_command,
     visualize_command,
 )
@@ -33,6 +35,8 @@ app.add_typer(data_commands.app, name="data")
 app.add_typer(map_commands.app, name="map")
 app.add_typer(model_commands.app, name="model")
 app.add_typer(grid_commands.app, name="grid")
+app.add_typer(region_commands.app, name="region")
+app.add_typer(photos_commands.app, name="photos")
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from justzoomin.apps import map_build_command, map_check_command
 from justzoomin.apps.console import REGION_HELP, out, print_json, region_option
 
 if TYPE_CHECKING:
     from justzoomin.maps import MapInfo
 
 app = typer.Typer(no_args_is_help=True, help="Maps: look inside, draw a view.")
+app.command("build")(map_build_command.build)
+app.command("check")(map_check_command.check)
 
-Root = Annotated[Path, typer.Argument(help="Folder of the dataset or of a map, as downloaded or as extracted.")]
+Root = Annotated[str, typer.Argument(help="Folder of a dataset or map, a tile package (.mbtiles, .pmtiles), or the address "
+                                     "template of a tile server.")]
 Region = Annotated[str | None, typer.Option("--region", help=REGION_HELP)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -40,16 +44,21 @@ def print_info(summary: MapInfo) -> None:
     for name in ("level", "tiles", "MB", "m/px", "covers"):
         table.add_column(name, justify="right")
     for level in summary.levels:
-        table.add_row(str(level.level), f"{level.tiles:,}", f"{level.bytes / 1e6:,.2f}",
-                      f"{level.metres_per_pixel:.3f}", f"{level.coverage:.1%}")
+        listed = ("?", "?") if level.tiles is None else (f"{level.tiles:,}", f"{(level.bytes or 0) / 1e6:,.2f}")
+        table.add_row(str(level.level), *listed, f"{level.metres_per_pixel:.3f}",
+                      "?" if level.coverage is None else f"{level.coverage:.1%}")
     console.print(table)
     lat, lon = summary.region_centre
-    console.print(f"tiles: {summary.tiles:,} of {summary.tile_px} px, {summary.bytes / 1e6:,.1f} MB, read from "
+    unlisted = any(v.tiles is None for v in summary.levels)
+    count, size = ("?", "") if unlisted else (f"{summary.tiles:,}", f"{summary.bytes / 1e6:,.1f} MB, ")
+    console.print(f"tiles: {count} of {summary.tile_px} px, {size}read from "
                   f"{summary.source}, projection {summary.crs}")
     south, west, north, east = summary.extent
     console.print(f"extent: south {south:.6f}, west {west:.6f}, north {north:.6f}, east {east:.6f}")
     console.print(f"region: {summary.region_size_m:g} m around {lat:.6f} {lon:.6f}; covers = share of it with tiles")
     console.print(f"fingerprint: {summary.fingerprint}")
+    if summary.attribution:
+        console.print(f"attribution: {summary.attribution}", markup=False)
 
 
 @app.command("view")

@@ -1,32 +1,24 @@
-"""Street photos: bytes from TAR shards in place or from files, decoded no larger than needed."""
+"""Street photos: their bytes, from TAR shards in place or from files."""
 
 from __future__ import annotations
 
-import io
-import struct
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-import simplejpeg
-from PIL import Image, UnidentifiedImageError
-
+from justzoomin.data.decoding import FORMATS, MAX_PIXELS, MIN_SIDE, decode_photo, exif_orientation
 from justzoomin.errors import DataError, PhotoError
 from justzoomin.maps import TarShards
+from justzoomin.untrusted import read_limited
 
-Pixels = npt.NDArray[np.uint8]
-
+__all__ = [
+    "FORMATS", "MAX_PIXELS", "MEMBER_FOLDER", "MIN_SIDE", "SUFFIX", "FolderPhotos", "PhotoStore", "ShardPhotos", "decode_photo",
+    "exif_orientation", "open_photos",
+]
 SUFFIX = "_undistorted.jpg"
 MEMBER_FOLDER = "streetview/images"
-MAX_PIXELS = 100_000_000
-"""More pixels than this are refused before decoding: no street camera makes them, decompression bombs do."""
-MIN_SIDE = 16
-"""Photos narrower or lower than this many pixels show nothing to localize by."""
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
-"""What Pillow may open: formats of photos only, none that runs another program (EPS starts Ghostscript)."""
-_ORIENTATION = 0x0112
+MAX_PHOTO_BYTES = 1 << 29
+"""Larger files are no photos."""
 
 
 class PhotoStore(Protocol):
@@ -94,7 +86,7 @@ class FolderPhotos:
         """Bytes of one photo."""
         path = self._path(image_id)
         try:
-            return path.read_bytes()
+            return read_limited(path, MAX_PHOTO_BYTES)
         except OSError as error:
             raise PhotoError(path, f"the photo cannot be read ({error.strerror})",
                              "Put the file there, or drop the row from the split.") from error
@@ -112,8 +104,12 @@ class FolderPhotos:
         return sum(p.stat().st_size for p in self._folder.glob("*" + SUFFIX))
 
 
-def open_photos(root: Path) -> PhotoStore:
+def open_photos(root: Path, without: Collection[Path] = ()) -> PhotoStore:
     """Find the photos of a repository, as downloaded or as extracted; an extracted folder that holds any goes first.
+
+    Args:
+        root: The repository's folder.
+        without: Shards that are left closed.
 
     Raises:
         DataError: If there are neither shards nor a folder of photos.
@@ -123,82 +119,6 @@ def open_photos(root: Path) -> PhotoStore:
     if folder.is_dir() and not (shards and next(folder.glob("*" + SUFFIX), None) is None):
         return FolderPhotos(folder)
     if shards:
-        return ShardPhotos(shards)
+        return ShardPhotos(path for path in shards if path not in without)
     raise DataError(root, f"no archives/streetview_images_*.tar and no {MEMBER_FOLDER}/ in it",
                     "Give the folder that holds the dataset, downloaded or extracted.")
-
-
-def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = None) -> Pixels:
-    """Decode a photo to upright RGB.
-
-    JPEGs are decoded at the smallest of libjpeg's scales (1/1 to 1/8) that is not below `min_size`: a 2048 x 1152
-    photo that becomes 768 x 384 is never decoded in full.
-
-    Args:
-        data: The file's bytes, in one of `FORMATS`.
-        where: Name of the file, for error texts.
-        min_size: Least height and width in pixels that the caller needs; None decodes in full.
-
-    Returns:
-        uint8 (H, W, 3), turned upright by the EXIF orientation. Other EXIF fields are not looked at.
-
-    Raises:
-        PhotoError: If it is no image, truncated, too small, of an absurd pixel count, or its values are no colours.
-    """
-    try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-        width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise PhotoError(where, f"{width} x {height} pixels", f"Photos up to {MAX_PIXELS} pixels are read.")
-        if min(width, height) < MIN_SIDE:
-            raise PhotoError(where, f"only {width} x {height} pixels",
-                             f"Give a photo of at least {MIN_SIDE} pixels a side.")
-        orientation = exif_orientation(image)
-        if image.format in {"JPEG", "MPO"} and image.mode in {"RGB", "L"}:
-            need = (min_size if orientation < 5 else min_size[::-1]) if min_size else (0, 0)
-            pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=need[0], min_width=need[1], strict=True)
-        else:
-            pixels = _other(image, where)
-    except PhotoError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise PhotoError(where, f"far too many pixels ({error})", f"Photos up to {MAX_PIXELS} pixels are read.") from error
-    except UnidentifiedImageError as error:
-        raise PhotoError(where, "it is no image that can be read", "Give a JPEG or PNG photo.") from error
-    except _DECODING as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise PhotoError(where, f"the image is broken ({reason})", "Fetch or export the photo again.") from error
-    return _upright(pixels, orientation)
-
-
-_DECODING = (OSError, ValueError, TypeError, SyntaxError, struct.error, EOFError, MemoryError, LookupError, ArithmeticError,
-             RuntimeError)
-"""What Pillow and libjpeg raise over broken files."""
-
-
-def exif_orientation(image: Image.Image) -> int:
-    """EXIF orientation 1 to 8 of an image; 1, as it lies, where it states none or its EXIF part cannot be read."""
-    try:
-        value = image.getexif().get(_ORIENTATION, 1)
-    except _DECODING:
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _other(image: Image.Image, where: str) -> Pixels:
-    """RGB of an image that is no plain JPEG; 16-bit greys keep their upper half, which Pillow would clip."""
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):  # older Pillows say I
-        grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    if image.mode in {"I", "F"}:
-        raise PhotoError(where, f"its pixels are {'integers of 32 bits' if image.mode == 'I' else 'real numbers'}, no colours",
-                         "Export it with 8 bits a colour.")
-    return np.asarray(image.convert("RGB"))
-
-
-def _upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Undo the EXIF orientation 1 to 8 (TIFF tag 274); other values leave the photo as it is."""
-    turns = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
-    quarter, mirrored = turns.get(orientation, (0, False))
-    turned = np.rot90(pixels, quarter) if quarter else pixels
-    return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from justzoomin.data.photos import PhotoStore, open_photos
-from justzoomin.data.tables import Split, check_records, read_split
+from justzoomin.data.records import check_records
+from justzoomin.data.tables import Split, read_split
 from justzoomin.data.torch_data import ZoomDataset
 from justzoomin.data.transforms import Decode
 from justzoomin.errors import DataError, LayoutError
 from justzoomin.geometry import ZoomGrid
-from justzoomin.maps import CARD_LAYOUT, GridViews, Map
+from justzoomin.maps import CARD_LAYOUT, GridViews, Map, require_complete
 
 _SPLIT_NAME = re.compile(r"large_area_(?P<name>.+)_map")
 
@@ -120,11 +122,22 @@ class Dataset:
     def split_hash(self, name: str) -> str:
         """SHA-256 of a split's ids, positions and sequences, whatever file they came from."""
         split = self.split(name)
-        digest = hashlib.sha256()
-        rows = zip(split.image_ids, split.lat, split.lon, self.sequences(name).tolist(), strict=True)
-        for image_id, lat, lon, sequence in rows:
-            digest.update(f"{image_id},{lat:.9f},{lon:.9f},{sequence}\n".encode())
-        return digest.hexdigest()
+        return hash_records(split.image_ids, split.lat, split.lon, self.sequences(name))
+
+
+def hash_records(image_ids: Iterable[str], lat: Iterable[float], lon: Iterable[float],
+                 sequences: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> str:
+    """SHA-256 of the ids, positions and sequences (N, depth) of a split, in their order."""
+    digest = hashlib.sha256()
+    for image_id, latitude, longitude, sequence in zip(image_ids, lat, lon, sequences.tolist(), strict=True):
+        digest.update(f"{image_id},{latitude:.9f},{longitude:.9f},{sequence}\n".encode())
+    return digest.hexdigest()
+
+
+def split_name(stem: str) -> str:
+    """The split that a table in `metadata/` holds, by its file's name without the suffix."""
+    match = _SPLIT_NAME.fullmatch(stem)
+    return match["name"] if match else stem
 
 
 def find_splits(root: Path) -> dict[str, Path]:
@@ -136,8 +149,7 @@ def find_splits(root: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for suffix in (".csv", ".parquet"):  # Parquet last: it wins
         for path in sorted((root / "metadata").glob("[!.]*" + suffix)):
-            match = _SPLIT_NAME.fullmatch(path.stem)
-            name = match["name"] if match else path.stem
+            name = split_name(path.stem)
             if name in found and found[name].suffix == suffix:
                 raise DataError(path, f"it and {found[name].name} are both the split {name!r}", "Rename or remove one.")
             found[name] = path
@@ -153,12 +165,13 @@ def open_dataset(root: str | Path, grid: ZoomGrid | None = None) -> Dataset:
             where it states another, true sequences are computed from positions.
 
     Raises:
-        DataError: If it is no dataset.
+        DataError: If it is no dataset, or a download or extraction that is not complete.
         LayoutError: If its map's layout or region is missing or broken.
     """
     folder = Path(root)
     if not folder.is_dir():
         raise DataError(folder, "there is no such folder", "Give the folder that holds the dataset.")
+    require_complete(folder)
     if not find_splits(folder):
         raise DataError(folder, "no split tables: metadata/ holds no .csv and no .parquet",
                         "Give the folder that holds metadata/, satellite/ and archives/ or streetview/; after extracting"

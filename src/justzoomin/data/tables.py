@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +11,19 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from justzoomin.data.tablefile import read_table
 from justzoomin.errors import DataError, GeometryError
-from justzoomin.geometry import ZoomGrid, haversine_m, parse_sequence, to_local
+from justzoomin.geometry import ZoomGrid, parse_sequence
+from justzoomin.untrusted import printable
 
 REQUIRED = ("image_id", "sequence", "latitude", "longitude")
 """Columns of the dataset card that every split has."""
 
-BORDER_M = 1.0
-"""A position this near to the stated cell counts as inside: six decimals of a degree are up to 0.1 m off."""
+_OTHER_NAMES = {
+    "image_id": ("id", "image", "photo", "photo_id", "imageid", "key"), "sequence": ("path", "actions", "sequences"),
+    "latitude": ("lat", "y"), "longitude": ("lon", "lng", "long", "x"),
+}
+_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -88,29 +95,18 @@ def read_split(path: Path, name: str) -> Split:
     Raises:
         DataError: If the file is unreadable or empty, lacks a column, or a value is missing or no sequence.
     """
-    try:
-        if path.suffix == ".parquet":
-            table = pl.read_parquet(path)
-        else:
-            header = pl.read_csv(path, n_rows=0, infer_schema=False).columns
-            text = {c: pl.String for c in header if _plain(c) in {"image_id", "sequence"}}
-            table = pl.read_csv(path, schema_overrides=text, infer_schema_length=None)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(path, f"it cannot be read as a table ({reason})",
-                        "Give a CSV or Parquet file with the columns " + ", ".join(REQUIRED) + ".") from error
-    names = [_plain(c) for c in table.columns]
-    twice = sorted({c for c in names if names.count(c) > 1})
-    if twice:
-        raise DataError(path, f"it has several columns {', '.join(twice)}", "Keep one of each.")
-    table = table.rename(dict(zip(table.columns, names, strict=True)))
+    table = read_table(path, REQUIRED, ("image_id", "sequence"))
     missing = [c for c in REQUIRED if c not in table.columns]
     if missing:
-        raise DataError(path, f"it has no column {', '.join(missing)} (columns: {', '.join(table.columns)[:200]})",
-                        "A split has " + ", ".join(REQUIRED) + ".")
+        raise DataError(path, f"it has no column {', '.join(missing)} (columns: {printable(', '.join(table.columns), 200)})",
+                        _nearest(missing, table.columns) + "A split has " + ", ".join(REQUIRED) + ".")
+    blank = table.select(pl.all_horizontal(pl.all().is_null()).alias("blank"))["blank"]  # empty lines of a CSV
+    lines = np.flatnonzero(~blank.to_numpy()) + 2
+    table = table.filter(~blank) if blank.any() else table
     if not len(table):
         raise DataError(path, "the split is empty", "Give a table with at least one photo.")
     _check_kinds(table, path)
+    given = table
     table = table.with_columns(pl.col("image_id").cast(pl.String),
                                pl.col("latitude").cast(pl.Float64, strict=False),
                                pl.col("longitude").cast(pl.Float64, strict=False))
@@ -122,20 +118,34 @@ def read_split(path: Path, name: str) -> Split:
             empty = empty | ~table[column].is_finite().fill_null(False)
         if empty.any():
             row = int(np.flatnonzero(empty.to_numpy())[0])
-            raise DataError(f"{path}, line {row + 2}", f"{column} is missing or no value"
-                            f" ({int(empty.sum())} rows in all)", "Correct or drop these rows.")
+            value = given[column][row]
+            shown = f" ({str(value)[:40]!r})" if isinstance(value, str) and value else ""
+            comma = bool(shown) and _DECIMAL_COMMA.fullmatch(value.strip()) is not None
+            raise DataError(f"{path}, line {lines[row]}", f"{column} is missing or no value{shown}"
+                            f" ({int(empty.sum())} rows in all)",
+                            "Write numbers with a decimal point." if comma else "Correct or drop these rows.")
     if table["sequence"].dtype == pl.String:
-        table = table.with_columns(_parse_sequences(table, path))
-    table = table.with_columns(pl.col("sequence").cast(pl.List(pl.Int64)))
+        table = table.with_columns(_parse_sequences(table["sequence"], path, lines))
+    try:
+        table = table.with_columns(pl.col("sequence").cast(pl.List(pl.Int64)))
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{path}, column sequence", "it holds numbers that are no actions", "Correct these rows.") from error
     holes = table["sequence"].list.eval(pl.element().is_null()).list.any().fill_null(False)
     if holes.any():
         row = int(np.flatnonzero(holes.to_numpy())[0])
-        raise DataError(f"{path}, line {row + 2}", "an action of the sequence is missing", "Correct or drop the row.")
+        raise DataError(f"{path}, line {lines[row]}", "an action of the sequence is missing", "Correct or drop the row.")
     return Split(name, path, table)
 
 
-def _plain(column: str) -> str:
-    return column.removeprefix("\ufeff").strip()
+def _nearest(missing: list[str], columns: list[str]) -> str:
+    """A sentence that names the columns that may be meant by those that are missing."""
+    there = {c.lower().replace(" ", "_"): c for c in columns if c not in REQUIRED}
+    found = []
+    for column in missing:
+        close = [c for c in _OTHER_NAMES[column] if c in there] or difflib.get_close_matches(column, there, 1, 0.7)
+        if close:
+            found.append(f"Rename '{printable(there[close[0]], 60)}' to {column}. ")
+    return "".join(found)
 
 
 def _check_kinds(table: pl.DataFrame, path: Path) -> None:
@@ -158,59 +168,19 @@ def _check_kinds(table: pl.DataFrame, path: Path) -> None:
                             f"Write {wanted.get(column, 'degrees as numbers')}.")
 
 
-def _parse_sequences(table: pl.DataFrame, path: Path) -> pl.Series:
-    parsed = []
-    for row, text in enumerate(table["sequence"].to_list()):
-        try:
-            parsed.append(list(parse_sequence(text)))
-        except GeometryError as error:
-            raise DataError(f"{path}, line {row + 2}", error.what + f" ({text!r})", error.remedy) from error
-    return pl.Series("sequence", parsed, dtype=pl.List(pl.Int64))
+def _parse_sequences(column: pl.Series, path: Path, lines: npt.NDArray[np.int64]) -> pl.Series:
+    """Sequences from text, all rows at once; the first that is none is named.
 
-
-@dataclass(frozen=True)
-class RecordProblem:
-    """A record that cannot be used, and why."""
-
-    image_id: str
-    kind: str
-    detail: str
-
-
-def check_records(split: Split, grid: ZoomGrid, *, own_grid: bool = True) -> list[RecordProblem]:
-    """Find duplicates, positions off the region and sequences that contradict their position.
-
-    A sequence contradicts when its position lies more than `BORDER_M` outside the cell it leads to. Where the grid is
-    not the one that the table was written for (`own_grid` false), the stated sequences are not looked at.
+    Raises:
+        DataError: With its line.
     """
-    problems = []
-    ids = np.array(split.image_ids, dtype=object)
-    duplicated = split.table["image_id"].is_duplicated().to_numpy()
-    problems += [RecordProblem(i, "duplicate", f"the id {i} stands in several rows of {split.path.name}")
-                 for i in sorted(set(ids[duplicated]))]
-    bad = (np.abs(split.lat) > 90) | (np.abs(split.lon) > 360)
-    problems += [RecordProblem(ids[k], "position", f"{split.lat[k]}, {split.lon[k]} is no position")
-                 for k in np.flatnonzero(bad)]
-    lat, lon = np.where(bad, 0.0, split.lat), np.where(bad, 0.0, split.lon)
-    _, inside = grid.encode_masked(lat, lon)
-    problems += [RecordProblem(ids[k], "off_region", f"{lat[k]:.6f}, {lon[k]:.6f} lies outside the region")
-                 for k in np.flatnonzero(~inside & ~bad)]
-    if not own_grid:
-        return problems
-    lengths = split.table["sequence"].list.len().to_numpy()
-    stated = split.table["sequence"].to_list()
-    well_formed = np.array([n == grid.depth and all(0 <= a < grid.actions for a in s)
-                            for n, s in zip(lengths, stated, strict=True)], dtype=bool)
-    problems += [RecordProblem(ids[k], "sequence", f"{stated[k]} is no path of {grid.depth} actions below "
-                               f"{grid.actions}") for k in np.flatnonzero(~well_formed)]
-    usable = np.flatnonzero(well_formed & inside & ~bad)
-    if len(usable):
-        sequences = np.array([stated[k] for k in usable], np.int64)
-        lat_c, lon_c = grid.centres(sequences)
-        east, north = to_local(lat_c, lon_c, lat[usable], lon[usable])
-        reach = grid.cell_size_m(grid.depth) / 2 + max(BORDER_M, grid.sliver_m)
-        for j in np.flatnonzero(np.maximum(np.abs(east), np.abs(north)) > reach):
-            away = float(haversine_m(lat_c[j], lon_c[j], lat[usable[j]], lon[usable[j]]))
-            problems.append(RecordProblem(ids[usable[j]], "contradiction",
-                                          f"its sequence {stated[usable[j]]} leads {away:.0f} m away from its position"))
-    return problems
+    body = column.str.strip_chars().str.replace(r"^\[([^\[\]]*)\]$", "${1}").str.strip_chars()
+    fits = body.str.contains(r"^(\s*[+-]?[0-9]{1,9}\s*(,\s*[+-]?[0-9]{1,9}\s*)*)?$")
+    for row in np.flatnonzero(~fits.to_numpy())[:1].tolist():
+        try:
+            parse_sequence(column[row])
+        except GeometryError as error:
+            raise DataError(f"{path}, line {lines[row]}", error.what + f" ({column[row][:80]!r})", error.remedy) from error
+        raise DataError(f"{path}, line {lines[row]}", f"it is no list of actions ({column[row][:80]!r})",
+                        "Write actions as 7,6,6,5 or [7, 6, 6, 5].")
+    return body.str.extract_all(r"[+-]?[0-9]+").list.eval(pl.element().str.strip_prefix("+").cast(pl.Int64)).alias("sequence")

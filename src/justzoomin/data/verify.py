@@ -1,106 +1,231 @@
-"""Verification: every record, photo and tile looked at once, problems listed, nothing changed."""
+"""Verification: archives, map, records, photos and tiles looked at in one pass, problems listed, nothing changed.
+
+A broken piece never hides the rest: whatever cannot be opened is a problem, and the other pieces are looked at all the same.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
+import os
+from collections.abc import Collection
+from pathlib import Path
 
-from justzoomin.data.photos import decode_photo
-from justzoomin.data.repository import Dataset
-from justzoomin.data.tables import RecordProblem, check_records
-from justzoomin.errors import JustZoomInError
+from justzoomin.data.decoding import decode_photo
+from justzoomin.data.findings import LISTED_PER_KIND, Progress, VerifyReport, look_at_all
+from justzoomin.data.photos import PhotoStore, open_photos
+from justzoomin.data.records import find_problems
+from justzoomin.data.repository import Dataset, find_splits
+from justzoomin.data.tables import read_split
+from justzoomin.errors import JustZoomInError, LayoutError
+from justzoomin.geometry import ZoomGrid
+from justzoomin.maps import (
+    SHARD_PATTERN,
+    Map,
+    TileInventory,
+    TileLayout,
+    TilePiece,
+    TileProjection,
+    check_hashes,
+    check_shard,
+    find_region,
+    layout_folder,
+    require_complete,
+)
 
-Progress = Callable[[str, int, int], None]
-
-
-@dataclass
-class VerifyReport:
-    """What a verification looked at and what it found.
-
-    Attributes:
-        counts: Records, photos and tiles looked at.
-        problems: Everything found, with the split, photo or tile it concerns.
-    """
-
-    counts: dict[str, int] = field(default_factory=dict)
-    problems: list[dict[str, str]] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing was found."""
-        return not self.problems
-
-    def kinds(self) -> dict[str, int]:
-        """How many problems there are of each kind."""
-        return dict(Counter(p["kind"] for p in self.problems))
+_PHOTO_SHARD = "streetview_images_*.tar"
+_VIEW_PIXELS = 256
 
 
-def verify_dataset(dataset: Dataset, *, tiles: bool = True, workers: int = 4,
-                   progress: Progress | None = None) -> VerifyReport:
-    """Look at every record of every split, decode every photo they name and every tile of the map.
+def default_workers() -> int:
+    """Threads that verify: as many as processors, and one more that waits for the disk."""
+    return min(16, (os.cpu_count() or 1) + 1)
+
+
+def verify_dataset(dataset: Dataset, *, tiles: bool = True, workers: int | None = None, progress: Progress | None = None
+                   ) -> VerifyReport:
+    """Verify an open dataset; see `verify_repository`."""
+    verification = _Verification(dataset.root, dataset.grid, dataset.own_grid, workers, progress, LISTED_PER_KIND)
+    return verification.run(tiles, hashes=True)
+
+
+def verify_repository(root: str | Path, grid: ZoomGrid | None = None, *, tiles: bool = True, hashes: bool = True,
+                      workers: int | None = None, progress: Progress | None = None, limit: int = LISTED_PER_KIND
+                      ) -> VerifyReport:
+    """Look at a dataset that may be broken in any way: every archive, record, photo and tile.
 
     Args:
-        dataset: The dataset.
+        root: The folder, as downloaded or as extracted.
+        grid: The zoom grid, where it is another than the dataset states.
         tiles: Whether to decode the map's tiles as well.
-        workers: Threads that decode.
+        hashes: Whether to compare the files of a download with the hub's hashes, which reads all of them.
+        workers: Threads; None for one more than there are processors.
         progress: Called with what is being looked at, how many are done and how many there are.
+        limit: How many problems of a kind are listed; all are counted.
     """
-    report = VerifyReport()
-    present = dataset.photos.ids()
-    wanted: dict[str, str] = {}
-    for name in dataset.split_paths:
+    return _Verification(Path(root), grid, None, workers, progress, limit).run(tiles, hashes)
+
+
+class _Verification:
+    """One pass over a repository."""
+
+    def __init__(self, root: Path, grid: ZoomGrid | None, own_grid: bool | None, workers: int | None,
+                 progress: Progress | None, limit: int) -> None:
+        self.root, self.grid, self.own_grid = root, grid, own_grid
+        self.workers, self.progress = workers or default_workers(), progress
+        self.report = VerifyReport(limit=limit)
+
+    def run(self, tiles: bool, hashes: bool) -> VerifyReport:
+        """Everything, in an order in which the cheap comes first."""
+        if not self.root.is_dir():
+            self.report.add("folder", self.root, "there is no such folder")
+            return self.report
+        self._completeness(hashes)
+        broken = self._archives()
+        layout = self._layout()
+        wanted = self._records()
+        self._photos(wanted, broken)
+        if layout is not None:
+            inventory = TileInventory(layout_folder(self.root), layout, broken)
+            self._map(inventory, layout, tiles)
+        return self.report
+
+    def _completeness(self, hashes: bool) -> None:
         try:
-            split = dataset.split(name)
+            found = check_hashes(self.root, self.progress, self.workers) if hashes else []
+            for problem in found:
+                self.report.add("download", problem.path, problem.detail)
+            if not found:
+                require_complete(self.root)
         except JustZoomInError as error:
-            report.problems.append({"kind": "table", "split": name, "item": str(error.where), "detail": str(error)})
-            continue
-        report.counts[f"records_{name}"] = len(split)
-        found = check_records(split, dataset.grid, own_grid=dataset.own_grid)
-        found += [RecordProblem(i, "missing_photo", "no such photo in the repository")
-                  for i in split.image_ids if i not in present]
-        report.problems += [{"kind": p.kind, "split": name, "item": p.image_id, "detail": p.detail} for p in found]
-        for image_id in split.image_ids:
-            other = wanted.setdefault(image_id, name)
-            if other != name:
-                report.problems.append({"kind": "shared_photo", "split": name, "item": image_id,
-                                        "detail": f"the photo stands in split {other} as well"})
-    ids = [i for i in wanted if i in present]
-    report.counts["photos"] = len(ids)
+            self.report.add("incomplete", error.where, error)
 
-    def photo_problem(image_id: str) -> dict[str, str] | None:
-        try:
-            decode_photo(dataset.photos.read(image_id), dataset.photos.where(image_id))
-        except JustZoomInError as error:
-            return {"kind": "broken_photo", "split": wanted[image_id], "item": image_id, "detail": str(error)}
-        return None
+    def _archives(self) -> set[Path]:
+        """Scan every shard, and name what else lies beside them; returns those that cannot be used."""
+        broken: set[Path] = set()
+        shards = []
+        for path in sorted(p for f in (self.root / "archives", self.root / "satellite" / "archives") if f.is_dir()
+                           for p in f.iterdir()):
+            if path.match(_PHOTO_SHARD) or SHARD_PATTERN.fullmatch(path.name):
+                shards.append(path)
+            elif path.name != ".jzi-index":
+                self.report.add("foreign_file", path, "nothing reads this file: it is no shard by its name")
 
-    report.problems += _run(photo_problem, ids, "photos", workers, progress)
-    if tiles:
-        names = [(level, x, y) for level in sorted(dataset.map.levels()) for x, y in dataset.map.source.tiles(level)]
-        report.counts["tiles"] = len(names)
-
-        def tile_problem(tile: tuple[int, int, int]) -> dict[str, str] | None:
+        def look(path: Path) -> None:
             try:
-                dataset.map.tile(*tile)
+                check_shard(path)
             except JustZoomInError as error:
-                return {"kind": "broken_tile", "split": "", "item": "/".join(map(str, tile)), "detail": str(error)}
+                broken.add(path)
+                self.report.add("broken_archive", error.where, error)
+
+        if shards:
+            self.report.counts["archives"] = len(shards)
+            look_at_all(shards, len(shards), look, "archives", self.workers, self.progress)
+        return broken
+
+    def _layout(self) -> TileLayout | None:
+        """The layout; the grid is found on the way."""
+        try:
+            folder = layout_folder(self.root)
+            layout = TileLayout.load(folder / "layout.yaml")
+            TileProjection(layout, str(folder / "layout.yaml"))
+        except JustZoomInError as error:
+            self.report.add("map", error.where, error)
             return None
+        try:
+            stated = find_region(folder, layout)
+        except LayoutError as error:
+            stated = None
+            if self.grid is None or (folder / "region.yaml").exists():
+                self.report.add("map", error.where, error)
+        except JustZoomInError as error:
+            stated = None
+            self.report.add("map", error.where, error)
+        if self.own_grid is None:
+            self.own_grid = self.grid is None or stated in (None, self.grid)
+        self.grid = self.grid or stated
+        return layout
 
-        report.problems += _run(tile_problem, names, "tiles", workers, progress)
-    return report
+    def _records(self) -> dict[str, str]:
+        """Check all tables; returns the splits of photos by their ids."""
+        wanted: dict[str, str] = {}
+        try:
+            splits = find_splits(self.root)
+            if not splits:
+                self.report.add("table", self.root / "metadata", "no split tables: metadata/ holds no .csv and no .parquet")
+        except JustZoomInError as error:
+            self.report.add("table", error.where, error)
+            return wanted
+        for number, (name, path) in enumerate(splits.items(), 1):
+            try:
+                split = read_split(path, name)
+            except JustZoomInError as error:
+                self.report.add("table", error.where, error, name)
+                continue
+            self.report.counts[f"records_{name}"] = len(split)
+            if self.grid is not None:
+                for problem in find_problems(split, self.grid, own_grid=bool(self.own_grid)):
+                    self.report.add(problem.kind, problem.image_id, problem.detail, name)
+            for image_id in split.image_ids:
+                other = wanted.setdefault(image_id, name)
+                if other != name:
+                    self.report.add("shared_photo", image_id, f"the photo stands in split {other} as well", name)
+            if self.progress:
+                self.progress("tables", number, len(splits))
+        return wanted
 
+    def _photos(self, wanted: dict[str, str], broken: Collection[Path]) -> None:
+        try:
+            photos: PhotoStore = open_photos(self.root, without=broken)
+            present = photos.ids()
+        except (JustZoomInError, OSError) as error:
+            self.report.add("photos", getattr(error, "where", self.root), error)
+            return
+        for image_id, name in wanted.items():
+            if image_id not in present:
+                self.report.add("missing_photo", image_id, "no such photo in the repository", name)
+        ids = [image_id for image_id in wanted if image_id in present]
 
-def _run(check: Callable[[Any], dict[str, str] | None], items: Iterable[Any], label: str, workers: int,
-         progress: Progress | None) -> list[dict[str, str]]:
-    items = list(items)
-    problems = []
-    with ThreadPoolExecutor(workers) as pool:
-        for done, problem in enumerate(pool.map(check, items), 1):
-            if problem:
-                problems.append(problem)
-            if progress:
-                progress(label, done, len(items))
-    return problems
+        def look(image_id: str) -> None:
+            try:  # an eighth of the size: every byte is still read and every code unpacked
+                decode_photo(photos.read(image_id), photos.where(image_id), (1, 1))
+            except JustZoomInError as error:
+                self.report.add("broken_photo", image_id, error, wanted[image_id])
+
+        self.report.counts["photos"] = len(ids)
+        look_at_all(ids, len(ids), look, "photos", self.workers, self.progress)
+
+    def _map(self, inventory: TileInventory, layout: TileLayout, decode: bool) -> None:
+        for error in inventory.problems:
+            self.report.add("broken_archive" if inventory.packed else "map", error.where, error)
+        for path in inventory.foreign:
+            self.report.add("foreign_level", path, f"the layout has levels {layout.min_zoom} to {layout.max_zoom}")
+        if not len(inventory):
+            if layout.url is not None and not inventory.packed:
+                self.report.add("not_looked_at", self.root, "the map has no tiles here: they come from the server that"
+                                " layout.yaml names")
+            else:
+                self.report.add("map", self.root, f"there is no tile of levels {layout.min_zoom} to {layout.max_zoom}")
+            return
+        if decode:
+            self.report.counts["tiles"] = len(inventory)
+
+            def look(piece: TilePiece) -> None:
+                try:
+                    if piece.look():
+                        self.report.add("white_tile", piece.item, "the tile is white all over")
+                except JustZoomInError as error:
+                    self.report.add("broken_tile", piece.item, error)
+
+            look_at_all(inventory, len(inventory), look, "tiles", self.workers, self.progress)
+        self._coverage()
+
+    def _coverage(self) -> None:
+        """How much of the region the map leaves white, from a view of it."""
+        if self.grid is None or not self.report.ok:
+            return
+        try:
+            shown = Map.open(self.root, self.grid).view(*self.grid.region.centre, self.grid.region.size_m, _VIEW_PIXELS)
+        except JustZoomInError as error:
+            self.report.add("no_data", error.where, error)
+            return
+        if shown.no_data > 0:
+            self.report.add("no_data", self.root, f"{100 * shown.no_data:.1f} % of the region has no tiles")

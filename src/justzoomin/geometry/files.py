@@ -10,11 +10,11 @@ from justzoomin.errors import GeometryError, LayoutError
 from justzoomin.files import write_bytes
 from justzoomin.geometry.grid import ZoomGrid
 from justzoomin.geometry.region import Region
+from justzoomin.untrusted import load_yaml
 
 _KEYS = {"reference_lat", "reference_lon", "east_m", "north_m"}
 _OPTIONAL = {"grid", "depth", "name"}
 _MAX_BYTES = 65_536
-_MAX_BRACKETS = 32
 
 
 def grid_to_dict(grid: ZoomGrid) -> dict[str, float | int | list[float]]:
@@ -73,25 +73,7 @@ def load_grid(path: Path) -> ZoomGrid:
         LayoutError: If the file is missing, too large, no YAML, or its keys are wrong.
         GeometryError: If the numbers cannot be a region.
     """
-    import yaml
-
-    try:
-        with Path(path).open("rb") as file:
-            text = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise LayoutError(path, f"it cannot be read ({error.strerror})", "Give a readable region.yaml.") from error
-    remedy = "A region.yaml is a few plain lines."
-    if len(text) > _MAX_BYTES:
-        raise LayoutError(path, f"it has more than {_MAX_BYTES} bytes", remedy)
-    if text.count(b"[") + text.count(b"{") > _MAX_BRACKETS:  # nested deeply they keep the parser busy for minutes
-        raise LayoutError(path, f"it has more than {_MAX_BRACKETS} brackets", remedy)
-    try:
-        if any(isinstance(token, yaml.AnchorToken | yaml.AliasToken) for token in yaml.scan(text)):
-            raise LayoutError(path, "it uses YAML anchors", remedy)
-        return grid_from_dict(yaml.safe_load(text), path)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise LayoutError(path, f"it is no YAML ({error})".replace("\n", " "), "Write plain `key: value` lines.") \
-            from error
+    return grid_from_dict(load_yaml(Path(path), _MAX_BYTES), path)
 
 
 def save_grid(grid: ZoomGrid, path: Path) -> Path:

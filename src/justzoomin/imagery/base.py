@@ -14,7 +14,7 @@ Bounds = tuple[float, float, float, float]
 
 
 class Imagery(Protocol):
-    """Overhead imagery that can be drawn on any raster. Opened where it is used; can be pickled."""
+    """Overhead imagery that can be drawn on any raster, by several threads at once. Can be pickled."""
 
     @property
     def name(self) -> str:

@@ -1,15 +1,45 @@
 """Overhead maps: layouts, tile sources (folders, TAR shards in place) and the drawing of views."""
 
+from justzoomin.maps.cellcover import CellCover, cell_places
+from justzoomin.maps.check import LevelCheck, MapCheck, check_map
+from justzoomin.maps.completeness import (
+    BUILD_RECORD,
+    DownloadRecord,
+    ExtractRecord,
+    check_hashes,
+    extract_command,
+    require_complete,
+)
+from justzoomin.maps.filekind import PICTURE_FORMATS, is_heic, looks_like, too_many_scans
+from justzoomin.maps.filestamps import FileProblem, FileStamp, compare_files, plain_path
+from justzoomin.maps.fit import RegionFit, fit_region, open_unplaced, region_path
 from justzoomin.maps.gridviews import GridViews
+from justzoomin.maps.inspection import TileInventory, TilePiece
 from justzoomin.maps.layout import CARD_LAYOUT, TileLayout
 from justzoomin.maps.map import Map, Square, View
+from justzoomin.maps.needs import ViewNeed, view_needs
+from justzoomin.maps.opening import find_region, layout_folder
+from justzoomin.maps.packages import PACKAGE_SUFFIXES, is_package, open_package
 from justzoomin.maps.projection import TileProjection
 from justzoomin.maps.shardwriter import ShardWriter
-from justzoomin.maps.sources import FolderSource, ShardSource, TileId, TileSource, TileTable
+from justzoomin.maps.sources import SHARD_PATTERN, FolderSource, ShardSource, TileId, TileSource, TileTable
+from justzoomin.maps.squares import FitSquare
 from justzoomin.maps.summary import LevelInfo, MapInfo
+from justzoomin.maps.tarindex import check_shard
 from justzoomin.maps.tarshards import TarShards
+from justzoomin.maps.tilequality import LevelQuality
+from justzoomin.maps.tiles import decode_tile
+from justzoomin.maps.tileserver import ServerSource, TileServer, web_layout
+from justzoomin.maps.urltemplate import is_address
+from justzoomin.maps.wmts import read_capabilities
 
 __all__ = [
-    "CARD_LAYOUT", "FolderSource", "GridViews", "LevelInfo", "Map", "MapInfo", "ShardSource", "ShardWriter", "Square",
-    "TarShards", "TileId", "TileLayout", "TileProjection", "TileSource", "TileTable", "View",
+    "BUILD_RECORD", "CARD_LAYOUT", "PACKAGE_SUFFIXES", "PICTURE_FORMATS", "SHARD_PATTERN", "CellCover", "DownloadRecord",
+    "ExtractRecord", "FileProblem", "FileStamp", "FitSquare", "FolderSource", "GridViews", "LevelCheck", "LevelInfo",
+    "LevelQuality", "Map", "MapCheck", "MapInfo", "RegionFit", "ServerSource", "ShardSource", "ShardWriter", "Square",
+    "TarShards", "TileId", "TileInventory", "TileLayout", "TilePiece", "TileProjection", "TileServer", "TileSource",
+    "TileTable", "View", "ViewNeed", "cell_places", "check_hashes", "check_map", "check_shard", "compare_files",
+    "decode_tile", "extract_command", "find_region", "fit_region", "is_address", "is_heic", "is_package", "layout_folder",
+    "looks_like", "open_package", "open_unplaced", "plain_path", "read_capabilities", "region_path", "require_complete",
+    "too_many_scans", "view_needs", "web_layout",
 ]

@@ -45,7 +45,7 @@ class GridViews:
         """
         if self.no_data(()) >= 1.0:
             centre = self.grid.region.centre
-            raise TileError(self.source.root, f"the map has no tile in the region of {self.grid.region.size_m:g} m around "
+            raise TileError(self.source.name, f"the map has no tile in the region of {self.grid.region.size_m:g} m around "
                             f"{centre.lat:.6f}, {centre.lon:.6f}", "Give the region that the map covers with --region.")
 
     def _entry(self, sequence: Sequence[int]) -> tuple[npt.NDArray[np.uint8], float]:

@@ -2,7 +2,7 @@
 
 The format is that of tiledwebmaps 0.2.0 (`from_yaml`), which the dataset's `satellite/layout.yaml`
 uses. A key that is not part of the format is an error, because a misspelt optional key would
-silently move the whole map. `url` is kept but never fetched: only tiles on disk are read.
+silently move the whole map. `url` is fetched from only where no tile is on disk.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 
 from justzoomin.errors import LayoutError
 from justzoomin.files import write_bytes
+from justzoomin.untrusted import load_yaml
 
 DEFAULT_PATH = "{zoom}/{x}/{y}.jpg"
 _GEOMETRY_KEYS = ("crs", "tile_shape_px", "tile_shape_crs", "origin_crs", "size_crs", "tile_axes")
 _OTHER_KEYS = ("preset", "min_zoom", "max_zoom", "path", "url")
 _MAX_BYTES = 65_536
-_MAX_DEPTH = 8
 _MAX_TILE_PX = 8192
 _MAX_ZOOM = 60
 _PRESETS = ("XYZ",)
@@ -42,7 +42,7 @@ class TileLayout:
         max_zoom: Finest level.
         path: Where a tile lies under the layout's folder, with {zoom} (or {z}), {x} and {y}.
         size_crs: Size of the tiled area; needed where an axis grows south or west.
-        url: Where the tiles came from; kept, never fetched.
+        url: Template of addresses of a tile server; used only where no tile is on disk.
         preset: Name of the preset the values came from, if any.
 
     Raises:
@@ -133,25 +133,7 @@ class TileLayout:
         Raises:
             LayoutError: If the file is missing, too large, no plain YAML, or a field is wrong.
         """
-        import yaml
-
-        path = Path(path)
-        try:
-            with path.open("rb") as file:
-                raw = file.read(_MAX_BYTES + 1)
-        except OSError as error:
-            raise LayoutError(path, f"it cannot be read ({error.strerror})",
-                              "Give a map's folder with a layout.yaml.") from error
-        if len(raw) > _MAX_BYTES:
-            raise LayoutError(path, f"it is larger than {_MAX_BYTES} bytes", "A layout.yaml is a few plain lines.")
-        try:
-            text = raw.decode("utf-8")
-            _refuse_tricks(text, path)
-            values = yaml.safe_load(text)
-        except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise LayoutError(path, f"it is no plain YAML ({reason})", "Write plain `key: value` lines.") from error
-        return cls.from_mapping(values, path)
+        return cls.from_mapping(load_yaml(Path(path), _MAX_BYTES), path)
 
 
 def _preset(fields: Mapping[str, Any], where: str | Path) -> dict[str, Any]:
@@ -166,29 +148,6 @@ def _preset(fields: Mapping[str, Any], where: str | Path) -> dict[str, Any]:
     world = 2.0 * _HALF_WORLD_M
     return {"crs": "epsg:3857", "tile_shape_px": (256, 256), "tile_shape_crs": (world, world),
             "origin_crs": (-_HALF_WORLD_M, -_HALF_WORLD_M), "size_crs": (world, world), "tile_axes": ("east", "south")}
-
-
-def _refuse_tricks(text: str, path: Path) -> None:
-    """Refuse aliases, deep nesting and doubled keys before anything is built from the text."""
-    import yaml
-
-    depth, keys, is_key = 0, set(), True
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        if isinstance(event, yaml.AliasEvent):
-            raise LayoutError(path, "it uses YAML aliases", "Write every value out.")
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > _MAX_DEPTH:
-                raise LayoutError(path, f"it is nested deeper than {_MAX_DEPTH}", "Write plain `key: value` lines.")
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-            is_key = is_key or depth == 1
-        elif isinstance(event, yaml.ScalarEvent) and depth == 1:
-            if is_key and event.value in keys:
-                raise LayoutError(f"{path}: {event.value}", "the field is stated twice", "State it once.")
-            if is_key:
-                keys.add(event.value)
-            is_key = not is_key
 
 
 def _pair(layout: TileLayout, name: str, kinds: tuple[type, ...], where: str) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from justzoomin.errors import LayoutError, TileError
-from justzoomin.geometry import LatLon, ZoomGrid, load_grid, move, preset
-from justzoomin.maps.layout import CARD_LAYOUT, TileLayout
+from justzoomin.errors import TileError
+from justzoomin.geometry import LatLon, ZoomGrid, move
+from justzoomin.maps.layout import TileLayout
+from justzoomin.maps.opening import find_map
+from justzoomin.maps.packages import PACKAGE_SUFFIXES
 from justzoomin.maps.projection import TileProjection
 from justzoomin.maps.render import place, render
-from justzoomin.maps.sources import FolderSource, ShardSource, TileId, TileSource, find_shards
-from justzoomin.maps.summary import MapInfo, content_hash, level_info, union
+from justzoomin.maps.sources import ShardSource, TileId, TileSource
+from justzoomin.maps.summary import MapInfo, content_hash, level_info, union, unlisted_level_info
 from justzoomin.maps.tiles import Pixels, TileCache
+from justzoomin.maps.tileserver import ServerSource, TileServer
 
 TILE_CACHE_BYTES = 64 << 20
 
@@ -70,42 +73,44 @@ class Map:
         layout: The layout.
         source: Where the tiles come from.
         grid: The zoom grid of the region.
-        root: The folder that was opened, for messages.
+        root: The folder or package that was opened.
+        name: What was opened, for messages: an address has no path. `root` if None.
+        attribution: Whom to name, as the map itself says; None where it does not.
     """
 
-    def __init__(self, layout: TileLayout, source: TileSource, grid: ZoomGrid, root: Path) -> None:
+    def __init__(self, layout: TileLayout, source: TileSource, grid: ZoomGrid, root: Path, *, name: str | None = None,
+                 attribution: str | None = None) -> None:
         self.layout = layout
         self.source = source
         self.grid = grid
         self.root = Path(root)
-        self._projection = TileProjection(layout, str(root))
+        self.name = str(root) if name is None else name
+        self.attribution = attribution
+        self._projection = TileProjection(layout, self.name)
         self._tiles = TileCache(source, layout.tile_px, TILE_CACHE_BYTES)
         self._known_levels: set[int] = set()
         self._fingerprint: str | None = None
 
     @classmethod
-    def open(cls, root: Path | str, grid: ZoomGrid | None = None) -> Map:
-        """Open a map.
+    def open(cls, root: Path | str | TileServer, grid: ZoomGrid | None = None) -> Map:
+        """Open a map. Nothing is fetched from a tile server until a view needs it.
 
         Args:
             root: The dataset's repository as downloaded (`archives/` and `satellite/layout.yaml`) or as
                 extracted (`satellite/layout.yaml` and tiles), its `satellite` folder, or any folder with a
-                `layout.yaml` and tiles. Where shards and extracted tiles are both there, shards are read.
+                `layout.yaml` and tiles. Where shards and extracted tiles are both there, shards are read. Where neither
+                is there and the layout has a `url`, tiles come from that server. Or a tile package (.mbtiles, .pmtiles),
+                the address template of a tile server, its WMTSCapabilities.xml, or a `TileServer`.
             grid: The zoom grid; without it `region.yaml` beside `layout.yaml` says it, and the published
                 dataset's own layout means the preset `dc`.
 
         Raises:
             LayoutError: If there is no layout, it is wrong, or nothing says the region.
             TileError: If there are no tiles at all.
+            DataError: If the folder is a download or an extraction that is not complete.
         """
-        root = Path(root)
-        folder = _layout_folder(root)
-        layout = TileLayout.load(folder / "layout.yaml")
-        if (folder / "images.dat").exists():
-            raise LayoutError(folder / "images.dat", "a packed map of tiledwebmaps is not read here",
-                              "Give the map as tiles in folders or in the dataset's TAR shards.")
-        source = _find_source(folder, layout)
-        return cls(layout, source, grid or _find_region(folder, layout), root)
+        parts = find_map(root, grid)
+        return cls(parts.layout, parts.source, parts.grid, Path(parts.name), name=parts.name, attribution=parts.attribution)
 
     def view(self, lat: float, lon: float, size_m: float, pixels: int, bearing_deg: float = 0.0) -> View:
         """Draw the view of a square.
@@ -136,76 +141,60 @@ class Map:
         """
         return self._tiles.get(TileId(level, x, y))
 
+    @property
+    def listed(self) -> bool:
+        """Whether its tiles can be listed; those of a tile server cannot."""
+        return not isinstance(self.source, ServerSource)
+
     def levels(self) -> dict[int, int]:
-        """How many tiles each level has, coarsest level first; levels without any are left out."""
-        return {level: len(self.source.table(level)) for level in self.source.levels()}
+        """How many tiles each level has, coarsest level first; levels without any are left out.
+
+        Empty for a tile server, which cannot list any; see `listed`.
+        """
+        return {} if not self.listed else {level: len(self.source.table(level)) for level in self.source.levels()}
 
     def fingerprint(self) -> str:
-        """Hash of the map's content, equal for shards and extracted tiles; `summary.content_hash` states its limits."""
+        """Hash of the map's content, equal for shards and extracted tiles; `summary.content_hash` states its limits.
+
+        A tile server's content is not known: then it is `server-` and a hash of address, layout and attribution.
+        """
         if self._fingerprint is None:
-            self._fingerprint = content_hash(self._projection, self.source)
+            self._fingerprint = (self.source.identity_hash() if isinstance(self.source, ServerSource)
+                                 else content_hash(self._projection, self.source))
         return self._fingerprint
 
     def info(self) -> MapInfo:
-        """The map in numbers; lists every tile.
+        """The map in numbers; lists every tile, but none of a tile server.
 
         Raises:
             TileError: If a shard or folder cannot be read.
             GeometryError: If the projection fails at the region's centre.
         """
-        levels = tuple(level_info(self.source.table(level), self._projection, self.grid)
-                       for level in self.source.levels())
+        if isinstance(self.source, ServerSource):
+            levels = tuple(unlisted_level_info(level, self._projection, self.grid) for level in self.source.levels())
+        else:
+            levels = tuple(level_info(self.source.table(level), self._projection, self.grid)
+                           for level in self.source.levels())
         centre = self.grid.region.centre
         return MapInfo(
-            root=str(self.root), source="shards" if isinstance(self.source, ShardSource) else "folder",
-            crs=self.layout.crs, tile_px=self.layout.tile_px, tiles=sum(v.tiles for v in levels),
-            bytes=sum(v.bytes for v in levels), extent=union([v.extent for v in levels]),
+            root=self.name, source=self._kind(), crs=self.layout.crs, tile_px=self.layout.tile_px,
+            tiles=sum(v.tiles or 0 for v in levels), bytes=sum(v.bytes or 0 for v in levels),
+            extent=union([v.extent for v in levels]),
             region_centre=(centre.lat, centre.lon), region_size_m=self.grid.region.size_m, levels=levels,
-            fingerprint=self.fingerprint())
+            fingerprint=self.fingerprint(), attribution=self.attribution)
+
+    def _kind(self) -> str:
+        if isinstance(self.source, ServerSource):
+            return "server, not listed"
+        if self.root.suffix.lower() in PACKAGE_SUFFIXES:
+            return self.root.suffix.lower()[1:]
+        return "shards" if isinstance(self.source, ShardSource) else "folder"
 
     def _require_level(self, level: int, size_m: float, pixels: int) -> None:
         if not self.source.has_level(level):
             have = ", ".join(map(str, self.source.levels())) or "none"
-            raise TileError(f"{self.root}: level {level}",
+            raise TileError(f"{self.name}: level {level}",
                             f"a view of {size_m:g} m at {pixels} px needs it and it has no tile; "
                             f"levels with tiles: {have}",
                             "Download or build that level, or ask for another size or pixel count.")
         self._known_levels.add(level)
-
-
-def _layout_folder(root: Path) -> Path:
-    """The folder of the layout.yaml that `root` means."""
-    if root.name == "layout.yaml" and root.is_file():
-        return root.parent
-    for folder in (root / "satellite", root):
-        if (folder / "layout.yaml").is_file():
-            return folder
-    if not root.is_dir():
-        raise LayoutError(root, "there is no such folder", "Give the dataset's folder or a folder with a layout.yaml.")
-    raise LayoutError(root, "neither layout.yaml nor satellite/layout.yaml is there",
-                      "Give the dataset's folder or a folder with a layout.yaml.")
-
-
-def _find_source(folder: Path, layout: TileLayout) -> TileSource:
-    """Shards beside the layout's folder or in it, else tiles below it."""
-    for archives in (folder / "archives", folder.parent / "archives"):
-        # A folder that only happens to have a neighbour called archives keeps its own tiles.
-        if (archives.parent == folder or folder.name == "satellite") and find_shards(archives):
-            return ShardSource(archives, layout)
-    source = FolderSource(folder, layout)
-    if not source.levels():
-        raise TileError(folder, f"there is no tile of levels {layout.min_zoom} to {layout.max_zoom} at {layout.path}, "
-                        "and no archives/satellite_level_*.tar",
-                        "Download the archives, or check path, min_zoom and max_zoom in layout.yaml.")
-    return source
-
-
-def _find_region(folder: Path, layout: TileLayout) -> ZoomGrid:
-    """The grid that region.yaml states; the benchmark's where the layout is the card's own."""
-    path = folder / "region.yaml"
-    if path.exists():
-        return load_grid(path)
-    if layout.same_place(CARD_LAYOUT):
-        return preset("dc")
-    raise LayoutError(path, "there is no region.yaml, and the layout is not the published dataset's",
-                      "Say which region this map is for: --region FILE, or a region.yaml beside layout.yaml.")

@@ -24,19 +24,19 @@ class LevelInfo:
 
     Args:
         level: The level.
-        tiles: How many tiles it has.
-        bytes: Bytes of their files.
+        tiles: How many tiles it has; None where the source cannot list them.
+        bytes: Bytes of their files; None likewise.
         metres_per_pixel: Ground resolution at the region's centre.
         extent: South, west, north, east in degrees: the smallest such rectangle around the tiles.
-        coverage: Share of the region that has tiles, in [0, 1], sampled on 128 x 128 points.
+        coverage: Share of the region that has tiles, in [0, 1], sampled on 128 x 128 points; None likewise.
     """
 
     level: int
-    tiles: int
-    bytes: int
+    tiles: int | None
+    bytes: int | None
     metres_per_pixel: float
     extent: tuple[float, float, float, float]
-    coverage: float
+    coverage: float | None
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class MapInfo:
 
     Args:
         root: The folder that was opened.
-        source: Where the tiles come from: "folder" or "shards".
+        source: Where the tiles come from: "folder", "shards", "mbtiles", "pmtiles" or "server, not listed".
         crs: The projection.
         tile_px: Edge of a tile in pixels.
         tiles: How many tiles there are.
@@ -55,6 +55,7 @@ class MapInfo:
         region_size_m: Edge of the region in metres.
         levels: The levels, coarsest first.
         fingerprint: Hash of the map's content.
+        attribution: Whom to name, as the map itself says; None where it does not.
     """
 
     root: str
@@ -68,6 +69,7 @@ class MapInfo:
     region_size_m: float
     levels: tuple[LevelInfo, ...]
     fingerprint: str
+    attribution: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -80,10 +82,24 @@ def level_info(table: TileTable, projection: TileProjection, grid: ZoomGrid) -> 
     Raises:
         GeometryError: If the projection fails at the region's centre.
     """
-    centre = grid.region.centre
-    scale = projection.pixels_per_metre(centre.lat, centre.lon)[table.level - projection.layout.min_zoom]
-    return LevelInfo(table.level, len(table), int(table.sizes.sum()), float(1.0 / scale.mean()),
+    return LevelInfo(table.level, len(table), int(table.sizes.sum()), _metres_per_pixel(table.level, projection, grid),
                      _extent(table, projection), _coverage(table, projection, grid))
+
+
+def unlisted_level_info(level: int, projection: TileProjection, grid: ZoomGrid) -> LevelInfo:
+    """What is known of a level whose tiles cannot be listed; its extent is the grid's region.
+
+    Raises:
+        GeometryError: If the projection fails at the region's centre.
+    """
+    lats, lons = zip(*grid.cell(()).corners, strict=True)
+    return LevelInfo(level, None, None, _metres_per_pixel(level, projection, grid),
+                     (min(lats), min(lons), max(lats), max(lons)), None)
+
+
+def _metres_per_pixel(level: int, projection: TileProjection, grid: ZoomGrid) -> float:
+    centre = grid.region.centre
+    return float(1.0 / projection.pixels_per_metre(centre.lat, centre.lon)[level - projection.layout.min_zoom].mean())
 
 
 def union(extents: list[tuple[float, float, float, float]]) -> tuple[float, float, float, float]:

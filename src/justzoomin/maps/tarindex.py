@@ -1,7 +1,8 @@
 """The byte-offset index of one TAR shard: built by one scan, kept on disk, rebuilt when the shard changed.
 
 An index file is an uncompressed `.npz` (no pickles) with four arrays: `head` (JSON: format version,
-shard name, its size and modification time), `names` (zero-separated UTF-8), `offsets` and `sizes`.
+shard name, its size and modification time), `names` (zero-separated UTF-8), `offsets` and `sizes`. It may come from
+anywhere, as the shard does: what it says is checked against the shard's size, and one that does not hold is built again.
 """
 
 from __future__ import annotations
@@ -13,53 +14,28 @@ import itertools
 import json
 import logging
 import os
+import re
 import stat
-import tarfile
+import struct
 import zipfile
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from justzoomin.errors import TileError
 from justzoomin.files import write_bytes
+from justzoomin.maps.tarheaders import BLOCK, MAX_NAME_BYTES, odd_names
+from justzoomin.maps.tarscan import MAX_TABLE_BYTES, ShardIndex, open_shard, refuse_twins, scan, stamp_of
 
 INDEX_FOLDER = ".jzi-index"
-_VERSION = 1
+_VERSION = 2
+_ARRAYS = ("head", "names", "offsets", "sizes")
+_NPY_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00(..)\{'descr': '(\|u1|<i8)', 'fortran_order': False, 'shape': \(([0-9]{1,15}),\), \} *\n", re.DOTALL)
+"""What numpy writes over such arrays (NEP 1); its own reader takes more, and parses it as Python."""
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ShardIndex:
-    """Where each member of one shard lies in it.
-
-    Args:
-        path: The shard.
-        stamp: The shard's size in bytes and modification time in nanoseconds when it was scanned.
-        names: Member names as UTF-8 bytes, sorted. (N,)
-        offsets: First byte of each member's content. (N,)
-        sizes: Bytes of each member's content. (N,)
-    """
-
-    path: Path
-    stamp: tuple[int, int]
-    names: npt.NDArray[np.bytes_]
-    offsets: npt.NDArray[np.int64]
-    sizes: npt.NDArray[np.int64]
-
-
-def shard_stamp(path: Path) -> tuple[int, int]:
-    """Size in bytes and modification time in nanoseconds of a shard.
-
-    Raises:
-        TileError: If there is no such file.
-    """
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise TileError(path, f"the shard cannot be read ({error.strerror})", "Download it again.") from error
-    return status.st_size, status.st_mtime_ns
 
 
 def open_index(path: Path, cache_dir: Path | None = None) -> ShardIndex:
@@ -72,65 +48,36 @@ def open_index(path: Path, cache_dir: Path | None = None) -> ShardIndex:
     Raises:
         TileError: If the shard is missing, no uncompressed TAR, truncated, or holds members that cannot be trusted.
     """
-    stamp = shard_stamp(path)
+    descriptor = open_shard(path)
+    try:
+        stamp = stamp_of(descriptor)
+    finally:
+        os.close(descriptor)
     places = _places(path, cache_dir)
     for place in places:
         index = _load(place, path, stamp)
         if index is not None:
             return index
     index = scan(path)
-    for place in places:
-        try:
-            _save(index, place)
-        except OSError:
-            continue
-        return index
-    _log.warning("No place to keep the index of %s (tried %s): it will be built again next time.",
-                 path, ", ".join(str(p.parent) for p in places))
+    _keep(index, places)
     return index
 
 
-def scan(path: Path) -> ShardIndex:
-    """Read a shard's headers once; its contents are skipped.
+def check_shard(path: Path, cache_dir: Path | None = None) -> ShardIndex:
+    """Scan a shard, whatever index is kept of it, and compare that with the scan; where none is kept, keep this one.
 
     Raises:
-        TileError: If it is no uncompressed TAR, is truncated, or holds a link, a special file, a doubled
-            name or a path that leads out of it.
+        TileError: As `scan` does, or if the kept index fits the shard's size and time and says something else.
     """
-    stamp = shard_stamp(path)
-    found: dict[str, tuple[int, int]] = {}
-    try:
-        with tarfile.open(path, "r:", errors="strict") as archive:
-            for member in archive:
-                if member.isdir():
-                    continue
-                name = _clean_name(path, member)
-                if name in found:
-                    raise TileError(f"{path}!{name}", "the shard holds this name twice", "Build the shard again.")
-                if member.offset_data + member.size > stamp[0]:
-                    raise TileError(f"{path}!{name}", "the shard ends within this member", "Download it again.")
-                found[name] = (member.offset_data, member.size)
-                archive.members = []  # type: ignore[attr-defined]  # tarfile would keep every header
-    except (tarfile.TarError, UnicodeError, OSError, ValueError) as error:
-        raise TileError(path, f"it is no whole, uncompressed TAR ({error})", "Download the shard again.") from error
-    if shard_stamp(path) != stamp:
-        raise TileError(path, "it changed while it was being read", "Wait until the download has ended.")
-    names = sorted(found, key=str.encode)
-    table = np.array([found[name] for name in names], np.int64).reshape(-1, 2)
-    return ShardIndex(path, stamp, np.array([n.encode() for n in names], np.bytes_), table[:, 0].copy(),
-                      table[:, 1].copy())
-
-
-def _clean_name(path: Path, member: tarfile.TarInfo) -> str:
-    """A member's name without leading `./`; refuse what is no plain file inside the archive."""
-    raw = member.name
-    name = raw.removeprefix("./")
-    where = f"{path}!{raw[:200]!r}"
-    if not member.isreg() or member.issparse():
-        raise TileError(where, "the member is a link or a special file", "Shards hold plain files only.")
-    if not name or name.startswith("/") or ".." in PurePosixPath(name).parts or "\0" in name or "\\" in name:
-        raise TileError(where, "the member's path is absolute or leads out of the archive", "Build the shard again.")
-    return name
+    index, places = scan(path), _places(path, cache_dir)
+    kept_there = [(place, _load(place, path, index.stamp)) for place in places]
+    for place, kept in kept_there:
+        if kept is not None and not all(np.array_equal(getattr(kept, key), getattr(index, key))
+                                        for key in ("names", "offsets", "sizes")):
+            raise TileError(place, f"the index of {path.name} says other names or places than the shard", "Delete the index.")
+    if all(kept is None for _, kept in kept_there):
+        _keep(index, places)
+    return index
 
 
 def _places(path: Path, cache_dir: Path | None) -> list[Path]:
@@ -153,18 +100,79 @@ def _head(path: Path, stamp: tuple[int, int]) -> bytes:
 def _load(place: Path, path: Path, stamp: tuple[int, int]) -> ShardIndex | None:
     """A kept index, or None where there is none that is whole and fits the shard as it is now."""
     try:
-        with np.load(place, allow_pickle=False) as kept:
-            if kept["head"].tobytes() != _head(path, stamp):
-                return None
-            names = kept["names"].tobytes().split(b"\0") if kept["names"].size else []
-            offsets, sizes = kept["offsets"], kept["sizes"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        arrays = _read_arrays(place, stamp[0])
+    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, MemoryError, OverflowError,
+            struct.error, zipfile.BadZipFile):  # what zipfile raises over broken files
         return None
-    whole = (offsets.dtype == sizes.dtype == np.int64 and offsets.shape == sizes.shape == (len(names),)
-             and all(a < b for a, b in itertools.pairwise(names)))
-    if not whole or (len(names) and (min(offsets.min(), sizes.min()) < 0 or (offsets + sizes).max() > stamp[0])):
+    head, joined, offsets, sizes = arrays
+    if head.tobytes() != _head(path, stamp) or offsets.dtype != np.int64 or sizes.dtype != np.int64:
         return None
-    return ShardIndex(path, stamp, np.array(names, np.bytes_), offsets, sizes)
+    names = joined.tobytes().split(b"\0") if joined.size else []
+    if not len(names) == len(offsets) == len(sizes):
+        return None
+    if names and not _is_sound(names, joined.tobytes(), offsets, sizes, stamp[0]):
+        return None
+    array = np.array(names, np.bytes_)
+    try:
+        refuse_twins([path], array, np.zeros(len(names), np.int32))
+    except (TileError, UnicodeDecodeError):
+        return None
+    return ShardIndex(path, stamp, array, offsets, sizes)
+
+
+def _read_arrays(place: Path, shard_bytes: int) -> list[npt.NDArray[Any]]:
+    """The one-dimensional arrays of an index file, none larger than the file says it is.
+
+    Raises:
+        ValueError: If it is not such a file.
+    """
+    with place.open("rb") as file, zipfile.ZipFile(file) as kept:
+        entries = kept.infolist()
+        length = os.fstat(file.fileno()).st_size
+        stored = all(e.compress_type == zipfile.ZIP_STORED and e.file_size == e.compress_size <= length for e in entries)
+        # A member takes a header of 512 bytes in the shard and less than that here.
+        if sorted(e.filename for e in entries) != sorted(f"{n}.npy" for n in _ARRAYS) or not stored \
+                or length > 2 * shard_bytes + 65_536:
+            raise ValueError("no index file")
+        return [_plain_array(kept.read(f"{name}.npy")) for name in _ARRAYS]
+
+
+def _plain_array(content: bytes) -> npt.NDArray[Any]:
+    """A one-dimensional array of bytes or whole numbers, whose header says exactly what is there."""
+    header = _NPY_HEADER.match(content)
+    if header is None:
+        raise ValueError("no array that an index holds")
+    kind = np.dtype(np.uint8 if header[2] == b"|u1" else np.int64)
+    size = int(header[3]) * kind.itemsize
+    if header.end() != 10 + int.from_bytes(header[1], "little") or len(content) - header.end() != size:
+        raise ValueError("not the size that it says")
+    return np.frombuffer(content, kind, offset=header.end())
+
+
+def _is_sound(names: list[bytes], joined: bytes, offsets: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64],
+              end: int) -> bool:
+    """Whether an index could be that of a shard of `end` bytes: sorted plain names, contents apart from each other."""
+    longest = max(map(len, names))
+    if longest > MAX_NAME_BYTES or longest * len(names) > MAX_TABLE_BYTES or odd_names(joined) \
+            or any(a >= b for a, b in itertools.pairwise(names)):
+        return False
+    if offsets.min() < BLOCK or (offsets % BLOCK).any() or sizes.min() < 0 or max(offsets.max(), sizes.max()) > end:
+        return False
+    order = np.argsort(offsets, kind="stable")
+    ends = offsets[order] + sizes[order]
+    return bool(ends[-1] <= end and (ends[:-1] + BLOCK <= offsets[order][1:]).all())
+
+
+def _keep(index: ShardIndex, places: list[Path]) -> None:
+    """Write an index to the first place that can be written; where none can, it is built again next time."""
+    for place in places:
+        try:
+            _save(index, place)
+        except OSError:
+            continue
+        return
+    _log.warning("No place to keep the index of %s (tried %s): it will be built again next time.",
+                 index.path, ", ".join(str(p.parent) for p in places))
 
 
 def _make_folder(folder: Path) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from justzoomin.errors import TileError
-from justzoomin.maps.tarindex import ShardIndex, open_index
+from justzoomin.maps.tarindex import open_index
+from justzoomin.maps.tarscan import MAX_TABLE_BYTES, ShardIndex, open_shard, refuse_twins, stamp_of
 
 _MAX_MEMBER_BYTES = 1 << 30
 
@@ -22,7 +23,8 @@ class TarShards:
 
     Contents are read with positioned reads from file descriptors that stay open, so that threads and
     forked workers do not disturb each other; pickled copies open their own. Every read checks that the
-    shard is still the file that was indexed.
+    shard is still the file that was indexed. A shard that was replaced by another file since is read on as it was,
+    where it was read from before; else the first read finds the change.
 
     Args:
         paths: The shards, in any order. Their indexes are made or read at once (see `tarindex.open_index`).
@@ -42,6 +44,11 @@ class TarShards:
         self._lock = threading.Lock()
 
     def _merge(self, indexes: list[ShardIndex]) -> None:
+        width = max((i.names.dtype.itemsize for i in indexes), default=1)
+        if width * sum(len(i.names) for i in indexes) > MAX_TABLE_BYTES:
+            widest = max(indexes, key=lambda i: i.names.dtype.itemsize)
+            raise TileError(widest.path, f"it holds a name of {width} bytes, too long beside so many members",
+                            "Use shorter names or smaller shards.")
         names = np.concatenate([i.names for i in indexes]) if indexes else np.zeros(0, "S1")
         order = np.argsort(names, kind="stable")
         self._names: npt.NDArray[np.bytes_] = names[order]
@@ -55,6 +62,8 @@ class TarShards:
             both = [str(self._paths[int(self._shard[i])]) for i in (first, first + 1)]
             raise TileError(f"{both[0]}!{self._names[first].decode()}", f"the same name is in {both[1]}",
                             "Remove the shard that does not belong here.")
+        if len(indexes) > 1:
+            refuse_twins(self._paths, self._names, self._shard)
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
@@ -140,10 +149,8 @@ class TarShards:
             with self._lock:
                 descriptor = self._files.get(shard)
                 if descriptor is None:
-                    descriptor = os.open(self._paths[shard], os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-                    self._files[shard] = descriptor
-        status = os.fstat(descriptor)
-        if (status.st_size, status.st_mtime_ns) != self._stamps[shard]:
+                    descriptor = self._files[shard] = open_shard(self._paths[shard])
+        if stamp_of(descriptor) != self._stamps[shard]:
             raise TileError(self._paths[shard], "the shard changed after its index was read", "Open the map again.")
         return descriptor
 

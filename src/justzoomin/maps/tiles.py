@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import threading
 import warnings
 from collections import OrderedDict
@@ -12,26 +13,34 @@ import numpy as np
 import numpy.typing as npt
 
 from justzoomin.errors import TileError
+from justzoomin.maps.filekind import PICTURE_FORMATS, looks_like, too_many_scans
 from justzoomin.maps.sources import TileId, TileSource
+from justzoomin.untrusted import printable
 
 Pixels = npt.NDArray[np.uint8]
 _PLAIN_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA"})
 _AGAIN = "Download or build the tile again."
+_DECODING = (OSError, ValueError, TypeError, SyntaxError, struct.error, EOFError, MemoryError, LookupError, ArithmeticError,
+             RuntimeError, AttributeError)
+"""What Pillow raises over broken files."""
 
 
 def decode_tile(content: bytes, where: str, tile_px: int) -> Pixels:
     """Decode one tile strictly to RGB, uint8 (tile_px, tile_px, 3).
 
-    JPEG tiles are decoded by libjpeg-turbo with its accurate transform and smooth chroma, as OpenCV
-    (and so tiledwebmaps) does; anything else by Pillow, transparency dropped. The size is checked
-    before the pixels are decoded.
+    JPEG tiles are decoded by libjpeg-turbo with its accurate transform and
+    smooth chroma, as OpenCV (and so tiledwebmaps) does; anything else by Pillow, transparency dropped. What is called .jpg
+    must be one. The size is checked before the pixels are decoded.
 
     Raises:
         TileError: If it is no image, is truncated, or has another size; it names `where`.
     """
-    is_jpeg = where.lower().endswith((".jpg", ".jpeg"))
     if not content:
         raise TileError(where, "the tile is empty", _AGAIN)
+    is_jpeg = content.startswith(b"\xff\xd8")
+    if not is_jpeg and where.lower().endswith((".jpg", ".jpeg")):
+        kind = looks_like(content)
+        raise TileError(where, "the tile is no JPEG" + (f": it looks like {kind}" if kind else ""), _AGAIN)
     return _decode_jpeg(content, where, tile_px) if is_jpeg else _decode_other(content, where, tile_px)
 
 
@@ -44,32 +53,39 @@ def _check_size(height: int, width: int, where: str, tile_px: int) -> None:
 def _decode_jpeg(content: bytes, where: str, tile_px: int) -> Pixels:
     import simplejpeg
 
-    if not content.startswith(b"\xff\xd8"):
-        raise TileError(where, "the tile is no JPEG", _AGAIN)
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(content)
         _check_size(height, width, where, tile_px)
         if colorspace in {"CMYK", "YCCK"}:
             raise TileError(where, f"the tile is a {colorspace} JPEG", "Tiles are colour (YCbCr, RGB) or grey.")
+        if too_many_scans(content):
+            raise TileError(where, "the tile is a JPEG of far too many scans", _AGAIN)
         pixels: Pixels = simplejpeg.decode_jpeg(content, "RGB", fastdct=False, fastupsample=False)
     except ValueError as error:
-        raise TileError(where, f"the tile is a broken JPEG ({error})", _AGAIN) from error
+        raise TileError(where, f"the tile is a broken JPEG ({printable(error, 200)})", _AGAIN) from error
     return pixels
 
 
 def _decode_other(content: bytes, where: str, tile_px: int) -> Pixels:
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is checked right here
-            image = Image.open(io.BytesIO(content))
-        _check_size(image.height, image.width, where, tile_px)
-        if image.mode not in _PLAIN_MODES:
-            raise TileError(where, f"the tile has pixels of mode {image.mode}", "Tiles have 8 bits per channel.")
-        return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise TileError(where, f"the tile is no whole image ({error})", _AGAIN) from error
+            warnings.simplefilter("ignore")  # the size is checked right here; of odd metadata nothing is used
+            image = Image.open(io.BytesIO(content), formats=PICTURE_FORMATS)
+            _check_size(image.height, image.width, where, tile_px)
+            if image.mode not in _PLAIN_MODES:
+                raise TileError(where, f"the tile has pixels of mode {image.mode}", "Tiles have 8 bits per channel.")
+            return np.asarray(image.convert("RGB"))
+    except Image.DecompressionBombError as error:
+        raise TileError(where, "the tile claims far too many pixels", _AGAIN) from error
+    except UnidentifiedImageError as error:
+        kind = looks_like(content)
+        raise TileError(where, "the tile is no image that can be read" + (f": it looks like {kind}" if kind else ""),
+                        _AGAIN) from error
+    except _DECODING as error:
+        raise TileError(where, f"the tile is no whole image ({printable(error, 200) or type(error).__name__})",
+                        _AGAIN) from error
 
 
 class TileCache:

@@ -53,11 +53,11 @@ class Localizer:
 
         Args:
             model: Model folder or hub id.
-            map: Folder of the map.
+            map: Folder of the map, tile package, or address template of a tile server.
             region: Zoom grid to search, where the map states none or another is wanted.
             device: `auto`, `cpu`, `cuda`, `mps` ...
         """
-        return cls(ZoomModel.from_pretrained(model, device=device), Map.open(Path(map), grid=region))
+        return cls(ZoomModel.from_pretrained(model, device=device), Map.open(map, grid=region))
 
     def localize(self, photo: str | Path | bytes) -> Fix:
         """Say where one photo was taken.

@@ -1,0 +1,126 @@
+"""Decoding of street photos: upright RGB from JPEG, PNG, WebP, TIFF, BMP, GIF and HEIC, no larger than needed."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+from PIL import Image, UnidentifiedImageError
+
+from justzoomin.errors import PhotoError
+from justzoomin.maps import PICTURE_FORMATS, is_heic, looks_like, too_many_scans
+from justzoomin.untrusted import printable
+
+Pixels = npt.NDArray[np.uint8]
+
+MAX_PIXELS = 100_000_000
+"""More pixels than this are refused before decoding: no street camera makes them, decompression bombs do."""
+MIN_SIDE = 16
+"""Photos narrower or lower than this many pixels show nothing to localize by."""
+FORMATS = PICTURE_FORMATS
+_ORIENTATION = 0x0112
+_AGAIN = "Fetch or export the photo again."
+_DECODING = (OSError, ValueError, TypeError, SyntaxError, struct.error, EOFError, MemoryError, LookupError, ArithmeticError,
+             RuntimeError, AttributeError, zlib.error)
+"""What Pillow, libjpeg and libheif raise over broken files."""
+
+
+def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = None) -> Pixels:
+    """Decode a photo to upright RGB.
+
+    JPEGs are decoded at the smallest of libjpeg's scales (1/1 to 1/8) that is not below `min_size`: a 2048 x 1152
+    photo that becomes 768 x 384 is never decoded in full. The content says what a file is, not its name. Of files with
+    several pictures (GIF, WebP, MPO, HEIC) the first or main one is taken. Transparency and colour profiles are not
+    looked at: photos for training were not converted either.
+
+    Args:
+        data: The file's bytes, in one of `FORMATS` or HEIC (which needs the extra `own`).
+        where: Name of the file, for error texts.
+        min_size: Least height and width in pixels that the caller needs; None decodes in full.
+
+    Returns:
+        uint8 (H, W, 3), turned upright by the EXIF orientation. Other EXIF fields are not looked at.
+
+    Raises:
+        PhotoError: If it is no image, truncated, too small, of an absurd pixel count, or its values are no colours.
+    """
+    try:
+        if is_heic(data):
+            return _heic(data, where)
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        _check_size(image.size, where)
+        orientation = exif_orientation(image)
+        if image.format in {"JPEG", "MPO"}:
+            if too_many_scans(data):
+                raise PhotoError(where, "the JPEG has far too many scans: decoding it would take minutes", _AGAIN)
+            if image.mode in {"RGB", "L"}:
+                need = (min_size if orientation < 5 else min_size[::-1]) if min_size else (0, 0)
+                pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=need[0], min_width=need[1], strict=True)
+                return _upright(pixels, orientation)
+        return _upright(_other(image, where), orientation)
+    except Image.DecompressionBombError as error:
+        raise PhotoError(where, f"it claims more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels",
+                         f"Photos up to {MAX_PIXELS} pixels are read.") from error
+    except UnidentifiedImageError as error:
+        kind = looks_like(data)
+        raise PhotoError(where, "it is no image that can be read" + (f": it looks like {kind}" if kind else ""),
+                         "Give a JPEG or PNG photo.") from error
+    except _DECODING as error:
+        reason = printable(error, 200) or type(error).__name__
+        raise PhotoError(where, f"the image is broken ({reason})", _AGAIN) from error
+
+
+def exif_orientation(image: Image.Image) -> int:
+    """EXIF orientation 1 to 8 of an image; 1, as it lies, where it states none or its EXIF part cannot be read."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except _DECODING:
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _check_size(size: tuple[int, int], where: str) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise PhotoError(where, f"{width} x {height} pixels", f"Photos up to {MAX_PIXELS} pixels are read.")
+    if min(width, height) < MIN_SIDE:
+        raise PhotoError(where, f"only {width} x {height} pixels", f"Give a photo of at least {MIN_SIDE} pixels a side.")
+
+
+def _heic(data: bytes, where: str) -> Pixels:
+    """The main picture of a HEIC file; libheif turns it upright itself, as ISO/IEC 23008-12 demands."""
+    try:
+        reader: Any = importlib.import_module("pillow_heif")
+    except ImportError as error:
+        raise PhotoError(where, "it is a HEIC photo, and the optional package pillow_heif that reads these is not installed",
+                         "Install it with: pip install 'justzoomin[own]', or export the photo as JPEG.") from error
+    image = reader.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
+    _check_size(image.size, where)
+    return np.asarray(image.to_pillow().convert("RGB"))
+
+
+def _other(image: Image.Image, where: str) -> Pixels:
+    """RGB of an image that is no plain JPEG; 16-bit greys keep their upper half, which Pillow would clip."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):  # older Pillows say I
+        grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.mode in {"I", "F"}:
+        raise PhotoError(where, f"its pixels are {'integers of 32 bits' if image.mode == 'I' else 'real numbers'}, no colours",
+                         "Export it with 8 bits a colour.")
+    if image.mode in {"P", "PA"}:  # Pillow warns over palettes with transparency unless they keep it at first
+        return np.asarray(image.convert("RGBA").convert("RGB"))
+    return np.asarray(image.convert("RGB"))
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Undo the EXIF orientation 1 to 8 (TIFF tag 274); other values leave the photo as it is."""
+    turns = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
+    quarter, mirrored = turns.get(orientation, (0, False))
+    turned = np.rot90(pixels, quarter) if quarter else pixels
+    return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)

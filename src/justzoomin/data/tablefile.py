@@ -1,0 +1,119 @@
+"""Tables as files: CSV (comma, semicolon or tab) and Parquet, read into rows or refused with words."""
+
+from __future__ import annotations
+
+import csv
+import stat
+from collections.abc import Collection
+from pathlib import Path
+
+import polars as pl
+
+from justzoomin.errors import DataError
+from justzoomin.maps import looks_like
+from justzoomin.untrusted import printable
+
+MAX_BYTES = 4 << 30
+MAX_ROWS = 50_000_000
+"""More rows than all street photos of a city; a Parquet file of some kilobytes can claim any number."""
+MAX_COLUMNS = 1000
+_HEAD_BYTES = 1 << 20
+_SEPARATORS = (",", ";", "\t")
+_WIDE = ((b"\xff\xfe\0\0", "UTF-32"), (b"\0\0\xfe\xff", "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
+_SAVE = "Save it as CSV in UTF-8, or as Parquet."
+
+
+def read_table(path: Path, wanted: Collection[str], as_text: Collection[str]) -> pl.DataFrame:
+    """Read a table with plain column names.
+
+    The separator of a CSV file is the one of comma, semicolon and tab that finds the most of the `wanted` columns in its
+    first line.
+
+    Args:
+        path: The file, Parquet if it ends so, else CSV.
+        wanted: Columns that the table should have.
+        as_text: Columns that stay text in CSV, whatever they look like.
+
+    Raises:
+        DataError: If it cannot be read as a table, is far too large, or two columns have one name.
+    """
+    _check_file(path)
+    try:
+        table = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path, wanted, as_text)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, OverflowError, MemoryError, ValueError,
+            csv.Error) as error:  # polars panics over some broken files
+        reason = printable((str(error).splitlines() or [""])[0]) or type(error).__name__
+        raise DataError(path, f"it cannot be read as a table ({reason})",
+                        "Give a CSV or Parquet file with the columns " + ", ".join(wanted) + ".") from error
+    names = [_plain(c) for c in table.columns]
+    _refuse_twice(path, names)
+    return table.rename(dict(zip(table.columns, names, strict=True)))
+
+
+def _plain(column: str) -> str:
+    return column.removeprefix("\ufeff").strip()
+
+
+def _refuse_twice(path: Path, names: list[str]) -> None:
+    twice = sorted({c for c in names if names.count(c) > 1}) if len(set(names)) < len(names) else []
+    if twice:
+        raise DataError(path, f"it has several columns {printable(', '.join(twice), 200)}", "Keep one of each.")
+
+
+def _check_file(path: Path) -> None:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise DataError(path, f"it cannot be read as a table ({error.strerror})", "Give a readable file.") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError(path, "it is no regular file", "Give a CSV or Parquet file.")
+    if status.st_size > MAX_BYTES:
+        raise DataError(path, f"it has {status.st_size} bytes", f"Tables of up to {MAX_BYTES} bytes are read.")
+
+
+def _read_parquet(path: Path) -> pl.DataFrame:
+    with path.open("rb") as file:
+        start = file.read(4096)
+        file.seek(max(0, path.stat().st_size - 4))
+        end = file.read(4)
+    if not start.startswith(b"PAR1") or end != b"PAR1":
+        kind = "" if start.startswith(b"PAR1") else looks_like(start)
+        what = f": it looks like {kind}" if kind else ": it is cut off" if start.startswith(b"PAR1") else ""
+        raise DataError(path, f"it cannot be read as a table, for it is no whole Parquet file{what}",
+                        "Download it again, or give it the ending of what it is.")
+    rows = int(pl.scan_parquet(path).select(pl.len()).collect().item())
+    if rows > MAX_ROWS:
+        raise DataError(path, f"it claims {rows} rows", f"Tables of up to {MAX_ROWS} rows are read.")
+    if len(pl.read_parquet_schema(path)) > MAX_COLUMNS:
+        raise DataError(path, f"it has more than {MAX_COLUMNS} columns", "Keep the columns that are needed.")
+    return pl.read_parquet(path)
+
+
+def _read_csv(path: Path, wanted: Collection[str], as_text: Collection[str]) -> pl.DataFrame:
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+        for mark, name in _WIDE:
+            if head.startswith(mark):
+                raise DataError(path, f"it cannot be read as a table, for it is {name} text", _SAVE)
+        part, at = head, 0
+        while part:
+            if b"\0" in part:
+                kind = looks_like(head)
+                raise DataError(path, "it cannot be read as a table, for it holds zero bytes, which are no text, from byte "
+                                f"{at + part.index(0)} on" + (f": it looks like {kind}" if kind and "text" not in kind else ""),
+                                _SAVE)
+            at += len(part)
+            part = file.read(_HEAD_BYTES)
+    first = next((line for line in head.split(b"\n") if line.strip()), b"")
+    if b"\r" in first.rstrip(b"\r"):
+        raise DataError(path, "it cannot be read as a table, for its lines end with carriage returns alone",
+                        "Save it with line feeds or with both.")
+    line = first.decode("utf-8", "replace").rstrip("\r")
+    headers = {separator: [_plain(c) for c in next(csv.reader([line], delimiter=separator), [])] for separator in _SEPARATORS}
+    separator = max(_SEPARATORS, key=lambda s: len(set(headers[s]) & set(wanted)))
+    _refuse_twice(path, [name for name in headers[separator] if name])
+    if len(headers[separator]) > MAX_COLUMNS:
+        raise DataError(path, f"it has more than {MAX_COLUMNS} columns", "Keep the columns that are needed.")
+    columns = pl.read_csv(path, n_rows=0, infer_schema=False, separator=separator).columns
+    text = {c: pl.String for c in columns if _plain(c) in as_text}
+    return pl.read_csv(path, schema_overrides=text, infer_schema_length=None, separator=separator)

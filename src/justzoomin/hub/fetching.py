@@ -1,0 +1,250 @@
+"""Fetching what a plan says, straight into its folder, every file checked before it gets its name.
+
+Files come over the hub client's own session (addresses, token, proxies, HF_ENDPOINT, offline mode), not through
+`hf_hub_download`: that writes to a temporary file of its own which it throws away when it fails, so that a shard of many
+gigabytes begins anew after every broken run, and it gives files their final names without looking at their hashes. Here the
+bytes of a file gather in `DEST/.jzi-download/`, on the same file system; a broken connection and a killed process go on where
+they stopped. A file is hashed as it lies on the disk, synced, and only then renamed, so that whatever stands under its final
+name is right. Nothing goes through the hub's cache: there is never a second copy.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import replace
+from pathlib import Path
+
+from huggingface_hub import constants, get_session, hf_hub_download, hf_raise_for_status
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+from justzoomin.errors import DataError
+from justzoomin.files import sync_folder
+from justzoomin.hub.lock import folder_lock
+from justzoomin.hub.plan import STAGING, DownloadPlan, PlannedFile, part_path
+from justzoomin.hub.retry import TRANSPORT, Retry
+from justzoomin.hub.source import Source, request_headers
+from justzoomin.maps import DownloadRecord, compare_files
+
+Progress = Callable[[str, int, int], None]
+
+WRONG_TRIES = 3
+"""How often a file is fetched whose content is not what the hub lists, before it is an error."""
+LARGEST_PLAIN_BYTES = constants.MAX_HTTP_DOWNLOAD_SIZE
+"""The hub gives larger files only through its own storage protocol, which `hf_hub_download` speaks."""
+
+
+def download(plan: DownloadPlan, progress: Progress | None = None, *, workers: int = 4,
+             retry: Retry | None = None) -> DownloadRecord:
+    """Fetch what is missing, check it, and say in the folder's record that it is complete.
+
+    Killed anywhere, the folder says that it is not complete, and another run goes on.
+
+    Args:
+        plan: From `plan_download`.
+        progress: Called with a stage, the bytes that are there and all bytes; from several threads, one at a time.
+        workers: Files that are fetched at the same time.
+        retry: How to go on after failures; its pauses end early when another file failed for good.
+
+    Returns:
+        The record, complete.
+
+    Raises:
+        DataError: If the disk is too small or full, a file stays wrong, the hub fails for good, or the folder holds another
+            file under a name of the download.
+        OSError: If the folder cannot be written.
+    """
+    if plan.complete or plan.source is None:
+        return plan.record
+    plan.require_room()
+    with folder_lock(plan.dest, "download"):
+        _check_unproved(plan, progress)
+        _replace_record(plan)
+        staging = plan.dest / STAGING
+        staging.mkdir(exist_ok=True)
+        wanted = {part_path(plan.dest, file.path, file.stamp) for file in plan.files if file.state == "fetch"}
+        for path in staging.iterdir():  # parts of another commit, and what the hub client left
+            if path not in wanted:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        _fetch_all(plan, plan.source, progress, workers, retry or Retry())
+        problems = plan.record.problems(plan.dest)
+        if problems:
+            raise DataError(plan.dest / problems[0].path, f"after the download {problems[0].detail}",
+                            "Something else changes this folder. Run the same command again.")
+        record = replace(plan.record, complete=True)
+        record.save(plan.dest)
+        shutil.rmtree(staging, ignore_errors=True)
+    return record
+
+
+def _check_unproved(plan: DownloadPlan, progress: Progress | None) -> None:
+    """Files that lie there without a record: take them over if they are right, refuse the folder if not."""
+    unproved = [(file.path, file.stamp) for file in plan.files if file.state == "unproved"]
+    problems = compare_files(plan.dest, unproved, progress) if unproved else []
+    if problems:
+        raise DataError(plan.dest / problems[0].path, f"a file of this name is here that is not of this download: "
+                        f"{problems[0].detail} ({len(problems)} such files)", "Name another folder, or move it away.")
+
+
+def _replace_record(plan: DownloadPlan) -> None:
+    """Save the new record; before that, remove what it does not know, or knows with another content.
+
+    So a file under its final name and of the recorded size is always one that was checked against this record.
+    """
+    old = DownloadRecord.load(plan.dest)
+    if old is not None and plan.remove:
+        replace(old, complete=False).save(plan.dest)
+        for path in plan.remove:
+            (plan.dest / path).unlink(missing_ok=True)
+    replace(plan.record, complete=False).save(plan.dest)
+
+
+class _Stopped(Exception):  # noqa: N818
+    """Another file failed: this one is not worth going on with now."""
+
+
+def _fetch_all(plan: DownloadPlan, source: Source, progress: Progress | None, workers: int, retry: Retry) -> None:
+    fetcher = _Fetcher(plan, source, progress, retry)
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        jobs = [pool.submit(fetcher.fetch, file) for file in plan.files if file.state == "fetch"]
+        try:
+            wait(jobs, return_when=FIRST_EXCEPTION)
+        except BaseException:
+            fetcher.stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+        fetcher.stop.set()
+        pool.shutdown(cancel_futures=True)
+    failures = [error for job in jobs if not job.cancelled() and (error := job.exception()) is not None]
+    for error in sorted(failures, key=lambda error: isinstance(error, _Stopped)):
+        raise error
+
+
+class _Fetcher:
+    """Fetches files of a plan from several threads."""
+
+    def __init__(self, plan: DownloadPlan, source: Source, progress: Progress | None, retry: Retry) -> None:
+        self.stop = threading.Event()
+        self._plan, self._source, self._progress = plan, source, progress
+        self._retry = replace(retry, sleep=self._pause_with(retry.sleep))
+        self._lock, self._done = threading.Lock(), plan.bytes_there
+        self._advance(0)
+
+    def _pause_with(self, sleep: Callable[[float], None]) -> Callable[[float], None]:
+        """The caller's pause; the usual one ends early when the others were stopped."""
+        usual = Retry().sleep
+
+        def pause(seconds: float) -> None:
+            if sleep is usual:
+                self.stop.wait(seconds)
+            else:
+                sleep(seconds)
+        return pause
+
+    def _advance(self, count: int) -> None:
+        with self._lock:
+            self._done += count
+            if self._progress:
+                self._progress("download", self._done, self._plan.total_bytes)
+
+    def fetch(self, file: PlannedFile) -> None:
+        """Fetch one file, check it, give it its name."""
+        part, final = part_path(self._plan.dest, file.path, file.stamp), self._plan.dest / file.path
+        where = self._source.where(file.path)
+        try:
+            for last in range(WRONG_TRIES - 1, -1, -1):
+                if file.stamp.size > LARGEST_PLAIN_BYTES:
+                    self._fetch_large(file, part)
+                else:
+                    self._fill(file, part, where)
+                problem = file.stamp.problem(part, content=True)
+                if problem is None:
+                    break
+                part.unlink()
+                self._advance(-file.stamp.size)
+                if not last:
+                    raise DataError(where, f"what the hub sends is not what it lists: {problem}, {WRONG_TRIES} times",
+                                    "Run the same command again later; the other files stay. If it stays so, tell the "
+                                    "repository's owners.")
+                self._retry.notice(f"{where}: {problem}; fetching it again")
+            with part.open("rb+") as whole:
+                os.fsync(whole.fileno())
+            final.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(final)
+            sync_folder(final.parent)
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise DataError(final, "the disk is full", "Free some room and run the same command again: it goes on "
+                                "where it stopped.") from error
+            raise
+
+    def _fill(self, file: PlannedFile, part: Path, where: str) -> None:
+        """Append to the part until it has the file's size, over as many connections as it takes."""
+        failures = 0
+        if part.exists() and part.stat().st_size > file.stamp.size:
+            part.unlink()
+        part.touch()
+        while (have := part.stat().st_size) < file.stamp.size:
+            error: Exception
+            try:
+                self._stream(file, part, have)
+                error = ConnectionError(f"the hub sent {part.stat().st_size} of {file.stamp.size} bytes")
+                if part.stat().st_size == file.stamp.size:
+                    return
+            except HfHubHTTPError as refused:
+                error = refused
+                if refused.response.status_code == 416:  # it thinks that there is nothing behind what we have
+                    self._advance(-have)
+                    part.write_bytes(b"")
+                    error = ConnectionError("the hub does not know that part of the file")
+            except (TRANSPORT, ConnectionError, TimeoutError) as broken:
+                error = broken
+            failures = 1 if part.stat().st_size > have else failures + 1
+            self._retry.wait(error, failures, where)
+
+    def _stream(self, file: PlannedFile, part: Path, have: int) -> None:
+        """One connection: bytes from `have` on, appended to the part; no more than the file has."""
+        headers = request_headers()
+        if have:
+            headers["Range"] = f"bytes={have}-"
+        if self.stop.is_set():
+            raise _Stopped
+        with get_session().stream("GET", self._source.url(file.path), headers=headers,
+                                  timeout=float(constants.HF_HUB_DOWNLOAD_TIMEOUT)) as response, \
+                part.open("rb+", buffering=0) as out:
+            hf_raise_for_status(response)
+            start = have
+            if have and not (response.status_code == 206 and
+                             str(response.headers.get("Content-Range", "")).startswith(f"bytes {have}-")):
+                out.truncate(0)  # it sends the whole file
+                self._advance(-have)
+                start = 0
+                if response.status_code == 206:
+                    raise ConnectionError("the hub sent another part of the file than was asked for")
+            out.seek(start)
+            room = file.stamp.size - start
+            for chunk in response.iter_raw():
+                if self.stop.is_set():
+                    raise _Stopped
+                out.write(chunk[:room])
+                self._advance(min(len(chunk), room))
+                room -= min(len(chunk), room)
+                if not room:
+                    return
+
+    def _fetch_large(self, file: PlannedFile, part: Path) -> None:
+        """A file beyond what plain requests give: the hub client fetches it whole, into a folder beside the parts."""
+        folder = part.with_suffix(".large")
+        try:
+            path = hf_hub_download(self._source.repo_id, file.path, repo_type="dataset", revision=self._source.commit,
+                                   local_dir=folder, endpoint=self._source.endpoint)
+            Path(path).replace(part)
+        except (TRANSPORT, ConnectionError, LocalEntryNotFoundError) as error:
+            self._retry.wait(error, self._retry.tries, self._source.where(file.path))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        self._advance(file.stamp.size)

@@ -1,0 +1,96 @@
+"""The shards of a downloaded repository, opened to be unpacked: their members checked, and the room they need."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from justzoomin.errors import DataError, TileError
+from justzoomin.hub.selection import classify
+from justzoomin.maps import SHARD_PATTERN, ExtractRecord, ShardSource, TarShards, TileLayout
+
+_PHOTOS = "streetview/images/"
+_BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard and its members, in order of their places in it."""
+
+    path: Path
+    reader: TarShards
+    members: tuple[tuple[str, int], ...]
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of its members."""
+        return sum(size for _, size in self.members)
+
+    @property
+    def bytes_on_disk(self) -> int:
+        """What its files take, in whole blocks."""
+        return sum(-(-size // _BLOCK) * _BLOCK for _, size in self.members)
+
+
+def open_shards(source: Path) -> tuple[list[Shard], tuple[str, ...]]:
+    """All shards, coarse levels first, photos last, their members checked; and the names of those left alone.
+
+    Raises:
+        TileError: If a shard or a member is not what it must be.
+    """
+    archives = source / "archives"
+    names = sorted(path.name for path in archives.iterdir()) if archives.is_dir() else []
+    photos = [archives / name for name in names if classify(f"archives/{name}").kind == "photos"]
+    readers = []
+    if any(SHARD_PATTERN.fullmatch(name) for name in names):
+        layout = TileLayout.load(source / "satellite" / "layout.yaml")
+        tiles = ShardSource(archives, layout)
+        readers = [tiles.shards(level) for level in range(layout.min_zoom, layout.max_zoom + 1)]
+    if photos:
+        readers.append(TarShards(photos))
+        for name in readers[-1].names():
+            if not name.startswith(_PHOTOS) or "/" in name.removeprefix(_PHOTOS):
+                raise TileError(f"{readers[-1].shard_of(name)}!{name}", "the member is no photo",
+                                f"Photos are named {_PHOTOS}<image_id>_undistorted.jpg.")
+    shards = [shard for reader in readers for shard in _by_shard(reader)]
+    opened = {shard.path.name for shard in shards}
+    return shards, tuple(name for name in names if name.endswith(".tar") and name not in opened)
+
+
+def _by_shard(reader: TarShards) -> Iterator[Shard]:
+    members: dict[Path, list[tuple[str, int]]] = {path: [] for path in reader.paths}
+    for name, size in zip(reader.names(), reader.size_array().tolist(), strict=True):
+        members[reader.shard_of(name)].append((name, size))
+    for path in reader.paths:
+        yield Shard(path, reader, tuple(members[path]))
+
+
+def one_disk(source: Path, target: Path) -> bool:
+    """Whether two folders, of which the second may not be there yet, lie on one file system."""
+    return source.stat().st_dev == _nearest(target).stat().st_dev
+
+
+def _nearest(folder: Path) -> Path:
+    return next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+
+
+def require_room(shards: list[Shard], record: ExtractRecord, target: Path, *, frees: bool) -> None:
+    """Refuse a disk that is too small at the moment when most is there at once.
+
+    Raises:
+        DataError: Naming what is needed and what is free.
+    """
+    peak = held = 0
+    for shard in shards:
+        name = shard.path.name
+        if name not in record.done:
+            there = (target / member for member, _ in shard.members) if name in record.begun else ()
+            held += shard.bytes_on_disk - sum(-(-p.stat().st_size // _BLOCK) * _BLOCK for p in there if p.is_file())
+        peak = max(peak, held)
+        held -= shard.path.stat().st_size if frees else 0
+    free = shutil.disk_usage(_nearest(target)).free
+    if peak > free:
+        raise DataError(target, f"the files need {peak:,} bytes and the disk has {free:,} free", "Free some room, or "
+                        "extract on the download's own disk with --delete-archives, which needs little more than one shard.")

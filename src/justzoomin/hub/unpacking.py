@@ -1,0 +1,268 @@
+"""Unpacking a downloaded repository into loose files: per shard write, compare, record, then delete where that is asked.
+
+Members are read through the maps room's own index of a shard, which refuses what is no plain file below its folder; only
+tiles of the shard's level and photos are written, under a temporary name first. Files are synced per shard, not one by one:
+a map has hundreds of thousands of tiles. Until a shard is recorded as done its archive stays, and another run compares
+again what lies there, so that nothing is lost wherever the first one ended.
+"""
+
+from __future__ import annotations
+
+import errno
+import filecmp
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from justzoomin.errors import DataError
+from justzoomin.files import atomic_file, sync_folder
+from justzoomin.hub.lock import LOCK, folder_lock
+from justzoomin.hub.selection import classify
+from justzoomin.hub.shards import Shard, one_disk, open_shards, require_room
+from justzoomin.maps import SHARD_PATTERN, DownloadRecord, ExtractRecord, extract_command, require_complete
+
+Progress = Callable[[str, int, int], None]
+
+_PART = ".jzi-part"
+_TABLES = ("metadata", "streetview", "satellite")
+
+
+@dataclass(frozen=True)
+class ExtractReport:
+    """What an extraction did.
+
+    Args:
+        dest: Where the files are.
+        shards: Shards that are unpacked there, those of earlier runs included.
+        files: Files that were written or found right by this run.
+        bytes: Their bytes.
+        deleted: Archives that this run deleted.
+        left: Archives that were left alone: of levels that the layout does not have.
+    """
+
+    dest: Path
+    shards: int
+    files: int
+    bytes: int
+    deleted: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def extract(root: Path | str, dest: Path | str, *, delete_archives: bool = False,
+            progress: Progress | None = None) -> ExtractReport:
+    """Unpack all shards of a repository into loose files that open by themselves.
+
+    Args:
+        root: The repository as downloaded.
+        dest: A new or empty folder, or `root` itself, or one where an extraction of `root` is to go on.
+        delete_archives: Whether to delete each archive once its files were compared with it.
+        progress: Called with "extract", bytes that were written or compared, and all of them.
+
+    Raises:
+        DataError: If `root` is not complete or holds no shards, `dest` holds something else, or the disk is too small.
+        TileError: If a shard cannot be trusted; it names shard and member.
+        LayoutError: If `root` has no layout.
+        OSError: If `dest` cannot be written.
+    """
+    source, target = Path(root), Path(dest)
+    if not source.is_dir():
+        raise DataError(source, "there is no such folder", "Give the folder that was downloaded into.")
+    same = source.resolve() == target.resolve()
+    require_complete(source, extraction=not same)
+    record = _begin_or_go_on(source, target, same=same)
+    shards, left = open_shards(source)
+    if not shards and not record.done:
+        raise DataError(source / "archives", "there are no shards to extract", "Give the folder that was downloaded into.")
+    for name in sorted(record.shards.keys() - {shard.path.name for shard in shards} - set(record.done)):
+        raise DataError(source / "archives" / name, "the shard is gone and was not extracted", "Download it again.")
+    record = replace(record, complete=False, shards={**record.shards, **{s.path.name: s.bytes for s in shards}})
+    require_room(shards, record, target, frees=delete_archives and one_disk(source, target))
+    try:
+        with folder_lock(target, "extraction"):
+            return _Extraction(source, target, delete_archives, progress).run(shards, left, record, copy=not same)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise DataError(target, "the disk is full", "Free some room and run the same command again.") from error
+        raise
+
+
+def _begin_or_go_on(source: Path, target: Path, *, same: bool) -> ExtractRecord:
+    """The record of an extraction that is gone on with, or a new one.
+
+    Raises:
+        DataError: If the folder holds something else.
+    """
+    download = DownloadRecord.load(source)
+    origin = f"{download.repo_id}@{download.commit}" if download else ""
+    found = ExtractRecord.load(target)
+    if found is not None:
+        if Path(found.source).resolve() != source.resolve() or found.origin != origin:
+            raise DataError(target, f"it holds an extraction of {found.source} {found.origin}".rstrip(),
+                            "Extract into another folder.")
+        return found
+    if target.exists() and not target.is_dir():
+        raise DataError(target, "it is a file", "Name a folder.")
+    if not same and target.exists() and any(place.name != LOCK for place in target.iterdir()):
+        raise DataError(target, "the folder is not empty", "Name a new folder, or the download's own.")
+    return ExtractRecord(str(source.absolute()), {}, origin=origin)
+
+
+class _Extraction:
+    """One run of an extraction, shard after shard."""
+
+    def __init__(self, source: Path, target: Path, delete: bool, progress: Progress | None) -> None:
+        self._source, self._target, self._delete, self._progress = source, target, delete, progress
+        self._made: set[Path] = {target}
+        self._moved = self._total = 0
+
+    def run(self, shards: list[Shard], left: tuple[str, ...], record: ExtractRecord, *, copy: bool) -> ExtractReport:
+        work = [shard for shard in shards if shard.path.name not in record.done or self._delete]
+        self._total = 2 * sum(shard.bytes for shard in work)
+        for shard in work:
+            if shard.path.name not in (*record.done, *record.begun):
+                self._refuse_foreign(shard)
+        record.save(self._target)
+        if copy:
+            self._copy_tables(photos=not any(classify(f"archives/{name}").kind == "photos" for name in record.shards),
+                              tiles=not any(SHARD_PATTERN.fullmatch(name) for name in record.shards))
+        deleted = []
+        for shard in work:
+            name = shard.path.name
+            if name not in record.done:
+                self._require_hash(shard.path)
+                if name not in record.begun:
+                    record = replace(record, begun=(*record.begun, name))
+                    record.save(self._target)
+                self._write(shard)
+                if hasattr(os, "sync"):
+                    os.sync()
+            self._compare(shard)
+            if name not in record.done:
+                record = replace(record, done=(*record.done, name), begun=tuple(n for n in record.begun if n != name))
+                record.save(self._target)
+            shard.reader.close()
+            if self._delete:
+                self._remove(shard.path)
+                deleted.append(name)
+        record = replace(record, complete=True)
+        record.save(self._target)
+        return ExtractReport(self._target, len(record.done), sum(len(s.members) for s in work),
+                             sum(s.bytes for s in work), tuple(deleted), left)
+
+    def _advance(self, count: int) -> None:
+        self._moved += count
+        if self._progress:
+            self._progress("extract", min(self._moved, self._total), self._total)
+
+    def _require_hash(self, path: Path) -> None:
+        """A shard whose hash the download's record knows must still have it.
+
+        Raises:
+            DataError: If it has another.
+        """
+        record = DownloadRecord.load(self._source)
+        stamp = record.files.get(f"archives/{path.name}") if record else None
+        problem = stamp.problem(path, content=True) if stamp else None
+        if problem:
+            raise DataError(path, f"the shard is not as it was downloaded: {problem}",
+                            "Delete it and download it again.")
+
+    def _copy_tables(self, *, photos: bool, tiles: bool) -> None:
+        """Everything beside the archives that the folder needs to open by itself."""
+        for place in sorted(self._source.iterdir()):
+            if place.is_file() and classify(place.name).kind == "about":
+                self._copy(place)
+        for folder in _TABLES:
+            for place in sorted((self._source / folder).rglob("*")):
+                path = place.relative_to(self._source).as_posix()
+                kind = classify(path).kind
+                if place.is_file() and (kind not in {"level", "photos"} or (tiles and kind == "level")
+                                        or (photos and kind == "photos")):
+                    self._copy(place)
+
+    def _copy(self, place: Path) -> None:
+        final = self._target / place.relative_to(self._source)
+        self._make_folder(final.parent)
+        if not (final.is_file() and filecmp.cmp(place, final, shallow=False)):
+            with place.open("rb") as content, atomic_file(final) as file:
+                shutil.copyfileobj(content, file)
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder below the target, going through no link that could lead out of it.
+
+        Raises:
+            DataError: If there is a link on the way.
+        """
+        if folder not in self._made:
+            self._refuse_links(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            self._made.add(folder)
+
+    def _refuse_links(self, folder: Path) -> None:
+        for place in (folder, *folder.parents):
+            if place == self._target:
+                return
+            if place.is_symlink():
+                raise DataError(place, "it is a link, which may lead out of the folder", "Replace it by a folder.")
+
+    def _refuse_foreign(self, shard: Shard) -> None:
+        """Refuse before anything is written if another file lies where a member belongs.
+
+        Raises:
+            DataError: Naming the file.
+        """
+        for parent in {(self._target / name).parent for name, _ in shard.members}:
+            self._refuse_links(parent)
+        for name, _ in shard.members:
+            final = self._target / name
+            if os.path.lexists(final) and not self._same(final, shard, name):
+                raise DataError(final, f"a file is here that is not the one in {shard.path.name}",
+                                "Move it away, or extract into another folder.")
+
+    @staticmethod
+    def _same(final: Path, shard: Shard, name: str) -> bool:
+        if final.is_symlink() or not final.is_file():
+            return False
+        with final.open("rb") as file:
+            if hasattr(os, "posix_fadvise"):  # from the disk where it is there, not from what was just handed to it
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            return file.read() == shard.reader.read(name)
+
+    def _write(self, shard: Shard) -> None:
+        folders = set()
+        for name, size in shard.members:
+            final = self._target / name
+            self._make_folder(final.parent)
+            folders.add(final.parent)
+            if not (final.exists() and final.stat().st_size == size and self._same(final, shard, name)):
+                part = final.with_name(_PART)
+                part.write_bytes(shard.reader.read(name))
+                part.replace(final)
+            self._advance(size)
+        for folder in folders:
+            (folder / _PART).unlink(missing_ok=True)
+
+    def _compare(self, shard: Shard) -> None:
+        """Read every file again and compare it with its member.
+
+        Raises:
+            DataError: If one is missing or differs; the archive stays then.
+        """
+        for name, size in shard.members:
+            final = self._target / name
+            if not self._same(final, shard, name):
+                raise DataError(final, f"the file is not what {shard.path.name} holds",
+                                f"Check the disk, then go on with: {extract_command(self._source, self._target)}.")
+            self._advance(size)
+
+    def _remove(self, path: Path) -> None:
+        """Delete an archive, the download's record first, so that it never names a shard that was deleted on purpose."""
+        record, name = DownloadRecord.load(self._source), f"archives/{path.name}"
+        if record is not None and name in record.files:
+            files = dict(record.files)
+            replace(record, files=files, extracted={**record.extracted, name: files.pop(name)}).save(self._source)
+        path.unlink(missing_ok=True)
+        (path.parent / ".jzi-index" / f"{path.name}.npz").unlink(missing_ok=True)
+        sync_folder(path.parent)

@@ -1,0 +1,71 @@
+"""From an address, a package or a server's description to imagery."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from justzoomin.errors import ConfigError
+from justzoomin.geometry import Region
+from justzoomin.imagery.areas import Area, region_area, tiles_area
+from justzoomin.imagery.base import Imagery
+from justzoomin.imagery.mosaic import TileMosaic
+from justzoomin.maps import ServerSource, TileServer, is_address, is_package, open_package, read_capabilities
+
+
+def open_mosaic(source: Path | str | TileServer, *, region: Region | None = None,
+                area: Area | None = None, layer: str | None = None, min_zoom: int | None = None,
+                max_zoom: int | None = None, gsd_m: float | None = None, max_tiles: int = 50_000,
+                **settings: Any) -> list[Imagery]:
+    """Open a tile package, a tile server or a WMTSCapabilities.xml as imagery. Nothing is fetched yet.
+
+    Args:
+        source: Package (.mbtiles, .pmtiles), address template, `TileServer` or WMTSCapabilities.xml.
+        region: The area as a region; a server needs it or `area`.
+        area: The area as south, west, north, east in degrees; goes before the region's.
+        layer: Layer of a WMTSCapabilities.xml, where it has several.
+        min_zoom: Coarsest level of a server.
+        max_zoom: Finest level of a server, or to use of a package.
+        gsd_m: Ground resolution that is wanted, for the count of tiles; the finest level's if None.
+        max_tiles: Most tiles to fetch from a server.
+        **settings: Further settings of the `TileServer`: attribution, requests_per_second, tile_px, scheme, ...
+
+    Raises:
+        ConfigError: If a server has no area or attribution, would be asked for too many tiles, or a setting cannot be right.
+        LayoutError: If a package is missing, or a WMTSCapabilities.xml cannot be used.
+        TileError: If a package cannot be read.
+    """
+    if area is None and region is not None:
+        area = region_area(region)
+    if not isinstance(source, TileServer) and not is_address(str(source)) and is_package(Path(source)):
+        package = open_package(Path(source))
+        return [TileMosaic(str(source), package, package.layout, area or tiles_area(package, package.layout),
+                           str(settings.get("attribution") or package.attribution), max_zoom)]
+    server = _server(source, layer, min_zoom, max_zoom, {"max_tiles": max_tiles, **settings})
+    if area is None:
+        raise ConfigError(server.name, "a tile server covers much, and nothing says which area to take",
+                          "Give --area south,west,north,east or --region.")
+    if not server.attribution.strip():
+        raise ConfigError(server.name, "nothing says whom its terms ask to name", "Read them, then give --attribution TEXT.")
+    mosaic = TileMosaic(server.name, ServerSource(server), server.tile_layout(), area, server.attribution)
+    level = mosaic.source.levels()[-1] if gsd_m is None else mosaic.level_for(gsd_m)
+    count = mosaic.count_tiles(level)
+    if count > server.max_tiles:
+        raise ConfigError(server.name, f"the area has {count} tiles of level {level}, and {server.max_tiles} are allowed",
+                          "Take a smaller area or a coarser --gsd-m; if the server's terms allow it, raise --max-tiles.")
+    return [mosaic]
+
+
+def _server(source: Path | str | TileServer, layer: str | None, min_zoom: int | None, max_zoom: int | None,
+            settings: dict[str, Any]) -> TileServer:
+    """The server that is meant, its levels cut to those that are wanted."""
+    if isinstance(source, TileServer):
+        return source
+    zooms = {key: value for key, value in (("min_zoom", min_zoom), ("max_zoom", max_zoom)) if value is not None}
+    if is_address(str(source)):
+        return TileServer(str(source), **{**settings, **zooms})
+    server = read_capabilities(Path(source), layer=layer, **settings)
+    layout = server.tile_layout()
+    low, high = zooms.get("min_zoom", layout.min_zoom), zooms.get("max_zoom", layout.max_zoom)
+    return replace(server, layout=replace(layout, min_zoom=max(low, layout.min_zoom), max_zoom=min(high, layout.max_zoom)))

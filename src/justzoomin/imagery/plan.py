@@ -1,0 +1,281 @@
+"""What a build will make: projection, resolution, tiles and levels, before a pixel is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from justzoomin.errors import ConfigError, TileError
+from justzoomin.geometry import LatLon
+from justzoomin.imagery.base import Bounds, Imagery
+from justzoomin.imagery.config import MapBuildConfig
+from justzoomin.imagery.points import DEGREES, convert, convert_bounds, ground_scale, projection
+from justzoomin.imagery.rastermosaic import RasterMosaic
+from justzoomin.maps import TileLayout
+
+CHUNK_PX = 1024
+COARSEST_PX = 512
+"""Levels go down to one that shows the whole map in so many pixels: 2 x 2 tiles of 256."""
+_TRUE_SCALE = 0.01
+_OWN_SCALE = 0.001
+_FLAT = {"north": 0, "east": 1}
+
+
+@dataclass(frozen=True)
+class MapPlan:
+    """A map to be built.
+
+    Args:
+        crs: Its projection.
+        gsd_m: Metres on the ground per pixel of level 0, at the map's centre.
+        pixel: The same in units of the projection.
+        west: Where tile x 0 begins.
+        south: Where tile y 0 begins.
+        tile_px: Edge of a tile in pixels.
+        per_chunk: Tiles along a side of a chunk, the square that is built at once; a power of two.
+        min_zoom: Coarsest level.
+        bounds: What is covered, in units of the projection.
+        chunks: Chunks of level 0 that touch a source, (column, row) counted from the south-west; north first.
+        centre: Centre of the map.
+        north_first: Whether the projection's own first axis is north.
+    """
+
+    crs: str
+    gsd_m: float
+    pixel: float
+    west: float
+    south: float
+    tile_px: int
+    per_chunk: int
+    min_zoom: int
+    bounds: Bounds
+    chunks: tuple[tuple[int, int], ...]
+    centre: LatLon
+    north_first: bool
+
+    @property
+    def chunk_px(self) -> int:
+        """Edge of a chunk in pixels."""
+        return self.per_chunk * self.tile_px
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of level 0 that are looked at."""
+        return len(self.chunks) * self.chunk_px**2
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of level 0, at most."""
+        return len(self.chunks) * self.per_chunk**2
+
+    @property
+    def levels_per_stage(self) -> int:
+        """Levels that one chunk gives before it shrank to one tile."""
+        return self.per_chunk.bit_length() - 1
+
+    def layout(self) -> TileLayout:
+        """The layout of the map: tile x grows east, tile y north, level 0 is the finest."""
+        edge = self.tile_px * self.pixel
+        origin = (self.south, self.west) if self.north_first else (self.west, self.south)
+        return TileLayout(crs=self.crs, tile_shape_px=(self.tile_px, self.tile_px), tile_shape_crs=(edge, edge),
+                          origin_crs=origin, tile_axes=("east", "north"), min_zoom=self.min_zoom, max_zoom=0)
+
+    def chunk_bounds(self, column: int, row: int) -> Bounds:
+        """The square of a chunk of level 0."""
+        edge = self.chunk_px * self.pixel
+        return (self.west + column * edge, self.south + row * edge,
+                self.west + (column + 1) * edge, self.south + (row + 1) * edge)
+
+    def bytes_estimate(self, quality: int) -> int:
+        """About how many bytes the tiles of all levels take; orthophotos differ by a factor of two either way."""
+        share = float(np.interp(quality, [1, 50, 75, 90, 95, 100], [0.03, 0.15, 0.22, 0.4, 0.65, 1.3]))
+        return int(self.pixels * share * 4 / 3)
+
+
+def make_plan(imagery: Sequence[Imagery], settings: MapBuildConfig) -> MapPlan:
+    """Settle projection, resolution, tiles and levels.
+
+    Raises:
+        ConfigError: If the projection cannot be a map's, or the map would be too large.
+        TileError: If a source does not lie where the projection holds, or nothing lies in the wanted area.
+    """
+    centre = _centre(imagery)
+    crs = _choose_crs(imagery, settings, centre)
+    footprints = _footprints(imagery, crs, settings)
+    corners = np.array(footprints)
+    west, south = (float(v) for v in corners[:, :2].min(0))
+    east, north = (float(v) for v in corners[:, 2:].max(0))
+    middle = (west + east) / 2, (south + north) / 2
+    per_unit, nominal = _metres_per_unit(crs, middle)
+    pixel, gsd_m = _choose_pixel(imagery, settings, crs, per_unit, nominal)
+    x_phase, y_phase = _phase(imagery, crs, pixel)
+    left = math.floor((west - x_phase) / pixel + 1e-6) * pixel + x_phase
+    top = math.ceil((north - y_phase) / pixel - 1e-6) * pixel + y_phase
+    per_chunk = max(2, 1 << (CHUNK_PX // settings.tile_px).bit_length() - 1)
+    edge = per_chunk * settings.tile_px * pixel
+    # The grid of chunks begins in the north-west, where a raster's own blocks begin; the tiles are counted from its south.
+    rows = max(1, math.ceil((top - south) / edge - 1e-9))
+    bottom = top - rows * edge
+    spans = [(math.floor((w - left) / edge + 1e-9), math.floor((s - bottom) / edge + 1e-9),
+              math.ceil((e - left) / edge - 1e-9), math.ceil((n - bottom) / edge - 1e-9)) for w, s, e, n in footprints]
+    spans = [(max(x0, 0), max(y0, 0), max(x1, x0 + 1), max(y1, y0 + 1)) for x0, y0, x1, y1 in spans]
+    chunks = _chunks(spans, (per_chunk * settings.tile_px)**2, settings, gsd_m)
+    lat_lon = convert(crs, DEGREES, *middle)
+    size = max((east - west) / pixel, (north - south) / pixel)
+    min_zoom = -max(0, math.ceil(math.log2(size / COARSEST_PX)))
+    return MapPlan(crs=crs, gsd_m=gsd_m, pixel=pixel, west=left, south=bottom, tile_px=settings.tile_px, per_chunk=per_chunk,
+                   min_zoom=min_zoom, bounds=(west, south, east, north), chunks=chunks,
+                   centre=LatLon(float(lat_lon[1]), float(lat_lon[0])), north_first=_north_first(crs))
+
+
+def _centre(imagery: Sequence[Imagery]) -> LatLon:
+    """The middle of all sources on the earth; mean of directions, so that the antimeridian is no border."""
+    total = np.zeros(3)
+    for piece in imagery:
+        bounds = piece.bounds(piece.crs)
+        lon, lat = convert(piece.crs, DEGREES, (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2)
+        if not (np.isfinite(lon) and np.isfinite(lat) and abs(lat) <= 90):
+            raise TileError(piece.name, "its centre lies nowhere on the earth", "Check the source's georeference.")
+        phi, lam = np.radians(lat), np.radians(lon)
+        total += [np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)]
+    return LatLon(float(np.degrees(np.arctan2(total[2], np.hypot(*total[:2])))),
+                  float(np.degrees(np.arctan2(total[1], total[0]))))
+
+
+def utm_zone(centre: LatLon) -> str:
+    """The UTM zone (WGS 84) of a position; beyond 84 degrees too, because maps need one axis north and one east."""
+    zone = min(60, max(1, int((centre.lon + 180.0) // 6.0) + 1))
+    return f"epsg:{(32600 if centre.lat >= 0 else 32700) + zone}"
+
+
+def _choose_crs(imagery: Sequence[Imagery], settings: MapBuildConfig, centre: LatLon) -> str:
+    if settings.crs is not None:
+        crs = settings.crs.strip()
+        crs = f"epsg:{crs}" if crs.isdigit() else crs.lower() if crs.lower().startswith("epsg:") else crs
+        _require_usable(projection(crs, f"--crs {crs[:80]}"), f"--crs {crs[:80]}", centre)
+        return crs
+    names = {piece.crs for piece in imagery}
+    own = next(iter(names))
+    if len(names) == 1 and own.startswith("epsg:"):
+        known = projection(own, "source")
+        if known.is_projected and _usable_axes(known) and known.axis_info[0].unit_conversion_factor == 1.0:
+            west, south, east, north = imagery[0].bounds(own)
+            step = max(1.0, (east - west) / 100)
+            scales = ground_scale(own, (west + east) / 2, (south + north) / 2, step)
+            if max(abs(scale - 1.0) for scale in scales) <= _OWN_SCALE:
+                return own
+    return utm_zone(centre)
+
+
+def _usable_axes(known: Any) -> bool:
+    return sorted(_FLAT.get(axis.direction, 9) for axis in known.axis_info[:2]) == [0, 1]
+
+
+def _require_usable(known: Any, where: str, centre: LatLon) -> None:
+    """A map's projection is projected, with one axis north and one east.
+
+    Raises:
+        ConfigError: If it is not, with one that is.
+    """
+    remedy = f"Here, UTM would be --crs {utm_zone(centre).upper()}."
+    if not known.is_projected:
+        raise ConfigError(where, f"{known.name!r} counts degrees or is no map projection; tiles are squares in metres", remedy)
+    if not _usable_axes(known):
+        directions = ", ".join(axis.direction for axis in known.axis_info)
+        raise ConfigError(where, f"the axes of {known.name!r} are {directions}; a map has one north and one east", remedy)
+
+
+def _north_first(crs: str) -> bool:
+    return bool(projection(crs, "crs").axis_info[0].direction == "north")
+
+
+def _footprints(imagery: Sequence[Imagery], crs: str, settings: MapBuildConfig) -> list[Bounds]:
+    """Rectangles that hold data, in the map's projection, cut to the wanted area."""
+    found: list[Bounds] = []
+    for piece in imagery:
+        found += piece.footprints(crs) if isinstance(piece, RasterMosaic) else [piece.bounds(crs)]
+    if settings.area is None:
+        return found
+    area = _area_bounds(settings.area, crs)
+    cut = [(max(w, area[0]), max(s, area[1]), min(e, area[2]), min(n, area[3])) for w, s, e, n in found]
+    cut = [bounds for bounds in cut if bounds[0] < bounds[2] and bounds[1] < bounds[3]]
+    if not cut:
+        raise TileError("--area", "no source lies in it", "Give south, west, north, east in degrees, around the sources.")
+    return cut
+
+
+def _area_bounds(area: tuple[float, float, float, float], crs: str) -> Bounds:
+    south, west, north, east = area
+    found = convert_bounds(DEGREES, crs, (west, south, east if east > west else east + 360.0, north))
+    if found is None:
+        raise ConfigError("--area", f"the projection {crs[:60]} fails there", "Choose another --crs or area.")
+    return found
+
+
+def _metres_per_unit(crs: str, middle: tuple[float, float]) -> tuple[float, float]:
+    """Metres on the ground per unit at the map's centre, and the length of the unit itself."""
+    nominal = float(projection(crs, "crs").axis_info[0].unit_conversion_factor)
+    scales = ground_scale(crs, *middle, 100.0 / nominal)
+    per_unit = math.sqrt(scales[0] * scales[1])
+    if not (math.isfinite(per_unit) and per_unit > 0):
+        raise ConfigError(f"--crs {crs[:60]}", "it has no scale at the map's centre",
+                          "Choose a projection made for this place.")
+    # Projections made for a place are off by less than a per cent: pixels are then round numbers of their own units.
+    return (nominal if abs(per_unit / nominal - 1.0) < _TRUE_SCALE else per_unit), nominal
+
+
+def _choose_pixel(imagery: Sequence[Imagery], settings: MapBuildConfig, crs: str, per_unit: float, nominal: float,
+                  ) -> tuple[float, float]:
+    """Edge of a pixel of level 0 in units of the projection, and in metres on the ground."""
+    if settings.gsd_m is not None:
+        return settings.gsd_m / per_unit, settings.gsd_m
+    finest = min(piece.metres_per_pixel() for piece in imagery)
+    if not (math.isfinite(finest) and finest > 0):
+        raise TileError(imagery[0].name, "its ground resolution cannot be said", "State the wanted one with --gsd-m.")
+    for piece in imagery:
+        if isinstance(piece, RasterMosaic) and piece.crs == crs and piece.pixel_units is not None \
+                and piece.metres_per_pixel() <= finest * 1.001:
+            return piece.pixel_units, piece.pixel_units * per_unit
+    gsd = round_up(finest)
+    return gsd / per_unit, gsd
+
+
+def round_up(metres: float) -> float:
+    """A resolution with two digits that is not finer, but for half a per cent: 0.2986 gives 0.3, 0.4713 gives 0.48."""
+    unit = 10.0 ** (math.floor(math.log10(metres * 0.995)) - 1)
+    return float(f"{math.ceil(metres * 0.995 / unit - 1e-9) * unit:.12g}")
+
+
+def _phase(imagery: Sequence[Imagery], crs: str, pixel: float) -> tuple[float, float]:
+    """Where pixels begin: as in the first source that has this very raster, so that its pixels are not resampled."""
+    for piece in imagery:
+        if isinstance(piece, RasterMosaic) and piece.crs == crs and piece.pixel_units is not None \
+                and abs(piece.pixel_units / pixel - 1.0) < 1e-7:
+            return piece.transform[2], piece.transform[5]
+    return 0.0, 0.0
+
+
+def _chunks(spans: list[tuple[int, int, int, int]], chunk_pixels: int, settings: MapBuildConfig, gsd_m: float,
+            ) -> tuple[tuple[int, int], ...]:
+    """All chunks in any of the spans; row by row from the north, so that a raster's blocks are read in their order."""
+    widest = max((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in spans)
+    limit = settings.max_gigapixels * 1e9
+    if widest * chunk_pixels > limit + 4 * chunk_pixels:
+        _refuse_size(widest * chunk_pixels, settings, gsd_m)
+    found: set[tuple[int, int]] = set()
+    for x0, y0, x1, y1 in spans:
+        found.update((x, y) for y in range(y0, y1) for x in range(x0, x1))
+        if len(found) * chunk_pixels > limit + 4 * chunk_pixels:
+            _refuse_size(len(found) * chunk_pixels, settings, gsd_m)
+    return tuple(sorted(found, key=lambda chunk: (-chunk[1], chunk[0])))
+
+
+def _refuse_size(pixels: int, settings: MapBuildConfig, gsd_m: float) -> None:
+    raise ConfigError("map", f"it would have at least {pixels / 1e9:,.1f} gigapixels at {gsd_m:g} m per pixel, more than "
+                      f"{settings.max_gigapixels:g}", "Give a coarser --gsd-m, an --area, fewer sources, or, if this is meant, "
+                      f"--max-gigapixels {math.ceil(pixels / 1e9 * 1.01)}.")
+

@@ -1,0 +1,109 @@
+"""Points between projections, x always east and y always north, as rasters count them."""
+
+from __future__ import annotations
+
+import threading
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from justzoomin.errors import ConfigError
+from justzoomin.imagery.base import Bounds
+
+Floats = npt.NDArray[np.float64]
+_local = threading.local()
+_EDGE_POINTS = 21
+DEGREES = "epsg:4326"
+
+
+def transformer(source: str, target: str) -> Any:
+    """PROJ's way from one projection to another, of this thread."""
+    import pyproj
+
+    known = _local.__dict__.setdefault("transformers", {})
+    if (source, target) not in known:
+        if len(known) > 64:
+            known.clear()
+        known[source, target] = pyproj.Transformer.from_crs(source, target, always_xy=True)
+    return known[source, target]
+
+
+def convert(source: str, target: str, x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Floats, Floats]:
+    """Points of one projection in another; infinite where it fails.
+
+    The way leads over WGS 84, as positions on a map do: PROJ's direct way between two old datums may differ by metres.
+    """
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    if source == target:
+        return x, y
+    if DEGREES not in {source, target}:
+        x, y = convert(source, DEGREES, x, y)
+        return convert(DEGREES, target, x, y)
+    found = transformer(source, target).transform(x, y)
+    return np.asarray(found[0], np.float64), np.asarray(found[1], np.float64)
+
+
+def unwrapped(crs: str, x: Floats, middle: float) -> Floats:
+    """East coordinates; longitudes are brought to within 180 degrees of a middle, so that none jumps at the antimeridian."""
+    if not projection(crs, "crs").is_geographic:
+        return x
+    return np.asarray(middle + np.mod(x - middle + 180.0, 360.0) - 180.0)
+
+
+def along(low: npt.ArrayLike, high: npt.ArrayLike, steps: int = _EDGE_POINTS) -> tuple[Floats, Floats]:
+    """Points along the border of the rectangle between two corners: x and y, each (4 * steps,)."""
+    (x0, y0), (x1, y1) = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    t = np.linspace(0.0, 1.0, steps)
+    zeros, ones = np.zeros_like(t), np.ones_like(t)
+    u, v = np.concatenate([t, t, zeros, ones]), np.concatenate([zeros, ones, t, t])
+    return x0 + u * (x1 - x0), y0 + v * (y1 - y0)
+
+
+def bounds_of(x: Floats, y: Floats) -> Bounds | None:
+    """The rectangle around points; None where one is not finite."""
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return None
+    return float(x.min()), float(y.min()), float(x.max()), float(y.max())
+
+
+def convert_bounds(source: str, target: str, bounds: Bounds) -> Bounds | None:
+    """The rectangle of one projection around a rectangle of another; None where it fails."""
+    return bounds_of(*convert(source, target, *along(bounds[:2], bounds[2:])))
+
+
+@lru_cache(maxsize=64)
+def projection(crs: str, where: str) -> Any:
+    """A projection as pyproj has it.
+
+    Raises:
+        ConfigError: If PROJ does not know it; it names `where`.
+    """
+    import pyproj
+
+    try:
+        return pyproj.CRS.from_user_input(int(crs) if crs.isdigit() else crs)
+    except pyproj.exceptions.CRSError as error:
+        raise ConfigError(where, f"PROJ does not know {crs[:80]!r}", "Name a projection such as EPSG:32633.") from error
+
+
+def metres_between(lon: Floats, lat: Floats) -> float:
+    """Metres on the ellipsoid WGS 84 between two positions, given as longitudes (2,) and latitudes (2,)."""
+    import pyproj
+
+    return float(pyproj.Geod(ellps="WGS84").inv(lon[0], lat[0], lon[1], lat[1])[2])
+
+
+def ground_scale(crs: str, x: float, y: float, step: float) -> tuple[float, float]:
+    """Metres on the ground per unit of a projection at a point, along x and along y.
+
+    Args:
+        crs: The projection.
+        x: East coordinate.
+        y: North coordinate.
+        step: Over how many units it is measured.
+    """
+    half = step / 2.0
+    lon, lat = convert(crs, DEGREES, [x - half, x + half, x, x], [y, y, y - half, y + half])
+    return metres_between(lon[:2], lat[:2]) / step, metres_between(lon[2:], lat[2:]) / step

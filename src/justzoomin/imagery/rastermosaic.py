@@ -1,0 +1,250 @@
+"""Raster files that lie on one pixel grid, as one piece of imagery: their seams are none."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from justzoomin.errors import TileError
+from justzoomin.imagery.base import Bounds, Mask, Pixels
+from justzoomin.imagery.points import DEGREES, along, bounds_of, convert, metres_between, unwrapped
+from justzoomin.imagery.rasters import Limits, RasterFile, Transform
+from justzoomin.imagery.warp import warp
+
+_ALIGNED_PX = 0.02
+_MAX_WINDOW_PX = 1 << 22
+_GRID = 17
+_FARTHEST_PX = 10_000_000
+"""Files farther apart are not joined: on both sides of the antimeridian the same grid goes on around the earth."""
+
+Floats = npt.NDArray[np.float64]
+
+
+class RasterMosaic:
+    """Raster files on one pixel grid; where they overlap, the first that has data is on top.
+
+    Safe across threads: each opens its own handles.
+
+    Args:
+        files: The files, at least one, all on the first one's grid (see `mosaics`).
+    """
+
+    def __init__(self, files: Sequence[RasterFile]) -> None:
+        self.files = tuple(files)
+        self.transform: Transform = self.files[0].transform
+        offsets = np.array([_offset(self.files[0], file) for file in self.files]).round().astype(np.int64)
+        sizes = np.array([(file.width, file.height) for file in self.files], np.int64)
+        self._boxes = np.concatenate([offsets, offsets + sizes], 1)  # first and last column and row of each file
+
+    @property
+    def name(self) -> str:
+        """The file, or the first of several."""
+        more = f" and {len(self.files) - 1} more" if len(self.files) > 1 else ""
+        return f"{self.files[0].path}{more}"
+
+    @property
+    def crs(self) -> str:
+        """The projection of the files."""
+        return self.files[0].crs
+
+    @property
+    def attribution(self) -> str:
+        """What the files state, each text once."""
+        return "\n".join(dict.fromkeys(file.attribution for file in self.files if file.attribution))
+
+    @property
+    def pixel_units(self) -> float | None:
+        """Edge of a pixel in units of the projection; None where pixels are turned or not square."""
+        a, b, _, d, e, _ = self.transform
+        square = b == d == 0.0 and a > 0 and e < 0 and abs(a + e) <= 1e-9 * a
+        return a if square else None
+
+    def stretched(self, limits: Limits) -> RasterMosaic:
+        """The same with values brought to 8 bits; grey files take the first band's limits, palettes stay."""
+        return RasterMosaic([file if file.palette is not None else
+                             dataclasses.replace(file, limits=limits[:len(file.bands)]) for file in self.files])
+
+    def footprints(self, crs: str) -> list[Bounds]:
+        """The rectangle around each file in a projection.
+
+        Raises:
+            TileError: If the projection fails at one.
+        """
+        found = []
+        for file, (left, top, right, bottom) in zip(self.files, self._boxes.tolist(), strict=True):
+            x, y = self._to_crs(*along((left, top), (right, bottom)))
+            bounds = bounds_of(*convert(self.crs, crs, x, y))
+            if bounds is None:
+                raise TileError(file.path, f"it does not lie where the projection {crs[:60]} holds",
+                                "Choose another with --crs, or check the file's georeference.")
+            found.append(bounds)
+        return found
+
+    def bounds(self, crs: str) -> Bounds:
+        """The rectangle around all files in a projection.
+
+        Raises:
+            TileError: If the projection fails at one.
+        """
+        corners = np.array(self.footprints(crs))
+        west, south = corners[:, :2].min(0).tolist()
+        east, north = corners[:, 2:].max(0).tolist()
+        return west, south, east, north
+
+    @cached_property
+    def _middle(self) -> float:
+        """East coordinate of the middle of all files."""
+        corners = self._boxes.reshape(-1, 2, 2).mean((0, 1))
+        return float(self._to_crs(corners[0], corners[1])[0])
+
+    @cached_property
+    def _metres_per_pixel(self) -> float:
+        file, box = self.files[0], self._boxes[0]
+        column, row = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        lon, lat = convert(self.crs, DEGREES, *self._to_crs(np.array([column - 0.5, column + 0.5, column, column]),
+                                                            np.array([row, row, row - 0.5, row + 0.5])))
+        if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
+            raise TileError(file.path, "its centre lies nowhere on the earth", "Check the file's georeference.")
+        return float(np.sqrt(metres_between(lon[:2], lat[:2]) * metres_between(lon[2:], lat[2:])))
+
+    def metres_per_pixel(self) -> float:
+        """Ground resolution at the first file's centre: the geometric mean of both axes, in metres.
+
+        Raises:
+            TileError: If it does not lie on the earth.
+        """
+        return self._metres_per_pixel
+
+    def read(self, crs: str, bounds: Bounds, width: int, height: int) -> tuple[Pixels, Mask]:
+        """Its pixels on a north-up raster of a projection; see `Imagery.read`.
+
+        Raises:
+            TileError: If a file is broken there.
+        """
+        west, south, east, north = bounds
+        target: Transform = ((east - west) / width, 0.0, west, 0.0, (south - north) / height, north)
+        if crs == self.crs and (start := self._aligned(target, width, height)):
+            return self._native(*start, width, height)
+        columns, rows, ratio = self._window(crs, target, width, height)
+        if columns is None or rows is None:
+            return np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.bool_)
+        if (columns[1] - columns[0]) * (rows[1] - rows[0]) > _MAX_WINDOW_PX and max(width, height) > 1:
+            return self._halves(crs, bounds, width, height)
+        pixels, mask = self._native(columns[0], rows[0], columns[1] - columns[0], rows[1] - rows[0])
+        if not mask.any():
+            return np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.bool_)
+        a, b, c, d, e, f = self.transform
+        moved: Transform = (a, b, c + a * columns[0] + b * rows[0], d, e, f + d * columns[0] + e * rows[0])
+        return warp(pixels, mask, (self.crs, moved), (crs, target), width, height, ratio)
+
+    def _to_crs(self, columns: npt.ArrayLike, rows: npt.ArrayLike) -> tuple[Floats, Floats]:
+        a, b, c, d, e, f = self.transform
+        columns, rows = np.asarray(columns, np.float64), np.asarray(rows, np.float64)
+        return a * columns + b * rows + c, d * columns + e * rows + f
+
+    def _to_pixels(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        a, b, c, d, e, f = self.transform
+        det, x, y = a * e - b * d, x - c, y - f
+        return (e * x - b * y) / det, (a * y - d * x) / det
+
+    def _aligned(self, target: Transform, width: int, height: int) -> tuple[int, int] | None:
+        """Where a raster begins in the files' own grid, if its pixels are theirs."""
+        pixel = self.pixel_units
+        if pixel is None or max(abs(target[0] / pixel - 1.0), abs(-target[4] / pixel - 1.0)) * max(width, height) > _ALIGNED_PX:
+            return None
+        column, row = (target[2] - self.transform[2]) / pixel, (self.transform[5] - target[5]) / pixel
+        near = max(abs(column - round(column)), abs(row - round(row))) <= _ALIGNED_PX
+        return (round(column), round(row)) if near else None
+
+    def _window(self, crs: str, target: Transform, width: int, height: int,
+                ) -> tuple[tuple[int, int] | None, tuple[int, int] | None, float]:
+        """Columns and rows of the files' grid that a raster needs, cut to where files are, and pixels per its pixel."""
+        u, v = np.meshgrid(np.linspace(0, width, _GRID), np.linspace(0, height, _GRID))
+        x, y = convert(crs, self.crs, target[2] + u * target[0], target[5] + v * target[4])
+        columns, rows = self._to_pixels(unwrapped(self.crs, x, self._middle), y)
+        good = np.isfinite(columns) & np.isfinite(rows)
+        if not good.any():
+            return None, None, 1.0
+        with np.errstate(invalid="ignore"):
+            steps = [np.hypot(np.diff(columns, axis=k), np.diff(rows, axis=k)) * (_GRID - 1) / size
+                     for k, size in ((1, width), (0, height))]
+        ratio = max((float(np.median(s[np.isfinite(s)])) for s in steps if np.isfinite(s).any()), default=1.0)
+        margin = 4 + int(np.ceil(2 * ratio))
+        low, high = self._boxes[:, :2].min(0) - margin, self._boxes[:, 2:].max(0) + margin
+        span = []
+        for values, first, last in ((columns[good], low[0], high[0]), (rows[good], low[1], high[1])):
+            begin = max(int(np.floor(max(values.min(), -1e15))) - margin, int(first))
+            end = min(int(np.ceil(min(values.max(), 1e15))) + margin, int(last))
+            if begin >= end:
+                return None, None, ratio
+            span.append((begin, end))
+        return span[0], span[1], ratio
+
+    def _halves(self, crs: str, bounds: Bounds, width: int, height: int) -> tuple[Pixels, Mask]:
+        """Read a raster in two halves: the files' pixels for all of it would take too much memory."""
+        west, south, east, north = bounds
+        if width >= height:
+            middle = west + (east - west) * (width // 2) / width
+            parts = [self.read(crs, (west, south, middle, north), width // 2, height),
+                     self.read(crs, (middle, south, east, north), width - width // 2, height)]
+        else:
+            middle = north - (north - south) * (height // 2) / height
+            parts = [self.read(crs, (west, middle, east, north), width, height // 2),
+                     self.read(crs, (west, south, east, middle), width, height - height // 2)]
+        axis = 1 if width >= height else 0
+        return np.concatenate([p for p, _ in parts], axis), np.concatenate([m for _, m in parts], axis)
+
+    def _native(self, column: int, row: int, width: int, height: int) -> tuple[Pixels, Mask]:
+        """Pixels of the common grid, the first file on top; no data outside of all files."""
+        low, high = np.array([column, row]), np.array([column + width, row + height])
+        hit = np.flatnonzero((self._boxes[:, 2:] > low).all(1) & (self._boxes[:, :2] < high).all(1))
+        pixels, mask = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.bool_)
+        for index in hit.tolist():
+            box = self._boxes[index]
+            left, top = np.maximum(low, box[:2]).tolist()
+            right, bottom = np.minimum(high, box[2:]).tolist()
+            part = np.s_[top - row:bottom - row, left - column:right - column]
+            if mask[part].all():
+                continue
+            found, valid = self.files[index].read(left - int(box[0]), top - int(box[1]), right - left, bottom - top)
+            new = valid & ~mask[part]
+            if new.all():
+                pixels[part] = found
+            else:
+                np.copyto(pixels[part], found, where=new[..., None])
+            mask[part] |= valid
+        return pixels, mask
+
+
+def _offset(first: RasterFile, other: RasterFile) -> tuple[float, float]:
+    """Columns and rows from one file's corner to another's, in the first one's pixels."""
+    a, b, c, d, e, f = first.transform
+    x, y = other.transform[2] - c, other.transform[5] - f
+    det = a * e - b * d
+    return (e * x - b * y) / det, (a * y - d * x) / det
+
+
+def _same_grid(first: RasterFile, other: RasterFile) -> bool:
+    """Whether two files' pixels fall into place on one grid."""
+    if other.crs != first.crs:
+        return False
+    scale = max(map(abs, (first.transform[k] for k in (0, 1, 3, 4))))
+    drift = max(abs(first.transform[k] - other.transform[k]) for k in (0, 1, 3, 4)) / scale * max(other.width, other.height)
+    column, row = _offset(first, other)
+    return drift <= _ALIGNED_PX and max(abs(column - round(column)), abs(row - round(row)), 0.0) <= _ALIGNED_PX \
+        and max(abs(column), abs(row)) < _FARTHEST_PX
+
+
+def mosaics(files: Iterable[RasterFile]) -> list[RasterMosaic]:
+    """Join files that follow each other on one pixel grid; the order, and so what is on top, stays."""
+    groups: list[list[RasterFile]] = []
+    for file in files:
+        if groups and _same_grid(groups[-1][0], file):
+            groups[-1].append(file)
+        else:
+            groups.append([file])
+    return [RasterMosaic(group) for group in groups]

@@ -1,0 +1,80 @@
+"""Virtual rasters: only such as name plain raster files of this machine.
+
+A VRT can name addresses on the network, archives, databases, raw bytes of any file, and code. GDAL would open all of
+it, so the text is read and judged before GDAL sees it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+from xml.etree import ElementTree
+
+from justzoomin.errors import TileError
+from justzoomin.untrusted import read_limited
+
+RASTER_SUFFIXES = (".tif", ".tiff", ".jp2", ".j2k", ".j2c", ".jpc", ".jpx", ".vrt")
+_MAX_BYTES = 64 << 20
+_MAX_NESTED = 8
+_SOURCES = {"sourcefilename", "sourcedataset", "sourcepath"}
+_REFUSED = {"pixelfunctioncode": "code", "pixelfunctionlanguage": "code", "arraysource": "multidimensional arrays",
+            "group": "multidimensional arrays", "processingsteps": "processing steps",
+            "geoloctransformer": "geolocation arrays"}
+_REFUSED_CLASSES = {"vrtrawrasterband": "raw bytes of a file", "vrtprocesseddataset": "processing steps"}
+_REMEDY = "Make a plain file of it with gdal_translate, if you trust it."
+
+
+def vrt_files(path: Path, nested: int = 0) -> list[Path]:
+    """The raster files that a VRT is made of, those of VRTs within it included.
+
+    Raises:
+        TileError: If it is no XML, names anything but raster files of this machine, or contains code.
+    """
+    if nested >= _MAX_NESTED:
+        raise TileError(path, f"it is a VRT of VRTs more than {_MAX_NESTED} deep", "Flatten it with gdal_translate.")
+    found: list[Path] = []
+    for element in _elements(path):
+        tag = element.tag.rpartition("}")[2].lower()
+        values = {name.lower(): value for name, value in element.attrib.items()}
+        refused = _REFUSED.get(tag) or _REFUSED_CLASSES.get(values.get("subclass", "").lower())
+        if refused:
+            raise TileError(path, f"this VRT contains {refused}", _REMEDY)
+        if tag in _SOURCES:
+            name = (element.text or "").strip()
+            relative = values.get("relativetovrt", "0").strip().lower() in {"1", "yes", "true", "on"}
+            source = _source(path, name, relative)
+            found.append(source)
+            if source.suffix.lower() == ".vrt":
+                found += vrt_files(source, nested + 1)
+    return found
+
+
+def _elements(path: Path) -> list[ElementTree.Element]:
+    try:
+        text = read_limited(path, _MAX_BYTES)
+        if b"<!DOCTYPE" in text.upper() or b"<!ENTITY" in text.upper():
+            raise TileError(path, "this VRT declares XML entities", _REMEDY)
+        return list(ElementTree.fromstring(text).iter())
+    except OSError as error:
+        raise TileError(path, f"it cannot be read ({error.strerror})", "Give a readable file.") from error
+    except (ElementTree.ParseError, ValueError, RecursionError) as error:
+        raise TileError(path, f"this VRT is no XML ({error})", "Build it again with gdalbuildvrt.") from error
+
+
+def _source(path: Path, name: str, relative: bool) -> Path:
+    """A source that a VRT names, checked to be a raster file of this machine."""
+    shown = f"{path}: source {name[:120]!r}"
+    if not name or "\0" in name or "<" in name or ":" in name[2:] or name.lower().startswith(("/vsi", "vrt:", "\\\\", "//")):
+        _refuse(shown)
+    source = path.parent / name if relative or not Path(name).is_absolute() else Path(name)
+    if "/vsi" in str(source).lower()[:4] or source.suffix.lower() not in RASTER_SUFFIXES:
+        _refuse(shown)
+    if not source.is_file():
+        raise TileError(shown, "there is no such file", "Put it there, or build the VRT again with gdalbuildvrt.")
+    return source
+
+
+def _refuse(shown: str) -> NoReturn:
+    raise TileError(shown, "a VRT here names plain files of this machine, with the suffixes "
+                    f"{' '.join(RASTER_SUFFIXES)}; no addresses, archives or connections",
+                    "Download the file and build the VRT again with gdalbuildvrt.")

@@ -1,0 +1,121 @@
+"""From one raster's pixels to another raster's: areas averaged downwards, cubic otherwise.
+
+The geometry is ours: GDAL, which does the resampling, is only told plane (affine) transforms, for parts so small that these
+are exact to a twentieth of a pixel. Its own way between two datums is another than a map's positions take, over WGS 84, and
+where a grid file is missing it draws nothing without a word.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from justzoomin.imagery.base import Mask, Pixels
+from justzoomin.imagery.points import convert, unwrapped
+from justzoomin.imagery.rasters import Transform, gdal
+
+AVERAGE_FROM = 1.2
+"""From this many source pixels per pixel on, areas are averaged."""
+HALF = 0.499
+"""A pixel has data where about half of its area does; the rounding of two halves must not lose both."""
+_EXACT_PX = 0.05
+_SMALLEST_PX = 8
+_AWAY = 1000.0
+"""GDAL takes pixels that begin at 0, 0 for a raster without georeference."""
+_PLANE = "epsg:3857"
+"""Any projection in metres: source and target are both said to be in it, so that GDAL converts nothing."""
+
+Floats = npt.NDArray[np.float64]
+
+
+def warp(pixels: Pixels, mask: Mask, source: tuple[str, Transform], target: tuple[str, Transform], width: int, height: int,
+         ratio: float) -> tuple[Pixels, Mask]:
+    """Draw pixels on another raster.
+
+    Colours are weighted by the mask before they are mixed, so that what is no data mixes into none.
+
+    Args:
+        pixels: uint8 RGB (h, w, 3).
+        mask: True where there is data, (h, w).
+        source: Projection and transform of the pixels.
+        target: Projection and transform of the wanted raster.
+        width: Its columns.
+        height: Its rows.
+        ratio: Source pixels per wanted pixel, along the axis with more.
+
+    Returns:
+        uint8 RGB (height, width, 3), and True where there is data.
+    """
+    drawn, there = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.bool_)
+    planes = None
+    if not mask.all():
+        planes = np.empty((4, *mask.shape), np.float32)
+        planes[3] = mask
+        for channel in range(3):
+            np.multiply(pixels[..., channel], mask, out=planes[channel], casting="unsafe")
+    waiting = [(0, 0, width, height)]
+    while waiting:
+        left, top, right, bottom = waiting.pop()
+        size = right - left, bottom - top
+        matrix, error = _plane(source, target, (left, top, right, bottom), pixels.shape[1])
+        if error > _EXACT_PX * max(1.0, ratio) and max(size) > _SMALLEST_PX:
+            middle = (left + right) // 2, (top + bottom) // 2
+            waiting += [(left, top, middle[0], bottom), (middle[0], top, right, bottom)] if size[0] >= size[1] else \
+                [(left, top, right, middle[1]), (left, middle[1], right, bottom)]
+        elif matrix is not None:
+            part = np.s_[top:bottom, left:right]
+            drawn[part], there[part] = _draw(pixels if planes is None else planes, matrix, *size,
+                                             "average" if ratio > AVERAGE_FROM else "cubic")
+    return drawn, there
+
+
+def _plane(source: tuple[str, Transform], target: tuple[str, Transform], box: tuple[int, int, int, int],
+           source_width: int) -> tuple[Floats | None, float]:
+    """From pixels of a part of the target, counted from its corner, to source pixels: an affine matrix (2, 3).
+
+    Returns:
+        The matrix, None where the projection fails, and how far it is off at most, in source pixels.
+    """
+    left, top, right, bottom = box
+    u, v = (grid.ravel() for grid in np.meshgrid(np.linspace(0, right - left, 5), np.linspace(0, bottom - top, 5)))
+    a, b, c, d, e, f = target[1]
+    x, y = convert(target[0], source[0], a * (left + u) + b * (top + v) + c, d * (left + u) + e * (top + v) + f)
+    a, b, c, d, e, f = source[1]
+    det = a * e - b * d
+    x, y = unwrapped(source[0], x, c + a * source_width / 2) - c, y - f
+    found = np.stack([(e * x - b * y) / det, (a * y - d * x) / det], -1)
+    good = np.isfinite(found).all(1)
+    if np.count_nonzero(good) < 4:
+        return None, 0.0 if not good.any() else np.inf
+    terms = np.stack([u, v, np.ones_like(u)], -1)[good]
+    matrix = np.linalg.lstsq(terms, found[good], rcond=None)[0]
+    return np.asarray(matrix.T, np.float64), float(np.abs(terms @ matrix - found[good]).max()) if good.all() else np.inf
+
+
+def _draw(planes: npt.NDArray[Any], matrix: Floats, width: int, height: int, how: str) -> tuple[Pixels, Mask]:
+    """Draw RGB pixels (h, w, 3) that are all there, or weighted planes (4, h, w) whose last is the weight."""
+    plain = planes.ndim == 3 and planes.dtype == np.uint8
+    drawn = _resample(np.ascontiguousarray(planes.transpose(2, 0, 1)) if plain else planes, matrix, width, height, how)
+    if plain:
+        return np.ascontiguousarray(drawn.transpose(1, 2, 0)), np.ones((height, width), np.bool_)
+    share = drawn[3]
+    there: Mask = share >= HALF
+    share[~there] = 1.0
+    colours = np.clip(drawn[:3] / share + 0.5, 0.0, 255.0).astype(np.uint8)
+    colours[:, ~there] = 0
+    return np.ascontiguousarray(colours.transpose(1, 2, 0)), there
+
+
+def _resample(planes: npt.NDArray[Any], matrix: Floats, width: int, height: int, how: str) -> npt.NDArray[Any]:
+    rasterio = gdal()
+    from rasterio.warp import reproject
+
+    inverse = np.linalg.inv(np.vstack([matrix, [0.0, 0.0, 1.0]]))  # from source pixels to target pixels
+    inverse[:2, 2] += _AWAY
+    drawn = np.zeros((len(planes), height, width), planes.dtype)
+    reproject(planes, drawn, src_crs=_PLANE, src_transform=rasterio.Affine(*inverse[0], *-inverse[1]), dst_crs=_PLANE,
+              dst_transform=rasterio.Affine(1.0, 0.0, _AWAY, 0.0, -1.0, -_AWAY), num_threads=1,
+              resampling=rasterio.enums.Resampling[how])
+    return drawn

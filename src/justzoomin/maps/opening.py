@@ -1,0 +1,134 @@
+"""What a map is opened from: a folder, a tile package, a tile server, or a server's own description."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from justzoomin.errors import LayoutError, TileError
+from justzoomin.geometry import ZoomGrid, load_grid, preset
+from justzoomin.maps.completeness import require_complete
+from justzoomin.maps.layout import CARD_LAYOUT, TileLayout
+from justzoomin.maps.packages import is_package, open_package
+from justzoomin.maps.sources import FolderSource, ShardSource, TileSource, find_shards
+from justzoomin.maps.tileserver import ServerSource, TileServer
+from justzoomin.maps.urltemplate import is_address
+from justzoomin.maps.wmts import read_capabilities
+from justzoomin.untrusted import read_limited
+
+_MAX_ATTRIBUTION = 65_536
+
+
+@dataclass(frozen=True)
+class MapParts:
+    """What a map consists of.
+
+    Args:
+        layout: The layout.
+        source: Where the tiles come from.
+        grid: The zoom grid.
+        name: Folder, file or address, for messages; without secrets.
+        attribution: Whom to name; None where nothing says it.
+    """
+
+    layout: TileLayout
+    source: TileSource
+    grid: ZoomGrid
+    name: str
+    attribution: str | None
+
+
+def find_map(root: Path | str | TileServer, grid: ZoomGrid | None) -> MapParts:
+    """Find layout, tiles and region of a map. Nothing is fetched: that waits for the first view.
+
+    Raises:
+        LayoutError: If there is no layout, it is wrong, or nothing says the region.
+        TileError: If there are no tiles at all, or a package cannot be read.
+        ConfigError: If an address cannot be right.
+        DataError: If the folder is a download or an extraction that is not complete.
+    """
+    # A Path has made one slash of the two in an address.
+    text = re.sub(r"^(https?):/(?!/)", r"\1://", str(root)) if isinstance(root, Path) else root
+    if isinstance(text, TileServer) or is_address(text):
+        return _server_parts(TileServer(text) if isinstance(text, str) else text, grid)
+    path = Path(text)
+    if path.suffix.lower() == ".xml" and path.is_file():
+        return _server_parts(read_capabilities(path), grid)
+    if is_package(path):
+        package = open_package(path)
+        return MapParts(package.layout, package, grid or find_region(path.parent, package.layout), str(path),
+                        package.attribution or None)
+    require_complete(path)
+    return _folder_parts(path, grid)
+
+
+def _server_parts(server: TileServer, grid: ZoomGrid | None) -> MapParts:
+    if grid is None:
+        raise LayoutError(server.name, "a tile server covers much, and nothing says the region of this map",
+                          "Say which region this map is for: --region FILE.")
+    source = ServerSource(server)
+    return MapParts(source.layout, source, grid, server.name, server.attribution or None)
+
+
+def _folder_parts(root: Path, grid: ZoomGrid | None) -> MapParts:
+    folder = layout_folder(root)
+    layout = TileLayout.load(folder / "layout.yaml")
+    if (folder / "images.dat").exists():
+        raise LayoutError(folder / "images.dat", "a packed map of tiledwebmaps is not read here",
+                          "Give the map as tiles in folders or in the dataset's TAR shards.")
+    attribution = _stated_attribution(folder)
+    source = _find_source(folder, layout, attribution or "")
+    return MapParts(layout, source, grid or find_region(folder, layout), str(root), attribution)
+
+
+def layout_folder(root: Path) -> Path:
+    """The folder of the layout.yaml that `root` means."""
+    if root.name == "layout.yaml" and root.is_file():
+        return root.parent
+    for folder in (root / "satellite", root):
+        if (folder / "layout.yaml").is_file():
+            return folder
+    if not root.is_dir():
+        raise LayoutError(root, "there is no such folder", "Give the dataset's folder or a folder with a layout.yaml.")
+    raise LayoutError(root, "neither layout.yaml nor satellite/layout.yaml is there",
+                      "Give the dataset's folder or a folder with a layout.yaml.")
+
+
+def _find_source(folder: Path, layout: TileLayout, attribution: str) -> TileSource:
+    """Shards beside the layout's folder or in it, else tiles below it, else the server that the layout names."""
+    for archives in (folder / "archives", folder.parent / "archives"):
+        # A folder that only happens to have a neighbour called archives keeps its own tiles.
+        if (archives.parent == folder or folder.name == "satellite") and find_shards(archives):
+            return ShardSource(archives, layout)
+    source = FolderSource(folder, layout)
+    if source.levels():
+        return source
+    if layout.url is not None:
+        return ServerSource(TileServer(layout.url, attribution, layout=layout, own_keys_only=True))
+    raise TileError(folder, f"there is no tile of levels {layout.min_zoom} to {layout.max_zoom} at {layout.path}, "
+                    "and no archives/satellite_level_*.tar",
+                    "Download the archives, or check path, min_zoom and max_zoom in layout.yaml.")
+
+
+def find_region(folder: Path, layout: TileLayout) -> ZoomGrid:
+    """The grid that region.yaml states; the benchmark's where the layout is the card's own."""
+    path = folder / "region.yaml"
+    if path.exists():
+        return load_grid(path)
+    if layout.same_place(CARD_LAYOUT):
+        return preset("dc")
+    raise LayoutError(path, "there is no region.yaml, and the layout is not the published dataset's",
+                      "Say which region this map is for: --region FILE, or a region.yaml beside layout.yaml.")
+
+
+def _stated_attribution(folder: Path) -> str | None:
+    """What the file ATTRIBUTION beside layout.yaml, or in the dataset's folder above it, says."""
+    for place in (folder, folder.parent) if folder.resolve().name == "satellite" else (folder,):
+        file = place / "ATTRIBUTION"
+        if file.is_file():
+            try:
+                return read_limited(file, _MAX_ATTRIBUTION).decode("utf-8", "replace").strip()
+            except OSError as error:
+                raise LayoutError(file, f"it cannot be read ({error.strerror})", "Write a few lines of plain text.") from error
+    return None

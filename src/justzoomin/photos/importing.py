@@ -1,0 +1,305 @@
+"""From located photos and a map to a dataset in the card's layout."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from justzoomin.errors import ConfigError, DataError, PhotoError
+from justzoomin.files import write_bytes, write_json
+from justzoomin.geometry import ZoomGrid, save_grid
+from justzoomin.maps import Map
+from justzoomin.photos.card import attribution_text, card_text
+from justzoomin.photos.developing import Examined, check_camera, examine, image_ids
+from justzoomin.photos.mapfiles import MapFiles, bring_map, map_attribution, map_folder, repository_of
+from justzoomin.photos.parallel import ordered_map
+from justzoomin.photos.places import place_photos
+from justzoomin.photos.quality import Seen, find_twins
+from justzoomin.photos.records import PhotoRecord, Skipped
+from justzoomin.photos.report import ImportReport
+from justzoomin.photos.settings import ImportSettings
+from justzoomin.photos.shards import Job, write_shards
+from justzoomin.photos.sources import Source
+from justzoomin.photos.splits import Splits, assign_splits
+from justzoomin.photos.workplace import Workplace, check_dest, key_of, read_json
+from justzoomin.photos.writing import Written, write_tables
+
+Progress = Callable[[str, int, int], None]
+
+REPORT = "import-report.json"
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DIGITS = 7
+"""Decimals of degrees that are written: a centimetre."""
+_VERSION = 1
+_MANY = 1000
+"""What was seen of so many photos is kept for the next try even where the import is refused."""
+
+
+def import_photos(source: Source, dest: Path, onto: Map, settings: ImportSettings | None = None, *,
+                  grid: ZoomGrid | None = None, workers: int | None = None, progress: Progress | None = None,
+                  report_to: Path | None = None) -> ImportReport:
+    """Make a dataset of located photos and a map.
+
+    A killed or interrupted import goes on where it stopped when it is run again. The bytes it writes do not hang on the
+    number of workers or on the order of the source.
+
+    Args:
+        source: The located photos.
+        dest: Folder of the dataset: a new one, or the map's own, to which the photos are then added.
+        onto: The map.
+        settings: What is dropped, how photos are made, how they are split.
+        grid: The zoom grid; None for the map's.
+        workers: Threads; None for one per core. Not part of what is written.
+        progress: Called with stage (`looking`, `writing`, `map`), done and total.
+        report_to: File for the report, written also where the import is refused.
+
+    Raises:
+        DataError: If no photo is left, `dest` is no place for a dataset, or ids clash.
+        ConfigError: If a split would be empty.
+        LayoutError: If the map cannot be brought along.
+        OSError: If something cannot be written.
+    """
+    run = _Import(source, Path(dest), onto, settings or ImportSettings(), grid or onto.grid, workers, progress)
+    try:
+        run.run()
+    finally:
+        if report_to is not None and (run.report.skipped or run.report.splits):
+            write_json(run.report.to_dict(), report_to)
+    return run.report
+
+
+class _Import:
+    def __init__(self, source: Source, dest: Path, onto: Map, settings: ImportSettings, grid: ZoomGrid, workers: int | None,
+                 progress: Progress | None) -> None:
+        self.source, self.dest, self.map, self.settings, self.grid = source, dest, onto, settings, grid
+        self.workers = workers
+        self.progress = progress or (lambda stage, done, total: None)
+        self.root = source.path if source.path.is_dir() else source.path.parent
+        self.report = ImportReport(dest, len(source.records) + len(source.skipped), notes=list(source.notes))
+        for skipped in source.skipped:
+            self.skip(skipped.item, skipped.kind, skipped.detail)
+
+    def skip(self, item: str, kind: str, detail: str) -> None:
+        """Note a dropped photo; file names are told below the source's folder."""
+        for root in dict.fromkeys((f"{self.root.resolve()}/", f"{self.root}/")):
+            item, detail = (text.replace(root, "") if root != "./" else text for text in (item, detail))
+        self.report.skipped.append(Skipped(item, kind, detail))
+
+    def run(self) -> None:
+        in_place = check_dest(self.dest, repository_of(self.map))
+        work = Workplace(self.dest, in_place)
+        if work.publishing():
+            self._bring_to_its_end(work)
+            return
+        self._check_region(in_place)
+        records = self._ordered(self._on_map(self._with_position()))
+        # A split that is empty with all photos is so with fewer: better said before they are looked at.
+        assign_splits(records, self.settings.split.model_copy(update={"guard_m": 0.0}), self.grid.region.centre)
+        with work.locked(keep_when_refused=len(records) >= _MANY):
+            kept = self._worth_keeping(records, self._examine(records, work))
+            shared = assign_splits([record for record, _ in kept], self.settings.split, self.grid.region.centre)
+            photos = self._write_photos(work, self._jobs(kept, shared))
+            if in_place:
+                files = MapFiles()
+                folder = map_folder(self.map).resolve()
+                if not (folder / "region.yaml").is_file():
+                    save_grid(self.grid, work.out / folder.relative_to(self.dest.resolve()) / "region.yaml")
+            else:
+                files = bring_map(self.map, self.grid, work.out, lambda done, total: self.progress("map", done, total))
+            self._describe(work, photos, shared, files)
+            work.publish()
+
+    # --- before the photos -------------------------------------------------------------------------------------------
+
+    def _bring_to_its_end(self, work: Workplace) -> None:
+        """A run was killed while finished files were put in their places: put the rest there, whatever was asked now."""
+        with work.locked():
+            work.publish_rest()
+        self.report = ImportReport.from_dict(read_json(self.dest / REPORT), self.dest)
+        self.report.notes.append("an import that was interrupted at its very end was brought to it; nothing else was imported")
+
+    def _check_region(self, in_place: bool) -> None:
+        if in_place and (map_folder(self.map) / "region.yaml").is_file():
+            own = Map.open(self.map.root).grid
+            if own != self.grid:
+                raise ConfigError("--region", f"{self.dest} states another region", "Import into a folder of its own.")
+
+    def _with_position(self) -> list[PhotoRecord]:
+        """Records with positions as they will be written.
+
+        Raises:
+            DataError: If an id cannot be used or two photos would go by one.
+        """
+        seen: dict[str, str] = {}
+        records = []
+        for record in self.source.records:
+            if not _ID.fullmatch(record.image_id):
+                raise DataError(f"{record.source}, image_id {record.image_id[:80]!r}", "it is no name for a photo",
+                                "Ids have letters, digits, _, - and . only, and at most 128 of them.")
+            for image_id in image_ids(record, self.settings):
+                if image_id in seen:
+                    raise DataError(f"{record.source}, image_id {image_id}", f"another photo goes by it ({seen[image_id]})",
+                                    "Give every photo an id of its own.")
+                seen[image_id] = record.source
+            lat, lon = round(record.lat, _DIGITS), round(record.lon, _DIGITS)
+            if abs(lat) <= 90.0 and abs(lon) <= 360.0:  # nan is neither
+                records.append(replace(record, lat=lat, lon=lon))
+            else:
+                self.skip(record.image_id, "no_position", f"{record.lat}, {record.lon} is no position ({record.source})")
+        if not records:
+            kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in self.report.dropped().items())
+            raise DataError(self.source.path, f"it holds no photo with a position ({kinds or 'no photo at all'})",
+                            "Give photos with EXIF positions, a table with positions, or a GPX track.")
+        return records
+
+    def _on_map(self, records: Sequence[PhotoRecord]) -> list[PhotoRecord]:
+        """Records on the map.
+
+        Raises:
+            DataError: If there are none.
+        """
+        placed = place_photos(records, self.map, self.grid, self.settings.view_pixels)
+        for skipped in placed.skipped:
+            self.skip(skipped.item, skipped.kind, skipped.detail)
+        if not placed.inside:
+            centre = self.grid.region.centre
+            raise DataError(self.source.path, f"none of its {len(records):,} photos stands on the map: {placed.summary}",
+                            f"Latitude and longitude are swapped in {placed.swapped:,} of them: correct the source."
+                            if placed.swapped == len(records) else
+                            f"The region reaches {self.grid.region.size_m / 2:g} m from {centre.lat:.6f}, {centre.lon:.6f}: "
+                            "give the map of the place where the photos were taken.")
+        return [records[index] for index in placed.inside]
+
+    def _ordered(self, records: Sequence[PhotoRecord]) -> list[PhotoRecord]:
+        """Records in the order they were taken; those without a time behind, by id."""
+        def moment(record: PhotoRecord) -> tuple[bool, datetime, str]:
+            taken = record.captured_at
+            if taken is None:
+                return True, datetime.max.replace(tzinfo=UTC), record.image_id
+            return False, taken if taken.tzinfo else taken.replace(tzinfo=UTC), record.image_id
+
+        return sorted(records, key=moment)
+
+    # --- looking at photos -------------------------------------------------------------------------------------------
+
+    def _examine(self, records: Sequence[PhotoRecord], work: Workplace) -> list[Examined]:
+        """What the files show, from memory where an earlier run looked at them."""
+        known = work.examined()
+        keys = [_file_key(record.path) for record in records]
+        found = {key: known[key] for key in keys if key in known}
+        if found:
+            self.report.notes.append(f"an earlier import was not finished; {len(found):,} photos were not looked at again")
+        missing = [(key, record.path) for key, record in zip(keys, records, strict=True) if key not in found]
+        with work.examination_log() as log:
+            results = ordered_map(lambda item: examine(item[1]), missing, self.workers)
+            for done, ((key, _), result) in enumerate(zip(missing, results, strict=True), 1):
+                found[key] = result
+                if key[1] >= 0:
+                    log.add(key, result)
+                self.progress("looking", done + len(records) - len(missing), len(records))
+        return [found[key] for key in keys]
+
+    def _worth_keeping(self, records: Sequence[PhotoRecord],
+                       examined: Sequence[Examined]) -> list[tuple[PhotoRecord, Examined]]:
+        """Photos that are whole, large and sharp enough, possible with their camera, and not there already.
+
+        Raises:
+            DataError: If none is left.
+        """
+        good = []
+        for record, seen in zip(records, examined, strict=True):
+            reason = self._flaw(record, seen)
+            if reason:
+                self.skip(record.image_id, *reason)
+            else:
+                good.append((record, seen))
+        if self.settings.duplicate_m is not None and good:
+            seen_ = [Seen(e.digest, e.hash, r.lat, r.lon) for r, e in good]
+            twins = find_twins(seen_, self.grid.region.centre, self.settings.duplicate_m, self.settings.duplicate_bits)
+            for twin in twins:
+                words = "the same file as" if twin.same_bytes else "looks like"
+                self.skip(good[twin.index][0].image_id, "duplicate",
+                          f"{words} {good[twin.of][0].image_id}, {twin.distance_m:.1f} m away")
+            gone = {twin.index for twin in twins}
+            good = [pair for index, pair in enumerate(good) if index not in gone]
+        if not good:
+            kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in self.report.dropped().items())
+            raise DataError(self.source.path, f"no photo is left of {self.report.found:,} ({kinds})",
+                            "See what was dropped with --report FILE; --keep-blurred and --keep-duplicates keep more.")
+        return good
+
+    def _flaw(self, record: PhotoRecord, seen: Examined) -> tuple[str, str] | None:
+        """Kind and sentence of what is wrong with a photo."""
+        if seen.broken is not None:
+            return "broken", seen.broken
+        if min(seen.width, seen.height) < self.settings.min_side:
+            return "too_small", f"{seen.width} x {seen.height} px; the shorter side must have {self.settings.min_side}"
+        try:
+            check_camera(record.camera, seen.width, seen.height, self.settings.max_hfov_deg)
+        except PhotoError as error:
+            return "camera", str(error)
+        least = self.settings.min_sharpness
+        if least is not None and seen.sharpness < least:
+            return "blurred", f"sharpness {seen.sharpness:.4f}, below {least:g}"
+        return None
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def _jobs(self, kept: Sequence[tuple[PhotoRecord, Examined]], shared: Splits) -> list[Job]:
+        """Photos to write with their splits, in order."""
+        split = {**dict.fromkeys(shared.train, "train"), **dict.fromkeys(shared.val, "val")}
+        guard = self.settings.split.guard_m
+        for index in shared.guarded:
+            self.skip(kept[index][0].image_id, "guard", f"nearer than {guard:g} m to a validation photo")
+        self.report.notes += shared.notes
+        return [Job(*kept[index], split[index]) for index in sorted(split)]
+
+    def _write_photos(self, work: Workplace, jobs: Sequence[Job]) -> list[Written]:
+        """Write all shards; photos that fail only now are dropped."""
+        key = key_of(_VERSION, self.settings, *((job.record, job.examined.digest, job.split) for job in jobs))
+        if work.start(key):
+            self.report.notes.append(f"{work.shards_done()} shards of photos stood there already")
+        written, failed = write_shards(work, jobs, self.settings, self.workers, self.progress)
+        for job, message in failed:
+            self.skip(job.record.image_id, "broken", message)
+        return written
+
+    def _describe(self, work: Workplace, photos: Sequence[Written], shared: Splits, files: MapFiles) -> None:
+        """Write tables, card, attribution and report.
+
+        Raises:
+            DataError: If a split lost its last photo while photos were written.
+        """
+        for name in ("train", "val"):
+            if not any(photo.split == name for photo in photos):
+                raise DataError(f"split {name}", "none of its photos could be written", "See the report: --report FILE.")
+        counts = {"groups": shared.groups, "left_out_by_guard": len(shared.guarded)}
+        self.report.splits = write_tables(photos, self.grid, work.out, self.settings, self.root, counts)
+        self.report.treatments = dict(sorted(Counter(p.values["treatment"] for p in photos).items()))
+        self.report.map_files = {"linked": files.linked, "copied": files.copied, "copied_bytes": files.copied_bytes}
+        self.report.attribution = attribution_text(photos, map_attribution(self.map))
+        unsaid = sum(p.record.license is None for p in photos)
+        if unsaid:
+            self.report.notes.append(f"{unsaid:,} photos state no licence; --license says it for those")
+        card = card_text(photos, self.report.splits, self.grid, self.settings, self.report.dropped(),
+                         self.dest.resolve().name or "Street photos")
+        name = "README.md"
+        if work.in_place and (self.dest / name).exists():
+            name = "README-photos.md"
+            self.report.notes.append(f"the map's {self.dest / 'README.md'} stays; the card of the photos is {name}")
+        write_bytes(work.out / name, card.encode())
+        write_bytes(work.out / "ATTRIBUTION", self.report.attribution.encode())
+        write_json(self.report.to_dict(), work.out / REPORT)
+
+
+def _file_key(path: Path) -> tuple[str, int, int]:
+    """Path, size and modification time of a file; -1 where it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return str(path), -1, -1
+    return str(path), status.st_size, status.st_mtime_ns

@@ -1,0 +1,133 @@
+"""JSON from outside: read whole or line by line, without NaN, without depth, with the place of what is wrong."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from justzoomin.errors import DataError
+from justzoomin.photos.image_files import printable
+from justzoomin.photos.records import Scalar
+
+MAX_BYTES = 2 << 30
+LINE_ENDINGS = frozenset({".jsonl", ".ndjson", ".geojsonl", ".geojsons"})
+
+
+def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """A file's bytes.
+
+    Raises:
+        DataError: If it cannot be read or is too large.
+    """
+    try:
+        size = path.stat().st_size
+        if size > max_bytes:
+            raise DataError(path, f"it has {size} bytes", f"Split it into files of at most {max_bytes} bytes.")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(path, f"it cannot be read ({error.strerror})", "Give a file that exists and is readable.") from error
+
+
+def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
+    """A file's text in UTF-8, a byte order mark removed.
+
+    Raises:
+        DataError: If it cannot be read or is no UTF-8.
+    """
+    data = read_bytes(path, max_bytes)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(path, f"byte {error.start} is no UTF-8", "Save it as UTF-8.") from error
+
+
+def json_values(path: Path) -> Iterator[tuple[str, Any]]:
+    """The values of a JSON file (one) or a file with one value per line (many), each with its place.
+
+    Raises:
+        DataError: If it cannot be read, is no JSON, or is nested beyond reason.
+    """
+    text = read_text(path)
+    if path.suffix.lower() not in LINE_ENDINGS:
+        try:
+            value = _parse(text, path)
+        except DataError:
+            first, _, rest = text.lstrip().partition("\n")
+            if not (rest.strip() and first.rstrip().endswith("}") and first.startswith("{")):
+                raise
+            _parse(first, f"{path}, line 1")  # the first line is whole: a value per line
+        else:
+            yield str(path), value
+            return
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            where = f"{path}, line {number}"
+            yield where, _parse(line, where)
+
+
+def _parse(text: str, where: str | Path) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        raise DataError(where, f"it is no JSON ({error.msg} at line {error.lineno}, column {error.colno})",
+                        "Correct or fetch the file again.") from error
+    except RecursionError as error:
+        raise DataError(where, "it is nested too deeply", "Give JSON of photos; this is none.") from error
+    except ValueError as error:  # NaN, integers of thousands of digits
+        raise DataError(where, f"it is no JSON ({printable(error)})", "Correct or fetch the file again.") from error
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+def finite(value: object) -> float | None:
+    """A finite float of a JSON number; None for everything else, booleans included."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def point(geometry: object) -> tuple[float, float, float | None] | str:
+    """(lat, lon, altitude) of a GeoJSON point, whose own order is longitude, latitude; or why it is none."""
+    if not isinstance(geometry, dict):
+        return "it has no geometry"
+    if geometry.get("type") != "Point":
+        return f"its geometry is {printable(geometry.get('type'), 30)}, not Point"
+    coordinates = geometry.get("coordinates")
+    if not isinstance(coordinates, list) or len(coordinates) < 2:
+        return "its point has no coordinates"
+    lon, lat = finite(coordinates[0]), finite(coordinates[1])
+    if lat is None or lon is None:
+        return "its coordinates are no numbers"
+    return lat, lon, finite(coordinates[2]) if len(coordinates) > 2 else None
+
+
+def position_problem(lat: float, lon: float) -> str:
+    """Why a finite pair is no position; empty where it is one."""
+    if abs(lat) > 90 or abs(lon) > 180:
+        return f"{lat:.10g}, {lon:.10g} is no position in degrees"
+    if abs(lat) < 1e-6 and abs(lon) < 1e-6:
+        return "its position is 0, 0, which is written where none is known"
+    return ""
+
+
+def scalar(value: object) -> Scalar:
+    """A JSON value as one cell of a table: text and numbers as they are, the rest as short JSON text."""
+    if value is None or isinstance(value, bool | str):
+        return value[:1000] if isinstance(value, str) else value
+    if isinstance(value, int | float):
+        if isinstance(value, int) and abs(value) < 1 << 63:
+            return value
+        return finite(value)
+    try:
+        return json.dumps(value, ensure_ascii=False)[:1000]
+    except (TypeError, ValueError, RecursionError):
+        return None

@@ -1,0 +1,147 @@
+"""Sharing photos out between training and validation, by nothing but a seed, their ids and their places."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from justzoomin.errors import ConfigError
+from justzoomin.geometry import haversine_m, to_local
+from justzoomin.photos.records import PhotoRecord
+from justzoomin.photos.settings import SplitSettings
+
+Ints = npt.NDArray[np.int64]
+
+_SEEDS_TRIED = 1000
+_RANGE = 2**64
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Which photos go where; indexes into what was given, ascending.
+
+    Attributes:
+        train: For training.
+        val: For validation.
+        guarded: Left out: too near to a validation photo.
+        groups: How many photos, sequences or blocks were shared out.
+        notes: What a person should know about it, as sentences.
+    """
+
+    train: tuple[int, ...]
+    val: tuple[int, ...]
+    guarded: tuple[int, ...] = ()
+    groups: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def assign_splits(records: Sequence[PhotoRecord], settings: SplitSettings, centre: tuple[float, float]) -> Splits:
+    """Share photos out.
+
+    A group (a photo, a sequence, a block) goes to validation where the hash of the seed and its name is below the share.
+    So the choice does not hang on the order of the photos or on which others there are. What is cut from one
+    panorama shares its split, because panoramas are shared out, not what is cut from them.
+
+    Args:
+        records: The photos.
+        settings: What stays together, and the share.
+        centre: Centre of the region, (lat, lon) in degrees: blocks are counted from it.
+
+    Raises:
+        ConfigError: If a split would be empty.
+    """
+    keys = _keys(records, settings, centre)
+    chosen = _chosen(keys, settings)
+    in_val = np.array([chosen[key] for key in keys], np.bool_)
+    if in_val.all() or not in_val.any():
+        raise _empty(keys, settings, "val" if not in_val.any() else "train")
+    guarded = np.zeros(len(records), np.bool_)
+    if settings.kind == "block" and settings.guard_m > 0.0:
+        lat, lon = np.array([r.lat for r in records]), np.array([r.lon for r in records])
+        guarded = ~in_val & near_any(lat, lon, in_val, settings.guard_m, centre)
+        if (guarded | in_val).all():
+            raise ConfigError("--guard-m", f"all {int((~in_val).sum())} training photos stand within {settings.guard_m:g} m of "
+                              "a validation photo", "Give a smaller guard distance, a smaller --val-share or larger blocks.")
+    train = ~in_val & ~guarded
+    parts = [tuple(np.flatnonzero(mask).tolist()) for mask in (train, in_val, guarded)]
+    return Splits(parts[0], parts[1], parts[2], len(chosen), tuple(_notes(records, settings, int(in_val.sum()), len(chosen))))
+
+
+def _keys(records: Sequence[PhotoRecord], settings: SplitSettings, centre: tuple[float, float]) -> list[str]:
+    """Name of the group of each photo."""
+    if settings.kind == "photo":
+        return [f"photo {r.image_id}" for r in records]
+    if settings.kind == "sequence":
+        return [f"photo {r.image_id}" if r.sequence_id is None else f"sequence {r.sequence_id}" for r in records]
+    east, north = to_local(centre[0], centre[1], np.array([r.lat for r in records]), np.array([r.lon for r in records]))
+    columns, rows = np.floor(east / settings.block_m).astype(int), np.floor(north / settings.block_m).astype(int)
+    return [f"block {column} {row}" for column, row in zip(columns.tolist(), rows.tolist(), strict=True)]
+
+
+def _chosen(keys: Iterable[str], settings: SplitSettings) -> dict[str, bool]:
+    """Which groups go to validation."""
+    limit = math.floor(settings.val_share * _RANGE)
+    return {key: _number(settings.seed, key) < limit for key in dict.fromkeys(keys)}
+
+
+def _number(seed: int, key: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed} {key}".encode()).digest()[:8], "big")
+
+
+def _empty(keys: Sequence[str], settings: SplitSettings, empty: str) -> ConfigError:
+    """The error of an empty split, with the next seed that fills both."""
+    groups = len(set(keys))
+    word = {"photo": "photos", "sequence": "sequences", "block": "blocks"}[settings.kind]
+    where = f"split {empty}"
+    if groups < 2:
+        return ConfigError(where, f"it is empty: all {len(keys)} photos are one of the {word}",
+                           "Use --split photo, or import more photos." if settings.kind != "photo" else "Import more photos.")
+    for seed in range(settings.seed + 1, settings.seed + _SEEDS_TRIED):
+        if len(set(_chosen(keys, settings.model_copy(update={"seed": seed})).values())) == 2:
+            return ConfigError(where, f"it is empty: by chance none of {groups} {word} fell to it (share of validation "
+                               f"{settings.val_share:g}, seed {settings.seed})", f"Use --seed {seed}, or another --val-share.")
+    return ConfigError(where, f"it is empty: a share of {settings.val_share:g} of {groups} {word}", "Use another --val-share.")
+
+
+def _notes(records: Sequence[PhotoRecord], settings: SplitSettings, val: int, groups: int) -> Iterable[str]:
+    lone = sum(r.sequence_id is None for r in records)
+    if settings.kind == "sequence" and lone:
+        yield f"{lone} of {len(records)} photos have no sequence; each was taken as one of its own"
+    share = val / len(records)
+    if not settings.val_share / 2 <= share <= settings.val_share * 2:
+        yield (f"{share:.1%} of the photos are for validation, not {settings.val_share:.1%}: with this seed {groups} groups "
+               "do not share out better")
+
+
+def near_any(lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64], targets: npt.NDArray[np.bool_], within_m: float,
+             centre: tuple[float, float]) -> npt.NDArray[np.bool_]:
+    """Which positions (N,) stand nearer than `within_m` to one of the targets among them.
+
+    Args:
+        lat: Latitudes (N,) in degrees.
+        lon: Longitudes (N,) in degrees.
+        targets: Which of them are targets. (N,)
+        within_m: How near, in metres.
+        centre: A position near them, (lat, lon) in degrees.
+    """
+    east, north = to_local(centre[0], centre[1], lat, lon)
+    step = within_m * 1.05  # the chart bends a little: what is within reach is in the next square
+    places = np.stack([np.floor(east / step), np.floor(north / step)], -1).astype(np.int64)
+    squares: dict[Hashable, Ints] = {}
+    chosen = np.flatnonzero(targets)
+    if len(chosen):
+        order = chosen[np.lexsort(places[chosen].T)]
+        starts = np.flatnonzero(np.any(np.diff(places[order], axis=0), axis=1)) + 1
+        squares = {tuple(places[part[0]].tolist()): part for part in np.split(order, starts)}
+    near = np.zeros(len(lat), np.bool_)
+    for index, (column, row) in enumerate(places.tolist()):
+        parts = [squares[key] for i in (-1, 0, 1) for j in (-1, 0, 1) if (key := (column + i, row + j)) in squares]
+        if parts:
+            others = np.concatenate(parts)
+            near[index] = bool((haversine_m(lat[index], lon[index], lat[others], lon[others]) < within_m).any())
+    return near

@@ -1,0 +1,81 @@
+"""Which column of a table means what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from justzoomin.errors import ConfigError, DataError
+from justzoomin.photos.image_files import printable
+
+ROLES: dict[str, tuple[str, ...]] = {
+    "file": ("file", "image", "path", "filename", "file_name", "file_path", "filepath", "image_file", "image_path", "photo"),
+    "image_id": ("image_id", "image_key"),
+    "lat": ("lat", "latitude"),
+    "lon": ("lon", "lng", "long", "longitude"),
+    "bearing": ("bearing", "bearing_deg", "heading", "heading_deg", "compass_angle"),
+    "captured_at": ("captured_at", "timestamp", "datetime", "date_time", "time"),
+    "sequence_id": ("sequence_id", "sequence", "sequence_key"),
+    "camera_type": ("camera_type", "projection"),
+    "focal": ("focal",),
+    "k1": ("k1",),
+    "k2": ("k2",),
+    "fov_deg": ("fov_deg",),
+    "attribution": ("attribution", "credit"),
+    "license": ("license", "licence"),
+}
+"""What a column may mean, and the names that say so, whatever their case."""
+
+
+def find_columns(columns: Sequence[str], chosen: Mapping[str, str], where: Path,
+                 not_here: Iterable[str] = ()) -> dict[str, str]:
+    """Column of each role that a table has.
+
+    Args:
+        columns: Names of the table's columns.
+        chosen: Role, or another of its names, to column, as the user said; these win over the names.
+        where: The table, for messages.
+        not_here: Roles that the table's columns do not have, such as `lat` where a geometry gives it.
+
+    Raises:
+        ConfigError: If a chosen role or column does not exist.
+        DataError: If several columns could be meant.
+    """
+    roles = [r for r in ROLES if r not in set(not_here)]
+    listed = ", ".join(printable(c, 40) for c in columns[:30])
+    meant = {name: role for role, names in ROLES.items() for name in (role, *names)}
+    said: dict[str, str] = {}
+    for name, column in chosen.items():
+        role = meant.get(plain(name), "")
+        if not role:
+            raise ConfigError("--columns", f"{printable(name, 40)!r} is nothing that a column can mean",
+                              "These are: " + ", ".join(ROLES) + ".")
+        if column not in columns:
+            raise ConfigError("--columns", f"{where} has no column {printable(column, 40)!r}", f"It has: {listed}.")
+        if said.setdefault(role, column) != column:
+            raise ConfigError("--columns", f"{role} is said to be {said[role]} and {column}", "Name one column for each.")
+    found = {role: column for role, column in said.items() if role in roles}
+    taken = set(found.values())
+    for role in roles:
+        if role in found:
+            continue
+        candidates = [c for c in columns if plain(c) in ROLES[role] and c not in taken]
+        if len(candidates) > 1:
+            raise DataError(where, f"the columns {', '.join(printable(c, 40) for c in candidates)} could all be {role}",
+                            f"Say which with --columns {role}={printable(candidates[0], 40)}.")
+        if candidates:
+            found[role] = candidates[0]
+    for role in ("lat", "lon"):
+        if role in roles and role not in found:
+            raise DataError(where, f"no column says {role} (columns: {listed})",
+                            f"Name it {' or '.join(ROLES[role])}, or say which it is with --columns {role}=NAME.")
+    if "file" not in found and "image_id" not in found:
+        raise DataError(where, f"no column says which image is meant (columns: {listed})",
+                        "Name it file, image or path (or image_id), or say which it is with --columns file=NAME.")
+    return found
+
+
+def plain(name: str) -> str:
+    """A column's name as it is compared: lower case, words joined by `_`."""
+    return re.sub(r"[\s_-]+", "_", name.strip().lower())

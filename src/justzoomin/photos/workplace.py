@@ -1,0 +1,211 @@
+"""The hidden folder that an import works in: nothing half-done gets its final name, and a second run goes on from it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from justzoomin.data import find_splits
+from justzoomin.errors import DataError, JustZoomInError
+from justzoomin.files import sync_folder, write_json
+from justzoomin.photos.developing import Examined
+
+_SPLIT_TABLES = "metadata"
+
+
+class Workplace:
+    """A folder beside the dataset, or inside it where photos are added to a map's folder.
+
+    It holds `out/`, which becomes the dataset; `examined.jsonl`, what each photo's file showed; and `shards/`, what stands in
+    the shards that are done. Only one import at a time may use it.
+
+    Args:
+        dest: The dataset's folder.
+        in_place: Whether the photos are added to what is there.
+    """
+
+    def __init__(self, dest: Path, in_place: bool) -> None:
+        self.dest, self.in_place = dest, in_place
+        named = dest.resolve()  # `.` has a name then
+        self.path = dest / ".jzi-import" if in_place else named.parent / f".{named.name}.jzi-import"
+        self.out = self.path / "out"
+        self.open_folder = self.path / "open"
+        self._log = self.path / "examined.jsonl"
+
+    @contextlib.contextmanager
+    def locked(self, keep_when_refused: bool = True) -> Iterator[None]:
+        """Hold the folder for one import.
+
+        Args:
+            keep_when_refused: Whether it stays where the import ends with one of our errors.
+
+        Raises:
+            DataError: If another import holds it.
+            OSError: If it cannot be made.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise DataError(self.dest, "another import is writing it", "Wait for it, or name another folder.") from error
+            try:
+                yield
+            except JustZoomInError:
+                if not keep_when_refused:
+                    shutil.rmtree(self.path, ignore_errors=True)
+                raise
+        finally:
+            os.close(descriptor)
+
+    # --- what files showed -------------------------------------------------------------------------------------------
+
+    def examined(self) -> dict[tuple[str, int, int], Examined]:
+        """What files showed before, by path, size and modification time. Lines that a killed run left torn are skipped."""
+        found = {}
+        with contextlib.suppress(FileNotFoundError):
+            for line in self._log.read_text(encoding="utf-8", errors="replace").splitlines():
+                with contextlib.suppress(ValueError, TypeError, KeyError):
+                    values = json.loads(line)
+                    path, size, time_ns = values.pop("file")
+                    found[path, size, time_ns] = Examined(**values)
+        return found
+
+    @contextlib.contextmanager
+    def examination_log(self) -> Iterator[ExaminationLog]:
+        """Append to what files showed."""
+        with self._log.open("ab") as file:
+            file.write(b"\n")  # after a line that may be torn
+            yield ExaminationLog(file)
+
+    # --- shards ------------------------------------------------------------------------------------------------------
+
+    def start(self, key: str) -> bool:
+        """Keep shards that were written for the same photos and settings, throw away others; whether any were kept."""
+        mark = self.path / "key.json"
+        same = mark.is_file() and read_json(mark) == {"key": key}
+        if not same:
+            shutil.rmtree(self.out, ignore_errors=True)
+            shutil.rmtree(self.path / "shards", ignore_errors=True)
+        for folder in (self.out / "archives", self.path / "shards", self.open_folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        write_json({"key": key}, mark)
+        return same and self.shards_done() > 0
+
+    def shards_done(self) -> int:
+        """How many shards are whole, with their lists."""
+        number = 0
+        while self._list(number).is_file() and (self._shard(number).is_file() or not read_json(self._list(number))["photos"]):
+            number += 1
+        return number
+
+    def shard_list(self, number: int) -> dict[str, Any]:
+        """What stands in a shard: `jobs` taken, `photos` written, `failed`."""
+        values: dict[str, Any] = read_json(self._list(number))
+        return values
+
+    def finish_shard(self, number: int, contents: dict[str, Any]) -> None:
+        """Give the open shard its name, after the list of what it holds."""
+        write_json(contents, self._list(number))
+        if contents["photos"]:
+            (self.open_folder / "streetview_images_000.tar").replace(self._shard(number))
+            sync_folder(self.out / "archives")
+
+    def _list(self, number: int) -> Path:
+        return self.path / "shards" / f"{number:03d}.json"
+
+    def _shard(self, number: int) -> Path:
+        return self.out / "archives" / f"streetview_images_{number:03d}.tar"
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def publish(self) -> None:
+        """Turn `out/` into the dataset: by one rename, or file by file with the split tables last."""
+        if not self.in_place:
+            place = self.dest.resolve()
+            if place.is_dir():
+                place.rmdir()  # it is empty
+            self.out.replace(place)
+            sync_folder(place.parent)
+        else:
+            write_json({}, self.path / "publishing.json")
+            self._move()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def publishing(self) -> bool:
+        """Whether a run was killed while it put finished files in their places."""
+        return (self.path / "publishing.json").is_file()
+
+    def publish_rest(self) -> None:
+        """Put the rest of the finished files in their places."""
+        self._move()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _move(self) -> None:
+        files = [p.relative_to(self.out) for p in self.out.rglob("*") if p.is_file()]
+        # Backwards: photos before their tables, and the training split, without which nothing is trained, at the very end.
+        for name in sorted(files, key=lambda n: (n.parts[0] != _SPLIT_TABLES, n), reverse=True):
+            (self.dest / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.out / name).replace(self.dest / name)
+            sync_folder((self.dest / name).parent)
+
+
+class ExaminationLog:
+    """Lines of `examined.jsonl`."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def add(self, file_key: tuple[str, int, int], examined: Examined) -> None:
+        """Write down what a file showed."""
+        self._file.write((json.dumps({"file": file_key, **asdict(examined)}) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file that an import wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def check_dest(dest: Path, repository: Path) -> bool:
+    """Whether photos are added to the map's own folder; a new place otherwise.
+
+    Args:
+        dest: Where the dataset is to be.
+        repository: The folder of the map.
+
+    Raises:
+        DataError: If something is there that must not be written over.
+    """
+    if dest.exists() and not dest.is_dir():
+        raise DataError(dest, "it is a file", "Name a folder.")
+    in_place = dest.is_dir() and dest.resolve() == repository.resolve()
+    if not in_place:
+        if dest.is_dir() and any(dest.iterdir()):
+            raise DataError(dest, "there is something already" + (" (a dataset)" if find_splits(dest) else ""),
+                            "Name a new folder, the map's own folder, or remove this one first.")
+        return False
+    if (dest / ".jzi-import" / "publishing.json").is_file():
+        return True
+    splits = ", ".join(find_splits(dest))
+    if splits:
+        raise DataError(dest, f"photos were imported there already (splits: {splits})", "Import into another folder.")
+    if next((dest / "archives").glob("streetview_images_*.tar"), None) or (dest / "streetview" / "images").is_dir():
+        raise DataError(dest, "it has street photos already", "Import into another folder.")
+    return True
+
+
+def key_of(*parts: object) -> str:
+    """Hash of what makes two imports the same."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(repr(part).encode() + b"\0")
+    return digest.hexdigest()
