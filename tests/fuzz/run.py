@@ -63,7 +63,7 @@ def _turn(name: str, seed: int, seconds: float, tally: Counter[str], found: dict
     """One process of one target; a process that dies or hangs leaves its last input behind."""
     with tempfile.TemporaryDirectory(prefix="fuzz-", dir=_MEMORY_DISK) as folder:
         last, lines = Path(folder) / "last", Path(folder) / "lines"
-        process = multiprocessing.get_context("spawn").Process(target=_work, args=(name, seed, seconds, folder))
+        process = multiprocessing.get_context("spawn").Process(target=_work, args=(name, seed, seconds, folder), daemon=True)
         process.start()
         start = time.monotonic()
         while process.is_alive():
@@ -78,9 +78,12 @@ def _turn(name: str, seed: int, seconds: float, tally: Counter[str], found: dict
                 tally.update(entry["counts"])
             else:
                 _keep(bytes.fromhex(entry["content"]), entry["reason"], found, save)
-        if process.exitcode and last.exists():
-            _keep(last.read_bytes(), f"the process ended with {process.exitcode}", found, save)
+        if process.exitcode:
             tally["died"] += 1
+            if last.exists():
+                _keep(last.read_bytes(), f"the process ended with {process.exitcode}", found, save)
+            else:
+                print(f"{name}: its process ended with {process.exitcode} before the first input", flush=True)
 
 
 def _keep(content: bytes, reason: str, found: dict[str, str], save: Path) -> None:

@@ -7,6 +7,7 @@ import rasterio
 from orthophotos import LAT, LON, colours, errors, grid, level_pixels, orthophoto, painted, transform_at, whole_tiles, write
 from rasterio.control import GroundControlPoint
 
+from justzoomin.errors import TileError
 from justzoomin.imagery import MapBuild, MapBuildConfig, build_map
 from justzoomin.maps import Map
 
@@ -115,6 +116,14 @@ def test_control_points(tmp_path):
     close(errors(build_map([path], tmp_path / "map", MapBuildConfig(gsd_m=1.0, tile_px=64, quality=95))))
 
 
+def test_control_points_off_a_plane(tmp_path):
+    points = [GroundControlPoint(row=r, col=c, x=500_000 + c, y=5_780_000 - r + (30 if r == c == 200 else 0))
+              for r in (0, 200) for c in (0, 200)]
+    path = write(tmp_path / "bent.tif", np.full((200, 200, 3), 90, np.uint8), "epsg:32633", None, gcps=points)
+    with pytest.raises(TileError, match=r"bent\.tif: its control points do not lie on a plane grid.*gdalwarp -tps"):
+        MapBuild([path], tmp_path / "map")
+
+
 def test_seams_of_a_folder(tmp_path):
     """A raster and the same cut into files give the same tiles, resampled too."""
     rng = np.random.default_rng(1)
@@ -168,7 +177,7 @@ def test_naip(shared, tmp_path):
     for folder, block in ((root, 1), (resampled, 4)):
         values, places, white = level_pixels(folder)
         pick = rng.choice(np.flatnonzero(~white), 4000)
-        columns, rows = inverse * np.array(to_raster.transform(places[pick, 1], places[pick, 0]))
+        columns, rows = inverse @ np.array(to_raster.transform(places[pick, 1], places[pick, 0]))
         inside = (columns > block) & (rows > block) & (columns < pixels.shape[1] - block) & (rows < pixels.shape[0] - block)
         if block == 1:
             theirs = pixels[rows[inside].astype(int), columns[inside].astype(int)].astype(float)

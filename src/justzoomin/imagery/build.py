@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import zipfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +21,17 @@ from justzoomin.imagery.plan import MapPlan, make_plan
 from justzoomin.imagery.points import DEGREES, convert
 from justzoomin.imagery.pyramid import Canvas, compose, cut_tiles, halve
 from justzoomin.imagery.rastermosaic import RasterMosaic
-from justzoomin.imagery.rasters import RasterFile, close_files
+from justzoomin.imagery.rasters import close_files
 from justzoomin.imagery.record import WORK_FOLDER, build_lock, load_record, require_same, save_record
 from justzoomin.imagery.sources import SourceStamp, open_all, raster_files, stamp_sources
 from justzoomin.imagery.stretch import find_limits, require_bytes
+from justzoomin.imagery.working import gdal_cache, in_threads, quiet_libraries
 from justzoomin.maps import ShardWriter
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage (`tiles`, `levels`, `packing`), what is done and how much there is."""
 Chunk = tuple[int, int]
-_CACHE_BYTES = 256 << 20
 _ALPHAS = 20
-_MOST_CACHE_BYTES = 640 << 20
 
 
 class MapBuild:
@@ -184,7 +180,7 @@ class MapBuild:
         plan, stages = self.plan, _stages(self.plan)
         extents = [(piece, piece.bounds(plan.crs)) for piece in self.imagery]
         upper = sum(len(chunks) for _, chunks in stages[1:])
-        with _quiet_opencv(), _gdal_cache(self._files, plan.chunk_px, self.settings.workers):
+        with quiet_libraries(), gdal_cache(self._files, plan.chunk_px, self.settings.workers):
             self._stage(stages[0][1], 0, lambda chunk: compose(extents, plan.crs, plan.chunk_bounds(*chunk), plan.chunk_px),
                         lambda done: report("tiles", done, len(plan.chunks)))
             before = 0
@@ -199,7 +195,7 @@ class MapBuild:
         todo = [chunk for chunk in chunks if not self._bundles.is_done(stage, *chunk)]
         done = len(chunks) - len(todo)
         report(done)
-        for _ in _in_threads(lambda chunk: self._chunk(stage, chunk, draw(chunk)), todo, self.settings.workers):
+        for _ in in_threads(lambda chunk: self._chunk(stage, chunk, draw(chunk)), todo, self.settings.workers):
             done += 1
             report(done)
 
@@ -341,57 +337,3 @@ def _stages(plan: MapPlan) -> list[tuple[int, list[Chunk]]]:
         above = {(x // plan.per_chunk, y // plan.per_chunk) for x, y in stages[-1][1]}
         stages.append((base, sorted(above, key=lambda chunk: (-chunk[1], chunk[0]))))
     return stages
-
-
-def _in_threads(work: Callable[[Chunk], None], chunks: Iterable[Chunk], workers: int) -> Iterator[None]:
-    """Do the work of all chunks; the first error, and Ctrl-C, stop what has not begun."""
-    with ThreadPoolExecutor(workers, "map-build") as pool:
-        waiting: deque[Future[None]] = deque()
-        try:
-            for chunk in chunks:
-                waiting.append(pool.submit(work, chunk))
-                if len(waiting) >= 4 * workers:
-                    waiting.popleft().result()
-                    yield
-            while waiting:
-                waiting.popleft().result()
-                yield
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _quiet_opencv() -> Iterator[None]:
-    """OpenCV without threads of its own: ours are enough."""
-    import cv2
-
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)
-
-
-@contextmanager
-def _gdal_cache(files: Sequence[RasterFile], chunk_px: int, workers: int) -> Iterator[None]:
-    """Bound GDAL's cache of blocks, which else takes a share of the machine's memory.
-
-    Files stored in rows need a chunk's rows in full, for each thread; of that as much is given as is bearable.
-    """
-    if not files:
-        yield
-        return
-    from rasterio.env import get_gdal_config, set_gdal_config
-
-    rows = max((file.width * chunk_px * len(file.bands) * np.dtype(file.dtype).itemsize
-                for file in files if file.block[1] >= file.width), default=0)
-    before = get_gdal_config("GDAL_CACHEMAX")
-    set_gdal_config("GDAL_CACHEMAX", min(max(_CACHE_BYTES, int(1.2 * rows * workers)), _MOST_CACHE_BYTES))
-    try:
-        yield
-    finally:
-        if isinstance(before, int):
-            set_gdal_config("GDAL_CACHEMAX", before)
-
-

@@ -13,7 +13,8 @@ from justzoomin.errors import ConfigError, TileError
 from justzoomin.imagery.base import Imagery
 from justzoomin.imagery.config import MapBuildConfig
 from justzoomin.imagery.rastermosaic import RasterMosaic, mosaics
-from justzoomin.imagery.rasters import RasterFile, open_raster
+from justzoomin.imagery.rasteropening import open_raster
+from justzoomin.imagery.rasters import RasterFile
 from justzoomin.imagery.vrt import RASTER_SUFFIXES, vrt_files
 from justzoomin.maps import PACKAGE_SUFFIXES, is_address
 

@@ -76,7 +76,8 @@ def fit_squares(outline: Outline, no_data: float, centre: LatLon | None, size_m:
     return tuple(best if bound == no_data else found[bound] for bound in bounds)
 
 
-def _largest(outline: Outline, at: LatLon, span_m: float, bounds: list[float], centred: bool, size_m: float | None) -> dict[float, FitSquare]:
+def _largest(outline: Outline, at: LatLon, span_m: float, bounds: list[float], centred: bool,
+             size_m: float | None) -> dict[float, FitSquare]:
     """The largest square in a window for each bound, on a raster of points; of the given size where one is given."""
     step = span_m / _RASTER
     offsets = (np.arange(_RASTER) + 0.5) * step - span_m / 2
