@@ -1,5 +1,7 @@
 """Split tables: what is read, what is refused and how."""
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -212,7 +214,7 @@ def test_files_of_the_wrong_ending_and_hostile_parquet(tmp_path, read):
     whole = (tmp_path / "x.csv").read_bytes()
     with pytest.raises(DataError, match="no whole Parquet file: it is cut off"):
         read(whole[:-20], "parquet")
-    for at in range(len(whole) - 300, len(whole) - 4, 3):  # its metadata lie at the end
+    for at in range(len(whole) - 300, len(whole) - 4, 37):  # its metadata lie at the end
         damaged = bytearray(whole)
         damaged[at] ^= 0x55
         try:
@@ -229,6 +231,15 @@ def test_a_parquet_of_endless_rows_is_not_unpacked(tmp_path, monkeypatch):
     pl.DataFrame({"image_id": ["7"] * 100_000, "latitude": 1.0, "longitude": 1.0, "sequence": "1"}).write_parquet(path)
     assert path.stat().st_size < 20_000
     with pytest.raises(DataError, match="it claims 100000 rows"):
+        read_split(path, "train")
+
+
+def test_a_parquet_over_which_polars_aborts_is_an_error_only(tmp_path):
+    """Its pages claim more values than there is memory: found by fuzzing."""
+    hostile = Path(__file__).resolve().parents[1] / "fuzz" / "corpus" / "parquet" / "pages-that-lie.bin"
+    path = tmp_path / "train.parquet"
+    path.write_bytes(hostile.read_bytes())
+    with pytest.raises(DataError, match="ends the program that tries it"):
         read_split(path, "train")
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from fakes import make_repository
-from justzoomin.data import audit, open_dataset
-from justzoomin.figures import audit_figure, contact_sheet, map_credit, save_figure
+from justzoomin.audits import audit
+from justzoomin.data import open_dataset
+from justzoomin.figures import audit_figure, contact_sheet, save_figure
 from justzoomin.figures.contact_sheet import cover_picture, sample_cells
 from justzoomin.maps import Map, MapCheck, TileProjection, cell_places, check_map
 
@@ -46,7 +47,7 @@ def texts(figure: object) -> list[str]:
 
 
 def test_the_sheet_says_what_was_found(check: MapCheck, source: Map, tmp_path: Path) -> None:
-    figure = contact_sheet(check, source, map_credit(source))
+    figure = contact_sheet(check, source, source.attribution)
     words = texts(figure)
     assert "usable with warnings" in words
     assert any(re.fullmatch("level 1: [5678].*%", word) for word in words)  # about three quarters

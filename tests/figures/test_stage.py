@@ -14,7 +14,7 @@ from justzoomin.errors import ConfigError, PhotoError
 from justzoomin.figures import localize_figure, visualize
 from justzoomin.figures.stage import spread
 from justzoomin.geometry import Region, ZoomGrid
-from justzoomin.maps import CARD_LAYOUT, View
+from justzoomin.maps import AERIAL_ATTRIBUTION, CARD_LAYOUT, View
 from justzoomin.maps.map import Square
 from justzoomin.models import ZoomModel, model_preset
 from justzoomin.search import Localizer
@@ -26,7 +26,7 @@ IDS = ["../evil", "1", "$x\x00"]
 class NoiseMap:
     """A map of noise, the same for the same place."""
 
-    grid, layout, root = GRID, CARD_LAYOUT, Path("nowhere")
+    grid, layout, root, attribution = GRID, CARD_LAYOUT, Path("nowhere"), AERIAL_ATTRIBUTION
 
     def view(self, lat, lon, size_m, pixels, bearing_deg=0.0):
         rng = np.random.default_rng([int(abs(lat) * 1e6), int(abs(lon) * 1e6), pixels])

@@ -80,7 +80,8 @@ def _hook(event: str, args: tuple[object, ...]) -> None:
     elif event in _CHANGING:
         for path in args[:_CHANGING[event]]:
             _note(event, path)
-    elif event in {"os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "socket.connect"}:
+    elif event in {"os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "socket.connect"} \
+            and (not args or args[0] != sys.executable):  # Parquet is tried in a Python of its own
         _watch.outside.append(f"{event} {args!r:.200}")
 
 

@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from orthophotos import LAT, LON, grid, orthophoto
+from orthophotos import LAT, LON, colours, grid, orthophoto
 from typer.testing import CliRunner
 
+from fakes import encoded
 from justzoomin.apps.map_commands import app
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.geometry import save_grid
@@ -179,3 +181,29 @@ def test_ctrl_c_stops_soon(source, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         job.run(progress)
     assert len(list((tmp_path / "map").glob(".jzi-map-build/stage-0/*/*.zip"))) <= 3
+
+
+def test_a_package_is_a_source(source, tmp_path):
+    """Tiles of a package under a raster: the raster lies on top, the package fills what it leaves."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "maps"))
+    from package_builders import mbtiles
+    from pyproj import Transformer
+
+    level, px = 18, 256
+    edge = 40_075_016.685578488 / 2**level
+    x, y = Transformer.from_crs("epsg:4326", "epsg:3857", always_xy=True).transform(LON, LAT)
+    column, row = int((x + edge * 2**level / 2) // edge), int((edge * 2**level / 2 - y) // edge)
+    for i in range(column - 2, column + 3):
+        for j in range(row - 2, row + 3):
+            path = tmp_path / "tiles" / str(level) / str(i) / f"{j}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encoded(np.full((px, px, 3), (250, 20, 20), np.uint8), "PNG"))
+    package = mbtiles(tmp_path / "tiles", tmp_path / "red.mbtiles", attribution="Red Survey", format="png")
+    small = orthophoto(tmp_path / "small.tif", size=(60, 60))
+    root = build_map([small, package], tmp_path / "map", MapBuildConfig(crs="epsg:32633", gsd_m=1.0, tile_px=64))
+    opened = Map.open(root, grid())
+    assert (root / "ATTRIBUTION").read_text() == "Red Survey\n"
+    inner = opened.view(LAT, LON, 40.0, 40)
+    assert np.abs(inner.pixels[20, 20] - colours(LAT, LON)).max() < 12
+    outer = opened.view(LAT + 45 / 111_200, LON, 20.0, 20)
+    assert outer.no_data == 0.0 and np.abs(outer.pixels[10, 10].astype(int) - (250, 20, 20)).max() < 8

@@ -10,7 +10,7 @@ import typer
 from justzoomin.apps.console import REGION_HELP, metres, out, print_json, region_option, stage_bars, writable_file
 
 if TYPE_CHECKING:
-    from justzoomin.data import AuditReport
+    from justzoomin.audits import AuditReport
 
 
 def audit(
@@ -25,7 +25,7 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Audit for leaks: how near validation stands to training, in metres, drives, cells and bytes, and what that means."""
-    from justzoomin.data import audit as measure
+    from justzoomin.audits import audit as measure
     from justzoomin.data import open_dataset
 
     if figure is not None:

@@ -38,7 +38,7 @@ def info(root: Root, region: Region = None, as_json: AsJson = False) -> None:
     splits = {name: len(dataset.split(name)) for name in dataset.split_paths}
     values: dict[str, Any] = {
         "root": str(root), "splits": splits, "photos": len(dataset.photos.ids()),
-        "photo_bytes": dataset.photos.total_bytes(), "map": summary.to_dict(), "attribution": dataset.attribution(),
+        "photo_bytes": sum(dataset.photos.sizes().values()), "map": summary.to_dict(), "attribution": dataset.attribution(),
     }
     if as_json:
         print_json(values)

@@ -41,9 +41,9 @@ def check(
     with stage_bars() as advance:
         checked = check_map(source, pixels=pixels, tiles=tiles, seed=seed, places=_places(Path(root), source), progress=advance)
     if sheet is not None:
-        from justzoomin.figures import contact_sheet, map_credit, save_figure
+        from justzoomin.figures import contact_sheet, save_figure
 
-        save_figure(contact_sheet(checked, source, map_credit(source), seed=seed), sheet)
+        save_figure(contact_sheet(checked, source, source.attribution, seed=seed), sheet)
     if as_json:
         print_json({**checked.to_dict(), "sheet": None if sheet is None else str(sheet)})
     else:

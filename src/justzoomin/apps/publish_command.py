@@ -22,8 +22,8 @@ def publish_check(
 
     States facts and settles nothing. Exit code 0 only if nothing is unsettled.
     """
+    from justzoomin.audits import publish_check as look
     from justzoomin.data import open_dataset
-    from justzoomin.data import publish_check as look
 
     dataset = open_dataset(root, region_option(region))
     with stage_bars() as advance:

@@ -1,23 +1,40 @@
-"""Datasets: repositories in the card's layout, split tables, photos, torch datasets, augmentation."""
+"""Datasets: repositories in the card's layout, split tables, photos, torch datasets, augmentation.
 
-from justzoomin.data.audit import AuditReport, SharedCells, SharedSequences, audit
-from justzoomin.data.augment import Augment, AugmentConfig
+What needs torch is imported when it is first asked for: looking at a dataset does not wait for it.
+"""
+
+from typing import TYPE_CHECKING, Any
+
 from justzoomin.data.findings import VerifyReport
-from justzoomin.data.galleries import Gallery
-from justzoomin.data.photos import decode_photo, exif_orientation
-from justzoomin.data.publish import publish_check
+from justzoomin.data.photos import FORMATS, PhotoStore, decode_photo, exif_orientation
+from justzoomin.data.picturehash import difference_hash
 from justzoomin.data.records import RecordProblem, check_records
 from justzoomin.data.repository import ATTRIBUTION, Dataset, find_splits, hash_records, open_dataset, split_name
-from justzoomin.data.rights import PublishItem
 from justzoomin.data.tables import Split, read_split
-from justzoomin.data.torch_data import Batch, ResumableBatchSampler, Sample, ZoomDataset, collate, view_numbers
-from justzoomin.data.transforms import halves, normalize, to_tensor, wide_photo
 from justzoomin.data.verify import verify_dataset, verify_repository
 
+if TYPE_CHECKING:
+    from justzoomin.data.augment import Augment, AugmentConfig
+    from justzoomin.data.torch_data import Batch, ResumableBatchSampler, Sample, ZoomDataset, collate, view_numbers
+    from justzoomin.data.transforms import halves, normalize, to_tensor, wide_photo
+
 __all__ = [
-    "ATTRIBUTION", "AuditReport", "Augment", "AugmentConfig", "Batch", "Dataset", "Gallery", "PublishItem", "RecordProblem",
-    "ResumableBatchSampler", "Sample", "SharedCells", "SharedSequences", "Split", "VerifyReport", "ZoomDataset", "audit",
-    "check_records", "collate", "decode_photo", "exif_orientation", "find_splits", "halves", "hash_records", "normalize",
-    "open_dataset", "publish_check", "read_split", "split_name", "to_tensor", "verify_dataset", "verify_repository",
-    "view_numbers", "wide_photo",
+    "ATTRIBUTION", "FORMATS", "Augment", "AugmentConfig", "Batch", "Dataset", "PhotoStore", "RecordProblem",
+    "ResumableBatchSampler", "Sample", "Split", "VerifyReport", "ZoomDataset", "check_records", "collate", "decode_photo",
+    "difference_hash", "exif_orientation", "find_splits", "halves", "hash_records", "normalize", "open_dataset", "read_split",
+    "split_name", "to_tensor", "verify_dataset", "verify_repository", "view_numbers", "wide_photo",
 ]
+
+_WITH_TORCH = {
+    **dict.fromkeys(("Augment", "AugmentConfig"), "augment"),
+    **dict.fromkeys(("Batch", "ResumableBatchSampler", "Sample", "ZoomDataset", "collate", "view_numbers"), "torch_data"),
+    **dict.fromkeys(("halves", "normalize", "to_tensor", "wide_photo"), "transforms"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WITH_TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_WITH_TORCH[name]}"), name)

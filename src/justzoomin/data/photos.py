@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Protocol
@@ -33,8 +34,8 @@ class PhotoStore(Protocol):
     def where(self, image_id: str) -> str:
         """Name of the file or shard member, for error texts."""
 
-    def total_bytes(self) -> int:
-        """Bytes of all photos."""
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each photo, by id."""
 
 
 class ShardPhotos:
@@ -66,9 +67,9 @@ class ShardPhotos:
         name = self._names.get(image_id)
         return f"{self._shards.shard_of(name)}:{name}" if name else image_id + SUFFIX
 
-    def total_bytes(self) -> int:
-        """Bytes of all photos."""
-        return sum(self._shards.sizes[n] for n in self._names.values())
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each photo, by id."""
+        return {image_id: self._shards.sizes[name] for image_id, name in self._names.items()}
 
 
 class FolderPhotos:
@@ -99,9 +100,10 @@ class FolderPhotos:
         """Path of a photo."""
         return str(self._path(image_id))
 
-    def total_bytes(self) -> int:
-        """Bytes of all photos."""
-        return sum(p.stat().st_size for p in self._folder.glob("*" + SUFFIX))
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each photo, by id."""
+        with os.scandir(self._folder) as entries:
+            return {e.name.removesuffix(SUFFIX): e.stat().st_size for e in entries if e.name.endswith(SUFFIX)}
 
 
 def open_photos(root: Path, without: Collection[Path] = ()) -> PhotoStore:

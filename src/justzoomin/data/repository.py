@@ -8,24 +8,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from justzoomin.data.photos import PhotoStore, open_photos
 from justzoomin.data.records import check_records
 from justzoomin.data.tables import Split, read_split
-from justzoomin.data.torch_data import ZoomDataset
-from justzoomin.data.transforms import Decode
 from justzoomin.errors import DataError, LayoutError
 from justzoomin.geometry import ZoomGrid
-from justzoomin.maps import CARD_LAYOUT, GridViews, Map, require_complete
+from justzoomin.maps import AERIAL_ATTRIBUTION, CARD_LAYOUT, GridViews, Map, require_complete
+
+if TYPE_CHECKING:
+    from justzoomin.data.torch_data import ZoomDataset
+    from justzoomin.data.transforms import Decode
 
 _SPLIT_NAME = re.compile(r"large_area_(?P<name>.+)_map")
 
-ATTRIBUTION = (
-    "Street-view imagery derived from Mapillary, licensed under CC BY-SA 4.0.\n"
-    "Aerial orthophotography derived from Open Data DC / Government of the District of Columbia, licensed under CC BY 4.0."
-)
+ATTRIBUTION = f"Street-view imagery derived from Mapillary, licensed under CC BY-SA 4.0.\n{AERIAL_ATTRIBUTION}"
 """What the dataset card asks for, for repositories with its layout and no ATTRIBUTION file of their own."""
 
 
@@ -103,6 +103,8 @@ class Dataset:
                       crop_scale: tuple[float, float] | None = None, seed: int = 0,
                       views: GridViews | None = None) -> ZoomDataset:
         """Samples of a split for torch; see `ZoomDataset`."""
+        from justzoomin.data.torch_data import ZoomDataset
+
         split = self.split(name)
         return ZoomDataset(
             image_ids=split.image_ids, sequences=self.sequences(name), photos=self.photos,
@@ -117,7 +119,7 @@ class Dataset:
             return file.read_text(encoding="utf-8", errors="replace").strip()
         if self.map.layout.same_place(CARD_LAYOUT):
             return ATTRIBUTION
-        return f"Not stated: {self.root} holds no ATTRIBUTION file."
+        return self.map.attribution or f"Not stated: {self.root} holds no ATTRIBUTION file."
 
     def split_hash(self, name: str) -> str:
         """SHA-256 of a split's ids, positions and sequences, whatever file they came from."""

@@ -2,7 +2,7 @@
 
 from justzoomin.figures.audit_figure import audit_figure
 from justzoomin.figures.case import Case, PathView, pixel_of
-from justzoomin.figures.contact_sheet import contact_sheet, map_credit
+from justzoomin.figures.contact_sheet import contact_sheet
 from justzoomin.figures.overview import overview
 from justzoomin.figures.panel import path_panel
 from justzoomin.figures.pictures import ViewPictures, build_case
@@ -12,7 +12,20 @@ from justzoomin.figures.stage import localize_figure, visualize
 from justzoomin.figures.zoom_gif import zoom_gif
 
 __all__ = [
-    "Case", "PathView", "ViewPictures", "build_case", "check_format", "localize_figure", "overview", "path_panel",
-    "pixel_of", "safe_stem", "save_figure", "sheet", "visualize", "zoom_gif",
-    "audit_figure", "contact_sheet", "map_credit",
+    "Case",
+    "PathView",
+    "ViewPictures",
+    "audit_figure",
+    "build_case",
+    "check_format",
+    "contact_sheet",
+    "localize_figure",
+    "overview",
+    "path_panel",
+    "pixel_of",
+    "safe_stem",
+    "save_figure",
+    "sheet",
+    "visualize",
+    "zoom_gif",
 ]

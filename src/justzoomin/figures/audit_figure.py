@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
-from justzoomin.data import AuditReport
+from justzoomin.audits import AuditReport
 from justzoomin.figures.look import (
     FONT,
     INK,

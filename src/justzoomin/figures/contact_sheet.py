@@ -28,9 +28,8 @@ from justzoomin.figures.look import (
 )
 from justzoomin.figures.marks import draw_grid, frame, show_image
 from justzoomin.figures.pictures import ViewPictures
-from justzoomin.figures.stage import AERIAL_ATTRIBUTION
 from justzoomin.geometry import format_sequence
-from justzoomin.maps import CARD_LAYOUT, CellCover, GridViews, LevelQuality, Map, MapCheck, cell_places
+from justzoomin.maps import CellCover, GridViews, LevelQuality, Map, MapCheck, cell_places
 
 COLUMNS = 6
 CELL_IN, GAP_IN = 1.2, 0.1
@@ -186,8 +185,3 @@ def _sample_words(quality: LevelQuality) -> str:
     detail = "not judged" if quality.sharpness is None else f"{quality.sharpness:.2f}"
     return (f"map level {quality.level}: {quality.sampled} of {quality.tiles:,} tiles decoded, {len(quality.broken)} broken, "
             f"{blank} blank, {quality.white:.1%} white, {quality.black:.1%} black, detail {detail}")
-
-
-def map_credit(source: Map) -> str | None:
-    """Whom a map says to name; the published dataset's aerial imagery where it is that map."""
-    return source.attribution or (AERIAL_ATTRIBUTION if source.layout.same_place(CARD_LAYOUT) else None)

@@ -19,7 +19,6 @@ from justzoomin.figures.save import check_format, safe_stem, save_figure, write_
 from justzoomin.figures.sheet import sheet
 from justzoomin.figures.zoom_gif import zoom_gif
 from justzoomin.geometry import LatLon
-from justzoomin.maps import CARD_LAYOUT
 from justzoomin.models import ZoomModel
 from justzoomin.search import Fix, Localizer, read_photo
 
@@ -27,9 +26,6 @@ Progress = Callable[[int, int], None]
 
 OVERVIEW_PIXELS = (1024, 768, 512, 384, 192)
 MAX_ON_SHEET = 40
-AERIAL_ATTRIBUTION = ("Aerial orthophotography derived from Open Data DC / Government of the District of Columbia, "
-                      "licensed under CC BY 4.0.")
-"""For maps in the published dataset's layout that bring no ATTRIBUTION file (source: the dataset card)."""
 
 
 def visualize(model: str | Path | ZoomModel, dataset: Dataset, out: Path, *, split: str = "val", count: int = 10,
@@ -119,7 +115,7 @@ def localize_figure(fixes: Fix | Sequence[Fix], localizer: Localizer, path: Path
     pictures = ViewPictures(localizer.vectors.views)
     cases = [build_case(Path(f.photo).name if f.photo else f"photo {i + 1}", photos[i] if photos else _photo_of(f, path),
                         pictures, f.sequence, f.probabilities) for i, f in enumerate(shown)]
-    credit = _map_attribution(localizer) if attribution is None else attribution
+    credit = localizer.map.attribution if attribution is None else attribution
     if len(cases) == 1:
         return save_figure(path_panel(cases[0], credit), path)
     title = f"the first {len(shown)} of {len(several)} photos" if len(several) > len(shown) else None
@@ -144,10 +140,3 @@ def _photo_of(fix: Fix, path: Path) -> Pixels:
     if fix.photo is None:
         raise ConfigError(path, "a fix of unnamed bytes has no photo to draw", "Give the photos beside the fixes.")
     return decode_photo(read_photo(Path(fix.photo)), fix.photo, (PHOTO_PIXELS, PHOTO_PIXELS))
-
-
-def _map_attribution(localizer: Localizer) -> str | None:
-    for folder in (localizer.map.root, localizer.map.root.parent):
-        if (folder / "ATTRIBUTION").is_file():
-            return (folder / "ATTRIBUTION").read_text(encoding="utf-8").strip()
-    return AERIAL_ATTRIBUTION if localizer.map.layout.same_place(CARD_LAYOUT) else None

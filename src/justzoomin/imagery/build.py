@@ -6,6 +6,7 @@ import os
 import shutil
 import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -195,9 +196,10 @@ class MapBuild:
         todo = [chunk for chunk in chunks if not self._bundles.is_done(stage, *chunk)]
         done = len(chunks) - len(todo)
         report(done)
-        for _ in in_threads(lambda chunk: self._chunk(stage, chunk, draw(chunk)), todo, self.settings.workers):
-            done += 1
-            report(done)
+        with closing(in_threads(lambda chunk: self._chunk(stage, chunk, draw(chunk)), todo, self.settings.workers)) as steps:
+            for _ in steps:
+                done += 1
+                report(done)
 
     def _chunk(self, stage: int, chunk: Chunk, canvas: Canvas | None) -> None:
         """Write the tiles of a chunk and of the levels above it; its file comes last, and says that it is done."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -18,7 +18,7 @@ _MOST_CACHE_BYTES = 640 << 20
 Job = TypeVar("Job")
 
 
-def in_threads(work: Callable[[Job], None], jobs: Iterable[Job], workers: int) -> Iterator[None]:
+def in_threads(work: Callable[[Job], None], jobs: Iterable[Job], workers: int) -> Generator[None, None, None]:
     """Do the work of all jobs; the first error, and Ctrl-C, stop what has not begun."""
     with ThreadPoolExecutor(workers, "map-build") as pool:
         waiting: deque[Future[None]] = deque()

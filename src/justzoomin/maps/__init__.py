@@ -15,7 +15,7 @@ from justzoomin.maps.filestamps import FileProblem, FileStamp, compare_files, pl
 from justzoomin.maps.fit import RegionFit, fit_region, open_unplaced, region_path
 from justzoomin.maps.gridviews import GridViews
 from justzoomin.maps.inspection import TileInventory, TilePiece
-from justzoomin.maps.layout import CARD_LAYOUT, TileLayout
+from justzoomin.maps.layout import AERIAL_ATTRIBUTION, CARD_LAYOUT, TileLayout
 from justzoomin.maps.map import Map, Square, View
 from justzoomin.maps.needs import ViewNeed, view_needs
 from justzoomin.maps.opening import find_region, layout_folder
@@ -34,10 +34,10 @@ from justzoomin.maps.urltemplate import is_address
 from justzoomin.maps.wmts import read_capabilities
 
 __all__ = [
-    "BUILD_RECORD", "CARD_LAYOUT", "PACKAGE_SUFFIXES", "PICTURE_FORMATS", "SHARD_PATTERN", "CellCover", "DownloadRecord",
-    "ExtractRecord", "FileProblem", "FileStamp", "FitSquare", "FolderSource", "GridViews", "LevelCheck", "LevelInfo",
-    "LevelQuality", "Map", "MapCheck", "MapInfo", "RegionFit", "ServerSource", "ShardSource", "ShardWriter", "Square",
-    "TarShards", "TileId", "TileInventory", "TileLayout", "TilePiece", "TileProjection", "TileServer", "TileSource",
+    "AERIAL_ATTRIBUTION", "BUILD_RECORD", "CARD_LAYOUT", "PACKAGE_SUFFIXES", "PICTURE_FORMATS", "SHARD_PATTERN", "CellCover",
+    "DownloadRecord", "ExtractRecord", "FileProblem", "FileStamp", "FitSquare", "FolderSource", "GridViews", "LevelCheck",
+    "LevelInfo", "LevelQuality", "Map", "MapCheck", "MapInfo", "RegionFit", "ServerSource", "ShardSource", "ShardWriter",
+    "Square", "TarShards", "TileId", "TileInventory", "TileLayout", "TilePiece", "TileProjection", "TileServer", "TileSource",
     "TileTable", "View", "ViewNeed", "cell_places", "check_hashes", "check_map", "check_shard", "compare_files",
     "decode_tile", "extract_command", "find_region", "fit_region", "is_address", "is_heic", "is_package", "layout_folder",
     "looks_like", "open_package", "open_unplaced", "plain_path", "read_capabilities", "region_path", "require_complete",

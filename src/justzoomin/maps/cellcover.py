@@ -11,7 +11,7 @@ import numpy.typing as npt
 from justzoomin.geometry import ZoomGrid, from_local
 from justzoomin.maps.projection import TileProjection
 from justzoomin.maps.sources import TileTable
-from justzoomin.maps.summary import _contains as contains
+from justzoomin.maps.summary import contains
 
 MAX_CELLS = 16_384
 """Levels of more cells are sampled: this many of them, drawn evenly."""

@@ -226,3 +226,6 @@ CARD_LAYOUT = TileLayout(
     crs="epsg:26985", tile_shape_px=(250, 250), tile_shape_crs=(20.0, 20.0), origin_crs=(600.0, 200.0),
     tile_axes=("east", "north"), min_zoom=-9, max_zoom=0)
 """The layout of the published dataset (its card, `satellite/layout.yaml`)."""
+AERIAL_ATTRIBUTION = ("Aerial orthophotography derived from Open Data DC / Government of the District of Columbia, "
+                      "licensed under CC BY 4.0.")
+"""Whom the dataset card asks to name for that map."""

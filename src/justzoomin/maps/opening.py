@@ -9,7 +9,7 @@ from pathlib import Path
 from justzoomin.errors import LayoutError, TileError
 from justzoomin.geometry import ZoomGrid, load_grid, preset
 from justzoomin.maps.completeness import require_complete
-from justzoomin.maps.layout import CARD_LAYOUT, TileLayout
+from justzoomin.maps.layout import AERIAL_ATTRIBUTION, CARD_LAYOUT, TileLayout
 from justzoomin.maps.packages import is_package, open_package
 from justzoomin.maps.sources import FolderSource, ShardSource, TileSource, find_shards
 from justzoomin.maps.tileserver import ServerSource, TileServer
@@ -77,7 +77,7 @@ def _folder_parts(root: Path, grid: ZoomGrid | None) -> MapParts:
     if (folder / "images.dat").exists():
         raise LayoutError(folder / "images.dat", "a packed map of tiledwebmaps is not read here",
                           "Give the map as tiles in folders or in the dataset's TAR shards.")
-    attribution = _stated_attribution(folder)
+    attribution = _stated_attribution(folder, layout)
     source = _find_source(folder, layout, attribution or "")
     return MapParts(layout, source, grid or find_region(folder, layout), str(root), attribution)
 
@@ -122,8 +122,8 @@ def find_region(folder: Path, layout: TileLayout) -> ZoomGrid:
                       "Say which region this map is for: --region FILE, or a region.yaml beside layout.yaml.")
 
 
-def _stated_attribution(folder: Path) -> str | None:
-    """What the file ATTRIBUTION beside layout.yaml, or in the dataset's folder above it, says."""
+def _stated_attribution(folder: Path, layout: TileLayout) -> str | None:
+    """What the file ATTRIBUTION beside layout.yaml, or above it, says; else what is known of the layout."""
     for place in (folder, folder.parent) if folder.resolve().name == "satellite" else (folder,):
         file = place / "ATTRIBUTION"
         if file.is_file():
@@ -131,4 +131,4 @@ def _stated_attribution(folder: Path) -> str | None:
                 return read_limited(file, _MAX_ATTRIBUTION).decode("utf-8", "replace").strip()
             except OSError as error:
                 raise LayoutError(file, f"it cannot be read ({error.strerror})", "Write a few lines of plain text.") from error
-    return None
+    return AERIAL_ATTRIBUTION if layout.same_place(CARD_LAYOUT) else None

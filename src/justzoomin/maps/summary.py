@@ -132,10 +132,10 @@ def _coverage(table: TileTable, projection: TileProjection, grid: ZoomGrid) -> f
     tiles = projection.position_to_tile(lat.ravel(), lon.ravel(), table.level)
     good = np.isfinite(tiles).all(1) & (np.abs(tiles) < 2**52).all(1)
     numbers = np.floor(tiles[good]).astype(np.int64)
-    return float(np.count_nonzero(_contains(table.tiles, numbers)) / len(tiles))
+    return float(np.count_nonzero(contains(table.tiles, numbers)) / len(tiles))
 
 
-def _contains(tiles: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+def contains(tiles: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """Which of `numbers` (M, 2) are among `tiles` (N, 2): (M,) bool."""
     low, high = tiles.min(0), tiles.max(0)
     inside = ((numbers >= low) & (numbers <= high)).all(1)

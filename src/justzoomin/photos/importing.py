@@ -15,7 +15,7 @@ from justzoomin.geometry import ZoomGrid, save_grid
 from justzoomin.maps import Map
 from justzoomin.photos.card import attribution_text, card_text
 from justzoomin.photos.developing import Examined, check_camera, examine, image_ids
-from justzoomin.photos.mapfiles import MapFiles, bring_map, map_attribution, map_folder, repository_of
+from justzoomin.photos.mapfiles import MapFiles, bring_map, map_folder, repository_of
 from justzoomin.photos.parallel import ordered_map
 from justzoomin.photos.places import place_photos
 from justzoomin.photos.quality import Seen, find_twins
@@ -281,7 +281,7 @@ class _Import:
         self.report.splits = write_tables(photos, self.grid, work.out, self.settings, self.root, counts)
         self.report.treatments = dict(sorted(Counter(p.values["treatment"] for p in photos).items()))
         self.report.map_files = {"linked": files.linked, "copied": files.copied, "copied_bytes": files.copied_bytes}
-        self.report.attribution = attribution_text(photos, map_attribution(self.map))
+        self.report.attribution = attribution_text(photos, self.map.attribution)
         unsaid = sum(p.record.license is None for p in photos)
         if unsaid:
             self.report.notes.append(f"{unsaid:,} photos state no licence; --license says it for those")

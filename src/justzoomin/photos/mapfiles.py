@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from justzoomin.data import ATTRIBUTION
 from justzoomin.errors import DataError, LayoutError
 from justzoomin.geometry import ZoomGrid, save_grid
-from justzoomin.maps import CARD_LAYOUT, SHARD_PATTERN, FolderSource, Map, ShardSource, TileId, is_package, layout_folder
+from justzoomin.maps import SHARD_PATTERN, FolderSource, Map, ShardSource, TileId, is_package, layout_folder
 
 Progress = Callable[[int, int], None]
 
@@ -50,13 +49,6 @@ def repository_of(source: Map) -> Path:
     """The folder that a dataset with this map has, or would have were the photos added in place."""
     folder = map_folder(source)
     return folder.parent if folder.resolve().name == "satellite" else folder
-
-
-def map_attribution(source: Map) -> str | None:
-    """Whom to name for the map; None where it does not tell."""
-    if not source.attribution and source.layout.same_place(CARD_LAYOUT):
-        return ATTRIBUTION.splitlines()[-1]
-    return source.attribution or None
 
 
 def bring_map(source: Map, grid: ZoomGrid, out: Path, progress: Progress | None = None) -> MapFiles:

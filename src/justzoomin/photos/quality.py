@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from justzoomin.data import difference_hash
 from justzoomin.geometry import haversine_m, to_local
 
 Pixels = npt.NDArray[np.uint8]
@@ -59,15 +60,6 @@ def sharpness(grey: Pixels) -> float:
     small = grey.astype(np.float32)
     contrast = float(small.var())
     return float(np.asarray(cv2.Laplacian(small, cv2.CV_32F)).var()) / contrast if contrast >= _FLAT else 0.0
-
-
-def difference_hash(grey: Pixels) -> int:
-    """64 bits: whether each of 8 x 8 places is darker than its neighbour on the right, at 9 x 8 px."""
-    import cv2
-
-    small = np.asarray(cv2.resize(grey, (9, 8), interpolation=cv2.INTER_AREA))
-    bits = (small[:, :-1] < small[:, 1:]).ravel()
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from justzoomin.data.audit import AuditReport, SharedSequences
+    from justzoomin.audits.audit import AuditReport, SharedSequences
 
 BESIDE_M, NEAR_M, FAR_M = 10.0, 50.0, 100.0
 MOST = 0.5

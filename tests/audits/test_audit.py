@@ -11,8 +11,9 @@ import polars as pl
 import pytest
 
 from fakes import SUFFIX, encoded, grid_of, make_repository, picture, write_table
-from justzoomin.data import AuditReport, audit, open_dataset
-from justzoomin.data.galleries import CHANCE_RADII_M, galleries
+from justzoomin.audits import AuditReport, audit
+from justzoomin.audits.galleries import CHANCE_RADII_M, galleries
+from justzoomin.data import open_dataset
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.geometry import Region, ZoomGrid, from_local, haversine_m
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from justzoomin.data.nearest import nearest
+from justzoomin.audits.nearest import nearest
 from justzoomin.errors import DataError
 from justzoomin.geometry import haversine_m
 

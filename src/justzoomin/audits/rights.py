@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from justzoomin.data.licences import conditions, names_licence
-from justzoomin.data.repository import Dataset
-from justzoomin.data.side_tables import PhotoColumn
+from justzoomin.audits.licences import conditions, names_licence
+from justzoomin.audits.side_tables import PhotoColumn
+from justzoomin.data import Dataset
 from justzoomin.maps import CARD_LAYOUT
 
 State = Literal["settled", "unsettled", "person must decide"]

@@ -13,9 +13,10 @@ import yaml
 from PIL import Image
 
 from fakes import SUFFIX, encoded, make_repository, picture, with_exif, write_tar
-from justzoomin.data import PublishItem, open_dataset, publish_check
-from justzoomin.data.exifleft import left_behind
-from justzoomin.data.licences import conditions, names_licence
+from justzoomin.audits import PublishItem, publish_check
+from justzoomin.audits.exifleft import left_behind
+from justzoomin.audits.licences import conditions, names_licence
+from justzoomin.data import open_dataset
 from justzoomin.errors import PhotoError
 
 Check = Callable[..., dict[str, PublishItem]]

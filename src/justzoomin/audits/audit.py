@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from justzoomin.data.audit_words import meaning, split_kind
-from justzoomin.data.galleries import Gallery, galleries
-from justzoomin.data.nearest import nearest
-from justzoomin.data.repository import Dataset
-from justzoomin.data.side_tables import PhotoColumn, photo_column, photo_tables
-from justzoomin.data.twins import same_bytes, same_pictures
+from justzoomin.audits.audit_words import meaning, split_kind
+from justzoomin.audits.galleries import Gallery, galleries
+from justzoomin.audits.nearest import nearest
+from justzoomin.audits.side_tables import PhotoColumn, photo_column, photo_tables
+from justzoomin.audits.twins import same_bytes, same_pictures
+from justzoomin.data import Dataset
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.geometry import ZoomGrid
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
 
-from justzoomin.data.photos import SUFFIX, FolderPhotos, PhotoStore, ShardPhotos, decode_photo
+from justzoomin.data import PhotoStore, decode_photo, difference_hash
 from justzoomin.errors import PhotoError, TileError
 
 Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
 
+_FLAT = 6
+"""Photos whose grey values span less than this are of one colour."""
 _BANDS = 4
 SAME_BITS = _BANDS - 1
 """Hashes of 64 bits that differ in at most this many are of nearly the same picture; four bands of 16 bits find them all."""
@@ -27,7 +28,7 @@ def same_bytes(store: PhotoStore, ids: Sequence[str], others: Sequence[str], wor
 
     Only files whose size occurs in both splits are read, each once.
     """
-    sizes = _sizes(store, {*ids, *others})
+    sizes = store.sizes()
     both = {sizes[i] for i in ids if i in sizes} & {sizes[i] for i in others if i in sizes}
     wanted = [i for i in dict.fromkeys([*ids, *others]) if sizes.get(i) in both]
 
@@ -53,14 +54,12 @@ def same_pictures(store: PhotoStore, ids: Sequence[str], others: Sequence[str], 
     """Pairs of photos, one of each split, whose difference hashes differ in at most three of 64 bits.
 
     Pictures of one colour and photos that cannot be decoded are left out.
-
-    Source of the hash: N. Krawetz, "Kind of Like That" (2013), differences of neighbours on 9 x 8 grey pixels.
     """
     wanted = list(dict.fromkeys([*ids, *others]))
 
     def picture_hash(image_id: str) -> int | None:
         try:
-            return difference_hash(store.read(image_id), store.where(image_id))
+            return _picture_hash(store.read(image_id), store.where(image_id))
         except (PhotoError, TileError):
             return None
 
@@ -78,29 +77,14 @@ def same_pictures(store: PhotoStore, ids: Sequence[str], others: Sequence[str], 
     return pairs
 
 
-def difference_hash(data: bytes, where: str) -> int | None:
-    """64 bits of which neighbour is brighter; None for a picture of (nearly) one colour.
+def _picture_hash(data: bytes, where: str) -> int | None:
+    """The difference hash of a photo; None for a picture of (nearly) one colour.
 
     Raises:
         PhotoError: If the photo cannot be decoded.
     """
-    import cv2
-
-    grey = decode_photo(data, where, (72, 72)).astype(np.float32).mean(2)
-    small = np.asarray(cv2.resize(grey, (9, 8), interpolation=cv2.INTER_AREA))
-    if float(np.ptp(small)) < 4.0:
-        return None
-    return int.from_bytes(np.packbits(small[:, 1:] > small[:, :-1]).tobytes(), "big")
-
-
-def _sizes(store: PhotoStore, ids: set[str]) -> dict[str, int]:
-    """Bytes of photos; those that are not there are left out."""
-    if isinstance(store, ShardPhotos):
-        return {i: store._shards.sizes[name] for i, name in store._names.items() if i in ids}
-    if isinstance(store, FolderPhotos):
-        with os.scandir(store._folder) as entries:
-            return {i: e.stat().st_size for e in entries if (i := e.name.removesuffix(SUFFIX)) in ids and i != e.name}
-    return {i: len(store.read(i)) for i in ids & store.ids()}
+    grey = decode_photo(data, where, (72, 72)).mean(2).astype(np.uint8)
+    return None if int(np.ptp(grey)) < _FLAT else difference_hash(grey)
 
 
 def _keys(value: int | None) -> list[tuple[int, int]]:

@@ -10,9 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import polars as pl
 
-from justzoomin.data.exifleft import PERSONAL, left_behind
-from justzoomin.data.repository import Dataset
-from justzoomin.data.rights import (
+from justzoomin.audits.exifleft import PERSONAL, left_behind
+from justzoomin.audits.rights import (
     ATTRIBUTION_COLUMNS,
     LICENCE_COLUMNS,
     LISTED,
@@ -22,8 +21,8 @@ from justzoomin.data.rights import (
     photo_attribution_item,
     readme_item,
 )
-from justzoomin.data.side_tables import PhotoColumn, photo_column, photo_tables
-from justzoomin.data.tables import Split
+from justzoomin.audits.side_tables import PhotoColumn, photo_column, photo_tables
+from justzoomin.data import Dataset, Split
 from justzoomin.errors import JustZoomInError
 
 Progress = Callable[[str, int, int], None]

@@ -8,7 +8,7 @@ import warnings
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from justzoomin.data.photos import FORMATS
+from justzoomin.data import FORMATS
 from justzoomin.errors import PhotoError
 
 _UNREADABLE = (OSError, ValueError, TypeError, SyntaxError, struct.error, EOFError, LookupError, ArithmeticError, RuntimeError,

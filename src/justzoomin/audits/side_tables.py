@@ -10,8 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from justzoomin.data.repository import Dataset
-from justzoomin.data.tables import Split
+from justzoomin.data import Dataset, Split
 from justzoomin.errors import DataError
 
 IN_SPLITS = {"image_id", "sequence", "latitude", "longitude"}
