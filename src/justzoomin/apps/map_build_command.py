@@ -23,7 +23,7 @@ def build(
     dest: Annotated[Path, typer.Argument(help="Folder of the map; made if missing. An interrupted build goes on.")],
     crs: Annotated[str | None, typer.Option(
         help="Projection of the map, e.g. EPSG:32633. Default: the sources' own if it is true to metres, else UTM.")] = None,
-    gsd_m: Annotated[float | None, typer.Option("--gsd-m", help="Metres per pixel, finest level. Default: the sources'.")] = None,
+    gsd_m: Annotated[float | None, typer.Option("--gsd-m", help="Metres per pixel of level 0. Default: the sources'.")] = None,
     format_: Annotated[str, typer.Option("--format", help="Tiles as files: folder; or in TAR shards: tar.")] = "folder",
     stretch: Annotated[bool, typer.Option("--stretch", help="Bring values to 8 bits: 2nd to 98th percentile a band.")] = False,
     bands: Annotated[str | None, typer.Option(help="Red, green and blue, from 1: 1,2,3. Default: what the file says.")] = None,

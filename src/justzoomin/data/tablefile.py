@@ -112,8 +112,8 @@ def _try_parquet(path: Path) -> None:
     """
     limits = {"rows": MAX_ROWS, "columns": MAX_COLUMNS, "cells": MAX_CELLS}
     try:
-        tried = subprocess.run([sys.executable, "-P", "-c", _TRY, str(path.absolute()), *map(str, limits.values())], check=False,
-                               stdin=subprocess.DEVNULL, capture_output=True, timeout=_TRY_SECONDS)
+        words = [sys.executable, "-P", "-c", _TRY, str(path.absolute()), *map(str, limits.values())]
+        tried = subprocess.run(words, check=False, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TRY_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise DataError(path, f"it cannot be read as a table within {_TRY_SECONDS} s", "Download it again.") from error
     if tried.returncode == 0:
@@ -121,7 +121,8 @@ def _try_parquet(path: Path) -> None:
     said = tried.stdout.decode("utf-8", "replace").strip()
     for name, limit in limits.items():
         if said.startswith(f"{name} "):
-            raise DataError(path, f"it claims {printable(said.removeprefix(name))} {name}", f"Tables of up to {limit} {name} are read.")
+            raise DataError(path, f"it claims {printable(said.removeprefix(name))} {name}",
+                            f"Tables of up to {limit} {name} are read.")
     reason = f"({printable(said)})" if said else f"and ends the program that tries it (exit code {tried.returncode})"
     raise DataError(path, f"it cannot be read as a table {reason}", "Download it again, or write it anew.")
 
