@@ -1,4 +1,4 @@
-"""Writing files so that a reader meets the old content or the new, never half of it."""
+"""Files that are whole or not there, and folders that one job works in at a time."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from justzoomin.errors import DataError
+
 _UMASK = os.umask(0o022)
 os.umask(_UMASK)
 _NEW_FILE_MODE = 0o666 & ~_UMASK
+
+LOCK = ".jzi-lock"
+"""The file that is locked while a job works in a folder; a killed job leaves it behind, unlocked."""
 
 
 @contextlib.contextmanager
@@ -68,3 +73,36 @@ def sync_folder(folder: Path) -> None:
         finally:
             os.close(descriptor)
 
+
+@contextlib.contextmanager
+def folder_lock(folder: Path, job: str) -> Iterator[None]:
+    """Hold a folder for a job; the system lets go of it when the process ends, however it ends.
+
+    Args:
+        folder: The folder; made if missing.
+        job: What is done in it, for the error.
+
+    Raises:
+        DataError: If another process holds it.
+        OSError: If the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / LOCK
+    with path.open("ab") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                raise BlockingIOError  # another job ended and a third began between our two calls
+        except ImportError:  # no such locks on this system: two jobs would repeat each other's work, not spoil it
+            pass
+        except BlockingIOError as error:
+            raise DataError(folder, f"another {job} is running in this folder", "Wait for it to end.") from error
+        except OSError:  # a file system without locks
+            pass
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # where an open file cannot be removed it stays, unlocked
+                path.unlink(missing_ok=True)

@@ -141,6 +141,6 @@ def test_other_settings_and_changed_photos_start_anew(walk: list[PhotoRecord], t
 
 
 def test_one_import_at_a_time(walk: list[PhotoRecord], town: Path, tmp_path: Path) -> None:
-    with Workplace(tmp_path / "data", False).locked(), pytest.raises(DataError, match="another import is writing it"):
+    with Workplace(tmp_path / "data", False).locked(), pytest.raises(DataError, match="another import is running"):
         import_photos(source(tmp_path / "walk", walk), tmp_path / "data", Map.open(town), SETTINGS)
     run(walk, town, tmp_path / "data")

@@ -23,8 +23,7 @@ from huggingface_hub import constants, get_session, hf_hub_download, hf_raise_fo
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from justzoomin.errors import DataError
-from justzoomin.files import sync_folder
-from justzoomin.hub.lock import folder_lock
+from justzoomin.files import folder_lock, sync_folder
 from justzoomin.hub.plan import STAGING, DownloadPlan, PlannedFile, part_path
 from justzoomin.hub.retry import TRANSPORT, Retry
 from justzoomin.hub.source import Source, request_headers

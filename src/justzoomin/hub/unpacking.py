@@ -17,8 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from justzoomin.errors import DataError
-from justzoomin.files import atomic_file, sync_folder
-from justzoomin.hub.lock import LOCK, folder_lock
+from justzoomin.files import LOCK, atomic_file, folder_lock, sync_folder
 from justzoomin.hub.selection import classify
 from justzoomin.hub.shards import Shard, one_disk, open_shards, require_room
 from justzoomin.maps import SHARD_PATTERN, DownloadRecord, ExtractRecord, extract_command, require_complete

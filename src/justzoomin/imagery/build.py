@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from justzoomin.errors import ConfigError, DataError, TileError
-from justzoomin.files import sync_folder, write_bytes
+from justzoomin.files import folder_lock, sync_folder, write_bytes
 from justzoomin.geometry import ZoomGrid, find_grid, save_grid
 from justzoomin.imagery.bundles import Bundles
 from justzoomin.imagery.config import MapBuildConfig
@@ -23,7 +23,7 @@ from justzoomin.imagery.points import DEGREES, convert
 from justzoomin.imagery.pyramid import Canvas, compose, cut_tiles, halve
 from justzoomin.imagery.rastermosaic import RasterMosaic
 from justzoomin.imagery.rasters import close_files
-from justzoomin.imagery.record import WORK_FOLDER, build_lock, load_record, require_same, save_record
+from justzoomin.imagery.record import WORK_FOLDER, load_record, require_same, save_record
 from justzoomin.imagery.sources import SourceStamp, open_all, raster_files, stamp_sources
 from justzoomin.imagery.stretch import find_limits, require_bytes
 from justzoomin.imagery.working import gdal_cache, in_threads, quiet_libraries
@@ -127,7 +127,7 @@ class MapBuild:
         report = progress or (lambda stage, done, total: None)
         if not self.complete:
             fresh = not self.resumes
-            with build_lock(self._work):
+            with folder_lock(self._work, "build"):
                 if fresh:
                     self._save_record(complete=False)
                 else:

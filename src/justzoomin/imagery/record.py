@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -81,25 +79,3 @@ def require_same(dest: Path, record: dict[str, Any], settings: dict[str, object]
 def _short(value: object) -> str:
     text = "the default" if value is None else str(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-@contextlib.contextmanager
-def build_lock(work: Path) -> Iterator[None]:
-    """Hold the work folder of a build; the system lets go of it when the process ends, however it ends.
-
-    Raises:
-        DataError: If another process holds it.
-    """
-    work.mkdir(parents=True, exist_ok=True)
-    with (work / "lock").open("ab") as file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # no such locks on this system
-            pass
-        except BlockingIOError as error:
-            raise DataError(work.parent, "another build is running in this folder", "Wait for it to end.") from error
-        except OSError:  # a file system without locks
-            pass
-        yield

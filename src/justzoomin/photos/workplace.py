@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -15,7 +13,7 @@ from typing import Any
 
 from justzoomin.data import find_splits
 from justzoomin.errors import DataError, JustZoomInError
-from justzoomin.files import sync_folder, write_json
+from justzoomin.files import folder_lock, sync_folder, write_json
 from justzoomin.photos.developing import Examined
 
 _SPLIT_TABLES = "metadata"
@@ -51,21 +49,13 @@ class Workplace:
             DataError: If another import holds it.
             OSError: If it cannot be made.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise DataError(self.dest, "another import is writing it", "Wait for it, or name another folder.") from error
+        with folder_lock(self.path, "import"):
             try:
                 yield
             except JustZoomInError:
                 if not keep_when_refused:
                     shutil.rmtree(self.path, ignore_errors=True)
                 raise
-        finally:
-            os.close(descriptor)
 
     # --- what files showed -------------------------------------------------------------------------------------------
 

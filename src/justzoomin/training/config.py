@@ -12,8 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from justzoomin.data import AugmentConfig
 from justzoomin.errors import ConfigError
 from justzoomin.models import ModelConfig, model_preset
+from justzoomin.untrusted import load_yaml
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+_MAX_CONFIG_BYTES = 1 << 20
 
 
 class TrainConfig(BaseModel):
@@ -154,13 +156,7 @@ def dump_config(config: TrainConfig) -> str:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(path, f"it cannot be read ({error.strerror})", "Give a readable YAML file.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(path, "it is no YAML (" + " ".join(str(error).split()) + ")",
-                          "Write `key: value` lines.") from error
+    values = load_yaml(path, _MAX_CONFIG_BYTES, ConfigError)
     if not isinstance(values, dict):
         raise ConfigError(path, "it holds no mapping", "Write `key: value` lines.")
     return values

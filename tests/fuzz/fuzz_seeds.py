@@ -1,0 +1,182 @@
+"""Valid files of every kind that is fuzzed: small, seeded, made by the libraries that people use."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import yaml
+from PIL import Image
+
+import fakes
+from justzoomin.geometry import Region, ZoomGrid, find_grid, save_grid
+from justzoomin.maps import CARD_LAYOUT, TarShards
+
+GRID = ZoomGrid(Region(54.5, 3.0, (-200, 200), (-200, 200)), 4, 2)
+CUT = b"\n--8<--\n"
+"""Between the files of a model folder."""
+
+
+@cache
+def tars() -> list[bytes]:
+    found = []
+    for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w", format=form) as tar:
+            names = ["satellite/0/1/2.jpg", "./a/b", "d/", "empty"]
+            for name in names if form == tarfile.USTAR_FORMAT else [*names, "x" * 120, "ä/ö"]:
+                info = tarfile.TarInfo(name)
+                info.size = 0 if name in {"d/", "empty"} else 700
+                info.type = tarfile.DIRTYPE if name == "d/" else tarfile.REGTYPE
+                if form == tarfile.PAX_FORMAT and name == "empty":
+                    info.pax_headers = {"comment": "x", "mtime": "1.5"}
+                tar.addfile(info, io.BytesIO(name.encode() * 200))
+        data = buffer.getvalue()
+        found.append(data[: len(data.rstrip(b"\0")) // 512 * 512 + 512 * 3])
+    return found
+
+
+@cache
+def indexes() -> list[bytes]:
+    with tempfile.TemporaryDirectory() as name:
+        path = shard(Path(name))
+        TarShards([path], cache_dir=Path(name) / "index")
+        return [next((Path(name) / "index").iterdir()).read_bytes()]
+
+
+def shard(folder: Path) -> Path:
+    path = fakes.write_tar(folder / "a.tar", {"one": b"1" * 700, "two/three": b"3", "x": b""})
+    os.utime(path, ns=(5, 5))
+    return path
+
+
+@cache
+def pictures() -> list[bytes]:
+    picture = fakes.picture(48, 32)
+    image = Image.fromarray(picture)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    palette = image.convert("P")
+    palette.info["transparency"] = 3
+    found = [
+        fakes.encoded(image, exif=exif), fakes.encoded(image, progressive=True), fakes.encoded(image.convert("CMYK")),
+        fakes.encoded(image.convert("L")), fakes.encoded(image, "PNG", exif=exif), fakes.encoded(palette, "PNG"),
+        fakes.encoded(image.convert("RGBA"), "PNG"), fakes.encoded(image, "TIFF", compression="tiff_lzw", exif=exif),
+        fakes.encoded(Image.fromarray(picture[:, :, 0].astype(np.uint16) * 257), "PNG"),
+        fakes.encoded(image, "TIFF", compression="jpeg"), fakes.encoded(image, "TIFF", compression="tiff_adobe_deflate"),
+        fakes.encoded(image, "WEBP", exif=exif), fakes.encoded(image, "WEBP", lossless=True), fakes.encoded(image, "BMP"),
+        fakes.encoded(palette, "GIF", save_all=True, append_images=[palette.transpose(Image.Transpose.ROTATE_180)]),
+        fakes.encoded(image, "MPO", save_all=True, append_images=[image]),
+        fakes.encoded(image, "WEBP", save_all=True, append_images=[image.transpose(Image.Transpose.ROTATE_180)]),
+    ]
+    try:
+        import pillow_heif
+    except ImportError:
+        return found
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(image).save(buffer, quality=50)
+    return [*found, buffer.getvalue()]
+
+
+@cache
+def tile_pictures() -> list[bytes]:
+    image = Image.fromarray(fakes.picture(32, 32))
+    return [fakes.encoded(image), fakes.encoded(image.convert("P"), "PNG"), fakes.encoded(image.convert("RGBA"), "WEBP")]
+
+
+@cache
+def rows() -> list[dict[str, object]]:
+    return [{"image_id": f"00{k}", "latitude": 54.5 + k * 1e-4, "longitude": 3.0, "sequence": [10, k], "note": "n,x"}
+            for k in range(4)]
+
+
+@cache
+def csvs() -> list[bytes]:
+    text = pl.DataFrame([{**r, "sequence": str(r["sequence"])} for r in rows()])
+    return [text.write_csv().encode(), b"\xef\xbb\xbf" + text.write_csv(separator=";").replace("\n", "\r\n").encode(),
+            text.write_csv(separator="\t").encode()]
+
+
+@cache
+def parquets() -> list[bytes]:
+    found = []
+    for compression in ("uncompressed", "zstd", "snappy"):
+        buffer = io.BytesIO()
+        pl.DataFrame(rows()).write_parquet(buffer, compression=compression)
+        found.append(buffer.getvalue())
+    return found
+
+
+@cache
+def layouts() -> list[bytes]:
+    texts = [yaml.safe_dump(CARD_LAYOUT.to_mapping()), "preset: XYZ\nmin_zoom: 0\nmax_zoom: 19\npath: '{zoom}/{x}/{y}.png'\n",
+             yaml.safe_dump({**CARD_LAYOUT.to_mapping(), "tile_axes": ["east", "south"], "size_crs": [1e5, 1e5]})]
+    return [t.encode() for t in texts]
+
+
+@cache
+def regions() -> list[bytes]:
+    with tempfile.TemporaryDirectory() as name:
+        return [save_grid(grid, Path(name) / "region.yaml").read_bytes() for grid in (GRID, find_grid("dc"))]
+
+
+@cache
+def training() -> list[bytes]:
+    from justzoomin.training import dump_config, train_config
+
+    return [dump_config(train_config("small")).encode(), b"epochs: 3\naugment:\n  enabled: false\nmodel: small\n"]
+
+
+@cache
+def models() -> list[bytes]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = fakes.tiny_model().save_pretrained(Path(name) / "m", GRID)
+        return [CUT.join((folder / n).read_bytes() for n in ("config.json", "region.yaml", "model.safetensors"))]
+
+
+@cache
+def downloads() -> list[bytes]:
+    from justzoomin.maps import DownloadRecord, FileStamp
+
+    with tempfile.TemporaryDirectory() as name:
+        stamps = {"metadata/x.csv": FileStamp(5, "sha256", hashlib.sha256(b"12345").hexdigest())}
+        DownloadRecord(repo_id="owner/name", revision="main", commit="0" * 40, endpoint=None, asked={"pixels": 384}, licence="",
+                       attribution="", levels=(-1, 0), splits=("train",), files=stamps, complete=True).save(Path(name))
+        return [next(Path(name).glob(".jzi*")).read_bytes()]
+
+
+@cache
+def gpx() -> list[bytes]:
+    points = "".join(f'<trkpt lat="{54.5 + k * 1e-4}" lon="3.0"><ele>5</ele><time>2024-05-01T10:00:{k:02d}Z</time></trkpt>'
+                     for k in range(5))
+    return [f'<?xml version="1.0"?><gpx version="1.1" creator="x" xmlns="http://www.topografix.com/GPX/1/1"><trk><trkseg>{points}'
+            "</trkseg></trk></gpx>".encode()]
+
+
+@cache
+def mapillary() -> list[bytes]:
+    image = {"id": "1234567", "geometry": {"type": "Point", "coordinates": [3.0, 54.5]}, "camera_type": "perspective",
+             "computed_geometry": {"type": "Point", "coordinates": [3.0001, 54.5]}, "camera_parameters": [0.8, 0.01, -0.02],
+             "compass_angle": 12.5, "computed_compass_angle": 13.0, "sequence": "abc", "captured_at": 1714550400000}
+    other = {**image, "id": "7654321", "camera_type": "fisheye"}
+    return [json.dumps(image).encode(), json.dumps({"data": [image, other]}).encode()]
+
+
+@cache
+def located() -> list[bytes]:
+    feature = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [3.0, 54.5]},
+               "properties": {"file": "1234567.jpg", "bearing_deg": 5}}
+    return [json.dumps({"type": "FeatureCollection", "features": [feature]}).encode()]
+
+
+@cache
+def with_exif() -> list[bytes]:
+    return [fakes.with_exif(fakes.picture(32, 24), 6, (54.5, 3.0)), fakes.with_exif(fakes.picture(32, 24), None, (-1.5, -3.0))]
