@@ -224,9 +224,9 @@ def test_files_of_the_wrong_ending_and_hostile_parquet(tmp_path, read):
 
 
 def test_a_parquet_of_endless_rows_is_not_unpacked(tmp_path, monkeypatch):
-    from justzoomin.data import tablefile
+    from justzoomin.data import parquet
 
-    monkeypatch.setattr(tablefile, "MAX_ROWS", 1000)
+    monkeypatch.setattr(parquet, "MAX_ROWS", 1000)
     path = tmp_path / "train.parquet"
     pl.DataFrame({"image_id": ["7"] * 100_000, "latitude": 1.0, "longitude": 1.0, "sequence": "1"}).write_parquet(path)
     assert path.stat().st_size < 20_000

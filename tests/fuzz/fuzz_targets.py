@@ -223,7 +223,7 @@ def _run_download(content: bytes, folder: Path) -> None:
 
 def _run_source(name: str, kind: str) -> Callable[[bytes, Path], None]:
     def run(content: bytes, folder: Path) -> None:
-        from justzoomin.photos import SourceOptions, read_source
+        from justzoomin.sources import SourceOptions, read_source
 
         images = folder / "images"
         images.mkdir(exist_ok=True)
@@ -238,7 +238,7 @@ def _run_source(name: str, kind: str) -> Callable[[bytes, Path], None]:
 
 
 def _run_exif(content: bytes, folder: Path) -> None:
-    from justzoomin.photos import SourceOptions, read_source
+    from justzoomin.sources import SourceOptions, read_source
 
     images = folder / "images"
     images.mkdir(exist_ok=True)

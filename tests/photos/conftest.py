@@ -7,7 +7,7 @@ import pytest
 from walks import record
 
 import fakes
-from justzoomin.photos import PhotoRecord
+from justzoomin.sources import PhotoRecord
 
 
 @pytest.fixture(scope="session")

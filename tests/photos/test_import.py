@@ -19,7 +19,8 @@ from justzoomin.data import decode_photo, open_dataset, verify_dataset
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.geometry import save_grid
 from justzoomin.maps import Map
-from justzoomin.photos import Camera, PhotoRecord, Skipped, SplitSettings, import_photos, importing
+from justzoomin.photos import SplitSettings, import_photos, importing
+from justzoomin.sources import Camera, PhotoRecord, Skipped
 
 
 def photo_bytes(dest: Path) -> dict[str, bytes]:

@@ -14,8 +14,9 @@ import fakes
 from justzoomin.data import find_splits, open_dataset, verify_dataset
 from justzoomin.errors import DataError
 from justzoomin.maps import Map
-from justzoomin.photos import PhotoRecord, import_photos, importing, shards
+from justzoomin.photos import import_photos, importing, shards
 from justzoomin.photos.workplace import Workplace
+from justzoomin.sources import PhotoRecord
 
 TRAIN = "metadata/large_area_train_map.csv"
 SMALL_SHARDS = SETTINGS.model_copy(update={"shard_bytes": 1 << 14})

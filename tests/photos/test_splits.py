@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from justzoomin.errors import ConfigError
 from justzoomin.geometry import from_local, haversine_m
-from justzoomin.photos import PhotoRecord, Splits, SplitSettings, assign_splits
+from justzoomin.photos import Splits, SplitSettings, assign_splits
+from justzoomin.sources import PhotoRecord
 
 CENTRE = (54.5, 3.0)
 

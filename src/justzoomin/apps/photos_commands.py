@@ -10,7 +10,8 @@ import typer
 from justzoomin.apps.console import REGION_HELP, out, print_json, region_option, stage_bars, writable_file
 
 if TYPE_CHECKING:
-    from justzoomin.photos import Camera, ImportReport
+    from justzoomin.photos import ImportReport
+    from justzoomin.sources import Camera
 
 app = typer.Typer(no_args_is_help=True, help="Your own photos: make a dataset of them.")
 
@@ -94,7 +95,8 @@ def import_(
     (off the map, blurred, there already, ...) are no failure.
     """
     from justzoomin.maps import Map
-    from justzoomin.photos import SourceOptions, import_photos, read_source
+    from justzoomin.photos import import_photos
+    from justzoomin.sources import SourceOptions, read_source
 
     if keep_blurred and min_sharpness is not None:
         _refuse("--keep-blurred", "--min-sharpness is given as well", "Give one of them.")
@@ -165,7 +167,7 @@ def _pairs(text: str | None) -> dict[str, str]:
 
 def _camera(text: str | None) -> Camera | None:
     """`fisheye,0.47,0.02,-0.01` as a camera."""
-    from justzoomin.photos import Camera
+    from justzoomin.sources import Camera
 
     if text is None:
         return None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
 
 from justzoomin.data import PhotoStore, decode_photo, difference_hash
 from justzoomin.errors import PhotoError, TileError
+from justzoomin.parallel import ordered_map
 
 Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
@@ -91,12 +91,10 @@ def _keys(value: int | None) -> list[tuple[int, int]]:
     return [] if value is None else [(band, value >> 16 * band & 0xFFFF) for band in range(_BANDS)]
 
 
-def _run(work: Callable[[str], T], items: Iterable[str], label: str, workers: int, progress: Progress | None) -> list[T]:
-    items = list(items)
+def _run(work: Callable[[str], T], items: list[str], label: str, workers: int, progress: Progress | None) -> list[T]:
     results = []
-    with ThreadPoolExecutor(workers) as pool:
-        for done, result in enumerate(pool.map(work, items), 1):
-            results.append(result)
-            if progress:
-                progress(label, done, len(items))
+    for done, result in enumerate(ordered_map(work, items, workers), 1):
+        results.append(result)
+        if progress:
+            progress(label, done, len(items))
     return results

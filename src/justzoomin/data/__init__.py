@@ -6,6 +6,7 @@ What needs torch is imported when it is first asked for: looking at a dataset do
 from typing import TYPE_CHECKING, Any
 
 from justzoomin.data.findings import VerifyReport
+from justzoomin.data.parquet import read_parquet
 from justzoomin.data.photos import FORMATS, PhotoStore, decode_photo, exif_orientation
 from justzoomin.data.picturehash import difference_hash
 from justzoomin.data.records import RecordProblem, check_records
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ATTRIBUTION", "FORMATS", "Augment", "AugmentConfig", "Batch", "Dataset", "PhotoStore", "RecordProblem",
     "ResumableBatchSampler", "Sample", "Split", "VerifyReport", "ZoomDataset", "check_records", "collate", "decode_photo",
-    "difference_hash", "exif_orientation", "find_splits", "halves", "hash_records", "normalize", "open_dataset", "read_split",
-    "split_name", "to_tensor", "verify_dataset", "verify_repository", "view_numbers", "wide_photo",
+    "difference_hash", "exif_orientation", "find_splits", "halves", "hash_records", "normalize", "open_dataset", "read_parquet",
+    "read_split", "split_name", "to_tensor", "verify_dataset", "verify_repository", "view_numbers", "wide_photo",
 ]
 
 _WITH_TORCH = {

@@ -4,38 +4,17 @@ from __future__ import annotations
 
 import csv
 import stat
-import subprocess
-import sys
 from collections.abc import Collection
 from pathlib import Path
 
 import polars as pl
 
+from justzoomin.data.parquet import MAX_COLUMNS, read_parquet
 from justzoomin.errors import DataError
 from justzoomin.maps import looks_like
 from justzoomin.untrusted import printable
 
 MAX_BYTES = 4 << 30
-MAX_ROWS = 50_000_000
-"""More rows than all street photos of a city; a Parquet file of some kilobytes can claim any number."""
-MAX_COLUMNS = 1000
-MAX_CELLS = 500_000_000
-_TRY_SECONDS = 600
-_TRY = """
-import sys
-import polars as pl
-path, limits = sys.argv[1], [int(word) for word in sys.argv[2:]]
-try:
-    rows, columns = pl.scan_parquet(path).select(pl.len()).collect().item(), len(pl.read_parquet_schema(path))
-    for name, value, limit in zip(("rows", "columns", "cells"), (rows, columns, rows * columns), limits):
-        if value > limit:
-            print(name, value)
-            sys.exit(2)
-    pl.read_parquet(path)
-except (Exception, pl.exceptions.PanicException) as error:
-    print((str(error).splitlines() or [""])[0] or type(error).__name__)
-    sys.exit(1)
-"""
 _HEAD_BYTES = 1 << 20
 _SEPARATORS = (",", ";", "\t")
 _WIDE = ((b"\xff\xfe\0\0", "UTF-32"), (b"\0\0\xfe\xff", "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
@@ -58,7 +37,7 @@ def read_table(path: Path, wanted: Collection[str], as_text: Collection[str]) ->
     """
     _check_file(path)
     try:
-        table = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path, wanted, as_text)
+        table = read_parquet(path) if path.suffix == ".parquet" else _read_csv(path, wanted, as_text)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, OverflowError, MemoryError, ValueError,
             csv.Error) as error:  # polars panics over some broken files
         reason = printable((str(error).splitlines() or [""])[0]) or type(error).__name__
@@ -88,43 +67,6 @@ def _check_file(path: Path) -> None:
         raise DataError(path, "it is no regular file", "Give a CSV or Parquet file.")
     if status.st_size > MAX_BYTES:
         raise DataError(path, f"it has {status.st_size} bytes", f"Tables of up to {MAX_BYTES} bytes are read.")
-
-
-def _read_parquet(path: Path) -> pl.DataFrame:
-    with path.open("rb") as file:
-        start = file.read(4096)
-        file.seek(max(0, path.stat().st_size - 4))
-        end = file.read(4)
-    if not start.startswith(b"PAR1") or end != b"PAR1":
-        kind = "" if start.startswith(b"PAR1") else looks_like(start)
-        what = f": it looks like {kind}" if kind else ": it is cut off" if start.startswith(b"PAR1") else ""
-        raise DataError(path, f"it cannot be read as a table, for it is no whole Parquet file{what}",
-                        "Download it again, or give it the ending of what it is.")
-    _try_parquet(path)
-    return pl.read_parquet(path)
-
-
-def _try_parquet(path: Path) -> None:
-    """Read a Parquet file in another process first: polars aborts the process over some that lie about their pages.
-
-    Raises:
-        DataError: If it cannot be read, or claims far too much.
-    """
-    limits = {"rows": MAX_ROWS, "columns": MAX_COLUMNS, "cells": MAX_CELLS}
-    try:
-        words = [sys.executable, "-P", "-c", _TRY, str(path.absolute()), *map(str, limits.values())]
-        tried = subprocess.run(words, check=False, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TRY_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        raise DataError(path, f"it cannot be read as a table within {_TRY_SECONDS} s", "Download it again.") from error
-    if tried.returncode == 0:
-        return
-    said = tried.stdout.decode("utf-8", "replace").strip()
-    for name, limit in limits.items():
-        if said.startswith(f"{name} "):
-            raise DataError(path, f"it claims {printable(said.removeprefix(name))} {name}",
-                            f"Tables of up to {limit} {name} are read.")
-    reason = f"({printable(said)})" if said else f"and ends the program that tries it (exit code {tried.returncode})"
-    raise DataError(path, f"it cannot be read as a table {reason}", "Download it again, or write it anew.")
 
 
 def _read_csv(path: Path, wanted: Collection[str], as_text: Collection[str]) -> pl.DataFrame:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from justzoomin.errors import PhotoError
-from justzoomin.photos.records import Camera
+from justzoomin.sources import Camera
 
 Floats = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]

@@ -13,20 +13,19 @@ from justzoomin.errors import ConfigError, DataError, PhotoError
 from justzoomin.files import write_bytes, write_json
 from justzoomin.geometry import ZoomGrid, save_grid
 from justzoomin.maps import Map
+from justzoomin.parallel import ordered_map
 from justzoomin.photos.card import attribution_text, card_text
 from justzoomin.photos.developing import Examined, check_camera, examine, image_ids
 from justzoomin.photos.mapfiles import MapFiles, bring_map, map_folder, repository_of
-from justzoomin.photos.parallel import ordered_map
 from justzoomin.photos.places import place_photos
 from justzoomin.photos.quality import Seen, find_twins
-from justzoomin.photos.records import PhotoRecord, Skipped
 from justzoomin.photos.report import ImportReport
 from justzoomin.photos.settings import ImportSettings
 from justzoomin.photos.shards import Job, write_shards
-from justzoomin.photos.sources import Source
 from justzoomin.photos.splits import Splits, assign_splits
 from justzoomin.photos.workplace import Workplace, check_dest, key_of, read_json
 from justzoomin.photos.writing import Written, write_tables
+from justzoomin.sources import PhotoRecord, Skipped, Source
 
 Progress = Callable[[str, int, int], None]
 

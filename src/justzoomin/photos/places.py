@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from justzoomin.geometry import ZoomGrid, from_local, haversine_m, to_local
 from justzoomin.maps import FolderSource, Map, ShardSource, TileProjection
-from justzoomin.photos.records import PhotoRecord, Skipped
+from justzoomin.sources import PhotoRecord, Skipped
 
 _POINTS = 5
 """Points along each side of a terminal cell that are looked up."""

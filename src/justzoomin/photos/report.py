@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from justzoomin.photos.records import Skipped
+from justzoomin.sources import Skipped
 
 BY_RULE = frozenset({"off_map", "blurred", "duplicate", "too_small", "no_position", "no_time", "raw", "guard"})
 """Reasons to drop a photo that are no failure: the import did what it was told."""

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from justzoomin.errors import PhotoError
 from justzoomin.maps import ShardWriter
+from justzoomin.parallel import ordered_map
 from justzoomin.photos.developing import Developed, Examined, develop
-from justzoomin.photos.parallel import ordered_map
-from justzoomin.photos.records import PhotoRecord
 from justzoomin.photos.settings import ImportSettings
 from justzoomin.photos.workplace import Workplace
 from justzoomin.photos.writing import Written
+from justzoomin.sources import PhotoRecord
 
 Progress = Callable[[str, int, int], None]
 

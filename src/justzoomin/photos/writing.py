@@ -16,8 +16,8 @@ import polars as pl
 from justzoomin.data import hash_records
 from justzoomin.files import write_bytes, write_json
 from justzoomin.geometry import ZoomGrid
-from justzoomin.photos.records import PhotoRecord
 from justzoomin.photos.settings import ImportSettings
+from justzoomin.sources import PhotoRecord
 
 SPLITS = ("train", "val")
 COLUMNS = ("image_id", "latitude", "longitude", "split", "sequence_id", "captured_at", "bearing_deg", "hfov_deg", "width",

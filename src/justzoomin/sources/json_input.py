@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from justzoomin.errors import DataError
-from justzoomin.photos.image_files import printable
-from justzoomin.photos.records import Scalar
+from justzoomin.sources.records import Scalar
+from justzoomin.untrusted import printable, read_limited
 
 MAX_BYTES = 2 << 30
 LINE_ENDINGS = frozenset({".jsonl", ".ndjson", ".geojsonl", ".geojsons"})
@@ -23,12 +23,10 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
         DataError: If it cannot be read or is too large.
     """
     try:
-        size = path.stat().st_size
-        if size > max_bytes:
-            raise DataError(path, f"it has {size} bytes", f"Split it into files of at most {max_bytes} bytes.")
-        return path.read_bytes()
+        return read_limited(path, max_bytes)
     except OSError as error:
-        raise DataError(path, f"it cannot be read ({error.strerror})", "Give a file that exists and is readable.") from error
+        raise DataError(path, f"it cannot be read ({error.strerror})",
+                        "Give a readable file; split it if it is too large.") from error
 
 
 def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:

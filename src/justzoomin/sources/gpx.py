@@ -15,12 +15,13 @@ import numpy.typing as npt
 
 from justzoomin.errors import ConfigError, DataError, MissingExtraError, PhotoError
 from justzoomin.geometry import haversine_m, move
-from justzoomin.photos.exif import ExifFacts
-from justzoomin.photos.image_files import image_files, printable, walk
-from justzoomin.photos.json_input import position_problem, read_bytes
-from justzoomin.photos.photo_folder import ids_of_files, read_facts
-from justzoomin.photos.records import PhotoRecord, Scalar, Skipped
-from justzoomin.photos.source_options import Progress, SourceOptions
+from justzoomin.sources.exif import ExifFacts
+from justzoomin.sources.image_files import image_files, walk
+from justzoomin.sources.json_input import position_problem, read_bytes
+from justzoomin.sources.options import Progress, SourceOptions
+from justzoomin.sources.photo_folder import ids_of_files, read_facts
+from justzoomin.sources.records import PhotoRecord, Scalar, Skipped
+from justzoomin.untrusted import printable
 
 MAX_BYTES = 200 << 20
 _MAX_NAMESPACES = 64

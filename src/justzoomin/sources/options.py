@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from justzoomin.photos.records import Camera
+from justzoomin.sources.records import Camera
 
 Progress = Callable[[int, int], None]
 """Called now and then with how many photos or rows were looked at, and how many there are."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from justzoomin.errors import ConfigError, DataError
-from justzoomin.photos.image_files import printable
+from justzoomin.untrusted import printable
 
 ROLES: dict[str, tuple[str, ...]] = {
     "file": ("file", "image", "path", "filename", "file_name", "file_path", "filepath", "image_file", "image_path", "photo"),

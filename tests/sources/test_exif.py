@@ -12,10 +12,10 @@ from PIL import Image
 
 from justzoomin.errors import ConfigError, PhotoError
 from justzoomin.geometry import haversine_m
-from justzoomin.photos import Camera, read_source
-from justzoomin.photos.camera_times import in_zone, parse_exif_time, parse_time, parse_zone
-from justzoomin.photos.exif import exif_facts, gps_position
-from justzoomin.photos.headers import Header, gpano, read_header
+from justzoomin.sources import Camera, read_source
+from justzoomin.sources.camera_times import in_zone, parse_exif_time, parse_time, parse_zone
+from justzoomin.sources.exif import exif_facts, gps_position
+from justzoomin.sources.headers import Header, gpano, read_header
 
 
 @given(st.floats(-90, 90), st.floats(-180, 180))

@@ -11,11 +11,12 @@ from typing import Any, cast
 
 from justzoomin.errors import DataError
 from justzoomin.geometry import haversine_m
-from justzoomin.photos.camera_times import parse_time
-from justzoomin.photos.image_files import ImagesById, StatedImages, printable, walk
-from justzoomin.photos.json_input import LINE_ENDINGS, finite, json_values, point, position_problem, scalar
-from justzoomin.photos.records import Camera, PhotoRecord, Scalar, Skipped
-from justzoomin.photos.source_options import Progress, SourceOptions
+from justzoomin.sources.camera_times import parse_time
+from justzoomin.sources.image_files import ImagesById, StatedImages, walk
+from justzoomin.sources.json_input import LINE_ENDINGS, finite, json_values, point, position_problem, scalar
+from justzoomin.sources.options import Progress, SourceOptions
+from justzoomin.sources.records import Camera, PhotoRecord, Scalar, Skipped
+from justzoomin.untrusted import printable
 
 LICENSE = "CC-BY-SA-4.0"
 ATTRIBUTION = "Mapillary contributors, CC BY-SA 4.0"

@@ -12,8 +12,8 @@ from making import photo
 
 from justzoomin.errors import DataError, JustZoomInError
 from justzoomin.geometry import haversine_m
-from justzoomin.photos import Camera, Source, SourceOptions, read_source
-from justzoomin.photos.mapillary import mapillary_camera
+from justzoomin.sources import Camera, Source, SourceOptions, read_source
+from justzoomin.sources.mapillary import mapillary_camera
 
 
 def image(image_id: object = "498763468214164", **more: Any) -> dict[str, Any]:

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from justzoomin.errors import PhotoError
-from justzoomin.photos.camera_times import parse_zone
-from justzoomin.photos.exif import ExifFacts, exif_facts
-from justzoomin.photos.headers import HEIC_ENDINGS, heic_reader, read_header
-from justzoomin.photos.ids import unique_ids
-from justzoomin.photos.image_files import image_files
-from justzoomin.photos.parallel import ordered_map
-from justzoomin.photos.records import PhotoRecord, Skipped
-from justzoomin.photos.source_options import Progress, SourceOptions
+from justzoomin.parallel import ordered_map
+from justzoomin.sources.camera_times import parse_zone
+from justzoomin.sources.exif import ExifFacts, exif_facts
+from justzoomin.sources.headers import HEIC_ENDINGS, heic_reader, read_header
+from justzoomin.sources.ids import unique_ids
+from justzoomin.sources.image_files import image_files
+from justzoomin.sources.options import Progress, SourceOptions
+from justzoomin.sources.records import PhotoRecord, Skipped
 
 _BATCH = 128
 

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from justzoomin.errors import DataError
-from justzoomin.photos.camera_times import parse_time, parse_zone
-from justzoomin.photos.ids import unique_ids
-from justzoomin.photos.image_files import ImagesById, StatedImages, printable
-from justzoomin.photos.json_input import position_problem, scalar
-from justzoomin.photos.records import Camera, PhotoRecord, Projection, Scalar, Skipped
-from justzoomin.photos.source_options import Progress, SourceOptions
-from justzoomin.photos.table_columns import find_columns
-from justzoomin.photos.table_files import numbers_where_all_are, read_csv, read_geojson, read_parquet
+from justzoomin.sources.camera_times import parse_time, parse_zone
+from justzoomin.sources.ids import unique_ids
+from justzoomin.sources.image_files import ImagesById, StatedImages
+from justzoomin.sources.json_input import position_problem, scalar
+from justzoomin.sources.options import Progress, SourceOptions
+from justzoomin.sources.records import Camera, PhotoRecord, Projection, Scalar, Skipped
+from justzoomin.sources.table_columns import find_columns
+from justzoomin.sources.table_files import numbers_where_all_are, read_csv, read_geojson, read_parquet
+from justzoomin.untrusted import printable
 
 CSV_ENDINGS = frozenset({".csv", ".tsv", ".txt"})
 PARQUET_ENDINGS = frozenset({".parquet", ".pq"})

@@ -8,14 +8,14 @@ from itertools import islice
 from pathlib import Path
 
 from justzoomin.errors import ConfigError, DataError
-from justzoomin.photos.gpx import read_gpx_folder
-from justzoomin.photos.image_files import is_image, walk
-from justzoomin.photos.json_input import LINE_ENDINGS, json_values
-from justzoomin.photos.located_tables import is_table, read_table
-from justzoomin.photos.mapillary import ATTRIBUTION, JSON_ENDINGS, LICENSE, is_mapillary, read_mapillary
-from justzoomin.photos.photo_folder import read_exif_folder
-from justzoomin.photos.records import PhotoRecord, Skipped
-from justzoomin.photos.source_options import Progress, SourceOptions
+from justzoomin.sources.gpx import read_gpx_folder
+from justzoomin.sources.image_files import is_image, walk
+from justzoomin.sources.json_input import LINE_ENDINGS, json_values
+from justzoomin.sources.located_tables import is_table, read_table
+from justzoomin.sources.mapillary import ATTRIBUTION, JSON_ENDINGS, LICENSE, is_mapillary, read_mapillary
+from justzoomin.sources.options import Progress, SourceOptions
+from justzoomin.sources.photo_folder import read_exif_folder
+from justzoomin.sources.records import PhotoRecord, Skipped
 
 KINDS = ("exif", "table", "gpx", "mapillary")
 """Folder of photos with EXIF; table of positions; GPX track and camera times; JSON of the Mapillary API v4."""

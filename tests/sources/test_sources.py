@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from making import LUND, gps_tags, photo
 
 from justzoomin.errors import ConfigError, DataError
-from justzoomin.photos import KINDS, Camera, SourceOptions, read_source
-from justzoomin.photos.ids import unique_ids
+from justzoomin.sources import KINDS, Camera, SourceOptions, read_source
+from justzoomin.sources.ids import unique_ids
 
 
 @given(st.lists(st.text(max_size=120), unique=True, max_size=30))

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import photo
 
+from justzoomin.data import parquet
 from justzoomin.errors import ConfigError, DataError, JustZoomInError
-from justzoomin.photos import Camera, PhotoRecord, Skipped, SourceOptions, parquet_child
-from justzoomin.photos.located_tables import number, read_table
+from justzoomin.sources import Camera, PhotoRecord, Skipped, SourceOptions
+from justzoomin.sources.located_tables import number, read_table
 
 
 @pytest.fixture
@@ -203,19 +204,19 @@ def test_what_is_no_number(value: object) -> None:
 
 def test_a_parquet_file_that_takes_its_reader_down_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "list.parquet"
-    for data, words in ((b"no table", "it is none"), (b"PAR1 cut", "it is cut off"), (b"", "it is none")):
+    for data, words in ((b"no table", "no whole Parquet"), (b"PAR1 cut", "it is cut off"), (b"", "no whole Parquet")):
         path.write_bytes(data)
         with pytest.raises(DataError, match=words):
             read_table(path, SourceOptions())
     path.write_bytes(b"PAR1 no table PAR1")
-    with pytest.raises(DataError, match=r"list\.parquet: it cannot be read as Parquet \(.+\)\. Write the table again"):
+    with pytest.raises(DataError, match=r"list\.parquet: it cannot be read as a table \(.+\)\. Download it again"):
         read_table(path, SourceOptions())
     (tmp_path / "polars.py").write_text("raise SystemExit('a stranger')")  # a module beside the data is not taken for ours
     monkeypatch.chdir(tmp_path)
     pl.DataFrame({"file": ["1.jpg"], "lat": [1.0], "lon": [2.0]}).write_parquet(path)
     assert [s.kind for s in read_table(Path("list.parquet"), SourceOptions())[1]] == ["missing_file"]
-    monkeypatch.setattr(parquet_child, "_CHILD", "import os; os.abort()")
-    with pytest.raises(DataError, match="its reader broke down over it"):
+    monkeypatch.setattr(parquet, "_CHILD", "import os; os.abort()")
+    with pytest.raises(DataError, match="ends the program that tries it"):
         read_table(path, SourceOptions())
 
 

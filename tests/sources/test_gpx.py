@@ -12,8 +12,8 @@ from making import LUND, gps_tags, photo
 
 from justzoomin.errors import ConfigError, DataError, JustZoomInError, MissingExtraError
 from justzoomin.geometry import haversine_m
-from justzoomin.photos import SourceOptions, gpx, read_source
-from justzoomin.photos.gpx import Segment, TrackPosition, read_gpx, track_position
+from justzoomin.sources import SourceOptions, gpx, read_source
+from justzoomin.sources.gpx import Segment, TrackPosition, read_gpx, track_position
 
 pytest.importorskip("gpxpy", reason="GPX needs the extra 'own'")
 START = datetime(2024, 5, 17, 11, 0, tzinfo=UTC)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 
 from justzoomin.errors import DataError
-from justzoomin.photos.records import Skipped
+from justzoomin.sources.records import Skipped
+from justzoomin.untrusted import printable
 
 IMAGE_ENDINGS = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".webp", ".heic", ".heif"})
 RAW_ENDINGS = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"})
@@ -52,12 +53,6 @@ def image_files(folder: Path) -> tuple[list[Path], list[Skipped]]:
     beside = {p.with_suffix("") for p in images}
     return images, [Skipped(str(p.relative_to(folder)), "raw", "camera raw files are not read; export it as JPEG")
                     for p in raws if p.with_suffix("") not in beside]
-
-
-def printable(text: object, length: int = 80) -> str:
-    """Text from outside, for a message: on one line, without control characters, not long."""
-    plain = "".join(c if c.isprintable() else "?" for c in str(text))
-    return plain if len(plain) <= length else plain[:length - 3] + "..."
 
 
 class StatedImages:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from justzoomin.photos.camera_times import in_zone, parse_exif_time, parse_offset, plain_text, shifted
-from justzoomin.photos.headers import Header, gpano
-from justzoomin.photos.records import Camera, Scalar
+from justzoomin.sources.camera_times import in_zone, parse_exif_time, parse_offset, plain_text, shifted
+from justzoomin.sources.headers import Header, gpano
+from justzoomin.sources.records import Camera, Scalar
 
 FULL_FRAME_DIAGONAL_MM = math.hypot(36.0, 24.0)
 _MIN_FOCAL, _MAX_FOCAL = 0.1, 60.0

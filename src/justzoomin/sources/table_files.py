@@ -13,10 +13,13 @@ from typing import Any
 
 import polars as pl
 
+from justzoomin.data import read_parquet as read_foreign_parquet
 from justzoomin.errors import DataError
-from justzoomin.photos.image_files import printable
-from justzoomin.photos.json_input import json_values, point, read_bytes
-from justzoomin.photos.parquet_child import MAX_ROWS, read_foreign_parquet
+from justzoomin.sources.json_input import json_values, point, read_bytes
+from justzoomin.untrusted import printable
+
+MAX_ROWS = 20_000_000
+"""Of a table or a GeoJSON file; its rows are held as Python values."""
 
 _WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})")
 _NUMBER = re.compile(r"[+-]?(0|[1-9]\d{0,17})(\.\d{0,30})?([eE][+-]?\d{1,2})?")
@@ -71,6 +74,7 @@ def read_parquet(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
         DataError: If it cannot be read or has too many rows.
     """
     frame = read_foreign_parquet(path)
+    frame = frame.drop([c for c, kind in frame.schema.items() if kind in (pl.Binary, pl.Object)])
     columns = _columns(frame.columns, path)
     try:
         rows = [{c: _value(v) for c, v in zip(columns, row, strict=True)} for row in frame.iter_rows()]

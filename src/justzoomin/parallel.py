@@ -1,4 +1,4 @@
-"""Work on many photos at once, results in order."""
+"""Work on many things at once, results in order."""
 
 from __future__ import annotations
 
