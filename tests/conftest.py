@@ -3,6 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast a machine draws examples says nothing about the code.
+settings.register_profile("justzoomin", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("justzoomin")
 
 PROJECT = Path(__file__).resolve().parents[1]
 
