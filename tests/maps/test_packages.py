@@ -130,7 +130,7 @@ def test_another_size_names_the_tile(packages, tmp_path):
     ("UPDATE tiles SET tile_data = 'text'", (), "no JPEG, PNG or WebP"),
     ("UPDATE tiles SET tile_data = ?", (b"\x1f\x8b" + bytes(30),), "gzip"),
     ("UPDATE tiles SET tile_data = ?", (encoded(100),), "100 x 100 px"),
-    ("UPDATE tiles SET tile_data = zeroblob(200000000) WHERE zoom_level = 18", (), "too big"),
+    ("UPDATE tiles SET tile_data = zeroblob(34000000) WHERE zoom_level = 18", (), "too big"),
 ])
 def test_packages_that_are_refused(packages, tmp_path, statement, values, words):
     path = write(copy(packages["mbtiles"], tmp_path), statement, values)
