@@ -89,8 +89,13 @@ def print_audit(report: AuditReport) -> None:
     for name in ("gallery", "cells", "R@1", *(f"R@{radius}m" for radius in report.galleries[0].chance_recall_at_m)):
         protocols.add_column(name, justify="left" if name == "gallery" else "right")
     for gallery in report.galleries:
-        protocols.add_row(gallery.name, f"{gallery.cells:,}", f"{gallery.chance_recall_at_1:.2g} %",
-                          *(f"{value:.2g} %" for value in gallery.chance_recall_at_m.values()))
+        protocols.add_row(gallery.name, f"{gallery.cells:,}", _chance(gallery.chance_recall_at_1),
+                          *(_chance(value) for value in gallery.chance_recall_at_m.values()))
     console.print(protocols)
     for sentence in report.sentences:
         typer.echo(sentence)
+
+
+def _chance(percent: float) -> str:
+    """Two digits are enough for chance, and it can be very small: 0.39 %, 19 %, 100 %."""
+    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %"
