@@ -1,7 +1,6 @@
-"""Every comparison, one after the other, written to docs/benchmarks.md.
+"""Every comparison, one after the other, written to docs/benchmarks.md: `make bench`.
 
-    make bench                                  # all of them; needs nothing but the set-up
-    python benchmarks/run.py --only views step  # some of them, printed and not written
+Some of them, printed and not written: `python benchmarks/run.py --only views step`.
 """
 
 from __future__ import annotations
@@ -52,8 +51,9 @@ def page(sections: list[tuple[str, Section]], seconds: float) -> str:
     versions = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in _PACKAGES)
     lines = [
         "# Benchmarks", "",
-        "Written by `make bench`; do not edit. Rivals were timed in turns in one run, so that whatever else the machine did hit them alike;",
-        "figures are medians, and the ratio says how many times better ours is. Absolute figures are this machine's.", "",
+        "Written by `make bench`; do not edit. Rivals were timed in turns in one run, so that whatever else the machine did hit",
+        "them alike; figures are medians, and the ratio says how many times better ours is. Absolute figures are this machine's.",
+        "",
         f"Machine: {_processor()}, {os.cpu_count()} cores, {_memory_gb():.0f} GB, {platform.system()}, no GPU used. "
         f"Python {platform.python_version()}, {versions}. The whole run took {seconds / 60:.0f} minutes.", ""]
     for name, section in sections:
@@ -68,8 +68,8 @@ def _line(row: Row) -> str:
     wanted = "" if row.wanted is None else f"{row.wanted:g} x, {'met' if row.ratio >= row.wanted else '**missed**'}"
     floor = "" if row.floor is None else f"{row.floor_is}: {_number(row.floor)} {row.unit}"
     what = row.what + (f" ({row.note})" if row.note else "")
-    return (f"| {what} | {_number(row.ours)} {row.unit} | {row.rival}: {_number(row.theirs)} {row.unit} | {row.ratio:.2f} x | {wanted} "
-            f"| {floor} |")
+    return (f"| {what} | {_number(row.ours)} {row.unit} | {row.rival}: {_number(row.theirs)} {row.unit} | {row.ratio:.2f} x "
+            f"| {wanted} | {floor} |")
 
 
 def _number(value: float) -> str:
