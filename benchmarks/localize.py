@@ -73,8 +73,8 @@ def run(folder: Path, rounds: int = 3) -> Section:
         Row("localize a folder, share of encoding alone", 1 / times["ours"], 1 / times["encode"], "photos/s", alone, 0.9,
             more_is_better=True),
     ]
-    why = "" if same == PHOTOS else (" The others differ where the two renderers or decoders are a grey level apart and the untrained"
-                                     " model's probabilities are nearly even.")
+    why = "" if same == PHOTOS else (" The others differ where the two renderers or decoders are a grey level apart and the"
+                                     " untrained model's probabilities are nearly even.")
     section.remarks.append(f"The search itself, vectors at hand: {1000 * step['search'] / BATCH:.1f} ms a photo in batches of"
                            f" {BATCH}. {same} of {PHOTOS} sequences equal those of the published loop.{why}")
     return section
