@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -24,10 +25,25 @@ from justzoomin.maps.scratch import scratch
 from justzoomin.maps.sources import TileId
 from justzoomin.maps.tiles import Pixels, TileCache
 
+RENDERER = 1
+"""Version of this file's arithmetic: one more whenever a view's pixels change."""
 MAX_VIEW_PX = 8192
 MAX_MOSAIC_PX = 24_000
 """Longest edge of a mosaic in native pixels (OpenCV's remap reads at most 32 767)."""
 _WHITE = 255
+
+
+@cache
+def renderer_name() -> str:
+    """What draws views here, for what keeps them: this arithmetic and the libraries that decode, blur, sample and project."""
+    import cv2
+    import PIL
+    import pyproj
+    import simplejpeg
+
+    libraries = (("OpenCV", cv2.__version__), ("simplejpeg", simplejpeg.__version__), ("Pillow", PIL.__version__),
+                 ("PROJ", pyproj.proj_version_str))
+    return "; ".join([f"renderer {RENDERER}", *(f"{name} {version}" for name, version in libraries)])
 
 
 @dataclass(frozen=True)
@@ -77,7 +93,7 @@ def place(projection: TileProjection, lat: float, lon: float, *, size_m: float, 
                      np.stack([centre - half, centre + half]), ratio, pixels)
 
 
-def render(placement: Placement, projection: TileProjection, cache: TileCache) -> tuple[Pixels, float]:
+def render(placement: Placement, projection: TileProjection, tiles: TileCache) -> tuple[Pixels, float]:
     """Draw a placed view.
 
     Returns:
@@ -105,7 +121,7 @@ def render(placement: Placement, projection: TileProjection, cache: TileCache) -
     if (high - low).max() > MAX_MOSAIC_PX:
         raise TileError(f"level {placement.level}", f"the view would be made of {int((high - low).max())} native px",
                         "Ask for a smaller size_m, or build coarser levels.")
-    mosaic, has_tile, corner = _mosaic(placement.level, low, high, projection, cache)
+    mosaic, has_tile, corner = _mosaic(placement.level, low, high, projection, tiles)
     start = placement.start - low
     if not has_tile.any():
         return np.full((placement.pixels, placement.pixels, 3), _WHITE, np.uint8), 1.0
@@ -148,7 +164,7 @@ def _sample(mosaic: Pixels, placement: Placement, start: npt.NDArray[np.float64]
 
 
 def _mosaic(level: int, low: npt.NDArray[np.int64], high: npt.NDArray[np.int64], projection: TileProjection,
-            cache: TileCache) -> tuple[Pixels, npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+            tiles: TileCache) -> tuple[Pixels, npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
     """The pixels [low, high) of a level, white where there is no tile.
 
     Returns:
@@ -169,7 +185,7 @@ def _mosaic(level: int, low: npt.NDArray[np.int64], high: npt.NDArray[np.int64],
         for column in range(columns):
             beside = left + column * tile_px
             x = max(beside, 0)
-            pixels = cache.get(TileId(level, *numbers[row][column]))
+            pixels = tiles.get(TileId(level, *numbers[row][column]))
             part = band[:, x:beside + tile_px]
             if pixels is None:
                 part[...] = _WHITE
