@@ -184,9 +184,9 @@ def test_a_reduced_jpeg_is_smaller_and_shows_the_same():
     reduced = reduced_jpeg(data)
     assert len(reduced) < 0.8 * len(data)
     found, whole = (simplejpeg.decode_jpeg(d, "RGB", strict=True) for d in (reduced, data))
-    assert found.shape == whole.shape and 0 < mean_difference(found, whole) < 6
+    assert found.shape == whole.shape and 0 < mean_difference(found, whole) < 12
     small = [np.asarray(Image.fromarray(p).resize((160, 90), Image.Resampling.BOX)) for p in (found, whole)]
-    assert mean_difference(*small) < 1.5
+    assert mean_difference(*small) < 3
     assert reduced_jpeg(reduced) == reduced
 
 

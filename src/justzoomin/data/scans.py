@@ -1,8 +1,8 @@
 """Scans of a progressive JPEG: those that a smaller picture does not need are left out before it is decoded.
 
-A progressive JPEG holds the picture several times, each scan more precise than the one before. Reading the bits of the last ones
-is what decoding costs most, and what they hold is mostly below the grid of a picture of half the size: the last bit of the
-coefficients. Source of the format: ITU-T T.81, annexes B and G.
+A progressive JPEG holds the picture several times, each scan more precise than the one before. Reading the bits of the
+last ones is what decoding costs most, and little of what they hold, the low bits of the coefficients, can be seen in a picture
+of half the size. Source of the format: ITU-T T.81, annexes B and G.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ class _Scan:
 def reduced_jpeg(data: bytes) -> bytes:
     """A progressive JPEG without the scans that only refine what an earlier one said; any other file as it is.
 
-    What is lost are the low bits of all coefficients but the blocks' means. It is for photos that will be shown at half their
-    size or less. A file that does not end as a JPEG does is returned as it is, so a cut one is still found by whoever decodes it.
+    What is lost are the low bits of all coefficients but the blocks' means. It is for photos that will be shown at half
+    their size or less. A file that does not end as a JPEG does is returned as it is, so a cut one is still found by whoever
+    decodes it.
     """
     kept, at = [], 0
     for scan in _scans(data):

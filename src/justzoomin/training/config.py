@@ -30,6 +30,7 @@ class TrainConfig(BaseModel):
         epochs: Passes over the training photos.
         batch_size: Photos of a batch on each device.
         accumulate: Batches whose gradients are added up before a step.
+        batch_places: Places that a batch of all processes is drawn from, nearby photos together; None draws photos at random.
         learning_rate: Peak of the schedule.
         final_rate: Share of the peak that the cosine ends at.
         warmup: Share of all steps that the learning rate rises linearly.
@@ -61,6 +62,7 @@ class TrainConfig(BaseModel):
     epochs: int = Field(30, ge=1)
     batch_size: int = Field(64, ge=1)
     accumulate: int = Field(1, ge=1)
+    batch_places: int | None = Field(None, ge=1)
     learning_rate: float = Field(3e-4, gt=0)
     final_rate: float = Field(0.1, ge=0, le=1)
     warmup: float = Field(0.05, ge=0, le=1)

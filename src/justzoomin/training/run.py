@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Subset
 
 from justzoomin.data import Dataset, ResumableBatchSampler, collate
 from justzoomin.errors import MissingExtraError, ModelError, TrainingError
+from justzoomin.geometry import view_numbers
 from justzoomin.maps import GridViews
 from justzoomin.models import ModelConfig, ZoomModel
 from justzoomin.training.config import TrainConfig, dump_config, load_config
@@ -120,7 +121,9 @@ def _loaders(config: TrainConfig, settings: ModelConfig, dataset: Dataset, views
     crop = config.augment.crop_scale if config.augment.enabled else None
     photos = dataset.torch_dataset(config.train_split, settings.image_pixels, decode=settings.photo_decode, crop_scale=crop,
                                    seed=config.seed, views=views)
-    sampler = ResumableBatchSampler(len(photos), config.batch_size, config.seed, rank, world)
+    paths = view_numbers(dataset.grid, photos.sequences)[:, 1:] if config.batch_places else None
+    sampler = ResumableBatchSampler(len(photos), config.batch_size, config.seed, rank, world, accumulate=config.accumulate,
+                                    paths=paths, places=config.batch_places or 1)
     common: dict[str, Any] = {"collate_fn": collate, "num_workers": config.workers,
                               "persistent_workers": config.workers > 0, "pin_memory": torch.cuda.is_available()}
     training: DataLoader[Any] = DataLoader(photos, batch_sampler=sampler, **common)
