@@ -22,6 +22,7 @@ from justzoomin.models import ModelConfig, ZoomModel
 from justzoomin.training.config import TrainConfig, dump_config, load_config
 from justzoomin.training.saving import AtomicCheckpoints, CsvLog, Saver, TrainProgress, environment, write_text
 from justzoomin.training.task import ZoomTask
+from justzoomin.training.viewpixels import views_ready
 
 _PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -121,6 +122,7 @@ def _loaders(config: TrainConfig, settings: ModelConfig, dataset: Dataset, views
     crop = config.augment.crop_scale if config.augment.enabled else None
     photos = dataset.torch_dataset(config.train_split, settings.image_pixels, decode=settings.photo_decode, crop_scale=crop,
                                    seed=config.seed, views=views)
+    photos.with_views = not views_ready(views)
     paths = view_numbers(dataset.grid, photos.sequences)[:, 1:] if config.batch_places else None
     sampler = ResumableBatchSampler(len(photos), config.batch_size, config.seed, rank, world, accumulate=config.accumulate,
                                     paths=paths, places=config.batch_places or 1)
@@ -130,6 +132,7 @@ def _loaders(config: TrainConfig, settings: ModelConfig, dataset: Dataset, views
     if config.val_split is None:
         return (training, None), sampler
     held_out = dataset.torch_dataset(config.val_split, settings.image_pixels, decode=settings.photo_decode, views=views)
+    held_out.with_views = False  # validation asks for the views that the model itself chooses
     count = min(len(held_out), config.validate_photos or len(held_out))
     mine = Subset(held_out, list(range(count))[rank::world] or [0])
     return (training, DataLoader(mine, batch_size=config.batch_size, **common)), sampler

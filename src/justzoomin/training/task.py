@@ -17,6 +17,7 @@ from justzoomin.maps import GridViews
 from justzoomin.models import ZoomModel
 from justzoomin.search import ViewVectors, along_path, greedy
 from justzoomin.training.config import TrainConfig
+from justzoomin.training.viewpixels import ViewPixels
 
 
 def rate_at(step: int, total: int, warmup: float, final: float) -> float:
@@ -49,12 +50,19 @@ class ZoomTask(lightning.LightningModule):
         self.model = model
         self.config, self.dataset, self.views, self.total_steps = config, dataset, views, total_steps
         self.augment = Augment(config.augment)
+        self._pixels = ViewPixels(views)
         self._vectors: ViewVectors | None = None
         self._found: list[tuple[torch.Tensor, ...]] = []
 
     def on_train_epoch_start(self) -> None:
         """Bring the model into training mode; frozen parts have no randomness that matters."""
         self.model.train()
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Give a training batch the pixels of its views where the loader sent their numbers alone."""
+        if self.trainer.training and not len(batch["views"]):
+            batch["views"] = self._pixels(batch["view_ids"])
+        return batch
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Cross-entropy over all steps of all photos, each with its weight (see `ResumableBatchSampler`).
