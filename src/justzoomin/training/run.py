@@ -22,7 +22,6 @@ from justzoomin.models import ModelConfig, ZoomModel
 from justzoomin.training.config import TrainConfig, dump_config, load_config
 from justzoomin.training.saving import AtomicCheckpoints, CsvLog, Saver, TrainProgress, environment, write_text
 from justzoomin.training.task import ZoomTask
-from justzoomin.training.viewpixels import views_ready
 
 _PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -122,7 +121,7 @@ def _loaders(config: TrainConfig, settings: ModelConfig, dataset: Dataset, views
     crop = config.augment.crop_scale if config.augment.enabled else None
     photos = dataset.torch_dataset(config.train_split, settings.image_pixels, decode=settings.photo_decode, crop_scale=crop,
                                    seed=config.seed, views=views)
-    photos.with_views = not views_ready(views)
+    photos.with_views = not views.cached
     paths = view_numbers(dataset.grid, photos.sequences)[:, 1:] if config.batch_places else None
     sampler = ResumableBatchSampler(len(photos), config.batch_size, config.seed, rank, world, accumulate=config.accumulate,
                                     paths=paths, places=config.batch_places or 1)

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from justzoomin.geometry import view_count, view_sequence
+from justzoomin.geometry import view_count
 from justzoomin.maps import GridViews
 
 TABLE_SHARE = 0.25
 """A table of all views is put on a GPU where it takes at most this share of the memory that is free at that time."""
 _CHUNK = 512
-
-
-def views_ready(views: GridViews) -> bool:
-    """Whether all views can be read without drawing any: the loader's workers then need not send them."""
-    return bool(getattr(views, "cached", False))
 
 
 class ViewPixels:
@@ -39,24 +33,17 @@ class ViewPixels:
             self._table = self._on_device(device)
         if self._table is not None:
             return self._table.index_select(0, numbers).permute(0, 3, 1, 2)
-        pixels = torch.from_numpy(_batch(self.views, numbers.cpu().numpy()))
+        pixels = torch.from_numpy(self.views.batch(numbers.cpu().numpy()))
         return pixels.to(device, non_blocking=True).permute(0, 3, 1, 2)
 
     def _on_device(self, device: torch.device) -> torch.Tensor | None:
         """All views, uint8 (V, n, n, 3), or None where they are not ready or take too much memory."""
         count, pixels = view_count(self.views.grid), self.views.pixels
         free = torch.cuda.mem_get_info(device)[0]
-        if not views_ready(self.views) or count * pixels * pixels * 3 > TABLE_SHARE * free:
+        if not self.views.cached or count * pixels * pixels * 3 > TABLE_SHARE * free:
             return None
         table = torch.empty((count, pixels, pixels, 3), dtype=torch.uint8, device=device)
         for first in range(0, count, _CHUNK):
             numbers = np.arange(first, min(count, first + _CHUNK))
-            table[first:first + len(numbers)].copy_(torch.from_numpy(_batch(self.views, numbers)))
+            table[first:first + len(numbers)].copy_(torch.from_numpy(self.views.batch(numbers)))
         return table
-
-
-def _batch(views: GridViews, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """Views of these numbers, uint8 (V, n, n, 3)."""
-    if views_ready(views):
-        return np.ascontiguousarray(views.batch(numbers))  # type: ignore[attr-defined]
-    return np.stack([views.get(view_sequence(views.grid, int(number))) for number in numbers])
