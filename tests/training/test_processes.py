@@ -54,7 +54,6 @@ def test_two_processes_end_as_one(tmp_path: Path, words: tuple[str, ...]) -> Non
     train_on_two(repository, tmp_path / "two", "batch_size=3", *words)
     train(train_config("small", None, (*SETTINGS, "batch_size=6", *words)), open_dataset(repository), tmp_path / "one")
     one, two = (load_file(tmp_path / name / "models" / "last" / "model.safetensors") for name in ("one", "two"))
-
     assert one.keys() == two.keys()
     for key, tensor in one.items():
         torch.testing.assert_close(two[key], tensor, rtol=1e-5, atol=1e-5, msg=lambda m, key=key: f"{key}: {m}")

@@ -82,6 +82,17 @@ def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = Non
         raise PhotoError(where, f"the image is broken ({reason})", _AGAIN) from error
 
 
+def photo_aspect(data: bytes) -> float:
+    """Width over height of an image file, upright; 16:9 where its header does not tell (decoding will then raise)."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            width, height = image.size
+            turned = exif_orientation(image) >= 5
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return 16 / 9
+    return height / width if turned else width / height
+
+
 def exif_orientation(image: Image.Image) -> int:
     """EXIF orientation 1 to 8 of an image; 1, as it lies, where it states none or its EXIF part cannot be read."""
     try:

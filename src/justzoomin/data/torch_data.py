@@ -11,7 +11,8 @@ import torch
 from torch.utils.data import Dataset as TorchDataset
 
 from justzoomin.data.batches import Draw
-from justzoomin.data.photos import FORMATS, PhotoStore, exif_orientation
+from justzoomin.data.photos import PhotoStore, photo_aspect
+from justzoomin.data.ready import ReadyPhotos
 from justzoomin.data.transforms import Decode, halves, random_wide_crop, to_tensor, wide_photo
 from justzoomin.geometry import view_numbers
 from justzoomin.maps import GridViews
@@ -56,6 +57,7 @@ class ZoomDataset(TorchDataset[Sample]):
         decode: How much of a photo is decoded.
         crop_scale: Range of the random crop's area, or None for the whole photo.
         with_views: Whether samples hold the pixels of their views, or the numbers alone.
+        ready: Photos of the same ids that were brought to size before; then `photos` and `decode` are not looked at.
         seed: Seed of the crops; a crop depends on seed, epoch and photo alone, not on the worker that draws it.
     """
 
@@ -68,6 +70,7 @@ class ZoomDataset(TorchDataset[Sample]):
     crop_scale: tuple[float, float] | None = None
     seed: int = 0
     with_views: bool = True
+    ready: ReadyPhotos | None = None
 
     def __post_init__(self) -> None:
         self._numbers = view_numbers(self.views.grid, self.sequences)
@@ -92,28 +95,17 @@ class ZoomDataset(TorchDataset[Sample]):
         )
 
     def _wide(self, index: int, epoch: int) -> npt.NDArray[np.uint8]:
+        if self.ready is not None:
+            return self.ready.wide(index, self._crop(index, epoch, self.ready.aspect(index)))
         image_id = self.image_ids[index]
         data, where = self.photos.read(image_id), self.photos.where(image_id)
-        crop = None
-        if self.crop_scale is not None:
-            rng = np.random.default_rng([self.seed, epoch, index])
-            crop = random_wide_crop(rng, _aspect(data), self.crop_scale)
+        crop = None if self.crop_scale is None else self._crop(index, epoch, photo_aspect(data))
         return wide_photo(data, where, self.views.pixels, self.decode, crop)
 
-
-def _aspect(data: bytes) -> float:
-    """Width over height of an image file, 16:9 where its header does not tell (decoding will then raise)."""
-    import io
-
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            width, height = image.size
-            turned = exif_orientation(image) >= 5
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return 16 / 9
-    return height / width if turned else width / height
+    def _crop(self, index: int, epoch: int, aspect: float) -> tuple[float, float, float, float] | None:
+        if self.crop_scale is None:
+            return None
+        return random_wide_crop(np.random.default_rng([self.seed, epoch, index]), aspect, self.crop_scale)
 
 
 def collate(samples: list[Sample]) -> Batch:

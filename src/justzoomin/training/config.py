@@ -38,6 +38,7 @@ class TrainConfig(BaseModel):
         clip_norm: Largest norm of the gradient; 0 for none.
         label_smoothing: Share of the target spread over all actions.
         precision: Number format; `auto` is bf16 on GPUs that have it, otherwise fp32.
+        ready_photos: Folder of ready photos to train and validate on instead of the photos themselves; None for none.
         seed: Seed of weights, order, crops, augmentation and dropout.
         workers: Processes that load photos; 0 loads in the training process.
         devices: Number of devices of this machine to use; 0 for all GPUs, or one CPU process.
@@ -70,6 +71,7 @@ class TrainConfig(BaseModel):
     clip_norm: float = Field(1.0, ge=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     precision: Precision = "auto"
+    ready_photos: str | None = None
     seed: int = Field(0, ge=0)
     workers: int = Field(0, ge=0)
     devices: int = Field(0, ge=0)

@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch.loggers.logger import Logger
 from torch.utils.data import DataLoader, Subset
 
-from justzoomin.data import Dataset, ResumableBatchSampler, collate
+from justzoomin.data import Dataset, ReadyKind, ReadyPhotos, ResumableBatchSampler, collate, find_ready
 from justzoomin.errors import MissingExtraError, ModelError, TrainingError
 from justzoomin.geometry import view_numbers
 from justzoomin.maps import GridViews
@@ -121,6 +121,7 @@ def _loaders(config: TrainConfig, settings: ModelConfig, dataset: Dataset, views
     crop = config.augment.crop_scale if config.augment.enabled else None
     photos = dataset.torch_dataset(config.train_split, settings.image_pixels, decode=settings.photo_decode, crop_scale=crop,
                                    seed=config.seed, views=views)
+    photos.ready = _ready(config, settings, dataset, config.train_split, crop[0] if crop else None)
     photos.with_views = not views.cached
     paths = view_numbers(dataset.grid, photos.sequences)[:, 1:] if config.batch_places else None
     sampler = ResumableBatchSampler(len(photos), config.batch_size, config.seed, rank, world, accumulate=config.accumulate,
@@ -131,10 +132,18 @@ def _loaders(config: TrainConfig, settings: ModelConfig, dataset: Dataset, views
     if config.val_split is None:
         return (training, None), sampler
     held_out = dataset.torch_dataset(config.val_split, settings.image_pixels, decode=settings.photo_decode, views=views)
+    held_out.ready = _ready(config, settings, dataset, config.val_split, None)
     held_out.with_views = False  # validation asks for the views that the model itself chooses
     count = min(len(held_out), config.validate_photos or len(held_out))
     mine = Subset(held_out, list(range(count))[rank::world] or [0])
     return (training, DataLoader(mine, batch_size=config.batch_size, **common)), sampler
+
+
+def _ready(config: TrainConfig, settings: ModelConfig, dataset: Dataset, split: str, least: float | None) -> ReadyPhotos | None:
+    if config.ready_photos is None:
+        return None
+    kind = ReadyKind(split, settings.image_pixels, settings.photo_decode, least)
+    return find_ready(Path(config.ready_photos), kind, dataset.photos, dataset.split(split).image_ids, dataset.root)
 
 
 def _loggers(config: TrainConfig, out: Path, resume_from: Path | None) -> list[Logger]:
