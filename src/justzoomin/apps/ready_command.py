@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,8 +17,8 @@ def ready(
     pixels: Annotated[int, typer.Option("--pixels", help="The model's image_pixels.", min=8, max=4096)],
     split: Annotated[list[str] | None, typer.Option("--split", help="A split; may be repeated. Default: all.")] = None,
     decode: Annotated[str, typer.Option("--decode", help="The model's photo_decode: full, scaled or quick.")] = "scaled",
-    least_crop: Annotated[float | None, typer.Option("--least-crop", help="Lower end of augment.crop_scale, for training with crops."
-                                                     " Default: whole photos.", min=0.05, max=1.0)] = None,
+    least_crop: Annotated[float | None, typer.Option(
+        "--least-crop", help="Lower end of augment.crop_scale. Default: whole photos.", min=0.05, max=1.0)] = None,
     encoding: Annotated[str, typer.Option("--encoding", help="raw (exact) or jpeg (smaller, not exact).")] = "raw",
     dest: Annotated[Path | None, typer.Option("--out", help="Folder to write into. Default: ready/ in the dataset.")] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Say how much space it takes, and stop.")] = False,
@@ -42,5 +43,5 @@ def ready(
             continue
         with stage_bars("ready photos") as advance:
             path = make_ready(dataset.photos, ids, kind, folder, workers=workers,
-                              progress=lambda done, total, name=name: advance(name, done, total))
+                              progress=partial(advance, name))
         console().print(f"{path}: {sum(p.stat().st_size for p in path.iterdir()) / 1e6:,.1f} MB")

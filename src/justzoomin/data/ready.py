@@ -137,7 +137,7 @@ class ReadyPhotos:
         start, length = int(entry["offset"]), int(entry["length"])
         content = self._map[start:start + length]
         shape = (int(entry["height"]), int(entry["width"]), 3)
-        if zlib.crc32(content) == int(entry["crc"]):
+        if zlib.crc32(content.data) == int(entry["crc"]):
             try:
                 raw = self.kind.encoding == "raw"
                 pixels = np.asarray(content).reshape(shape) if raw else simplejpeg.decode_jpeg(content, "RGB")
