@@ -21,13 +21,13 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from material import make_region
 from PIL import Image
-from timing import Row, Section, in_turns, medians
 from torch.utils.data import DataLoader
 
 from justzoomin.data import Dataset, ReadyKind, ResumableBatchSampler, collate, find_ready, make_ready, open_dataset, wide_photo
 from justzoomin.maps import GridViews
+from material import make_region
+from timing import Row, Section, in_turns, medians
 
 PIXELS = 384
 WORKERS = 2

@@ -110,13 +110,14 @@ class ReadyPhotos:
         return len(self.entries)
 
     def check(self, photos: PhotoStore, ids: Sequence[str]) -> None:
-        """Compare the photos of some rows with those that the ready ones were made from.
+        """Compare some of the photos that are still there with those that the ready ones were made from.
 
         Raises:
             DataError: If one is another now.
-            PhotoError: If one is gone.
         """
-        for row in np.unique(np.linspace(0, len(ids) - 1, _SPOT_CHECKS).astype(int)).tolist() if len(ids) else []:
+        present = photos.ids()
+        there = [row for row, image_id in enumerate(ids) if image_id in present]
+        for row in there[::max(1, len(there) // _SPOT_CHECKS)]:
             if photo_digest(photos.read(ids[row])) != self.entries["photo"][row]:
                 raise DataError(photos.where(ids[row]), f"the photo is another than the one in {self.folder}",
                                 "Make the ready photos again with jzi data ready.")

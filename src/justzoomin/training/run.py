@@ -63,11 +63,11 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
     model = _build_model(config, dataset)
     views = GridViews(dataset.map, dataset.grid, model.config.image_pixels)
     views.check_root()  # a map without a usable root view is known before the first step
+    loaders, sampler = _loaders(config, model.config, dataset, views, rank, world)
     if rank == 0:  # not before what can be refused: a refused run leaves no folder behind
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / "config.yaml", dump_config(config))
         write_text(out / "environment.json", environment())
-    loaders, sampler = _loaders(config, model.config, dataset, views, rank, world)
     steps = -(-len(sampler) // config.accumulate) * config.epochs
     task = ZoomTask(model, config, dataset, views, steps)
     provenance = {
@@ -94,7 +94,7 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
 
 def _check(config: TrainConfig, dataset: Dataset) -> None:
     for split in filter(None, (config.train_split, config.val_split)):
-        dataset.check(split)
+        dataset.check(split, photos=config.ready_photos is None)
     if config.model.grid != dataset.grid.grid:
         raise ModelError("model.grid", f"the model picks among {config.model.grid} x {config.model.grid} cells and the "
                          f"dataset's grid is {dataset.grid.grid} x {dataset.grid.grid}",
