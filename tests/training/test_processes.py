@@ -49,8 +49,8 @@ def figures(run: Path) -> dict[tuple[str, str, str], float]:
 
 @pytest.mark.parametrize("words", [("accumulate=1",), ("accumulate=2", "batch_places=2")], ids=["plain", "accumulated, nearby"])
 def test_two_processes_end_as_one(tmp_path: Path, words: tuple[str, ...]) -> None:
-    """19 photos in steps of 6 or 12: the last one has 1 or 7, which two cannot share evenly; 7 photos to validate."""
-    repository = make_repository(tmp_path / "town", pixels=32, train=19, val=7)
+    """21 photos in steps of 6 or 12: the last one has 3, or 6 and 3, which two cannot share evenly; 7 photos to validate."""
+    repository = make_repository(tmp_path / "town", pixels=32, train=21, val=7)
     train_on_two(repository, tmp_path / "two", "batch_size=3", *words)
     train(train_config("small", None, (*SETTINGS, "batch_size=6", *words)), open_dataset(repository), tmp_path / "one")
     one, two = (load_file(tmp_path / name / "models" / "last" / "model.safetensors") for name in ("one", "two"))
