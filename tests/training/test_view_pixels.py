@@ -42,10 +42,10 @@ def test_numbers_lead_to_the_pixels_of_the_batch(repository: Path, kind: type[Gr
     bare.with_views = False
     one, other = (next(iter(DataLoader(samples, batch_size=7, collate_fn=collate))) for samples in (full, bare))
     assert other["views"].shape == (0, 3, 32, 32)
-    assert torch.equal(ViewPixels(bare.views)(other["view_ids"]), one["views"])
+    assert torch.equal(ViewPixels(bare.views)(other["view_ids"], torch.device("cpu")), one["views"])
     assert all(torch.equal(one[key], other[key]) for key in one if key != "views")
     every = torch.arange(view_count(dataset.grid))
-    assert ViewPixels(bare.views)(every).shape == (len(every), 3, 32, 32)
+    assert ViewPixels(bare.views)(every, torch.device("cpu")).shape == (len(every), 3, 32, 32)
 
 
 def test_a_run_with_kept_views_ends_as_one_without(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

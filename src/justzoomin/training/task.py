@@ -61,7 +61,7 @@ class ZoomTask(lightning.LightningModule):
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Give a training batch the pixels of its views where the loader sent their numbers alone."""
         if self.trainer.training and not len(batch["views"]):
-            batch["views"] = self._pixels(batch["view_ids"])
+            batch["views"] = self._pixels(batch["view_ids"], batch["wide"].device)
         return batch
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:

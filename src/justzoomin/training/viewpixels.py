@@ -25,14 +25,13 @@ class ViewPixels:
         self._table: torch.Tensor | None = None
         self._asked = False
 
-    def __call__(self, numbers: torch.Tensor) -> torch.Tensor:
-        """Views of these numbers (V,), uint8 (V, 3, n, n), on the numbers' device."""
-        device = numbers.device
+    def __call__(self, numbers: torch.Tensor, device: torch.device) -> torch.Tensor:
+        """Views of these numbers (V,), uint8 (V, 3, n, n), on a device; the numbers may be on another."""
         if device.type == "cuda" and not self._asked:
             self._asked = True
             self._table = self._on_device(device)
         if self._table is not None:
-            return self._table.index_select(0, numbers).permute(0, 3, 1, 2)
+            return self._table.index_select(0, numbers.to(device)).permute(0, 3, 1, 2)
         pixels = torch.from_numpy(self.views.batch(numbers.cpu().numpy()))
         return pixels.to(device, non_blocking=True).permute(0, 3, 1, 2)
 
