@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from justzoomin.data import ResumableBatchSampler, collate, halves, normalize, to_tensor, view_numbers
+from justzoomin.data import ResumableBatchSampler, collate, halves, normalize, to_tensor
 from justzoomin.data.transforms import random_wide_crop
 from justzoomin.errors import PhotoError
-from justzoomin.geometry import Region, ZoomGrid
+from justzoomin.geometry import Region, ZoomGrid, view_numbers
 from justzoomin.maps import GridViews
 
 

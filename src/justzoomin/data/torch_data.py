@@ -14,7 +14,7 @@ from torch.utils.data import Sampler
 
 from justzoomin.data.photos import FORMATS, PhotoStore, exif_orientation
 from justzoomin.data.transforms import Decode, halves, random_wide_crop, to_tensor, wide_photo
-from justzoomin.geometry import ZoomGrid
+from justzoomin.geometry import view_numbers
 from justzoomin.maps import GridViews
 
 
@@ -40,16 +40,6 @@ class Batch(TypedDict):
     view_index: torch.Tensor  # int64 (B, T): which of the V views stands at each step
     view_ids: torch.Tensor  # int64 (V,): numbers of the views among all views of the grid; 0 is the root
     position: torch.Tensor  # float64 (B, 2): lat, lon
-
-
-def view_numbers(grid: ZoomGrid, sequences: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Numbers (N, T) of the views along sequences (N, T): the root is 0, then level by level."""
-    numbers = np.zeros(sequences.shape, np.int64)
-    offset = 1
-    for level in range(1, sequences.shape[1]):
-        numbers[:, level] = offset + grid.flatten(sequences[:, :level])
-        offset += grid.actions**level
-    return numbers
 
 
 @dataclass
