@@ -101,8 +101,7 @@ def find_norm(backbone: nn.Module) -> nn.Module | None:
 def find_parts(backbone: nn.Module) -> Parts | None:
     """The parts of a vision transformer; None if it has others, or if going through them gives another output.
 
-    The comparison runs two small images through the model, in evaluation mode. Its mode and the global random state stay as they
-    were.
+    The comparison runs two small images through the model in evaluation mode; its mode and the global random state are kept.
     """
     blocks, norm = find_blocks(backbone), find_norm(backbone)
     embeddings = next((found for path in _EMBEDDINGS if (found := _find(backbone, path)) is not None), None)
