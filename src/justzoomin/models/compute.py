@@ -31,6 +31,7 @@ class Compute:
         channels_last: Whether weights of convolutions lie with the channels last.
         fused_optimizer: Whether the optimizer's step is one kernel.
         compiled: Whether the encoder is compiled.
+        training: Whether it is a plan for training.
         why: Reason for the number format, in words.
     """
 
@@ -40,6 +41,7 @@ class Compute:
     channels_last: bool = False
     fused_optimizer: bool = True
     compiled: bool = False
+    training: bool = False
     why: str = ""
 
     @property
@@ -72,7 +74,8 @@ class Compute:
     def words(self) -> str:
         """What was chosen, on one line."""
         parts = [self.precision + (f" ({self.why})" if self.why else ""), f"{self.attention} attention"]
-        parts += [words for words, on in (("channels last", self.channels_last), ("fused optimizer", self.fused_optimizer),
+        fused = self.fused_optimizer and self.training
+        parts += [words for words, on in (("channels last", self.channels_last), ("fused optimizer", fused),
                                           ("compiled encoder", self.compiled)) if on]
         return f"{self.device}: {', '.join(parts)}"
 
@@ -106,7 +109,7 @@ def plan(device: str | torch.device, precision: Precision | Literal["auto"] = "a
     else:
         chosen, why = "fp32", f"bf16 was not tried on {kind}"
     return Compute(kind, chosen, channels_last=channels_last, fused_optimizer=kind in {"cpu", "cuda"}, compiled=compiled,
-                   why=why)
+                   training=training, why=why)
 
 
 def cpu_multiplies_bf16() -> bool:
