@@ -1,6 +1,7 @@
 """A run that was interrupted, however rudely, ends exactly like one that was not."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -64,6 +65,7 @@ def test_training_changes_weights_and_logs(whole: Path, repository: Path) -> Non
     assert losses[-1] < losses[0]
     for name in ("config.yaml", "environment.json", "state.ckpt", "models/best/model.safetensors", "models/last/region.yaml"):
         assert (whole / name).is_file(), name
+    assert json.loads((whole / "environment.json").read_text())["compute"].startswith("cpu: ")
     assert any((whole / "tensorboard").iterdir())
 
 

@@ -60,17 +60,16 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
     config = config.model_copy(update={"model": config.model.model_copy(update={"depth": dataset.grid.depth})})
 
     model = _build_model(config, dataset)
+    compute = _compute(config)
+    compute.prepare(model)
     views = GridViews(dataset.map, dataset.grid, model.config.image_pixels)
     views.check_root()  # a map without a usable root view is known before the first step
     if rank == 0:  # not before what can be refused: a refused run leaves no folder behind
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / "config.yaml", dump_config(config))
-        write_text(out / "environment.json", environment())
+        write_text(out / "environment.json", environment(compute.words()))
     loaders, sampler = _loaders(config, model.config, dataset, views, rank, world)
     steps = -(-len(sampler) // config.accumulate) * config.epochs
-    compute = _compute(config)
-    compute.prepare(model)
-    logging.getLogger(__name__).info("computing on %s", compute.words())
     prefix = _prefix_cache(config, model, dataset, out, compute)
     task = ZoomTask(model, config, dataset, views, steps, prefix, compute.fused_optimizer)
     provenance = {
