@@ -150,7 +150,7 @@ def run(folder: Path, rounds: int = 5, *, memory: bool = True) -> Section:
                                     floor_is, note))
         distinct = len(collate([bench.photos[i] for i in range(count)])["view_ids"])
         section.remarks.append(f"Batch of {count}: {distinct} distinct views instead of {4 * count}; first losses {apart:.1e} "
-                               "apart.")
+                               "apart, as ours decodes photos scaled.")
     if memory:
         for count in WANTED:
             peaks = {way: peak_mb(root, way, count) for way in ("published", "ours", "cached")}
