@@ -1,6 +1,7 @@
 """A run that was interrupted, however rudely, ends exactly like one that was not."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -64,6 +65,7 @@ def test_training_changes_weights_and_logs(whole: Path, repository: Path) -> Non
     assert losses[-1] < losses[0]
     for name in ("config.yaml", "environment.json", "state.ckpt", "models/best/model.safetensors", "models/last/region.yaml"):
         assert (whole / name).is_file(), name
+    assert json.loads((whole / "environment.json").read_text())["compute"].startswith("cpu: ")
     assert any((whole / "tensorboard").iterdir())
 
 
@@ -99,7 +101,8 @@ def test_killed_run_resumes_exactly(whole: Path, repository: Path, tmp_path: Pat
     out = tmp_path / "run"
     command = [sys.executable, "-m", "justzoomin.apps.main", "train", "--data", str(repository), "--out", str(out),
                "--preset", "small", *(part for s in SETTINGS for part in ("--set", s))]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL,
+                               env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())})  # sums depend on it
     deadline = time.monotonic() + 120
     while not (out / "state.ckpt").exists():
         assert process.poll() is None, "the run ended before it could be killed"

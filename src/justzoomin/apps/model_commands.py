@@ -52,6 +52,8 @@ def info(
 
 def describe(model: ZoomModel, name: str) -> dict[str, Any]:
     """The facts of a model that `jzi model info` prints, as plain JSON values."""
+    from justzoomin.models import plan
+
     config = model.config
     architecture = config.encoder.architecture or {}
     grid = model.grid
@@ -79,6 +81,8 @@ def describe(model: ZoomModel, name: str) -> dict[str, Any]:
             "terminal_cell_m": float(grid.cell_size_m(grid.depth)),
         },
         "provenance": model.provenance,
+        "computed": plan(model.device).words(),
+        "frozen": model.encoder.prefix_size,
         "fingerprint": model.fingerprint(),
     }
 
@@ -105,6 +109,8 @@ def _print(facts: dict[str, Any]) -> None:
         "images": f"{facts['image_pixels']} px, photos decoded {facts['photo_decode']}",
         "trained on": place,
         **{f"provenance: {key}": _SETTINGS if key == "config" else value for key, value in facts["provenance"].items()},
+        "computed": facts["computed"],
+        "frozen": facts["frozen"] or "nothing that can be run alone",
         "fingerprint": facts["fingerprint"],
     }
     width = max(map(len, rows)) + 2

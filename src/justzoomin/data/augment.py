@@ -79,7 +79,7 @@ class Augment:
         Args:
             views: The distinct views of a batch.
             seed: Seed of the draws.
-            keep: Mask (V,) of views to leave as they are (the root: never augmented).
+            keep: Mask (V,) of views to leave as they are (the root: never augmented); on the CPU, so that no GPU is waited for.
         """
         plain = views.float() / 255.0
         if not (self.config.enabled and self.config.views) or bool(keep.all()):
@@ -87,17 +87,19 @@ class Augment:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             changed = self._dropout(self._apply(self._views, plain), 0.4)
-        return torch.where(keep.view(-1, 1, 1, 1), plain, changed)
+        return torch.where(keep.to(plain.device).view(-1, 1, 1, 1), plain, changed)
 
     def _apply(self, steps: list[Any], pictures: torch.Tensor) -> torch.Tensor:
         for step in steps:
             pictures = step(pictures)
         if self.config.blur_p:
-            draw = torch.rand(len(pictures)).to(pictures.device)
+            draw = torch.rand(len(pictures))
             blur, sharpen = draw < self.config.blur_p / 2, draw > 1 - self.config.blur_p / 2
             for mask, step in ((blur, self._blur), (sharpen, self._sharpen)):
-                if bool(mask.any()):
-                    pictures = pictures.index_copy(0, mask.nonzero().squeeze(1), step(pictures[mask]))
+                chosen = mask.nonzero().squeeze(1)
+                if len(chosen):
+                    chosen = chosen.to(pictures.device)
+                    pictures = pictures.index_copy(0, chosen, step(pictures[chosen]))
         return pictures.clamp(0.0, 1.0)
 
     def _dropout(self, pictures: torch.Tensor, grid_share: float) -> torch.Tensor:

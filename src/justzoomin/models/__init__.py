@@ -1,6 +1,7 @@
 """Encoder, decoder, their settings and checkpoints: tensors in, tensors out."""
 
 from justzoomin.models.checkpoints import resolve_device
+from justzoomin.models.compute import Compute, plan
 from justzoomin.models.config import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -19,6 +20,7 @@ __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
     "PRESETS",
+    "Compute",
     "Decoder",
     "DecoderCache",
     "DecoderConfig",
@@ -28,5 +30,6 @@ __all__ = [
     "ZoomModel",
     "import_checkpoint",
     "model_preset",
+    "plan",
     "resolve_device",
 ]

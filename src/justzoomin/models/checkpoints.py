@@ -20,6 +20,7 @@ from torch import Tensor
 
 from justzoomin.errors import ModelError
 from justzoomin.geometry import ZoomGrid, load_grid, save_grid
+from justzoomin.models.compute import plan
 from justzoomin.models.config import ModelConfig
 from justzoomin.models.encoder_names import match_names
 
@@ -102,7 +103,8 @@ def load_checkpoint(source: str | Path, device: str | torch.device, revision: st
                              "Restore the region.yaml that was saved with the weights.")
     if (folder / PROVENANCE_FILE).is_file():
         model.provenance = _read_json(folder / PROVENANCE_FILE)
-    return model.to(target).eval()
+    plan(target).prepare(model.to(target))
+    return model.eval()
 
 
 def read_weights(model: ZoomModel, tensors: dict[str, Tensor], where: Path) -> None:

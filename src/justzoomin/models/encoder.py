@@ -7,16 +7,13 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from justzoomin.errors import ModelError
 from justzoomin.models.config import EncoderConfig
+from justzoomin.models.parts import Parts, find_blocks, find_norm, find_parts
 
-_BLOCK_LISTS = (
-    "encoder.layer", "encoder.layers", "layer", "layers", "model.layer", "model.layers", "encoder.blocks", "blocks",
-    "vision_model.encoder.layers",
-)
-_FINAL_NORMS = ("layernorm", "norm", "post_layernorm", "vision_model.post_layernorm", "encoder.layernorm")
 # Settings that could make transformers fetch or run foreign code; an architecture never needs them.
 _UNSAFE_KEYS = frozenset({"auto_map", "attn_implementation", "quantization_config", "custom_pipelines"})
 
@@ -50,7 +47,24 @@ class VisionEncoder(nn.Module):
                              'Set encoder.pooling to "pooler" or "mean".')
         parameters = inspect.signature(self.backbone.forward).parameters
         self._interpolates_on_request = "interpolate_pos_encoding" in parameters
-        self._freeze(config.trainable_blocks)
+        self._trained = self._freeze(config.trainable_blocks)
+        self._parts: Parts | None = None  # not submodules: their weights stand in the state once, as the backbone's
+        self._cut = 0
+        self._find_parts()
+        # Other weights may show a difference that fresh ones hide, such as a table of zeros that nobody adds.
+        watch: Any = self.register_load_state_dict_post_hook
+        watch(_find_parts_again)
+        if config.trainable_blocks is not None:
+            self.train(self.training)
+
+    @property
+    def prefix_size(self) -> str | None:
+        """What `prefix` runs, in words; None if this encoder has no frozen part that can be run alone."""
+        if self.config.trainable_blocks == 0:
+            return "the whole encoder"
+        if self.config.trainable_blocks is None or self._parts is None:
+            return None
+        return f"the embeddings and {self._cut} of {len(self._parts.blocks)} blocks"
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode normalized images.
@@ -61,6 +75,53 @@ class VisionEncoder(nn.Module):
         Returns:
             (N, D) vectors, D being `width`.
         """
+        if self.prefix_size is not None:
+            return self.suffix(self.prefix(images), _size(images))
+        if self._parts is None:
+            return self.whole(images)
+        return self._finish(self._parts, self._parts.embed(images), _size(images), 0)
+
+    def prefix(self, images: Tensor) -> Tensor:
+        """Run the frozen part: the embeddings and the frozen blocks. No graph is kept, and nothing in it is random.
+
+        Args:
+            images: (N, 3, H, W), normalized.
+
+        Returns:
+            What `suffix` goes on with: tokens (N, L, D), or the vectors (N, D) where nothing of the encoder is trained.
+
+        Raises:
+            ModelError: If the encoder has no frozen part, or none that can be run alone.
+        """
+        if self.prefix_size is None:
+            raise ModelError(f"encoder {self.backbone.config.model_type}", "it has no frozen part that can be run alone: "
+                             + ("all of it is trained" if self.config.trainable_blocks is None else
+                                "it is not built of embeddings, blocks and a norm"),
+                             "Train only its last blocks with encoder.trainable_blocks, or keep no outputs of frozen blocks.")
+        with torch.no_grad():
+            if self._parts is None:
+                return self.whole(images)
+            tokens = self._parts.embed(images)
+            if self.config.trainable_blocks == 0:
+                return self._finish(self._parts, tokens, _size(images), 0)
+            return self._parts.run(tokens, _size(images), 0, self._cut)
+
+    def suffix(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
+        """Run the trained part on what `prefix` gave: `suffix(prefix(images), size)` is `forward(images)`.
+
+        Args:
+            tokens: Output of `prefix`.
+            size: Height and width of the images.
+
+        Returns:
+            (N, D) vectors.
+        """
+        if self._parts is None or self.config.trainable_blocks == 0:
+            return tokens
+        return self._finish(self._parts, tokens, size, self._cut)
+
+    def whole(self, images: Tensor) -> Tensor:
+        """Vectors (N, D) from the model's own forward pass: what `forward` must equal, to rounding."""
         options = {"interpolate_pos_encoding": True} if self._interpolates_on_request else {}
         output = self.backbone(pixel_values=images, **options)
         if self.config.pooling == "pooler":
@@ -69,29 +130,64 @@ class VisionEncoder(nn.Module):
                                  'Set encoder.pooling to "cls" or "mean".')
             pooled: Tensor = output.pooler_output
             return pooled.flatten(1)                                          # (N, D)
-        hidden: Tensor = output.last_hidden_state                             # (N, L, D) or (N, D, h, w)
+        return self._pool(output.last_hidden_state)
+
+    def train(self, mode: bool = True) -> VisionEncoder:
+        """Training or evaluation mode; frozen parts stay in evaluation mode.
+
+        Dropout in a frozen block, or positions moved at random before one (DINOv3), would be noise that no weight can answer
+        to, and its output could not be kept.
+        """
+        super().train(mode)
+        if self.config.trainable_blocks is not None:
+            self.backbone.eval()
+            for module in self._trained:
+                module.train(mode)
+        return self
+
+    def _find_parts(self) -> None:
+        """Find the parts and the first trained block; no parts where they do not say what the whole says."""
+        self._parts = find_parts(self.backbone)
+        if self._parts is not None:
+            blocks, trained = len(self._parts.blocks), self.config.trainable_blocks
+            self._cut = blocks - (blocks if trained is None else trained)
+
+    def _finish(self, parts: Parts, tokens: Tensor, size: tuple[int, int], first: int) -> Tensor:
+        """Vectors (N, D) of tokens (N, L, D) that stand before block `first`."""
+        last = len(parts.blocks) - 1
+        only_class = self.config.pooling == "cls" or (self.config.pooling == "pooler" and parts.pooler is None)
+        if only_class and parts.class_token_alone and first <= last:
+            hidden = parts.norm(parts.last_class_token(parts.run(tokens, size, first, last)))  # (N, 1, D)
+        else:
+            hidden = parts.norm(parts.run(tokens, size, first, last + 1))     # (N, L, D)
+        return parts.pooled(hidden) if self.config.pooling == "pooler" else self._pool(hidden)
+
+    def _pool(self, hidden: Tensor) -> Tensor:
+        """One vector (N, D) of normed tokens (N, L, D), or of a feature map (N, D, h, w)."""
         if self.config.pooling == "cls":
             return hidden[:, 0]                                               # (N, D)
         if hidden.ndim == 4:
             return hidden.mean(dim=(2, 3))                                    # (N, D)
         return hidden[:, self._leading_tokens:].mean(dim=1)                   # (N, D)
 
-    def _freeze(self, trainable_blocks: int | None) -> None:
-        """Leave the last blocks and the final norm trainable, as the paper does; None leaves everything so."""
+    def _freeze(self, trainable_blocks: int | None) -> list[nn.Module]:
+        """Leave the last blocks and the final norm trainable, as the paper does; None leaves everything so.
+
+        Returns:
+            The modules that are trained where some are frozen.
+        """
         if trainable_blocks is None:
             # Parameters that no image's vector depends on get no gradient; say so instead of training noise.
             for name, parameter in self.backbone.named_parameters():
                 unused_pooler = self.config.pooling != "pooler" and name.startswith("pooler.")
                 if name.endswith("mask_token") or unused_pooler:
                     parameter.requires_grad_(False)
-            return
+            return []
         self.backbone.requires_grad_(False)
         if trainable_blocks == 0:
-            return
+            return []
         where = f"encoder {self.backbone.config.model_type}"
-        candidates = (_find(self.backbone, path) for path in _BLOCK_LISTS)
-        blocks = next((found for found in candidates if isinstance(found, nn.ModuleList)), None)
-        norm = next((found for path in _FINAL_NORMS if (found := _find(self.backbone, path)) is not None), None)
+        blocks, norm = find_blocks(self.backbone), find_norm(self.backbone)
         if blocks is None or norm is None:
             missing = "blocks" if blocks is None else "final norm"
             raise ModelError(where, f"cannot freeze a part of it: its {missing} are in none of the known places",
@@ -99,8 +195,18 @@ class VisionEncoder(nn.Module):
         if trainable_blocks > len(blocks):
             raise ModelError(where, f"{trainable_blocks} blocks are to be trained but it has {len(blocks)}",
                              f"Set encoder.trainable_blocks to at most {len(blocks)}.")
-        blocks[-trainable_blocks:].requires_grad_(True)
-        norm.requires_grad_(True)
+        trained = [*blocks[-trainable_blocks:], norm]
+        for module in trained:
+            module.requires_grad_(True)
+        return trained
+
+
+def _find_parts_again(encoder: VisionEncoder, _: Any) -> None:
+    encoder._find_parts()
+
+
+def _size(images: Tensor) -> tuple[int, int]:
+    return images.shape[-2], images.shape[-1]
 
 
 def _build_backbone(config: EncoderConfig, *, pretrained: bool) -> Any:
@@ -160,12 +266,3 @@ def _leading_tokens(backbone: nn.Module) -> int:
     if embeddings is None or getattr(embeddings, "cls_token", None) is None:
         return 0
     return 1 + int(getattr(backbone.config, "num_register_tokens", 0) or 0)
-
-
-def _find(module: nn.Module, path: str) -> nn.Module | None:
-    found: Any = module
-    for name in path.split("."):
-        found = getattr(found, name, None)
-        if found is None:
-            return None
-    return found if isinstance(found, nn.Module) else None

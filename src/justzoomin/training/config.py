@@ -37,7 +37,13 @@ class TrainConfig(BaseModel):
         weight_decay: AdamW's.
         clip_norm: Largest norm of the gradient; 0 for none.
         label_smoothing: Share of the target spread over all actions.
-        precision: Number format; `auto` is bf16 on GPUs that have it, otherwise fp32.
+        precision: Number format; `auto` is bf16 on GPUs and CPUs that multiply in it, otherwise fp32.
+        channels_last: Whether weights of convolutions lie with the channels last.
+        compile: Whether the encoder is compiled with torch.compile.
+        prefix_cache: Where outputs of frozen blocks are kept for views that are not augmented: `memory`, `disk`; None: nowhere.
+        prefix_cache_mb: Room for them, in megabytes.
+        prefix_cache_dtype: Their number format: `fp32` is exact, `fp16` takes half the room.
+        prefix_cache_folder: Folder of the cache on the disk; the run's own if None.
         ready_photos: Folder of ready photos to train and validate on instead of the photos themselves; None for none.
         seed: Seed of weights, order, crops, augmentation and dropout.
         workers: Processes that load photos; 0 loads in the training process.
@@ -71,6 +77,12 @@ class TrainConfig(BaseModel):
     clip_norm: float = Field(1.0, ge=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     precision: Precision = "auto"
+    channels_last: bool = False
+    compile: bool = False
+    prefix_cache: Literal["memory", "disk"] | None = None
+    prefix_cache_mb: int = Field(4096, ge=1)
+    prefix_cache_dtype: Literal["fp32", "fp16"] = "fp32"
+    prefix_cache_folder: str | None = None
     ready_photos: str | None = None
     seed: int = Field(0, ge=0)
     workers: int = Field(0, ge=0)

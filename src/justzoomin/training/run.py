@@ -16,14 +16,13 @@ from torch.utils.data import DataLoader, Subset
 
 from justzoomin.data import Dataset, ReadyKind, ReadyPhotos, ResumableBatchSampler, collate, find_ready
 from justzoomin.errors import MissingExtraError, ModelError, TrainingError
-from justzoomin.geometry import view_numbers
+from justzoomin.geometry import view_count, view_numbers
 from justzoomin.maps import GridViews
-from justzoomin.models import ModelConfig, ZoomModel
+from justzoomin.models import Compute, ModelConfig, ZoomModel, plan
 from justzoomin.training.config import TrainConfig, dump_config, load_config
+from justzoomin.training.prefix_cache import PrefixCache, open_cache
 from justzoomin.training.saving import AtomicCheckpoints, CsvLog, Saver, TrainProgress, environment, write_text
 from justzoomin.training.task import ZoomTask
-
-_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
 def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = False,
@@ -61,15 +60,18 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
     config = config.model_copy(update={"model": config.model.model_copy(update={"depth": dataset.grid.depth})})
 
     model = _build_model(config, dataset)
+    compute = _compute(config)
+    compute.prepare(model)
     views = GridViews(dataset.map, dataset.grid, model.config.image_pixels)
     views.check_root()  # a map without a usable root view is known before the first step
     loaders, sampler = _loaders(config, model.config, dataset, views, rank, world)
     if rank == 0:  # not before what can be refused: a refused run leaves no folder behind
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / "config.yaml", dump_config(config))
-        write_text(out / "environment.json", environment())
+        write_text(out / "environment.json", environment(compute.words()))
     steps = -(-len(sampler) // config.accumulate) * config.epochs
-    task = ZoomTask(model, config, dataset, views, steps)
+    prefix = _prefix_cache(config, model, dataset, out, compute)
+    task = ZoomTask(model, config, dataset, views, steps, prefix, compute.fused_optimizer)
     provenance = {
         "trained_with": "jzi train", "config": config.model_dump(mode="json"), "data": dataset.root.resolve().name,
         "train_split": config.train_split, "train_split_hash": dataset.split_hash(config.train_split),
@@ -80,7 +82,7 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
     loggers = _loggers(config, out, resume_from) if rank == 0 else []
     _quiet()
     trainer = lightning.Trainer(
-        accelerator=config.accelerator, devices=devices, num_nodes=config.nodes, precision=_precision(config),
+        accelerator=config.accelerator, devices=devices, num_nodes=config.nodes, precision=compute.lightning_precision,
         strategy="ddp" if world > 1 else "auto", max_epochs=config.epochs, max_steps=stop_after or -1,
         accumulate_grad_batches=config.accumulate, gradient_clip_val=config.clip_norm or None,
         check_val_every_n_epoch=config.validate_every, num_sanity_val_steps=0, logger=loggers,
@@ -167,11 +169,22 @@ def _loggers(config: TrainConfig, out: Path, resume_from: Path | None) -> list[L
     return loggers
 
 
-def _precision(config: TrainConfig) -> Any:
-    if config.precision != "auto":
-        return _PRECISION[config.precision]
-    gpu = config.accelerator != "cpu" and torch.cuda.is_available()
-    return "bf16-mixed" if gpu and torch.cuda.is_bf16_supported() else "32-true"
+def _compute(config: TrainConfig) -> Compute:
+    kind: str = config.accelerator
+    if kind in {"auto", "gpu"}:
+        kind = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    return plan(kind, config.precision, training=True, channels_last=config.channels_last, compiled=config.compile)
+
+
+def _prefix_cache(config: TrainConfig, model: ZoomModel, dataset: Dataset, out: Path, compute: Compute) -> PrefixCache | None:
+    if config.prefix_cache is None:
+        return None
+    folder = out / "prefix" if config.prefix_cache_folder is None else Path(config.prefix_cache_folder)
+    if config.augment.enabled and config.augment.views:
+        warnings.warn("prefix_cache: views are augmented, so the root view alone is kept; augment.views=false keeps all",
+                      stacklevel=3)
+    return open_cache(model, config.prefix_cache, config.prefix_cache_mb * 1_000_000, config.prefix_cache_dtype, folder,
+                      view_count(dataset.grid), compute.precision)
 
 
 def _devices(config: TrainConfig) -> int:

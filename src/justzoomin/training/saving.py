@@ -223,8 +223,8 @@ def write_text(path: Path, text: str) -> Path:
     return write_bytes(path, text.encode())
 
 
-def environment() -> str:
-    """Versions and machine as JSON, saved in every run."""
+def environment(compute: str) -> str:
+    """Versions, machine and how the model is computed, as JSON, saved in every run."""
     import importlib.metadata
     import platform
 
@@ -232,5 +232,5 @@ def environment() -> str:
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return json.dumps({
         "python": platform.python_version(), "system": platform.platform(), "processor_threads": torch.get_num_threads(),
-        "gpus": gpus, "packages": {p: importlib.metadata.version(p) for p in packages},
+        "gpus": gpus, "compute": compute, "packages": {p: importlib.metadata.version(p) for p in packages},
     }, indent=2) + "\n"

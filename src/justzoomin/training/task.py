@@ -17,6 +17,7 @@ from justzoomin.maps import GridViews
 from justzoomin.models import ZoomModel
 from justzoomin.search import ViewVectors, along_path, greedy
 from justzoomin.training.config import TrainConfig
+from justzoomin.training.prefix_cache import PrefixCache
 from justzoomin.training.viewpixels import ViewPixels
 
 
@@ -43,19 +44,23 @@ class ZoomTask(lightning.LightningModule):
         dataset: Where validation finds map and truth.
         views: The grid's views at the model's pixel size.
         total_steps: Optimizer steps of the whole run.
+        prefix: Kept outputs of the encoder's frozen part for views that are not augmented; None for none.
+        fused: Whether the optimizer's step is one kernel.
     """
 
-    def __init__(self, model: ZoomModel, config: TrainConfig, dataset: Dataset, views: GridViews, total_steps: int) -> None:
+    def __init__(self, model: ZoomModel, config: TrainConfig, dataset: Dataset, views: GridViews, total_steps: int,
+                 prefix: PrefixCache | None = None, fused: bool = True) -> None:
         super().__init__()
         self.model = model
         self.config, self.dataset, self.views, self.total_steps = config, dataset, views, total_steps
+        self.prefix, self.fused = prefix, fused
         self.augment = Augment(config.augment)
         self._pixels = ViewPixels(views)
         self._vectors: ViewVectors | None = None
         self._found: list[tuple[torch.Tensor, ...]] = []
 
     def on_train_epoch_start(self) -> None:
-        """Bring the model into training mode; frozen parts have no randomness that matters."""
+        """Bring the model into training mode; frozen parts of the encoder stay in evaluation mode."""
         self.model.train()
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
@@ -74,14 +79,38 @@ class ZoomTask(lightning.LightningModule):
         torch.manual_seed(seed)
         settings = self.model.config
         photos = self.augment.photos(batch["wide"], seed)
-        views = self.augment.views(batch["views"], seed + 1, keep=batch["view_ids"] == 0)
-        logits = self.model(normalize(photos, settings.mean, settings.std), normalize(views, settings.mean, settings.std),
-                            batch["view_index"], batch["sequence"])  # (B, T, A)
+        photo = self.model.encode_photos(normalize(photos, settings.mean, settings.std))  # (B, D)
+        views = self._view_vectors(batch, seed + 1)  # (V, D)
+        logits = self.model.decode(photo, views[batch["view_index"]], batch["sequence"])  # (B, T, A)
         losses = functional.cross_entropy(logits.transpose(1, 2), batch["sequence"], reduction="none",
                                           label_smoothing=self.config.label_smoothing).mean(1)  # (B,)
         real = batch["weight"] > 0
         self.log("loss", (losses.detach() * real).sum() / real.sum().clamp(min=1), on_step=True, on_epoch=False)
         return (losses * batch["weight"]).mean()
+
+    def _view_vectors(self, batch: Batch, seed: int) -> torch.Tensor:
+        """Vectors (V, D) of a batch's distinct views, augmented; the frozen part of what is not augmented may be kept."""
+        settings, encoder, keep = self.model.config, self.model.encoder, batch["view_ids"].cpu() == 0
+        if self.prefix is None:
+            views = self.augment.views(batch["views"], seed, keep=keep)
+            return self.model.encode_views(normalize(views, settings.mean, settings.std))
+        if not (self.config.augment.enabled and self.config.augment.views):
+            keep = torch.ones_like(keep)
+        tokens = self.prefix.tokens(batch["view_ids"][keep].tolist(), batch["views"][keep])
+        if not bool(keep.all()):
+            views = self.augment.views(batch["views"], seed, keep=keep)[~keep]
+            changed = encoder.prefix(normalize(views, settings.mean, settings.std)).float()
+            place = torch.cat([keep.nonzero(), (~keep).nonzero()]).squeeze(1).argsort()
+            tokens = torch.cat([tokens, changed])[place.to(tokens.device)]
+        height, width = batch["views"].shape[-2:]
+        return encoder.suffix(tokens, (height, width))
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Move a batch, but for the views' numbers: they are looked up, and asking a GPU for them would be waiting for it."""
+        numbers = batch["view_ids"]
+        moved: Batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        moved["view_ids"] = numbers
+        return moved
 
     def on_validation_epoch_start(self) -> None:
         """Start with no view encoded: the weights have changed."""
@@ -124,7 +153,7 @@ class ZoomTask(lightning.LightningModule):
         """AdamW over the parameters that train, with the schedule stepped per optimizer step."""
         trained = [p for p in self.model.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=self.config.learning_rate, weight_decay=self.config.weight_decay,
-                                      fused=self.device.type in {"cpu", "cuda"})
+                                      fused=self.fused)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: rate_at(step, self.total_steps, self.config.warmup, self.config.final_rate))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
