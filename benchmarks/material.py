@@ -1,8 +1,8 @@
 """Material of the benchmarks: a region in the published dataset's layout with invented tiles and photos.
 
 The region is the published one (10 km, depth 4) and every tile that its views are drawn from is there, but there are only
-a few different pictures: the other tiles and photos are hard links to them. So it is made in seconds, and costs what real ones cost
-to find, read and decode.
+a few different pictures: the other tiles and photos are hard links to them. So it is made in seconds, and costs what real
+ones cost to find, read and decode.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def _write_tiles(root: Path, grid: ZoomGrid, levels: tuple[int, ...], rng: np.ra
                 os.link(pictures[int(rng.integers(_TILES))], folder / f"{y}.jpg")
 
 
-def _write_photos(root: Path, grid: ZoomGrid, count: int, different: int, size: tuple[int, int], rng: np.random.Generator) -> None:
+def _write_photos(root: Path, grid: ZoomGrid, count: int, different: int, size: tuple[int, int],
+                  rng: np.random.Generator) -> None:
     folder = root / "streetview" / "images"
     folder.mkdir(parents=True)
     pictures = [progressive_jpeg(texture(rng, size[1], size[0])) for _ in range(different)]

@@ -1,7 +1,7 @@
 """The published recipe as a faithful loop: everything rendered, decoded and encoded anew for every photo.
 
-Views drawn by tiledwebmaps, photos decoded in full, both halves and all views
-of every photo encoded, the decoder run over the whole sequence at every step. The network is the same as ours, weight by weight.
+Views drawn by tiledwebmaps, photos decoded in full, both halves and all views of every photo encoded, the decoder run over the
+whole sequence at every step. The network is the same as ours, weight by weight.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import torch
 from justzoomin.data import normalize, to_tensor
 from justzoomin.errors import TileError
 from justzoomin.maps import GridViews
-from justzoomin.search import ViewVectors, along_path, greedy
+from justzoomin.search import along_path, greedy
 
 
 @torch.inference_mode()
@@ -80,10 +80,10 @@ def test_no_data_is_told_per_view(vectors):
     assert vectors.no_data((1, 2, 3)) == (0.0, 0.0, 0.0)
 
 
-def test_a_broken_map_is_an_error_not_a_guess(model, dataset, pairs):
-    class Broken:
-        def get(self, sequence):
-            raise TileError("tile", "it is broken", "Fetch it.")
+def test_a_broken_map_is_an_error_not_a_guess(model, dataset, vectors, pairs, monkeypatch):
+    def broken(*_):
+        raise TileError("tile", "it is broken", "Fetch it.")
 
+    monkeypatch.setattr(dataset.map, "view", broken)
     with pytest.raises(TileError):
-        greedy(model, model.encode_photos(pairs), ViewVectors(model, Broken()), 2)
+        greedy(model, model.encode_photos(pairs), vectors, 2)

@@ -102,6 +102,40 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
+def rate_bar(label: str) -> Iterator[Callable[[int, int, int], None]]:
+    """A progress bar with the rate and the time left, called with done, those of them done before, and total.
+
+    On standard error; where that is no terminal, a line every ten seconds.
+    """
+    import time
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
+    terminal, started, said = sys.stderr.isatty(), time.monotonic(), time.monotonic()
+    with Progress(*columns, console=err(), disable=not terminal, transient=True) as bars:
+        task = bars.add_task(label, total=None, pace="")
+
+        def advance(done: int, before: int, total: int) -> None:
+            nonlocal said
+            now = time.monotonic()
+            rate = (done - before) / max(now - started, 1e-9)
+            pace = f"{rate:,.1f} {label}/s  {duration((total - done) / rate)} left" if done > before else ""
+            bars.update(task, completed=done, total=total, pace=pace)
+            if not terminal and now - said > 10:
+                said = now
+                typer.echo(f"{done:,}/{total:,} {label}  {pace}", err=True)
+
+        yield advance
+
+
+def duration(seconds: float) -> str:
+    """Time for people: 3 min 07 s, 2 h 05 min."""
+    hours, rest = divmod(int(seconds), 3600)
+    return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min {rest % 60:02d} s"
+
+
+@contextmanager
 def stage_bars(title: str = "") -> Iterator[Callable[[str, int, int], None]]:
     """Progress bars, one per stage, called with stage, done and total."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -27,6 +27,7 @@ def evaluate(
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 32,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the split's first so many photos.")] = None,
+    index: Annotated[Path | None, typer.Option("--index", help="Index of the map under this model, from jzi index.")] = None,
 ) -> None:
     """Measure a model on a split: R@1, R@Xm, errors in metres, accuracy per step.
 
@@ -46,7 +47,7 @@ def evaluate(
     dataset = open_dataset(data, region_option(region))
     with stage_bars() as advance:
         results = evaluate_path(model, data, split, radii_m=radii, device=device, batch_size=batch_size, limit=limit,
-                                dataset=dataset, progress=lambda name: functools.partial(advance, name))
+                                index=index, dataset=dataset, progress=lambda name: functools.partial(advance, name))
     reports = {name: result.report for name, result in results.items()}
     print_reports(reports)
     typer.echo(f"report: {write_json(summary(reports), target)}")

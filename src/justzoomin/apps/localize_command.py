@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +16,7 @@ from justzoomin.apps.console import (
     metres,
     print_json,
     progress_bar,
+    rate_bar,
     region_option,
     single_model,
     writable_file,
@@ -21,52 +24,53 @@ from justzoomin.apps.console import (
 
 if TYPE_CHECKING:
     from justzoomin.errors import JustZoomInError
-    from justzoomin.search import Fix
+    from justzoomin.search import Fix, Localizer
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
+LIST_SUFFIX = ".txt"
+MAX_LIST_BYTES = 1 << 28
 NO_DATA_WORTH_SAYING = 0.5
 """Share of the whole map without data above which a person should be told."""
 
 
 def localize(
-    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
+    photos: Annotated[list[Path], typer.Argument(help="Photos, folders of photos, or .txt files with a path per line.")],
     model: Annotated[str, typer.Option("--model", help="Model folder or hub id.")],
     map_root: Annotated[str, typer.Option("--map", help="Folder of the map or of a dataset, tile package, or address "
                                                          "template of a tile server.")],
+    index: Annotated[Path | None, typer.Option("--index", help="Index of the map under this model, from jzi index.")] = None,
+    to_file: Annotated[Path | None, typer.Option(
+        "--out", help="Write fixes to this file (.parquet, .jsonl, .geojson, .csv) instead of printing them: for very many "
+        "photos. An interrupted job goes on when the same command is run again.")] = None,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list, an object per photo.")] = False,
     geojson: Annotated[Path | None, typer.Option("--geojson", help="GeoJSON file for points and cells (lon, lat).")] = None,
     figure: Annotated[Path | None, typer.Option("--figure", help="Picture file (PNG) to draw the zoom paths into.")] = None,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 16,
 ) -> None:
     """Say where photos were taken. EXIF orientation is respected, EXIF position never used.
 
     Prints latitude and longitude in degrees (WGS 84), the zoom sequence, the model's probability of each step and the cell's
     size. A photo that cannot be used is reported and the others are still done; the exit code is 0 only if all succeeded.
     """
-    from justzoomin.errors import JustZoomInError
     from justzoomin.search import Localizer
 
-    for path, option in ((geojson, "--geojson"), (figure, "--figure")):
-        if path is not None:
-            writable_file(path, option)
-    if figure is not None:
-        from justzoomin.figures import check_format
-
-        check_format(figure)
+    _check_outputs(to_file, geojson, figure, as_json=as_json)
     files = expand(photos)
-    localizer = Localizer.load(single_model(model), map_root, region_option(region), device)
+    localizer = Localizer.load(single_model(model), map_root, region_option(region), device, index)
+    if to_file is not None:
+        raise typer.Exit(_to_file(localizer, files, to_file, batch_size))
     rows: list[dict[str, Any]] = []
     fixes: list[Fix] = []
     with progress_bar("photos") as advance:
-        for done, file in enumerate(files, 1):
-            result = file if isinstance(file, JustZoomInError) else next(localizer.localize_many([file]))
-            if isinstance(result, JustZoomInError):
-                rows.append({"photo": result.where if isinstance(file, JustZoomInError) else str(file), "error": str(result)})
+        for name, result in _results(localizer, files, batch_size):
+            if isinstance(result, Exception):
+                rows.append({"photo": name, "error": str(result)})
             else:
                 rows.append(result.to_dict())
                 fixes.append(result)
-            advance(done, len(files))
+            advance(len(rows), len(files))
     if as_json:
         print_json(rows)
     else:
@@ -84,22 +88,96 @@ def localize(
     raise typer.Exit(0 if len(fixes) == len(files) else 1)
 
 
+def _check_outputs(to_file: Path | None, geojson: Path | None, figure: Path | None, *, as_json: bool) -> None:
+    """Refuse files that cannot be written, or not together, before the work."""
+    for path, option in ((to_file, "--out"), (geojson, "--geojson"), (figure, "--figure")):
+        if path is not None:
+            writable_file(path, option)
+    if figure is not None:
+        from justzoomin.figures import check_format
+
+        check_format(figure)
+    if to_file is not None:
+        from justzoomin.errors import ConfigError
+        from justzoomin.search import check_suffix
+
+        check_suffix(to_file)
+        if as_json or geojson is not None or figure is not None:
+            raise ConfigError("--out", "it stands with --json, --geojson or --figure, which are for few photos",
+                              "Give --out alone: .jsonl and .geojson files are among its formats.")
+
+
+def _results(localizer: Localizer, files: list[Path | JustZoomInError],
+             batch_size: int) -> Iterator[tuple[str, Fix | JustZoomInError]]:
+    """Name and result of every photo, in order; what is wrong with an argument stands in its place."""
+    from justzoomin.errors import JustZoomInError
+
+    results = localizer.localize_many([f for f in files if not isinstance(f, JustZoomInError)], batch_size)
+    for file in files:
+        yield (file.where, file) if isinstance(file, JustZoomInError) else (str(file), next(results))
+
+
+def _to_file(localizer: Localizer, files: list[Path | JustZoomInError], to_file: Path, batch_size: int) -> int:
+    """Localize into a file; returns the exit code."""
+    from justzoomin.errors import JustZoomInError
+    from justzoomin.search import localize_to_file
+
+    wrong = [file for file in files if isinstance(file, JustZoomInError)]
+    for error in wrong:
+        typer.echo(f"error: {error}", err=True)
+    with rate_bar("photos") as advance:
+        report = localize_to_file(localizer, [f for f in files if not isinstance(f, JustZoomInError)], to_file,
+                                  batch_size=batch_size, progress=advance)
+    new = report.localized + report.failed - report.resumed
+    before = f", {report.resumed:,} of them by an earlier job" if report.resumed else ""
+    typer.echo(f"{report.localized:,} photos localized, {report.failed:,} failed{before}; "
+               f"{new / max(report.seconds, 1e-9):,.1f} photos/s")
+    if report.out is not None:
+        typer.echo(f"fixes:  {report.out}")
+    if report.failures is not None:
+        typer.echo(f"failed: {report.failures}")
+    return 1 if report.failed or wrong else 0
+
+
 def expand(paths: list[Path]) -> list[Path | JustZoomInError]:
-    """Files as given, folders replaced by the photos in them, by name; an error in the place of a folder without any."""
+    """Files as given, folders replaced by the photos in them, by name, and lists by the paths in them, in order.
+
+    An error stands in the place of a folder or list without any.
+    """
     from justzoomin.errors import PhotoError
 
     files: list[Path | JustZoomInError] = []
     for path in paths:
-        if not path.is_dir():
-            files.append(path)
-            continue
         try:
-            inside = sorted(p for p in path.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES)
+            if path.is_dir():
+                inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+                files += inside or [PhotoError(path, "the folder holds no photo",
+                                               f"Photos end in {', '.join(sorted(SUFFIXES))}.")]
+            elif path.suffix.lower() == LIST_SUFFIX and path.is_file():
+                files += _listed(path)
+            else:
+                files.append(path)
         except OSError as error:
-            files.append(PhotoError(path, f"the folder cannot be read ({error.strerror})", "Give a readable folder."))
-            continue
-        files += inside or [PhotoError(path, "the folder holds no photo", f"Photos end in {', '.join(sorted(SUFFIXES))}.")]
+            files.append(PhotoError(path, f"it cannot be read ({error.strerror})", "Give a readable folder or list."))
     return files
+
+
+def _listed(path: Path) -> list[Path | JustZoomInError]:
+    """Paths in a list; relative ones start from its folder.
+
+    Raises:
+        OSError: If it cannot be read, or is larger than any list.
+    """
+    from justzoomin.errors import PhotoError
+    from justzoomin.untrusted import read_limited
+
+    lines = read_limited(path, MAX_LIST_BYTES).split(b"\n")
+    names = [os.fsdecode(line.strip()) for line in lines if line.strip()]
+    bad = next((name for name in names if "\0" in name), None)
+    if bad is not None or not names:
+        return [PhotoError(path, "the list names no photo" if bad is None else "it is no list of paths: it holds zero bytes",
+                           "Write one path on each line.")]
+    return [path.parent / name for name in names]
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

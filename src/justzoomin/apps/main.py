@@ -12,6 +12,7 @@ from justzoomin.apps import (
     demo_command,
     evaluate_command,
     grid_commands,
+    index_command,
     localize_command,
     map_commands,
     model_commands,
@@ -27,6 +28,7 @@ app = typer.Typer(
     help="Say where a street photo was taken, from the photo and an overhead map alone.")
 
 app.command("localize")(localize_command.localize)
+app.command("index")(index_command.index)
 app.command("train")(train_command.train)
 app.command("evaluate")(evaluate_command.evaluate)
 app.command("visualize")(visualize_command.visualize)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import REGION_HELP, err, region_option
+from justzoomin.apps.console import REGION_HELP, duration, err, region_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +91,7 @@ def training_bar() -> Iterator[Callable[[TrainProgress], None]]:
         def report(now: TrainProgress) -> None:
             import time
 
-            text = f"loss {now.loss:.3f}  {now.photos_per_s:.0f} photos/s  {_minutes(now.seconds_left)} left"
+            text = f"loss {now.loss:.3f}  {now.photos_per_s:.0f} photos/s  {duration(now.seconds_left)} left"
             text += "".join(f"  {k.removeprefix('val_')} {v:.1f}" for k, v in now.figures.items()
                             if k in {"val_median_m", "val_recall_40m"})
             if not task:
@@ -103,7 +103,3 @@ def training_bar() -> Iterator[Callable[[TrainProgress], None]]:
 
         yield report
 
-
-def _minutes(seconds: float) -> str:
-    hours, rest = divmod(int(seconds), 3600)
-    return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min {rest % 60:02d} s"

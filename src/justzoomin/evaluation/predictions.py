@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,8 @@ from justzoomin.errors import ConfigError
 from justzoomin.geometry import ZoomGrid, haversine_m
 from justzoomin.maps import GridViews
 from justzoomin.models import ZoomModel
-from justzoomin.search import ViewVectors, along_path, check_fits, greedy
+from justzoomin.parallel import ordered_map
+from justzoomin.search import MapIndex, ViewVectors, along_path, check_fits, greedy
 
 Progress = Callable[[int, int], None]
 
@@ -60,7 +62,8 @@ def errors_m(grid: ZoomGrid, sequences: npt.NDArray[np.int64], positions: npt.ND
 
 
 def predict(model: ZoomModel, dataset: Dataset, split: str, *, batch_size: int = 32, limit: int | None = None,
-            vectors: ViewVectors | None = None, progress: Progress | None = None) -> Predictions:
+            vectors: ViewVectors | None = None, index: str | Path | None = None,
+            progress: Progress | None = None) -> Predictions:
     """Decode every photo of a split greedily, along the views the model itself chooses.
 
     Args:
@@ -70,11 +73,13 @@ def predict(model: ZoomModel, dataset: Dataset, split: str, *, batch_size: int =
         batch_size: Photos encoded at once.
         limit: Photos to take from the split's start; all if None.
         vectors: View vectors to use; made anew if None.
+        index: Folder of the map's index under this model, for vectors that are made anew.
         progress: Called with photos done and photos in all.
 
     Raises:
         ConfigError: If `limit` is below 1.
-        ModelError: If the model does not fit the dataset's grid.
+        ModelError: If the model does not fit the dataset's grid, or the index belongs to another model.
+        DataError: If the index is none, or belongs to another map or grid.
         PhotoError: If a photo is missing or broken.
     """
     if limit is not None and limit < 1:
@@ -86,17 +91,20 @@ def predict(model: ZoomModel, dataset: Dataset, split: str, *, batch_size: int =
     config, records = model.config, dataset.split(split)
     ids = records.image_ids[:limit]
     true = dataset.sequences(split)[:limit]
-    vectors = vectors or ViewVectors(model, GridViews(dataset.map, grid, config.image_pixels))
-    vectors.views.check_root()
+    if vectors is None:
+        vectors = ViewVectors(model, GridViews(dataset.map, grid, config.image_pixels),
+                              index=None if index is None else MapIndex.open_for(index, model, dataset.map, grid))
+    vectors.check_root()
 
     def load(image_id: str) -> torch.Tensor:
         data, where = dataset.photos.read(image_id), dataset.photos.where(image_id)
         return to_tensor(wide_photo(data, where, config.image_pixels, config.photo_decode))
 
     parts = []
-    with ThreadPoolExecutor(2) as pool, torch.inference_mode():
+    loaded = ordered_map(load, ids)
+    with torch.inference_mode():
         for start in range(0, len(ids), batch_size):
-            wide = torch.stack(list(pool.map(load, ids[start:start + batch_size]))).to(model.device)
+            wide = torch.stack(list(islice(loaded, batch_size))).to(model.device)
             photos = model.encode_photos(normalize(halves(wide), config.mean, config.std))
             path = torch.from_numpy(true[start:start + batch_size])
             found = greedy(model, photos, vectors, grid.depth)

@@ -26,7 +26,8 @@ class Evaluation:
 
 
 def evaluate(model: ZoomModel, dataset: Dataset, split: str = "val", *, radii_m: tuple[float, ...] = DEFAULT_RADII_M,
-             batch_size: int = 32, limit: int | None = None, progress: Progress | None = None) -> Evaluation:
+             batch_size: int = 32, limit: int | None = None, index: str | Path | None = None,
+             progress: Progress | None = None) -> Evaluation:
     """Evaluate a model on a split as published: greedy decoding along the model's own views.
 
     Args:
@@ -36,13 +37,14 @@ def evaluate(model: ZoomModel, dataset: Dataset, split: str = "val", *, radii_m:
         radii_m: Radii X of R@Xm in metres.
         batch_size: Photos encoded at once.
         limit: Photos to take from the split's start; all if None.
+        index: Folder of the map's index under this model, if there is one.
         progress: Called with photos done and photos in all.
 
     Returns:
         The report and the predictions.
     """
     dataset.check(split)
-    predictions = predict(model, dataset, split, batch_size=batch_size, limit=limit, progress=progress)
+    predictions = predict(model, dataset, split, batch_size=batch_size, limit=limit, index=index, progress=progress)
     return Evaluation(build_report(predictions, model, dataset, split, radii_m), predictions)
 
 
@@ -109,9 +111,9 @@ def find_models(path: Path) -> dict[str, Path]:
 
 
 def evaluate_path(model: str, data: str | Path, split: str = "val", *, radii_m: tuple[float, ...] = DEFAULT_RADII_M,
-                  device: str = "auto", batch_size: int = 32, limit: int | None = None, dataset: Dataset | None = None,
-                  progress: Callable[[str], Progress] | None = None) -> dict[str, Evaluation]:
-    """Evaluate a model folder, a hub id, or every checkpoint of a run folder, on one split.
+                  device: str = "auto", batch_size: int = 32, limit: int | None = None, index: str | Path | None = None,
+                  dataset: Dataset | None = None, progress: Callable[[str], Progress] | None = None) -> dict[str, Evaluation]:
+    """Evaluate a model folder, a hub id, or every checkpoint of a run folder, on one split; an index belongs to one of them.
 
     Returns:
         Evaluations by checkpoint name.
@@ -122,5 +124,5 @@ def evaluate_path(model: str, data: str | Path, split: str = "val", *, radii_m: 
     for name, where in models.items():
         opened = ZoomModel.from_pretrained(where, device=device)
         results[name] = evaluate(opened, dataset, split, radii_m=radii_m, batch_size=batch_size, limit=limit,
-                                 progress=progress(name) if progress else None)
+                                 index=index, progress=progress(name) if progress else None)
     return results

@@ -1,4 +1,7 @@
-"""Numbers of cells: the root is 0, then level by level; the children of n are A n + 1 ... A n + A, A being the number of actions."""
+"""Numbers of cells: the root is 0, then level by level.
+
+The children of n are A n + 1 ... A n + A, A being the number of actions.
+"""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from justzoomin.maps.completeness import (
     extract_command,
     require_complete,
 )
+from justzoomin.maps.content import MapContent, map_content, view_levels
 from justzoomin.maps.filekind import PICTURE_FORMATS, is_heic, looks_like, too_many_scans
 from justzoomin.maps.filestamps import FileProblem, FileStamp, compare_files, plain_path
 from justzoomin.maps.fit import RegionFit, fit_region, open_unplaced, region_path
@@ -36,10 +37,10 @@ from justzoomin.maps.wmts import read_capabilities
 __all__ = [
     "AERIAL_ATTRIBUTION", "BUILD_RECORD", "CARD_LAYOUT", "PACKAGE_SUFFIXES", "PICTURE_FORMATS", "SHARD_PATTERN", "CellCover",
     "DownloadRecord", "ExtractRecord", "FileProblem", "FileStamp", "FitSquare", "FolderSource", "GridViews", "LevelCheck",
-    "LevelInfo", "LevelQuality", "Map", "MapCheck", "MapInfo", "RegionFit", "ServerSource", "ShardSource", "ShardWriter",
-    "Square", "TarShards", "TileId", "TileInventory", "TileLayout", "TilePiece", "TileProjection", "TileServer", "TileSource",
-    "TileTable", "View", "ViewNeed", "cell_places", "check_hashes", "check_map", "check_shard", "compare_files",
-    "decode_tile", "extract_command", "find_region", "fit_region", "is_address", "is_heic", "is_package", "layout_folder",
-    "looks_like", "open_package", "open_unplaced", "plain_path", "read_capabilities", "region_path", "require_complete",
-    "too_many_scans", "view_needs", "web_layout",
+    "LevelInfo", "LevelQuality", "Map", "MapCheck", "MapContent", "MapInfo", "RegionFit", "ServerSource", "ShardSource",
+    "ShardWriter", "Square", "TarShards", "TileId", "TileInventory", "TileLayout", "TilePiece", "TileProjection",
+    "TileServer", "TileSource", "TileTable", "View", "ViewNeed", "cell_places", "check_hashes", "check_map", "check_shard",
+    "compare_files", "decode_tile", "extract_command", "find_region", "fit_region", "is_address", "is_heic", "is_package",
+    "layout_folder", "looks_like", "map_content", "open_package", "open_unplaced", "plain_path", "read_capabilities",
+    "region_path", "require_complete", "too_many_scans", "view_levels", "view_needs", "web_layout",
 ]

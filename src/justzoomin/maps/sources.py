@@ -143,8 +143,20 @@ class FolderSource:
         """All tiles of a level as (x, y), sorted."""
         return self.table(level).numbers()
 
+    def files(self, level: int) -> list[tuple[str, os.stat_result]]:
+        """Number and state of each file of a level, sorted.
+
+        Raises:
+            TileError: If a folder cannot be listed.
+        """
+        return [(f"{level}/{x}/{y}", status) for x, y, status in sorted(self._states(level), key=lambda row: row[:2])]
+
     def _walk(self, level: int) -> Iterator[tuple[int, int, int]]:
         """Tiles of a level as (x, y, bytes), in no order."""
+        return ((x, y, status.st_size) for x, y, status in self._states(level))
+
+    def _states(self, level: int) -> Iterator[tuple[int, int, os.stat_result]]:
+        """Tiles of a level as (x, y, state of the file), in no order."""
         pattern = tile_pattern(self.layout, level)
         fixed: list[str] = []
         for part in PurePosixPath(tile_path(self.layout, TileId(level, 0, 0)).rpartition("/")[0]).parts:
@@ -154,7 +166,7 @@ class FolderSource:
             fixed.append(part)
         yield from self._scan(self.folder.joinpath(*fixed), "".join(f"{part}/" for part in fixed), pattern)
 
-    def _scan(self, folder: Path, prefix: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int, int]]:
+    def _scan(self, folder: Path, prefix: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int, os.stat_result]]:
         depth = self.layout.path.count("/")
         try:
             with os.scandir(folder) as entries:
@@ -164,7 +176,7 @@ class FolderSource:
                         if entry.is_dir():
                             yield from self._scan(folder / entry.name, f"{name}/", pattern)
                     elif (match := pattern.fullmatch(name)) and entry.is_file():
-                        yield int(match["x"]), int(match["y"]), entry.stat().st_size
+                        yield int(match["x"]), int(match["y"]), entry.stat()
         except FileNotFoundError:
             return
         except OSError as error:
@@ -238,6 +250,14 @@ class ShardSource:
                                 f"Tiles of it are named {SHARD_PREFIX}{self.layout.path}.")
             rows.append((int(match["x"]), int(match["y"]), size))
         return _table(level, rows)
+
+    def afresh(self) -> ShardSource:
+        """The same shards, looked for and opened again."""
+        return ShardSource(self.archives, self.layout, self._cache_dir)
+
+    def paths(self, level: int) -> tuple[Path, ...]:
+        """The shard files of a level, sorted."""
+        return self._paths.get(level, ())
 
     def shards(self, level: int) -> TarShards:
         """The shards of a level (none where there is no shard of it), indexed when first asked for."""

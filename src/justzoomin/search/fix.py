@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ class Fix:
         credible_radius_m: Half diagonal of the smallest cell on the path whose probability (the product of its
             actions') is at least one half; the whole region's where even the first action is less likely.
         no_data: Share of each view on the path that the map has no data for.
-        seconds: Time the search took for this photo, decoding included.
+        seconds: Time the search took for this photo, decoding included; of a batch, its share of the batch's time.
         photo: Name of the photo, if it had one.
         map_hash: Fingerprint of the map.
         model_hash: Fingerprint of the model.
@@ -63,6 +64,15 @@ class Fix:
             "credible_radius_m": self.credible_radius_m, "no_data": list(self.no_data), "seconds": self.seconds,
             "map": self.map_hash, "model": self.model_hash,
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], grid: ZoomGrid) -> Fix:
+        """The fix that `to_dict` gave these values of, on the grid it was found on."""
+        return cls(
+            lat=values["lat"], lon=values["lon"], sequence=tuple(values["sequence"]),
+            probabilities=tuple(values["probabilities"]), cell_size_m=values["cell_size_m"],
+            credible_radius_m=values["credible_radius_m"], no_data=tuple(values["no_data"]), seconds=values["seconds"],
+            photo=values["photo"], map_hash=values["map"], model_hash=values["model"], grid=grid)
 
     def to_geojson(self) -> list[dict[str, Any]]:
         """Two GeoJSON features (lon, lat): the point and the terminal cell's square."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
+from justzoomin.geometry import view_numbers
 from justzoomin.models import ZoomModel
 from justzoomin.search.view_vectors import ViewVectors
 
@@ -35,23 +37,23 @@ def greedy(model: ZoomModel, photos: torch.Tensor, vectors: ViewVectors, depth: 
     Returns:
         The paths, on the CPU.
     """
-    count = len(photos)
-    sequences = torch.empty((count, 0), dtype=torch.int64)
-    probabilities = torch.empty((count, 0))
+    numbers = np.zeros(len(photos), np.int64)  # of the views looked at
+    picked: list[torch.Tensor] = []
+    chances: list[torch.Tensor] = []
     cache = model.begin(photos)
     action: torch.Tensor | None = None
     for _ in range(depth):
-        view = vectors.get(sequences.tolist())  # (B, D)
-        chances = model.step(view, action, cache).float().softmax(-1)  # (B, A)
-        best, action = chances.max(-1)
-        sequences = torch.cat([sequences, action.cpu().unsqueeze(1)], 1)
-        probabilities = torch.cat([probabilities, best.cpu().unsqueeze(1)], 1)
-    return Paths(sequences, probabilities)
+        logits = model.step(vectors.at(numbers), action, cache)  # (B, A)
+        best, action = logits.float().softmax(-1).max(-1)
+        picked.append(action.cpu())
+        chances.append(best.cpu())
+        numbers = numbers * model.config.actions + 1 + picked[-1].numpy()
+    return Paths(torch.stack(picked, 1), torch.stack(chances, 1))
 
 
 @torch.inference_mode()
 def along_path(model: ZoomModel, photos: torch.Tensor, vectors: ViewVectors, sequences: torch.Tensor) -> torch.Tensor:
     """Log-probabilities (B, T, A) of every action along given paths (B, T): teacher forcing, nothing chosen."""
-    paths = sequences.tolist()
-    views = torch.stack([vectors.get([path[:level] for path in paths]) for level in range(sequences.shape[1])], 1)
+    numbers = view_numbers(vectors.views.grid, sequences.numpy())  # (B, T)
+    views = vectors.at(numbers.ravel()).view(*numbers.shape, -1)
     return model.decode(photos, views, sequences.to(photos.device)).float().log_softmax(-1).cpu()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -14,9 +16,13 @@ from justzoomin.errors import JustZoomInError, ModelError, PhotoError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews, Map
 from justzoomin.models import ZoomModel
+from justzoomin.parallel import ordered_map
 from justzoomin.search.fix import Fix, credible_radius_m
 from justzoomin.search.greedy import greedy
+from justzoomin.search.index import MapIndex
 from justzoomin.search.view_vectors import ViewVectors
+
+Item = TypeVar("Item")
 
 MAX_FILE_BYTES = 256 << 20
 """Photos in larger files are refused unread."""
@@ -34,21 +40,30 @@ class Localizer:
         >>> fix = localizer.localize("photo.jpg")           # doctest: +SKIP
         >>> fix.lat, fix.lon, fix.credible_radius_m         # doctest: +SKIP
 
+    Args:
+        model: The model.
+        source: The map.
+        grid: The zoom grid; the map's own if None.
+        index: Folder of the map's index under this model (`build_index`): views in it are neither drawn nor encoded.
+
     Raises:
-        ModelError: If the model's number of actions does not fit the grid.
+        ModelError: If the model's number of actions does not fit the grid, or the index belongs to another model.
+        DataError: If the index is none, or belongs to another map or grid.
     """
 
-    def __init__(self, model: ZoomModel, source: Map, grid: ZoomGrid | None = None) -> None:
+    def __init__(self, model: ZoomModel, source: Map, grid: ZoomGrid | None = None,
+                 index: str | Path | None = None) -> None:
         self.model = model.eval()
         self.map = source
         self.grid = grid or source.grid
         check_fits(model, self.grid)
-        self.vectors = ViewVectors(model, GridViews(source, self.grid, model.config.image_pixels))
-        self._map_hash, self._model_hash = source.fingerprint(), model.fingerprint()
+        self.vectors = ViewVectors(model, GridViews(source, self.grid, model.config.image_pixels),
+                                   index=None if index is None else MapIndex.open_for(index, model, source, self.grid))
+        self._root_checked = False
 
     @classmethod
     def load(cls, model: str | Path, map: str | Path, region: ZoomGrid | None = None,
-             device: str = "auto") -> Localizer:
+             device: str = "auto", index: str | Path | None = None) -> Localizer:
         """Open a model (folder or hub id) and a map (folder of tiles or a whole dataset).
 
         Args:
@@ -56,8 +71,19 @@ class Localizer:
             map: Folder of the map, tile package, or address template of a tile server.
             region: Zoom grid to search, where the map states none or another is wanted.
             device: `auto`, `cpu`, `cuda`, `mps` ...
+            index: Folder of the map's index, if there is one.
         """
-        return cls(ZoomModel.from_pretrained(model, device=device), Map.open(map, grid=region))
+        return cls(ZoomModel.from_pretrained(model, device=device), Map.open(map, grid=region), index=index)
+
+    @cached_property
+    def map_hash(self) -> str:
+        """Fingerprint of the map."""
+        return self.map.fingerprint()
+
+    @cached_property
+    def model_hash(self) -> str:
+        """Fingerprint of the model."""
+        return self.model.fingerprint()
 
     def localize(self, photo: str | Path | bytes) -> Fix:
         """Say where one photo was taken.
@@ -72,34 +98,87 @@ class Localizer:
             TileError: If the map cannot give a view that the search asks for.
         """
         started = time.perf_counter()
-        name = None if isinstance(photo, bytes) else str(photo)
-        vector = self._encode(photo if isinstance(photo, bytes) else read_photo(Path(photo)), name or "photo")
-        self.vectors.views.check_root()
-        paths = greedy(self.model, vector, self.vectors, self.grid.depth)
-        sequence = tuple(paths.sequences[0].tolist())
-        probabilities = tuple(paths.probabilities[0].tolist())
-        centre = self.grid.cell(sequence).centre
-        return Fix(
-            lat=centre.lat, lon=centre.lon, sequence=sequence, probabilities=probabilities,
-            cell_size_m=self.grid.cell_size_m(self.grid.depth),
-            credible_radius_m=credible_radius_m(self.grid, probabilities), no_data=self.vectors.no_data(sequence),
-            seconds=time.perf_counter() - started, photo=name, map_hash=self._map_hash, model_hash=self._model_hash,
-            grid=self.grid)
+        loaded = self._load(photo)
+        if isinstance(loaded, JustZoomInError):
+            raise loaded
+        return self._search([photo], loaded.unsqueeze(0), started)[0]
 
-    def localize_many(self, photos: Iterable[str | Path]) -> Iterator[Fix | JustZoomInError]:
-        """Localize photos one after the other; a photo that cannot be used yields its error and the rest go on."""
-        for photo in photos:
+    def localize_many(self, photos: Iterable[str | Path], batch_size: int = 16) -> Iterator[Fix | JustZoomInError]:
+        """Localize photos, in order; a photo that cannot be used yields its error and the rest go on.
+
+        Photos are decoded ahead in threads, then encoded and searched in batches; a few batches are in memory at a time.
+
+        Args:
+            photos: Paths.
+            batch_size: Photos encoded at once.
+        """
+        started = time.perf_counter()
+        for group in _groups(ordered_map(lambda photo: (photo, self._load(photo)), photos), batch_size):
+            results = self._batch(group, started)
+            started = time.perf_counter()  # what the caller does meanwhile is not the search's
+            for result in results:
+                yield result
+                started = time.perf_counter()
+
+    def _batch(self, group: list[tuple[str | Path, torch.Tensor | JustZoomInError]],
+               started: float) -> list[Fix | JustZoomInError]:
+        usable = [(photo, loaded) for photo, loaded in group if not isinstance(loaded, JustZoomInError)]
+        found: list[Fix | JustZoomInError] = []
+        if usable:
             try:
-                yield self.localize(photo)
+                found += self._search([photo for photo, _ in usable], torch.stack([loaded for _, loaded in usable]), started)
             except JustZoomInError as error:
-                yield error
+                # A view that cannot be had concerns only the photos whose paths lead there.
+                found += [error] if len(usable) == 1 else [self._batch([one], started)[0] for one in usable]
+        results = iter(found)
+        return [loaded if isinstance(loaded, JustZoomInError) else next(results) for _, loaded in group]
+
+    def _load(self, photo: str | Path | bytes) -> torch.Tensor | JustZoomInError:
+        """Halves of a photo, uint8 (2, 3, n, n), or what is wrong with it."""
+        config = self.model.config
+        try:
+            data, where = (photo, "photo") if isinstance(photo, bytes) else (read_photo(Path(photo)), str(photo))
+            return halves(to_tensor(wide_photo(data, where, config.image_pixels, config.photo_decode)))
+        except JustZoomInError as error:
+            return error
 
     @torch.inference_mode()
-    def _encode(self, data: bytes, where: str) -> torch.Tensor:
+    def encode(self, pairs: torch.Tensor) -> torch.Tensor:
+        """Vectors (B, D) of photos, uint8 halves (B, 2, 3, n, n)."""
         config = self.model.config
-        wide = to_tensor(wide_photo(data, where, config.image_pixels, config.photo_decode))
-        pair = halves(wide).unsqueeze(0).to(self.model.device)  # (1, 2, 3, n, n)
-        return self.model.encode_photos(normalize(pair, config.mean, config.std))
+        return self.model.encode_photos(normalize(pairs.to(self.model.device), config.mean, config.std))
+
+    def _search(self, photos: Sequence[str | Path | bytes], pairs: torch.Tensor, started: float) -> list[Fix]:
+        """Fixes of photos whose halves are given, uint8 (B, 2, 3, n, n)."""
+        vectors = self.encode(pairs)
+        if not self._root_checked:
+            self.vectors.check_root()
+            self._root_checked = True
+        paths = greedy(self.model, vectors, self.vectors, self.grid.depth)
+        lats, lons = self.grid.centres(paths.sequences.numpy())
+        sequences = [tuple(path) for path in paths.sequences.tolist()]
+        chances = [tuple(path) for path in paths.probabilities.tolist()]
+        no_data = [self.vectors.no_data(sequence) for sequence in sequences]
+        hashes = self.map_hash, self.model_hash
+        seconds = (time.perf_counter() - started) / len(photos)
+        return [Fix(
+            lat=float(lats[k]), lon=float(lons[k]), sequence=sequences[k], probabilities=chances[k],
+            cell_size_m=self.grid.cell_size_m(self.grid.depth),
+            credible_radius_m=credible_radius_m(self.grid, chances[k]), no_data=no_data[k],
+            seconds=seconds, photo=None if isinstance(photo, bytes) else str(photo), map_hash=hashes[0], model_hash=hashes[1],
+            grid=self.grid) for k, photo in enumerate(photos)]
+
+
+def _groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Items in lists of `size`, the last one shorter."""
+    group: list[Item] = []
+    for item in items:
+        group.append(item)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def read_photo(path: Path) -> bytes:

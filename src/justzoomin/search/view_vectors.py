@@ -1,28 +1,59 @@
-"""Vectors of a map's views under one model: each view is rendered and encoded once, when first needed."""
+"""Vectors of a map's views under one model: each view is drawn and encoded once, when first needed."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from justzoomin.data import normalize, to_tensor
+from justzoomin.geometry import view_number, view_numbers, view_sequence
 from justzoomin.maps import GridViews
 from justzoomin.models import ZoomModel
+from justzoomin.search.index import MapIndex
+
+MEMORY_BYTES = 1 << 30
+"""Bound of the vectors that are kept in memory where no index can keep them."""
+
+Ints = npt.NDArray[np.int64]
+
+
+class DrawnViews(NamedTuple):
+    """Views that are drawn and not encoded yet.
+
+    Attributes:
+        numbers: Their numbers (N,).
+        pixels: uint8 (N, 3, n, n).
+        no_data: Share (N,) of each that the map has nothing for.
+    """
+
+    numbers: Ints
+    pixels: torch.Tensor
+    no_data: npt.NDArray[np.float32]
 
 
 class ViewVectors:
-    """Encoded views of a grid, kept in memory (a depth-4 grid of the `paper` model: 13 MB).
+    """Encoded views of a grid, from an index where there is one, else kept in memory (13 MB for depth 4 and `paper`).
 
     Args:
         model: The model that encodes, in evaluation mode.
         views: The views to encode, at the model's pixel size.
         batch_size: Views encoded at once.
+        index: Where vectors are read from and, if it can be written, kept; it must belong to this model and map
+            (`MapIndex.open_for`).
+
+    Attributes:
+        encoded: Views encoded so far.
     """
 
-    def __init__(self, model: ZoomModel, views: GridViews, batch_size: int = 32) -> None:
-        self.model, self.views, self.batch_size = model, views, batch_size
-        self._known: dict[tuple[int, ...], torch.Tensor] = {}
+    def __init__(self, model: ZoomModel, views: GridViews, batch_size: int = 32, index: MapIndex | None = None) -> None:
+        self.model, self.views, self.batch_size, self.index = model, views, batch_size, index
+        self.encoded = 0
+        self._memory: OrderedDict[int, torch.Tensor] = OrderedDict()
 
     def get(self, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
         """Vectors (N, D) of the views that N sequences lead to, on the model's device.
@@ -30,20 +61,84 @@ class ViewVectors:
         Raises:
             TileError: If the map cannot give one of the views.
         """
-        keys = [tuple(int(a) for a in s) for s in sequences]
-        new = [k for k in dict.fromkeys(keys) if k not in self._known]
+        return self.at(np.array([view_number(self.views.grid, s) for s in sequences], np.int64))
+
+    def at(self, numbers: Ints) -> torch.Tensor:
+        """Vectors (N, D) of the views of N numbers, on the model's device.
+
+        Raises:
+            TileError: If the map cannot give one of the views.
+        """
+        if self.index is None:
+            return self._from_memory(numbers)
+        distinct, inverse = np.unique(numbers, return_inverse=True)
+        there = self.index.known(distinct)
+        vectors = np.empty((len(distinct), self.index.head.width), np.float32)
+        vectors[there] = self.index.read(distinct[there])
+        if not there.all():
+            new = distinct[~there]
+            vectors[~there] = (self._encode_all(new) if self.index.writable else self._from_memory(new)).cpu().numpy()
+        return torch.from_numpy(vectors[inverse]).to(self.model.device)
+
+    def draw(self, numbers: Ints) -> DrawnViews:
+        """Draw the views of N numbers.
+
+        Raises:
+            TileError: If the map cannot give one of them.
+        """
+        paths = [view_sequence(self.views.grid, number) for number in numbers.tolist()]
+        pixels = torch.stack([to_tensor(self.views.get(path)) for path in paths])
+        return DrawnViews(numbers, pixels, np.array([self.views.no_data(path) for path in paths], np.float32))
+
+    @torch.inference_mode()
+    def encode(self, drawn: DrawnViews) -> torch.Tensor:
+        """Vectors (N, D) of drawn views, on the model's device; kept in the index, if there is one that can be written.
+
+        Raises:
+            ModelError: If a vector is not finite.
+        """
         config, device = self.model.config, self.model.device
-        for start in range(0, len(new), self.batch_size):
-            part = new[start:start + self.batch_size]
-            images = torch.stack([to_tensor(self.views.get(k)) for k in part]).to(device)
-            with torch.inference_mode():
-                vectors = self.model.encode_views(normalize(images, config.mean, config.std))
-            self._known.update(zip(part, vectors, strict=True))
-        return torch.stack([self._known[k] for k in keys])
+        vectors = self.model.encode_views(normalize(drawn.pixels.to(device), config.mean, config.std)).float()
+        self.encoded += len(drawn.numbers)
+        if self.index is None:
+            return vectors
+        # As they are read from the index later on: a lazy index gives the same answers the first time and the second.
+        return torch.from_numpy(self.index.keep(drawn.numbers, vectors.cpu().numpy(), drawn.no_data)).to(device)
+
+    def check_root(self) -> None:
+        """Refuse a map that has nothing at all in the grid's region; see `GridViews.check_root`.
+
+        Raises:
+            TileError: If so, or the view of the whole region cannot be drawn.
+        """
+        root = np.zeros(1, np.int64)
+        if self.index is None or not self.index.known(root).all() or self.index.no_data(root)[0] >= 1.0:
+            self.views.check_root()
 
     def no_data(self, sequence: Sequence[int]) -> tuple[float, ...]:
         """Shares without data of the views along a path, root first, the terminal cell not looked at."""
+        if self.index is not None:
+            numbers = view_numbers(self.views.grid, [sequence])[0]
+            if self.index.known(numbers).all():
+                return tuple(self.index.no_data(numbers).tolist())
         return tuple(self.views.no_data(sequence[:level]) for level in range(len(sequence)))
 
+    def _encode_all(self, numbers: Ints) -> torch.Tensor:
+        return torch.cat([self.encode(self.draw(numbers[start:start + self.batch_size]))
+                          for start in range(0, len(numbers), self.batch_size)])
+
+    def _from_memory(self, numbers: Ints) -> torch.Tensor:
+        keys = numbers.tolist()
+        new = [key for key in dict.fromkeys(keys) if key not in self._memory]
+        if new:
+            self._memory.update(zip(new, self._encode_all(np.array(new)), strict=True))
+        found = torch.stack([self._memory[key] for key in keys])
+        for key in keys:
+            self._memory.move_to_end(key)
+        room = max(1, MEMORY_BYTES // (4 * found.shape[1]))
+        while len(self._memory) > room:
+            self._memory.popitem(last=False)
+        return found
+
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._memory) if self.index is None else self.index.count()

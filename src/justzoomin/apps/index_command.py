@@ -1,0 +1,56 @@
+"""`jzi index`: the vectors of all views of a map under a model, made once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from justzoomin.apps.console import DEVICE_HELP, REGION_HELP, out, print_json, rate_bar, region_option, single_model
+
+if TYPE_CHECKING:
+    from justzoomin.search import MapIndex
+
+
+def index(
+    model: Annotated[str, typer.Argument(help="Model folder or hub id.")],
+    data: Annotated[str, typer.Option("--data", help="Dataset, folder of a map, or tile package.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder of the index; one that is there is gone on with.")],
+    lazy: Annotated[bool, typer.Option(
+        "--lazy", help="Make it empty: localize and evaluate encode a view when they first need it, and keep it.")] = False,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Half the size; vectors are rounded to 16-bit floats.")] = False,
+    region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
+    device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
+    processes: Annotated[int, typer.Option("--processes", min=0, help="Processes that share the work; 0 for one per GPU.")] = 0,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Views encoded at once.")] = 32,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Encode every view of a map once, for --index of localize and evaluate.
+
+    The index belongs to this model and this map, by their content: with others it is refused. An interrupted command goes on
+    where it stopped. See docs/index.md.
+    """
+    import torch
+
+    from justzoomin.maps import Map
+    from justzoomin.search import build_index
+
+    source = Map.open(data, grid=region_option(region))
+    with rate_bar("views") as advance:
+        made = build_index(
+            single_model(model), source, folder, precision="fp16" if fp16 else "fp32", device=device, batch_size=batch_size,
+            processes=processes or (max(1, torch.cuda.device_count()) if device in {"auto", "cuda"} else 1), lazy=lazy,
+            progress=lambda done, total: advance(done, 0, total))
+    _say(made, as_json=as_json)
+
+
+def _say(made: MapIndex, *, as_json: bool) -> None:
+    head, ready = made.head, made.count()
+    size = len(made) * head.record.itemsize
+    if as_json:
+        print_json({"out": str(made.folder), "views": len(made), "ready": ready, "bytes": size, "width": head.width,
+                    "precision": head.precision, "model": head.model, "map": head.content.digest})
+        return
+    out().print(f"index: {made.folder}, {ready:,} of {len(made):,} views ready, {head.width} numbers each in {head.precision}, "
+                f"{size / 1e6:,.1f} MB", markup=False)

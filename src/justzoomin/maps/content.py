@@ -1,0 +1,219 @@
+"""What the tiles of a map are, by hash: the key of everything that is made from them and kept.
+
+A digest over all bytes is exact and takes as long as reading them. A stamp over what the file system tells of the files takes
+a walk. Where the stamp is still the one that was recorded with a digest, the digest is taken over; else the bytes are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from justzoomin.errors import TileError
+from justzoomin.geometry import Cell, ZoomGrid
+from justzoomin.maps.map import Map
+from justzoomin.maps.mbtiles import MBTilesSource
+from justzoomin.maps.packages import open_package
+from justzoomin.maps.pmtiles_source import PMTilesSource
+from justzoomin.maps.projection import TileProjection
+from justzoomin.maps.sources import FolderSource, ShardSource, TileId, TileSource, TileTable
+from justzoomin.parallel import ordered_map
+
+Progress = Callable[[int, int], None]
+"""Called with tiles hashed and tiles to hash."""
+_HEX = re.compile(r"[0-9a-f]{64}")
+_PART = 64
+_SETTLE_S = 0.05
+_SAMPLED = 24
+_SLACK = 1e-3
+"""Of a level's scale: levels are sampled at some cells, and between them the scale may be this much larger or smaller."""
+_AGAIN = "Wait until nothing writes to the map, and run the command again."
+
+
+@dataclass(frozen=True)
+class MapContent:
+    """What a map's tiles of some levels are.
+
+    Args:
+        digest: SHA-256 in hex over the layout and every tile of the levels: its number, size and bytes. The same for
+            shards, loose tiles and copies.
+        stamp: SHA-256 in hex over the layout and names, sizes and times of all files that the tiles lie in. It is that of
+            this copy, on this disk.
+        levels: The levels, coarsest first.
+    """
+
+    digest: str
+    stamp: str
+    levels: tuple[int, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {**asdict(self), "levels": list(self.levels)}
+
+    @classmethod
+    def from_dict(cls, values: object, where: str | Path) -> MapContent:
+        """Read what `to_dict` gave.
+
+        Raises:
+            TileError: If it is something else; it names `where`.
+        """
+        if isinstance(values, dict) and values.keys() == {"digest", "stamp", "levels"}:
+            digest, stamp, levels = values["digest"], values["stamp"], values["levels"]
+            if all(isinstance(v, str) and _HEX.fullmatch(v) for v in (digest, stamp)) and isinstance(levels, list) \
+                    and 0 < len(levels) <= 256 and all(type(v) is int and abs(v) < 1000 for v in levels) \
+                    and levels == sorted(set(levels)):
+                return cls(digest, stamp, tuple(levels))
+        raise TileError(where, "it does not say what a map's tiles were", "Build it again.")
+
+
+def map_content(source: Map, levels: Sequence[int], known: MapContent | None = None,
+                progress: Progress | None = None) -> MapContent:
+    """What a map's tiles of some levels are now, on the disk: shards and packages are opened afresh.
+
+    Args:
+        source: The map.
+        levels: The levels, in any order.
+        known: What was recorded earlier. Where its levels and stamp are those of now, its digest is taken over and no
+            tile is read.
+        progress: Called while tiles are read.
+
+    Raises:
+        TileError: If the tiles come from a server, cannot be read, or change meanwhile.
+    """
+    wanted = tuple(sorted(set(levels)))
+    tiles = _afresh(source.source)
+    layout = _layout_text(source)
+    stamp = _stamp(tiles, layout, wanted)
+    if known is not None and known.levels == wanted and known.stamp == stamp:
+        return known
+    digest = _digest(tiles, layout, wanted, progress)
+    if _stamp(_afresh(source.source), layout, wanted) != stamp:
+        raise TileError(source.name, "its tiles changed while they were read", _AGAIN)
+    return MapContent(digest, stamp, wanted)
+
+
+def view_levels(source: Map, grid: ZoomGrid, pixels: int) -> tuple[int, ...]:
+    """Levels of a map that the views of a grid's cells are drawn from, but those of terminal cells: no search looks at them.
+
+    The scale of a projection changes from place to place, so the level is asked for at all cells of a level where they are
+    few, else at cells spread over the region, its corners among them. A level at the edge of being chosen is named too.
+
+    Raises:
+        GeometryError: If the projection fails in the region.
+    """
+    projection = TileProjection(source.layout, source.name)
+    found: set[int] = set()
+    for depth in range(grid.depth):
+        for cell in _spread_cells(grid, depth):
+            for slack in (-_SLACK, _SLACK):
+                resolution = cell.size_m / pixels * (1.0 + slack)
+                found.add(projection.choose_level(cell.centre.lat, cell.centre.lon, resolution)[0])
+    return tuple(sorted(found))
+
+
+def _spread_cells(grid: ZoomGrid, depth: int) -> Iterator[Cell]:
+    """Cells of a level, first and last row and column among them."""
+    side = grid.grid**depth
+    lines = np.unique(np.linspace(0, side - 1, min(side, _SAMPLED)).astype(np.int64)).tolist()
+    for row in lines:
+        for column in lines:
+            actions = []
+            for step in range(depth - 1, -1, -1):
+                part = grid.grid**step
+                actions.append(row // part % grid.grid * grid.grid + column // part % grid.grid)
+            yield grid.cell(actions)
+
+
+def _layout_text(source: Map) -> bytes:
+    """The layout as the fingerprint takes it: without the place of its tiles."""
+    place = {key: value for key, value in source.layout.to_mapping().items() if key not in {"path", "url"}}
+    return json.dumps(place, sort_keys=True).encode()
+
+
+def _afresh(source: TileSource) -> TileSource:
+    """The source opened again: one that is in use goes on reading a shard as it was after another file took its place."""
+    if isinstance(source, ShardSource):
+        return source.afresh()
+    return open_package(source.path) if isinstance(source, MBTilesSource | PMTilesSource) else source
+
+
+def _stamp(source: TileSource, layout: bytes, levels: tuple[int, ...]) -> str:
+    """Names, sizes, times and file numbers of the files that tiles lie in, hashed.
+
+    The time of a file's last change of any kind (ctime) is among them: it is set by the system and not
+    put back as the time of writing can be. Clocks of file systems tick, so what was changed a moment ago is waited for.
+    """
+    while True:
+        digest = hashlib.sha256(layout)
+        newest = 0
+        for name, status in _files(source, levels):
+            digest.update(f"{name!r} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}\n".encode())
+            newest = max(newest, status.st_ctime_ns)
+        age = time.time() - newest / 1e9
+        if not 0.0 <= age < _SETTLE_S:
+            return digest.hexdigest()
+        time.sleep(_SETTLE_S)
+
+
+def _files(source: TileSource, levels: tuple[int, ...]) -> Iterator[tuple[str, os.stat_result]]:
+    """Name and state of every file that tiles of the levels lie in, in a stable order.
+
+    Raises:
+        TileError: If nothing is known of the files, or one cannot be looked at.
+    """
+    if isinstance(source, FolderSource):
+        for level in levels:
+            yield from source.files(level)
+        return
+    if isinstance(source, ShardSource):
+        paths = [path for level in levels for path in source.paths(level)]
+    elif isinstance(source, MBTilesSource | PMTilesSource):
+        # A database's last changes may lie beside it until they are written into it.
+        paths = [source.path, *(p for p in (Path(f"{source.path}-wal"),) if p.exists())]
+    else:
+        name = source.describe(TileId(levels[0] if levels else 0, 0, 0))
+        raise TileError(name, "what a tile server has is not known, so nothing that depends on it can be kept",
+                        "Build the map first: jzi map build.")
+    for path in paths:
+        try:
+            yield path.name, path.stat()
+        except OSError as error:
+            raise TileError(path, f"it cannot be looked at ({error.strerror})", "Open the map again.") from error
+
+
+def _digest(source: TileSource, layout: bytes, levels: tuple[int, ...], progress: Progress | None) -> str:
+    """SHA-256 in hex over the layout and every tile of the levels."""
+    tables = [source.table(level) for level in levels]
+    total, done = sum(len(table) for table in tables), 0
+    digest = hashlib.sha256(layout)
+    for table in tables:
+        digest.update(f"level {table.level}: {len(table)} tiles".encode())
+        digest.update(np.ascontiguousarray(np.column_stack([table.tiles, table.sizes]), "<i8").tobytes())
+        parts = range(0, len(table), _PART)
+        for hashes in ordered_map(lambda first, table=table: _hashes(source, table, first), parts):  # type: ignore[misc]
+            digest.update(hashes)
+            done += len(hashes) // 32
+            if progress is not None:
+                progress(done, total)
+    return digest.hexdigest()
+
+
+def _hashes(source: TileSource, table: TileTable, first: int) -> bytes:
+    """SHA-256 of the bytes of some tiles, one behind the other."""
+    found = []
+    for (x, y), size in zip(table.tiles[first:first + _PART].tolist(), table.sizes[first:first + _PART].tolist(), strict=True):
+        tile = TileId(table.level, x, y)
+        content = source.read(tile)
+        if content is None or len(content) != size:
+            raise TileError(source.describe(tile), "the tile changed while the map was read", _AGAIN)
+        found.append(hashlib.sha256(content).digest())
+    return b"".join(found)

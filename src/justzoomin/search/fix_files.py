@@ -1,0 +1,115 @@
+"""Files of many fixes: Parquet, JSON lines, GeoJSON and CSV, written in one piece from a stream of rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO, Any
+
+from justzoomin.errors import ConfigError
+from justzoomin.files import atomic_file
+from justzoomin.geometry import ZoomGrid
+from justzoomin.search.fix import Fix
+
+Row = dict[str, Any]
+_LISTS = ("sequence", "probabilities", "no_data")
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a file of a suffix that stands for no format.
+
+    Raises:
+        ConfigError: If so; it names those that do.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise ConfigError(path, "its suffix stands for no format of fixes", f"Use one of {', '.join(FORMATS)}.")
+
+
+def write_fixes(rows: Iterable[Row], grid: ZoomGrid, path: Path) -> Path:
+    """Write fixes, as `Fix.to_dict` has them, in the format that the suffix says; a row is in memory at a time.
+
+    Args:
+        rows: The fixes.
+        grid: The grid they were found on.
+        path: The file.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    with atomic_file(path) as file:
+        FORMATS[path.suffix.lower()](rows, grid, file)
+    return path
+
+
+def write_failures(rows: Iterable[Row], path: Path) -> Path:
+    """Write photos and what is wrong with them as CSV."""
+    with atomic_file(path) as file, _text(file) as text:
+        writer = csv.writer(text)
+        writer.writerow(["photo", "error"])
+        writer.writerows([row["photo"], row["error"]] for row in rows)
+    return path
+
+
+def _text(file: IO[bytes]) -> io.TextIOWrapper:
+    return _Kept(file, encoding="utf-8", errors="surrogateescape", newline="")
+
+
+class _Kept(io.TextIOWrapper):
+    """Text over a binary file that stays open."""
+
+    def __exit__(self, *_: object) -> None:
+        self.detach()
+
+
+def _jsonl(rows: Iterable[Row], grid: ZoomGrid, file: IO[bytes]) -> None:
+    for row in rows:
+        file.write(json.dumps(row, ensure_ascii=True).encode() + b"\n")
+
+
+def _csv(rows: Iterable[Row], grid: ZoomGrid, file: IO[bytes]) -> None:
+    with _text(file) as text:
+        writer: csv.DictWriter[str] | None = None
+        for row in rows:
+            flat = {**row, **{key: " ".join(map(str, row[key])) for key in _LISTS}}
+            if writer is None:
+                writer = csv.DictWriter(text, list(flat))
+                writer.writeheader()
+            writer.writerow(flat)
+
+
+def _geojson(rows: Iterable[Row], grid: ZoomGrid, file: IO[bytes]) -> None:
+    """A point and a square for each photo, as `Fix.to_geojson` has them."""
+    file.write(b'{"type": "FeatureCollection", "features": [')
+    between = b"\n"
+    for row in rows:
+        for feature in Fix.from_dict(row, grid).to_geojson():
+            file.write(between + json.dumps(feature, ensure_ascii=True).encode())
+            between = b",\n"
+    file.write(b"\n]}\n")
+
+
+def _parquet(rows: Iterable[Row], grid: ZoomGrid, file: IO[bytes]) -> None:
+    """One row per photo, lists as lists; through JSON lines on the disk, so that memory stays bounded."""
+    import polars as pl
+
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
+        "photo": pl.String, "lat": pl.Float64, "lon": pl.Float64, "sequence": pl.List(pl.Int64),
+        "probabilities": pl.List(pl.Float64), "cell_size_m": pl.Float64, "credible_radius_m": pl.Float64,
+        "no_data": pl.List(pl.Float64), "seconds": pl.Float64, "map": pl.String, "model": pl.String,
+    }
+    # Parquet holds Unicode alone, and names of files may be any bytes.
+    named = ({**row, "photo": os.fsencode(row["photo"]).decode("utf-8", "backslashreplace")} for row in rows)
+    with tempfile.NamedTemporaryFile(suffix=".jsonl") as lines:
+        _jsonl(named, grid, lines)
+        lines.flush()
+        pl.scan_ndjson(lines.name, schema=schema).sink_parquet(file)
+
+
+FORMATS: dict[str, Callable[[Iterable[Row], ZoomGrid, IO[bytes]], None]] = {
+    ".parquet": _parquet, ".jsonl": _jsonl, ".geojson": _geojson, ".csv": _csv}
+"""Writers of the formats, by suffix."""

@@ -1,0 +1,266 @@
+"""The map index: vectors of a grid's views on the disk, bound to the model and the map they were made from.
+
+A folder with two files. `index.json` says what it belongs to; `views.bin` has one record per view, in the order of the views'
+numbers: a mark, the share of the view without data, the vector. A record counts as there if its mark is the checksum of the
+rest. The file may have holes: an index is the same thing while it is built, by one process or by several, and when its
+views are encoded only as they are needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from justzoomin.errors import DataError, JustZoomInError, LayoutError, ModelError
+from justzoomin.files import folder_lock, write_json
+from justzoomin.geometry import ZoomGrid, grid_from_dict, grid_to_dict, view_count
+from justzoomin.maps import Map, MapContent, map_content, view_levels
+from justzoomin.models import ZoomModel
+from justzoomin.untrusted import read_limited
+
+FORMAT = "justzoomin-index/1"
+HEAD_FILE = "index.json"
+VIEWS_FILE = "views.bin"
+Precision = Literal["fp32", "fp16"]
+
+_KIND = {"fp32": "<f4", "fp16": "<f2"}
+_MAX_HEAD_BYTES = 1 << 20
+_MAX_WIDTH = 1 << 16
+_BLOCK = 4096
+"""Views whose marks are looked at together."""
+_AGAIN = "Make it anew with jzi index, in another folder."
+
+
+@dataclass(frozen=True)
+class IndexHead:
+    """What an index belongs to.
+
+    Attributes:
+        model: Fingerprint of the model.
+        content: The map's tiles that the views are drawn from.
+        grid: The zoom grid.
+        pixels: Edge of the views in pixels.
+        width: Length of a vector.
+        precision: Number format of the vectors.
+    """
+
+    model: str
+    content: MapContent
+    grid: ZoomGrid
+    pixels: int
+    width: int
+    precision: Precision
+
+    @property
+    def views(self) -> int:
+        """Views of the grid, the terminal cells' not counted."""
+        return view_count(self.grid)
+
+    @property
+    def record(self) -> np.dtype[np.void]:
+        """Layout of a record in `views.bin`."""
+        return np.dtype([("mark", "<u4"), ("no_data", "<f4"), ("vector", _KIND[self.precision], (self.width,))])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for `index.json`."""
+        return {"format": FORMAT, "model": self.model, "map": self.content.to_dict(), "grid": grid_to_dict(self.grid),
+                "pixels": self.pixels, "width": self.width, "precision": self.precision, "views": self.views}
+
+
+class MapIndex:
+    """An open index. Use `create`, `open` or `open_for`.
+
+    Can be used from several processes at once: each writes whole records, and a record that two of them spoil between them does
+    not pass its checksum.
+
+    Args:
+        folder: Its folder.
+        head: What it belongs to.
+        writable: Whether views may be added.
+    """
+
+    def __init__(self, folder: Path, head: IndexHead, *, writable: bool) -> None:
+        self.folder, self.head, self.writable = folder, head, writable
+        self._records: np.memmap[Any, np.dtype[np.void]] = np.memmap(
+            folder / VIEWS_FILE, head.record, "r+" if writable else "r", shape=(head.views,))
+        self._checked = np.zeros(head.views, np.bool_)  # marks that were compared with their records before
+
+    @classmethod
+    def create(cls, folder: str | Path, model: ZoomModel, source: Map, grid: ZoomGrid | None = None,
+               precision: Precision = "fp32") -> MapIndex:
+        """Make an index without any view, or open the one there if it belongs to the same model, map and grid.
+
+        Raises:
+            DataError: If something else lies in the folder, or another process makes it at this moment.
+            ModelError: If the index there belongs to another model.
+            OSError: If it cannot be written.
+        """
+        folder, grid = Path(folder), grid or source.grid
+        if (folder / HEAD_FILE).exists():
+            found = cls.open_for(folder, model, source, grid)
+            if found.head.precision != precision:
+                raise DataError(folder, f"the index there holds {found.head.precision}, not {precision}", _AGAIN)
+            return found
+        if folder.exists() and any(p.name not in {VIEWS_FILE, ".jzi-lock"} for p in folder.iterdir()):
+            raise DataError(folder, "the folder is not empty and holds no index", "Give a new folder.")
+        pixels = model.config.image_pixels
+        head = IndexHead(model.fingerprint(), map_content(source, view_levels(source, grid, pixels)), grid, pixels,
+                         model.encoder.width, precision)
+        with folder_lock(folder, "index"):
+            with (folder / VIEWS_FILE).open("wb") as file:
+                file.truncate(head.views * head.record.itemsize)  # a hole: the disk gives room as views are written
+            write_json(head.to_dict(), folder / HEAD_FILE)
+        return cls(folder, head, writable=True)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> MapIndex:
+        """Open an index, whatever it belongs to; for writing where its file can be written.
+
+        Raises:
+            DataError: If it is no index, or its file has another size than its head says.
+        """
+        folder = Path(folder)
+        head = read_head(folder)
+        path = folder / VIEWS_FILE
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            raise DataError(path, f"it cannot be read ({error.strerror})", _AGAIN) from error
+        wanted = head.views * head.record.itemsize
+        if not path.is_file() or size != wanted:
+            raise DataError(path, f"it has {size} bytes where its head asks for {wanted}", _AGAIN)
+        return cls(folder, head, writable=os.access(path, os.W_OK))
+
+    @classmethod
+    def open_for(cls, folder: str | Path, model: ZoomModel, source: Map, grid: ZoomGrid | None = None) -> MapIndex:
+        """Open an index that belongs to a model, a map and a grid.
+
+        Raises:
+            DataError: If it is no index, or belongs to another grid or map; it says which.
+            ModelError: If it belongs to another model.
+        """
+        folder, index = Path(folder), cls.open(folder)
+        head, grid = index.head, grid or source.grid
+        own = model.fingerprint()
+        if head.model != own:
+            raise ModelError(folder, f"the index belongs to another model ({head.model[:12]}... and not {own[:12]}...)",
+                             f"Use the model it was made with. {_AGAIN}")
+        if head.grid != grid:
+            raise DataError(folder, "the index belongs to another region or depth", f"Give its --region. {_AGAIN}")
+        if head.pixels != model.config.image_pixels or head.width != model.encoder.width:
+            raise DataError(folder / HEAD_FILE, "its sizes are not the model's", _AGAIN)
+        now = map_content(source, head.content.levels, known=head.content)
+        if now.digest != head.content.digest:
+            raise DataError(folder, f"the index was made from other tiles than those of {source.name}", _AGAIN)
+        if now.stamp != head.content.stamp and index.writable:  # a copy of the map: next time it need not be read again
+            with contextlib.suppress(OSError):
+                write_json(IndexHead(head.model, now, head.grid, head.pixels, head.width, head.precision).to_dict(),
+                           folder / HEAD_FILE)
+        return index
+
+    def __len__(self) -> int:
+        return self.head.views
+
+    def known(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which (N,) of the views of these numbers (N,) are there and whole."""
+        new = np.unique(numbers[~self._checked[numbers]])
+        for number in new[self._records["mark"][new] != 0].tolist():
+            record = self._records[number]
+            self._checked[number] = int(record["mark"]) == _mark(record.tobytes())
+        known: npt.NDArray[np.bool_] = self._checked[numbers]
+        return known
+
+    def read(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Vectors (N, D) of views that are there, as `known` says."""
+        return self._records["vector"][numbers].astype(np.float32)
+
+    def no_data(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Shares (N,) without data of views that are there."""
+        return np.asarray(self._records["no_data"][numbers], np.float32)
+
+    def keep(self, numbers: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32],
+             no_data: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Write vectors (N, D) and shares without data (N,) of views (N,), if the index can be written.
+
+        Returns:
+            The vectors (N, D) as they are read from now on: rounded to the index's number format.
+
+        Raises:
+            ModelError: If a vector is not finite, or not in the index's number format.
+        """
+        records = np.zeros(len(numbers), self.head.record)
+        with np.errstate(over="ignore"):
+            records["vector"], records["no_data"] = vectors, no_data
+        wrong = ~np.isfinite(records["vector"]).all(1)
+        if wrong.any():
+            raise ModelError(self.folder, f"the vector of view {int(numbers[wrong][0])} holds values that are not finite in "
+                             f"{self.head.precision}", "Make the index with fp32; check the model.")
+        if self.writable:
+            for number, record in zip(numbers.tolist(), records, strict=True):
+                record["mark"] = _mark(record.tobytes())
+                self._records[number] = record
+            self._checked[numbers] = True
+        return records["vector"].astype(np.float32)
+
+    def flush(self) -> None:
+        """Bring what was written to the disk."""
+        if self.writable:
+            self._records.flush()
+
+    def missing(self) -> Iterator[npt.NDArray[np.int64]]:
+        """Numbers of the views that are not there, in blocks."""
+        for start in range(0, len(self), _BLOCK):
+            numbers = np.arange(start, min(start + _BLOCK, len(self)))
+            yield numbers[~self.known(numbers)]
+
+    def count(self) -> int:
+        """How many views are there."""
+        return len(self) - sum(len(part) for part in self.missing())
+
+
+def _mark(record: bytes) -> int:
+    """Checksum of a record behind its mark; never 0, which says that nothing is there."""
+    return zlib.crc32(memoryview(record)[4:]) or 1
+
+
+def read_head(folder: Path) -> IndexHead:
+    """Read `index.json`.
+
+    Raises:
+        DataError: If it is missing or wrong; it names the field.
+    """
+    path = folder / HEAD_FILE
+    try:
+        values = json.loads(read_limited(path, _MAX_HEAD_BYTES))
+    except OSError as error:
+        raise DataError(path, f"it cannot be read ({error.strerror})", "Give a folder that jzi index wrote.") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(path, "it is no JSON", _AGAIN) from error
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise DataError(path, f'its "format" is not "{FORMAT}"', _AGAIN)
+    sizes = {"pixels": 8192, "width": _MAX_WIDTH}
+    for key, most in sizes.items():
+        if type(values.get(key)) is not int or not 1 <= values[key] <= most:
+            raise DataError(f"{path}: {key}", f"it is no whole number from 1 to {most}", _AGAIN)
+    if not isinstance(values.get("model"), str) or values.get("precision") not in get_args(Precision):
+        raise DataError(path, "its model or precision is wrong", _AGAIN)
+    try:
+        grid = grid_from_dict(values.get("grid"), f"{path}: grid")
+        content = MapContent.from_dict(values.get("map"), f"{path}: map")
+    except LayoutError as error:
+        raise DataError(error.where, error.what, _AGAIN) from error
+    except JustZoomInError as error:
+        raise DataError(f"{path}: {error.where}", error.what, _AGAIN) from error
+    head = IndexHead(values["model"], content, grid, values["pixels"], values["width"], values["precision"])
+    if values.get("views") != head.views:
+        raise DataError(f"{path}: views", f"it is not {head.views}, as its grid says", _AGAIN)
+    return head

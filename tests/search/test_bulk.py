@@ -1,0 +1,174 @@
+"""Very many photos into a file: every format, order, failures apart, and jobs that are cut off."""
+
+import csv
+import json
+
+import polars as pl
+import pytest
+
+from justzoomin.errors import ConfigError, DataError, PhotoError
+from justzoomin.search import Fix, Localizer, localize_to_file
+
+
+@pytest.fixture(scope="session")
+def localizer(model, dataset):
+    return Localizer(model, dataset.map)
+
+
+@pytest.fixture
+def photos(dataset, tmp_path):
+    """Seven files, of which the third is none and the sixth is missing."""
+    data = [dataset.photos.read(i) for i in dataset.split("val").image_ids]
+    paths = [tmp_path / "photos" / f"{k} ä.jpg" for k in range(7)]
+    paths[0].parent.mkdir()
+    for k, path in enumerate(paths):
+        if k != 5:
+            path.write_bytes(b"no photo" if k == 2 else data[k % len(data)])
+    return paths
+
+
+def plain(fix):
+    return {k: v for k, v in fix.to_dict().items() if k != "seconds"}
+
+
+def rows_of(path):
+    if path.suffix == ".parquet":
+        return pl.read_parquet(path).to_dicts()
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    kinds = {"sequence": int, "probabilities": float, "no_data": float}
+    return [{**{k: v if k in {"photo", "map", "model"} else float(v) for k, v in r.items() if k not in kinds},
+             **{k: [kind(v) for v in r[k].split()] for k, kind in kinds.items()}} for r in rows]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".csv"])
+def test_a_row_for_each_photo_and_failures_apart(localizer, photos, tmp_path, suffix):
+    out = tmp_path / "new" / f"fixes{suffix}"
+    calls = []
+    report = localize_to_file(localizer, [*photos, photos[0]], out, batch_size=3, progress=lambda *now: calls.append(now))
+    assert (report.localized, report.failed, report.resumed, report.out) == (5, 2, 0, out)
+    good = [p for k, p in enumerate(photos) if k not in {2, 5}]
+    found = rows_of(out)
+    assert [row["photo"] for row in found] == [str(p) for p in good]
+    for row, path in zip(found, good, strict=True):
+        alone = plain(localizer.localize(path))
+        assert {k: row[k] for k in alone if k != "probabilities"} == {k: v for k, v in alone.items() if k != "probabilities"}
+        assert row["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-5)
+    with report.failures.open(newline="", encoding="utf-8") as file:
+        failed = list(csv.DictReader(file))
+    assert [row["photo"] for row in failed] == [str(photos[2]), str(photos[5])] and "no image" in failed[0]["error"]
+    assert calls[0] == (0, 0, 7) and calls[-1] == (7, 0, 7)
+    assert {p.name for p in out.parent.iterdir()} == {"fixes.failed.csv", out.name}
+
+
+def test_geojson_is_what_single_fixes_give(localizer, photos, tmp_path):
+    out = tmp_path / "fixes.geojson"
+    localize_to_file(localizer, photos[:2], out)
+    collection = json.loads(out.read_text())
+    assert collection["type"] == "FeatureCollection" and len(collection["features"]) == 4
+    fixes = [localizer.localize(p) for p in photos[:2]]
+    wanted = [f["geometry"] for fix in fixes for f in json.loads(json.dumps(fix.to_geojson()))]
+    assert [f["geometry"] for f in collection["features"]] == wanted
+
+
+class StopError(RuntimeError):
+    pass
+
+
+def broken_off(localizer, photos, out, after):
+    """A job that ends at once after so many photos, as a killed one does."""
+    def some(todo):
+        for number, result in enumerate(localizer.localize_many(todo, 2)):
+            if number == after:
+                raise StopError
+            yield result
+
+    with pytest.raises(StopError):
+        localize_to_file(localizer, photos, out, localize=some)
+
+
+def test_an_interrupted_job_goes_on_and_gives_the_same(localizer, photos, tmp_path):
+    whole, parts = tmp_path / "whole.jsonl", tmp_path / "parts.jsonl"
+    localize_to_file(localizer, photos, whole)
+    broken_off(localizer, photos, parts, 4)
+    assert not parts.exists()
+    journal = tmp_path / ".parts.jsonl.jzi-work" / "journal.jsonl"
+    with journal.open("ab") as file:
+        file.write(b'{"photo": "cut o')  # what a crash leaves of a line
+    asked = []
+
+    def spy(todo):
+        asked.extend(todo)
+        return localizer.localize_many(todo)
+
+    report = localize_to_file(localizer, photos, parts, localize=spy)
+    assert report.resumed == 3 and asked == [photos[2], *photos[4:]]  # what failed is tried again
+    for row, other in zip(rows_of(parts), rows_of(whole), strict=True):
+        assert row["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)  # batches of other photos
+        assert {k: row[k] for k in ("photo", "sequence", "lat")} == {k: other[k] for k in ("photo", "sequence", "lat")}
+    assert not journal.parent.exists()
+
+
+def test_photos_that_changed_since_or_are_not_asked_for_any_more(localizer, photos, tmp_path):
+    out = tmp_path / "fixes.jsonl"
+    broken_off(localizer, photos, out, 4)
+    photos[0].write_bytes(photos[3].read_bytes())
+    report = localize_to_file(localizer, [photos[3], photos[0]], out)
+    assert report.resumed == 1
+    found = rows_of(out)
+    assert [row["photo"] for row in found] == [str(photos[3]), str(photos[0])] and found[0]["sequence"] == found[1]["sequence"]
+
+
+def test_a_job_of_another_model_is_not_gone_on_with(localizer, photos, dataset, tmp_path):
+    import fakes
+
+    out = tmp_path / "fixes.csv"
+    broken_off(localizer, photos, out, 2)
+    with pytest.raises(DataError, match="another model"):
+        localize_to_file(Localizer(fakes.tiny_model(grid=3, seed=5), dataset.map), photos, out)
+    (tmp_path / ".fixes.csv.jzi-work" / "journal.jsonl").write_text("hello\n")
+    with pytest.raises(DataError, match="no journal"):
+        localize_to_file(localizer, photos, out)
+
+
+def test_refusals(localizer, photos, tmp_path):
+    with pytest.raises(ConfigError, match=r"\.parquet, \.jsonl, \.geojson, \.csv"):
+        localize_to_file(localizer, photos, tmp_path / "fixes.txt")
+    (tmp_path / "there.csv").touch()
+    with pytest.raises(DataError, match="exists"):
+        localize_to_file(localizer, photos, tmp_path / "there.csv")
+    with pytest.raises(ConfigError, match="none"):
+        localize_to_file(localizer, [], tmp_path / "fixes.csv")
+    report = localize_to_file(localizer, photos[2:3], tmp_path / "fixes.csv")
+    assert (report.out, report.localized, report.failed) == (None, 0, 1) and not (tmp_path / "fixes.csv").exists()
+
+
+def test_batches_give_what_single_photos_give_in_order(localizer, photos):
+    together = list(localizer.localize_many([str(p) for p in photos], batch_size=3))
+    assert [isinstance(r, PhotoError) for r in together] == [False, False, True, False, False, True, False]
+    for path, result in zip(photos, together, strict=True):
+        if isinstance(result, Fix):
+            alone = localizer.localize(path)
+            assert result.sequence == alone.sequence and result.probabilities == pytest.approx(alone.probabilities, abs=1e-5)
+
+
+def test_a_fix_comes_back_from_its_values(localizer, photos):
+    fix = localizer.localize(photos[0])
+    assert Fix.from_dict(json.loads(json.dumps(fix.to_dict())), fix.grid) == fix
+
+
+def test_memory_does_not_grow_with_the_number_of_photos(localizer, photos, monkeypatch):
+    alive, most = [0], [0]
+    load = localizer._load
+
+    def counted(photo):
+        alive[0] += 1
+        most[0] = max(most[0], alive[0])
+        return load(photo)
+
+    monkeypatch.setattr(localizer, "_load", counted)
+    for _ in localizer.localize_many([photos[0]] * 100, batch_size=4):
+        alive[0] -= 1
+    assert most[0] < 40
