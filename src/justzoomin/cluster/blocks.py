@@ -80,6 +80,7 @@ class _Pool:
         self._ray, self._make, self._size = ray, make, size
         # No restarts and retries by ray: a block is given to any worker that is up, and a machine that is gone holds up nothing.
         self._host = ray.remote(num_cpus=size.cores, num_gpus=size.gpus, max_restarts=0, max_task_retries=0)(_Host)
+        self._hosts: list[Any] = []  # all that are not known to be gone
         self._starting: dict[Any, Any] = {}
         self._busy: dict[Any, tuple[Any, int, Any]] = {}
         self._idle: list[Any] = []
@@ -111,14 +112,14 @@ class _Pool:
                     yield from self._finished(ref)
 
     def close(self) -> None:
-        hosts = [*self._starting.values(), *(host for host, _, _ in self._busy.values()), *self._idle]
-        for host in hosts:
+        for host in self._hosts:
             with contextlib.suppress(Exception):  # it may be gone, and so may the cluster
                 self._ray.kill(host)
 
     def _fill_up(self) -> None:
-        while len(self._starting) + len(self._busy) + len(self._idle) < self._size.workers:
+        while len(self._hosts) < self._size.workers:
             host = self._host.remote(self._make)
+            self._hosts.append(host)
             self._starting[host.ready.remote()] = host
 
     def _oldest(self, upcoming: int) -> int:
@@ -149,6 +150,7 @@ class _Pool:
         try:
             self._get(ref)
         except self._ray.exceptions.RayActorError as error:
+            self._hosts.remove(host)
             self._failed_starts += 1
             if self._failed_starts >= TRIES * self._size.workers:
                 raise ClusterError("ray", "workers end before they are ready", "Look into ray's logs; a machine may lack memory, "
@@ -161,6 +163,7 @@ class _Pool:
         try:
             result = self._get(ref)
         except self._ray.exceptions.RayActorError as error:
+            self._hosts.remove(host)
             if self._tries[number] >= TRIES:
                 raise ClusterError(f"block {number}", f"{TRIES} workers ended while they had it",
                                    "What is finished is kept. Look into ray's logs; a worker may lack memory.") from error
