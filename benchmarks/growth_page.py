@@ -107,7 +107,8 @@ def page(found: list[Growth], photo_ms: float, machine: str, queries: int, probe
                                                if (f := one.flat) else ("",) * 3)] for one in found]
     times = _table(["region", "depth", "terminal cells", "zooming, alone", "zooming, batch", "exact, alone", "exact, batch",
                     "IVF, alone", "IVF, batch", "IVF recall"], time_rows)
-    growth = _table(["step", "zooming, alone", "zooming, batch", "alone, photo encoded", "steps", "exact, alone", "IVF, alone"], growth_rows)
+    growth = _table(["step", "zooming, alone", "zooming, batch", "alone, photo encoded", "steps", "exact, alone", "IVF, alone"],
+                    growth_rows)
     memory = _table(["region", "views", "held after 1 photo", "after 100", "after 10 000", "lazy index then", "whole index",
                      "exact index", "IVF", "IVF filled in"], memory_rows)
     last = found[-1]
@@ -133,8 +134,8 @@ Sixteen times the area costs:
 {growth}
 
 Zooming alone reads the decoder's weights once for the photo and once for each step: depth + 1 readings, so 5/4, 6/5 and 7/6
-are to be expected. In batches arithmetic counts, and its law is the number of tokens: 8/6, 10/8, 12/10. So the search alone is at
-its worst from 2.5 to 10 km. The photo costs the same at every depth: {photo_ms:.0f} ms with an encoder of the shape of
+are to be expected. In batches arithmetic counts, and its law is the number of tokens: 8/6, 10/8, 12/10. So the search alone is
+at its worst from 2.5 to 10 km. The photo costs the same at every depth: {photo_ms:.0f} ms with an encoder of the shape of
 DINOv2-small at 384 px, on the same thread. With it counted in, the region's size hardly shows.
 
 An exact scan grows with the number of cells. An inverted file grows with its root or a little faster; its search is the fastest

@@ -10,8 +10,8 @@ import torch
 import fakes
 from justzoomin.cluster import joined
 
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-         "RAY_enable_metrics_collection": "0"}
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1",
+         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_enable_metrics_collection": "0"}
 MARK = "JZI_TEST_CLUSTER"
 
 
@@ -51,14 +51,15 @@ def cluster():
 
 @pytest.fixture
 def workers(cluster):
-    """Processes of this cluster's workers that work or wait for work, as a function that looks for them."""
+    """A function that finds the processes of this cluster's workers that have a block or wait for one."""
     mark = f"{MARK}={os.environ[MARK]}".encode()
 
     def look():
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
-                if b"ray::_Host" in (folder / "cmdline").read_bytes() and mark in (folder / "environ").read_bytes().split(b"\0"):
+                title = (folder / "cmdline").read_bytes().strip(b"\0")
+                if title in {b"ray::_Host", b"ray::_Host.work"} and mark in (folder / "environ").read_bytes().split(b"\0"):
                     found.append(int(folder.name))
             except OSError:
                 continue

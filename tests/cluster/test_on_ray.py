@@ -1,4 +1,4 @@
-"""On a cluster of two nodes, with workers killed in the middle: the results are those of one process."""
+"""On a cluster of two nodes, with a worker killed in the middle: the results are those of one process."""
 
 import os
 import signal
@@ -17,16 +17,15 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="finds the workers
 
 
 @on_linux
-def test_an_index_built_by_workers_that_are_killed_is_the_local_one(cluster, workers, repository, model, tmp_path, monkeypatch):
+def test_an_index_of_which_a_worker_was_killed_is_the_local_one(cluster, workers, repository, model, tmp_path, monkeypatch):
     monkeypatch.setattr(indexing, "BLOCK", 24)
     killed, calls = [], []
 
     def progress(done, total):
         calls.append((done, total))
         if 0 < done < total and not killed:
-            killed.extend(workers())
-            for process in killed:
-                os.kill(process, signal.SIGKILL)
+            killed.append(workers()[0])
+            os.kill(killed[0], signal.SIGKILL)
 
     found = build_index_on_cluster(cluster, model, repository, tmp_path / "cluster", batch_size=8, progress=progress)
     local = build_index(model, Map.open(repository), tmp_path / "local", device="cpu", batch_size=8)
@@ -42,8 +41,7 @@ def test_an_index_built_by_workers_that_are_killed_is_the_local_one(cluster, wor
 
 
 @on_linux
-def test_photos_localized_by_workers_that_are_killed_have_the_local_fixes(cluster, workers, repository, model, tmp_path,
-                                                                         monkeypatch):
+def test_photos_of_which_a_worker_was_killed_have_the_local_fixes(cluster, workers, repository, model, tmp_path, monkeypatch):
     dataset = open_dataset(repository)
     (tmp_path / "photos").mkdir()
     monkeypatch.chdir(tmp_path)  # names as a user gives them, not whole
@@ -58,15 +56,14 @@ def test_photos_localized_by_workers_that_are_killed_have_the_local_fixes(cluste
 
     def progress(done, resumed, total):
         if 0 < done < total and not killed:
-            killed.extend(workers())
-            for process in killed:
-                os.kill(process, signal.SIGKILL)
+            killed.append(workers()[0])
+            os.kill(killed[0], signal.SIGKILL)
 
     results = {}
 
     def on_cluster(todo):
-        for photo, result in zip(todo, localize_on_cluster(cluster, todo, localizer, model, repository, index="index", batch_size=1),
-                                 strict=True):
+        found = localize_on_cluster(cluster, todo, localizer, model, repository, index="index", batch_size=1)
+        for photo, result in zip(todo, found, strict=True):
             results[photo] = result
             yield result
 

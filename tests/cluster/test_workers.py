@@ -19,7 +19,8 @@ def other(tmp_path_factory):
 @pytest.fixture(scope="module")
 def other_town(tmp_path_factory):
     """The same region, other pictures."""
-    return fakes.make_repository(tmp_path_factory.mktemp("cluster") / "other", pixels=32, depth=3, grid=4, train=1, val=1, seed=1)
+    root = tmp_path_factory.mktemp("cluster") / "other"
+    return fakes.make_repository(root, pixels=32, depth=3, grid=4, train=1, val=1, seed=1)
 
 
 def places(model, town, repository):
@@ -32,7 +33,8 @@ def test_another_model_or_map_is_refused_by_the_machine_that_has_it(what, reposi
     localizer = Localizer.load(model, repository, device="cpu")
     town = {"model": repository, "map": other_town, "no map": tmp_path / "nowhere"}[what]
     here = places(other if what == "model" else model, town, repository)
-    for worker in (IndexWorker(here, head.model, head.content), PhotoWorker(here, None, localizer.model_hash, localizer.map_hash)):
+    hashes = localizer.model_hash, localizer.map_hash
+    for worker in (IndexWorker(here, head.model, head.content), PhotoWorker(here, None, *hashes)):
         error = worker.ready()
         assert isinstance(error, ClusterError) and platform.node() in error.where
         assert "nowhere" in str(error) if what == "no map" else "driver's" in error.what

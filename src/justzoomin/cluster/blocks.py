@@ -78,7 +78,7 @@ class _Host:
 class _Pool:
     def __init__(self, ray: Any, make: Callable[[], Worker], size: Room) -> None:
         self._ray, self._make, self._size = ray, make, size
-        # No restarts and retries by ray: a block is given to any worker that is up, and a machine that is gone holds up nothing.
+        # No restarts and retries by ray: a block is given to any worker that is up, and a machine that is gone holds nothing up.
         self._host = ray.remote(num_cpus=size.cores, num_gpus=size.gpus, max_restarts=0, max_task_retries=0)(_Host)
         self._hosts: list[Any] = []  # all that are not known to be gone
         self._starting: dict[Any, Any] = {}
@@ -153,8 +153,8 @@ class _Pool:
             self._hosts.remove(host)
             self._failed_starts += 1
             if self._failed_starts >= TRIES * self._size.workers:
-                raise ClusterError("ray", "workers end before they are ready", "Look into ray's logs; a machine may lack memory, "
-                                   "or justzoomin in the same version as here.") from error
+                raise ClusterError("ray", "workers end before they are ready", "Look into ray's logs: a machine may lack "
+                                   "memory, or justzoomin in the same version as here.") from error
             return
         self._idle.append(host)
 

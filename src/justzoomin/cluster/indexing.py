@@ -25,8 +25,8 @@ def build_index_on_cluster(address: str, model: str | Path, map: str | Path, fol
     """Make the index of a map under a model, or go on with it, with the workers of a ray cluster.
 
     The result is what `search.build_index` makes, bit for bit on machines of the same kind with the same number of threads.
-    This process alone writes into the folder. Model and map must lie under the same paths on every machine; each worker makes sure
-    that they are the same.
+    This process alone writes into the folder. Model and map must lie under the same paths on every machine; each worker makes
+    sure that they are the same.
 
     Args:
         address: `local`, `auto` or the head's `host:port`.

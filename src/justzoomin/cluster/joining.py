@@ -71,7 +71,7 @@ def joined(address: str) -> Iterator[Any]:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
     except (OSError, RuntimeError, ValueError) as error:  # ConnectionError is an OSError
         raise ClusterError(f"ray address {address}", f"no cluster can be joined there ({_first_line(error)})",
-                           "Start one with ray start --head and give host:port, auto on one of its machines, or local.") from error
+                           "Start one with ray start --head and give host:port, auto on its machines, or local.") from error
     try:
         yield ray
     finally:

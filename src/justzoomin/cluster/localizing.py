@@ -22,9 +22,9 @@ def localize_on_cluster(address: str, photos: Sequence[Path], localizer: Localiz
                         batch_size: int = 16) -> Iterator[Fix | JustZoomInError]:
     """Localize photos with the workers of a ray cluster; results in the photos' order, a few blocks in memory.
 
-    They are those of `Localizer.localize_many`, times aside. Photos, model, map and index must lie under the same paths on every
-    machine; each worker makes sure that model and map are the driver's. It is made for `search.localize_to_file`, which writes the
-    results on this machine:
+    They are those of `Localizer.localize_many`, times aside. Photos, model, map and index must lie under the same paths on
+    every machine; each worker makes sure that model and map are the driver's. It is made for `search.localize_to_file`, which
+    writes the results on this machine:
 
         localize_to_file(localizer, photos, out, localize=lambda todo: localize_on_cluster("auto", todo, localizer, model, map))
 

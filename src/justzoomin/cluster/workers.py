@@ -21,6 +21,7 @@ from justzoomin.search import Fix, Localizer, NotTrainedHereWarning, ViewVectors
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
+_REMEDY = "Give every machine the same files."
 
 
 class EncodedViews(NamedTuple):
@@ -78,9 +79,9 @@ class IndexWorker:
             model = ZoomModel.from_pretrained(self._places.model, device=self._places.device)
             source = Map.open(self._places.map, grid=self._places.grid)
             if model.fingerprint() != self._model_hash:
-                raise ModelError(self._places.model, "it is another model than the driver's", "Give every machine the same files.")
+                raise ModelError(self._places.model, "it is another model than the driver's", _REMEDY)
             if map_content(source, self._content.levels, known=self._content).digest != self._content.digest:
-                raise DataError(self._places.map, "its tiles are not the driver's", "Give every machine the same files.")
+                raise DataError(self._places.map, "its tiles are not the driver's", _REMEDY)
         except JustZoomInError as error:
             return at_home(error)
         self._vectors = ViewVectors(model, GridViews(source, self._places.grid, model.config.image_pixels),
@@ -125,7 +126,7 @@ class PhotoWorker:
             for what, own, wanted in (("model", localizer.model_hash, self._hashes[0]),
                                       ("map", localizer.map_hash, self._hashes[1])):
                 if own != wanted:
-                    raise DataError(what, "it is another one than the driver's", "Give every machine the same files.")
+                    raise DataError(what, "it is another one than the driver's", _REMEDY)
         except JustZoomInError as error:
             return at_home(error)
         if localizer.vectors.index is not None:
