@@ -21,6 +21,7 @@ from justzoomin.geometry import Region, ZoomGrid, find_grid, save_grid
 from justzoomin.maps import CARD_LAYOUT, TarShards
 
 GRID = ZoomGrid(Region(54.5, 3.0, (-200, 200), (-200, 200)), 4, 2)
+JOURNAL_HEAD = {"format": "justzoomin-journal/1", "model": "n", "map": "m", "grid": {}}
 CUT = b"\n--8<--\n"
 """Between the files of a model folder."""
 
@@ -151,6 +152,24 @@ def downloads() -> list[bytes]:
         DownloadRecord(repo_id="owner/name", revision="main", commit="0" * 40, endpoint=None, asked={"pixels": 384}, licence="",
                        attribution="", levels=(-1, 0), splits=("train",), files=stamps, complete=True).save(Path(name))
         return [next(Path(name).glob(".jzi*")).read_bytes()]
+
+
+@cache
+def map_indexes() -> list[bytes]:
+    from justzoomin.maps import MapContent
+    from justzoomin.search import IndexHead
+
+    content = MapContent("0" * 64, "f" * 64, (-2, 0))
+    heads = [IndexHead("a" * 64, content, GRID, 32, 4, precision) for precision in ("fp32", "fp16")]
+    return [json.dumps(head.to_dict(), indent=2).encode() + CUT + bytes(head.views * head.record.itemsize) for head in heads]
+
+
+@cache
+def journals() -> list[bytes]:
+    fix = {"photo": "a.jpg", "lat": 54.5, "lon": 3.0, "sequence": [1, 2], "probabilities": [0.5, 0.5], "cell_size_m": 25.0,
+           "credible_radius_m": 70.0, "no_data": [0.0, 0.0], "seconds": 0.1, "map": "m", "model": "n", "file": [1, 2]}
+    rows = [JOURNAL_HEAD, fix, {"photo": "b.jpg", "error": "broken", "file": []}]
+    return [b"".join(json.dumps(row).encode() + b"\n" for row in rows)]
 
 
 @cache

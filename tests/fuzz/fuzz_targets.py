@@ -13,12 +13,15 @@ import numpy as np
 from fuzz_seeds import (
     CUT,
     GRID,
+    JOURNAL_HEAD,
     csvs,
     downloads,
     gpx,
     indexes,
+    journals,
     layouts,
     located,
+    map_indexes,
     mapillary,
     models,
     parquets,
@@ -218,6 +221,33 @@ def _run_download(content: bytes, folder: Path) -> None:
     check_hashes(folder, workers=1)
 
 
+# What searches keep
+
+
+def _run_map_index(content: bytes, folder: Path) -> None:
+    from justzoomin.search import MapIndex
+
+    head, _, views = content.partition(CUT)
+    _file(folder, "index.json", head)
+    _file(folder, "views.bin", views)
+    index = MapIndex.open(folder)
+    numbers = np.arange(len(index))
+    there = numbers[index.known(numbers)]
+    assert index.read(there).shape == (len(there), index.head.width) and index.count() == len(there)
+
+
+def _run_journal(content: bytes, folder: Path) -> None:
+    from justzoomin.errors import PhotoError
+    from justzoomin.search.bulk import Journal
+
+    path = _file(folder, "journal.jsonl", content)
+    with Journal(path, JOURNAL_HEAD) as journal:
+        journal.add("c.jpg", PhotoError("c.jpg", "it is missing", "Put it there."), [])
+        assert [row["photo"] for row in journal.rows(["c.jpg"])] == ["c.jpg"]
+    with Journal(path, JOURNAL_HEAD) as again:
+        assert [row["error"] for row in again.rows(["c.jpg"])] == ["c.jpg: it is missing. Put it there."]
+
+
 # Photos of people
 
 
@@ -266,6 +296,8 @@ def _targets() -> list[Target]:
         Target("config", training, _run_training, yaml_words),
         Target("model", models, _run_model, (b'"F32"', b'"F64"', b'"data_offsets":[0,9]', b'"shape":[99999999]', CUT)),
         Target("download", downloads, _run_download, (b'"files"', b"[]", b"{}", b'"../x"')),
+        Target("map_index", map_indexes, _run_map_index, (b'"fp32"', b'"width": 99999', b'"depth": 30', b'"grid": 8', CUT)),
+        Target("journal", journals, _run_journal, (b'"photo"', b'"error"', b"\n", b"{}", b"[]", b'"file": []')),
         Target("gpx", gpx, _run_source("track.gpx", "gpx"), gpx_words),
         Target("mapillary", mapillary, _run_source("images.json", "mapillary"), (b'"id"', b"[]", b"{}", b'"spherical"')),
         Target("geojson", located, _run_source("photos.geojson", "table"), (b'"Point"', b"[]", b"{}", b"1e400")),

@@ -6,7 +6,7 @@ import torch
 from justzoomin.data import normalize, to_tensor
 from justzoomin.errors import TileError
 from justzoomin.maps import GridViews
-from justzoomin.search import along_path, greedy
+from justzoomin.search import along_path, build_index, greedy
 
 
 @torch.inference_mode()
@@ -23,8 +23,11 @@ def naive(model, pair, views, depth):
     return path, chances
 
 
-@pytest.mark.parametrize("depth", [1, 3])
-def test_greedy_is_the_naive_loop(model, dataset, vectors, pairs, depth):
+@pytest.mark.parametrize(("depth", "indexed"), [(1, False), (3, False), (3, True)])
+def test_greedy_is_the_naive_loop(model, dataset, vectors, pairs, depth, indexed, tmp_path):
+    """As published: everything rendered and encoded anew; and with all views encoded beforehand."""
+    if indexed:
+        vectors.index = build_index(model, dataset.map, tmp_path / "index")
     photos = model.encode_photos(pairs)
     found = greedy(model, photos, vectors, depth)
     views = GridViews(dataset.map, dataset.grid, model.config.image_pixels)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from justzoomin.geometry import ZoomGrid
+    from justzoomin.maps import Map
 
 REGION_HELP = "Zoom grid to use: a region.yaml or the name of a preset (dc). Default: what the map states."
 DEVICE_HELP = "Where the model runs: auto, cpu, cuda, cuda:1, mps."
@@ -92,6 +93,15 @@ def region_option(region: str | None) -> ZoomGrid | None:
     from justzoomin.geometry import find_grid
 
     return find_grid(region)
+
+
+def tell_view_cache(source: Map, grid: ZoomGrid, pixels: int) -> None:
+    """Say on standard error that views are read from a view cache, or why one that is there is not used."""
+    from justzoomin.maps import GridViews
+
+    note = GridViews(source, grid, pixels).cache_note()
+    if note is not None:
+        typer.echo(note, err=True)
 
 
 @contextmanager

@@ -38,6 +38,7 @@ def evaluate(
     from justzoomin.errors import ConfigError
     from justzoomin.evaluation import DEFAULT_RADII_M, evaluate_path
     from justzoomin.files import write_json
+    from justzoomin.maps import cache_notes
 
     for value in radius or ():
         if not 0 < value < math.inf:
@@ -48,6 +49,8 @@ def evaluate(
     with stage_bars() as advance:
         results = evaluate_path(model, data, split, radii_m=radii, device=device, batch_size=batch_size, limit=limit,
                                 index=index, dataset=dataset, progress=lambda name: functools.partial(advance, name))
+    for note in cache_notes(dataset.map):
+        typer.echo(note, err=True)
     reports = {name: result.report for name, result in results.items()}
     print_reports(reports)
     typer.echo(f"report: {write_json(summary(reports), target)}")

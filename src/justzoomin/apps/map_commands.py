@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps import map_build_command, map_check_command
+from justzoomin.apps import map_build_command, map_cache_command, map_check_command
 from justzoomin.apps.console import REGION_HELP, out, print_json, region_option
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Maps: look inside, draw a view.")
 app.command("build")(map_build_command.build)
 app.command("check")(map_check_command.check)
+app.command("cache")(map_cache_command.cache)
 
 Root = Annotated[str, typer.Argument(help="Folder of a dataset or map, a tile package (.mbtiles, .pmtiles), or the address "
                                      "template of a tile server.")]

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import REGION_HELP, duration, err, region_option
+from justzoomin.apps.console import REGION_HELP, duration, err, region_option, tell_view_cache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from justzoomin.training import TrainProgress
+    from justzoomin.training import TrainConfig, TrainProgress
 
 
 def train(
@@ -41,14 +41,28 @@ def train(
     if resume:
         _refuse_changes(out, preset, config, tuple(settings or ()))
     dataset = open_dataset(data, region_option(region))
+    if _is_first_process():
+        tell_view_cache(dataset.map, dataset.grid, _config_of(out, resume, chosen).model.image_pixels)
     try:
         with training_bar() as report:
             best = run(chosen, dataset, out, resume=resume, report=report)
     except SystemExit as stop:  # what Lightning makes of Ctrl-C
         typer.echo(f"stopped; go on with: jzi train --data {data} --out {out} --resume", err=True)
         raise KeyboardInterrupt from stop
-    if not int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or "0"):
+    if _is_first_process():
         typer.echo(f"run:   {out}\nmodel: {best}")
+
+
+def _is_first_process() -> bool:
+    return not int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or "0")
+
+
+def _config_of(out: Path, resume: bool, chosen: TrainConfig) -> TrainConfig:
+    """The settings that the run will have: a resumed one keeps its own."""
+    from justzoomin.training import load_config
+
+    saved = out / "config.yaml"
+    return load_config(saved) if resume and saved.is_file() else chosen
 
 
 def _refuse_changes(out: Path, preset: str, file: Path | None, settings: tuple[str, ...]) -> None:

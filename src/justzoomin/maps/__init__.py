@@ -32,6 +32,9 @@ from justzoomin.maps.tilequality import LevelQuality
 from justzoomin.maps.tiles import decode_tile
 from justzoomin.maps.tileserver import ServerSource, TileServer, web_layout
 from justzoomin.maps.urltemplate import is_address
+from justzoomin.maps.viewbuild import ViewCacheBuild, build_view_cache
+from justzoomin.maps.viewcache import ViewCache
+from justzoomin.maps.viewfinder import cache_notes, find_view_cache
 from justzoomin.maps.wmts import read_capabilities
 
 __all__ = [
@@ -39,8 +42,9 @@ __all__ = [
     "DownloadRecord", "ExtractRecord", "FileProblem", "FileStamp", "FitSquare", "FolderSource", "GridViews", "LevelCheck",
     "LevelInfo", "LevelQuality", "Map", "MapCheck", "MapContent", "MapInfo", "RegionFit", "ServerSource", "ShardSource",
     "ShardWriter", "Square", "TarShards", "TileId", "TileInventory", "TileLayout", "TilePiece", "TileProjection",
-    "TileServer", "TileSource", "TileTable", "View", "ViewNeed", "cell_places", "check_hashes", "check_map", "check_shard",
-    "compare_files", "decode_tile", "extract_command", "find_region", "fit_region", "is_address", "is_heic", "is_package",
-    "layout_folder", "looks_like", "map_content", "open_package", "open_unplaced", "plain_path", "read_capabilities",
-    "region_path", "require_complete", "too_many_scans", "view_levels", "view_needs", "web_layout",
+    "TileServer", "TileSource", "TileTable", "View", "ViewCache", "ViewCacheBuild", "ViewNeed", "build_view_cache",
+    "cache_notes", "cell_places", "check_hashes", "check_map", "check_shard", "compare_files", "decode_tile",
+    "extract_command", "find_region", "find_view_cache", "fit_region", "is_address", "is_heic", "is_package", "layout_folder",
+    "looks_like", "map_content", "open_package", "open_unplaced", "plain_path", "read_capabilities", "region_path",
+    "require_complete", "too_many_scans", "view_levels", "view_needs", "web_layout",
 ]

@@ -33,7 +33,7 @@ Progress = Callable[[int, int], None]
 _HEX = re.compile(r"[0-9a-f]{64}")
 _PART = 64
 _SETTLE_S = 0.05
-_SAMPLED = 24
+_SAMPLED = 12
 _SLACK = 1e-3
 """Of a level's scale: levels are sampled at some cells, and between them the scale may be this much larger or smaller."""
 _AGAIN = "Wait until nothing writes to the map, and run the command again."
@@ -75,15 +75,15 @@ class MapContent:
         raise TileError(where, "it does not say what a map's tiles were", "Build it again.")
 
 
-def map_content(source: Map, levels: Sequence[int], known: MapContent | None = None,
+def map_content(source: Map, levels: Sequence[int], known: MapContent | Sequence[MapContent] | None = None,
                 progress: Progress | None = None) -> MapContent:
     """What a map's tiles of some levels are now, on the disk: shards and packages are opened afresh.
 
     Args:
         source: The map.
         levels: The levels, in any order.
-        known: What was recorded earlier. Where its levels and stamp are those of now, its digest is taken over and no
-            tile is read.
+        known: What was recorded earlier, one or several. Where levels and stamp are those of now, the digest is taken over
+            and no tile is read.
         progress: Called while tiles are read.
 
     Raises:
@@ -93,8 +93,9 @@ def map_content(source: Map, levels: Sequence[int], known: MapContent | None = N
     tiles = _afresh(source.source)
     layout = _layout_text(source)
     stamp = _stamp(tiles, layout, wanted)
-    if known is not None and known.levels == wanted and known.stamp == stamp:
-        return known
+    for record in (known,) if isinstance(known, MapContent) else known or ():
+        if record.levels == wanted and record.stamp == stamp:
+            return record
     digest = _digest(tiles, layout, wanted, progress)
     if _stamp(_afresh(source.source), layout, wanted) != stamp:
         raise TileError(source.name, "its tiles changed while they were read", _AGAIN)
@@ -114,9 +115,10 @@ def view_levels(source: Map, grid: ZoomGrid, pixels: int) -> tuple[int, ...]:
     found: set[int] = set()
     for depth in range(grid.depth):
         for cell in _spread_cells(grid, depth):
+            scale = projection.pixels_per_metre(*cell.centre)
             for slack in (-_SLACK, _SLACK):
                 resolution = cell.size_m / pixels * (1.0 + slack)
-                found.add(projection.choose_level(cell.centre.lat, cell.centre.lon, resolution)[0])
+                found.add(projection.finer_level(scale, *cell.centre, resolution)[0])
     return tuple(sorted(found))
 
 

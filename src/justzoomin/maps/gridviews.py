@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from justzoomin.errors import TileError
-from justzoomin.geometry import ZoomGrid
+from justzoomin.errors import GeometryError, TileError
+from justzoomin.geometry import ZoomGrid, view_count, view_number, view_sequence
 from justzoomin.maps.map import Map
+from justzoomin.maps.viewcache import ViewCache
+from justzoomin.maps.viewfinder import FoundCache, find_view_cache, require_fit
 
 
 class GridViews:
@@ -22,20 +24,62 @@ class GridViews:
         grid: The zoom grid whose cells are looked at.
         pixels: Edge of every view in pixels.
         cache_bytes: Rendered views kept in memory, least recently used dropped first.
+        view_cache: A view cache on the disk to read views from. With None, one that is whole and fits the map's tiles as they
+            are now is looked for when the first view is asked for; with False none is used. One that is given must be of this
+            grid and pixel size; that it is of this map's tiles is then the caller's word.
+
+    Raises:
+        TileError: If the given cache is of another grid, pixel size or renderer.
     """
 
-    def __init__(self, source: Map, grid: ZoomGrid, pixels: int, cache_bytes: int = 512 << 20) -> None:
+    def __init__(self, source: Map, grid: ZoomGrid, pixels: int, cache_bytes: int = 512 << 20,
+                 view_cache: ViewCache | Literal[False] | None = None) -> None:
         self.source, self.grid, self.pixels = source, grid, pixels
+        if isinstance(view_cache, ViewCache):
+            require_fit(view_cache.head, view_cache.folder, grid, pixels)
+            note = f"view cache: {len(view_cache):,} views of {pixels} px are read from {view_cache.folder}"
+            self._found: FoundCache | None = FoundCache(view_cache, note)
+        else:
+            self._found = None if view_cache is None else FoundCache(None, None)
         self._room = max(1, cache_bytes // (3 * pixels * pixels))
         self._cache: OrderedDict[tuple[int, ...], tuple[npt.NDArray[np.uint8], float]] = OrderedDict()
 
     def get(self, sequence: Sequence[int]) -> npt.NDArray[np.uint8]:
         """View (pixels, pixels, 3) of the cell that a sequence leads to; the empty one is the whole region."""
-        return self._entry(sequence)[0]
+        cache = self._cache_of(sequence)
+        return self._entry(sequence)[0] if cache is None else np.array(cache.get(view_number(self.grid, sequence)))
+
+    def batch(self, numbers: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+        """Views of cells by number (N,), as `geometry.view_numbers` counts them: uint8 (N, pixels, pixels, 3).
+
+        Raises:
+            GeometryError: If a number is no cell of the grid.
+        """
+        wanted = np.asarray(numbers, np.int64)
+        cache = self._disk()
+        if cache is not None and wanted.size and wanted.min() >= 0 and wanted.max() < len(cache):
+            return cache.batch(wanted)
+        found = np.empty((len(wanted), self.pixels, self.pixels, 3), np.uint8)
+        for place, number in enumerate(wanted.tolist()):
+            if number < 0:
+                raise GeometryError(f"view {number}", "there is no such view", f"Views are 0 to {view_count(self.grid) - 1}.")
+            found[place] = self.get(view_sequence(self.grid, number))
+        return found
+
+    @property
+    def cached(self) -> bool:
+        """Whether views are read from a view cache on the disk."""
+        return self._disk() is not None
+
+    def cache_note(self) -> str | None:
+        """For people: which view cache is used, or why one that is there is not; None where there is none."""
+        self._disk()
+        return None if self._found is None else self._found.note
 
     def no_data(self, sequence: Sequence[int]) -> float:
         """Share of the view that has no data, 0 to 1."""
-        return self._entry(sequence)[1]
+        cache = self._cache_of(sequence)
+        return self._entry(sequence)[1] if cache is None else cache.no_data(view_number(self.grid, sequence))
 
     def check_root(self) -> None:
         """Refuse a map that has nothing at all in the grid's region.
@@ -47,6 +91,17 @@ class GridViews:
             centre = self.grid.region.centre
             raise TileError(self.source.name, f"the map has no tile in the region of {self.grid.region.size_m:g} m around "
                             f"{centre.lat:.6f}, {centre.lon:.6f}", "Give the region that the map covers with --region.")
+
+    def _disk(self) -> ViewCache | None:
+        if self._found is None:
+            self._found = find_view_cache(self.source, self.grid, self.pixels)
+        return self._found.cache
+
+    def _cache_of(self, sequence: Sequence[int]) -> ViewCache | None:
+        """The view cache, where it has the view of a cell: those of terminal cells and of no cells it has not."""
+        cache = self._disk()
+        inside = len(sequence) < self.grid.depth and all(0 <= int(action) < self.grid.actions for action in sequence)
+        return cache if inside else None
 
     def _entry(self, sequence: Sequence[int]) -> tuple[npt.NDArray[np.uint8], float]:
         key = tuple(int(a) for a in sequence)
@@ -60,5 +115,5 @@ class GridViews:
         return self._cache[key]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Travel to worker processes without the cached pictures."""
+        """Travel to worker processes without the pictures in memory; a view cache is opened again there, not looked for."""
         return {**self.__dict__, "_cache": OrderedDict()}

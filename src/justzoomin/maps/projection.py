@@ -7,21 +7,36 @@ approximations (see `pixels_per_metre`) are those of tiledwebmaps 0.2.0, so that
 
 from __future__ import annotations
 
+import math
 import threading
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from justzoomin.errors import GeometryError, LayoutError
-from justzoomin.geometry import move
+from justzoomin.geometry import EARTH_RADIUS_M
 from justzoomin.maps.layout import TileLayout
 
 Floats = npt.NDArray[np.float64]
 _VECTORS = {"north": (1, 0), "south": (-1, 0), "east": (0, 1), "west": (0, -1)}  # (north, east) of a direction
 _CONVERGENCE_STEP_DEG = 1e-4
 _TILE_STEP = 0.1
+
+
+class Ground(NamedTuple):
+    """What a projection is like at a position.
+
+    Args:
+        crs: Projected coordinates. (2,)
+        per_metre: Pixels per metre along the two axes, for every level from the coarsest. (levels, 2)
+        convergence_rad: Angle from the projection's north to true north, counter-clockwise.
+    """
+
+    crs: Floats
+    per_metre: Floats
+    convergence_rad: float
 
 
 class TileProjection:
@@ -128,10 +143,14 @@ class TileProjection:
         Raises:
             GeometryError: If the position is none, or the projection fails there.
         """
-        if not (np.isfinite(lat) and np.isfinite(lon) and abs(lat) <= 90.0 and abs(lon) <= 180.0):
+        return self._finite_crs(lat, lon, lat, lon)
+
+    def _finite_crs(self, lats: npt.ArrayLike, lons: npt.ArrayLike, lat: float, lon: float) -> Floats:
+        """Projected coordinates (..., 2) at and around a position, which is checked."""
+        if not (math.isfinite(lat) and math.isfinite(lon) and abs(lat) <= 90.0 and abs(lon) <= 180.0):
             raise GeometryError(f"position ({lat}, {lon})", "it is no latitude and longitude",
                                 "Give degrees, latitude first: [-90, 90] and [-180, 180].")
-        crs = self.to_crs(lat, lon)
+        crs = self.to_crs(lats, lons)
         if not np.isfinite(crs).all():
             raise GeometryError(f"position ({lat}, {lon})", f"the map's projection {self.layout.crs[:80]} fails there",
                                 "Ask for a position near the map.")
@@ -146,16 +165,20 @@ class TileProjection:
         Raises:
             GeometryError: If the projection fails there.
         """
-        crs = self.checked_crs(lat, lon)
-        # Half a step along the tile's diagonal, in the projection's units, per level and to either side.
+        return self._per_metre(lat, self.checked_crs(lat, lon))
+
+    @cached_property
+    def _steps(self) -> Floats:
+        """Half a step along the tile's diagonal, in the projection's units, per level: (levels, 2)."""
         diagonal = np.array([0.5, 0.5]) * _TILE_STEP @ self._tile_from_crs
         levels = range(self.layout.min_zoom, self.layout.max_zoom + 1)
-        steps = diagonal * np.array([self.layout.tile_size_crs(level) for level in levels])[:, None]
-        ends = self.to_latlon(np.stack([crs - steps, crs + steps]))
-        east_lat, east_lon = move(lat, lon, 90.0, 1.0)
-        step_lat, step_lon = move(east_lat, east_lon, 0.0, 1.0)
+        steps: Floats = diagonal * np.array([self.layout.tile_size_crs(level) for level in levels])[:, None]
+        return steps
+
+    def _per_metre(self, lat: float, crs: Floats) -> Floats:
+        ends = self.to_latlon(np.stack([crs - self._steps, crs + self._steps]))
         with np.errstate(divide="ignore", invalid="ignore"):
-            metres = np.abs(ends[1] - ends[0]) / np.abs(np.array([float(step_lat) - lat, float(step_lon) - lon]))
+            metres = np.abs(ends[1] - ends[0]) / _one_metre_deg(lat)
             scale: Floats = _TILE_STEP * self.layout.tile_px / metres
         return scale
 
@@ -165,8 +188,25 @@ class TileProjection:
         Raises:
             GeometryError: If the projection fails there.
         """
-        north = self.checked_crs(min(lat + _CONVERGENCE_STEP_DEG, 90.0), lon) - self.checked_crs(lat, lon)
-        return float(-np.arctan2(north @ self._east, north @ self._north))
+        return self._convergence(*self._pair(lat, lon))
+
+    def ground(self, lat: float, lon: float) -> Ground:
+        """What the projection is like at a position, with as few calls of PROJ as it takes: placing a view costs these.
+
+        Raises:
+            GeometryError: If the position is none, or the projection fails there.
+        """
+        crs, north = self._pair(lat, lon)
+        return Ground(crs, self._per_metre(lat, crs), self._convergence(crs, north))
+
+    def _pair(self, lat: float, lon: float) -> tuple[Floats, Floats]:
+        """Projected coordinates (2,) of a position, and of one a small step north of it."""
+        crs = self._finite_crs([lat, min(lat + _CONVERGENCE_STEP_DEG, 90.0)], [lon, lon], lat, lon)
+        return crs[0], crs[1]
+
+    def _convergence(self, crs: Floats, crs_north: Floats) -> float:
+        north = crs_north - crs
+        return math.atan2(-float(north @ self._east), float(north @ self._north))
 
     def choose_level(self, lat: float, lon: float, metres_per_pixel: float) -> tuple[int, float]:
         """The coarsest level finer than half the wanted ground resolution, or the finest there is.
@@ -179,10 +219,26 @@ class TileProjection:
 
         Source: tiledwebmaps 0.2.0.
         """
-        scale = self.pixels_per_metre(lat, lon)
-        fine = np.flatnonzero(1.0 / scale.max(1) <= 0.5 * metres_per_pixel)
-        index = int(fine[0]) if len(fine) else len(scale) - 1
-        if not (np.isfinite(scale[index]).all() and (scale[index] > 0).all()):
+        return self.finer_level(self.pixels_per_metre(lat, lon), lat, lon, metres_per_pixel)
+
+    def finer_level(self, scale: Floats, lat: float, lon: float, metres_per_pixel: float) -> tuple[int, float]:
+        """What `choose_level` gives, where the pixels per metre (levels, 2) at the position are known."""
+        pairs = scale.tolist()
+        # A scale of 0 or one that is not a number is no finer than anything.
+        index = next((i for i, pair in enumerate(pairs) if max(pair) > 0.0 and 1.0 / max(pair) <= 0.5 * metres_per_pixel),
+                     len(pairs) - 1)
+        if not all(math.isfinite(value) and value > 0.0 for value in pairs[index]):
             raise GeometryError(f"position ({lat}, {lon})", "the map has no ground resolution there",
                                 "Ask for a position near the map, away from poles and the antimeridian.")
-        return self.layout.min_zoom + index, float(scale[index].mean())
+        return self.layout.min_zoom + index, sum(pairs[index]) / 2.0
+
+
+def _one_metre_deg(lat: float) -> Floats:
+    """How far a metre to the east and then one to the north lead, (2,) latitude and longitude in degrees.
+
+    `geometry.move` twice, for single numbers, where numpy would take ten times as long.
+    """
+    phi, delta = math.radians(lat), 1.0 / EARTH_RADIUS_M
+    sin_end = math.sin(phi) * math.cos(delta)
+    turn = math.atan2(math.sin(delta) * math.cos(phi), math.cos(delta) - math.sin(phi) * sin_end)
+    return np.array([abs(math.degrees(math.asin(sin_end) + delta) - lat), abs(math.degrees(turn))])

@@ -14,19 +14,36 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 from justzoomin.errors import GeometryError, TileError
 from justzoomin.maps.projection import TileProjection
+from justzoomin.maps.scratch import scratch
 from justzoomin.maps.sources import TileId
 from justzoomin.maps.tiles import Pixels, TileCache
 
+RENDERER = 1
+"""Version of this file's arithmetic: one more whenever a view's pixels change."""
 MAX_VIEW_PX = 8192
 MAX_MOSAIC_PX = 24_000
 """Longest edge of a mosaic in native pixels (OpenCV's remap reads at most 32 767)."""
 _WHITE = 255
+
+
+@cache
+def renderer_name() -> str:
+    """What draws views here, for what keeps them: this arithmetic and the libraries that decode, blur, sample and project."""
+    import cv2
+    import PIL
+    import pyproj
+    import simplejpeg
+
+    libraries = (("OpenCV", cv2.__version__), ("simplejpeg", simplejpeg.__version__), ("Pillow", PIL.__version__),
+                 ("PROJ", pyproj.proj_version_str))
+    return "; ".join([f"renderer {RENDERER}", *(f"{name} {version}" for name, version in libraries)])
 
 
 @dataclass(frozen=True)
@@ -64,10 +81,11 @@ def place(projection: TileProjection, lat: float, lon: float, *, size_m: float, 
     if not math.isfinite(bearing_deg):
         raise GeometryError(f"bearing_deg {bearing_deg}", "it is not finite", "Give degrees clockwise from north.")
     metres_per_pixel = size_m / pixels
-    level, per_metre = projection.choose_level(lat, lon, metres_per_pixel)
+    ground = projection.ground(lat, lon)
+    level, per_metre = projection.finer_level(ground.per_metre, lat, lon, metres_per_pixel)
     ratio = per_metre * metres_per_pixel
-    turn = projection.convergence_rad(lat, lon) - math.radians(bearing_deg)
-    centre = projection.tile_to_pixel(projection.crs_to_tile(projection.checked_crs(lat, lon), level))
+    turn = ground.convergence_rad - math.radians(bearing_deg)
+    centre = projection.tile_to_pixel(projection.crs_to_tile(ground.crs, level))
     matrix = ratio * np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
     bearing = math.radians(bearing_deg)
     half = ratio * pixels / 2.0 * (abs(math.cos(bearing)) + abs(math.sin(bearing)))
@@ -75,7 +93,7 @@ def place(projection: TileProjection, lat: float, lon: float, *, size_m: float, 
                      np.stack([centre - half, centre + half]), ratio, pixels)
 
 
-def render(placement: Placement, projection: TileProjection, cache: TileCache) -> tuple[Pixels, float]:
+def render(placement: Placement, projection: TileProjection, tiles: TileCache) -> tuple[Pixels, float]:
     """Draw a placed view.
 
     Returns:
@@ -86,23 +104,28 @@ def render(placement: Placement, projection: TileProjection, cache: TileCache) -
         TileError: If a tile is broken, or the view would need an unreasonable mosaic.
     """
     tile_px = projection.layout.tile_px
-    sigma = np.float32((placement.ratio - 1.0) / 2.0)
+    sigma = float(np.float32((placement.ratio - 1.0) / 2.0))
     kernel = 4 * math.ceil(sigma) + 1 if placement.ratio > 1.0 else 1
-    ends = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]) * (placement.pixels - 1) @ placement.matrix.T + placement.start
-    low, high = np.floor(ends.min(0) - 0.01), np.floor(ends.max(0) + 0.01) + 2.0  # what bilinear sampling reads
-    # The blur mirrors at the mosaic's edge, so the edge must lie where the reference has it.
-    first = np.floor(np.minimum(low, placement.reach[0]) / tile_px).astype(np.int64)
-    last = np.floor(np.maximum(high - 1, placement.reach[1]) / tile_px).astype(np.int64) + 1
-    low = np.maximum(low - kernel // 2, first * tile_px).astype(np.int64)
-    high = np.minimum(high + kernel // 2, last * tile_px).astype(np.int64)
+    low, high = np.empty(2, np.int64), np.empty(2, np.int64)
+    far = placement.pixels - 1
+    for axis, ((step, side), start, reach) in enumerate(zip(placement.matrix.tolist(), placement.start.tolist(),
+                                                            placement.reach.T.tolist(), strict=True)):
+        ends = (0.0, far * step, far * side, far * (step + side))
+        # What bilinear sampling reads.
+        lowest, highest = math.floor(min(ends) + start - 0.01), math.floor(max(ends) + start + 0.01) + 2
+        # The blur mirrors at the mosaic's edge, so the edge must lie where the reference has it.
+        first = math.floor(min(lowest, reach[0]) / tile_px)
+        last = math.floor(max(highest - 1, reach[1]) / tile_px) + 1
+        low[axis] = max(lowest - kernel // 2, first * tile_px)
+        high[axis] = min(highest + kernel // 2, last * tile_px)
     if (high - low).max() > MAX_MOSAIC_PX:
         raise TileError(f"level {placement.level}", f"the view would be made of {int((high - low).max())} native px",
                         "Ask for a smaller size_m, or build coarser levels.")
-    mosaic, has_tile, corner = _mosaic(placement.level, low, high, projection, cache)
+    mosaic, has_tile, corner = _mosaic(placement.level, low, high, projection, tiles)
     start = placement.start - low
     if not has_tile.any():
         return np.full((placement.pixels, placement.pixels, 3), _WHITE, np.uint8), 1.0
-    view = _sample(mosaic, placement, start, kernel, float(sigma))
+    view = _sample(mosaic, placement, start, kernel, sigma)
     if has_tile.all():
         return view, 0.0
     rows, columns = _source_pixels(placement, placement.start)
@@ -125,37 +148,48 @@ def _sample(mosaic: Pixels, placement: Placement, start: npt.NDArray[np.float64]
     import cv2
 
     if kernel > 1:
-        blurred = cv2.GaussianBlur(mosaic, (kernel, kernel), sigma, sigmaY=sigma)
-        mosaic = np.asarray(blurred, np.uint8)
-    steps = np.arange(placement.pixels, dtype=np.float32)
+        blurred = scratch("blurred", mosaic.shape, np.uint8)
+        mosaic = np.asarray(cv2.GaussianBlur(mosaic, (kernel, kernel), sigma, blurred, sigma), np.uint8)
+    n = placement.pixels
+    steps = np.arange(n, dtype=np.float32)
     matrix, offset = placement.matrix.astype(np.float32), start.astype(np.float32)
-    rows = (matrix[0, 0] * steps + offset[0])[:, None] + matrix[0, 1] * steps
-    columns = (matrix[1, 0] * steps + offset[1])[:, None] + matrix[1, 1] * steps
-    view = cv2.remap(mosaic, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    rows, columns = scratch("rows", (n, n), np.float32), scratch("columns", (n, n), np.float32)
+    np.add((matrix[0, 0] * steps + offset[0])[:, None], matrix[0, 1] * steps, out=rows)
+    np.add((matrix[1, 0] * steps + offset[1])[:, None], matrix[1, 1] * steps, out=columns)
+    # Places to 1/32 pixel: so does the older OpenCV inside the reference, and it is the fast way of this one.
+    whole, part = cv2.convertMaps(columns, rows, cv2.CV_16SC2, scratch("whole", (n, n, 2), np.int16),
+                                  scratch("part", (n, n), np.uint16))
+    view = cv2.remap(mosaic, whole, part, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(view, np.uint8)
 
 
 def _mosaic(level: int, low: npt.NDArray[np.int64], high: npt.NDArray[np.int64], projection: TileProjection,
-            cache: TileCache) -> tuple[Pixels, npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+            tiles: TileCache) -> tuple[Pixels, npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
     """The pixels [low, high) of a level, white where there is no tile.
 
     Returns:
-        The mosaic, uint8 (rows, columns, 3); which tiles of its raster exist; and that raster's first row and column.
+        The mosaic, uint8 (rows, columns, 3), until the next call; which tiles of its raster exist; and that raster's first
+        row and column.
     """
     tile_px = projection.layout.tile_px
     first, last = low // tile_px, -(-high // tile_px)
-    mosaic = np.empty((*(high - low), 3), np.uint8)
-    has_tile = np.zeros(last - first, np.bool_)
-    for row, column in np.ndindex(*has_tile.shape):
-        place_in_raster = first + np.array([row, column])
-        top, left = place_in_raster * tile_px - low
-        number = np.floor(projection.pixel_to_tile((place_in_raster + 0.5) * tile_px)).astype(int)
-        pixels = cache.get(TileId(level, int(number[0]), int(number[1])))
-        has_tile[row, column] = pixels is not None
-        y, x = max(top, 0), max(left, 0)
-        part = mosaic[y:top + tile_px, x:left + tile_px]
-        if pixels is None:
-            part[...] = _WHITE
-        else:
-            part[...] = pixels[y - top:y - top + part.shape[0], x - left:x - left + part.shape[1]]
+    (top, left), (rows, columns) = (first * tile_px - low).tolist(), (last - first).tolist()
+    middles = np.stack(np.meshgrid(*(np.arange(a, b) + 0.5 for a, b in zip(first, last, strict=True)), indexing="ij"), -1)
+    numbers = np.floor(projection.pixel_to_tile(middles * tile_px)).astype(np.int64).tolist()
+    mosaic = scratch("mosaic", (*(high - low).tolist(), 3), np.uint8)
+    has_tile = np.zeros((rows, columns), np.bool_)
+    for row in range(rows):
+        above = top + row * tile_px
+        y = max(above, 0)
+        band = mosaic[y:above + tile_px]
+        for column in range(columns):
+            beside = left + column * tile_px
+            x = max(beside, 0)
+            pixels = tiles.get(TileId(level, *numbers[row][column]))
+            part = band[:, x:beside + tile_px]
+            if pixels is None:
+                part[...] = _WHITE
+            else:
+                has_tile[row, column] = True
+                part[...] = pixels[y - above:y - above + part.shape[0], x - beside:x - beside + part.shape[1]]
     return mosaic, has_tile, first

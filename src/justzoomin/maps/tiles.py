@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import threading
@@ -123,7 +124,7 @@ class TileCache:
                 self._kept.move_to_end(tile)
                 return self._kept[tile]
         content = self._source.read(tile)
-        pixels = None if content is None else decode_tile(content, self._source.describe(tile), self._tile_px)
+        pixels = None if content is None else self._decode(content, tile)
         if pixels is not None:
             pixels.flags.writeable = False
         with self._lock:
@@ -131,3 +132,10 @@ class TileCache:
             while len(self._kept) > self._max:
                 self._kept.popitem(last=False)
         return pixels
+
+    def _decode(self, content: bytes, tile: TileId) -> Pixels:
+        """Decode a tile; what it is called takes longer to find out than to read it, and is needed for messages alone."""
+        if content.startswith(b"\xff\xd8"):
+            with contextlib.suppress(TileError):
+                return decode_tile(content, "", self._tile_px)
+        return decode_tile(content, self._source.describe(tile), self._tile_px)

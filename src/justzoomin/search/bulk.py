@@ -25,6 +25,9 @@ from justzoomin.search.localizer import Localizer
 
 JOURNAL_FORMAT = "justzoomin-journal/1"
 _SYNC_SECONDS = 2.0
+_ERROR_KEYS = {"photo", "error", "file"}
+_FIX_KEYS = {"photo", "lat", "lon", "sequence", "probabilities", "cell_size_m", "credible_radius_m", "no_data", "seconds",
+             "map", "model", "file"}
 
 Results = Iterable[Fix | JustZoomInError]
 Progress = Callable[[int, int, int], None]
@@ -197,7 +200,7 @@ class Journal:
                 row = _json(line)
                 if number == 0:
                     self._check(head, row)
-                elif isinstance(row, dict) and {"photo", "file"} <= row.keys():
+                elif isinstance(row, dict) and row.keys() in (_FIX_KEYS, _ERROR_KEYS) and isinstance(row["photo"], str):
                     self._places[row["photo"]] = (end, "error" not in row, row["file"])
                 else:
                     break

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from justzoomin.data import normalize, to_tensor
+from justzoomin.data import normalize
 from justzoomin.geometry import view_number, view_numbers, view_sequence
 from justzoomin.maps import GridViews
 from justzoomin.models import ZoomModel
@@ -87,7 +87,7 @@ class ViewVectors:
             TileError: If the map cannot give one of them.
         """
         paths = [view_sequence(self.views.grid, number) for number in numbers.tolist()]
-        pixels = torch.stack([to_tensor(self.views.get(path)) for path in paths])
+        pixels = torch.from_numpy(self.views.batch(numbers)).permute(0, 3, 1, 2)
         return DrawnViews(numbers, pixels, np.array([self.views.no_data(path) for path in paths], np.float32))
 
     @torch.inference_mode()

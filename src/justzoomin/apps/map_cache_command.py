@@ -1,0 +1,56 @@
+"""`jzi map cache`: draw all views of a region once and keep them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from justzoomin.apps.console import REGION_HELP, err, print_json, region_option, stage_bars
+
+if TYPE_CHECKING:
+    from justzoomin.maps import ViewCacheBuild
+
+
+def cache(
+    root: Annotated[str, typer.Argument(metavar="MAP", help="Folder of a map or a dataset, or a tile package.")], *,
+    pixels: Annotated[int, typer.Option(min=1, help="Edge of the views, as the model looks at them.")] = 384,
+    region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
+    to: Annotated[Path | None, typer.Option("--out", help="Folder to keep it in. Default: .jzi-views beside the map, where it "
+                                            "is found by itself.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads. Default: one per core.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Draw all views that a search of the region can look at, once, and keep their pixels.
+
+    Training, evaluation and jzi localize then read them from there by themselves, as long as the map's tiles stay as they are.
+    Stopped or killed, the same command goes on where it was. Run again, it checks the cache that is there.
+    """
+    import time
+
+    from justzoomin.maps import Map, ViewCacheBuild
+
+    source = Map.open(root, region_option(region))
+    start = time.monotonic()
+    with stage_bars() as advance:
+        build = ViewCacheBuild(source, pixels=pixels, out=to, progress=advance)
+    existed = build.exists
+    err().print(_plan(build), markup=False)
+    with stage_bars() as advance:
+        made = build.run(workers, advance)
+    values = {"folder": str(made.folder), "views": len(made), "pixels": pixels, "bytes": build.bytes, "existed": existed,
+              "seconds": round(time.monotonic() - start, 1), "content": made.head.content.digest,
+              "others": [str(path) for path in build.others]}
+    if as_json:
+        print_json(values)
+        return
+    typer.echo(f"{made.folder}: {len(made):,} views of {pixels} px" + (", all whole" if existed else ""))
+    for path in build.others:
+        typer.echo(f"other tiles, may be deleted: {path}")
+
+
+def _plan(build: ViewCacheBuild) -> str:
+    """What will be done, before it is."""
+    size = f"{build.head.count:,} views of {build.head.pixels} px, {build.bytes / 1e6:,.1f} MB"
+    return f"{build.folder}: {size}" + (", there already: checking" if build.exists else "")

@@ -1,0 +1,239 @@
+"""Building a view cache: every view drawn once, in threads; what was written before a kill is kept.
+
+The cache grows in a folder called as the final one with `.building` behind it, and is renamed when all in it was checked.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from justzoomin.errors import ConfigError, DataError, JustZoomInError, TileError
+from justzoomin.files import LOCK, folder_lock, sync_folder
+from justzoomin.geometry import ZoomGrid, view_sequence
+from justzoomin.maps.content import map_content, view_levels
+from justzoomin.maps.map import Map
+from justzoomin.maps.render import MAX_VIEW_PX, renderer_name
+from justzoomin.maps.viewcache import FACT, FACTS, HEAD, VIEWS, CacheHead, ViewCache, checksum
+from justzoomin.maps.viewfinder import BUILDING, cache_name, cache_places, cache_stem, forget_caches, writable_place
+from justzoomin.parallel import ordered_map
+
+Progress = Callable[[str, int, int], None]
+"""Called with a stage (`tiles`: hashing them, `views`: drawing them, `checks`), what is done and how much there is."""
+_SPARE_BYTES = 16 << 20
+
+
+class ViewCacheBuild:
+    """A view cache to be built: sizes and places are settled when this is made, nothing is written before `run`.
+
+    Args:
+        source: The map.
+        grid: The grid; the map's own if None.
+        pixels: Edge of every view in pixels.
+        out: Folder to put the cache's own folder into; by default one that it is found in by itself.
+        progress: Called while tiles are hashed.
+
+    Raises:
+        ConfigError: If the pixel size cannot be.
+        TileError: If the tiles come from a server or cannot be read.
+    """
+
+    def __init__(self, source: Map, grid: ZoomGrid | None = None, pixels: int = 384, out: Path | str | None = None,
+                 progress: Progress | None = None) -> None:
+        if not 1 <= pixels <= MAX_VIEW_PX:
+            raise ConfigError(f"pixels {pixels}", "it is no edge of a view", f"Give 1 to {MAX_VIEW_PX}.")
+        self.source, self.grid = source, grid or source.grid
+        places = cache_places(source) if out is None else [Path(out)]
+        stem = cache_stem(source, self.grid, pixels)
+        records = [record for place in [*places, *([] if out is None else cache_places(source))]
+                   for head in _heads(place, stem) for record in (head.content, head.seen)]
+        content = map_content(source, view_levels(source, self.grid, pixels), records,
+                              None if progress is None else lambda done, total: progress("tiles", done, total))
+        self.head = CacheHead(content, content, self.grid, pixels, renderer_name())
+        name = cache_name(source, self.grid, pixels, content)
+        there = [place / name for place in places if (place / name / HEAD).is_file()]
+        self.folder = there[0] if there else writable_place(places) / name
+        self.others = tuple(sorted(path for path in self.folder.parent.glob(f"{stem}-*") if path not in
+                                   {self.folder, self._work}))
+
+    @property
+    def _work(self) -> Path:
+        return self.folder.with_name(self.folder.name + BUILDING)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the whole cache."""
+        return self.head.count * (self.head.view_bytes + FACT.itemsize)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is one already; `run` then checks it."""
+        return (self.folder / HEAD).is_file()
+
+    def require_room(self) -> None:
+        """Refuse a disk that is too small.
+
+        Raises:
+            DataError: Naming what is needed and what is free.
+        """
+        if self.exists:
+            return
+        nearest = next(path for path in (self._work, *self._work.absolute().parents) if path.exists())
+        files = [self._work / name for name in (VIEWS, FACTS)]
+        held = sum(min(path.stat().st_blocks * 512, path.stat().st_size) for path in files if path.is_file())
+        free, needed = shutil.disk_usage(nearest).free, self.bytes - held + _SPARE_BYTES
+        if needed > free:
+            raise DataError(self.folder, f"the views take {needed:,} bytes and the disk has {free:,} free",
+                            "Free some room, choose another folder with --out, or fewer --pixels.")
+
+    def run(self, workers: int | None = None, progress: Progress | None = None) -> ViewCache:
+        """Draw what is not there yet; a cache that is there is checked, and what is damaged of it drawn again.
+
+        Args:
+            workers: Threads; one per core if None.
+            progress: Called while views are checked and drawn.
+
+        Raises:
+            DataError: If the disk is too small or full, or another process builds this cache.
+            TileError: If a view cannot be drawn, or the map changes meanwhile.
+            OSError: If the folder cannot be written.
+        """
+        report = progress or (lambda stage, done, total: None)
+        self.require_room()
+        if self.exists:
+            cache = self._whole(workers, report)
+            if cache is not None:
+                return cache
+        with folder_lock(self._work, "build of this view cache"):
+            try:
+                self._fill(workers, report)
+            except OSError as error:
+                if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                    raise
+                raise DataError(self._work, "the disk is full", "Free some room and run the same command again: it goes on "
+                                "where it stopped.") from error
+            self.head.save(self._work)
+            (self._work / LOCK).unlink(missing_ok=True)
+            self._work.replace(self.folder)
+        sync_folder(self.folder.parent)
+        forget_caches(self.source)
+        return ViewCache(self.folder)
+
+    def _whole(self, workers: int | None, report: Progress) -> ViewCache | None:
+        """The cache that is there, or None if it is damaged: then it is work again."""
+        try:
+            cache = ViewCache(self.folder)
+            step, done, damaged = 64, 0, []
+            for found in ordered_map(lambda first: cache.damaged(first, first + step), range(0, len(cache), step), workers):
+                done = min(done + step, len(cache))
+                report("checks", done, len(cache))
+                damaged += found
+            if not damaged and cache.head.renderer == self.head.renderer:
+                return cache
+        except TileError:
+            pass
+        if self._work.exists():
+            shutil.rmtree(self._work)
+        self.folder.replace(self._work)
+        return None
+
+    def _fill(self, workers: int | None, report: Progress) -> None:
+        head = self.head
+        step = self.grid.actions
+        with _sized(self._work / VIEWS, head.count * head.view_bytes) as views, \
+                _sized(self._work / FACTS, head.count * FACT.itemsize) as facts:
+            pixels_of, facts_of = views.fileno(), facts.fileno()
+
+            def sound(numbers: list[int]) -> list[int]:
+                return [number for number in numbers if self._is_sound(pixels_of, facts_of, number)]
+
+            def draw(numbers: list[int]) -> int:
+                for number in numbers:
+                    self._draw(pixels_of, facts_of, number)
+                return len(numbers)
+
+            marks = np.frombuffer(_read(facts_of, head.count * FACT.itemsize, 0), FACT)["crc"]
+            marked = np.flatnonzero(marks).tolist()
+            there: set[int] = set()
+            for found in ordered_map(sound, _parts(marked, step), workers):
+                there.update(found)
+                report("checks", len(there), len(marked))
+            missing = [number for number in range(head.count) if number not in there]
+            done = len(there)
+            # Children of one cell lie beside each other and beside those of the next: their tiles are still decoded.
+            for count in ordered_map(draw, _parts(missing, step), workers):
+                done += count
+                report("views", done, head.count)
+            os.fsync(pixels_of)
+            os.fsync(facts_of)
+            checked = sum(len(found) for found in ordered_map(sound, _parts(missing, step), workers))
+        if checked != len(missing):
+            raise DataError(self._work, f"{len(missing) - checked} views were not read back as they were written",
+                            "Check the disk, and run the command again.")
+        if map_content(self.source, head.content.levels, head.content).digest != head.content.digest:
+            shutil.rmtree(self._work)
+            raise TileError(self.source.name, "its tiles changed while its views were drawn", "Run the command again.")
+
+    def _is_sound(self, pixels_of: int, facts_of: int, number: int) -> bool:
+        """Whether a view that was written is still what was written."""
+        size = self.head.view_bytes
+        pixels = np.frombuffer(_read(pixels_of, size, number * size), np.uint8)
+        fact = np.frombuffer(_read(facts_of, FACT.itemsize, number * FACT.itemsize), FACT)[0]
+        return checksum(pixels, float(fact["no_data"]), int(fact["level"])) == int(fact["crc"])
+
+    def _draw(self, pixels_of: int, facts_of: int, number: int) -> None:
+        cell = self.grid.cell(view_sequence(self.grid, number))
+        view = self.source.view(cell.centre.lat, cell.centre.lon, cell.size_m, self.head.pixels)
+        if view.level not in self.head.content.levels:
+            raise TileError(self.source.name, f"a view was drawn from level {view.level}, which was not looked for",
+                            "Tell the authors: levels of views are found at sampled cells.")
+        mark = checksum(view.pixels, view.no_data, view.level)
+        # The mark goes last: a view without its mark is drawn again.
+        _write(pixels_of, view.pixels.tobytes(), number * self.head.view_bytes)
+        _write(facts_of, np.array([(view.no_data, view.level, mark)], FACT).tobytes(), number * FACT.itemsize)
+
+
+def build_view_cache(source: Map, grid: ZoomGrid | None = None, pixels: int = 384, out: Path | str | None = None,
+                     workers: int | None = None, progress: Progress | None = None) -> ViewCache:
+    """Build a view cache, or check the one that is there; arguments and errors as of `ViewCacheBuild`."""
+    return ViewCacheBuild(source, grid, pixels, out, progress).run(workers, progress)
+
+
+def _heads(place: Path, stem: str) -> list[CacheHead]:
+    """Heads of the caches in a folder that can be read."""
+    found = []
+    for path in sorted(place.glob(f"{stem}-*/{HEAD}")) if place.is_dir() else ():
+        try:
+            found.append(CacheHead.load(path.parent))
+        except JustZoomInError:
+            continue
+    return found
+
+
+def _parts(numbers: list[int], step: int) -> list[list[int]]:
+    return [numbers[start:start + step] for start in range(0, len(numbers), step)]
+
+
+def _sized(path: Path, size: int) -> Any:
+    """A file opened to be read and written, of exactly so many bytes; what is new of it is holes."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+    file = os.fdopen(descriptor, "r+b", buffering=0)
+    file.truncate(size)
+    return file
+
+
+def _read(descriptor: int, size: int, offset: int) -> bytes:
+    return os.pread(descriptor, size, offset)
+
+
+def _write(descriptor: int, content: bytes, offset: int) -> None:
+    rest = memoryview(content)
+    while rest:
+        written = os.pwrite(descriptor, rest, offset)
+        rest, offset = rest[written:], offset + written
