@@ -78,7 +78,7 @@ class _Host:
 class _Pool:
     def __init__(self, ray: Any, make: Callable[[], Worker], size: Room) -> None:
         self._ray, self._make, self._size = ray, make, size
-        # No restarts and retries by ray: a block is given to any worker that is up, and a machine that is gone holds nothing up.
+        # No restarts and retries by ray: a block is given to any worker that is up, and a lost machine holds nothing up.
         self._host = ray.remote(num_cpus=size.cores, num_gpus=size.gpus, max_restarts=0, max_task_retries=0)(_Host)
         self._hosts: list[Any] = []  # all that are not known to be gone
         self._starting: dict[Any, Any] = {}
