@@ -126,7 +126,9 @@ def nodes(*resources):
     ([{"CPU": 16.0, "GPU": 2.0}, {"CPU": 8.0}], "cpu", Room(6, 4, 0)),
     ([{"CPU": 0.0}, {"CPU": 2.0}], "auto", Room(1, 2, 0))])
 def test_a_cluster_has_room_for_a_worker_a_gpu_or_a_few_cores(resources, device, wanted):
-    assert room(nodes(*resources), device) == wanted
+    found = room(nodes(*resources), device)
+    assert found == wanted
+    assert found.no_more_than(1) == Room(1, found.cores, found.gpus) and found.no_more_than(100) == found
 
 
 def test_a_cluster_without_cores_has_no_room():

@@ -55,8 +55,9 @@ def build_index_on_cluster(address: str, model: str | Path, map: str | Path, fol
         done = index.count()
         if progress:
             progress(done, len(index))
+        blocks = list(_missing(index, grid))
         encoded: EncodedViews
-        for count, (_, encoded) in enumerate(run_blocks(ray, make, _missing(index, grid), size), 1):
+        for count, (_, encoded) in enumerate(run_blocks(ray, make, blocks, size.no_more_than(len(blocks))), 1):
             index.keep(*encoded)
             if count % _FLUSH_BLOCKS == 0:
                 index.flush()

@@ -31,6 +31,10 @@ class Room:
     cores: int
     gpus: int
 
+    def no_more_than(self, blocks: int) -> Room:
+        """The same with no more workers than there are blocks."""
+        return Room(min(self.workers, blocks), self.cores, self.gpus)
+
 
 def require_ray() -> Any:
     """The module ray.

@@ -48,6 +48,6 @@ def localize_on_cluster(address: str, photos: Sequence[Path], localizer: Localiz
         make = partial(PhotoWorker, places, None if index is None else path_everywhere(index), localizer.model_hash,
                        localizer.map_hash)
         step = BATCHES * batch_size
-        blocks = ([(str(photo), path_everywhere(photo)) for photo in photos[start:start + step]]
-                  for start in range(0, len(photos), step))
-        yield from chain.from_iterable(in_order(run_blocks(ray, make, blocks, size)))
+        starts = range(0, len(photos), step)
+        blocks = ([(str(photo), path_everywhere(photo)) for photo in photos[start:start + step]] for start in starts)
+        yield from chain.from_iterable(in_order(run_blocks(ray, make, blocks, size.no_more_than(len(starts)))))
