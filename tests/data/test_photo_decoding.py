@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 
 import fakes
 from justzoomin.data import decode_photo, decoding, wide_photo
+from justzoomin.data.scans import reduced_jpeg
 from justzoomin.errors import PhotoError
 
 PICTURE = fakes.picture(96, 64)
@@ -170,6 +171,71 @@ def test_scaled_decoding_of_real_photos_is_close_to_full(shared):
     for path in sorted((shared / "data" / "photos").glob("*.jpg"))[:2]:
         data = path.read_bytes()  # full decoding and bilinear without antialiasing flickers, scaled does not
         assert mean_difference(wide_photo(data, "x", 384), wide_photo(data, "x", 384, "full")) < 8.0
+
+
+def progressive(width=640, height=360, **options):
+    rng = np.random.default_rng(5)
+    picture = np.clip(fakes.picture(width, height).astype(int) + rng.normal(0, 12, (height, width, 1)), 0, 255).astype(np.uint8)
+    return fakes.encoded(picture, quality=92, progressive=True, **options)
+
+
+def test_a_reduced_jpeg_is_smaller_and_shows_the_same():
+    data = progressive()
+    reduced = reduced_jpeg(data)
+    assert len(reduced) < 0.8 * len(data)
+    found, whole = (simplejpeg.decode_jpeg(d, "RGB", strict=True) for d in (reduced, data))
+    assert found.shape == whole.shape and 0 < mean_difference(found, whole) < 12
+    small = [np.asarray(Image.fromarray(p).resize((160, 90), Image.Resampling.BOX)) for p in (found, whole)]
+    assert mean_difference(*small) < 3
+    assert reduced_jpeg(reduced) == reduced
+
+
+def test_what_is_no_whole_progressive_jpeg_stays_as_it_is():
+    data = progressive()
+    for other in (fakes.encoded(PICTURE), fakes.encoded(PICTURE, "PNG"), b"", b"\xff\xd8\xff", data[:-2], data[:len(data) // 2],
+                  data.replace(b"\xff\xc2", b"\xff\xc9", 1)):
+        assert reduced_jpeg(other) == other
+
+
+def test_damaged_jpegs_are_reduced_without_an_error_of_another_kind():
+    rng, good = np.random.default_rng(4), progressive(96, 64)
+    for _ in range(200):
+        data = bytearray(good)
+        for _ in range(rng.integers(1, 6)):
+            data[rng.integers(0, len(data))] = rng.integers(0, 256)
+        assert len(reduced_jpeg(bytes(data))) <= len(data)
+        try:
+            assert wide_photo(bytes(data), "x", 20, "quick").shape == (20, 40, 3)
+        except PhotoError as error:
+            assert error.remedy
+
+
+def test_a_cut_photo_is_found_by_quick_decoding_too():
+    data = progressive()
+    for share in (0.3, 0.6, 0.95):
+        with pytest.raises(PhotoError, match="broken"):
+            wide_photo(data[:int(share * len(data))], "x", 48, "quick")
+
+
+@pytest.mark.parametrize("pixels", [48, 224, 384])
+def test_quick_decoding_is_near_a_full_decode_with_antialiasing(shared, pixels):
+    differences = []
+    for path in sorted((shared / "data" / "photos").glob("*.jpg")):
+        data = path.read_bytes()
+        full = Image.open(io.BytesIO(data)).convert("RGB").resize((2 * pixels, pixels), Image.Resampling.BILINEAR)
+        differences.append(mean_difference(wide_photo(data, path.name, pixels, "quick"), np.asarray(full)))
+    assert np.mean(differences) < 2.0
+
+
+def test_quick_decoding_reduces_only_photos_much_larger_than_needed(monkeypatch):
+    seen = []
+    monkeypatch.setattr(decoding, "reduced_jpeg", lambda data: seen.append(1) or data)
+    data = progressive()
+    wide_photo(data, "x", 240, "quick")
+    wide_photo(data, "x", 100, "scaled")
+    assert not seen
+    wide_photo(data, "x", 100, "quick")
+    assert seen
 
 
 def test_crops_are_taken_where_they_say():

@@ -1,5 +1,6 @@
 """The view cache: the pixels of direct drawing, of the map as it is now, or nothing."""
 
+import errno
 import json
 import os
 import pickle
@@ -249,6 +250,26 @@ def cut(path: Path) -> None:
 
 def grow(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"\0")
+
+
+def test_a_disk_that_fills_up_is_told_and_the_build_goes_on_later(town, monkeypatch):
+    written, pwrite = [0], os.pwrite
+
+    def full(descriptor, content, offset):
+        written[0] += 1
+        if written[0] > 100:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return pwrite(descriptor, content[:700], offset)  # a system may also write less than it was asked to
+
+    with monkeypatch.context() as patched:
+        patched.setattr(viewbuild.os, "pwrite", full)
+        with pytest.raises(DataError, match="the disk is full"):
+            build_view_cache(Map.open(town), pixels=PIXELS, workers=1)
+    assert not GridViews(Map.open(town), Map.open(town).grid, PIXELS).cached
+    source = Map.open(town)
+    sizes = draws(source, monkeypatch)
+    assert build_view_cache(source, pixels=PIXELS).damaged() == []
+    assert 0 < len(sizes) < view_count(source.grid)
 
 
 def edit(**values):

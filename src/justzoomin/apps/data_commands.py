@@ -12,12 +12,14 @@ from justzoomin.apps.console import REGION_HELP, out, print_json, region_option
 from justzoomin.apps.download_command import download
 from justzoomin.apps.extract_command import extract
 from justzoomin.apps.publish_command import publish_check
+from justzoomin.apps.ready_command import ready
 from justzoomin.apps.synth_command import synth
 from justzoomin.apps.verify_command import verify
 
 app = typer.Typer(no_args_is_help=True, help="Datasets: look inside, verify, make a synthetic town.")
 app.command("download")(download)
 app.command("extract")(extract)
+app.command("ready")(ready)
 app.command("synth")(synth)
 app.command("verify")(verify)
 app.command("audit")(audit)

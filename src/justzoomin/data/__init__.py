@@ -16,19 +16,26 @@ from justzoomin.data.verify import verify_dataset, verify_repository
 
 if TYPE_CHECKING:
     from justzoomin.data.augment import Augment, AugmentConfig
-    from justzoomin.data.torch_data import Batch, ResumableBatchSampler, Sample, ZoomDataset, collate
+    from justzoomin.data.batches import Draw, ResumableBatchSampler
+    from justzoomin.data.ready import ReadyKind, ReadyPhotos, find_ready
+    from justzoomin.data.readying import ReadyPlan, make_ready, ready_plan
+    from justzoomin.data.torch_data import Batch, Sample, ZoomDataset, collate
     from justzoomin.data.transforms import halves, normalize, to_tensor, wide_photo
 
 __all__ = [
-    "ATTRIBUTION", "FORMATS", "Augment", "AugmentConfig", "Batch", "Dataset", "PhotoStore", "RecordProblem",
-    "ResumableBatchSampler", "Sample", "Split", "VerifyReport", "ZoomDataset", "check_records", "collate", "decode_photo",
-    "difference_hash", "exif_orientation", "find_splits", "halves", "hash_records", "normalize", "open_dataset", "read_parquet",
-    "read_split", "split_name", "to_tensor", "verify_dataset", "verify_repository", "wide_photo",
+    "ATTRIBUTION", "FORMATS", "Augment", "AugmentConfig", "Batch", "Dataset", "Draw", "PhotoStore", "ReadyKind",
+    "ReadyPhotos", "ReadyPlan", "RecordProblem", "ResumableBatchSampler", "Sample", "Split", "VerifyReport", "ZoomDataset",
+    "check_records", "collate", "decode_photo", "difference_hash", "exif_orientation", "find_ready", "find_splits",
+    "halves", "hash_records", "make_ready", "normalize", "open_dataset", "read_parquet", "read_split", "ready_plan",
+    "split_name", "to_tensor", "verify_dataset", "verify_repository", "wide_photo",
 ]
 
 _WITH_TORCH = {
     **dict.fromkeys(("Augment", "AugmentConfig"), "augment"),
-    **dict.fromkeys(("Batch", "ResumableBatchSampler", "Sample", "ZoomDataset", "collate"), "torch_data"),
+    **dict.fromkeys(("Batch", "Sample", "ZoomDataset", "collate"), "torch_data"),
+    **dict.fromkeys(("ReadyKind", "ReadyPhotos", "find_ready"), "ready"),
+    **dict.fromkeys(("ReadyPlan", "make_ready", "ready_plan"), "readying"),
+    **dict.fromkeys(("Draw", "ResumableBatchSampler"), "batches"),
     **dict.fromkeys(("halves", "normalize", "to_tensor", "wide_photo"), "transforms"),
 }
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
+from justzoomin.data.scans import reduced_jpeg
 from justzoomin.errors import PhotoError
 from justzoomin.maps import PICTURE_FORMATS, is_heic, looks_like, too_many_scans
 from justzoomin.untrusted import printable
@@ -23,6 +24,8 @@ MAX_PIXELS = 100_000_000
 """More pixels than this are refused before decoding: no street camera makes them, decompression bombs do."""
 MIN_SIDE = 16
 """Photos narrower or lower than this many pixels show nothing to localize by."""
+COARSE_FROM = 1.5
+"""A photo this many times as large as needed may be decoded without its refining scans."""
 FORMATS = PICTURE_FORMATS
 _ORIENTATION = 0x0112
 _AGAIN = "Fetch or export the photo again."
@@ -31,7 +34,7 @@ _DECODING = (OSError, ValueError, TypeError, SyntaxError, struct.error, EOFError
 """What Pillow, libjpeg and libheif raise over broken files."""
 
 
-def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = None) -> Pixels:
+def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = None, coarse: bool = False) -> Pixels:
     """Decode a photo to upright RGB.
 
     JPEGs are decoded at the smallest of libjpeg's scales (1/1 to 1/8) that is not below `min_size`: a 2048 x 1152
@@ -43,6 +46,7 @@ def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = Non
         data: The file's bytes, in one of `FORMATS` or HEIC (which needs the extra `own`).
         where: Name of the file, for error texts.
         min_size: Least height and width in pixels that the caller needs; None decodes in full.
+        coarse: Leave out the refining scans of a progressive JPEG that is at least `COARSE_FROM` times as large as needed.
 
     Returns:
         uint8 (H, W, 3), turned upright by the EXIF orientation. Other EXIF fields are not looked at.
@@ -61,6 +65,8 @@ def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = Non
                 raise PhotoError(where, "the JPEG has far too many scans: decoding it would take minutes", _AGAIN)
             if image.mode in {"RGB", "L"}:
                 need = (min_size if orientation < 5 else min_size[::-1]) if min_size else (0, 0)
+                if coarse and min_size and min(image.height / need[0], image.width / need[1]) >= COARSE_FROM:
+                    data = reduced_jpeg(data)
                 pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=need[0], min_width=need[1], strict=True)
                 return _upright(pixels, orientation)
         return _upright(_other(image, where), orientation)
@@ -74,6 +80,17 @@ def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = Non
     except _DECODING as error:
         reason = printable(error, 200) or type(error).__name__
         raise PhotoError(where, f"the image is broken ({reason})", _AGAIN) from error
+
+
+def photo_aspect(data: bytes) -> float:
+    """Width over height of an image file, upright; 16:9 where its header does not tell (decoding will then raise)."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            width, height = image.size
+            turned = exif_orientation(image) >= 5
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return 16 / 9
+    return height / width if turned else width / height
 
 
 def exif_orientation(image: Image.Image) -> int:

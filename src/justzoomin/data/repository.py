@@ -79,15 +79,19 @@ class Dataset:
         split = self.split(name)
         return split.sequences(self.grid) if self.own_grid else split.at_grid(self.grid)
 
-    def check(self, name: str) -> None:
+    def check(self, name: str, *, photos: bool = True) -> None:
         """What is cheap to know before a training: ids, sequences, positions, and that every photo is there.
+
+        Args:
+            name: Name of the split.
+            photos: Whether the photos must be there; ready ones need them no more.
 
         Raises:
             DataError: Naming the first problem and counting the rest.
         """
         split = self.split(name)
         problems = check_records(split, self.grid, own_grid=self.own_grid)
-        present = self.photos.ids()
+        present = self.photos.ids() if photos else set(split.image_ids)
         missing = [i for i in split.image_ids if i not in present]
         if problems:
             first = problems[0]

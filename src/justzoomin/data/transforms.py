@@ -8,10 +8,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 
 from justzoomin.data.photos import decode_photo
 
-Decode = Literal["scaled", "full"]
+Decode = Literal["scaled", "full", "quick"]
+_OVER = 1.3
+"""With `quick`, a photo is decoded to this many times the size, so that the resize has something to average."""
 
 
 def wide_photo(
@@ -19,9 +22,10 @@ def wide_photo(
 ) -> npt.NDArray[np.uint8]:
     """Decode a photo and resize it to 2:1.
 
-    The resize is plain bilinear without antialiasing (OpenCV's INTER_LINEAR_EXACT), as published. With `scaled`
-    decoding the JPEG decoder has already averaged the photo down to less than twice the size; `full` is what
-    the authors' checkpoints saw.
+    With `full` and `scaled` the resize is plain bilinear without antialiasing (OpenCV's INTER_LINEAR_EXACT), as published.
+    With `scaled` decoding the JPEG decoder has already averaged the photo down to less than twice the size; `full` is what
+    the authors' checkpoints saw. With `quick` the decoder also leaves out the refining scans of large progressive JPEGs,
+    and the resize is bilinear with antialiasing (Pillow's): faster, and closer to a full decode with such a resize.
 
     Args:
         data: The file's bytes.
@@ -36,15 +40,39 @@ def wide_photo(
     Raises:
         PhotoError: If the photo cannot be used.
     """
-    left, top, width, height = crop or (0.0, 0.0, 1.0, 1.0)
-    need = (int(np.ceil(pixels / height)), int(np.ceil(2 * pixels / width)))
-    image = decode_photo(data, where, need if decode == "scaled" else None)
+    return sized_photo(data, where, (pixels, 2 * pixels), decode, crop)
+
+
+def sized_photo(data: bytes, where: str, size: tuple[int, int], decode: Decode = "scaled",
+                crop: tuple[float, float, float, float] | None = None) -> npt.NDArray[np.uint8]:
+    """As `wide_photo`, with any height and width: uint8 (*size, 3).
+
+    Raises:
+        PhotoError: If the photo cannot be used.
+    """
+    _, _, width, height = crop or (0.0, 0.0, 1.0, 1.0)
+    over = _OVER if decode == "quick" else 1.0
+    need = (int(np.ceil(over * size[0] / height)), int(np.ceil(over * size[1] / width)))
+    image = decode_photo(data, where, None if decode == "full" else need, coarse=decode == "quick")
     if crop is not None:
-        rows, cols = image.shape[:2]
-        y, x = int(top * rows), int(left * cols)
-        image = image[y:y + max(1, round(height * rows)), x:x + max(1, round(width * cols))]
-    resized = cv2.resize(image, (2 * pixels, pixels), interpolation=cv2.INTER_LINEAR_EXACT)
-    return np.ascontiguousarray(resized)
+        image = cropped(image, crop)
+    if decode == "quick":
+        return np.array(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
+    return plain_resize(image, size)
+
+
+def cropped(image: npt.NDArray[np.uint8], crop: tuple[float, float, float, float]) -> npt.NDArray[np.uint8]:
+    """Part of a picture: left, top, width, height in shares of it."""
+    left, top, width, height = crop
+    rows, cols = image.shape[:2]
+    y, x = int(top * rows), int(left * cols)
+    return image[y:y + max(1, round(height * rows)), x:x + max(1, round(width * cols))]
+
+
+def plain_resize(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """A picture brought to a height and width, bilinear without antialiasing."""
+    resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR_EXACT)
+    return np.ascontiguousarray(resized, np.uint8)
 
 
 def random_wide_crop(rng: np.random.Generator, aspect: float, scale: tuple[float, float]) -> tuple[float, float, float, float]:
@@ -64,6 +92,12 @@ def random_wide_crop(rng: np.random.Generator, aspect: float, scale: tuple[float
             return rng.uniform(0, 1 - width), rng.uniform(0, 1 - height), width, height
     width, height = min(1.0, 2.0 / aspect), min(1.0, aspect / 2.0)
     return (1 - width) / 2, (1 - height) / 2, width, height
+
+
+def least_crop(aspect: float, scale: tuple[float, float]) -> tuple[float, float]:
+    """Least width and height, in shares of the photo, of what `random_wide_crop` draws."""
+    width, height = float(np.sqrt(scale[0] * 2.0 / aspect)), float(np.sqrt(scale[0] * aspect / 2.0))
+    return min(1.0, width, 2.0 / aspect), min(1.0, height, aspect / 2.0)
 
 
 def to_tensor(image: npt.NDArray[np.uint8]) -> torch.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
+import sys
 import threading
 import warnings
 from collections import OrderedDict
@@ -20,18 +21,19 @@ from justzoomin.untrusted import printable
 
 Pixels = npt.NDArray[np.uint8]
 _PLAIN_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA"})
+_SPARE_TILES = 64
 _AGAIN = "Download or build the tile again."
 _DECODING = (OSError, ValueError, TypeError, SyntaxError, struct.error, EOFError, MemoryError, LookupError, ArithmeticError,
              RuntimeError, AttributeError)
 """What Pillow raises over broken files."""
 
 
-def decode_tile(content: bytes, where: str, tile_px: int) -> Pixels:
+def decode_tile(content: bytes, where: str, tile_px: int, into: Pixels | None = None) -> Pixels:
     """Decode one tile strictly to RGB, uint8 (tile_px, tile_px, 3).
 
     JPEG tiles are decoded by libjpeg-turbo with its accurate transform and
     smooth chroma, as OpenCV (and so tiledwebmaps) does; anything else by Pillow, transparency dropped. What is called .jpg
-    must be one. The size is checked before the pixels are decoded.
+    must be one. The size is checked before the pixels are decoded. Where an array is given, JPEG tiles are decoded into it.
 
     Raises:
         TileError: If it is no image, is truncated, or has another size; it names `where`.
@@ -42,7 +44,7 @@ def decode_tile(content: bytes, where: str, tile_px: int) -> Pixels:
     if not is_jpeg and where.lower().endswith((".jpg", ".jpeg")):
         kind = looks_like(content)
         raise TileError(where, "the tile is no JPEG" + (f": it looks like {kind}" if kind else ""), _AGAIN)
-    return _decode_jpeg(content, where, tile_px) if is_jpeg else _decode_other(content, where, tile_px)
+    return _decode_jpeg(content, where, tile_px, into) if is_jpeg else _decode_other(content, where, tile_px)
 
 
 def _check_size(height: int, width: int, where: str, tile_px: int) -> None:
@@ -51,7 +53,7 @@ def _check_size(height: int, width: int, where: str, tile_px: int) -> None:
                         "Check tile_shape_px in layout.yaml, or build the tile again.")
 
 
-def _decode_jpeg(content: bytes, where: str, tile_px: int) -> Pixels:
+def _decode_jpeg(content: bytes, where: str, tile_px: int, into: Pixels | None) -> Pixels:
     import simplejpeg
 
     try:
@@ -61,10 +63,10 @@ def _decode_jpeg(content: bytes, where: str, tile_px: int) -> Pixels:
             raise TileError(where, f"the tile is a {colorspace} JPEG", "Tiles are colour (YCbCr, RGB) or grey.")
         if too_many_scans(content):
             raise TileError(where, "the tile is a JPEG of far too many scans", _AGAIN)
-        pixels: Pixels = simplejpeg.decode_jpeg(content, "RGB", fastdct=False, fastupsample=False)
+        pixels: Pixels = simplejpeg.decode_jpeg(content, "RGB", fastdct=False, fastupsample=False, buffer=into)
     except ValueError as error:
         raise TileError(where, f"the tile is a broken JPEG ({printable(error, 200)})", _AGAIN) from error
-    return pixels
+    return pixels if into is None else into
 
 
 def _decode_other(content: bytes, where: str, tile_px: int) -> Pixels:
@@ -92,6 +94,9 @@ def _decode_other(content: bytes, where: str, tile_px: int) -> Pixels:
 class TileCache:
     """Decoded tiles of a source, the least recently used forgotten first.
 
+    Memory of forgotten tiles that nobody holds any more is decoded into again: fresh pages from the system cost half as much as
+    decoding.
+
     Args:
         source: Where tiles come from.
         tile_px: Edge of every tile in pixels.
@@ -103,6 +108,7 @@ class TileCache:
         self._tile_px = tile_px
         self._max = max(1, max_bytes // (3 * tile_px * tile_px))
         self._kept: OrderedDict[TileId, Pixels | None] = OrderedDict()
+        self._spare: list[Pixels] = []
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -110,7 +116,7 @@ class TileCache:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._source, self._tile_px, self._max = state["source"], state["tile_px"], state["max"]
-        self._kept = OrderedDict()
+        self._kept, self._spare = OrderedDict(), []
         self._lock = threading.Lock()
 
     def get(self, tile: TileId) -> Pixels | None:
@@ -130,12 +136,31 @@ class TileCache:
         with self._lock:
             self._kept[tile] = pixels
             while len(self._kept) > self._max:
-                self._kept.popitem(last=False)
+                self._forget_oldest()
+        return pixels
+
+    def clear(self) -> None:
+        """Forget all tiles."""
+        with self._lock:
+            while self._kept:
+                self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        """Forget a tile; call it with the lock held, so that nobody gets hold of the tile meanwhile."""
+        pixels = self._kept.popitem(last=False)[1]
+        # Held by this name and by the call alone: no view, no thread that copies from it, no user has it.
+        if pixels is not None and pixels.base is None and len(self._spare) < _SPARE_TILES and sys.getrefcount(pixels) <= 2:
+            self._spare.append(pixels)
+
+    def _take_spare(self) -> Pixels:
+        with self._lock:
+            pixels = self._spare.pop() if self._spare else np.empty((self._tile_px, self._tile_px, 3), np.uint8)
+        pixels.flags.writeable = True
         return pixels
 
     def _decode(self, content: bytes, tile: TileId) -> Pixels:
         """Decode a tile; what it is called takes longer to find out than to read it, and is needed for messages alone."""
         if content.startswith(b"\xff\xd8"):
             with contextlib.suppress(TileError):
-                return decode_tile(content, "", self._tile_px)
+                return decode_tile(content, "", self._tile_px, self._take_spare())
         return decode_tile(content, self._source.describe(tile), self._tile_px)

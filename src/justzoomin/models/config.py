@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from justzoomin.errors import ModelError
 
 Pooling = Literal["cls", "pooler", "mean"]
-PhotoDecode = Literal["scaled", "full"]
+PhotoDecode = Literal["scaled", "full", "quick"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 """Mean of red, green and blue in [0, 1] over ImageNet, as every common encoder expects."""
@@ -78,7 +78,8 @@ class ModelConfig(_Settings):
         depth: Actions of a sequence it was trained on; more or fewer work.
         image_pixels: Side of a view and of each photo half, in pixels: a photo is resized to (n, 2 n) and cut.
         photo_decode: "full" decodes every pixel of a photo before the plain bilinear resize (as the authors'
-            checkpoints saw it); "scaled" lets the JPEG decoder shrink it first.
+            checkpoints saw it); "scaled" lets the JPEG decoder shrink it first; "quick" also leaves out the refining
+            scans of progressive JPEGs, and resizes with antialiasing.
         mean: Mean of red, green and blue in [0, 1] that is taken off.
         std: Deviation that they are divided by after.
     """

@@ -30,6 +30,7 @@ class TrainConfig(BaseModel):
         epochs: Passes over the training photos.
         batch_size: Photos of a batch on each device.
         accumulate: Batches whose gradients are added up before a step.
+        batch_places: Places that a batch of all processes is drawn from, nearby photos together; None draws photos at random.
         learning_rate: Peak of the schedule.
         final_rate: Share of the peak that the cosine ends at.
         warmup: Share of all steps that the learning rate rises linearly.
@@ -37,6 +38,7 @@ class TrainConfig(BaseModel):
         clip_norm: Largest norm of the gradient; 0 for none.
         label_smoothing: Share of the target spread over all actions.
         precision: Number format; `auto` is bf16 on GPUs that have it, otherwise fp32.
+        ready_photos: Folder of ready photos to train and validate on instead of the photos themselves; None for none.
         seed: Seed of weights, order, crops, augmentation and dropout.
         workers: Processes that load photos; 0 loads in the training process.
         devices: Number of devices of this machine to use; 0 for all GPUs, or one CPU process.
@@ -61,6 +63,7 @@ class TrainConfig(BaseModel):
     epochs: int = Field(30, ge=1)
     batch_size: int = Field(64, ge=1)
     accumulate: int = Field(1, ge=1)
+    batch_places: int | None = Field(None, ge=1)
     learning_rate: float = Field(3e-4, gt=0)
     final_rate: float = Field(0.1, ge=0, le=1)
     warmup: float = Field(0.05, ge=0, le=1)
@@ -68,6 +71,7 @@ class TrainConfig(BaseModel):
     clip_norm: float = Field(1.0, ge=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     precision: Precision = "auto"
+    ready_photos: str | None = None
     seed: int = Field(0, ge=0)
     workers: int = Field(0, ge=0)
     devices: int = Field(0, ge=0)

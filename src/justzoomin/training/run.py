@@ -14,8 +14,9 @@ import torch
 from lightning.pytorch.loggers.logger import Logger
 from torch.utils.data import DataLoader, Subset
 
-from justzoomin.data import Dataset, ResumableBatchSampler, collate
+from justzoomin.data import Dataset, ReadyKind, ReadyPhotos, ResumableBatchSampler, collate, find_ready
 from justzoomin.errors import MissingExtraError, ModelError, TrainingError
+from justzoomin.geometry import view_numbers
 from justzoomin.maps import GridViews
 from justzoomin.models import ModelConfig, ZoomModel
 from justzoomin.training.config import TrainConfig, dump_config, load_config
@@ -62,11 +63,11 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
     model = _build_model(config, dataset)
     views = GridViews(dataset.map, dataset.grid, model.config.image_pixels)
     views.check_root()  # a map without a usable root view is known before the first step
+    loaders, sampler = _loaders(config, model.config, dataset, views, rank, world)
     if rank == 0:  # not before what can be refused: a refused run leaves no folder behind
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / "config.yaml", dump_config(config))
         write_text(out / "environment.json", environment())
-    loaders, sampler = _loaders(config, model.config, dataset, views, rank, world)
     steps = -(-len(sampler) // config.accumulate) * config.epochs
     task = ZoomTask(model, config, dataset, views, steps)
     provenance = {
@@ -93,7 +94,7 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
 
 def _check(config: TrainConfig, dataset: Dataset) -> None:
     for split in filter(None, (config.train_split, config.val_split)):
-        dataset.check(split)
+        dataset.check(split, photos=config.ready_photos is None)
     if config.model.grid != dataset.grid.grid:
         raise ModelError("model.grid", f"the model picks among {config.model.grid} x {config.model.grid} cells and the "
                          f"dataset's grid is {dataset.grid.grid} x {dataset.grid.grid}",
@@ -120,16 +121,29 @@ def _loaders(config: TrainConfig, settings: ModelConfig, dataset: Dataset, views
     crop = config.augment.crop_scale if config.augment.enabled else None
     photos = dataset.torch_dataset(config.train_split, settings.image_pixels, decode=settings.photo_decode, crop_scale=crop,
                                    seed=config.seed, views=views)
-    sampler = ResumableBatchSampler(len(photos), config.batch_size, config.seed, rank, world)
+    photos.ready = _ready(config, settings, dataset, config.train_split, crop[0] if crop else None)
+    photos.with_views = not views.cached
+    paths = view_numbers(dataset.grid, photos.sequences)[:, 1:] if config.batch_places else None
+    sampler = ResumableBatchSampler(len(photos), config.batch_size, config.seed, rank, world, accumulate=config.accumulate,
+                                    paths=paths, places=config.batch_places or 1)
     common: dict[str, Any] = {"collate_fn": collate, "num_workers": config.workers,
                               "persistent_workers": config.workers > 0, "pin_memory": torch.cuda.is_available()}
     training: DataLoader[Any] = DataLoader(photos, batch_sampler=sampler, **common)
     if config.val_split is None:
         return (training, None), sampler
     held_out = dataset.torch_dataset(config.val_split, settings.image_pixels, decode=settings.photo_decode, views=views)
+    held_out.ready = _ready(config, settings, dataset, config.val_split, None)
+    held_out.with_views = False  # validation asks for the views that the model itself chooses
     count = min(len(held_out), config.validate_photos or len(held_out))
     mine = Subset(held_out, list(range(count))[rank::world] or [0])
     return (training, DataLoader(mine, batch_size=config.batch_size, **common)), sampler
+
+
+def _ready(config: TrainConfig, settings: ModelConfig, dataset: Dataset, split: str, least: float | None) -> ReadyPhotos | None:
+    if config.ready_photos is None:
+        return None
+    kind = ReadyKind(split, settings.image_pixels, settings.photo_decode, least)
+    return find_ready(Path(config.ready_photos), kind, dataset.photos, dataset.split(split).image_ids, dataset.root)
 
 
 def _loggers(config: TrainConfig, out: Path, resume_from: Path | None) -> list[Logger]:

@@ -140,7 +140,7 @@ class Saver(Callback):
         """Tell where the run stands."""
         assert isinstance(pl_module, ZoomTask)
         step, config = trainer.global_step, pl_module.config
-        loss = outputs["loss"].detach() * config.accumulate  # Lightning has divided it
+        loss = trainer.callback_metrics["loss"]  # the mean over this process's photos, not weighted as what is stepped by
         self._loss = loss if self._loss is None else 0.95 * self._loss + 0.05 * loss  # a tensor: no wait for the device
         if self.report is None or step % config.log_every or step == self._first_step or trainer.global_rank:
             return

@@ -17,6 +17,7 @@ from justzoomin.maps import GridViews
 from justzoomin.models import ZoomModel
 from justzoomin.search import ViewVectors, along_path, greedy
 from justzoomin.training.config import TrainConfig
+from justzoomin.training.viewpixels import ViewPixels
 
 
 def rate_at(step: int, total: int, warmup: float, final: float) -> float:
@@ -49,6 +50,7 @@ class ZoomTask(lightning.LightningModule):
         self.model = model
         self.config, self.dataset, self.views, self.total_steps = config, dataset, views, total_steps
         self.augment = Augment(config.augment)
+        self._pixels = ViewPixels(views)
         self._vectors: ViewVectors | None = None
         self._found: list[tuple[torch.Tensor, ...]] = []
 
@@ -56,8 +58,14 @@ class ZoomTask(lightning.LightningModule):
         """Bring the model into training mode; frozen parts have no randomness that matters."""
         self.model.train()
 
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Give a training batch the pixels of its views where the loader sent their numbers alone."""
+        if self.trainer.training and not len(batch["views"]):
+            batch["views"] = self._pixels(batch["view_ids"], batch["wide"].device)
+        return batch
+
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        """Cross-entropy over all steps of all photos.
+        """Cross-entropy over all steps of all photos, each with its weight (see `ResumableBatchSampler`).
 
         All randomness of a step, augmentation and dropout alike, comes from a seed made of run, epoch, batch and
         process: a resumed run draws what the uninterrupted one would have drawn.
@@ -69,10 +77,11 @@ class ZoomTask(lightning.LightningModule):
         views = self.augment.views(batch["views"], seed + 1, keep=batch["view_ids"] == 0)
         logits = self.model(normalize(photos, settings.mean, settings.std), normalize(views, settings.mean, settings.std),
                             batch["view_index"], batch["sequence"])  # (B, T, A)
-        loss = functional.cross_entropy(logits.flatten(0, 1), batch["sequence"].flatten(),
-                                        label_smoothing=self.config.label_smoothing)
-        self.log("loss", loss.detach(), on_step=True, on_epoch=False)
-        return loss
+        losses = functional.cross_entropy(logits.transpose(1, 2), batch["sequence"], reduction="none",
+                                          label_smoothing=self.config.label_smoothing).mean(1)  # (B,)
+        real = batch["weight"] > 0
+        self.log("loss", (losses.detach() * real).sum() / real.sum().clamp(min=1), on_step=True, on_epoch=False)
+        return (losses * batch["weight"]).mean()
 
     def on_validation_epoch_start(self) -> None:
         """Start with no view encoded: the weights have changed."""

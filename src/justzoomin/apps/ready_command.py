@@ -1,0 +1,47 @@
+"""`jzi data ready`: bring the photos of splits to a model's size, once."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from justzoomin.apps.console import out as console
+from justzoomin.apps.console import stage_bars
+
+
+def ready(
+    root: Annotated[Path, typer.Argument(help="Folder of the dataset, as downloaded or as extracted.")],
+    pixels: Annotated[int, typer.Option("--pixels", help="The model's image_pixels.", min=8, max=4096)],
+    split: Annotated[list[str] | None, typer.Option("--split", help="A split; may be repeated. Default: all.")] = None,
+    decode: Annotated[str, typer.Option("--decode", help="The model's photo_decode: full, scaled or quick.")] = "scaled",
+    least_crop: Annotated[float | None, typer.Option(
+        "--least-crop", help="Lower end of augment.crop_scale. Default: whole photos.", min=0.05, max=1.0)] = None,
+    encoding: Annotated[str, typer.Option("--encoding", help="raw (exact) or jpeg (smaller, not exact).")] = "raw",
+    dest: Annotated[Path | None, typer.Option("--out", help="Folder to write into. Default: ready/ in the dataset.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say how much space it takes, and stop.")] = False,
+    workers: Annotated[int | None, typer.Option("--workers", help="Threads that decode. Default: one per core.", min=1)] = None,
+) -> None:
+    """Make ready photos, for --set ready_photos=DIR of jzi train. See docs/photo-cache.md."""
+    from justzoomin.data import ReadyKind, make_ready, open_dataset, ready_plan
+    from justzoomin.errors import ConfigError
+
+    for option, value, known in (("--decode", decode, ("full", "scaled", "quick")), ("--encoding", encoding, ("raw", "jpeg"))):
+        if value not in known:
+            raise ConfigError(option, f"there is no {value!r}", f"Choose from: {', '.join(known)}.")
+    dataset = open_dataset(root)
+    folder = dest or root / "ready"
+    for name in split or sorted(dataset.split_paths):
+        ids = dataset.split(name).image_ids
+        kind = ReadyKind(name, pixels, decode, least_crop, encoding)  # type: ignore[arg-type]
+        needs = ready_plan(dataset.photos, ids, kind, folder)
+        console().print(f"{needs.folder}: {needs.photos:,} photos, about {needs.bytes / 1e6:,.1f} MB; "
+                        f"{needs.free / 1e9:,.1f} GB are free")
+        if plan:
+            continue
+        with stage_bars("ready photos") as advance:
+            path = make_ready(dataset.photos, ids, kind, folder, workers=workers,
+                              progress=partial(advance, name))
+        console().print(f"{path}: {sum(p.stat().st_size for p in path.iterdir()) / 1e6:,.1f} MB")

@@ -1,0 +1,96 @@
+"""Order of batches: an epoch in a random order, or place by place, dealt to processes, from any batch on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from torch.utils.data import Sampler
+
+Ints = npt.NDArray[np.int64]
+
+
+class Draw(NamedTuple):
+    """A photo as a sampler asks for it: its index, the epoch (crops depend on it) and its weight in the loss."""
+
+    photo: int
+    epoch: int = 0
+    weight: float = 1.0
+
+
+class ResumableBatchSampler(Sampler[list[Draw]]):
+    """Batches in an order that depends on seed and epoch alone, from any batch on.
+
+    The processes' batches together are the batch that one process with `world` times the batch size would draw. Where its
+    photos cannot be dealt out evenly, the last process is topped up with photos of the weight 0. The weights are such that the
+    mean over a process's photos, averaged over processes and over the batches of an optimizer step, is the plain mean over all
+    photos of the step: so 1, but in the last step of an epoch, which may be smaller.
+
+    Args:
+        size: Number of photos.
+        batch_size: Photos of a batch of one process.
+        seed: Seed of the order.
+        rank: Number of this process.
+        world: Number of processes; each global batch is dealt out among them in equal parts.
+        accumulate: Batches of an optimizer step.
+        paths: Numbers of the cells along each photo's path (N, T), from coarse to fine, where nearby photos are to
+            stand together; None where not.
+        places: With `paths`, places that a global batch is made of: each gives a run of photos that lie together.
+    """
+
+    def __init__(self, size: int, batch_size: int, seed: int, rank: int = 0, world: int = 1, *, accumulate: int = 1,
+                 paths: Ints | None = None, places: int = 1) -> None:
+        self.size, self.batch_size, self.seed, self.rank, self.world = size, batch_size, seed, rank, world
+        self.accumulate, self.paths, self.places = accumulate, paths, places
+        self.epoch = 0
+        self.start_batch = 0
+
+    def __len__(self) -> int:
+        whole = self.batch_size * self.world
+        return (self.size + whole - 1) // whole
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of an epoch (Lightning calls this)."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        order = self._order(np.random.default_rng([self.seed, self.epoch]))
+        whole = self.batch_size * self.world
+        first, self.start_batch = self.start_batch, 0
+        for batch in range(first, len(self)):
+            together = order[batch * whole:(batch + 1) * whole]
+            each = -(-len(together) // self.world)
+            weight = each * self.world * self.accumulate / self._in_step(batch)
+            mine = together[self.rank * each:(self.rank + 1) * each]
+            spare = [Draw(int(together[0]), self.epoch, 0.0)] * (each - len(mine))
+            yield [Draw(int(i), self.epoch, weight) for i in mine] + spare
+
+    def _in_step(self, batch: int) -> int:
+        """Photos of all processes in the optimizer step that a batch belongs to."""
+        step = self.batch_size * self.world * self.accumulate
+        first = batch // self.accumulate * step
+        return min(self.size, first + step) - first
+
+    def _order(self, rng: np.random.Generator) -> Ints:
+        order: Ints = rng.permutation(self.size)
+        if self.paths is None:
+            return order
+        return _place_by_place(self.paths, order, max(1, round(self.batch_size * self.world / self.places)), rng)
+
+
+def _place_by_place(paths: Ints, order: Ints, run: int, rng: np.random.Generator) -> Ints:
+    """Photos in runs that lie together, the runs in a random order.
+
+    The cells are walked through as a tree, the children of each in a random order, and the photos of a cell as in `order`.
+    Neighbours in this walk share as many cells as can be. It is cut into runs, the first of them of random length, so
+    that the cuts fall elsewhere in every epoch.
+    """
+    keys: list[Ints] = [np.argsort(order)]
+    for level in range(paths.shape[1] - 1, -1, -1):
+        cells, inverse = np.unique(paths[:, level], return_inverse=True)
+        keys.append(rng.permutation(len(cells))[inverse])
+    walk = np.lexsort(keys)  # the last key, that of the coarsest cells, counts most
+    runs = np.split(walk, np.arange(int(rng.integers(1, run + 1)), len(walk), run))
+    return np.concatenate([runs[i] for i in rng.permutation(len(runs))])

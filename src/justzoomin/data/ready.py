@@ -1,0 +1,186 @@
+"""Ready photos: the photos of a split, brought to a model's size once, in one file that is read by memory map.
+
+A folder holds `head.json` (what they are), `entries.bin` (an `ENTRY` per photo, in the order of the split) and `pictures.bin`
+(their pixels, or JPEGs, one after the other). docs/photo-cache.md describes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+
+from justzoomin.data.photos import PhotoStore
+from justzoomin.data.transforms import Decode, cropped, plain_resize
+from justzoomin.errors import DataError
+from justzoomin.untrusted import read_limited
+
+FORMAT = "justzoomin-ready-photos/1"
+HEAD, ENTRIES, PICTURES = "head.json", "entries.bin", "pictures.bin"
+ENTRY = np.dtype([("photo", "S16"), ("offset", "<u8"), ("length", "<u4"), ("crc", "<u4"), ("height", "<u4"), ("width", "<u4"),
+                  ("aspect", "<f8")])
+"""`photo` is the start of the SHA-256 of the photo's file, `crc` the CRC-32 of the picture's bytes, `aspect` the
+photo's width over its height: crops are drawn by it."""
+MAX_SIDE = 16_384
+_SPOT_CHECKS = 16
+_AGAIN = "Remove the folder and make them again."
+Encoding = Literal["raw", "jpeg"]
+
+
+@dataclass(frozen=True)
+class ReadyKind:
+    """What ready photos are made for.
+
+    Args:
+        split: Name of the split.
+        pixels: Height of the model's photos; they are twice as wide.
+        decode: How much of a photo is decoded.
+        least_crop: Least share of a photo's area that a random crop keeps: pictures are larger then. None for whole photos,
+            brought to the model's size exactly.
+        encoding: `raw` keeps pixels, `jpeg` JPEGs of quality 95.
+    """
+
+    split: str
+    pixels: int
+    decode: Decode
+    least_crop: float | None = None
+    encoding: Encoding = "raw"
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder."""
+        crop = "whole" if self.least_crop is None else f"crop{self.least_crop:g}"
+        return f"{self.split}-{self.pixels}px-{self.decode}-{crop}-{self.encoding}"
+
+    def command(self, root: Path, out: Path) -> str:
+        """The command that makes them."""
+        crop = "" if self.least_crop is None else f" --least-crop {self.least_crop:g}"
+        return f"jzi data ready {root} --split {self.split} --pixels {self.pixels} --decode {self.decode}{crop} --out {out}"
+
+    def head(self, ids: Sequence[str]) -> dict[str, Any]:
+        """Content of head.json."""
+        return {"format": FORMAT, **asdict(self), "photos": len(ids),
+                "ids": hashlib.sha256("\n".join(ids).encode()).hexdigest()}
+
+
+def photo_digest(data: bytes) -> bytes:
+    """What a photo's bytes are known by: never ends with a zero byte, which numpy would drop."""
+    digest = hashlib.sha256(data).digest()
+    return digest[:15] + (digest[15:16] if digest[15] else b"\x01")
+
+
+class ReadyPhotos:
+    """Ready photos of a split, by row.
+
+    Args:
+        folder: The folder of one kind.
+        kind: What they must be.
+        ids: Ids of the split's photos.
+
+    Raises:
+        DataError: If they are not there, are others, or cannot be trusted.
+    """
+
+    def __init__(self, folder: Path, kind: ReadyKind, ids: Sequence[str]) -> None:
+        self.folder, self.kind = folder, kind
+        try:
+            head = json.loads(read_limited(folder / HEAD, 1 << 16))
+            raw = (folder / ENTRIES).read_bytes() if (folder / ENTRIES).stat().st_size == len(ids) * ENTRY.itemsize else b""
+            size = (folder / PICTURES).stat().st_size
+        except (OSError, ValueError) as error:
+            raise DataError(folder, "these are no ready photos that can be read", _AGAIN) from error
+        if head != kind.head(ids):
+            raise DataError(folder / HEAD, "the ready photos are of another split, another table or other settings",
+                            "Make them again with jzi data ready.")
+        self.entries: npt.NDArray[Any] = np.frombuffer(raw, ENTRY)
+        if len(self.entries) != len(ids) or not _sound(self.entries, size):
+            raise DataError(folder / ENTRIES, f"it does not fit {len(ids)} photos and {PICTURES}", _AGAIN)
+        self._size = size
+        self._map: npt.NDArray[np.uint8] | None = None
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def check(self, photos: PhotoStore, ids: Sequence[str]) -> None:
+        """Compare some of the photos that are still there with those that the ready ones were made from.
+
+        Raises:
+            DataError: If one is another now.
+        """
+        present = photos.ids()
+        there = [row for row, image_id in enumerate(ids) if image_id in present]
+        for row in there[::max(1, len(there) // _SPOT_CHECKS)]:
+            if photo_digest(photos.read(ids[row])) != self.entries["photo"][row]:
+                raise DataError(photos.where(ids[row]), f"the photo is another than the one in {self.folder}",
+                                "Make the ready photos again with jzi data ready.")
+
+    def aspect(self, row: int) -> float:
+        """Width over height of the photo that a ready one was made from."""
+        return float(self.entries["aspect"][row])
+
+    def picture(self, row: int) -> npt.NDArray[np.uint8]:
+        """A picture as it is kept, uint8 (H, W, 3), not to be changed.
+
+        Raises:
+            DataError: If its bytes are not those that were written.
+        """
+        entry = self.entries[row]
+        if self._map is None:
+            self._map = np.memmap(self.folder / PICTURES, np.uint8, "r", shape=(self._size,))
+        start, length = int(entry["offset"]), int(entry["length"])
+        content = self._map[start:start + length]
+        shape = (int(entry["height"]), int(entry["width"]), 3)
+        if zlib.crc32(content.data) == int(entry["crc"]):
+            try:
+                raw = self.kind.encoding == "raw"
+                pixels = np.asarray(content).reshape(shape) if raw else simplejpeg.decode_jpeg(content, "RGB")
+                if pixels.shape == shape:
+                    return pixels
+            except ValueError:
+                pass
+        raise DataError(f"{self.folder / PICTURES}, picture {row}", "it is not what was written", _AGAIN)
+
+    def wide(self, row: int, crop: tuple[float, float, float, float] | None = None) -> npt.NDArray[np.uint8]:
+        """A photo at the model's size, uint8 (pixels, 2 pixels, 3), whole or the part that `wide_photo` calls crop."""
+        image, size = self.picture(row), (self.kind.pixels, 2 * self.kind.pixels)
+        if crop is not None:
+            image = cropped(image, crop)
+        return image if image.shape[:2] == size else plain_resize(image, size)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel to worker processes without the open file."""
+        return {**self.__dict__, "_map": None}
+
+
+def _sound(entries: npt.NDArray[Any], size: int) -> bool:
+    """Whether entries can be those of a file of that size."""
+    if not len(entries):
+        return True
+    ends = entries["offset"].astype(np.float64) + entries["length"]
+    sides = np.concatenate([entries["height"], entries["width"]])
+    aspects = bool((entries["aspect"] > 0).all() and np.isfinite(entries["aspect"]).all())
+    return bool(aspects and ends.max() <= size and sides.min() >= 1 and sides.max() <= MAX_SIDE)
+
+
+def find_ready(out: Path, kind: ReadyKind, photos: PhotoStore, ids: Sequence[str], root: Path) -> ReadyPhotos:
+    """The ready photos of a kind in a folder, raw ones before JPEGs, some of them compared with the photos themselves.
+
+    Raises:
+        DataError: If there are none, or they are not of these photos.
+    """
+    encodings: tuple[Encoding, ...] = ("raw", "jpeg")
+    for encoding in encodings:
+        there = ReadyKind(kind.split, kind.pixels, kind.decode, kind.least_crop, encoding)
+        if (out / there.folder).is_dir():
+            found = ReadyPhotos(out / there.folder, there, ids)
+            found.check(photos, ids)
+            return found
+    raise DataError(out, f"there are no ready photos {kind.folder}", f"Make them with: {kind.command(root, out)}.")

@@ -1,0 +1,48 @@
+"""Pixels of a batch's views, fetched where they are used: from the view cache, or from a table on the GPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from justzoomin.geometry import view_count
+from justzoomin.maps import GridViews
+
+TABLE_SHARE = 0.25
+"""A table of all views is put on a GPU where it takes at most this share of the memory that is free at that time."""
+_CHUNK = 512
+
+
+class ViewPixels:
+    """Views by number, for the training process.
+
+    Args:
+        views: The grid's views.
+    """
+
+    def __init__(self, views: GridViews) -> None:
+        self.views = views
+        self._table: torch.Tensor | None = None
+        self._asked = False
+
+    def __call__(self, numbers: torch.Tensor, device: torch.device) -> torch.Tensor:
+        """Views of these numbers (V,), uint8 (V, 3, n, n), on a device; the numbers may be on another."""
+        if device.type == "cuda" and not self._asked:
+            self._asked = True
+            self._table = self._on_device(device)
+        if self._table is not None:
+            return self._table.index_select(0, numbers.to(device)).permute(0, 3, 1, 2)
+        pixels = torch.from_numpy(self.views.batch(numbers.cpu().numpy()))
+        return pixels.to(device, non_blocking=True).permute(0, 3, 1, 2)
+
+    def _on_device(self, device: torch.device) -> torch.Tensor | None:
+        """All views, uint8 (V, n, n, 3), or None where they are not ready or take too much memory."""
+        count, pixels = view_count(self.views.grid), self.views.pixels
+        free = torch.cuda.mem_get_info(device)[0]
+        if not self.views.cached or count * pixels * pixels * 3 > TABLE_SHARE * free:
+            return None
+        table = torch.empty((count, pixels, pixels, 3), dtype=torch.uint8, device=device)
+        for first in range(0, count, _CHUNK):
+            numbers = np.arange(first, min(count, first + _CHUNK))
+            table[first:first + len(numbers)].copy_(torch.from_numpy(self.views.batch(numbers)))
+        return table
