@@ -154,8 +154,8 @@ region, the worst case: photos of one town share more. Flat retrieval encodes ev
 {last.depth * 0.1:.1f} s for the first photo by zooming. A whole zooming index has a fifteenth as many vectors as there are
 terminal cells.
 
-Sizes are those of vectors and their marks. On the disk a view that lies alone takes a page of 4 kB: the {last.encoded} views that
-{queries} queries needed at 160 km took {_bytes(last.lazy_bytes)}.
+Sizes are those of vectors and their marks. On the disk a view that lies alone takes a page of 4 kB: the {last.encoded} views
+that {queries} queries needed at 160 km took {_bytes(last.lazy_bytes)}.
 
 ## What was measured, and how
 
