@@ -60,6 +60,10 @@ class TrainingError(JustZoomInError):
     """A training run cannot start, continue or resume."""
 
 
+class ClusterError(JustZoomInError):
+    """A cluster cannot be joined, has no room, or its workers end again and again."""
+
+
 class MissingExtraError(JustZoomInError):
     """An optional dependency is needed and not installed."""
 

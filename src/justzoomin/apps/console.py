@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from justzoomin.maps import Map
 
 REGION_HELP = "Zoom grid to use: a region.yaml or the name of a preset (dc). Default: what the map states."
+RAY_HELP = ("Share the work among the machines of a ray cluster: its host:port, auto for the one that this machine belongs to, "
+            "local for this machine alone. See docs/cluster.md.")
 DEVICE_HELP = "Where the model runs: auto, cpu, cuda, cuda:1, mps."
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import DEVICE_HELP, REGION_HELP, out, print_json, rate_bar, region_option, single_model
+from justzoomin.apps.console import DEVICE_HELP, RAY_HELP, REGION_HELP, out, print_json, rate_bar, region_option, single_model
 
 if TYPE_CHECKING:
-    from justzoomin.search import MapIndex
+    from justzoomin.geometry import ZoomGrid
+    from justzoomin.search import MapIndex, Precision
 
 
 def index(
@@ -24,6 +26,7 @@ def index(
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
     processes: Annotated[int, typer.Option("--processes", min=0, help="Processes that share the work; 0 for one per GPU.")] = 0,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Views encoded at once.")] = 32,
+    ray: Annotated[str | None, typer.Option("--ray", help=RAY_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Encode every view of a map once, for --index of localize and evaluate.
@@ -31,18 +34,39 @@ def index(
     The index belongs to this model and this map, by their content: with others it is refused. An interrupted command goes on
     where it stopped. See docs/index.md.
     """
-    import torch
-
-    from justzoomin.maps import Map
-    from justzoomin.search import build_index
-
-    source = Map.open(data, grid=region_option(region))
+    precision: Precision = "fp16" if fp16 else "fp32"
     with rate_bar("views") as advance:
-        made = build_index(
-            single_model(model), source, folder, precision="fp16" if fp16 else "fp32", device=device, batch_size=batch_size,
-            processes=processes or (max(1, torch.cuda.device_count()) if device in {"auto", "cuda"} else 1), lazy=lazy,
-            progress=lambda done, total: advance(done, 0, total))
+        def progress(done: int, total: int) -> None:
+            advance(done, 0, total)
+
+        if ray is not None:
+            made = _on_cluster(ray, single_model(model), data, folder, region_option(region), precision, device, batch_size,
+                               progress, lazy=lazy, processes=processes)
+        else:
+            import torch
+
+            from justzoomin.maps import Map
+            from justzoomin.search import build_index
+
+            made = build_index(
+                single_model(model), Map.open(data, grid=region_option(region)), folder, precision=precision, device=device,
+                batch_size=batch_size, lazy=lazy, progress=progress,
+                processes=processes or (max(1, torch.cuda.device_count()) if device in {"auto", "cuda"} else 1))
     _say(made, as_json=as_json)
+
+
+def _on_cluster(ray: str, model: str, data: str, folder: Path, grid: ZoomGrid | None, precision: Precision, device: str,
+                batch_size: int, progress: Callable[[int, int], None], *, lazy: bool, processes: int) -> MapIndex:
+    """Build with the workers of a ray cluster."""
+    from justzoomin.errors import ConfigError
+
+    if lazy or processes:
+        raise ConfigError("--ray", f"it stands with {'--lazy' if lazy else '--processes'}",
+                          "A lazy index needs no cluster; the cluster's size says how many workers there are.")
+    from justzoomin.cluster import build_index_on_cluster
+
+    return build_index_on_cluster(ray, model, data, folder, grid, precision=precision, device=device, batch_size=batch_size,
+                                  progress=progress)
 
 
 def _say(made: MapIndex, *, as_json: bool) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ import typer
 
 from justzoomin.apps.console import (
     DEVICE_HELP,
+    RAY_HELP,
     REGION_HELP,
     metres,
     print_json,
@@ -48,6 +50,7 @@ def localize(
     figure: Annotated[Path | None, typer.Option("--figure", help="Picture file (PNG) to draw the zoom paths into.")] = None,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 16,
+    ray: Annotated[str | None, typer.Option("--ray", help=f"With --out. {RAY_HELP}")] = None,
 ) -> None:
     """Say where photos were taken. EXIF orientation is respected, EXIF position never used.
 
@@ -57,10 +60,13 @@ def localize(
     from justzoomin.search import Localizer
 
     _check_outputs(to_file, geojson, figure, as_json=as_json)
+    on_cluster = _cluster_work(ray, to_file)
     files = expand(photos)
-    localizer = Localizer.load(single_model(model), map_root, region_option(region), device, index)
+    localizer = Localizer.load(single_model(model), map_root, region_option(region), "cpu" if on_cluster else device, index)
     if to_file is not None:
-        raise typer.Exit(_to_file(localizer, files, to_file, batch_size))
+        work = partial(on_cluster, localizer=localizer, model=model, map=map_root, index=index, device=device,
+                       batch_size=batch_size) if on_cluster else None
+        raise typer.Exit(_to_file(localizer, files, to_file, batch_size, work))
     rows: list[dict[str, Any]] = []
     fixes: list[Fix] = []
     with progress_bar("photos") as advance:
@@ -107,6 +113,20 @@ def _check_outputs(to_file: Path | None, geojson: Path | None, figure: Path | No
                               "Give --out alone: .jsonl and .geojson files are among its formats.")
 
 
+def _cluster_work(ray: str | None, to_file: Path | None) -> Callable[..., Iterator[Fix | JustZoomInError]] | None:
+    """The work of a ray cluster, where one is asked for; given photos and settings it localizes them."""
+    if ray is None:
+        return None
+    if to_file is None:
+        from justzoomin.errors import ConfigError
+
+        raise ConfigError("--ray", "it stands without --out", "A cluster is for very many photos: write them to a file.")
+    from justzoomin.cluster import localize_on_cluster, require_ray
+
+    require_ray()  # before the model is opened
+    return partial(localize_on_cluster, ray)
+
+
 def _results(localizer: Localizer, files: list[Path | JustZoomInError],
              batch_size: int) -> Iterator[tuple[str, Fix | JustZoomInError]]:
     """Name and result of every photo, in order; what is wrong with an argument stands in its place."""
@@ -117,8 +137,9 @@ def _results(localizer: Localizer, files: list[Path | JustZoomInError],
         yield (file.where, file) if isinstance(file, JustZoomInError) else (str(file), next(results))
 
 
-def _to_file(localizer: Localizer, files: list[Path | JustZoomInError], to_file: Path, batch_size: int) -> int:
-    """Localize into a file; returns the exit code."""
+def _to_file(localizer: Localizer, files: list[Path | JustZoomInError], to_file: Path, batch_size: int,
+             work: Callable[[list[Path]], Iterable[Fix | JustZoomInError]] | None) -> int:
+    """Localize into a file, here or by the `work` of others; returns the exit code."""
     from justzoomin.errors import JustZoomInError
     from justzoomin.search import localize_to_file
 
@@ -127,7 +148,7 @@ def _to_file(localizer: Localizer, files: list[Path | JustZoomInError], to_file:
         typer.echo(f"error: {error}", err=True)
     with rate_bar("photos") as advance:
         report = localize_to_file(localizer, [f for f in files if not isinstance(f, JustZoomInError)], to_file,
-                                  batch_size=batch_size, progress=advance)
+                                  batch_size=batch_size, localize=work, progress=advance)
     new = report.localized + report.failed - report.resumed
     before = f", {report.resumed:,} of them by an earlier job" if report.resumed else ""
     typer.echo(f"{report.localized:,} photos localized, {report.failed:,} failed{before}; "

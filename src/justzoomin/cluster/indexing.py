@@ -1,0 +1,75 @@
+"""Building a map index on many machines: workers encode, the driver writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from justzoomin.cluster.blocks import run_blocks
+from justzoomin.cluster.joining import joined, room
+from justzoomin.cluster.workers import EncodedViews, IndexWorker, Places, path_everywhere
+from justzoomin.geometry import ZoomGrid
+from justzoomin.maps import Map
+from justzoomin.search import MapIndex, Precision, build_index, index_blocks
+
+_FLUSH_BLOCKS = 8
+
+
+def build_index_on_cluster(address: str, model: str | Path, map: str | Path, folder: str | Path, grid: ZoomGrid | None = None,
+                           *, precision: Precision = "fp32", device: str = "auto", batch_size: int = 32,
+                           progress: Callable[[int, int], None] | None = None) -> MapIndex:
+    """Make the index of a map under a model, or go on with it, with the workers of a ray cluster.
+
+    The result is what `search.build_index` makes, bit for bit on machines of the same kind with the same number of threads.
+    This process alone writes into the folder. Model and map must lie under the same paths on every machine; each worker makes
+    sure that they are the same.
+
+    Args:
+        address: `local`, `auto` or the head's `host:port`.
+        model: Folder or hub id of the model.
+        map: Folder, package or address of the map.
+        folder: Folder of the index, on this machine.
+        grid: The zoom grid; the map's own if None.
+        precision: Number format of the vectors.
+        device: Where the model runs in workers: `auto` takes the cluster's GPUs where it has some.
+        batch_size: Views encoded at once.
+        progress: Called with views that are ready and all views.
+
+    Raises:
+        MissingExtraError: If ray is not installed.
+        ClusterError: If the cluster cannot be joined, or a worker cannot do its part; it names the machine.
+        ModelError: If the index there belongs to another model.
+        DataError: If the folder holds something else, or an index of another map or grid.
+    """
+    with joined(address) as ray:
+        source = Map.open(map, grid=grid)
+        grid = grid or source.grid
+        index = build_index(model, source, folder, grid, precision=precision, device="cpu", lazy=True)
+        size = room(ray, device)
+        places = Places(path_everywhere(model), path_everywhere(map), grid, device, size.cores, batch_size)
+        make = partial(IndexWorker, places, index.head.model, index.head.content)
+        done = index.count()
+        if progress:
+            progress(done, len(index))
+        blocks = list(_missing(index, grid))
+        encoded: EncodedViews
+        for count, (_, encoded) in enumerate(run_blocks(ray, make, blocks, size.no_more_than(len(blocks))), 1):
+            index.keep(*encoded)
+            if count % _FLUSH_BLOCKS == 0:
+                index.flush()
+            done += len(encoded.numbers)
+            if progress:
+                progress(done, len(index))
+        index.flush()
+        return index
+
+
+def _missing(index: MapIndex, grid: ZoomGrid) -> Iterator[npt.NDArray[np.int64]]:
+    for block in index_blocks(grid):
+        new = block[~index.known(block)]
+        if len(new):
+            yield new

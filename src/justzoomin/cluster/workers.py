@@ -1,0 +1,161 @@
+"""What workers do: they open model and map by path, once, and are given numbers of views or paths of photos."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from justzoomin.errors import ClusterError, DataError, JustZoomInError, ModelError
+from justzoomin.geometry import ZoomGrid
+from justzoomin.maps import GridViews, Map, MapContent, map_content
+from justzoomin.models import ZoomModel
+from justzoomin.search import Fix, Localizer, NotTrainedHereWarning, ViewVectors
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+_REMEDY = "Give every machine the same files."
+
+
+class EncodedViews(NamedTuple):
+    """Views of a block.
+
+    Attributes:
+        numbers: Their numbers (N,).
+        vectors: Their vectors (N, D).
+        no_data: Share (N,) of each without data.
+    """
+
+    numbers: Ints
+    vectors: Floats
+    no_data: Floats
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a worker finds what it needs; paths hold on every machine of the cluster.
+
+    Attributes:
+        model: Folder or hub id of the model.
+        map: Folder, package or address of the map.
+        grid: The zoom grid.
+        device: Where the model runs.
+        cores: Threads that it may use.
+        batch_size: Views or photos encoded at once.
+    """
+
+    model: str
+    map: str
+    grid: ZoomGrid
+    device: str
+    cores: int
+    batch_size: int
+
+
+class IndexWorker:
+    """Draws and encodes views.
+
+    Args:
+        places: What to open.
+        model_hash: Fingerprint of the model that the index belongs to.
+        content: The map's tiles that it belongs to.
+    """
+
+    def __init__(self, places: Places, model_hash: str, content: MapContent) -> None:
+        self._places, self._model_hash, self._content = places, model_hash, content
+        self._vectors: ViewVectors | None = None
+
+    def ready(self) -> JustZoomInError | None:
+        """Open model and map, and see whether they are those of the job."""
+        torch.set_num_threads(self._places.cores)
+        try:
+            model = ZoomModel.from_pretrained(self._places.model, device=self._places.device)
+            source = Map.open(self._places.map, grid=self._places.grid)
+            if model.fingerprint() != self._model_hash:
+                raise ModelError(self._places.model, "it is another model than the driver's", _REMEDY)
+            if map_content(source, self._content.levels, known=self._content).digest != self._content.digest:
+                raise DataError(self._places.map, "its tiles are not the driver's", _REMEDY)
+        except JustZoomInError as error:
+            return at_home(error)
+        self._vectors = ViewVectors(model, GridViews(source, self._places.grid, model.config.image_pixels),
+                                    self._places.batch_size)
+        return None
+
+    def work(self, block: Ints) -> EncodedViews | JustZoomInError:
+        """Draw and encode the views of these numbers (N,), in batches as a process alone does it."""
+        assert self._vectors is not None
+        parts = []
+        try:
+            for start in range(0, len(block), self._places.batch_size):
+                drawn = self._vectors.draw(block[start:start + self._places.batch_size])
+                parts.append((self._vectors.encode(drawn).cpu().numpy(), drawn.no_data))
+        except JustZoomInError as error:
+            return at_home(error)
+        return EncodedViews(block, np.concatenate([v for v, _ in parts]), np.concatenate([n for _, n in parts]))
+
+
+class PhotoWorker:
+    """Localizes photos.
+
+    Args:
+        places: What to open.
+        index: Folder of the map's index, if there is one. Workers read it and leave it as it is.
+        model_hash: Fingerprint of the driver's model.
+        map_hash: Fingerprint of the driver's map.
+    """
+
+    def __init__(self, places: Places, index: str | None, model_hash: str, map_hash: str) -> None:
+        self._places, self._index, self._hashes = places, index, (model_hash, map_hash)
+        self._localizer: Localizer | None = None
+
+    def ready(self) -> JustZoomInError | None:
+        """Open model, map and index, and see whether they are those of the job."""
+        torch.set_num_threads(self._places.cores)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotTrainedHereWarning)  # the driver has said so
+                localizer = Localizer.load(self._places.model, self._places.map, self._places.grid, self._places.device,
+                                           index=self._index)
+            for what, own, wanted in (("model", localizer.model_hash, self._hashes[0]),
+                                      ("map", localizer.map_hash, self._hashes[1])):
+                if own != wanted:
+                    raise DataError(what, "it is another one than the driver's", _REMEDY)
+        except JustZoomInError as error:
+            return at_home(error)
+        if localizer.vectors.index is not None:
+            localizer.vectors.index.writable = False  # many machines writing into one file is no file system's strength
+        self._localizer = localizer
+        return None
+
+    def work(self, block: list[tuple[str, str]]) -> list[Fix | JustZoomInError]:
+        """Localize photos, given as the driver's name and the path; one that cannot be gives its error."""
+        assert self._localizer is not None
+        results = self._localizer.localize_many([path for _, path in block], self._places.batch_size)
+        return [renamed(result, name, path) for (name, path), result in zip(block, results, strict=True)]
+
+
+def renamed(result: Fix | JustZoomInError, name: str, path: str) -> Fix | JustZoomInError:
+    """A result with the driver's name of the photo in place of its path."""
+    if isinstance(result, Fix):
+        return dataclasses.replace(result, photo=name)
+    if result.where == path:
+        return type(result)(name, result.what, result.remedy)
+    return result
+
+
+def at_home(error: JustZoomInError) -> ClusterError:
+    """An error that ends a job, with the machine it happened on."""
+    return ClusterError(f"on {platform.node()}: {error.where}", error.what, error.remedy)
+
+
+def path_everywhere(given: str | Path) -> str:
+    """A path as every machine understands it: whole, where it is one; hub ids and addresses as they are."""
+    path = Path(given)
+    return str(path.absolute()) if path.exists() else str(given)
