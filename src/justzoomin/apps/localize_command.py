@@ -38,6 +38,8 @@ def localize(
     geojson: Annotated[Path | None, typer.Option("--geojson", help="GeoJSON file for points and cells (lon, lat).")] = None,
     figure: Annotated[Path | None, typer.Option("--figure", help="Picture file (PNG) to draw the zoom paths into.")] = None,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
+    runtime: Annotated[str, typer.Option("--runtime", help="What runs the encoder: torch; onnx, after jzi export; or the path of "
+                                                           "an exported file.")] = "torch",
 ) -> None:
     """Say where photos were taken. EXIF orientation is respected, EXIF position never used.
 
@@ -55,7 +57,7 @@ def localize(
 
         check_format(figure)
     files = expand(photos)
-    localizer = Localizer.load(single_model(model), map_root, region_option(region), device)
+    localizer = Localizer.load(single_model(model), map_root, region_option(region), device, runtime=runtime)
     rows: list[dict[str, Any]] = []
     fixes: list[Fix] = []
     with progress_bar("photos") as advance:

@@ -48,7 +48,7 @@ class Localizer:
 
     @classmethod
     def load(cls, model: str | Path, map: str | Path, region: ZoomGrid | None = None,
-             device: str = "auto") -> Localizer:
+             device: str = "auto", runtime: str = "torch") -> Localizer:
         """Open a model (folder or hub id) and a map (folder of tiles or a whole dataset).
 
         Args:
@@ -56,8 +56,9 @@ class Localizer:
             map: Folder of the map, tile package, or address template of a tile server.
             region: Zoom grid to search, where the map states none or another is wanted.
             device: `auto`, `cpu`, `cuda`, `mps` ...
+            runtime: What runs the encoder: `torch`; `onnx`, after `jzi export`; or the path of an exported file.
         """
-        return cls(ZoomModel.from_pretrained(model, device=device), Map.open(map, grid=region))
+        return cls(ZoomModel.from_pretrained(model, device=device, runtime=runtime), Map.open(map, grid=region))
 
     def localize(self, photo: str | Path | bytes) -> Fix:
         """Say where one photo was taken.
