@@ -1,23 +1,24 @@
 """Datasets: repositories in the card's layout, split tables, photos, torch datasets, augmentation.
 
-What needs torch is imported when it is first asked for: looking at a dataset does not wait for it.
+What needs torch or polars is imported when it is first asked for: looking at a dataset does not wait for torch, and localizing
+a photo not for tables.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from justzoomin.data.findings import VerifyReport
-from justzoomin.data.parquet import read_parquet
 from justzoomin.data.photos import FORMATS, PhotoStore, decode_photo, exif_orientation
 from justzoomin.data.picturehash import difference_hash
-from justzoomin.data.records import RecordProblem, check_records
-from justzoomin.data.repository import ATTRIBUTION, Dataset, find_splits, hash_records, open_dataset, split_name
-from justzoomin.data.tables import Split, read_split
-from justzoomin.data.verify import verify_dataset, verify_repository
 
 if TYPE_CHECKING:
     from justzoomin.data.augment import Augment, AugmentConfig
+    from justzoomin.data.parquet import read_parquet
+    from justzoomin.data.records import RecordProblem, check_records
+    from justzoomin.data.repository import ATTRIBUTION, Dataset, find_splits, hash_records, open_dataset, split_name
+    from justzoomin.data.tables import Split, read_split
     from justzoomin.data.torch_data import Batch, ResumableBatchSampler, Sample, ZoomDataset, collate, view_numbers
     from justzoomin.data.transforms import halves, normalize, to_tensor, wide_photo
+    from justzoomin.data.verify import verify_dataset, verify_repository
 
 __all__ = [
     "ATTRIBUTION", "FORMATS", "Augment", "AugmentConfig", "Batch", "Dataset", "PhotoStore", "RecordProblem",
@@ -26,7 +27,12 @@ __all__ = [
     "read_split", "split_name", "to_tensor", "verify_dataset", "verify_repository", "view_numbers", "wide_photo",
 ]
 
-_WITH_TORCH = {
+_LATER = {
+    "read_parquet": "parquet",
+    **dict.fromkeys(("RecordProblem", "check_records"), "records"),
+    **dict.fromkeys(("ATTRIBUTION", "Dataset", "find_splits", "hash_records", "open_dataset", "split_name"), "repository"),
+    **dict.fromkeys(("Split", "read_split"), "tables"),
+    **dict.fromkeys(("verify_dataset", "verify_repository"), "verify"),
     **dict.fromkeys(("Augment", "AugmentConfig"), "augment"),
     **dict.fromkeys(("Batch", "ResumableBatchSampler", "Sample", "ZoomDataset", "collate", "view_numbers"), "torch_data"),
     **dict.fromkeys(("halves", "normalize", "to_tensor", "wide_photo"), "transforms"),
@@ -34,8 +40,8 @@ _WITH_TORCH = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _WITH_TORCH:
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{_WITH_TORCH[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from justzoomin.models.config import ModelConfig
 from justzoomin.models.decoder import Decoder, DecoderCache
 from justzoomin.models.encoder import VisionEncoder
 from justzoomin.models.onnx_encoder import OnnxEncoder
+from justzoomin.models.unset import UnsetWeights
 
 
 class ZoomModel(nn.Module):
@@ -36,15 +38,10 @@ class ZoomModel(nn.Module):
     def __init__(self, config: ModelConfig, *, pretrained: bool = True, seed: int = 0, fresh: bool = True,
                  encoder: OnnxEncoder | None = None) -> None:
         super().__init__()
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), contextlib.nullcontext() if fresh else UnsetWeights():
             torch.manual_seed(seed)
-            self.encoder = encoder or VisionEncoder(config.encoder, pretrained=pretrained, fresh=fresh)
-            if fresh:
-                self.decoder = Decoder(config.decoder, self.encoder.width, config.actions)
-            else:
-                with torch.device("meta"):
-                    unset = Decoder(config.decoder, self.encoder.width, config.actions)
-                self.decoder = unset.to_empty(device="cpu")
+            self.encoder = encoder or VisionEncoder(config.encoder, pretrained=pretrained)
+            self.decoder = Decoder(config.decoder, self.encoder.width, config.actions)
         self.config = config.model_copy(update={"encoder": self.encoder.config})
         self.grid: ZoomGrid | None = None
         self.provenance: dict[str, Any] = {}
