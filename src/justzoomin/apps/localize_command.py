@@ -38,8 +38,8 @@ def localize(
     geojson: Annotated[Path | None, typer.Option("--geojson", help="GeoJSON file for points and cells (lon, lat).")] = None,
     figure: Annotated[Path | None, typer.Option("--figure", help="Picture file (PNG) to draw the zoom paths into.")] = None,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
-    runtime: Annotated[str, typer.Option("--runtime", help="What runs the encoder: torch; onnx, after jzi export; or the path of "
-                                                           "an exported file.")] = "torch",
+    runtime: Annotated[str, typer.Option("--runtime", help="What runs the encoder: torch; onnx, after jzi export; or "
+                                                           "the path of an exported file.")] = "torch",
 ) -> None:
     """Say where photos were taken. EXIF orientation is respected, EXIF position never used.
 

@@ -42,7 +42,8 @@ class OnnxEncoder(nn.Module):
         self.header = read_header(path)
         self.config, self.width = config.encoder, self.header.width
         if self.header.pixels != config.image_pixels:
-            raise ModelError(path, f"it takes images of {self.header.pixels} px and the model of {config.image_pixels} px", _AGAIN)
+            raise ModelError(path, f"it takes images of {self.header.pixels} px and the model of {config.image_pixels} px",
+                             _AGAIN)
         self._session = _session(path)
         sides = [3, self.header.pixels, self.header.pixels]
         for kind, found, name, shape in (("takes", self._session.get_inputs(), INPUT, sides),
@@ -73,7 +74,8 @@ class OnnxEncoder(nn.Module):
         """
         for file, wanted in ((config_file, self.header.config), (weights_file, self.header.weights)):
             if file_digest(file) != wanted:
-                raise ModelError(self.path, f"it was exported from another model than {file.parent}: {file.name} differs", _AGAIN)
+                raise ModelError(self.path, f"it was exported from another model than {file.parent}: {file.name} differs",
+                                 _AGAIN)
 
 
 def file_digest(path: Path) -> str:

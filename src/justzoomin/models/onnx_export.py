@@ -51,8 +51,8 @@ class Export:
 def export_onnx(source: str | Path, out: Path | None = None, revision: str | None = None) -> Export:
     """Write the encoder of a model as an ONNX file that `runtime="onnx"` uses in its place.
 
-    Batches of any size, images of the model's size, float32. The file belongs to this model alone. It gets its name only after its vectors
-    were compared with torch's, on noise and on picture-like images, alone and in batches.
+    Batches of any size, images of the model's size, float32. The file belongs to this model alone. It gets its name only
+    after its vectors were compared with torch's, on noise and on picture-like images, alone and in batches.
 
     Args:
         source: Model folder or hub id.
@@ -165,7 +165,7 @@ def _compare(model: ZoomModel, exported: OnnxEncoder, path: Path) -> float:
 
 
 def _probes(pixels: int) -> Iterator[Tensor]:
-    """Images to compare on: noise alone and three of them, smooth pictures, and flat black and white, normalized as photos are."""
+    """Images to compare on, normalized as photos are: noise, alone and three of them; smooth pictures, flat black and white."""
     generator = torch.Generator().manual_seed(0)
     yield torch.randn(1, 3, pixels, pixels, generator=generator)
     yield torch.randn(3, 3, pixels, pixels, generator=generator)

@@ -1,6 +1,7 @@
 """What an ONNX file holds, looked at before anything runs it: plain operators, weights inside, our own header.
 
-The file is walked in place by its wire format (Protocol Buffers), so that looking costs no memory: the onnx package reads the file whole.
+The file is walked in place by its wire format (Protocol Buffers), so that looking costs no memory: the onnx package would
+hold it twice.
 Field numbers are those of onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3).
 """
 
@@ -12,6 +13,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from justzoomin.errors import ModelError
 from justzoomin.untrusted import printable
@@ -26,6 +28,7 @@ MAX_BYTES = (1 << 31) - 1
 _MAX_FIELDS = 2_000_000
 _MAX_HEADER = 4096
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_NO_ONNX = "it is cut off or no ONNX file"
 _AGAIN = "Export it again with: jzi export MODEL."
 # Fields of messages by number.
 _GRAPH, _OPSET, _METADATA, _TRAINING, _FUNCTIONS = 7, 8, 14, 20, 25
@@ -35,7 +38,8 @@ _TENSOR, _SUBGRAPH, _TENSORS, _SUBGRAPHS = 5, 6, 10, 11
 _EXTERNAL, _LOCATION = 13, 14
 _KEY, _VALUE = 1, 2
 
-Field = tuple[int, int | memoryview]
+Span = tuple[int, int]
+"""Where a value with a length lies: its first byte and the one after its last."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,8 @@ def read_header(path: Path) -> ExportHeader:
     """Look through an ONNX file and return its header.
 
     Raises:
-        ModelError: If it cannot be read, is cut off, was not exported by us, is too large, or holds what no export of ours does: weights in
-            other files, operators that are not ONNX's own, subgraphs, functions.
+        ModelError: If it cannot be read, is cut off, was not exported by us, is too large, or holds what no export of ours
+            does: weights in other files, operators that are not ONNX's own, subgraphs, functions.
     """
     try:
         status = path.stat()
@@ -75,11 +79,7 @@ def read_header(path: Path) -> ExportHeader:
         if not 0 < status.st_size <= MAX_BYTES:
             raise ModelError(path, f"the file has {status.st_size} bytes", f"An ONNX file has 1 to {MAX_BYTES}. {_AGAIN}")
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            whole = memoryview(content)
-            try:
-                text = _Walk(path).model(whole)
-            finally:
-                whole.release()
+            text = _Walk(path, content).model()
     except OSError as error:
         raise ModelError(path, f"it cannot be read ({error.strerror or error})", "Name a readable .onnx file, or make it with: "
                          "jzi export MODEL.") from error
@@ -108,15 +108,15 @@ def _parse_header(path: Path, text: str) -> ExportHeader:
 class _Walk:
     """One way through a file, its fields counted."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, content: mmap.mmap) -> None:
+        self.path, self._content = path, content
         self._fields = 0
 
-    def model(self, message: memoryview) -> str:
-        """Walk a whole model; return the text of our header."""
+    def model(self) -> str:
+        """Walk the whole file; return the text of our header."""
         header: str | None = None
         graphs = 0
-        for number, value in self.fields(message):
+        for number, value in self.fields((0, len(self._content))):
             if number == _GRAPH:
                 graphs += 1
                 self.graph(self.inner(value))
@@ -130,15 +130,15 @@ class _Walk:
                 self.refuse("it holds functions or training steps")
         if header is None or graphs != 1:
             self.refuse("this is not an encoder that jzi export made")
-        return header or ""
+        return header
 
-    def domain(self, value: int | memoryview) -> None:
+    def domain(self, value: int | Span) -> None:
         """Refuse an operator set other than ONNX's own."""
         for number, inner in self.fields(self.inner(value)):
             if number == 1 and (name := self.text(inner)) not in {"", "ai.onnx"}:
                 self.refuse(f"it uses operators of the set {name!r}")
 
-    def graph(self, message: memoryview) -> None:
+    def graph(self, message: Span) -> None:
         """Walk operators and weights."""
         for number, value in self.fields(message):
             if number == _NODE:
@@ -148,7 +148,7 @@ class _Walk:
             elif number == _SPARSE:
                 self.refuse("it holds sparse weights")
 
-    def node(self, message: memoryview) -> None:
+    def node(self, message: Span) -> None:
         """Walk an operator's attributes."""
         for number, value in self.fields(message):
             if number == _DOMAIN and (name := self.text(value)) not in {"", "ai.onnx"}:
@@ -162,60 +162,61 @@ class _Walk:
                     elif inner_number in {22, 23}:
                         self.refuse("it holds sparse weights")
 
-    def tensor(self, message: memoryview) -> None:
+    def tensor(self, message: Span) -> None:
         """Refuse a tensor whose values lie in another file."""
         for number, value in self.fields(message):
             if number == _EXTERNAL or (number == _LOCATION and value != 0):
                 self.refuse("its weights lie in another file")
 
-    def fields(self, message: memoryview) -> Iterator[Field]:
-        """Numbers and values of a message's fields: whole numbers, or the bytes of what has a length."""
-        at, end = 0, len(message)
+    def fields(self, message: Span) -> Iterator[tuple[int, int | Span]]:
+        """Numbers and values of a message's fields: whole numbers, or where what has a length lies."""
+        at, end = message
         while at < end:
             self._fields += 1
             if self._fields > _MAX_FIELDS:
                 self.refuse(f"it has more than {_MAX_FIELDS} fields")
-            key, at = self._varint(message, at)
+            key, at = self._varint(at, end)
             number, kind = key >> 3, key & 7
-            value: int | memoryview
+            value: int | Span
             if kind == _VARINT:
-                value, at = self._varint(message, at)
+                value, at = self._varint(at, end)
             elif kind in {_BYTES, _FIXED64, _FIXED32}:
                 size = 8 if kind == _FIXED64 else 4
                 if kind == _BYTES:
-                    size, at = self._varint(message, at)
+                    size, at = self._varint(at, end)
                 if size > end - at:
-                    self.refuse("it is cut off or no ONNX file")
-                value = message[at:at + size]
+                    self.refuse(_NO_ONNX)
+                value = (at, at + size)
                 at += size
             else:
-                self.refuse("it is cut off or no ONNX file")
+                self.refuse(_NO_ONNX)
             if number == 0:
-                self.refuse("it is no ONNX file")
+                self.refuse(_NO_ONNX)
             yield number, value
 
-    def _varint(self, message: memoryview, at: int) -> tuple[int, int]:
+    def _varint(self, at: int, end: int) -> tuple[int, int]:
         value = shift = 0
-        while at < len(message) and shift < 70:
-            byte = message[at]
+        while at < end and shift < 70:
+            byte = self._content[at]
             value |= (byte & 127) << shift
             at, shift = at + 1, shift + 7
             if byte < 128:
                 return value, at
-        self.refuse("it is cut off or no ONNX file")
-        raise AssertionError
+        return self.refuse(_NO_ONNX)
 
-    def inner(self, value: int | memoryview) -> memoryview:
-        """The bytes of a message inside."""
+    def inner(self, value: int | Span) -> Span:
+        """Where a message inside lies."""
         if isinstance(value, int):
-            self.refuse("it is no ONNX file")
-            raise AssertionError
+            self.refuse(_NO_ONNX)
         return value
 
-    def text(self, value: int | memoryview | None, limit: int = 200) -> str:
+    def text(self, value: int | Span | None, limit: int = 200) -> str:
         """A short text; one that is too long is cut."""
-        return "" if value is None else bytes(self.inner(value)[:limit]).decode("utf-8", "replace")
+        if value is None:
+            return ""
+        start, end = self.inner(value)
+        return self._content[start:min(end, start + limit)].decode("utf-8", "replace")
 
-    def refuse(self, what: str) -> None:
+    def refuse(self, what: str) -> NoReturn:
         """Raise the error."""
         raise ModelError(self.path, printable(what), _AGAIN)

@@ -17,7 +17,7 @@ class UnsetWeights(TorchFunctionMode):
     Everything else is done, so tables that no file holds, such as those of positions, are right.
     """
 
-    def __torch_function__(self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (),  # noqa: PLW3201
+    def __torch_function__(self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (),
                            kwargs: Mapping[str, Any] | None = None) -> Any:
         """Skip a drawing; call everything else."""
         options = dict(kwargs or {})

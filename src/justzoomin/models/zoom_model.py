@@ -100,7 +100,8 @@ class ZoomModel(nn.Module):
     def fingerprint(self) -> str:
         """Sixty-four hex digits that change with any setting or weight: what caches and reports name it by.
 
-        A model with an exported encoder has the fingerprint of the model it was exported from: its vectors are the same to rounding.
+        A model with an exported encoder has the fingerprint of the model it was exported from: its vectors are the same
+        to rounding.
         """
         if isinstance(self.encoder, OnnxEncoder):
             return self.encoder.header.model
@@ -138,8 +139,8 @@ class ZoomModel(nn.Module):
             folder_or_hub_id: A folder that `save_pretrained` wrote, or `owner/name` on the hub.
             device: Where the weights go: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best there is.
             revision: Branch, tag or commit of the hub's repository.
-            runtime: What runs the encoder: "torch"; "onnx" for the `encoder.onnx` that `export_onnx` wrote into the folder; or the path
-                of such a file. Anything but torch is for the CPU, cannot be trained, and needs no transformers.
+            runtime: What runs the encoder: "torch"; "onnx" for the `encoder.onnx` that `export_onnx` wrote into the folder;
+                or the path of such a file. Anything but torch is for the CPU, cannot be trained, and needs no transformers.
 
         Raises:
             ModelError: It cannot be found, a file is missing or broken, weights and settings contradict each other,
