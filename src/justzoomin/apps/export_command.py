@@ -12,10 +12,10 @@ def export(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder, or owner/name on the hub.")],
     out: Annotated[Path | None, typer.Option(
         "--out", help="File (.onnx) or folder to write. Default: encoder.onnx in the model's folder.")] = None,
-    format_: Annotated[str, typer.Option("--format", help="Format of the file: onnx.")] = "onnx",
+    format_: Annotated[str, typer.Option("--format", help="Format: onnx.")] = "onnx",
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")] = None,
 ) -> None:
-    """Write a model's encoder for ONNX Runtime, which starts faster and takes less memory on a CPU: jzi localize --runtime onnx.
+    """Write a model's encoder for ONNX Runtime, which starts faster on a CPU: jzi localize --runtime onnx.
 
     The file is kept only if its vectors are those of torch. It works with this model alone.
     """

@@ -235,7 +235,8 @@ def _open_weights(path: Path, without: str | None = None) -> dict[str, Tensor]:
 
     try:
         with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in sorted(file.keys()) if without is None or not name.startswith(without)}
+            return {name: file.get_tensor(name) for name in sorted(file.keys())
+                    if without is None or not name.startswith(without)}
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise ModelError(path, f"these weights cannot be read ({error})",
                          "The file is cut off or no safetensors file; copy or download it again.") from error
