@@ -138,3 +138,20 @@ def test_real_photos(jzi: Jzi, shared: Path, tmp_path: Path) -> None:
     assert (ran.code, ran.err) == (0, "")
     assert len(ran.json) == 5
     assert all(38.84 < row["lat"] < 38.94 and -77.05 < row["lon"] < -76.93 for row in ran.json)
+
+
+def test_an_exported_encoder_gives_the_same_answers(jzi: Jzi, photos: Path, model: Path, repository: Path,
+                                                   tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    use = ("localize", photos, "--model", model, "--map", repository, "--json")
+    assert "jzi export MODEL" in jzi(*use, "--runtime", "onnx").refusal()
+    assert "--format" in jzi("export", model, "--format", "coreml").refusal()
+    file = tmp_path / "exported" / "encoder.onnx"
+    ran = jzi("export", model, "--out", file.parent)
+    assert (ran.code, ran.err) == (0, "") and file.is_file() and f"--runtime {file}" in ran.out
+    ours, torchs = jzi(*use, "--runtime", file).json, jzi(*use).json
+    assert [row["sequence"] for row in ours] == [row["sequence"] for row in torchs] and len(ours) == 2
+    for a, b in zip(ours, torchs, strict=True):
+        assert a["probabilities"] == pytest.approx(b["probabilities"], abs=1e-4) and a["model"] == b["model"]
+    assert "cuda" in jzi(*use, "--runtime", file, "--device", "cuda").refusal()

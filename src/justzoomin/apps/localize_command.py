@@ -51,6 +51,8 @@ def localize(
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 16,
     ray: Annotated[str | None, typer.Option("--ray", help=f"With --out. {RAY_HELP}")] = None,
+    runtime: Annotated[str, typer.Option("--runtime", help="What runs the encoder: torch; onnx, after jzi export; or "
+                                                           "the path of an exported file.")] = "torch",
 ) -> None:
     """Say where photos were taken. EXIF orientation is respected, EXIF position never used.
 
@@ -60,9 +62,10 @@ def localize(
     from justzoomin.search import Localizer
 
     _check_outputs(to_file, geojson, figure, as_json=as_json)
-    on_cluster = _cluster_work(ray, to_file)
+    on_cluster = _cluster_work(ray, to_file, runtime)
     files = expand(photos)
-    localizer = Localizer.load(single_model(model), map_root, region_option(region), "cpu" if on_cluster else device, index)
+    localizer = Localizer.load(single_model(model), map_root, region_option(region),
+                               "cpu" if on_cluster else device, index, runtime)
     if to_file is not None:
         work = partial(on_cluster, localizer=localizer, model=model, map=map_root, index=index, device=device,
                        batch_size=batch_size) if on_cluster else None
@@ -113,14 +116,17 @@ def _check_outputs(to_file: Path | None, geojson: Path | None, figure: Path | No
                               "Give --out alone: .jsonl and .geojson files are among its formats.")
 
 
-def _cluster_work(ray: str | None, to_file: Path | None) -> Callable[..., Iterator[Fix | JustZoomInError]] | None:
+def _cluster_work(ray: str | None, to_file: Path | None,
+                  runtime: str) -> Callable[..., Iterator[Fix | JustZoomInError]] | None:
     """The work of a ray cluster, where one is asked for; given photos and settings it localizes them."""
+    from justzoomin.errors import ConfigError
+
     if ray is None:
         return None
     if to_file is None:
-        from justzoomin.errors import ConfigError
-
         raise ConfigError("--ray", "it stands without --out", "A cluster is for very many photos: write them to a file.")
+    if runtime != "torch":
+        raise ConfigError("--runtime", "the workers of a cluster run torch", "Leave out --runtime or --ray.")
     from justzoomin.cluster import localize_on_cluster, require_ray
 
     require_ray()  # before the model is opened

@@ -11,6 +11,7 @@ from justzoomin.apps import (
     data_commands,
     demo_command,
     evaluate_command,
+    export_command,
     grid_commands,
     index_command,
     localize_command,
@@ -32,6 +33,7 @@ app.command("index")(index_command.index)
 app.command("train")(train_command.train)
 app.command("evaluate")(evaluate_command.evaluate)
 app.command("visualize")(visualize_command.visualize)
+app.command("export")(export_command.export)
 app.command("demo")(demo_command.demo)
 app.add_typer(data_commands.app, name="data")
 app.add_typer(map_commands.app, name="map")

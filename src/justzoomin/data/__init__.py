@@ -1,26 +1,27 @@
 """Datasets: repositories in the card's layout, split tables, photos, torch datasets, augmentation.
 
-What needs torch is imported when it is first asked for: looking at a dataset does not wait for it.
+What needs torch or polars is imported when it is first asked for: looking at a dataset does not wait for torch, and localizing
+a photo not for tables.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from justzoomin.data.findings import VerifyReport
-from justzoomin.data.parquet import read_parquet
 from justzoomin.data.photos import FORMATS, PhotoStore, decode_photo, exif_orientation
 from justzoomin.data.picturehash import difference_hash
-from justzoomin.data.records import RecordProblem, check_records
-from justzoomin.data.repository import ATTRIBUTION, Dataset, find_splits, hash_records, open_dataset, split_name
-from justzoomin.data.tables import Split, read_split
-from justzoomin.data.verify import verify_dataset, verify_repository
 
 if TYPE_CHECKING:
     from justzoomin.data.augment import Augment, AugmentConfig
     from justzoomin.data.batches import Draw, ResumableBatchSampler
+    from justzoomin.data.parquet import read_parquet
     from justzoomin.data.ready import ReadyKind, ReadyPhotos, find_ready
     from justzoomin.data.readying import ReadyPlan, make_ready, ready_plan
+    from justzoomin.data.records import RecordProblem, check_records
+    from justzoomin.data.repository import ATTRIBUTION, Dataset, find_splits, hash_records, open_dataset, split_name
+    from justzoomin.data.tables import Split, read_split
     from justzoomin.data.torch_data import Batch, Sample, ZoomDataset, collate
     from justzoomin.data.transforms import halves, normalize, to_tensor, wide_photo
+    from justzoomin.data.verify import verify_dataset, verify_repository
 
 __all__ = [
     "ATTRIBUTION", "FORMATS", "Augment", "AugmentConfig", "Batch", "Dataset", "Draw", "PhotoStore", "ReadyKind",
@@ -30,7 +31,12 @@ __all__ = [
     "split_name", "to_tensor", "verify_dataset", "verify_repository", "wide_photo",
 ]
 
-_WITH_TORCH = {
+_LATER = {
+    "read_parquet": "parquet",
+    **dict.fromkeys(("RecordProblem", "check_records"), "records"),
+    **dict.fromkeys(("ATTRIBUTION", "Dataset", "find_splits", "hash_records", "open_dataset", "split_name"), "repository"),
+    **dict.fromkeys(("Split", "read_split"), "tables"),
+    **dict.fromkeys(("verify_dataset", "verify_repository"), "verify"),
     **dict.fromkeys(("Augment", "AugmentConfig"), "augment"),
     **dict.fromkeys(("Batch", "Sample", "ZoomDataset", "collate"), "torch_data"),
     **dict.fromkeys(("ReadyKind", "ReadyPhotos", "find_ready"), "ready"),
@@ -41,8 +47,8 @@ _WITH_TORCH = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _WITH_TORCH:
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{_WITH_TORCH[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)

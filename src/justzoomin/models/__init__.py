@@ -14,20 +14,26 @@ from justzoomin.models.config import (
 from justzoomin.models.decoder import Decoder, DecoderCache
 from justzoomin.models.encoder import VisionEncoder
 from justzoomin.models.importer import import_checkpoint
+from justzoomin.models.onnx_encoder import ONNX_FILE, OnnxEncoder
+from justzoomin.models.onnx_export import Export, export_onnx
 from justzoomin.models.zoom_model import ZoomModel
 
 __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
+    "ONNX_FILE",
     "PRESETS",
     "Compute",
     "Decoder",
     "DecoderCache",
     "DecoderConfig",
     "EncoderConfig",
+    "Export",
     "ModelConfig",
+    "OnnxEncoder",
     "VisionEncoder",
     "ZoomModel",
+    "export_onnx",
     "import_checkpoint",
     "model_preset",
     "plan",

@@ -25,6 +25,7 @@ from justzoomin.models.config import ModelConfig
 from justzoomin.models.encoder_names import match_names
 
 if TYPE_CHECKING:
+    from justzoomin.models.onnx_encoder import OnnxEncoder
     from justzoomin.models.zoom_model import ZoomModel
 
 WEIGHTS_FILE = "model.safetensors"
@@ -83,19 +84,24 @@ def save_checkpoint(model: ZoomModel, folder: Path, grid: ZoomGrid | None, extra
     return folder
 
 
-def load_checkpoint(source: str | Path, device: str | torch.device, revision: str | None) -> ZoomModel:
+def load_checkpoint(source: str | Path, device: str | torch.device, revision: str | None, runtime: str = "torch") -> ZoomModel:
     """Open a model folder or hub repository; see `ZoomModel.from_pretrained`."""
     from justzoomin.models.zoom_model import ZoomModel
 
-    target = resolve_device(device)
-    folder = _find_folder(source, revision)
+    target = resolve_device(device) if runtime == "torch" else _cpu_only(device, runtime)
+    folder = find_folder(source, revision)
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
             raise ModelError(folder / name, "this file of the model folder is missing",
                              f"A model folder holds {', '.join(_ALL_FILES)}, as save_pretrained writes them.")
     config = _read_config(folder / CONFIG_FILE)
-    model = ZoomModel(config, pretrained=False)
-    read_weights(model, _open_weights(folder / WEIGHTS_FILE), folder / WEIGHTS_FILE)
+    weights = folder / WEIGHTS_FILE
+    if runtime == "torch":
+        model = ZoomModel(config, pretrained=False, fresh=False)
+        read_weights(model, _open_weights(weights), weights)
+    else:
+        model = ZoomModel(config, encoder=_exported(runtime, folder, config), fresh=False)
+        read_weights(model, _open_weights(weights, without="encoder."), weights)
     if (folder / GRID_FILE).is_file():
         model.grid = load_grid(folder / GRID_FILE)
         if model.grid.grid != config.grid:
@@ -105,6 +111,21 @@ def load_checkpoint(source: str | Path, device: str | torch.device, revision: st
         model.provenance = _read_json(folder / PROVENANCE_FILE)
     plan(target).prepare(model.to(target))
     return model.eval()
+
+
+def _exported(runtime: str, folder: Path, config: ModelConfig) -> OnnxEncoder:
+    from justzoomin.models.onnx_encoder import OnnxEncoder, runtime_file
+
+    encoder = OnnxEncoder(runtime_file(runtime, folder), config)
+    encoder.check_belongs(folder / CONFIG_FILE, folder / WEIGHTS_FILE)
+    return encoder
+
+
+def _cpu_only(device: str | torch.device, runtime: str) -> torch.device:
+    if str(device) not in {"auto", "cpu"}:
+        raise ModelError(f"device {str(device)!r}", f"the runtime {runtime} is for the CPU",
+                         "Use the device cpu, or the runtime torch.")
+    return torch.device("cpu")
 
 
 def read_weights(model: ZoomModel, tensors: dict[str, Tensor], where: Path) -> None:
@@ -156,8 +177,12 @@ def resolve_device(device: str | torch.device) -> torch.device:
     return resolved
 
 
-def _find_folder(source: str | Path, revision: str | None) -> Path:
-    """The local folder of a model, fetched from the hub where the name is no folder."""
+def find_folder(source: str | Path, revision: str | None) -> Path:
+    """The local folder of a model, fetched from the hub where the name is no folder.
+
+    Raises:
+        ModelError: There is no such folder, and the hub gives none.
+    """
     path = Path(source)
     if path.is_dir():
         return path
@@ -206,12 +231,14 @@ def _read_config(path: Path) -> ModelConfig:
     return config
 
 
-def _open_weights(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def _open_weights(path: Path, without: str | None = None) -> dict[str, Tensor]:
+    """Tensors of a file by name; those whose names begin with `without` are not read."""
+    from safetensors import SafetensorError, safe_open
 
     try:
-        return load_file(path)
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in sorted(file.keys())
+                    if without is None or not name.startswith(without)}
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise ModelError(path, f"these weights cannot be read ({error})",
                          "The file is cut off or no safetensors file; copy or download it again.") from error

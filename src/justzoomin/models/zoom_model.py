@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from justzoomin.errors import ModelError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.models.config import ModelConfig
 from justzoomin.models.decoder import Decoder, DecoderCache
 from justzoomin.models.encoder import VisionEncoder
+from justzoomin.models.onnx_encoder import OnnxEncoder
+from justzoomin.models.unset import UnsetWeights
 
 
 class ZoomModel(nn.Module):
@@ -23,6 +27,8 @@ class ZoomModel(nn.Module):
         pretrained: Take the encoder's weights from its source where it has one (a hub id needs the network on first
             use); False leaves fresh weights for others to follow.
         seed: Seed of fresh weights. The global random state is left as it was.
+        fresh: Draw fresh weights; False leaves them unset (with `pretrained` False) where all are read from a file next.
+        encoder: An exported encoder to use in the place of torch's.
 
     Attributes:
         config: The settings with the encoder's complete architecture filled in.
@@ -30,11 +36,12 @@ class ZoomModel(nn.Module):
         provenance: What is known about its making, from `provenance.json`.
     """
 
-    def __init__(self, config: ModelConfig, *, pretrained: bool = True, seed: int = 0) -> None:
+    def __init__(self, config: ModelConfig, *, pretrained: bool = True, seed: int = 0, fresh: bool = True,
+                 encoder: OnnxEncoder | None = None) -> None:
         super().__init__()
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), contextlib.nullcontext() if fresh else UnsetWeights():
             torch.manual_seed(seed)
-            self.encoder = VisionEncoder(config.encoder, pretrained=pretrained)
+            self.encoder = encoder or VisionEncoder(config.encoder, pretrained=pretrained)
             self.decoder = Decoder(config.decoder, self.encoder.width, config.actions)
         self.config = config.model_copy(update={"encoder": self.encoder.config})
         self.grid: ZoomGrid | None = None
@@ -44,6 +51,17 @@ class ZoomModel(nn.Module):
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.parameters()).device
+
+    @property
+    def torch_encoder(self) -> VisionEncoder:
+        """The encoder with weights of its own, which can be trained.
+
+        Raises:
+            ModelError: If an exported one stands in its place.
+        """
+        if isinstance(self.encoder, OnnxEncoder):
+            raise ModelError(self.encoder.path, "an exported encoder has no parts and cannot be trained", "Use the runtime torch.")
+        return self.encoder
 
     def encode_photos(self, photos: Tensor) -> Tensor:
         """Encode photos as the mean of their left and right half's vectors.
@@ -92,7 +110,13 @@ class ZoomModel(nn.Module):
         return self.decode(photo, vectors[view_index], actions)
 
     def fingerprint(self) -> str:
-        """Sixty-four hex digits that change with any setting or weight: what caches and reports name it by."""
+        """Sixty-four hex digits that change with any setting or weight: what caches and reports name it by.
+
+        A model with an exported encoder has the fingerprint of the model it was exported from: its vectors are the same
+        to rounding.
+        """
+        if isinstance(self.encoder, OnnxEncoder):
+            return self.encoder.header.model
         digest = hashlib.sha256(self.config.model_dump_json().encode())
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
@@ -120,18 +144,21 @@ class ZoomModel(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder_or_hub_id: str | Path, device: str | torch.device = "cpu",
-                        revision: str | None = None) -> ZoomModel:
+                        revision: str | None = None, runtime: str = "torch") -> ZoomModel:
         """Open a model folder, or a repository of the hub, in evaluation mode.
 
         Args:
             folder_or_hub_id: A folder that `save_pretrained` wrote, or `owner/name` on the hub.
             device: Where the weights go: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best there is.
             revision: Branch, tag or commit of the hub's repository.
+            runtime: What runs the encoder: "torch"; "onnx" for the `encoder.onnx` that `export_onnx` wrote into the folder;
+                or the path of such a file. Anything but torch is for the CPU, cannot be trained, and needs no transformers.
 
         Raises:
             ModelError: It cannot be found, a file is missing or broken, weights and settings contradict each other,
-                or the device is not there.
+                the device is not there, or the exported encoder is missing, broken or another model's.
+            MissingExtraError: The runtime needs a package that is not installed.
         """
         from justzoomin.models.checkpoints import load_checkpoint
 
-        return load_checkpoint(folder_or_hub_id, device, revision)
+        return load_checkpoint(folder_or_hub_id, device, revision, runtime)

@@ -63,7 +63,7 @@ class Localizer:
 
     @classmethod
     def load(cls, model: str | Path, map: str | Path, region: ZoomGrid | None = None,
-             device: str = "auto", index: str | Path | None = None) -> Localizer:
+             device: str = "auto", index: str | Path | None = None, runtime: str = "torch") -> Localizer:
         """Open a model (folder or hub id) and a map (folder of tiles or a whole dataset).
 
         Args:
@@ -72,8 +72,10 @@ class Localizer:
             region: Zoom grid to search, where the map states none or another is wanted.
             device: `auto`, `cpu`, `cuda`, `mps` ...
             index: Folder of the map's index, if there is one.
+            runtime: What runs the encoder: `torch`; `onnx`, after `jzi export`; or the path of an exported file.
         """
-        return cls(ZoomModel.from_pretrained(model, device=device), Map.open(map, grid=region), index=index)
+        return cls(ZoomModel.from_pretrained(model, device=device, runtime=runtime), Map.open(map, grid=region),
+                   index=index)
 
     @cached_property
     def map_hash(self) -> str:

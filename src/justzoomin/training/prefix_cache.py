@@ -92,7 +92,7 @@ class PrefixCache:
         if missing:
             config = self.model.config
             chosen = views if len(missing) == len(found) else views[torch.tensor(missing, device=views.device)]
-            made = self.model.encoder.prefix(normalize(chosen, config.mean, config.std)).to(self._dtype)
+            made = self.model.torch_encoder.prefix(normalize(chosen, config.mean, config.std)).to(self._dtype)
             for place, output in zip(missing, made, strict=True):
                 found[place] = output
                 if bool(torch.isfinite(output).all()):  # beyond the range of fp16 it is used and not kept
@@ -148,7 +148,7 @@ def _shape(model: ZoomModel) -> torch.Size:
     pixels = model.config.image_pixels
     mode = model.training
     try:
-        return model.eval().encoder.prefix(torch.zeros(1, 3, pixels, pixels, device=model.device)).shape[1:]
+        return model.eval().torch_encoder.prefix(torch.zeros(1, 3, pixels, pixels, device=model.device)).shape[1:]
     finally:
         model.train(mode)
 

@@ -90,7 +90,7 @@ class ZoomTask(lightning.LightningModule):
 
     def _view_vectors(self, batch: Batch, seed: int) -> torch.Tensor:
         """Vectors (V, D) of a batch's distinct views, augmented; the frozen part of what is not augmented may be kept."""
-        settings, encoder, keep = self.model.config, self.model.encoder, batch["view_ids"].cpu() == 0
+        settings, encoder, keep = self.model.config, self.model.torch_encoder, batch["view_ids"].cpu() == 0
         if self.prefix is None:
             views = self.augment.views(batch["views"], seed, keep=keep)
             return self.model.encode_views(normalize(views, settings.mean, settings.std))

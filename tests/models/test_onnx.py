@@ -1,0 +1,228 @@
+"""Exported encoders: the same vectors, of one model alone, and files from outside that are no such thing."""
+
+import dataclasses
+import json
+import sys
+
+import pytest
+import torch
+
+from justzoomin.errors import MissingExtraError, ModelError
+from justzoomin.geometry import preset
+from justzoomin.models import DecoderConfig, EncoderConfig, ModelConfig, ZoomModel, export_onnx
+from justzoomin.models import onnx_export as exporting
+from justzoomin.models.onnx_file import read_header
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+CONVNEXT = {"model_type": "convnext", "hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2, "patch_size": 4}
+DINOV2 = {"model_type": "dinov2", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "mlp_ratio": 2,
+          "patch_size": 8, "image_size": 32}
+
+
+def tiny(architecture, pooling, pixels, seed=3):
+    model = ZoomModel(ModelConfig(image_pixels=pixels, encoder=EncoderConfig(architecture=architecture, pooling=pooling),
+                                  decoder=DecoderConfig(blocks=2, heads=2, ffn_multiple_of=16)), seed=seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for parameter in model.encoder.parameters():
+            torch.nn.init.normal_(parameter, std=0.2)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model folder, its encoder exported."""
+    path = tiny(CONVNEXT, "pooler", 16).save_pretrained(tmp_path_factory.mktemp("onnx") / "model", preset("dc"))
+    export_onnx(path)
+    return path
+
+
+def changed(folder, tmp_path, change):
+    """The exported file after a change of its content."""
+    model = onnx.load(folder / "encoder.onnx")
+    change(model)
+    path = tmp_path / "changed.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def test_the_same_answers_from_an_exported_encoder(folder, batch):
+    torch_model, exported = ZoomModel.from_pretrained(folder), ZoomModel.from_pretrained(folder, runtime="onnx")
+    assert exported.fingerprint() == torch_model.fingerprint() and exported.config.preset == torch_model.config.preset
+    assert exported.config.decoder == torch_model.config.decoder and exported.grid == torch_model.grid
+    assert not any(name.startswith("encoder.") for name in exported.state_dict())
+    with torch.inference_mode():
+        torch.testing.assert_close(exported(*batch), torch_model(*batch), rtol=1e-4, atol=1e-4)
+        for count in (1, 2, 5):
+            images = torch.randn(count, 3, 16, 16, generator=torch.Generator().manual_seed(count))
+            torch.testing.assert_close(exported.encode_views(images), torch_model.encode_views(images), rtol=1e-4, atol=1e-4)
+
+
+def test_a_vision_transformer_is_exported_too(tmp_path):
+    path = tiny(DINOV2, "cls", 24).save_pretrained(tmp_path / "model")  # not the size of its position table
+    done = export_onnx(path, tmp_path / "elsewhere")
+    assert done.path == tmp_path / "elsewhere" / "encoder.onnx" and done.difference < 1e-4
+    images = torch.randn(3, 3, 24, 24)
+    with torch.inference_mode():
+        wanted = ZoomModel.from_pretrained(path).encode_views(images)
+        found = ZoomModel.from_pretrained(path, runtime=str(done.path)).encode_views(images)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_a_file_holds_everything_and_nothing_of_the_machine(folder):
+    assert sorted(p.name for p in folder.iterdir()) == sorted(
+        ["config.json", "encoder.onnx", "model.safetensors", "provenance.json", "region.yaml"])
+    content = (folder / "encoder.onnx").read_bytes()
+    assert str(folder).encode() not in content and b"site-packages" not in content and b".py" not in content
+    onnx.checker.check_model(onnx.load(folder / "encoder.onnx"), full_check=True)
+
+
+def test_the_encoder_of_another_model_is_refused(folder, tmp_path):
+    other = tiny(CONVNEXT, "pooler", 16, seed=4).save_pretrained(tmp_path / "other")
+    with pytest.raises(ModelError, match="exported from another model"):
+        ZoomModel.from_pretrained(other, runtime=str(folder / "encoder.onnx"))
+    with pytest.raises(ModelError, match="not exported to ONNX yet"):
+        ZoomModel.from_pretrained(other, runtime="onnx")
+    for runtime in ("onyx", str(tmp_path)):
+        with pytest.raises(ModelError, match="no such runtime"):
+            ZoomModel.from_pretrained(other, runtime=runtime)
+
+
+def test_an_encoder_whose_vectors_differ_leaves_no_file(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "_probes", lambda pixels: iter([torch.full((1, 3, pixels, pixels), float("nan"))]))
+    with pytest.raises(ModelError, match="differ from torch's"):
+        export_onnx(folder, tmp_path / "out" / "encoder.onnx")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_packages_that_are_missing_are_named(folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingExtraError, match=r"justzoomin\[onnx\]"):
+        ZoomModel.from_pretrained(folder, runtime="onnx")
+    monkeypatch.setattr(exporting, "find_spec", lambda name: None if name == "onnxscript" else object())
+    with pytest.raises(MissingExtraError, match="onnxscript"):
+        export_onnx(folder, tmp_path / "encoder.onnx")
+
+
+def test_an_exported_encoder_is_for_the_cpu(folder):
+    with pytest.raises(ModelError, match="for the CPU"):
+        ZoomModel.from_pretrained(folder, device="cuda", runtime="onnx")
+
+
+def test_a_model_of_the_hub_has_no_folder_to_write_into(folder, monkeypatch):
+    monkeypatch.setattr(exporting, "find_folder", lambda source, revision: folder)
+    with pytest.raises(ModelError, match="--out"):
+        export_onnx("owner/name")
+
+
+@pytest.mark.parametrize("cut", [0, 1, 40, 1000, -1])
+def test_files_that_are_cut_off(folder, tmp_path, cut):
+    path = tmp_path / "cut.onnx"
+    path.write_bytes((folder / "encoder.onnx").read_bytes()[:cut])
+    with pytest.raises(ModelError, match=r"cut\.onnx"):
+        read_header(path)
+
+
+def test_files_that_are_something_else(tmp_path):
+    for number, content in enumerate((b"\x00" * 100, b"\xff" * 100, b"not ONNX at all", json.dumps({"a": 1}).encode())):
+        path = tmp_path / f"{number}.onnx"
+        path.write_bytes(content)
+        with pytest.raises(ModelError):
+            read_header(path)
+    with pytest.raises(ModelError, match="cannot be read"):
+        read_header(tmp_path / "none.onnx")
+    with pytest.raises(ModelError, match="no regular file"):
+        read_header(tmp_path)
+
+
+def external(model):
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../secret")
+
+
+def external_in_attribute(model):
+    tensor = onnx.helper.make_tensor("t", 1, [1], [1.0])
+    tensor.external_data.add(key="location", value="/etc/passwd")
+    model.graph.node.append(onnx.helper.make_node("Constant", [], ["t"], value=tensor))
+
+
+def custom_operator(model):
+    model.graph.node.append(onnx.helper.make_node("Evil", ["images"], ["x"], domain="com.evil"))
+
+
+def operator_set(model):
+    model.opset_import.add(domain="com.microsoft", version=1)
+
+
+def branch(model):
+    model.graph.node.append(onnx.helper.make_node("Loop", ["images"], ["x"], body=onnx.helper.make_graph([], "b", [], [])))
+
+
+def function(model):
+    model.functions.add(name="f")
+
+
+def no_header(model):
+    del model.metadata_props[:]
+
+
+def twice(model):
+    model.metadata_props[0].value = '{"format": "justzoomin-onnx/1"}'
+
+
+def other_sizes(model):
+    model.metadata_props[0].value = model.metadata_props[0].value.replace('"pixels": 16', '"pixels": -16')
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    (external, "another file"), (external_in_attribute, "another file"), (custom_operator, "com.evil"), (branch, "loops"),
+    (operator_set, "com.microsoft"), (function, "functions"), (no_header, "jzi export made"), (twice, "header"),
+    (other_sizes, "pixels")])
+def test_what_no_export_of_ours_holds_is_refused(folder, tmp_path, change, words):
+    with pytest.raises(ModelError, match=words):
+        read_header(changed(folder, tmp_path, change))
+
+
+def test_a_graph_that_is_not_what_its_header_says(folder, tmp_path):
+    def wider(model):
+        entry = model.metadata_props[0]
+        entry.value = entry.value.replace('"width": 16', '"width": 17')
+
+    with pytest.raises(ModelError, match=r"vectors \(N, 17\)"):
+        ZoomModel.from_pretrained(folder, runtime=str(changed(folder, tmp_path, wider)))
+
+    def broken(model):
+        model.graph.node[0].op_type = "NoSuchThing"
+
+    with pytest.raises(ModelError, match="cannot open it"):
+        ZoomModel.from_pretrained(folder, runtime=str(changed(folder, tmp_path, broken)))
+
+
+def test_any_changed_byte_gives_a_header_or_an_error_of_ours(folder, tmp_path):
+    content = bytearray((folder / "encoder.onnx").read_bytes())
+    header = read_header(folder / "encoder.onnx")
+    generator = torch.Generator().manual_seed(0)
+    path, refused = tmp_path / "changed.onnx", 0
+    for place in torch.randint(0, len(content), (150,), generator=generator).tolist():
+        broken = content.copy()
+        broken[place] ^= 0x5A
+        path.write_bytes(broken)
+        try:
+            assert dataclasses.asdict(read_header(path)).keys() == dataclasses.asdict(header).keys()
+        except ModelError:
+            refused += 1
+    assert refused > 0
+
+
+def test_opening_draws_no_weights_and_leaves_drawing_as_it_was(folder):
+    state = torch.get_rng_state()
+    first, second = ZoomModel.from_pretrained(folder), tiny(CONVNEXT, "pooler", 16)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True))
+    drawn = ZoomModel(first.config, seed=1).decoder.output_head.weight
+    assert drawn.std().item() == pytest.approx(0.02, rel=0.3)
