@@ -60,7 +60,8 @@ class ZoomModel(nn.Module):
             ModelError: If an exported one stands in its place.
         """
         if isinstance(self.encoder, OnnxEncoder):
-            raise ModelError(self.encoder.path, "an exported encoder has no parts and cannot be trained", "Use the runtime torch.")
+            raise ModelError(self.encoder.path, "an exported encoder has no parts and cannot be trained",
+                             "Use the runtime torch.")
         return self.encoder
 
     def encode_photos(self, photos: Tensor) -> Tensor:
