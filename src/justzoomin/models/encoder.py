@@ -127,7 +127,7 @@ def _build_backbone(config: EncoderConfig, *, pretrained: bool, fresh: bool) -> 
 
 
 def _unset_weights() -> contextlib.AbstractContextManager[Any]:
-    """A context in which models are built without drawing weights; what no file holds, such as tables of positions, is there."""
+    """A context in which models are built without drawing weights; what no file holds, such as position tables, is there."""
     try:
         from transformers.initialization import no_init_weights
     except ImportError:  # it has moved between versions; then weights are drawn for nothing
