@@ -42,7 +42,7 @@ def run(folder: Path) -> Section:
     base = ModelConfig(image_pixels=384, encoder=EncoderConfig(architecture=BASE), decoder=DecoderConfig())
     region = make_region(folder / "region", 4, levels=LEVELS)
     photo = region / "streetview" / "images" / "000000_undistorted.jpg"
-    for name, config, sizes, rounds in (("small", model_preset("small"), (1, 32), 25), ("base-size DINOv2", base, (1,), 3)):
+    for name, config, sizes, rounds in (("small", model_preset("small"), (1, 32), 25), ("base-size DINOv2", base, (1,), 2)):
         model = ZoomModel(config, pretrained=False)
         source = model.save_pretrained(folder / name.split("-")[0], preset("dc"))
         export_onnx(source)

@@ -226,3 +226,27 @@ def test_opening_draws_no_weights_and_leaves_drawing_as_it_was(folder):
     assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True))
     drawn = ZoomModel(first.config, seed=1).decoder.output_head.weight
     assert drawn.std().item() == pytest.approx(0.02, rel=0.3)
+
+
+def test_opening_ends_whatever_lies_in_memory(tmp_path, monkeypatch):
+    """A truncated normal draws until all values are within bounds: where drawing is skipped it must not be begun."""
+    path = tiny(DINOV2, "cls", 24).save_pretrained(tmp_path / "model")
+
+    def begun(*_, **__):
+        raise AssertionError("a truncated normal was begun")
+
+    monkeypatch.setattr(torch.nn.init, "_no_grad_trunc_normal_", begun)
+    assert ZoomModel.from_pretrained(path).encoder.width == 32
+
+
+@pytest.mark.parametrize("architecture", [CONVNEXT, DINOV2, {**DINOV2, "model_type": "dinov3_vit", "intermediate_size": 64}])
+def test_what_no_file_holds_is_there_in_a_model_that_was_opened(architecture, tmp_path):
+    """Tables that are no weights, such as those of rotary positions, are made though weights are not drawn."""
+    pooling = "pooler" if architecture is CONVNEXT else "cls"
+    model = tiny(architecture, pooling, 32)
+    opened = ZoomModel.from_pretrained(model.save_pretrained(tmp_path / "model"))
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.equal(opened.encode_views(images), model.encode_views(images))
+    for (name, a), (_, b) in zip(opened.named_buffers(), model.named_buffers(), strict=True):
+        assert torch.equal(a, b), name

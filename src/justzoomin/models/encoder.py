@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 from pathlib import Path
@@ -25,6 +26,7 @@ class VisionEncoder(nn.Module):
         config: Which model, how its output is pooled, and how much of it is trained.
         pretrained: Take the weights from `config.source` where there is one; False builds from the architecture
             alone, for weights that follow (no network if the architecture is given).
+        fresh: Draw fresh weights where none are taken; False leaves them unset: drawing them takes longer than reading.
 
     Attributes:
         config: The settings with the complete architecture filled in: enough to build it again offline.
@@ -35,9 +37,9 @@ class VisionEncoder(nn.Module):
             fit it, or its blocks cannot be found though some are to be frozen.
     """
 
-    def __init__(self, config: EncoderConfig, *, pretrained: bool = True) -> None:
+    def __init__(self, config: EncoderConfig, *, pretrained: bool = True, fresh: bool = True) -> None:
         super().__init__()
-        self.backbone = _build_backbone(config, pretrained=pretrained)
+        self.backbone = _build_backbone(config, pretrained=pretrained, fresh=fresh)
         architecture = _safe_architecture(self.backbone.config.to_dict())
         self.config = config.model_copy(update={"architecture": architecture})
         self.width = _width(self.backbone.config)
@@ -209,8 +211,8 @@ def _size(images: Tensor) -> tuple[int, int]:
     return images.shape[-2], images.shape[-1]
 
 
-def _build_backbone(config: EncoderConfig, *, pretrained: bool) -> Any:
-    """The transformers model in float32: pretrained, or from its architecture with fresh weights."""
+def _build_backbone(config: EncoderConfig, *, pretrained: bool, fresh: bool) -> Any:
+    """The transformers model in float32: pretrained, or from its architecture with fresh or unset weights."""
     from transformers import AutoConfig, AutoModel
 
     try:
@@ -223,10 +225,20 @@ def _build_backbone(config: EncoderConfig, *, pretrained: bool) -> Any:
         else:
             architecture = AutoConfig.from_pretrained(str(config.source), trust_remote_code=False)
         build: Any = AutoModel.from_config
-        return build(architecture, trust_remote_code=False).float()
+        with contextlib.nullcontext() if fresh else _unset_weights():
+            return build(architecture, trust_remote_code=False).float()
     except Exception as error:  # transformers raises many kinds here; each becomes one with a remedy
         logging.getLogger(__name__).debug("building the encoder failed", exc_info=error)
         raise _build_error(config, error, pretrained=pretrained) from error
+
+
+def _unset_weights() -> contextlib.AbstractContextManager[Any]:
+    """A context in which models are built without drawing weights; what no file holds, such as position tables, is there."""
+    try:
+        from transformers.initialization import no_init_weights
+    except ImportError:  # it has moved between versions; then weights are drawn for nothing
+        return contextlib.nullcontext()
+    return no_init_weights()
 
 
 def _build_error(config: EncoderConfig, error: Exception, *, pretrained: bool) -> ModelError:

@@ -1,4 +1,4 @@
-"""Building a network without drawing weights that are read from a file next: drawing takes longer than reading."""
+"""Building a decoder without drawing weights that are read from a file next: drawing takes longer than reading."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any
 
 from torch.overrides import TorchFunctionMode
 
-_DRAWING = frozenset({"normal_", "uniform_", "trunc_normal_", "erfinv_"})
-"""What torch's and transformers' initialization spends its time in; `erfinv_` is a step of a truncated normal."""
+_DRAWING = frozenset({"normal_", "uniform_"})
+"""What our own modules and torch's linear layers draw with."""
 
 
 class UnsetWeights(TorchFunctionMode):
     """A context, of this thread alone, in which tensors that would be filled at random are left as they lie in memory.
 
-    Everything else is done, so tables that no file holds, such as those of positions, are right.
+    For modules of ours and plain layers alone: torch's truncated normal draws again until every value lies within its bounds,
+    and never ends where nothing is drawn. Encoders of transformers are built with its own `no_init_weights`.
     """
 
     def __torch_function__(self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (),

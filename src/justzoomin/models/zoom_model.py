@@ -39,10 +39,11 @@ class ZoomModel(nn.Module):
     def __init__(self, config: ModelConfig, *, pretrained: bool = True, seed: int = 0, fresh: bool = True,
                  encoder: OnnxEncoder | None = None) -> None:
         super().__init__()
-        with torch.random.fork_rng(devices=[]), contextlib.nullcontext() if fresh else UnsetWeights():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.encoder = encoder or VisionEncoder(config.encoder, pretrained=pretrained)
-            self.decoder = Decoder(config.decoder, self.encoder.width, config.actions)
+            self.encoder = encoder or VisionEncoder(config.encoder, pretrained=pretrained, fresh=fresh)
+            with contextlib.nullcontext() if fresh else UnsetWeights():
+                self.decoder = Decoder(config.decoder, self.encoder.width, config.actions)
         self.config = config.model_copy(update={"encoder": self.encoder.config})
         self.grid: ZoomGrid | None = None
         self.provenance: dict[str, Any] = {}
