@@ -43,6 +43,8 @@ HOSTILE = ["../../etc/passwd", "a/b\\c", "$\\frac{1}{0}$", "\x00\n\t", "日本",
 class FakeMap:
     """A map whose colour says where: red grows to the east, green to the north, blue with the zoom."""
 
+    listed = False
+
     def __init__(self, finest_m: float = 0.0) -> None:
         self.grid, self.finest_m, self.asked = GRID, finest_m, []
 

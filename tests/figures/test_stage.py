@@ -26,7 +26,7 @@ IDS = ["../evil", "1", "$x\x00"]
 class NoiseMap:
     """A map of noise, the same for the same place."""
 
-    grid, layout, root, attribution = GRID, CARD_LAYOUT, Path("nowhere"), AERIAL_ATTRIBUTION
+    grid, layout, root, attribution, listed = GRID, CARD_LAYOUT, Path("nowhere"), AERIAL_ATTRIBUTION, False
 
     def view(self, lat, lon, size_m, pixels, bearing_deg=0.0):
         rng = np.random.default_rng([int(abs(lat) * 1e6), int(abs(lon) * 1e6), pixels])
