@@ -59,15 +59,19 @@ class PublishedLoop:
         """Left and right half of a photo, float (2, 3, n, n)."""
         return torch.stack(self.tensor(self.photo(data)).chunk(2, dim=-1))
 
+    def _encode(self, images: torch.Tensor) -> torch.Tensor:
+        """Vectors (N, D) of images (N, 3, n, n), the encoder run as transformers runs it."""
+        return self.model.torch_encoder.whole(images)
+
     @torch.inference_mode()
     def localize(self, data: bytes) -> tuple[list[int], list[float]]:
         """Actions and their probabilities of one photo."""
-        photo = self.model.encode_photos(self.halves(data)[None])
+        photo = self._encode(self.halves(data)).mean(0, keepdim=True)
         path: list[int] = []
         chances: list[float] = []
         views: list[torch.Tensor] = []
         for _ in range(self.grid.depth):
-            views.append(self.model.encode_views(self.tensor(self.view(path))[None]))
+            views.append(self._encode(self.tensor(self.view(path))[None]))
             logits = self.model.decode(photo, torch.stack(views, 1), torch.tensor([path], dtype=torch.int64))
             probability, action = logits[0, -1].softmax(-1).max(-1)
             path.append(int(action))
@@ -79,7 +83,8 @@ class PublishedLoop:
         pairs = torch.stack([self.halves(data) for data in photos])  # (B, 2, 3, n, n)
         count, depth = sequences.shape
         views = torch.stack([self.tensor(self.view(path[:level])) for path in sequences for level in range(depth)])
-        vectors = self.model.encode_views(views).view(count, depth, -1)
+        vectors = self._encode(views).view(count, depth, -1)
+        photo = self._encode(pairs.flatten(0, 1)).view(count, 2, -1).mean(1)
         actions = torch.from_numpy(sequences)
-        logits = self.model.decode(self.model.encode_photos(pairs), vectors, actions)
+        logits = self.model.decode(photo, vectors, actions)
         return functional.cross_entropy(logits.flatten(0, 1), actions.flatten(), label_smoothing=smoothing)

@@ -60,15 +60,19 @@ def page(sections: list[tuple[str, Section]], seconds: float) -> str:
     for name, section in sections:
         lines += [f"## {section.title}", "", f"`python benchmarks/run.py --only {name}`", "",
                   "| what | ours | rival | ratio | wanted | floor |", "|---|---|---|---|---|---|"]
-        lines += [_line(row) for row in section.rows]
-        lines += [""] + [line for remark in section.remarks for line in (remark, "")]
+        notes = [row.note for row in section.rows]
+        shared = [note for note in dict.fromkeys(notes) if note and notes.count(note) > 1]  # said once, below the table
+        lines += [_line(row, shared) for row in section.rows]
+        remarks = [f"({place}) {note}." for place, note in enumerate(shared, 1)] + section.remarks
+        lines += [""] + [line for remark in remarks for line in (remark, "")]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _line(row: Row) -> str:
+def _line(row: Row, shared: list[str]) -> str:
     wanted = "" if row.wanted is None else f"{row.wanted:g} x, {'met' if row.ratio >= row.wanted else '**missed**'}"
     floor = "" if row.floor is None else f"{row.floor_is}: {_number(row.floor)} {row.unit}"
-    what = row.what + (f" ({row.note})" if row.note else "")
+    note = f"{shared.index(row.note) + 1}" if row.note in shared else row.note
+    what = row.what + (f" ({note})" if note else "")
     return (f"| {what} | {_number(row.ours)} {row.unit} | {row.rival}: {_number(row.theirs)} {row.unit} | {row.ratio:.2f} x "
             f"| {wanted} | {floor} |")
 
