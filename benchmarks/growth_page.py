@@ -159,7 +159,7 @@ that {queries} queries needed at 160 km took {_bytes(last.lazy_bytes)}.
 
 ## What was measured, and how
 
-- Machine: {machine}; one thread. Other work ran beside it: ratios say more than milliseconds, and carry some noise too.
+- Machine: {machine}; one thread. Shared machines are noisy: ratios say more than milliseconds.
 - Tiles are simulated: the vector of a view follows from its number, and drawing and encoding cost nothing. The rest of
   zooming is real: `greedy`, the published decoder (6 blocks, width 768, fresh weights) behind vectors of 128, and the index on
   the disk. Fresh weights say nothing about accuracy, and nothing here does: it is about cost alone.
