@@ -47,7 +47,7 @@ def test_many_photos_into_a_file(jzi: Jzi, photos: Path, unusable: Path, model: 
     assert ran.code == 1
     assert "2 photos localized, 2 failed" in ran.out
     assert pl.read_parquet(out)["photo"].to_list() == [str(photos / "b.jpg"), str(photos / "a.PNG")]
-    failed = (tmp_path / "fixes.failed.csv").read_text().splitlines()
+    failed = (tmp_path / "fixes.parquet.failed.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in failed] == ["photo", str(unusable / "text.jpg"), str(tmp_path / "none.jpg")]
     ran = jzi("localize", photos, "--model", model, "--map", repository, "--out", tmp_path / "fixes.jsonl")
     assert ran.code == 0

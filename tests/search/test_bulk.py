@@ -60,7 +60,7 @@ def test_a_row_for_each_photo_and_failures_apart(localizer, photos, tmp_path, su
         failed = list(csv.DictReader(file))
     assert [row["photo"] for row in failed] == [str(photos[2]), str(photos[5])] and "no image" in failed[0]["error"]
     assert calls[0] == (0, 0, 7) and calls[-1] == (7, 0, 7)
-    assert {p.name for p in out.parent.iterdir()} == {"fixes.failed.csv", out.name}
+    assert {p.name for p in out.parent.iterdir()} == {f"{out.name}.failed.csv", out.name}
 
 
 def test_geojson_is_what_single_fixes_give(localizer, photos, tmp_path):

@@ -71,6 +71,13 @@ def test_an_index_that_cannot_be_written_is_read_and_the_rest_kept_in_memory(mod
     assert MapIndex.open(tmp_path / "i").count() == 1
 
 
+def test_an_index_that_lacks_views_and_cannot_be_written_is_no_success(model, dataset, tmp_path, monkeypatch):
+    build_index(model, dataset.map, tmp_path / "i", lazy=True)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(DataError, match="lacks 91 views and cannot be written"):
+        build_index(model, dataset.map, tmp_path / "i")
+
+
 def test_half_precision_is_half_the_size_and_the_same_answers_first_and_later(model, dataset, pairs, index, tmp_path):
     half = build_index(model, dataset.map, tmp_path / "half", precision="fp16")
     assert half.head.record.itemsize == 8 + 2 * 16 and index.head.record.itemsize == 8 + 4 * 16

@@ -82,7 +82,7 @@ def localize_to_file(localizer: Localizer, photos: Sequence[Path], out: Path, *,
     if not wanted:
         raise ConfigError("photos", "there is none", "Give photos, folders that hold some, or a list of them.")
     work = out.with_name(f".{out.name}.jzi-work")
-    failures = out.with_name(f"{out.stem}.failed.csv")
+    failures = out.with_name(f"{out.name}.failed.csv")
     with folder_lock(work, "localization"), Journal(work / "journal.jsonl", _head(localizer)) as journal:
         before = {name for name in wanted if journal.has_fix(name, _stamp(name))}
         todo = [Path(name) for name in wanted if name not in before]

@@ -100,7 +100,8 @@ class MapIndex:
         """Make an index without any view, or open the one there if it belongs to the same model, map and grid.
 
         Raises:
-            DataError: If something else lies in the folder, or another process makes it at this moment.
+            DataError: If something else lies in the folder, another process makes it at this moment, or the index there lacks
+                views and cannot be written.
             ModelError: If the index there belongs to another model.
             OSError: If it cannot be written.
         """
@@ -109,6 +110,9 @@ class MapIndex:
             found = cls.open_for(folder, model, source, grid)
             if found.head.precision != precision:
                 raise DataError(folder, f"the index there holds {found.head.precision}, not {precision}", _AGAIN)
+            if not found.writable and found.count() < len(found):
+                raise DataError(folder / VIEWS_FILE, f"it lacks {len(found) - found.count()} views and cannot be written",
+                                "Allow writing to it, or make an index in another folder.")
             return found
         if folder.exists() and any(p.name not in {VIEWS_FILE, ".jzi-lock"} for p in folder.iterdir()):
             raise DataError(folder, "the folder is not empty and holds no index", "Give a new folder.")
