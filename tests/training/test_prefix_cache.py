@@ -159,6 +159,7 @@ def test_too_full_a_disk_is_refused_before_the_first_step(model, tmp_path, monke
 def test_an_encoder_without_a_frozen_part_is_refused(repository, tmp_path):
     with pytest.raises(ModelError, match="no frozen part"):
         train(settings("prefix_cache=memory", "model.encoder.trainable_blocks=null"), open_dataset(repository), tmp_path / "r")
+    assert not (tmp_path / "r").exists()  # a refused run leaves nothing behind
 
 
 def test_a_run_with_a_cache_ends_like_one_without(repository, tmp_path):

@@ -65,12 +65,12 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
     views = GridViews(dataset.map, dataset.grid, model.config.image_pixels)
     views.check_root()  # a map without a usable root view is known before the first step
     loaders, sampler = _loaders(config, model.config, dataset, views, rank, world)
+    prefix = _prefix_cache(config, model, dataset, out, compute)
     if rank == 0:  # not before what can be refused: a refused run leaves no folder behind
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / "config.yaml", dump_config(config))
         write_text(out / "environment.json", environment(compute.words()))
     steps = -(-len(sampler) // config.accumulate) * config.epochs
-    prefix = _prefix_cache(config, model, dataset, out, compute)
     task = ZoomTask(model, config, dataset, views, steps, prefix, compute.fused_optimizer)
     provenance = {
         "trained_with": "jzi train", "config": config.model_dump(mode="json"), "data": dataset.root.resolve().name,
