@@ -1,0 +1,81 @@
+"""The frozen sets of the accuracy benchmark: which towns, how many photos, and what is scored.
+
+Every byte follows from these settings and `justzoomin.city`. A set is a folder of ordinary dataset repositories, one per town:
+
+- `home`: the town whose streets a model may learn by heart. Its validation photos lie in blocks that no training photo comes
+  near (`disjoint`). The last drives of its training photos are split off: `within` is scored, `calib` is for calibration.
+- `train-SEED`: many small towns that are trained on.
+- `dev-SEED`: towns that are not trained on, for decisions and calibration; `other-SEED`: towns that are scored and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from justzoomin.city import CityConfig
+
+PHOTOS_PER_DRIVE = 16
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One set.
+
+    Attributes:
+        name: Its name.
+        town: Settings that all towns share.
+        home_photos: Training photos of the home town.
+        within: Photos of other drives in the home town that are scored.
+        calib: Photos of further drives there, for calibration.
+        disjoint: Photos of the home town's reserved blocks.
+        block_m: Edge of these blocks; not a multiple of a cell of the first step.
+        guard_m: Least distance between them and training photos.
+        towns: Towns to train on besides the home town.
+        town_photos: Photos of each.
+        dev_towns: Towns for decisions and calibration.
+        dev_photos: Photos of each.
+        other_towns: Towns that are scored.
+        other_photos: Photos of each.
+    """
+
+    name: str
+    town: CityConfig
+    home_photos: int
+    within: int
+    calib: int
+    disjoint: int
+    block_m: float
+    guard_m: float
+    towns: int
+    town_photos: int
+    dev_towns: int
+    dev_photos: int
+    other_towns: int
+    other_photos: int
+
+    def repositories(self) -> dict[str, CityConfig]:
+        """Folder name and settings of every town, the home town first."""
+        own = self.town.model_dump(exclude={"workers"})
+        extra = self.within + self.calib
+        found = {"home": CityConfig(**{**own, "seed": 11, "split": "block", "block_m": self.block_m, "guard_m": self.guard_m,
+                                       "photos": self.home_photos + extra, "val_photos": self.disjoint})}
+        for kind, first, count, photos, split in (("dev", 8000, self.dev_towns, self.dev_photos, "val_photos"),
+                                                  ("other", 9000, self.other_towns, self.other_photos, "val_photos"),
+                                                  ("train", 100, self.towns, self.town_photos, "photos")):
+            for seed in range(first, first + count):
+                counts = {"photos": 0, "val_photos": 1, split: photos}
+                found[f"{kind}-{seed}"] = CityConfig(**{**own, "seed": seed, **counts})
+        return found
+
+
+CPU = Recipe(
+    name="cpu", town=CityConfig(size_m=320.0, depth=3, gsd_m=0.2, photo_width=192, photo_height=96, workers=1),
+    home_photos=8000, within=608, calib=400, disjoint=600, block_m=64.0, guard_m=8.0,
+    towns=96, town_photos=112, dev_towns=4, dev_photos=96, other_towns=10, other_photos=64)
+
+GPU = Recipe(
+    name="gpu", town=CityConfig(size_m=2500.0, depth=4, gsd_m=0.25, photo_width=448, photo_height=224, workers=1),
+    home_photos=60_000, within=2000, calib=1008, disjoint=2000, block_m=400.0, guard_m=20.0,
+    towns=20, town_photos=2000, dev_towns=2, dev_photos=400, other_towns=4, other_photos=500)
+
+SETS = {recipe.name: recipe for recipe in (CPU, GPU)}

@@ -1,0 +1,80 @@
+"""The terminal cells of a grid as a picture: numbers to rows and columns, and places in metres."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from justzoomin.errors import GeometryError
+from justzoomin.geometry import ZoomGrid
+
+MAX_TERMINAL_CELLS = 1 << 22
+"""A posterior over more cells than this is refused: it would not fit memory beside a batch of photos."""
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """The N terminal cells of a grid, in the order of `ZoomGrid.flatten`.
+
+    Attributes:
+        grid: The grid.
+        side: Cells along one side: grid ** depth; N is its square.
+        cell_m: Edge of a cell in metres.
+        row: Row (N,) of each cell, 0 in the north.
+        col: Column (N,) of each cell, 0 in the west.
+        lat: Latitude (N,) of each centre in degrees, as `ZoomGrid.centres` gives it.
+        lon: Longitude (N,).
+        east_m: Metres (N,) of each centre east of the region's centre, on the even lattice. Charts of neighbouring cells disagree
+            with it by up to `ZoomGrid.sliver_m`.
+        north_m: Metres (N,) north of it.
+    """
+
+    grid: ZoomGrid
+    side: int
+    cell_m: float
+    row: Ints
+    col: Ints
+    lat: Floats
+    lon: Floats
+    east_m: Floats
+    north_m: Floats
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def to_image(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        """Values (..., N) of the cells as pictures (..., side, side): north up, west on the left."""
+        image = np.empty((*values.shape[:-1], self.side, self.side), values.dtype)
+        image[..., self.row, self.col] = values
+        return image
+
+    def from_image(self, image: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        """Values (..., N) of the cells in pictures (..., side, side): the inverse of `to_image`."""
+        return image[..., self.row, self.col]
+
+
+@lru_cache(maxsize=8)
+def lattice(grid: ZoomGrid) -> Lattice:
+    """The lattice of a grid's terminal cells.
+
+    Raises:
+        GeometryError: If the grid has more than `MAX_TERMINAL_CELLS` terminal cells.
+    """
+    count = grid.actions**grid.depth
+    if count > MAX_TERMINAL_CELLS:
+        raise GeometryError("depth", f"{count:,} terminal cells are too many for a posterior over all of them",
+                            f"Use a grid of at most {MAX_TERMINAL_CELLS:,}, or a search along paths: greedy or beam.")
+    sequences = grid.unflatten(np.arange(count), grid.depth)
+    row, col = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    for level in range(grid.depth):
+        r, c = np.divmod(sequences[:, level], grid.grid)
+        row, col = row * grid.grid + r, col * grid.grid + c
+    lat, lon = grid.centres(sequences)
+    size, half = grid.cell_size_m(grid.depth), grid.region.size_m / 2
+    return Lattice(grid, grid.grid**grid.depth, size, row, col, lat, lon, (col + 0.5) * size - half, half - (row + 0.5) * size)

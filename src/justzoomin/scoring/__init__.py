@@ -1,0 +1,1 @@
+"""Predictions files, scores and comparisons. Knows no model and no torch."""
