@@ -6,8 +6,8 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "justzoomin"
 
 # Each room may import what stands before it; the three neighbours of the second-last line not each other.
-ORDER = ["errors", "files", "untrusted", "parallel", "geometry", "posterior", "maps", "imagery", "data", "audits", "hub", "sources",
-         "photos", "city", "models", "search", "scoring", "cluster", ("training", "evaluation", "figures"), "apps"]
+ORDER = ["errors", "files", "untrusted", "parallel", "geometry", "posterior", "maps", "imagery", "data", "audits", "hub",
+         "sources", "photos", "city", "models", "search", "scoring", "cluster", ("training", "evaluation", "figures"), "apps"]
 RANK = {room: level for level, rooms in enumerate(ORDER) for room in (rooms if isinstance(rooms, tuple) else (rooms,))}
 PRINTING = {"apps"}
 

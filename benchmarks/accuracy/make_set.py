@@ -1,6 +1,6 @@
 """Make a set of the accuracy benchmark, town by town; towns that are there are kept.
 
-    python benchmarks/accuracy/make_set.py cpu SETS/cpu --workers 2
+python benchmarks/accuracy/make_set.py cpu SETS/cpu --workers 2
 """
 
 from __future__ import annotations

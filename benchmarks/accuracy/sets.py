@@ -2,10 +2,10 @@
 
 Every byte follows from these settings and `justzoomin.city`. A set is a folder of ordinary dataset repositories, one per town:
 
-- `home`: the town whose streets a model may learn by heart. Its validation photos lie in blocks that no training photo comes
-  near (`disjoint`). The last drives of its training photos are split off: `within` is scored, `calib` is for calibration.
+- `home`: the town whose streets a model may learn by heart. Its validation photos lie in blocks that no training photo
+  comes near (`disjoint`). The last drives of its training photos are split off: `within` is scored, `calib` is for calibration.
 - `train-SEED`: many small towns that are trained on.
-- `dev-SEED`: towns that are not trained on, for decisions and calibration; `other-SEED`: towns that are scored and nothing else.
+- `dev-SEED`: towns that are not trained on, for decisions and calibration; `other-SEED`: towns that are scored.
 """
 
 from __future__ import annotations

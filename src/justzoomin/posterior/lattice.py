@@ -30,8 +30,8 @@ class Lattice:
         col: Column (N,) of each cell, 0 in the west.
         lat: Latitude (N,) of each centre in degrees, as `ZoomGrid.centres` gives it.
         lon: Longitude (N,).
-        east_m: Metres (N,) of each centre east of the region's centre, on the even lattice. Charts of neighbouring cells disagree
-            with it by up to `ZoomGrid.sliver_m`.
+        east_m: Metres (N,) of each centre east of the region's centre, on the even lattice. Charts of cells
+            disagree with it by up to `ZoomGrid.sliver_m`.
         north_m: Metres (N,) north of it.
     """
 

@@ -18,8 +18,8 @@ class Posterior:
 
     Attributes:
         grid: The grid.
-        log_probs: Natural log-probabilities (N,) in the order of `ZoomGrid.flatten`, float64; their probabilities sum to one. Cells
-            that are ruled out have -inf.
+        log_probs: Natural log-probabilities (N,) in the order of `ZoomGrid.flatten`, float64; their probabilities sum to one.
+            Cells that are ruled out have -inf.
     """
 
     grid: ZoomGrid
