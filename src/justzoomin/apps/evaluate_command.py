@@ -36,9 +36,10 @@ def evaluate(
     """
     from justzoomin.data import open_dataset
     from justzoomin.errors import ConfigError
-    from justzoomin.evaluation import DEFAULT_RADII_M, evaluate_path
+    from justzoomin.evaluation import evaluate_path
     from justzoomin.files import write_json
     from justzoomin.maps import cache_notes
+    from justzoomin.scoring import DEFAULT_RADII_M
 
     for value in radius or ():
         if not 0 < value < math.inf:

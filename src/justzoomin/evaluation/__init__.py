@@ -1,19 +1,6 @@
-"""Predictions of a split, figures with intervals, reports."""
+"""Predictions of a split, and reports of an evaluation."""
 
-from justzoomin.evaluation.metrics import (
-    DEFAULT_RADII_M,
-    Figure,
-    Score,
-    ceiling,
-    chance,
-    percent,
-    score,
-    score_predictions,
-)
-from justzoomin.evaluation.predictions import Predictions, errors_m, predict
+from justzoomin.evaluation.predictions import Predictions, predict
 from justzoomin.evaluation.report import Evaluation, build_report, evaluate, evaluate_path, find_models
 
-__all__ = [
-    "DEFAULT_RADII_M", "Evaluation", "Figure", "Predictions", "Score", "build_report", "ceiling", "chance", "errors_m",
-    "evaluate", "evaluate_path", "find_models", "percent", "predict", "score", "score_predictions",
-]
+__all__ = ["Evaluation", "Predictions", "build_report", "evaluate", "evaluate_path", "find_models", "predict"]

@@ -13,10 +13,11 @@ import torch
 
 from justzoomin.data import Dataset, halves, normalize, to_tensor, wide_photo
 from justzoomin.errors import ConfigError
-from justzoomin.geometry import ZoomGrid, haversine_m
+from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews
 from justzoomin.models import ZoomModel
 from justzoomin.parallel import ordered_map
+from justzoomin.scoring import Row, cell_errors_m
 from justzoomin.search import MapIndex, ViewVectors, along_path, check_fits, greedy
 
 Progress = Callable[[int, int], None]
@@ -50,15 +51,19 @@ class Predictions:
         return len(self.image_ids)
 
     @property
+    def true_cells(self) -> npt.NDArray[np.int64]:
+        """Numbers (N,) of the true terminal cells."""
+        return self.grid.flatten(self.true)
+
+    @property
     def errors_m(self) -> npt.NDArray[np.float64]:
         """Great-circle distances (N,) in metres from predicted terminal cells' centres to the photos' positions."""
-        return errors_m(self.grid, self.predicted, self.positions)
+        return cell_errors_m(self.grid, self.grid.flatten(self.predicted), self.positions)
 
-
-def errors_m(grid: ZoomGrid, sequences: npt.NDArray[np.int64], positions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Distances (N,) in metres between the centres of terminal cells (N, T) and positions (N, 2)."""
-    lat, lon = grid.centres(sequences)
-    return haversine_m(lat, lon, positions[:, 0], positions[:, 1])
+    def row(self, name: str = "greedy") -> Row:
+        """The predictions as a row of a table: R@1 asks for the whole sequence, R@Xm for the terminal cell's centre."""
+        correct = (self.predicted == self.true).all(1).astype(np.float64)
+        return Row(name, self.errors_m[:, None], correct, None, self.grid.cell_size_m(self.grid.depth))
 
 
 def predict(model: ZoomModel, dataset: Dataset, split: str, *, batch_size: int = 32, limit: int | None = None,

@@ -9,10 +9,10 @@ from typing import Any
 
 from justzoomin.data import Dataset, open_dataset
 from justzoomin.errors import ModelError
-from justzoomin.evaluation.metrics import DEFAULT_RADII_M, Score, ceiling, chance, percent, score_predictions
 from justzoomin.evaluation.predictions import Predictions, Progress, predict
 from justzoomin.geometry import grid_to_dict
 from justzoomin.models import ZoomModel
+from justzoomin.scoring import DEFAULT_RADII_M, Row, Score, ceiling, chance, percent, score_row
 
 PROTOCOL_VERSION = 1
 
@@ -53,18 +53,21 @@ def build_report(predictions: Predictions, model: ZoomModel, dataset: Dataset, s
     """Plain values of a report; see docs/formats.md."""
     grid = predictions.grid
     steps = [asdict(percent(predictions.step_correct[:, t])) for t in range(predictions.step_correct.shape[1])]
-    own = score_predictions(predictions, radii_m)
+
+    def figures(row: Row) -> dict[str, Any]:
+        return _flat(score_row(row, radii_m))
+
     trained_on = model.provenance.get("train_split_hash")
     return {
         "protocol_version": PROTOCOL_VERSION,
         "n": len(predictions),
         "split": split,
         "trained_on_this_split": None if trained_on is None else trained_on == dataset.split_hash(split),
-        **_flat(own),
+        **figures(predictions.row()),
         "step_accuracy": steps,
         "mean_log_probability_of_true_path": float(predictions.true_log_prob.mean()),
-        "chance": _flat(chance(predictions, radii_m)),
-        "ceiling": _flat(ceiling(predictions, radii_m)),
+        "chance": figures(chance(grid, predictions.positions)),
+        "ceiling": figures(ceiling(grid, predictions.true_cells, predictions.positions)),
         "protocol": {
             "decoding": "greedy, along the views the model itself chose",
             "gallery": f"all {grid.actions**grid.depth} terminal cells of the region",
