@@ -1,10 +1,20 @@
-"""Scores: rows of photos' errors and ranks, figures with intervals, chance and ceiling. Knows no torch."""
+"""Scores: the predictions file, figures with intervals, rows that need no model, comparisons. Knows no torch."""
 
 from justzoomin.scoring.baselines import ceiling, cell_errors_m, chance
+from justzoomin.scoring.calibration import LEVELS, Reliability, calibration_of, covered, reliability
+from justzoomin.scoring.distances import Distance, in_projection, on_sphere
+from justzoomin.scoring.predictions_file import read_predictions, write_predictions
+from justzoomin.scoring.protocol import LEAKS, Protocol, baselines_of, row_of
+from justzoomin.scoring.ranking import Ranking, log_normalize, rank_listed, rank_scores
+from justzoomin.scoring.report import protocol_words, score_table
 from justzoomin.scoring.resampling import Figure, Resampling, bootstrap, interval, percent, two_sided_p
 from justzoomin.scoring.rows import DEFAULT_RADII_M, Row, Score, score, score_row
+from justzoomin.scoring.table import DEFAULT_LISTED, Decide, PredictionInfo, PredictionTable, Tabulator, top_cell
 
 __all__ = [
-    "DEFAULT_RADII_M", "Figure", "Resampling", "Row", "Score", "bootstrap", "ceiling", "cell_errors_m", "chance", "interval",
-    "percent", "score", "score_row", "two_sided_p",
+    "DEFAULT_LISTED", "DEFAULT_RADII_M", "LEAKS", "LEVELS", "Decide", "Distance", "Figure", "PredictionInfo", "PredictionTable",
+    "Protocol", "Ranking", "Reliability", "Resampling", "Row", "Score", "Tabulator", "baselines_of", "bootstrap",
+    "calibration_of", "ceiling", "cell_errors_m", "chance", "covered", "in_projection", "interval", "log_normalize",
+    "on_sphere", "percent", "protocol_words", "rank_listed", "rank_scores", "read_predictions", "reliability", "row_of", "score",
+    "score_row", "score_table", "top_cell", "two_sided_p", "write_predictions",
 ]

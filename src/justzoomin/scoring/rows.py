@@ -103,14 +103,20 @@ def score_row(row: Row, radii_m: Sequence[float] = DEFAULT_RADII_M, areas_m2: Se
     shares = [row.correct, *(row.within(r) for r in radii_m), *known.values()]
     drawn = draws.means(np.stack([*shares, errors], 1))
     single = draws.count == len(row)
-    figures = [_share(share, drawn[:, k], single) for k, share in enumerate(shares)]
+    figures = [_percentage(share, drawn[:, k], single) for k, share in enumerate(shares)]
     at_area = dict(zip(known, figures[1 + len(radii_m):], strict=True))
     return Score(figures[0], dict(zip(radii_m, figures[1:1 + len(radii_m)], strict=True)),
                  interval(float(np.median(row.errors_m)), row.medians(draws)), interval(float(errors.mean()), drawn[:, -1]),
                  {a: at_area.get(a) for a in areas})
 
 
-def _share(share: Floats, drawn: Floats, single: bool) -> Figure:
+def share_figure(hits: npt.NDArray[np.bool_], resampling: Resampling) -> Figure:
+    """Percentage of hits (N,) with the interval that `score_row` gives a recall."""
+    share = hits.astype(np.float64)
+    return _percentage(share, resampling.means(share[:, None])[:, 0], resampling.count == len(share))
+
+
+def _percentage(share: Floats, drawn: Floats, single: bool) -> Figure:
     """The percentage of a share (N,): Wilson's interval for hits and misses photo by photo, else the bootstrap's."""
     hits: npt.NDArray[np.bool_] = share == 1
     if single and bool((hits | (share == 0)).all()):
