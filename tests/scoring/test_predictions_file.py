@@ -7,10 +7,18 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tables import GRID, info, places, scores, table
+from prediction_tables import GRID, info, places, scores, table
 
 from justzoomin.errors import ConfigError, DataError
-from justzoomin.scoring import Tabulator, log_normalize, rank_listed, rank_scores, read_predictions, score_table, write_predictions
+from justzoomin.scoring import (
+    Tabulator,
+    log_normalize,
+    rank_listed,
+    rank_scores,
+    read_predictions,
+    score_table,
+    write_predictions,
+)
 
 
 def same(one, other):

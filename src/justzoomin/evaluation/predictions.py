@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -36,6 +37,7 @@ class Predictions:
         probabilities: Probability (N, T) of each predicted action given those before it.
         step_correct: Whether (N, T) the most probable action is the true one, given the true path before it.
         true_log_prob: Log-probability (N,) of the whole true path.
+        ms: Milliseconds (N,) that encoding and search took for a photo: its share of a batch's time.
     """
 
     image_ids: list[str]
@@ -46,6 +48,7 @@ class Predictions:
     probabilities: npt.NDArray[np.float32]
     step_correct: npt.NDArray[np.bool_]
     true_log_prob: npt.NDArray[np.float32]
+    ms: npt.NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -93,26 +96,22 @@ def predict(model: ZoomModel, dataset: Dataset, split: str, *, batch_size: int =
     check_fits(model, grid)
     was_training = model.training
     model.eval()
-    config, records = model.config, dataset.split(split)
+    records = dataset.split(split)
     ids = records.image_ids[:limit]
     true = dataset.sequences(split)[:limit]
     if vectors is None:
-        vectors = ViewVectors(model, GridViews(dataset.map, grid, config.image_pixels),
+        vectors = ViewVectors(model, GridViews(dataset.map, grid, model.config.image_pixels),
                               index=None if index is None else MapIndex.open_for(index, model, dataset.map, grid))
     vectors.check_root()
-
-    def load(image_id: str) -> torch.Tensor:
-        data, where = dataset.photos.read(image_id), dataset.photos.where(image_id)
-        return to_tensor(wide_photo(data, where, config.image_pixels, config.photo_decode))
-
     parts = []
-    loaded = ordered_map(load, ids)
+    seconds: list[float] = []
     with torch.inference_mode():
-        for start in range(0, len(ids), batch_size):
-            wide = torch.stack(list(islice(loaded, batch_size))).to(model.device)
-            photos = model.encode_photos(normalize(halves(wide), config.mean, config.std))
-            path = torch.from_numpy(true[start:start + batch_size])
+        for start, pixels in zip(range(0, len(ids), batch_size), photo_batches(model, dataset, ids, batch_size), strict=True):
+            began = time.perf_counter()
+            photos = model.encode_photos(pixels)
             found = greedy(model, photos, vectors, grid.depth)
+            seconds += [(time.perf_counter() - began) / len(pixels)] * len(pixels)
+            path = torch.from_numpy(true[start:start + batch_size])
             chances = along_path(model, photos, vectors, path)
             correct = chances.argmax(-1) == path
             likelihood = chances.gather(-1, path.unsqueeze(-1)).squeeze(-1).sum(-1)
@@ -122,4 +121,22 @@ def predict(model: ZoomModel, dataset: Dataset, split: str, *, batch_size: int =
     model.train(was_training)
     sequences, steps, hits, path_log_prob = (torch.cat(p).numpy() for p in zip(*parts, strict=True))
     return Predictions(ids, grid, np.stack([records.lat, records.lon], 1)[:limit], true, sequences, steps, hits,
-                       path_log_prob)
+                       path_log_prob, 1000 * np.array(seconds))
+
+
+def photo_batches(model: ZoomModel, dataset: Dataset, ids: Sequence[str], batch_size: int) -> Iterator[torch.Tensor]:
+    """Photos of a dataset as the model takes them, (B, 2, 3, H, W) on its device, in batches and in order.
+
+    Raises:
+        PhotoError: If a photo is missing or broken.
+    """
+    config = model.config
+
+    def load(image_id: str) -> torch.Tensor:
+        data, where = dataset.photos.read(image_id), dataset.photos.where(image_id)
+        return to_tensor(wide_photo(data, where, config.image_pixels, config.photo_decode))
+
+    loaded = ordered_map(load, ids)
+    for start in range(0, len(ids), batch_size):
+        wide = torch.stack(list(islice(loaded, min(batch_size, len(ids) - start)))).to(model.device)
+        yield normalize(halves(wide), config.mean, config.std)

@@ -15,6 +15,6 @@ __all__ = [
     "DEFAULT_LISTED", "DEFAULT_RADII_M", "LEAKS", "LEVELS", "Decide", "Distance", "Figure", "PredictionInfo", "PredictionTable",
     "Protocol", "Ranking", "Reliability", "Resampling", "Row", "Score", "Tabulator", "baselines_of", "bootstrap",
     "calibration_of", "ceiling", "cell_errors_m", "chance", "covered", "in_projection", "interval", "log_normalize",
-    "on_sphere", "percent", "protocol_words", "rank_listed", "rank_scores", "read_predictions", "reliability", "row_of", "score",
-    "score_row", "score_table", "top_cell", "two_sided_p", "write_predictions",
+    "on_sphere", "percent", "protocol_words", "rank_listed", "rank_scores", "read_predictions", "reliability", "row_of",
+    "score", "score_row", "score_table", "top_cell", "two_sided_p", "write_predictions",
 ]

@@ -64,7 +64,8 @@ def write_predictions(path: Path, table: PredictionTable) -> Path:
     if table.occupied is not None:
         columns |= _ranking_columns(table.occupied, "occupied_")
     frame = pl.DataFrame(columns, {name: kind for name, kind in _schema().items() if name in columns})
-    unknown = [pl.when(pl.col(n) >= 0).then(pl.col(n)) for n in columns if n.removeprefix("occupied_") in {"views", "true_rank"}]
+    counts = [name for name in columns if name.removeprefix("occupied_") in {"views", "true_rank"}]
+    unknown = [pl.when(pl.col(name) >= 0).then(pl.col(name)) for name in counts]
     frame = frame.with_columns(pl.col(pl.Float64).fill_nan(None), *unknown)
     with atomic_file(Path(path)) as file:
         frame.write_parquet(file, compression="zstd", metadata={KEY: table.info.to_json()})
@@ -145,8 +146,9 @@ def _check_columns(path: Path, frame: pl.DataFrame) -> None:
             [f"a column {printable(', '.join(unknown), 200)}"] * bool(unknown)
         raise DataError(path, f"it has {' and '.join(words)}", _AGAIN)
     for name in frame.columns:
-        if frame[name].dtype != schema[name]:
-            raise DataError(f"{path}, column {name}", f"it holds {printable(frame[name].dtype, 80)}, not {schema[name]}", _AGAIN)
+        kind = frame[name].dtype
+        if kind != schema[name]:
+            raise DataError(f"{path}, column {name}", f"it holds {printable(kind, 80)}, not {schema[name]}", _AGAIN)
         if name.removeprefix("occupied_") not in _MAY_BE_UNKNOWN and frame[name].null_count():
             raise DataError(f"{path}, column {name}", f"{frame[name].null_count()} values are missing", _AGAIN)
 

@@ -19,8 +19,8 @@ from justzoomin.scoring.table import PredictionTable
 
 FEWEST_DRIVES = 10
 """With fewer drives than this, drawing drives says nothing."""
-LEAKS = ("The gallery holds only cells with photos of the evaluated split: it tells where test photos stand. Compare such figures "
-         "with nothing but figures of the same gallery.")
+LEAKS = ("The gallery holds only cells with photos of the evaluated split: it tells where test photos stand. Compare such "
+         "figures with nothing but figures of the same gallery.")
 
 
 @dataclass(frozen=True)

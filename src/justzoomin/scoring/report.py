@@ -48,8 +48,8 @@ def score_table(table: PredictionTable, protocol: Protocol | None = None) -> dic
     own = row_of(table, protocol)
     others = {row.name: of(row) for row in baselines_of(table, protocol)}
     return {
-        "format": SCORE_FORMAT, "method": table.info.method, "seed": table.info.seed, "n": len(table), "split": table.info.split,
-        "drives": None if table.drives is None else len(set(table.drives)), **of(own),
+        "format": SCORE_FORMAT, "method": table.info.method, "seed": table.info.seed, "n": len(table),
+        "split": table.info.split, "drives": None if table.drives is None else len(set(table.drives)), **of(own),
         "calibration": calibration_of(table, ranking_of(table, protocol), draws), "cost": cost_of(table), **others,
         "protocol": protocol_words(table, protocol), "predictions": table.info.model_dump(mode="json"),
     }

@@ -159,7 +159,7 @@ class Tabulator:
                  drives: Sequence[str] | None = None, decide: Decide | None = None, *, occupied: bool = True) -> None:
         sizes = {len(photos), len(positions), len(true_cells), len(photos if drives is None else drives)}
         if len(sizes) > 1:
-            raise ConfigError("predictions", f"{sorted(sizes)} photos, positions, cells and drives", "Give one of each a photo.")
+            raise ConfigError("predictions", f"{sorted(sizes)} photos, positions, cells and drives", "Give one each a photo.")
         self._info, self._photos, self._positions, self._true = info, tuple(photos), positions, true_cells
         self._drives = None if drives is None else tuple(drives)
         self._decide = decide or top_cell(info.zoom_grid)
