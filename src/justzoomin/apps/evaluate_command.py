@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import DEVICE_HELP, REGION_HELP, out, region_option, stage_bars, writable_file
+from justzoomin.apps.console import DEVICE_HELP, REGION_HELP, out, region_option, single_model, stage_bars, writable_file
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,6 +28,10 @@ def evaluate(
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 32,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the split's first so many photos.")] = None,
     index: Annotated[Path | None, typer.Option("--index", help="Index of the map under this model, from jzi index.")] = None,
+    predictions: Annotated[Path | None, typer.Option(
+        "--predictions", help="Keep the predictions of every photo in this file (.parquet), for jzi score and jzi compare.")] = None,
+    method: Annotated[str | None, typer.Option(
+        "--method", help="With --predictions: what the row of a table is called. Default: the search.")] = None,
 ) -> None:
     """Measure a model on a split: R@1, R@Xm, errors in metres, accuracy per step.
 
@@ -39,13 +43,16 @@ def evaluate(
     from justzoomin.evaluation import evaluate_path
     from justzoomin.files import write_json
     from justzoomin.maps import cache_notes
-    from justzoomin.scoring import DEFAULT_RADII_M
+    from justzoomin.scoring import DEFAULT_RADII_M, write_predictions
 
     for value in radius or ():
         if not 0 < value < math.inf:
             raise ConfigError(f"--radius {value:g}", "it is no distance", "Give metres, above 0.")
     radii = tuple(sorted({*DEFAULT_RADII_M, *(radius or ())}))
     target = writable_file(json_file or _beside(model, split), "--json")
+    keep = None if predictions is None else writable_file(predictions, "--predictions")
+    if keep is not None:
+        single_model(model)
     dataset = open_dataset(data, region_option(region))
     with stage_bars() as advance:
         results = evaluate_path(model, data, split, radii_m=radii, device=device, batch_size=batch_size, limit=limit,
@@ -55,6 +62,9 @@ def evaluate(
     reports = {name: result.report for name, result in results.items()}
     print_reports(reports)
     typer.echo(f"report: {write_json(summary(reports), target)}")
+    if keep is not None:
+        table = next(iter(results.values())).table
+        typer.echo(f"predictions: {write_predictions(keep, table if method is None else table.named(method))}")
 
 
 def summary(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -7,22 +7,35 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from justzoomin.audits import drives_of
 from justzoomin.data import Dataset, open_dataset
 from justzoomin.errors import ModelError
 from justzoomin.evaluation.predictions import Predictions, Progress, predict
+from justzoomin.evaluation.tables import greedy_table, prediction_info
 from justzoomin.geometry import grid_to_dict
 from justzoomin.models import ZoomModel
-from justzoomin.scoring import DEFAULT_RADII_M, Row, Score, ceiling, chance, percent, score_row
+from justzoomin.scoring import (
+    DEFAULT_RADII_M,
+    PredictionInfo,
+    PredictionTable,
+    Row,
+    Score,
+    ceiling,
+    chance,
+    percent,
+    score_row,
+)
 
 PROTOCOL_VERSION = 1
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An evaluation: the report's plain values, and the predictions they were computed from."""
+    """An evaluation: the report's plain values, the predictions they were computed from, and these as a table to keep."""
 
     report: dict[str, Any]
     predictions: Predictions
+    table: PredictionTable
 
 
 def evaluate(model: ZoomModel, dataset: Dataset, split: str = "val", *, radii_m: tuple[float, ...] = DEFAULT_RADII_M,
@@ -45,11 +58,12 @@ def evaluate(model: ZoomModel, dataset: Dataset, split: str = "val", *, radii_m:
     """
     dataset.check(split)
     predictions = predict(model, dataset, split, batch_size=batch_size, limit=limit, index=index, progress=progress)
-    return Evaluation(build_report(predictions, model, dataset, split, radii_m), predictions)
+    info = prediction_info(model, dataset, split, method="greedy", search="greedy", index=index)
+    return Evaluation(build_report(predictions, info, radii_m), predictions,
+                      greedy_table(predictions, info, drives_of(dataset, split)))
 
 
-def build_report(predictions: Predictions, model: ZoomModel, dataset: Dataset, split: str,
-                 radii_m: tuple[float, ...]) -> dict[str, Any]:
+def build_report(predictions: Predictions, info: PredictionInfo, radii_m: tuple[float, ...]) -> dict[str, Any]:
     """Plain values of a report; see docs/formats.md."""
     grid = predictions.grid
     steps = [asdict(percent(predictions.step_correct[:, t])) for t in range(predictions.step_correct.shape[1])]
@@ -57,12 +71,11 @@ def build_report(predictions: Predictions, model: ZoomModel, dataset: Dataset, s
     def figures(row: Row) -> dict[str, Any]:
         return _flat(score_row(row, radii_m))
 
-    trained_on = model.provenance.get("train_split_hash")
     return {
         "protocol_version": PROTOCOL_VERSION,
         "n": len(predictions),
-        "split": split,
-        "trained_on_this_split": None if trained_on is None else trained_on == dataset.split_hash(split),
+        "split": info.split,
+        "trained_on_this_split": info.trained_on_this_split,
         **figures(predictions.row()),
         "step_accuracy": steps,
         "mean_log_probability_of_true_path": float(predictions.true_log_prob.mean()),
@@ -78,8 +91,8 @@ def build_report(predictions: Predictions, model: ZoomModel, dataset: Dataset, s
             "cell_size_m": grid.cell_size_m(grid.depth),
             "grid": grid_to_dict(grid),
         },
-        "hashes": {"model": model.fingerprint(), "map": dataset.map.fingerprint(), "split": dataset.split_hash(split)},
-        "attribution": dataset.attribution(),
+        "hashes": {name: info.hashes[name] for name in ("model", "map", "split")},
+        "attribution": info.attribution,
     }
 
 

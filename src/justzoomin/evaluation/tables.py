@@ -57,7 +57,7 @@ def greedy_table(predictions: Predictions, info: PredictionInfo, drives: list[st
     Args:
         predictions: The predictions.
         info: What holds for all of them.
-        drives: The drives of the photos, where they are known.
+        drives: The drives of the split's photos, where they are known.
     """
     grid = predictions.grid
     cells = grid.flatten(predictions.predicted)
@@ -66,7 +66,8 @@ def greedy_table(predictions: Predictions, info: PredictionInfo, drives: list[st
     return PredictionTable(
         info.model_copy(update={"listed": 1, "confidence": "cell", "decision": "top"}), tuple(predictions.image_ids),
         predictions.positions, predictions.true_cells, np.stack(grid.centres(predictions.predicted), 1), ranking,
-        np.exp(log_probs), np.full(len(predictions), grid.depth), predictions.ms, None if drives is None else tuple(drives))
+        np.exp(log_probs), np.full(len(predictions), grid.depth), predictions.ms,
+        None if drives is None else tuple(drives[:len(predictions)]))
 
 
 def predict_posterior(scores: Scores, model: ZoomModel, dataset: Dataset, split: str, info: PredictionInfo, *,

@@ -17,6 +17,7 @@ from justzoomin.scoring.resampling import Floats, Ints
 
 FORMAT: Literal["justzoomin-predictions/1"] = "justzoomin-predictions/1"
 DEFAULT_LISTED = 64
+MAX_NAME = 200
 
 Word = Annotated[str, Field(max_length=2000)]
 Decide = Callable[[Floats], tuple[Floats, Floats]]
@@ -29,7 +30,7 @@ class PredictionInfo(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     format: Literal["justzoomin-predictions/1"] = FORMAT
-    method: str = Field(min_length=1, max_length=200, description="what the row of a table is called")
+    method: str = Field(min_length=1, max_length=MAX_NAME, description="what the row of a table is called")
     split: Word = Field(description="name of the split")
     grid: dict[str, JsonValue] = Field(description="the zoom grid: the keys of region.yaml")
     search: Word = Field(description="how cells were searched: greedy, beam:8, posterior ...")
@@ -114,6 +115,16 @@ class PredictionTable:
     def errors_m(self) -> Floats:
         """Great-circle distances (N,) in metres from the answers to the photos' places."""
         return haversine_m(self.answers[:, 0], self.answers[:, 1], self.positions[:, 0], self.positions[:, 1])
+
+    def named(self, method: str) -> PredictionTable:
+        """The same under another name.
+
+        Raises:
+            ConfigError: If the name is empty or too long.
+        """
+        if not 1 <= len(method) <= MAX_NAME:
+            raise ConfigError(f"method {method[:40]!r}", f"a name of {len(method)} characters", f"Use 1 to {MAX_NAME}.")
+        return replace(self, info=self.info.model_copy(update={"method": method}))
 
     def take(self, photos: Ints) -> PredictionTable:
         """The rows of some numbers (M,), in their order."""
