@@ -43,7 +43,8 @@ def around(grid: ZoomGrid, east: list[float], north: list[float]) -> list[list[f
 
 def square(size: float, east: float = 0.0, north: float = 0.0, grid: ZoomGrid = TOWN) -> list[list[float]]:
     h = size / 2
-    return around(grid, [east - h, east + h, east + h, east - h, east - h], [north - h, north - h, north + h, north + h, north - h])
+    xs, ys = [-h, h, h, -h, -h], [-h, -h, h, h, -h]
+    return around(grid, [east + x for x in xs], [north + y for y in ys])
 
 
 def read(tmp_path: Path, value: Any) -> Polygons:
