@@ -1,13 +1,20 @@
 """What is believed about a photo's place: a posterior over a grid's terminal cells, and what follows from it. numpy only."""
 
+from justzoomin.posterior.calibration import FILE_NAME as CALIBRATION_FILE
+from justzoomin.posterior.calibration import Calibration
 from justzoomin.posterior.drive import TEMPERING, track
+from justzoomin.posterior.fitting import fit_calibration
 from justzoomin.posterior.lattice import Lattice, lattice
 from justzoomin.posterior.motion import Motion, odometry, speed_limit
+from justzoomin.posterior.offmap import auroc, on_map_score, risk_coverage, threshold
 from justzoomin.posterior.polygons import Polygons, read_polygons
 from justzoomin.posterior.posterior import Posterior
 from justzoomin.posterior.priors import Both, Circle, Prior, Weights, apply, apply_many, last_fix, weights_from_npy
+from justzoomin.posterior.reliability import Claims, Curve, curve, figures
 
 __all__ = [
-    "TEMPERING", "Both", "Circle", "Lattice", "Motion", "Polygons", "Posterior", "Prior", "Weights", "apply", "apply_many",
-    "last_fix", "lattice", "odometry", "read_polygons", "speed_limit", "track", "weights_from_npy",
+    "CALIBRATION_FILE", "TEMPERING", "Both", "Calibration", "Circle", "Claims", "Curve", "Lattice", "Motion", "Polygons",
+    "Posterior", "Prior", "Weights", "apply", "apply_many", "auroc", "curve", "figures", "fit_calibration", "last_fix",
+    "lattice", "odometry", "on_map_score", "read_polygons", "risk_coverage", "speed_limit", "threshold", "track",
+    "weights_from_npy",
 ]
