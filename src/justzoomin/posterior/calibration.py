@@ -125,6 +125,20 @@ class Calibration:
         return _checked(values, path)
 
 
+def find_calibration(model: str | Path, fingerprint: str) -> Calibration | None:
+    """The calibration in a model's folder; None where there is none.
+
+    Raises:
+        ModelError: If there is one and it is broken or another model's.
+    """
+    path = Path(model) / FILE_NAME
+    if not path.is_file():
+        return None
+    found = Calibration.load(path)
+    found.require_model(fingerprint, path)
+    return found
+
+
 def step_by_step(grid: ZoomGrid, log_probs: npt.NDArray[np.floating], steps: int) -> list[Floats]:
     """A posterior as log-probabilities of each step given those before it.
 
@@ -168,7 +182,7 @@ def step_log_probs(log_probs: Floats, temperature: float, tail: float) -> Floats
 
 
 def _log_sum(values: Floats) -> Floats:
-    """log sum exp over the last axis; -inf where all are."""
+    """Log sum exp over the last axis; -inf where all are."""
     top = _finite(values.max(-1))
     with np.errstate(divide="ignore"):
         return np.asarray(top + np.log(np.exp(values - top[..., None]).sum(-1)))

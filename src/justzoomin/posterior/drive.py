@@ -13,7 +13,7 @@ from justzoomin.posterior.motion import Motion
 from justzoomin.posterior.posterior import Posterior
 from justzoomin.posterior.priors import log
 
-TEMPERING = 0.5
+TEMPERING = 0.7
 """Exponent of a drive's likelihoods. Photos of a drive err together, under one light and before the same houses, so that each
 says less than it would alone. docs/tracking.md has the measurement."""
 
