@@ -14,8 +14,8 @@ from justzoomin.city.light import Conditions, Season, Vehicle, Weather
 from justzoomin.city.world import World
 from justzoomin.errors import ConfigError
 
-Split = Literal["train", "val"]
-SPLIT_NUMBERS: dict[Split, int] = {"train": 1, "val": 2}
+Split = Literal["train", "val", "held_out"]
+SPLIT_NUMBERS: dict[Split, int] = {"train": 1, "val": 2, "held_out": 3}
 PHOTOS_PER_DRIVE = 16
 _BORDER_SHARE = 0.005  # a metre of the projection is up to 0.3 % off a metre on the sphere
 _STALE_M = 70.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -155,7 +156,8 @@ def weights_from_npy(path: Path, grid: ZoomGrid) -> Weights:
         values = np.load(io.BytesIO(content), allow_pickle=False)
     except OSError as error:
         raise ConfigError(path, f"it cannot be read ({error.strerror or printable(error, 100)})", remedy) from error
-    except (ValueError, TypeError, EOFError, SyntaxError, OverflowError, MemoryError, RecursionError, KeyError) as error:
+    except (ValueError, TypeError, EOFError, SyntaxError, OverflowError, MemoryError, RecursionError, KeyError,
+            tokenize.TokenError) as error:
         raise ConfigError(path, f"it is no .npy picture ({printable(error, 100)})", remedy) from error
     return Weights(grid, cells.from_image(values.astype(np.float64)), str(path))
 
