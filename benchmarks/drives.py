@@ -25,7 +25,7 @@ from justzoomin.city.camera import render_photo
 from justzoomin.city.drives import Router, Shot
 from justzoomin.city.world import build_world
 from justzoomin.data import halves, normalize, to_tensor, wide_photo
-from justzoomin.geometry import haversine_m
+from justzoomin.geometry import ZoomGrid, haversine_m
 from justzoomin.maps import GridViews, Map
 from justzoomin.models import ZoomModel
 from justzoomin.posterior import Calibration, Claims, Motion, Posterior, lattice, middle, odometry, speed_limit, track
@@ -49,7 +49,7 @@ def drives_of(router: Router, count: int, photos: int) -> list[list[Shot]]:
 
 def steps_m(shots: list[Shot]) -> np.ndarray:
     """Lengths (T - 1,) between the photos."""
-    return np.hypot(np.diff([s.pose.east_m for s in shots]), np.diff([s.pose.north_m for s in shots]))
+    return np.asarray(np.hypot(np.diff([s.pose.east_m for s in shots]), np.diff([s.pose.north_m for s in shots])))
 
 
 def picture(world: object, shot: Shot, size: tuple[int, int], shrink: int) -> bytes:
@@ -57,20 +57,21 @@ def picture(world: object, shot: Shot, size: tuple[int, int], shrink: int) -> by
     image = render_photo(world, shot.pose, shot.conditions, *size)  # type: ignore[arg-type]
     if shrink > 1:
         small = cv2.resize(image, (size[0] // shrink, size[1] // shrink), interpolation=cv2.INTER_AREA)
-        image = cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)
+        image = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), np.uint8)
     done, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, shot.conditions.jpeg_quality])
     assert done
     return data.tobytes()
 
 
-def motions(shots: list[Shot], model: ZoomModel, kind: str, seed: int) -> list[Motion]:
+def motions(shots: list[Shot], grid: ZoomGrid, kind: str, seed: int) -> list[Motion]:
     """What is known of the way between the photos of a drive."""
-    cells, rng = lattice(model.grid), np.random.default_rng(seed)  # type: ignore[arg-type]
+    cells, rng = lattice(grid), np.random.default_rng(seed)
     if kind == "speed":
         return [speed_limit(cells, max(1.0, np.ceil(step / 14.0)), SPEED) for step in steps_m(shots)]
     ways = np.stack([np.diff([s.pose.east_m for s in shots]), np.diff([s.pose.north_m for s in shots])], 1)
     errors = DRIFT * steps_m(shots)
-    return [odometry(cells, *(way + rng.normal(0, error, 2)), 1.0 + error) for way, error in zip(ways, errors, strict=True)]
+    seen = ways + rng.normal(0, 1, ways.shape) * errors[:, None]
+    return [odometry(cells, float(e), float(n), 1.0 + error) for (e, n), error in zip(seen, errors.tolist(), strict=True)]
 
 
 def figure(values: np.ndarray, of: object) -> str:
@@ -123,7 +124,7 @@ def main() -> None:
             for tempering in options.tempering:
                 for smooth in (False, True):
                     rows[f"{kind}, {'smoothed' if smooth else 'forward'}, {tempering:g}"] = [
-                        track(grid, a, motions(d, model, kind, n), smooth=smooth, tempering=tempering)
+                        track(grid, a, motions(d, grid, kind, n), smooth=smooth, tempering=tempering)
                         for n, (a, d) in enumerate(zip(alone, drives, strict=True))]
         print(f"{len(drives)} drives of {options.photos} photos, shrunk by {shrink}, "
               f"{'calibrated' if calibration else 'not calibrated'}")

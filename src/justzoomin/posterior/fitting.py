@@ -14,7 +14,7 @@ from justzoomin.posterior.calibration import LEVELS, Calibration, step_by_step, 
 from justzoomin.posterior.lattice import Floats
 from justzoomin.posterior.offmap import on_map_score, threshold
 from justzoomin.posterior.reliability import LEVELS as SHOWN
-from justzoomin.posterior.reliability import Claims, Ints, figures
+from justzoomin.posterior.reliability import Claims, Ints, figures, wilson
 
 LEAST_PHOTOS = 20
 _TEMPERATURES = (math.log(0.2), math.log(5.0))
@@ -75,8 +75,7 @@ def fit_calibration(grid: ZoomGrid, batches: Batches, steps: int, model: str, sp
     claims = Claims.joined(after)
     limit = threshold(np.concatenate(scores), keep)
     masses = region_masses(claims.above)
-    chosen = {level: float(np.interp(level, LEVELS, masses)) for level in SHOWN}
-    both = {"before": figures(Claims.joined(before)), "after": figures(claims, chosen)}
+    both = {"before": figures(Claims.joined(before)), "after": {**figures(claims), "coverage": crossed_coverage(claims.above)}}
     kept = float((np.concatenate(scores) >= limit).mean())
     found = Calibration(model, split, len(actions), draft.temperatures, draft.tails, masses, measure, limit, kept, both)
     return found, Claims.joined(before), claims
@@ -91,6 +90,24 @@ def region_masses(above: Floats) -> tuple[float, ...]:
     ordered = np.sort(above)
     ranks = [min(len(ordered), math.ceil((len(ordered) + 1) * level)) for level in LEVELS]
     return tuple(float(min(1.0, np.nextafter(ordered[rank - 1], 2.0))) for rank in ranks)
+
+
+def crossed_coverage(above: Floats) -> dict[str, list[float]]:
+    """Coverage of regions with 95 % intervals, each half of the photos with the masses of the other half.
+
+    Measured with masses of the same photos it would be right by making. Halves are the first and the second, so that
+    a drive's photos mostly stay together.
+
+    Args:
+        above: Mass (B,) of the cells that are more probable than the true one.
+    """
+    first, second = np.array_split(above, 2)
+    found = {}
+    for level in SHOWN:
+        hits = sum(int((mine < np.interp(level, LEVELS, region_masses(other))).sum())
+                   for mine, other in ((first, second), (second, first)))
+        found[f"{100 * level:g}"] = [hits / len(above), *wilson(hits / len(above), len(above))]
+    return found
 
 
 def fit_step(log_probs: Floats, actions: Ints) -> tuple[float, float]:
