@@ -1,6 +1,6 @@
 """Predictions of a split, figures with intervals, reports."""
 
-from justzoomin.evaluation.calibrating import Calibrated, NotHeldOutWarning, calibrate, reliability_report
+from justzoomin.evaluation.calibrating import Calibrated, NotHeldOutWarning, calibrate, posteriors, reliability_report
 from justzoomin.evaluation.metrics import (
     DEFAULT_RADII_M,
     Figure,
@@ -16,6 +16,6 @@ from justzoomin.evaluation.report import Evaluation, build_report, evaluate, eva
 
 __all__ = [
     "DEFAULT_RADII_M", "Calibrated", "Evaluation", "Figure", "NotHeldOutWarning", "Predictions", "Score", "build_report",
-    "calibrate", "ceiling", "chance", "errors_m", "evaluate", "evaluate_path", "find_models", "percent", "predict",
-    "reliability_report", "score", "score_predictions",
+    "calibrate", "ceiling", "chance", "errors_m", "evaluate", "evaluate_path", "find_models", "percent", "posteriors",
+    "predict", "reliability_report", "score", "score_predictions",
 ]

@@ -142,7 +142,7 @@ def calibrate(model: ZoomModel, dataset: Dataset, split: str, *, after: int = 0,
     with tempfile.TemporaryFile() as file:
         kept = np.memmap(file, np.float32, "w+", shape=(len(photos.ids), grid.actions**grid.depth))
         done = 0
-        for scores in _posteriors(model, dataset, photos.ids, vectors, batch_size):
+        for scores in posteriors(model, dataset, photos.ids, vectors, batch_size):
             kept[done:done + len(scores)] = scores
             done += len(scores)
             if progress:
@@ -156,9 +156,20 @@ def calibrate(model: ZoomModel, dataset: Dataset, split: str, *, after: int = 0,
     return Calibrated(*fitted)
 
 
-def _posteriors(model: ZoomModel, dataset: Dataset, ids: list[str], vectors: ViewVectors,
+def posteriors(model: ZoomModel, dataset: Dataset, ids: list[str], vectors: ViewVectors,
                 batch_size: int) -> Iterator[npt.NDArray[np.float32]]:
-    """Log-probabilities (b, N) of photos, batch by batch."""
+    """Log-probabilities (b, N) of a dataset's photos, batch by batch, not calibrated.
+
+    Args:
+        model: The model, in evaluation mode.
+        dataset: The dataset.
+        ids: Ids of the photos.
+        vectors: The map's view vectors under the model; the map may be another dataset's.
+        batch_size: Photos encoded at once.
+
+    Raises:
+        PhotoError: If a photo is missing or broken.
+    """
     config = model.config
 
     def load(image_id: str) -> torch.Tensor:
@@ -170,4 +181,4 @@ def _posteriors(model: ZoomModel, dataset: Dataset, ids: list[str], vectors: Vie
         wide = torch.stack(list(islice(loaded, batch_size))).to(model.device)
         with torch.inference_mode():
             found = model.encode_photos(normalize(halves(wide), config.mean, config.std))
-        yield exact(model, found, vectors, dataset.grid.depth)
+        yield exact(model, found, vectors, vectors.views.grid.depth)

@@ -38,8 +38,8 @@ class Calibration:
         temperatures: Divisors of each step's log-probabilities; one for a family that scores cells alone.
         tails: Probabilities, one a step, below which an action is believed less than it says: training with smoothed
             labels gives every action a little that no photo bears out. See `step_log_probs`.
-        masses: For each of 99 levels (1 to 99 %) the mass of the smallest region that held the true cell of that share of
-            the held-out photos.
+        masses: For each of 99 levels (1 to 99 %) the mass that a region must hold to contain the true cell of that share of
+            photos, as far as the held-out photos tell.
         off_map_measure: What `on_map` looks at, one of `MEASURES`.
         off_map_threshold: Its least value for a photo that is said to be on the map.
         off_map_kept: Share of the held-out photos that reach it.
@@ -72,7 +72,7 @@ class Calibration:
     def mass_for(self, level: float) -> float:
         """The mass that a region must hold to contain the place of a share of photos.
 
-        Source: split conformal prediction with the mass of more probable cells as score (Y. Romano et al., Classification
+        Source: after split conformal prediction with the mass of more probable cells as score (Y. Romano et al., Classification
         with valid and adaptive coverage, NeurIPS 2020), between levels by straight lines.
         """
         return float(np.interp(level, (0.0, *LEVELS, 1.0), (0.0, *self.masses, 1.0)))

@@ -17,6 +17,7 @@ from justzoomin.posterior.reliability import LEVELS as SHOWN
 from justzoomin.posterior.reliability import Claims, Ints, figures, wilson
 
 LEAST_PHOTOS = 20
+BLOCK = 16
 _TEMPERATURES = (math.log(0.2), math.log(5.0))
 _TAILS = (math.log(1e-7), math.log(0.2))
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
@@ -82,14 +83,29 @@ def fit_calibration(grid: ZoomGrid, batches: Batches, steps: int, model: str, sp
 
 
 def region_masses(above: Floats) -> tuple[float, ...]:
-    """For each of `LEVELS` the least mass whose region holds the true cell of that share of photos, one photo to spare.
+    """For each of `LEVELS` the mass that a region must hold to contain the true cell of that share of photos.
+
+    A level stands where the coverage of these photos differs from it by no more than two standard errors; else the mass
+    is that of the nearest coverage which does. Photos of a drive err together, so the errors come from the means of `BLOCK`
+    photos that follow each other: tables have drives in order.
 
     Args:
-        above: Mass (B,) of the cells that are more probable than the true one.
+        above: Mass (B,) of the cells that are more probable than the true one, in the order of the table.
     """
     ordered = np.sort(above)
-    ranks = [min(len(ordered), math.ceil((len(ordered) + 1) * level)) for level in LEVELS]
-    return tuple(float(min(1.0, np.nextafter(ordered[rank - 1], 2.0))) for rank in ranks)
+    blocks = np.array_split(above, max(2, len(above) // BLOCK))
+    masses = []
+    for level in LEVELS:
+        shares = np.array([(block < level).mean() for block in blocks])
+        doubt = 2.0 * float(shares.std(ddof=1)) / math.sqrt(len(blocks))
+        excess = float((above < level).mean()) - level
+        if abs(excess) <= doubt:
+            masses.append(level)
+            continue
+        wanted = level + math.copysign(doubt, excess)
+        rank = min(len(ordered), max(1, math.ceil(len(ordered) * wanted)))
+        masses.append(float(min(1.0, np.nextafter(ordered[rank - 1], 2.0))))
+    return tuple(np.maximum.accumulate(masses).tolist())
 
 
 def crossed_coverage(above: Floats) -> dict[str, list[float]]:
