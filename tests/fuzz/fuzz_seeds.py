@@ -197,5 +197,37 @@ def located() -> list[bytes]:
 
 
 @cache
+def polygons() -> list[bytes]:
+    ring = [[2.999, 54.499], [3.001, 54.499], [3.001, 54.501], [2.999, 54.499]]
+    holed = {"type": "Polygon", "coordinates": [ring, [[3.0, 54.5], [3.0001, 54.5], [3.0, 54.5001], [3.0, 54.5]]]}
+    feature = {"type": "Feature", "properties": {}, "geometry": {"type": "MultiPolygon", "coordinates": [[ring]]}}
+    return [json.dumps(holed).encode(), json.dumps({"type": "FeatureCollection", "features": [feature]}).encode()]
+
+
+@cache
+def weight_pictures() -> list[bytes]:
+    found = []
+    for kind in (np.float32, np.uint8, np.float64):
+        buffer = io.BytesIO()
+        np.save(buffer, np.arange(256).reshape(16, 16).astype(kind))
+        found.append(buffer.getvalue())
+    return found
+
+
+@cache
+def calibrations() -> list[bytes]:
+    values = {"format": "justzoomin-calibration/1", "model": "a" * 64, "split": "b" * 64, "photos": 100,
+              "temperatures": [1.1, 0.9], "tails": [0.01, 0.0], "masses": [k / 100 for k in range(1, 100)],
+              "off_map_measure": "entropy", "off_map_threshold": -3.0, "off_map_kept": 0.95, "figures": {}}
+    return [json.dumps(values).encode()]
+
+
+@cache
+def drive_times() -> list[bytes]:
+    return [b"photo,time\na.jpg,2024-05-01T10:00:00Z\nb.jpg,2024-05-01T10:00:02Z\n",
+            b"photo,time,east_m,north_m\na.jpg,2024-05-01 10:00:00,,\nb.jpg,2024-05-01 10:00:02,3.5,-1\n"]
+
+
+@cache
 def with_exif() -> list[bytes]:
     return [fakes.with_exif(fakes.picture(32, 24), 6, (54.5, 3.0)), fakes.with_exif(fakes.picture(32, 24), None, (-1.5, -3.0))]
