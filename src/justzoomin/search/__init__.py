@@ -1,5 +1,6 @@
 """From a photo to a Fix: view vectors of a map, the index that keeps them, greedy zooming, the Localizer, bulk work."""
 
+from justzoomin.search.beam import Beam, beam
 from justzoomin.search.bulk import BulkReport, localize_to_file
 from justzoomin.search.exact import exact
 from justzoomin.search.fix import Fix, credible_radius_m
@@ -12,8 +13,8 @@ from justzoomin.search.tracking import TrackPoint, geojson, gpx, photo_posterior
 from justzoomin.search.view_vectors import DrawnViews, ViewVectors
 
 __all__ = [
-    "FORMATS", "BulkReport", "DrawnViews", "Fix", "IndexHead", "Localizer", "MapIndex", "NotTrainedHereWarning", "Paths",
-    "Precision", "TrackPoint", "ViewVectors", "along_path", "build_index", "build_part", "check_fits", "check_suffix",
-    "credible_radius_m", "exact", "geojson", "gpx", "greedy", "index_blocks", "localize_to_file", "photo_posteriors",
-    "read_photo", "track_points",
+    "FORMATS", "Beam", "BulkReport", "DrawnViews", "Fix", "IndexHead", "Localizer", "MapIndex", "NotTrainedHereWarning",
+    "Paths", "Precision", "TrackPoint", "ViewVectors", "along_path", "beam", "build_index", "build_part", "check_fits",
+    "check_suffix", "credible_radius_m", "exact", "geojson", "gpx", "greedy", "index_blocks", "localize_to_file",
+    "photo_posteriors", "read_photo", "track_points",
 ]
