@@ -236,7 +236,7 @@ class Decoder(nn.Module):
         tokens = torch.stack([actions, self.project(views)], dim=2).flatten(1, 2)                  # (B, 2 A, D)
         both = DecoderCache(list(cache.keys), list(cache.values), cache.steps + 1)
         cos, sin = rotary_angles(past, 2, self.head_width, self.rope_theta, tokens.device)
-        own = torch.block_diag(*[torch.ones(2, 2, device=tokens.device).tril()] * A).bool()
+        own = torch.kron(torch.eye(A, device=tokens.device), torch.ones(2, 2, device=tokens.device).tril()).bool()
         mask = torch.cat([torch.ones(2 * A, past, dtype=torch.bool, device=tokens.device), own], dim=1)
         hidden: Tensor = self.embed_dropout(tokens)
         for index, block in enumerate(self.blocks):

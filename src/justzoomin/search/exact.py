@@ -82,7 +82,7 @@ class _Tree:
             return
         children = cell[:, None] * self.actions + torch.arange(self.actions)                        # (R, A)
         last = level + 2 == len(self.temperatures)
-        for part in torch.arange(len(cell)).split(max(1, STATES // self.actions)):
+        for part in torch.split(torch.arange(len(cell)), max(1, STATES // self.actions)):
             rows = part.to(found.device)
             views = self._levels[level + 1][children[part].to(found.device)]                        # (R, A, D)
             some = cache if len(part) == len(cell) else cache.select(rows)
