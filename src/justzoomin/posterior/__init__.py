@@ -7,7 +7,6 @@ from justzoomin.posterior.decisions import Decision, Distance, TopCell, Within, 
 from justzoomin.posterior.drive import TEMPERING, track
 from justzoomin.posterior.fitting import fit_calibration
 from justzoomin.posterior.lattice import Lattice, lattice
-from justzoomin.posterior.middle import middle, radius_about
 from justzoomin.posterior.motion import Motion, odometry, speed_limit
 from justzoomin.posterior.offmap import auroc, on_map_score, risk_coverage, threshold
 from justzoomin.posterior.polygons import Polygons, read_polygons
@@ -20,6 +19,6 @@ __all__ = [
     "CALIBRATION_FILE", "DEFAULT_DECISION", "TEMPERING", "Both", "Calibration", "Circle", "Claims", "CredibleRegion", "Curve",
     "Decision", "Distance", "Lattice", "Moments", "Motion", "Polygons", "Posterior", "Prior", "TopCell", "Weights", "Within",
     "apply", "apply_many", "auroc", "curve", "decide", "figures", "find_calibration", "fit_calibration", "last_fix",
-    "lattice", "middle", "odometry", "on_map_score", "parse_decision", "radius_about", "read_polygons", "risk_coverage",
+    "lattice", "odometry", "on_map_score", "parse_decision", "read_polygons", "risk_coverage",
     "speed_limit", "threshold", "track", "weights_from_npy",
 ]

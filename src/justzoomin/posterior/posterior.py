@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from justzoomin.errors import GeometryError
 from justzoomin.geometry import ZoomGrid, to_local
+from justzoomin.posterior.decisions import Decision
 from justzoomin.posterior.disks import disk_shares
 from justzoomin.posterior.lattice import Floats, Ints, Lattice, lattice
 from justzoomin.posterior.regions import CredibleRegion
@@ -125,6 +126,17 @@ class Posterior:
         east, north = self._off(lat, lon)
         return self._mass(east, north, radius_m)
 
+    def expected(self, decision: Decision, lat: float, lon: float) -> float:
+        """What a decision's metric is expected to be at a position: probability, or metres for `Distance`.
+
+        Args:
+            decision: The decision.
+            lat: Latitude in degrees.
+            lon: Longitude in degrees.
+        """
+        point = np.stack(to_local(*self.grid.region.centre, lat, lon), -1)
+        return float(decision.expected(self.lattice, self.probs[None], point[None])[0])
+
     def radius_about(self, lat: float, lon: float, mass: float) -> float:
         """The smallest radius in metres about a position within which a mass lies.
 
@@ -145,7 +157,7 @@ class Posterior:
         def over(radius: float) -> float:
             return float((probs * disk_shares(*off, self.lattice.cell_m, radius)).sum() - wanted) if radius > 0 else -wanted
 
-        return _zero(over, low, high)
+        return _zero(over, float(low), float(high))
 
     def region(self, mass: float) -> CredibleRegion:
         """The smallest region that holds a mass: the most probable cells.
