@@ -28,7 +28,7 @@ from justzoomin.data import halves, normalize, to_tensor, wide_photo
 from justzoomin.geometry import ZoomGrid, haversine_m
 from justzoomin.maps import GridViews, Map
 from justzoomin.models import ZoomModel
-from justzoomin.posterior import Calibration, Claims, Motion, Posterior, lattice, middle, odometry, speed_limit, track
+from justzoomin.posterior import Calibration, Claims, Distance, Motion, Posterior, decide, lattice, odometry, speed_limit, track
 from justzoomin.search import ViewVectors, exact
 
 FIRST_DRIVE, JUMP_M, SPEED, DRIFT = 200, 70.0, 15.0, 0.05
@@ -132,8 +132,7 @@ def main() -> None:
         for name, found in rows.items():
             errors, inside = [], []
             for posteriors, (lat, lon) in zip(found, places, strict=True):
-                points = np.array([middle(p) for p in posteriors])
-                errors.append(haversine_m(points[:, 0], points[:, 1], lat, lon))
+                errors.append(haversine_m(*decide(grid, np.stack([p.log_probs for p in posteriors]), Distance()), lat, lon))
                 claims = Claims.of(grid, np.stack([p.log_probs for p in posteriors]), grid.flatten(grid.encode(lat, lon)))
                 inside.append(claims.above < 0.9)
             values, held = np.array(errors), 100.0 * np.array(inside)

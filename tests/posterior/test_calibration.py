@@ -181,10 +181,10 @@ def test_files_come_back_and_belong_to_a_model(tmp_path: Path) -> None:
     found = fit(*honest(100))
     path = found.save(tmp_path / "calibration.json")
     assert Calibration.load(path) == found
-    assert find_calibration(tmp_path, A_HASH) == found
-    assert find_calibration(tmp_path / "none", A_HASH) is None
+    assert find_calibration(tmp_path, lambda: A_HASH) == found
+    assert find_calibration(tmp_path / "none", lambda: A_HASH) is None
     with pytest.raises(ModelError, match="fitted for model aaaa"):
-        find_calibration(tmp_path, B_HASH)
+        find_calibration(tmp_path, lambda: B_HASH)
     assert found.fingerprint != identity().fingerprint
     with pytest.raises(ModelError, match="2 steps and the grid 3"):
         found.apply(ZoomGrid(GRID.region, 3, 3), np.zeros((1, 729)))

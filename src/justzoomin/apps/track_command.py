@@ -56,7 +56,7 @@ def track(
     never looked at. A photo that cannot be used is reported and passed over; the exit code is 0 only if all were used.
     """
     from justzoomin.errors import ConfigError, JustZoomInError
-    from justzoomin.posterior import TEMPERING, find_calibration, lattice
+    from justzoomin.posterior import TEMPERING, lattice
     from justzoomin.search import Localizer, geojson, gpx, photo_posteriors, track_points
     from justzoomin.sources import times_from_exif, times_from_table
 
@@ -69,13 +69,12 @@ def track(
     found = expand(photos)
     files = [f for f in found if not isinstance(f, JustZoomInError)]
     drive = times_from_table(files, times, time_zone) if times is not None else times_from_exif(files, time_zone)
-    localizer = Localizer.load(single_model(model), map_root, region_option(region), device, index)
-    calibration = find_calibration(model, localizer.model_hash)
+    localizer = Localizer.load(single_model(model), map_root, region_option(region), device, index, search="posterior")
     with progress_bar("photos") as advance:
-        alone = photo_posteriors(localizer, [p.path for p in drive], calibration, batch_size, advance)
+        alone = photo_posteriors(localizer, [p.path for p in drive], batch_size, advance)
     motion = _motion(lattice(localizer.grid), drive, speed, drift)
     points = track_points(localizer, [(p.path, p.time) for p in drive], alone, motion, smooth=smooth,
-                          tempering=TEMPERING if tempering is None else tempering, calibration=calibration)
+                          tempering=TEMPERING if tempering is None else tempering)
     failed = [f for f in (*found, *alone) if isinstance(f, JustZoomInError)]
     for error in failed:
         typer.echo(f"error: {error}", err=True)

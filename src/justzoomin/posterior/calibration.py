@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -125,8 +126,12 @@ class Calibration:
         return _checked(values, path)
 
 
-def find_calibration(model: str | Path, fingerprint: str) -> Calibration | None:
+def find_calibration(model: str | Path, fingerprint: Callable[[], str]) -> Calibration | None:
     """The calibration in a model's folder; None where there is none.
+
+    Args:
+        model: The folder, or a hub id.
+        fingerprint: Gives the model's fingerprint, if it is needed.
 
     Raises:
         ModelError: If there is one and it is broken or another model's.
@@ -135,7 +140,7 @@ def find_calibration(model: str | Path, fingerprint: str) -> Calibration | None:
     if not path.is_file():
         return None
     found = Calibration.load(path)
-    found.require_model(fingerprint, path)
+    found.require_model(fingerprint(), path)
     return found
 
 

@@ -14,8 +14,7 @@ import numpy as np
 
 from justzoomin.errors import JustZoomInError, PhotoError
 from justzoomin.geometry import LatLon
-from justzoomin.posterior import TEMPERING, Calibration, Motion, Posterior, middle, radius_about, track
-from justzoomin.search.exact import exact
+from justzoomin.posterior import TEMPERING, Distance, Motion, Posterior, decide, track
 from justzoomin.search.localizer import Localizer
 
 GPX = "http://www.topografix.com/GPX/1/1"
@@ -52,15 +51,14 @@ class TrackPoint:
                 "radius_m": self.radius_m, "radius_90_m": self.radius_90_m, "on_map": self.on_map}
 
 
-def photo_posteriors(localizer: Localizer, photos: Sequence[Path], calibration: Calibration | None = None,
-                     batch_size: int = 16, progress: Callable[[int, int], None] | None = None,
+def photo_posteriors(localizer: Localizer, photos: Sequence[Path], batch_size: int = 16,
+                     progress: Callable[[int, int], None] | None = None,
                      ) -> list[np.ndarray[tuple[int], np.dtype[np.float32]] | JustZoomInError]:
-    """Log-probabilities (N,) of each photo alone, or what is wrong with it.
+    """Log-probabilities (N,) of each photo alone, calibrated and without a prior, or what is wrong with it.
 
     Args:
         localizer: Model and map.
         photos: Paths.
-        calibration: The model's calibration, if it has one.
         batch_size: Photos encoded at once.
         progress: Called with photos done and photos in all.
 
@@ -69,16 +67,13 @@ def photo_posteriors(localizer: Localizer, photos: Sequence[Path], calibration: 
     """
     import torch
 
-    localizer.vectors.check_root()
     found: list[np.ndarray[tuple[int], np.dtype[np.float32]] | JustZoomInError] = []
     for start in range(0, len(photos), batch_size):
         loaded = [localizer._load(photo) for photo in photos[start:start + batch_size]]
         usable = [pair for pair in loaded if not isinstance(pair, JustZoomInError)]
         scores = np.empty((0, 0), np.float32)
         if usable:
-            scores = exact(localizer.model, localizer.encode(torch.stack(usable)), localizer.vectors, localizer.grid.depth)
-            if calibration is not None:
-                scores = calibration.apply(localizer.grid, scores).astype(np.float32)
+            scores = localizer.log_probs(torch.stack(usable), prior=False).astype(np.float32)
         rows = iter(scores)
         found += [pair if isinstance(pair, JustZoomInError) else next(rows) for pair in loaded]
         if progress:
@@ -88,7 +83,7 @@ def photo_posteriors(localizer: Localizer, photos: Sequence[Path], calibration: 
 
 def track_points(localizer: Localizer, times: Sequence[tuple[Path, datetime]],
                  posteriors: Sequence[np.ndarray[tuple[int], np.dtype[np.float32]] | JustZoomInError], motion: MotionBetween, *,
-                 smooth: bool = True, tempering: float = TEMPERING, calibration: Calibration | None = None) -> list[TrackPoint]:
+                 smooth: bool = True, tempering: float = TEMPERING) -> list[TrackPoint]:
     """The track of a drive; photos without a posterior are passed over, motions lead past them.
 
     Args:
@@ -98,7 +93,6 @@ def track_points(localizer: Localizer, times: Sequence[tuple[Path, datetime]],
         motion: The motion between two of them, by their numbers.
         smooth: Whether later photos count as well.
         tempering: Exponent of the likelihoods; see `track`.
-        calibration: Says which photos are on the map.
 
     Raises:
         PhotoError: If no photo is left.
@@ -109,15 +103,15 @@ def track_points(localizer: Localizer, times: Sequence[tuple[Path, datetime]],
         raise PhotoError("drive", "none of its photos can be used", "Give photos.")
     motions = [motion(a, b) for (a, _), (b, _) in pairwise(usable)]
     alone = np.stack([p for _, p in usable]).astype(np.float64)
-    on_map = [None] * len(alone) if calibration is None else calibration.on_map(alone).tolist()
+    on_map = [None] * len(alone) if localizer.calibration is None else localizer.calibration.on_map(alone).tolist()
     places = track(localizer.grid, alone, motions, smooth=smooth, tempering=tempering)
     return [_point(*times[k], place, here) for (k, _), place, here in zip(usable, places, on_map, strict=True)]
 
 
 def _point(photo: Path, time: datetime, place: Posterior, on_map: bool | None) -> TrackPoint:
-    position = middle(place)
-    return TrackPoint(str(photo), time, position, radius_about(place, position, _HALF), radius_about(place, position, _MOST),
-                      on_map)
+    lat, lon = (float(v[0]) for v in decide(place.grid, place.log_probs[None], Distance()))
+    return TrackPoint(str(photo), time, LatLon(lat, lon), place.radius_about(lat, lon, _HALF),
+                      place.radius_about(lat, lon, _MOST), on_map)
 
 
 def gpx(points: Sequence[TrackPoint], *, with_time: bool = True, name: str = "justzoomin") -> bytes:
