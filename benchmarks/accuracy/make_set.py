@@ -1,6 +1,6 @@
 """Make a set of the accuracy benchmark, town by town; towns that are there are kept.
 
-python benchmarks/accuracy/make_set.py cpu SETS/cpu --workers 2
+Run: python benchmarks/accuracy/make_set.py cpu SETS/cpu --workers 2
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ def _make(job: tuple[Recipe, Path, CityConfig]) -> str:
         build_city(folder, config)
     if folder.name == "home":
         _deal(folder, recipe)
+    elif not config.photos:
+        (folder / "metadata" / "large_area_train_map.csv").unlink(missing_ok=True)  # a split without photos is none
     return folder.name
 
 

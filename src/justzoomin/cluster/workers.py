@@ -17,6 +17,7 @@ from justzoomin.errors import ClusterError, DataError, JustZoomInError, ModelErr
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews, Map, MapContent, map_content
 from justzoomin.models import ZoomModel
+from justzoomin.posterior import Calibration, Prior
 from justzoomin.search import Fix, Localizer, NotTrainedHereWarning, ViewVectors
 
 Ints = npt.NDArray[np.int64]
@@ -109,10 +110,16 @@ class PhotoWorker:
         index: Folder of the map's index, if there is one. Workers read it and leave it as it is.
         model_hash: Fingerprint of the driver's model.
         map_hash: Fingerprint of the driver's map.
+        search: How the driver searches, in words.
+        decision: Its decision, in words.
+        prior: Its prior.
+        calibration: Its calibration.
     """
 
-    def __init__(self, places: Places, index: str | None, model_hash: str, map_hash: str) -> None:
+    def __init__(self, places: Places, index: str | None, model_hash: str, map_hash: str, *, search: str = "auto",
+                 decision: str | None = None, prior: Prior | None = None, calibration: Calibration | None = None) -> None:
         self._places, self._index, self._hashes = places, index, (model_hash, map_hash)
+        self._how = (search, decision, prior, calibration)
         self._localizer: Localizer | None = None
 
     def ready(self) -> JustZoomInError | None:
@@ -121,8 +128,10 @@ class PhotoWorker:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotTrainedHereWarning)  # the driver has said so
-                localizer = Localizer.load(self._places.model, self._places.map, self._places.grid, self._places.device,
-                                           index=self._index)
+                search, decision, prior, calibration = self._how
+                localizer = Localizer(ZoomModel.from_pretrained(self._places.model, device=self._places.device),
+                                      Map.open(self._places.map, grid=self._places.grid), index=self._index, search=search,
+                                      decision=decision, prior=prior, calibration=calibration)
             for what, own, wanted in (("model", localizer.model_hash, self._hashes[0]),
                                       ("map", localizer.map_hash, self._hashes[1])):
                 if own != wanted:

@@ -6,6 +6,7 @@ from justzoomin.figures.contact_sheet import contact_sheet
 from justzoomin.figures.overview import overview
 from justzoomin.figures.panel import path_panel
 from justzoomin.figures.pictures import ViewPictures, build_case
+from justzoomin.figures.reliability_figure import reliability_figure
 from justzoomin.figures.save import check_format, safe_stem, save_figure
 from justzoomin.figures.sheet import sheet
 from justzoomin.figures.stage import localize_figure, visualize
@@ -23,6 +24,7 @@ __all__ = [
     "overview",
     "path_panel",
     "pixel_of",
+    "reliability_figure",
     "safe_stem",
     "save_figure",
     "sheet",

@@ -61,7 +61,7 @@ def visualize(model: str | Path | ZoomModel, dataset: Dataset, out: Path, *, spl
     records, true = dataset.split(split), dataset.sequences(split)
     opened = model if isinstance(model, ZoomModel) else ZoomModel.from_pretrained(model, device=device)
     was_training = opened.training
-    localizer = Localizer(opened, dataset.map, dataset.grid)
+    localizer = Localizer(opened, dataset.map, dataset.grid, search="greedy")
     pictures = ViewPictures(localizer.vectors.views)
     credit = dataset.attribution() if attribution is None else attribution
     chosen = spread(len(records), count, seed)

@@ -6,6 +6,7 @@ from justzoomin.imagery.config import MapBuildConfig
 from justzoomin.imagery.plan import MapPlan
 from justzoomin.imagery.rastermosaic import RasterMosaic
 from justzoomin.imagery.sources import open_imagery
+from justzoomin.imagery.weights import weights_from_raster
 
 __all__ = ["Bounds", "Imagery", "MapBuild", "MapBuildConfig", "MapPlan", "Mask", "Pixels", "RasterMosaic",
-           "build_map", "open_imagery"]
+           "build_map", "open_imagery", "weights_from_raster"]

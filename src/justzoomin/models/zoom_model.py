@@ -95,6 +95,10 @@ class ZoomModel(nn.Module):
         """Logits (B, A) after one more view vector (B, D) and the action (B,) that led to it; see `Decoder.step`."""
         return self.decoder.step(view, action, cache)
 
+    def fan_out(self, views: Tensor, cache: DecoderCache, *, keep: bool = True) -> tuple[Tensor, DecoderCache]:
+        """Logits (B, A, A) after every action and the view (B, A, D) it leads to; see `Decoder.fan_out`."""
+        return self.decoder.fan_out(views, cache, keep=keep)
+
     def forward(self, photos: Tensor, views: Tensor, view_index: Tensor, actions: Tensor) -> Tensor:
         """Score every step of known paths (teacher forcing), encoding each distinct view once.
 
