@@ -16,9 +16,9 @@ from justzoomin.data import Dataset, halves, normalize, to_tensor, wide_photo
 from justzoomin.errors import ConfigError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews
-from justzoomin.models import ZoomModel
+from justzoomin.models import ModelConfig, ZoomModel
 from justzoomin.parallel import ordered_map
-from justzoomin.scoring import Row, cell_errors_m
+from justzoomin.scoring import cell_errors_m
 from justzoomin.search import MapIndex, ViewVectors, along_path, check_fits, greedy
 
 Progress = Callable[[int, int], None]
@@ -63,11 +63,6 @@ class Predictions:
         """Great-circle distances (N,) in metres from predicted terminal cells' centres to the photos' positions."""
         return cell_errors_m(self.grid, self.grid.flatten(self.predicted), self.positions)
 
-    def row(self, name: str = "greedy") -> Row:
-        """The predictions as a row of a table: R@1 asks for the whole sequence, R@Xm for the terminal cell's centre."""
-        correct = (self.predicted == self.true).all(1).astype(np.float64)
-        return Row(name, self.errors_m[:, None], correct, None, self.grid.cell_size_m(self.grid.depth))
-
 
 def predict(model: ZoomModel, dataset: Dataset, split: str, *, batch_size: int = 32, limit: int | None = None,
             vectors: ViewVectors | None = None, index: str | Path | None = None,
@@ -96,19 +91,19 @@ def predict(model: ZoomModel, dataset: Dataset, split: str, *, batch_size: int =
     check_fits(model, grid)
     was_training = model.training
     model.eval()
-    records = dataset.split(split)
+    config, records = model.config, dataset.split(split)
     ids = records.image_ids[:limit]
     true = dataset.sequences(split)[:limit]
     if vectors is None:
-        vectors = ViewVectors(model, GridViews(dataset.map, grid, model.config.image_pixels),
+        vectors = ViewVectors(model, GridViews(dataset.map, grid, config.image_pixels),
                               index=None if index is None else MapIndex.open_for(index, model, dataset.map, grid))
     vectors.check_root()
     parts = []
     seconds: list[float] = []
     with torch.inference_mode():
-        for start, pixels in zip(range(0, len(ids), batch_size), photo_batches(model, dataset, ids, batch_size), strict=True):
+        for start, pixels in zip(range(0, len(ids), batch_size), photo_batches(config, dataset, ids, batch_size), strict=True):
             began = time.perf_counter()
-            photos = model.encode_photos(pixels)
+            photos = model.encode_photos(normalize(pixels.to(model.device), config.mean, config.std))
             found = greedy(model, photos, vectors, grid.depth)
             seconds += [(time.perf_counter() - began) / len(pixels)] * len(pixels)
             path = torch.from_numpy(true[start:start + batch_size])
@@ -124,19 +119,16 @@ def predict(model: ZoomModel, dataset: Dataset, split: str, *, batch_size: int =
                        path_log_prob, 1000 * np.array(seconds))
 
 
-def photo_batches(model: ZoomModel, dataset: Dataset, ids: Sequence[str], batch_size: int) -> Iterator[torch.Tensor]:
-    """Photos of a dataset as the model takes them, (B, 2, 3, H, W) on its device, in batches and in order.
+def photo_batches(config: ModelConfig, dataset: Dataset, ids: Sequence[str], batch_size: int) -> Iterator[torch.Tensor]:
+    """Photos of a dataset as a model's settings want them, uint8 halves (B, 2, 3, n, n), in batches and in order.
 
     Raises:
         PhotoError: If a photo is missing or broken.
     """
-    config = model.config
-
     def load(image_id: str) -> torch.Tensor:
         data, where = dataset.photos.read(image_id), dataset.photos.where(image_id)
         return to_tensor(wide_photo(data, where, config.image_pixels, config.photo_decode))
 
     loaded = ordered_map(load, ids)
     for start in range(0, len(ids), batch_size):
-        wide = torch.stack(list(islice(loaded, min(batch_size, len(ids) - start)))).to(model.device)
-        yield normalize(halves(wide), config.mean, config.std)
+        yield halves(torch.stack(list(islice(loaded, min(batch_size, len(ids) - start)))))

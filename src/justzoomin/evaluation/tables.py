@@ -16,11 +16,12 @@ from justzoomin.data import Dataset
 from justzoomin.errors import ConfigError
 from justzoomin.evaluation.predictions import Predictions, Progress, photo_batches
 from justzoomin.geometry import grid_to_dict
-from justzoomin.models import ZoomModel
-from justzoomin.scoring import Decide, PredictionInfo, PredictionTable, Tabulator, rank_listed
+from justzoomin.models import ModelConfig, ZoomModel
+from justzoomin.scoring import PredictionInfo, PredictionTable, Tabulator, decider, rank_listed
+from justzoomin.search import Localizer, beam
 
 Scores = Callable[[torch.Tensor], npt.NDArray[np.floating]]
-"""From photos (B, 2, 3, H, W), as the model takes them, to scores (B, N) of all terminal cells."""
+"""From photos, uint8 halves (B, 2, 3, n, n), to scores (B, N) of all terminal cells: `Localizer.scores` or `log_probs`."""
 
 
 def prediction_info(model: ZoomModel, dataset: Dataset, split: str, *, method: str, search: str,
@@ -70,25 +71,24 @@ def greedy_table(predictions: Predictions, info: PredictionInfo, drives: list[st
         None if drives is None else tuple(drives[:len(predictions)]))
 
 
-def predict_posterior(scores: Scores, model: ZoomModel, dataset: Dataset, split: str, info: PredictionInfo, *,
-                      decide: Decide | None = None, views: int | None = None, batch_size: int = 32,
-                      limit: int | None = None, progress: Progress | None = None) -> PredictionTable:
+def predict_posterior(scores: Scores, config: ModelConfig, dataset: Dataset, split: str, info: PredictionInfo, *,
+                      views: int | None = None, batch_size: int = 32, limit: int | None = None,
+                      progress: Progress | None = None) -> PredictionTable:
     """Score all terminal cells for every photo of a split.
 
     Args:
         scores: Gives the scores of all cells for a batch of photos.
-        model: The model behind it: it says what photos look like. Put into evaluation mode.
+        config: Says what the photos look like that it takes.
         dataset: The dataset.
         split: Name of the split.
-        info: What holds for all predictions; `listed` says how many cells are kept of each.
-        decide: From log-probabilities to answers; the most probable cell's centre if None.
+        info: What holds for all predictions. `listed` says how many cells are kept of each, `decision` how answers are made.
         views: Views that are scored for a photo.
         batch_size: Photos at once.
         limit: Photos to take from the split's start; all if None.
         progress: Called with photos done and photos in all.
 
     Raises:
-        ConfigError: If `limit` is below 1.
+        ConfigError: If `limit` is below 1, or the decision is none.
         DataError: If the scores are not one finite number per photo and cell.
         PhotoError: If a photo is missing or broken.
     """
@@ -97,16 +97,56 @@ def predict_posterior(scores: Scores, model: ZoomModel, dataset: Dataset, split:
     records, drives = dataset.split(split), drives_of(dataset, split)
     ids = records.image_ids[:limit]
     made = Tabulator(info, ids, np.stack([records.lat, records.lon], 1)[:limit],
-                     dataset.grid.flatten(dataset.sequences(split)[:limit]), None if drives is None else drives[:limit], decide)
-    was_training, done = model.training, 0
-    model.eval()
-    with torch.inference_mode():
-        for photos in photo_batches(model, dataset, ids, batch_size):
-            began = time.perf_counter()
-            values = scores(photos)
-            made.add(values, views, 1000 * (time.perf_counter() - began) / len(photos))
-            done += len(photos)
-            if progress:
-                progress(done, len(ids))
-    model.train(was_training)
+                     dataset.grid.flatten(dataset.sequences(split)[:limit]), None if drives is None else drives[:limit],
+                     decider(dataset.grid, info.decision))
+    done = 0
+    for photos in photo_batches(config, dataset, ids, batch_size):
+        began = time.perf_counter()
+        values = scores(photos)
+        made.add(values, views, 1000 * (time.perf_counter() - began) / len(photos))
+        done += len(photos)
+        if progress:
+            progress(done, len(ids))
     return made.table()
+
+
+def predict_beam(localizer: Localizer, dataset: Dataset, split: str, info: PredictionInfo, *, batch_size: int = 32,
+                 limit: int | None = None, progress: Progress | None = None) -> PredictionTable:
+    """Follow a beam for every photo of a split: the cells that it reached, in the order of their probability.
+
+    Args:
+        localizer: A model and its map, with the beam as its search.
+        dataset: The dataset.
+        split: Name of the split.
+        info: What holds for all predictions.
+        batch_size: Photos at once.
+        limit: Photos to take from the split's start; all if None.
+        progress: Called with photos done and photos in all.
+
+    Raises:
+        ConfigError: If `limit` is below 1.
+        PhotoError: If a photo is missing or broken.
+    """
+    if limit is not None and limit < 1:
+        raise ConfigError("limit", f"{limit} photos", "Evaluate at least one photo, or give no limit for all.")
+    grid, width, records = dataset.grid, localizer.search.width, dataset.split(split)
+    ids, drives = records.image_ids[:limit], drives_of(dataset, split)
+    localizer.vectors.check_root()
+    cells, log_probs, ms = [], [], []
+    for photos in photo_batches(localizer.model.config, dataset, ids, batch_size):
+        began = time.perf_counter()
+        found = beam(localizer.model, localizer.encode(photos), localizer.vectors, grid.depth, width)
+        ms += [1000 * (time.perf_counter() - began) / len(photos)] * len(photos)
+        paths = found.sequences.numpy()
+        cells.append(grid.flatten(paths.reshape(-1, grid.depth)).reshape(paths.shape[:2]))
+        log_probs.append(found.log_probs.numpy().astype(np.float64))
+        if progress:
+            progress(len(ms), len(ids))
+    true = grid.flatten(dataset.sequences(split)[:limit])
+    named, chances = np.concatenate(cells), np.concatenate(log_probs)
+    views = sum(min(width, grid.actions**level) for level in range(grid.depth))
+    return PredictionTable(
+        info.model_copy(update={"listed": named.shape[1], "confidence": "cell", "decision": "top"}), tuple(ids),
+        np.stack([records.lat, records.lon], 1)[:limit], true,
+        np.stack(grid.centres(grid.unflatten(named[:, 0], grid.depth)), 1), rank_listed(named, chances, true),
+        np.exp(chances[:, 0]), np.full(len(ids), views), np.array(ms), None if drives is None else tuple(drives[:limit]))

@@ -1,7 +1,8 @@
 """Scores: the predictions file, figures with intervals, rows that need no model, comparisons. Knows no torch."""
 
+from justzoomin.scoring.answers import claim_of, decider
 from justzoomin.scoring.baselines import ceiling, cell_errors_m, chance
-from justzoomin.scoring.calibration import LEVELS, Reliability, calibration_of, covered, reliability
+from justzoomin.scoring.calibration import LEVELS, calibration_of, covered, mass_for, region_cells
 from justzoomin.scoring.distances import Distance, in_projection, on_sphere
 from justzoomin.scoring.predictions_file import read_predictions, write_predictions
 from justzoomin.scoring.protocol import LEAKS, Protocol, baselines_of, row_of
@@ -12,9 +13,9 @@ from justzoomin.scoring.rows import DEFAULT_RADII_M, Row, Score, score, score_ro
 from justzoomin.scoring.table import DEFAULT_LISTED, Decide, PredictionInfo, PredictionTable, Tabulator, top_cell
 
 __all__ = [
-    "DEFAULT_LISTED", "DEFAULT_RADII_M", "LEAKS", "LEVELS", "Decide", "Distance", "Figure", "PredictionInfo", "PredictionTable",
-    "Protocol", "Ranking", "Reliability", "Resampling", "Row", "Score", "Tabulator", "baselines_of", "bootstrap",
-    "calibration_of", "ceiling", "cell_errors_m", "chance", "covered", "in_projection", "interval", "log_normalize",
-    "on_sphere", "percent", "protocol_words", "rank_listed", "rank_scores", "read_predictions", "reliability", "row_of",
-    "score", "score_row", "score_table", "top_cell", "two_sided_p", "write_predictions",
+    "DEFAULT_LISTED", "DEFAULT_RADII_M", "LEAKS", "LEVELS", "Decide", "Distance", "Figure", "PredictionInfo",
+    "PredictionTable", "Protocol", "Ranking", "Resampling", "Row", "Score", "Tabulator", "baselines_of", "bootstrap",
+    "calibration_of", "ceiling", "cell_errors_m", "chance", "claim_of", "covered", "decider", "in_projection", "interval",
+    "log_normalize", "mass_for", "on_sphere", "percent", "protocol_words", "rank_listed", "rank_scores", "read_predictions",
+    "region_cells", "row_of", "score", "score_row", "score_table", "top_cell", "two_sided_p", "write_predictions",
 ]

@@ -10,7 +10,8 @@ import numpy as np
 
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.geometry import ZoomGrid
-from justzoomin.scoring.baselines import ceiling, cell_errors_m, chance
+from justzoomin.scoring.answers import Answers, decided, stored, top
+from justzoomin.scoring.baselines import ceiling, chance
 from justzoomin.scoring.distances import Distance, in_projection, on_sphere
 from justzoomin.scoring.ranking import Ranking
 from justzoomin.scoring.resampling import Figure, Floats, Ints, Resampling
@@ -31,7 +32,8 @@ class Protocol:
         gallery: `all` terminal cells, or those `occupied` by photos of the table.
         distance: On the `sphere`, or in the plane of the map's `projection`.
         crs: The projection; what the table's metadata say if None.
-        decision: `stored` answers, or the centre of the `top` cell of the gallery.
+        decision: `stored`, or a decision made anew over the listed cells of the gallery: `within:METRES`, `distance`, `top`.
+            `stored` if None; `top` in another gallery than all cells.
         radii_m: Radii X of R@Xm.
         areas_m2: Areas of recall against area; a ladder from 100 m2 on if None.
         intervals: Draw by `photo`, by `drive`, or `auto`: by drive where the table tells of at least `FEWEST_DRIVES`.
@@ -113,22 +115,35 @@ def row_of(table: PredictionTable, protocol: Protocol, name: str | None = None) 
         ConfigError: If the projection is not known.
     """
     table = table.in_order()
-    grid, ranking, distance = table.grid, ranking_of(table, protocol), protocol.measure(table)
-    if decision_of(protocol) == "stored":
-        errors, named = distance(table.answers, table.positions), table.answer_cells
-    else:
-        named = ranking.cells[:, 0]
-        errors = cell_errors_m(grid, named, table.positions, distance)
+    grid, ranking, found = table.grid, ranking_of(table, protocol), answers_of(table, protocol)
+    errors = protocol.measure(table)(found.places, table.positions)
     unknown = ranking.true_rank < 0
     ranks = np.where(unknown, np.inf, ranking.true_rank)[:, None]
     listed = int(ranking.listed[unknown].min()) if unknown.any() else None
-    return Row(name or table.info.method, errors[:, None], (named == table.true_cells).astype(np.float64), ranks,
+    return Row(name or table.info.method, errors[:, None], (found.cells == table.true_cells).astype(np.float64), ranks,
                grid.cell_size_m(grid.depth), listed)
 
 
 def decision_of(protocol: Protocol) -> str:
     """The decision that a protocol takes: what was stored, unless another is asked for or the gallery is another."""
     return protocol.decision or ("stored" if protocol.gallery == "all" else "top")
+
+
+def answers_of(table: PredictionTable, protocol: Protocol) -> Answers:
+    """The answers that a protocol scores.
+
+    Raises:
+        DataError: If the gallery's ranking was not kept.
+        ConfigError: If stored answers are asked for in another gallery than all cells, or the decision is none.
+    """
+    ranking, decision = ranking_of(table, protocol), decision_of(protocol)
+    every = protocol.gallery == "all"
+    if decision == "stored":
+        if not every:
+            raise ConfigError("decision stored", "answers were stored for the gallery of all cells",
+                              "Decide anew: top, distance or within:METRES.")
+        return stored(table)
+    return decided(table, ranking, decision, stored(table) if every else top(table, ranking))
 
 
 def baselines_of(table: PredictionTable, protocol: Protocol) -> list[Row]:

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from justzoomin.scoring.answers import LEAST_MASS
 from justzoomin.scoring.calibration import calibration_of
-from justzoomin.scoring.protocol import LEAKS, Protocol, baselines_of, cost_of, decision_of, figures, ranking_of, row_of
+from justzoomin.scoring.protocol import (
+    LEAKS,
+    Protocol,
+    answers_of,
+    baselines_of,
+    cost_of,
+    decision_of,
+    figures,
+    ranking_of,
+    row_of,
+)
 from justzoomin.scoring.rows import score_row
 from justzoomin.scoring.table import PredictionTable
 
@@ -22,14 +33,23 @@ def protocol_words(table: PredictionTable, protocol: Protocol) -> dict[str, str]
         "gallery": f"{protocol.gallery}: {count} {held}, of {grid.cell_size_m(grid.depth):g} m",
         "distance": "great circle on a sphere of radius 6378137 m" if protocol.distance == "sphere" else
                     f"straight line in the projection {crs}, in its metres",
-        "decision": {"stored": f"as stored ({table.info.decision})", "top": "centre of the most probable cell of the gallery"
-                     }.get(decision_of(protocol), decision_of(protocol)),
+        "decision": _decision_words(table, protocol),
         "recall_at_1": "percent of photos whose own terminal cell is named",
         "recall_at_m": "percent of photos whose error is at most the radius in metres",
         "recall_at_area": "percent of photos whose own cell is among the best-ranked cells of that area in m2, taken together",
         "intervals": protocol.resampling(table)[1],
     }
     return words | ({"warning": LEAKS} if protocol.gallery == "occupied" else {})
+
+
+def _decision_words(table: PredictionTable, protocol: Protocol) -> str:
+    decision = decision_of(protocol)
+    if decision == "stored":
+        return f"as stored ({table.info.decision})"
+    kept = answers_of(table, protocol).kept
+    return f"{decision}, over the listed cells of the gallery" + (
+        f"; {kept} photos whose listed cells hold less than {100 * LEAST_MASS:g} % of the mass keep "
+        f"{'the stored answer' if protocol.gallery == 'all' else 'the most probable cell'}" if kept else "")
 
 
 def score_table(table: PredictionTable, protocol: Protocol | None = None) -> dict[str, Any]:

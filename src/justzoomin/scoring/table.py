@@ -41,7 +41,9 @@ class PredictionInfo(BaseModel):
     seed: int | None = Field(None, description="seed of the training")
     hashes: dict[str, Word | None] = Field({}, description="model, map, split, index, train_split")
     trained_on_this_split: bool | None = None
-    calibration: dict[str, JsonValue] | None = Field(None, description="temperatures and the like, if any")
+    calibration: Word | None = Field(None, description="fingerprint of the calibration, if there was one")
+    masses: list[Annotated[float, Field(ge=0, le=1)]] | None = Field(
+        None, min_length=99, max_length=99, description="mass that the region of each level holds, 1 to 99 %; null: the level")
     cost: dict[str, float] = Field({}, description="index_bytes, train_images, train_seconds ...")
     protocol: dict[str, Word] = Field({}, description="what was done, in words")
     crs: Word | None = Field(None, description="projection of the map")
