@@ -178,7 +178,7 @@ class Saver(Callback):
     def save_model(self, name: str, trainer: lightning.Trainer, task: ZoomTask, figures: dict[str, float]) -> Path:
         """Write `models/<name>`; returns its path."""
         extra = {**self.provenance, "epoch": trainer.current_epoch, "step": trainer.global_step, "validation": figures}
-        return task.model.save_pretrained(self.out / "models" / name, task.dataset.grid, extra)
+        return task.model.save_pretrained(self.out / "models" / name, task.views[0].grid, extra)
 
 
 class CsvLog(Logger):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import lightning
@@ -11,8 +12,8 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch.nn import functional
 
-from justzoomin.data import Augment, Batch, Dataset, halves, normalize
-from justzoomin.geometry import haversine_m
+from justzoomin.data import Augment, Batch, halves, normalize
+from justzoomin.geometry import haversine_m, view_count
 from justzoomin.maps import GridViews
 from justzoomin.models import ZoomModel
 from justzoomin.search import ViewVectors, along_path, greedy
@@ -41,22 +42,21 @@ class ZoomTask(lightning.LightningModule):
     Args:
         model: The model.
         config: The run's settings.
-        dataset: Where validation finds map and truth.
-        views: The grid's views at the model's pixel size.
+        views: The views of each map's grid at the model's pixel size.
         total_steps: Optimizer steps of the whole run.
         prefix: Kept outputs of the encoder's frozen part for views that are not augmented; None for none.
         fused: Whether the optimizer's step is one kernel.
     """
 
-    def __init__(self, model: ZoomModel, config: TrainConfig, dataset: Dataset, views: GridViews, total_steps: int,
+    def __init__(self, model: ZoomModel, config: TrainConfig, views: Sequence[GridViews], total_steps: int,
                  prefix: PrefixCache | None = None, fused: bool = True) -> None:
         super().__init__()
         self.model = model
-        self.config, self.dataset, self.views, self.total_steps = config, dataset, views, total_steps
+        self.config, self.views, self.total_steps = config, views, total_steps
         self.prefix, self.fused = prefix, fused
         self.augment = Augment(config.augment)
-        self._pixels = ViewPixels(views)
-        self._vectors: ViewVectors | None = None
+        self._pixels, self._stride = ViewPixels(*views), view_count(views[0].grid)
+        self._vectors: dict[int, ViewVectors] = {}
         self._found: list[tuple[torch.Tensor, ...]] = []
 
     def on_train_epoch_start(self) -> None:
@@ -90,7 +90,7 @@ class ZoomTask(lightning.LightningModule):
 
     def _view_vectors(self, batch: Batch, seed: int) -> torch.Tensor:
         """Vectors (V, D) of a batch's distinct views, augmented; the frozen part of what is not augmented may be kept."""
-        settings, encoder, keep = self.model.config, self.model.torch_encoder, batch["view_ids"].cpu() == 0
+        settings, encoder, keep = self.model.config, self.model.torch_encoder, batch["view_ids"].cpu() % self._stride == 0
         if self.prefix is None:
             views = self.augment.views(batch["views"], seed, keep=keep)
             return self.model.encode_views(normalize(views, settings.mean, settings.std))
@@ -114,20 +114,25 @@ class ZoomTask(lightning.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Start with no view encoded: the weights have changed."""
-        self._vectors = ViewVectors(self.model, self.views)
-        self._found = []
+        self._vectors, self._found = {}, []
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Decode greedily along the model's own views, and score the true path by teacher forcing."""
-        assert self._vectors is not None
         settings = self.model.config
         photos = self.model.encode_photos(normalize(halves(batch["wide"]), settings.mean, settings.std))
-        found = greedy(self.model, photos, self._vectors, self.dataset.grid.depth)
-        truth = batch["sequence"].cpu()
-        chances = along_path(self.model, photos, self._vectors, truth)
-        loss = -chances.gather(-1, truth.unsqueeze(-1)).squeeze(-1).mean(1)
-        right = (found.sequences == truth).all(1)
-        self._found.append((batch["index"].cpu(), found.sequences, batch["position"].cpu(), loss, right))
+        maps, truth = batch["map"].cpu(), batch["sequence"].cpu()
+        for number in sorted(set(maps.tolist())):  # nearly always one
+            own = maps == number
+            views = self.views[number]
+            vectors = self._vectors.setdefault(number, ViewVectors(self.model, views))
+            mine, path = photos[own.to(photos.device)], truth[own]
+            found = greedy(self.model, mine, vectors, views.grid.depth)
+            chances = along_path(self.model, mine, vectors, path)
+            loss = -chances.gather(-1, path.unsqueeze(-1)).squeeze(-1).mean(1)
+            lat, lon = views.grid.centres(found.sequences.numpy())
+            position = batch["position"].cpu()[own].numpy()
+            errors = torch.from_numpy(haversine_m(lat, lon, position[:, 0], position[:, 1]))
+            self._found.append((batch["index"].cpu()[own], errors, loss, (found.sequences == path).all(1)))
 
     def on_validation_epoch_end(self) -> None:
         """Gather all processes' photos and log recalls and errors."""
@@ -138,16 +143,15 @@ class ZoomTask(lightning.LightningModule):
             found = [torch.cat(part) for part in zip(*gathered, strict=True)]
         # With fewer photos than processes one stands in several processes: count it once.
         once = torch.from_numpy(np.unique(found[0].numpy(), return_index=True)[1])
-        _, sequences, positions, loss, right = (part[once] for part in found)
-        lat, lon = self.dataset.grid.centres(sequences.numpy())
-        errors = haversine_m(lat, lon, positions[:, 0].numpy(), positions[:, 1].numpy())
+        _, distances, loss, right = (part[once] for part in found)
+        errors = distances.numpy()
         radii = sorted({self.config.select_radius_m, 40.0, 50.0, 100.0})
         figures = {f"val_recall_{r:g}m": 100.0 * float(np.mean(errors <= r)) for r in radii}
         figures["val_recall_1"] = 100.0 * float(right.float().mean())
         figures["val_median_m"] = float(np.median(errors))
         figures["val_nll"] = float(loss.mean())
         self.log_dict(figures, rank_zero_only=True)
-        self._vectors, self._found = None, []
+        self._vectors, self._found = {}, []
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW over the parameters that train, with the schedule stepped per optimizer step."""
