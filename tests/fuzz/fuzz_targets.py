@@ -296,7 +296,8 @@ def _targets() -> list[Target]:
         Target("config", training, _run_training, yaml_words),
         Target("model", models, _run_model, (b'"F32"', b'"F64"', b'"data_offsets":[0,9]', b'"shape":[99999999]', CUT)),
         Target("download", downloads, _run_download, (b'"files"', b"[]", b"{}", b'"../x"')),
-        Target("map_index", map_indexes, _run_map_index, (b'"fp32"', b'"width": 99999', b'"depth": 30', b'"grid": 8', CUT)),
+        Target("map_index", map_indexes, _run_map_index, (
+            b'"fp32"', b'"width": 99999', b'"depth": 30', b'"grid": 8', b"[2, 65536]", b"[62, 1]", CUT)),
         Target("journal", journals, _run_journal, (b'"photo"', b'"error"', b"\n", b"{}", b"[]", b'"file": []')),
         Target("gpx", gpx, _run_source("track.gpx", "gpx"), gpx_words),
         Target("mapillary", mapillary, _run_source("images.json", "mapillary"), (b'"id"', b"[]", b"{}", b'"spherical"')),

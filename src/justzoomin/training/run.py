@@ -20,12 +20,14 @@ from justzoomin.data import Dataset, JoinedDataset, ReadyKind, ReadyPhotos, Resu
 from justzoomin.errors import MissingExtraError, ModelError, TrainingError
 from justzoomin.geometry import view_count, view_numbers
 from justzoomin.maps import GridViews
-from justzoomin.models import Compute, ModelConfig, ZoomModel, plan
+from justzoomin.models import Compute, MapModel, ModelConfig, ZoomModel, build_model, open_model, plan
+from justzoomin.training.base import mix_seed
 from justzoomin.training.config import TrainConfig, dump_config, load_config
+from justzoomin.training.families import check_family, task_for
 from justzoomin.training.maps import TrainingMaps
+from justzoomin.training.mining import Miner
 from justzoomin.training.prefix_cache import PrefixCache, open_cache
 from justzoomin.training.saving import AtomicCheckpoints, CsvLog, Saver, TrainProgress, environment, write_text
-from justzoomin.training.task import ZoomTask, mix_seed
 
 
 def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, *, resume: bool = False,
@@ -64,19 +66,21 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
     config = config.model_copy(update={"model": config.model.model_copy(update={"depth": maps.grid.depth})})
 
     model = _build_model(config, maps)
+    check_family(model, config, maps)
     compute = _compute(config)
     compute.prepare(model)
     views = [GridViews(each.map, each.grid, model.config.image_pixels) for each in maps.datasets]
     for each in views:
         each.check_root()  # a map without a usable root view is known before the first step
-    loaders, sampler = _loaders(config, model.config, maps, views, rank, world)
+    loaders, miner = _loaders(config, model.config, maps, views, rank, world)
+    sampler = miner.sampler
     prefix = _prefix_cache(config, model, maps, out, compute)
     if rank == 0:  # not before what can be refused: a refused run leaves no folder behind
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / "config.yaml", dump_config(config))
         write_text(out / "environment.json", environment(compute.words()))
     steps = -(-len(sampler) // config.accumulate) * config.epochs
-    task = ZoomTask(model, config, views, steps, prefix, compute.fused_optimizer)
+    task = task_for(model, config, maps, views, steps, miner, prefix, compute.fused_optimizer)
     provenance = {"trained_with": "jzi train", "config": config.model_dump(mode="json"), **maps.provenance(config)}
     saver = Saver(out, sampler, provenance, report)
     resume_from = state if resume and state.is_file() else None
@@ -107,10 +111,10 @@ def _check(config: TrainConfig, maps: TrainingMaps) -> None:
                             "Ask for fewer with --set devices=N, or train with --set accelerator=cpu.")
 
 
-def _build_model(config: TrainConfig, maps: TrainingMaps) -> ZoomModel:
+def _build_model(config: TrainConfig, maps: TrainingMaps) -> MapModel:
     if config.init is None:
-        return ZoomModel(config.model, pretrained=True, seed=config.seed)
-    model = ZoomModel.from_pretrained(config.init)
+        return build_model(config.model, pretrained=True, seed=config.seed)
+    model = open_model(config.init)
     if model.config.grid != maps.grid.grid:
         raise ModelError(config.init, f"its grid is {model.config.grid} x {model.config.grid}, the dataset's "
                          f"{maps.grid.grid} x {maps.grid.grid}", "Start from a model of the dataset's grid size.")
@@ -118,10 +122,10 @@ def _build_model(config: TrainConfig, maps: TrainingMaps) -> ZoomModel:
 
 
 def _loaders(config: TrainConfig, settings: ModelConfig, maps: TrainingMaps, views: list[GridViews], rank: int,
-             world: int) -> tuple[tuple[DataLoader[Any], DataLoader[Any] | None], ResumableBatchSampler]:
+             world: int) -> tuple[tuple[DataLoader[Any], DataLoader[Any] | None], Miner]:
     crop = config.augment.crop_scale if config.augment.enabled else None
     # One for all: a batch holds the pixels of all its views, or the numbers of all.
-    with_views = not all(views[number].cached for number in maps.train)
+    with_views = settings.family == "zoom" and not all(views[number].cached for number in maps.train)
     photos = _samples(config, settings, maps, views, config.train_split, crop, with_views=with_views)
     paths = _paths(maps, photos) if config.batch_places else None
     sampler = ResumableBatchSampler(len(photos), config.batch_size, config.seed, rank, world, accumulate=config.accumulate,
@@ -130,13 +134,13 @@ def _loaders(config: TrainConfig, settings: ModelConfig, maps: TrainingMaps, vie
                               "persistent_workers": config.workers > 0, "pin_memory": torch.cuda.is_available()}
     training: DataLoader[Any] = DataLoader(photos, batch_sampler=sampler, **common)
     if config.val_split is None:
-        return (training, None), sampler
+        return (training, None), Miner(photos, sampler)
     # Validation asks for the views that the model itself chooses.
     held_out = _samples(config, settings, maps, views, config.val_split, None, with_views=False)
     count = min(len(held_out), config.validate_photos or len(held_out))
     rows = range(count) if len(maps.val) == 1 else np.unique(np.linspace(0, len(held_out) - 1, count).astype(int)).tolist()
     mine = Subset(held_out, list(rows)[rank::world] or [0])
-    return (training, DataLoader(mine, batch_size=config.batch_size, **common)), sampler
+    return (training, DataLoader(mine, batch_size=config.batch_size, **common)), Miner(photos, sampler)
 
 
 def _samples(config: TrainConfig, settings: ModelConfig, maps: TrainingMaps, views: list[GridViews], split: str,
@@ -200,8 +204,8 @@ def _compute(config: TrainConfig) -> Compute:
     return plan(kind, config.precision, training=True, channels_last=config.channels_last, compiled=config.compile)
 
 
-def _prefix_cache(config: TrainConfig, model: ZoomModel, maps: TrainingMaps, out: Path, compute: Compute) -> PrefixCache | None:
-    if config.prefix_cache is None:
+def _prefix_cache(config: TrainConfig, model: MapModel, maps: TrainingMaps, out: Path, compute: Compute) -> PrefixCache | None:
+    if config.prefix_cache is None or not isinstance(model, ZoomModel):
         return None
     folder = out / "prefix" if config.prefix_cache_folder is None else Path(config.prefix_cache_folder)
     if config.augment.enabled and config.augment.views:

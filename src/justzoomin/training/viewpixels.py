@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from justzoomin.geometry import view_count
-from justzoomin.maps import GridViews
+from justzoomin.maps import GridViews, LayerViews
 
 TABLE_SHARE = 0.25
 """A table of all views is put on a GPU where it takes at most this share of the memory that is free at that time."""
@@ -18,12 +17,12 @@ class ViewPixels:
     """Views by number, for the training process. With several maps, numbers as `JoinedDataset` gives them.
 
     Args:
-        views: The views of each map's grid, all of one number and size.
+        views: The views of each map, all of one number and size.
     """
 
-    def __init__(self, *views: GridViews) -> None:
+    def __init__(self, *views: GridViews | LayerViews) -> None:
         self.views = views
-        self._stride = view_count(views[0].grid)
+        self._stride = views[0].count
         self._table: torch.Tensor | None = None
         self._asked = False
 
