@@ -21,9 +21,9 @@ from torch.nn import functional
 from justzoomin.errors import MissingExtraError, ModelError
 from justzoomin.files import sync_folder
 from justzoomin.models.checkpoints import CONFIG_FILE, WEIGHTS_FILE, find_folder, load_checkpoint
+from justzoomin.models.map_model import MapModel
 from justzoomin.models.onnx_encoder import INPUT, ONNX_FILE, OUTPUT, OnnxEncoder, belonging_header
 from justzoomin.models.onnx_file import HEADER_KEY, MAX_BYTES
-from justzoomin.models.map_model import MapModel
 
 TOLERANCE = 1e-3
 """Largest difference of a vector from torch's that is accepted: length of the difference over length of the vector."""

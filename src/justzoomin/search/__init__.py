@@ -1,13 +1,13 @@
 """From a photo to a Fix: view vectors of a map, the index that keeps them, greedy zooming, the Localizer, bulk work."""
 
 from justzoomin.search.bulk import BulkReport, localize_to_file
-from justzoomin.search.cell_scores import CellScores, cell_scores, path_scores
 from justzoomin.search.fix import Fix, credible_radius_m
 from justzoomin.search.fix_files import FORMATS, check_suffix
 from justzoomin.search.greedy import Paths, along_path, greedy
 from justzoomin.search.index import IndexHead, MapIndex, Precision
 from justzoomin.search.indexing import build_index, build_part, index_blocks
 from justzoomin.search.localizer import Localizer, NotTrainedHereWarning, check_fits, read_photo
+from justzoomin.search.retrieval import CellScores, cell_scores, path_scores
 from justzoomin.search.view_vectors import DrawnViews, ViewVectors, views_of
 
 __all__ = [
