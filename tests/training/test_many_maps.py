@@ -160,3 +160,15 @@ def test_resuming_on_another_set_of_maps_is_refused(towns: Path, tmp_path: Path)
     train(settings(), datasets, tmp_path / "run", stop_after=2)
     with pytest.raises(TrainingError, match="another training split"):
         train(settings(), datasets[::-1], tmp_path / "run", resume=True)
+
+
+def test_the_command_takes_a_folder_of_datasets_and_several_of_them(towns: Path, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from justzoomin.apps.main import app
+
+    words = [part for word in (*SETTINGS, "epochs=1") for part in ("--set", word)]
+    for name, data in (("folder", ["--data", str(towns)]), ("each", [p for n in "abc" for p in ("--data", str(towns / n))])):
+        result = CliRunner().invoke(app, ["train", *data, "--preset", "small", "--out", str(tmp_path / name), *words])
+        assert result.exit_code == 0, result.output
+    assert all(torch.equal(t, weights(tmp_path / "each")[k]) for k, t in weights(tmp_path / "folder").items())

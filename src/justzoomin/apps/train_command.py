@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def train(
     data: Annotated[list[Path], typer.Option("--data", help="Folder of a dataset, or of several; may be repeated.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the run: settings, logs, states, models.")],
-    preset: Annotated[str, typer.Option("--preset", help="paper (as published) or small (laptops, demos).")] = "paper",
+    preset: Annotated[str, typer.Option(
+        "--preset", help="paper (as published), small (laptops, demos), retriever, hierarchical or classifier.")] = "paper",
     config: Annotated[Path | None, typer.Option("--config", help="YAML file of settings over the preset's.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="A setting, such as epochs=5; may be repeated.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out where it stopped.")] = False,

@@ -32,8 +32,8 @@ class TrainConfig(BaseModel):
         accumulate: Batches whose gradients are added up before a step.
         batch_places: Places that a batch of all processes is drawn from, nearby photos together; None draws photos at random.
         negatives: Cells without a photo of the batch that are shown besides, per photo; retrieval only.
-        mine_from: Epoch, from 1, from which on photos stand in a batch with those whose cells look most like theirs; retrieval
-            only. None for never: then `batch_places` holds for all epochs.
+        mine_from: Epoch, counted from 0 and not the first, from which on photos stand in a batch with those whose cells look
+            most like theirs; retrieval only. None for never: then `batch_places` holds for all epochs.
         mine_every: Epochs between two searches for them.
         mine_neighbours: Photos that are found for each.
         learning_rate: Peak of the schedule.
