@@ -16,7 +16,7 @@ import torch
 from justzoomin.errors import ClusterError, DataError, JustZoomInError, ModelError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import Map, MapContent, map_content
-from justzoomin.models import open_model
+from justzoomin.models import ZoomModel, open_model
 from justzoomin.posterior import Calibration, Prior
 from justzoomin.search import Fix, Localizer, NotTrainedHereWarning, ViewVectors, views_of
 
