@@ -157,11 +157,12 @@ def downloads() -> list[bytes]:
 
 @cache
 def map_indexes() -> list[bytes]:
+    from justzoomin.geometry import zoom_layers
     from justzoomin.maps import MapContent
     from justzoomin.search import IndexHead
 
     content = MapContent("0" * 64, "f" * 64, (-2, 0))
-    heads = [IndexHead("a" * 64, content, GRID, 32, 4, precision) for precision in ("fp32", "fp16")]
+    heads = [IndexHead("a" * 64, content, zoom_layers(GRID), 32, 4, precision) for precision in ("fp32", "fp16")]
     return [json.dumps(head.to_dict(), indent=2).encode() + CUT + bytes(head.views * head.record.itemsize) for head in heads]
 
 

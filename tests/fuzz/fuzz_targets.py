@@ -339,7 +339,8 @@ def _targets() -> list[Target]:
         Target("config", training, _run_training, yaml_words),
         Target("model", models, _run_model, (b'"F32"', b'"F64"', b'"data_offsets":[0,9]', b'"shape":[99999999]', CUT)),
         Target("download", downloads, _run_download, (b'"files"', b"[]", b"{}", b'"../x"')),
-        Target("map_index", map_indexes, _run_map_index, (b'"fp32"', b'"width": 99999', b'"depth": 30', b'"grid": 8', CUT)),
+        Target("map_index", map_indexes, _run_map_index, (
+            b'"fp32"', b'"width": 99999', b'"depth": 30', b'"grid": 8', b"[2, 65536]", b"[62, 1]", CUT)),
         Target("journal", journals, _run_journal, (b'"photo"', b'"error"', b"\n", b"{}", b"[]", b'"file": []')),
         Target("polygons", polygons, _run_polygons, (b'"MultiPolygon"', b"[]", b"{}", b"1e400", b"180.0", b"-90")),
         Target("weights", weight_pictures, _run_weights, index_words),

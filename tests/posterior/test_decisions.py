@@ -13,7 +13,7 @@ from justzoomin.posterior import Decision, Distance, Posterior, TopCell, Within,
 
 TOWN = ZoomGrid(Region(54.5, 3.0, (-160.0, 160.0), (-160.0, 160.0)), 4, 2)
 CELLS = lattice(TOWN)
-DECISIONS = (Within(5.0), Within(20.0), Within(55.5), Within(170.0), Within(1e4), Distance(), TopCell())
+DECISIONS = (Within(5.0), Within(20.0), Within(55.5), Within(170.0), Within(170.0, 0.0), Within(1e4), Distance(), TopCell())
 
 
 def log_probs(seed: int, sharpness: float, photos: int = 1, grid: ZoomGrid = TOWN) -> np.ndarray:
@@ -27,7 +27,7 @@ def expected_at(decision: Decision, own: np.ndarray, points: np.ndarray) -> np.n
     return -value if isinstance(decision, Distance) else value
 
 
-@pytest.mark.parametrize("decision", DECISIONS, ids=str)
+@pytest.mark.parametrize("decision", DECISIONS, ids=repr)
 @given(seed=st.integers(0, 10**6), sharpness=st.floats(0.0, 8.0))
 @settings(max_examples=25, deadline=None)
 def test_no_decision_is_worse_than_the_top_cell_on_its_own_metric(decision: Decision, seed: int, sharpness: float) -> None:
@@ -38,17 +38,20 @@ def test_no_decision_is_worse_than_the_top_cell_on_its_own_metric(decision: Deci
     assert (np.abs(chosen) <= 160.0).all()
 
 
-@pytest.mark.parametrize("decision", [Within(10.0), Within(25.0), Within(60.0)], ids=str)
-@pytest.mark.parametrize("seed", range(2))
-def test_within_is_the_best_of_many_points(decision: Decision, seed: int) -> None:
-    """Of a fine raster of points none holds more than a hundredth more: the weight of closeness."""
-    own = log_probs(seed, 2.0)
-    best = expected_at(decision, own, decision.points(CELLS, np.exp(own)))[0]
+@pytest.mark.parametrize("decision", [Within(10.0, 0.0), Within(25.0), Within(60.0, 0.0), Within(60.0), Within(60.0, 2.0)],
+                         ids=repr)
+def test_within_is_the_best_of_many_points(decision: Within) -> None:
+    """Mass and closeness together, over the points of a raster that hold no less than the top cell's centre."""
+    own = log_probs(1, 2.0)
+    p = np.exp(own)
     steps = np.linspace(-160, 160, 41)
-    raster = np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2)
-    values = expected_at(decision, np.broadcast_to(own, (len(raster), own.shape[1])), raster)
-    assert best >= values.max() - 0.012
-    assert best <= values.max() + 0.1
+    chosen, top = decision.points(CELLS, p), TopCell().points(CELLS, p)
+    points = np.concatenate([chosen, top, np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2)])
+    held = expected_at(decision, np.broadcast_to(own, (len(points), own.shape[1])), points)
+    distance = np.sqrt((points[:, :1] - CELLS.east_m) ** 2 + (points[:, 1:] - CELLS.north_m) ** 2 + CELLS.cell_m**2 / 6)
+    values = held + decision.closeness * np.maximum(0.0, 1.0 - distance / decision.radius_m) @ p[0]
+    assert held[0] >= held[1] - 1e-9
+    assert values[0] >= values[1:][held[1:] >= held[1]].max() - 2e-3
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -61,7 +64,7 @@ def test_distance_is_the_best_of_many_points(seed: int) -> None:
     assert values.max() <= best + 1e-6 <= values.max() + 2.0
 
 
-@pytest.mark.parametrize("decision", [Within(12.0), Within(30.0), Distance(), TopCell()], ids=str)
+@pytest.mark.parametrize("decision", [Within(12.0), Within(30.0), Distance(), TopCell()], ids=repr)
 def test_the_decision_moves_with_the_mass(decision: Decision) -> None:
     """A patch of mass three cells east and two south of another is decided 60 m east and 40 m south of it."""
     rng = np.random.default_rng(5)
@@ -83,7 +86,7 @@ def test_points_lie_between_centres_where_that_holds_more() -> None:
         assert decision.points(CELLS, probs)[0] == pytest.approx([40.0, 60.0], abs=2.0), decision
 
 
-@pytest.mark.parametrize("decision", [Within(60.0), Within(170.0), Distance()], ids=str)
+@pytest.mark.parametrize("decision", [Within(60.0), Within(170.0), Distance()], ids=repr)
 def test_one_cell_is_answered_with_its_middle(decision: Decision) -> None:
     """However many points hold all of it."""
     probs = np.zeros((1, 256))
@@ -102,7 +105,7 @@ def test_near_mass_outweighs_the_top_cell() -> None:
     assert decide(TOWN, own, TopCell())[0][0] == CELLS.lat[own.argmax()]
 
 
-@pytest.mark.parametrize("decision", DECISIONS, ids=str)
+@pytest.mark.parametrize("decision", DECISIONS, ids=repr)
 def test_a_batch_is_its_photos_one_by_one(decision: Decision) -> None:
     own = log_probs(3, 3.0, 5)
     together = np.stack(decide(TOWN, own, decision))
@@ -111,7 +114,7 @@ def test_a_batch_is_its_photos_one_by_one(decision: Decision) -> None:
     assert [len(v) for v in decide(TOWN, own[:0], decision)] == [0, 0]
 
 
-@pytest.mark.parametrize("decision", [Within(2.0), Within(40.0), Within(60.0)], ids=str)
+@pytest.mark.parametrize("decision", [Within(2.0), Within(40.0), Within(60.0)], ids=repr)
 def test_the_mass_a_decision_expects_is_the_posteriors(decision: Within) -> None:
     own = log_probs(8, 3.0)
     lat, lon = decide(TOWN, own, decision)
@@ -120,7 +123,7 @@ def test_the_mass_a_decision_expects_is_the_posteriors(decision: Within) -> None
 
 
 def test_words_and_back() -> None:
-    for decision in DECISIONS:
+    for decision in (Within(0.5), Within(40.0), Distance(), TopCell()):
         assert parse_decision(str(decision)) == decision
     for wrong in ("within", "within:0", "within:-3", "within:nan", "within:1e3", "best", "", "within:40m"):
         with pytest.raises(ConfigError, match="within:METRES"):

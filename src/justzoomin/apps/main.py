@@ -20,6 +20,7 @@ from justzoomin.apps import (
     model_commands,
     photos_commands,
     region_commands,
+    score_command,
     track_command,
     train_command,
     visualize_command,
@@ -34,6 +35,7 @@ app.command("localize")(localize_command.localize)
 app.command("index")(index_command.index)
 app.command("train")(train_command.train)
 app.command("evaluate")(evaluate_command.evaluate)
+app.command("score")(score_command.score)
 app.command("calibrate")(calibrate_command.calibrate)
 app.command("track")(track_command.track)
 app.command("visualize")(visualize_command.visualize)

@@ -15,10 +15,10 @@ import torch
 
 from justzoomin.errors import ClusterError, DataError, JustZoomInError, ModelError
 from justzoomin.geometry import ZoomGrid
-from justzoomin.maps import GridViews, Map, MapContent, map_content
-from justzoomin.models import ZoomModel
+from justzoomin.maps import Map, MapContent, map_content
+from justzoomin.models import ZoomModel, open_model
 from justzoomin.posterior import Calibration, Prior
-from justzoomin.search import Fix, Localizer, NotTrainedHereWarning, ViewVectors
+from justzoomin.search import Fix, Localizer, NotTrainedHereWarning, ViewVectors, views_of
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -77,7 +77,7 @@ class IndexWorker:
         """Open model and map, and see whether they are those of the job."""
         torch.set_num_threads(self._places.cores)
         try:
-            model = ZoomModel.from_pretrained(self._places.model, device=self._places.device)
+            model = open_model(self._places.model, device=self._places.device)
             source = Map.open(self._places.map, grid=self._places.grid)
             if model.fingerprint() != self._model_hash:
                 raise ModelError(self._places.model, "it is another model than the driver's", _REMEDY)
@@ -85,8 +85,7 @@ class IndexWorker:
                 raise DataError(self._places.map, "its tiles are not the driver's", _REMEDY)
         except JustZoomInError as error:
             return at_home(error)
-        self._vectors = ViewVectors(model, GridViews(source, self._places.grid, model.config.image_pixels),
-                                    self._places.batch_size)
+        self._vectors = ViewVectors(model, views_of(model, source, self._places.grid), self._places.batch_size)
         return None
 
     def work(self, block: Ints) -> EncodedViews | JustZoomInError:

@@ -6,7 +6,6 @@ import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from justzoomin.data import Dataset, halves, hash_records, normalize, to_tensor, wide_photo
+from justzoomin.data import Dataset, hash_records, normalize
 from justzoomin.errors import ConfigError
-from justzoomin.evaluation.predictions import Progress
+from justzoomin.evaluation.predictions import Progress, photo_batches
 from justzoomin.maps import GridViews
 from justzoomin.models import ZoomModel
-from justzoomin.parallel import ordered_map
 from justzoomin.posterior import Calibration, Claims, curve, fit_calibration
 from justzoomin.search import MapIndex, ViewVectors, check_fits, exact
 
@@ -171,14 +169,7 @@ def posteriors(model: ZoomModel, dataset: Dataset, ids: list[str], vectors: View
         PhotoError: If a photo is missing or broken.
     """
     config = model.config
-
-    def load(image_id: str) -> torch.Tensor:
-        data, where = dataset.photos.read(image_id), dataset.photos.where(image_id)
-        return to_tensor(wide_photo(data, where, config.image_pixels, config.photo_decode))
-
-    loaded = ordered_map(load, ids)
-    for _ in range(0, len(ids), batch_size):
-        wide = torch.stack(list(islice(loaded, batch_size))).to(model.device)
+    for pairs in photo_batches(config, dataset, ids, batch_size):
         with torch.inference_mode():
-            found = model.encode_photos(normalize(halves(wide), config.mean, config.std))
+            found = model.encode_photos(normalize(pairs.to(model.device), config.mean, config.std))
         yield exact(model, found, vectors, vectors.views.grid.depth)

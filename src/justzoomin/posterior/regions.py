@@ -68,9 +68,12 @@ class CredibleRegion:
 
         Source: RFC 7946, sections 3.1.6, 3.1.7 and 3.1.9.
         """
-        image = lattice(self.grid).to_image(self.mask)
-        polygons = [part for rings in _outlines(image) for part in self._placed(rings)]
+        polygons = [part for rings in self.outlines() for part in self._placed(rings)]
         return {"type": "MultiPolygon", "coordinates": polygons}
+
+    def outlines(self) -> list[list[Ring]]:
+        """Polygons as rings of corners, the outer one first: a polygon for every group of cells that share sides."""
+        return _outlines(lattice(self.grid).to_image(self.mask))
 
     def _placed(self, rings: list[Ring]) -> Iterator[Rings]:
         """A polygon's rings in degrees; two polygons where it lies across the antimeridian."""

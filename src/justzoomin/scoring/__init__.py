@@ -5,7 +5,7 @@ from justzoomin.scoring.baselines import ceiling, cell_errors_m, chance
 from justzoomin.scoring.calibration import LEVELS, calibration_of, covered, mass_for, region_cells
 from justzoomin.scoring.distances import Distance, in_projection, on_sphere
 from justzoomin.scoring.predictions_file import read_predictions, write_predictions
-from justzoomin.scoring.protocol import LEAKS, Protocol, baselines_of, row_of
+from justzoomin.scoring.protocol import LEAKS, Protocol, baselines_of, check_decision, row_of
 from justzoomin.scoring.ranking import Ranking, log_normalize, rank_listed, rank_scores
 from justzoomin.scoring.report import protocol_words, score_table
 from justzoomin.scoring.resampling import Figure, Resampling, bootstrap, interval, percent, two_sided_p
@@ -15,7 +15,8 @@ from justzoomin.scoring.table import DEFAULT_LISTED, Decide, PredictionInfo, Pre
 __all__ = [
     "DEFAULT_LISTED", "DEFAULT_RADII_M", "LEAKS", "LEVELS", "Decide", "Distance", "Figure", "PredictionInfo",
     "PredictionTable", "Protocol", "Ranking", "Resampling", "Row", "Score", "Tabulator", "baselines_of", "bootstrap",
-    "calibration_of", "ceiling", "cell_errors_m", "chance", "claim_of", "covered", "decider", "in_projection", "interval",
-    "log_normalize", "mass_for", "on_sphere", "percent", "protocol_words", "rank_listed", "rank_scores", "read_predictions",
-    "region_cells", "row_of", "score", "score_row", "score_table", "top_cell", "two_sided_p", "write_predictions",
+    "calibration_of", "ceiling", "cell_errors_m", "chance", "check_decision", "claim_of", "covered", "decider",
+    "in_projection", "interval", "log_normalize", "mass_for", "on_sphere", "percent", "protocol_words", "rank_listed",
+    "rank_scores", "read_predictions", "region_cells", "row_of", "score", "score_row", "score_table", "top_cell",
+    "two_sided_p", "write_predictions",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.geometry import ZoomGrid
+from justzoomin.posterior import parse_decision
 from justzoomin.scoring.answers import Answers, decided, stored, top
 from justzoomin.scoring.baselines import ceiling, chance
 from justzoomin.scoring.distances import Distance, in_projection, on_sphere
@@ -108,13 +109,12 @@ def ranking_of(table: PredictionTable, protocol: Protocol) -> Ranking:
 
 
 def row_of(table: PredictionTable, protocol: Protocol, name: str | None = None) -> Row:
-    """The row of a table's photos, ordered by their ids.
+    """The row of a table's photos, in their order.
 
     Raises:
         DataError: If the gallery's ranking was not kept.
         ConfigError: If the projection is not known.
     """
-    table = table.in_order()
     grid, ranking, found = table.grid, ranking_of(table, protocol), answers_of(table, protocol)
     errors = protocol.measure(table)(found.places, table.positions)
     unknown = ranking.true_rank < 0
@@ -127,6 +127,16 @@ def row_of(table: PredictionTable, protocol: Protocol, name: str | None = None) 
 def decision_of(protocol: Protocol) -> str:
     """The decision that a protocol takes: what was stored, unless another is asked for or the gallery is another."""
     return protocol.decision or ("stored" if protocol.gallery == "all" else "top")
+
+
+def check_decision(decision: str) -> None:
+    """Refuse words that are neither `stored` nor a decision.
+
+    Raises:
+        ConfigError: If they are none.
+    """
+    if decision != "stored":
+        parse_decision(decision)
 
 
 def answers_of(table: PredictionTable, protocol: Protocol) -> Answers:
@@ -148,7 +158,6 @@ def answers_of(table: PredictionTable, protocol: Protocol) -> Answers:
 
 def baselines_of(table: PredictionTable, protocol: Protocol) -> list[Row]:
     """Chance and the cells' ceiling for the photos of a table, under its protocol."""
-    table = table.in_order()
     distance = protocol.measure(table)
     return [chance(table.grid, table.positions, distance, gallery=protocol.gallery_of(table)),
             ceiling(table.grid, table.true_cells, table.positions, distance)]

@@ -85,14 +85,14 @@ class Localizer:
         self._root_checked = False
 
     @classmethod
-    def load(cls, model: str | Path, map: str | Path, region: ZoomGrid | None = None,
+    def load(cls, model: str | Path, map: str | Path | Map, region: ZoomGrid | None = None,
              device: str = "auto", index: str | Path | None = None, runtime: str = "torch", *, calibrated: bool = True,
              search: str = "auto", decision: str | None = None, prior: Prior | None = None) -> Localizer:
         """Open a model (folder or hub id) and a map (folder of tiles or a whole dataset).
 
         Args:
             model: Model folder or hub id.
-            map: Folder of the map, tile package, or address template of a tile server.
+            map: Folder of the map, tile package, or address template of a tile server; or an open map.
             region: Zoom grid to search, where the map states none or another is wanted.
             device: `auto`, `cpu`, `cuda`, `mps` ...
             index: Folder of the map's index, if there is one.
@@ -102,11 +102,13 @@ class Localizer:
             decision: As for the class.
             prior: As for the class.
         """
-        opened, source = ZoomModel.from_pretrained(model, device=device, runtime=runtime), Map.open(map, grid=region)
+        opened = ZoomModel.from_pretrained(model, device=device, runtime=runtime)
+        source = map if isinstance(map, Map) else Map.open(map, grid=region)
+        grid = region or source.grid
         calibration = find_calibration(model, opened.fingerprint) if calibrated else None
-        if calibration is not None and len(calibration.temperatures) not in (1, source.grid.depth):
+        if calibration is not None and len(calibration.temperatures) not in (1, grid.depth):
             calibration = None
-        return cls(opened, source, index=index, search=search, decision=decision, prior=prior, calibration=calibration)
+        return cls(opened, source, grid, index, search=search, decision=decision, prior=prior, calibration=calibration)
 
     @cached_property
     def map_hash(self) -> str:

@@ -31,6 +31,11 @@ class TrainConfig(BaseModel):
         batch_size: Photos of a batch on each device.
         accumulate: Batches whose gradients are added up before a step.
         batch_places: Places that a batch of all processes is drawn from, nearby photos together; None draws photos at random.
+        negatives: Cells without a photo of the batch that are shown besides, per photo; retrieval only.
+        mine_from: Epoch, counted from 0 and not the first, from which on photos stand in a batch with those whose cells look
+            most like theirs; retrieval only. None for never: then `batch_places` holds for all epochs.
+        mine_every: Epochs between two searches for them.
+        mine_neighbours: Photos that are found for each.
         learning_rate: Peak of the schedule.
         final_rate: Share of the peak that the cosine ends at.
         warmup: Share of all steps that the learning rate rises linearly.
@@ -70,6 +75,10 @@ class TrainConfig(BaseModel):
     batch_size: int = Field(64, ge=1)
     accumulate: int = Field(1, ge=1)
     batch_places: int | None = Field(None, ge=1)
+    negatives: float = Field(0.25, ge=0, le=16)
+    mine_from: int | None = Field(None, ge=1)
+    mine_every: int = Field(4, ge=1)
+    mine_neighbours: int = Field(64, ge=1, le=1024)
     learning_rate: float = Field(3e-4, gt=0)
     final_rate: float = Field(0.1, ge=0, le=1)
     warmup: float = Field(0.05, ge=0, le=1)
@@ -98,13 +107,14 @@ class TrainConfig(BaseModel):
     wandb_project: str | None = None
 
 
+_SMALL: dict[str, Any] = {
+    "epochs": 12, "batch_size": 64, "learning_rate": 1e-3, "weight_decay": 0.05, "validate_every": 2,
+    # Meant for a dozen epochs over tens of thousands of photos; with few photos, switch it on.
+    "augment": {"enabled": False},
+}
+_RETRIEVAL: dict[str, Any] = {**_SMALL, "batch_size": 128, "batch_places": 4, "mine_from": 4, "validate_every": 4}
 _PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {},
-    "small": {
-        "epochs": 12, "batch_size": 64, "learning_rate": 1e-3, "weight_decay": 0.05, "validate_every": 2,
-        # Meant for a dozen epochs over tens of thousands of photos; with few photos, switch it on.
-        "augment": {"enabled": False},
-    },
+    "paper": {}, "small": _SMALL, "retriever": _RETRIEVAL, "hierarchical": _RETRIEVAL, "classifier": _SMALL,
 }
 
 
@@ -112,7 +122,7 @@ def train_config(preset: str = "paper", file: Path | None = None, settings: tupl
     """Build the settings: the preset's, then those of a YAML file, then `key=value` words, later ones winning.
 
     Args:
-        preset: `paper` or `small`.
+        preset: `paper` or `small`, or `retriever`, `hierarchical` or `classifier` for the other families.
         file: YAML file with any of the settings; the saved config of another run works too.
         settings: Words such as `epochs=5` or `augment.enabled=false`; values are read as YAML.
 
