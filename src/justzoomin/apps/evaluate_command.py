@@ -40,7 +40,7 @@ def evaluate(
     calibrated: Annotated[bool, typer.Option(
         "--calibration/--no-calibration", help="Use the calibration in the model's folder, for a posterior.")] = True,
     predictions: Annotated[Path | None, typer.Option(
-        "--predictions", help="Keep the predictions of every photo in this file (.parquet): see jzi score, jzi compare.")] = None,
+        "--predictions", help="Keep the predictions of every photo in this file (.parquet), for jzi score.")] = None,
     method: Annotated[str | None, typer.Option(
         "--method", help="With --predictions: what the row of a table is called. Default: the search.")] = None,
     listed: Annotated[int, typer.Option(
