@@ -167,3 +167,12 @@ def test_the_ceiling_is_never_beyond_half_a_diagonal(points):
     assert [f.value for f in best.recall_at_area.values()] == [0, 100]
     assert cell_errors_m(GRID, true, positions).max() <= 25 * math.sqrt(0.5) + GRID.sliver_m
     assert score_row(answers(true, positions), (5.0,)).recall_at_m[5.0].value == best.recall_at_m[5.0].value
+
+
+def test_draws_that_are_not_kept_are_the_same(monkeypatch):
+    from justzoomin.scoring import resampling
+
+    values = np.random.default_rng(1).exponential(30, (50, 2))
+    kept = Resampling.of_photos(50, 3).means(values)
+    monkeypatch.setattr(resampling, "_KEPT_VALUES", 0)
+    assert np.array_equal(Resampling.of_photos(50, 3).means(values), kept)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from justzoomin.apps.console import out as console_of
-from justzoomin.apps.score_command import figure_text
+from justzoomin.apps.score_command import value_text
 from justzoomin.apps.scoring_options import (
     AreasOption,
     CrsOption,
@@ -80,15 +80,15 @@ def _print(found: Comparison) -> None:
     if "warning" in found.protocol:
         typer.echo(f"warning: {found.protocol['warning']}", err=True)
     radii = list(found.rows[0].score.recall_at_m)
-    main = radii[0]
-    against = f"R@{main:g}m against {found.reference}".replace("[", "\\[")
-    table = Table("", "R@1 %", *(f"R@{r:g}m %" for r in radii), "median m", against,
+    main = f"recall_at_{radii[0]:g}m"
+    table = Table("", "R@1 %", *(f"R@{r:g}m" for r in radii), "median m",
+                  f"R@{radii[0]:g}m against {found.reference}".replace("[", "\\["),
                   title=f"{found.photos:,} photos of split {found.split} \\[95 % interval]", box=box.SIMPLE_HEAD)
     for row in found.rows:
         values = [row.score.recall_at_1, *row.score.recall_at_m.values(), row.score.median_m]
-        change = row.changes.get(f"recall_at_{main:g}m")
+        change = row.changes.get(main)
         words = "" if change is None else (f"{change.difference.value:+.1f} \\[{change.difference.low:+.1f}, "
-                                           f"{change.difference.high:+.1f}] p {change.p:.2g}")
-        table.add_row(row.name.replace("[", "\\["), *(figure_text(vars(value)) for value in values), words)
+                                           f"{change.difference.high:+.1f}]")
+        table.add_row(row.name.replace("[", "\\["), *(value_text(vars(value)) for value in values), words)
     console_of().print(table)
     typer.echo(f"intervals: {found.protocol['intervals']}")

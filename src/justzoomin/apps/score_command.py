@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -67,13 +69,18 @@ def _print(console: Console, path: Path, values: dict[str, Any]) -> None:
     columns = {values["method"]: values, "chance": values["chance"], "ceiling": values["ceiling"]}
     table = Table("", *(name.replace("[", "\\[") for name in columns), box=box.SIMPLE_HEAD,
                   title=f"{path.name}: {values['n']:,} photos of split {values['split']} [95 % interval]".replace("[", "\\["))
-    table.add_row("R@1 %", *(figure_text(v["recall_at_1"]) for v in columns.values()))
+
+    def row(words: str, *keys: str) -> None:
+        found = [functools.reduce(operator.getitem, keys, v) for v in columns.values()]
+        table.add_row(words, figure_text(found[0]), *(value_text(figure) for figure in found[1:]))
+
+    row("R@1 %", "recall_at_1")
     for radius in values["recall_at_m"]:
-        table.add_row(f"R@{radius}m %", *(figure_text(v["recall_at_m"][radius]) for v in columns.values()))
-    for name in ("median_m", "mean_m"):
-        table.add_row(name.replace("_", " "), *(figure_text(v[name]) for v in columns.values()))
+        row(f"R@{radius}m %", "recall_at_m", radius)
+    row("median m", "median_m")
+    row("mean m", "mean_m")
     for area in values["recall_at_area"]:
-        table.add_row(f"in best {float(area):,.0f} m² %", *(figure_text(v["recall_at_area"][area]) for v in columns.values()))
+        row(f"in best {float(area):,.0f} m² %", "recall_at_area", area)
     console.print(table)
     for line in (*calibration_lines(values["calibration"]), cost_line(values["cost"])):
         console.print(line, markup=False)
@@ -87,8 +94,16 @@ def figure_text(figure: dict[str, float] | None) -> str:
     """A figure with its interval for a cell of a table; a dash where it is not known."""
     if figure is None:
         return "-"
-    value, low, high = (f"{figure[k]:.1f}" if figure[k] < 999.95 else f"{figure[k]:.0f}" for k in ("value", "low", "high"))
-    return f"{value} \\[{low}, {high}]"
+    return f"{_number(figure['value'])} \\[{_number(figure['low'])}, {_number(figure['high'])}]"
+
+
+def value_text(figure: dict[str, float] | None) -> str:
+    """A figure without its interval."""
+    return "-" if figure is None else _number(figure["value"])
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}" if value < 999.95 else f"{value:.0f}"
 
 
 def calibration_lines(values: dict[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ MapOption = Annotated[Path | None, typer.Option("--map", help="With --distance p
 CrsOption = Annotated[str | None, typer.Option("--crs", help="With --distance projection: its name, such as epsg:26918.")]
 RadiiOption = Annotated[str | None, typer.Option("--radii", help="Radii X of R@Xm in metres: 10,20,40. Default: 40,50,100.")]
 AreasOption = Annotated[str | None, typer.Option("--areas", help="Areas of recall against area in m2. Default: 100,400,1600 "
-                                                                "and so on, and the region's.")]
+                                                                "and so on, and the whole gallery's.")]
 DecideOption = Annotated[str | None, typer.Option(
     "--decide", help="Answers: stored, or made anew from the listed cells: within:METRES, distance, top. Default: stored; top "
                      "for --gallery occupied.")]

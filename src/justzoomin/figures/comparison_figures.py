@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from justzoomin.figures.look import (
     FONT,
@@ -66,7 +66,7 @@ def area_figure(comparison: Comparison) -> Figure:
         if shares:
             axes.plot(*zip(*shares, strict=True), color=style.colour, linestyle=style.dashes, linewidth=1.1,
                       marker=style.mark if len(shares) == 1 else None, markersize=4)
-    _logarithmic(axes, areas, _square_metres)
+    _logarithmic(axes, areas, _square_metres, (1,))
     return page.figure
 
 
@@ -76,7 +76,9 @@ def claims_figure(comparison: Comparison) -> Figure | None:
                if row.calibration is not None and row.calibration["confidence"] is not None}
     if not claimed:
         return None
-    page, axes = _page(comparison, "What is claimed and what happens", "claimed confidence", only=set(claimed))
+    what = {name: ", cell" if claim["claims"] == "cell" else f", {claim['claims'].removeprefix('within:')} m"
+            for name, claim in claimed.items()}
+    page, axes = _page(comparison, "What is claimed and what happens", "claimed confidence", what)
     axes.plot([0, 1], [0, 1], color=QUIET, linewidth=0.6, linestyle=(0, (3, 2)))
     for row, style in _styled(comparison):
         if row.name in claimed:
@@ -95,7 +97,8 @@ def cost_figure(comparison: Comparison) -> Figure | None:
     timed = {row.name: row.cost["ms_median"] for row in comparison.rows if row.cost is not None and row.cost["ms_median"]}
     if not timed:
         return None
-    page, axes = _page(comparison, f"Recall within {radius:g} m against time", "milliseconds a photo", only=set(timed))
+    page, axes = _page(comparison, f"Recall within {radius:g} m against time",
+                       "milliseconds a photo", dict.fromkeys(timed, ""), lines=False)
     for row, style in _styled(comparison):
         if row.name in timed:
             figure = row.score.recall_at_m[radius]
@@ -129,9 +132,11 @@ def _styled(comparison: Comparison) -> list[tuple[Compared, _Style]]:
     return found
 
 
-def _page(comparison: Comparison, title: str, label: str, only: set[str] | None = None) -> tuple[Page, Axes]:
-    """A page with axes, title and legend, the legend to the right."""
+def _page(comparison: Comparison, title: str, label: str, only: dict[str, str] | None = None, *,
+          lines: bool = True) -> tuple[Page, Axes]:
+    """A page with axes, title and legend, the legend to the right; `only` has the rows to show and words behind their names."""
     shown = [(row, style) for row, style in _styled(comparison) if only is None or row.name in only]
+    words = only or {}
     note = note_lines(comparison.attribution, WIDTH_IN)
     height = max(PLOT_H_IN, ROW_IN * len(shown))
     page = Page(WIDTH_IN, TOP_IN + height + 0.5 + note_height(note))
@@ -151,14 +156,18 @@ def _page(comparison: Comparison, title: str, label: str, only: set[str] | None 
     legend.set_xlim(0, 1)
     legend.set_ylim(len(shown), 0)
     for place, (row, style) in enumerate(shown):
-        legend.plot([0, 1], [place + 0.5] * 2, color=style.colour, linestyle=style.dashes, linewidth=1.3)
-        page.text(LEFT_IN + PLOT_W_IN + 0.58, TOP_IN + ROW_IN * (place + 0.5) + 0.032, readable(row.name, 30), size=TEXT_PT)
+        legend.plot([0, 1] if lines else [0.7], [place + 0.5] * (2 if lines else 1), color=style.colour, linewidth=1.3,
+                    linestyle=style.dashes, marker=None if lines else style.mark, markersize=4)
+        page.text(LEFT_IN + PLOT_W_IN + 0.58, TOP_IN + ROW_IN * (place + 0.5) + 0.032,
+                  readable(row.name, 30) + words.get(row.name, ""), size=TEXT_PT)
     page.note(note)
     return page, axes
 
 
-def _logarithmic(axes: Axes, values: np.ndarray[tuple[int, ...], np.dtype[np.floating]], words: Callable[[float], str]) -> None:
+def _logarithmic(axes: Axes, values: np.ndarray[tuple[int, ...], np.dtype[np.floating]], words: Callable[[float], str],
+                 ticks: tuple[float, ...] = (1, 2, 5)) -> None:
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=ticks))
     axes.set_xlim(float(values[0]), float(values[-1]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -12,7 +12,7 @@ from justzoomin.scoring.ranking import Ranking, log_normalize, rank_listed, rank
 from justzoomin.scoring.report import protocol_words, score_table
 from justzoomin.scoring.resampling import Figure, Resampling, bootstrap, interval, percent, two_sided_p
 from justzoomin.scoring.rows import DEFAULT_RADII_M, Row, Score, score, score_row
-from justzoomin.scoring.table import DEFAULT_LISTED, Decide, PredictionInfo, PredictionTable, Tabulator, top_cell
+from justzoomin.scoring.table import DEFAULT_LISTED, Decide, PredictionInfo, PredictionTable, Tabulator
 from justzoomin.scoring.tabling import csv_text, markdown, write_comparison
 
 __all__ = [
@@ -21,6 +21,6 @@ __all__ = [
     "baselines_of", "bootstrap", "calibration_of", "ceiling", "cell_errors_m", "chance", "check_decision", "claim_of",
     "compare", "controls_of", "covered", "csv_text", "decider", "density_table", "descriptors", "in_projection", "interval",
     "log_normalize", "markdown", "mass_for", "nearest_table", "on_sphere", "percent", "protocol_words", "rank_listed",
-    "rank_scores", "read_predictions", "region_cells", "row_of", "score", "score_row", "score_table", "top_cell",
+    "rank_scores", "read_predictions", "region_cells", "row_of", "score", "score_row", "score_table",
     "two_sided_p", "write_comparison", "write_predictions",
 ]

@@ -23,18 +23,19 @@ def claim_of(decision: str) -> str | None:
     return "cell" if isinstance(rule, TopCell) else str(rule) if isinstance(rule, Within) else None
 
 
-def decider(grid: ZoomGrid, decision: str) -> Decide:
-    """A decision as `Tabulator` takes it: answers, and the mass that each claims.
+def decider(grid: ZoomGrid, decision: str) -> Decide | None:
+    """A decision as `Tabulator` takes it: answers, and the mass that each claims; None for the most probable cell.
 
     Raises:
         ConfigError: If the words are no decision.
         GeometryError: If the grid has too many cells.
     """
-    rule, cells = parse_decision(decision), lattice(grid)
+    rule = parse_decision(decision)
+    if isinstance(rule, TopCell):
+        return None
+    cells = lattice(grid)
 
     def answer(log_probs: Floats) -> tuple[Floats, Floats]:
-        if isinstance(rule, TopCell):
-            return np.stack(decide(grid, log_probs, rule), 1), np.exp(log_probs.max(1))
         probs = np.exp(log_probs)
         points = rule.points(cells, probs)
         places = np.stack(from_local(*grid.region.centre, points[:, 0], points[:, 1]), 1)

@@ -61,21 +61,23 @@ def claims(table: PredictionTable) -> npt.NDArray[np.bool_] | None:
 def calibration_of(table: PredictionTable, ranking: Ranking, resampling: Resampling) -> dict[str, Any]:
     """Coverage and size of regions, likelihood of the true cell, expected calibration error of the stored confidence.
 
+    Confidence and a calibration's masses were stored for the gallery of all cells, and are not looked at in another one.
+
     Args:
         table: Predictions in the order of `resampling`.
         ranking: Its ranking in the gallery that counts.
         resampling: The draws.
     """
     area = table.grid.cell_size_m(table.grid.depth)**2
-    regions = {}
+    every, regions = ranking is table.ranking, {}
     for level in LEVELS:
-        mass = mass_for(table, level)
+        mass = mass_for(table, level) if every else level
         hits, cells = covered(ranking, mass), float(np.median(region_cells(ranking, mass)))
         figure: Figure | None = None if hits is None else share_figure(hits, resampling)
         regions[f"{100 * level:g}"] = {"coverage": None if figure is None else asdict(figure),
                                        "median_m2": cells * area if np.isfinite(cells) else None}
     known = np.isfinite(ranking.true_log_prob)
-    right = claims(table)
+    right = claims(table) if every else None
     shape = None if right is None else curve(table.confidence, right)
     return {
         "regions": regions,

@@ -135,7 +135,7 @@ def compare(files: Sequence[str | Path | PredictionTable], protocol: Protocol | 
     for table, place in zip(tables[1:], where[1:], strict=True):
         _same_photos(tables[0], table, where[0], place)
     protocol, first = protocol or Protocol(), tables[0]
-    draws, areas = protocol.resampling(first)[0], protocol.areas(first.grid)
+    draws, areas = protocol.resampling(first)[0], protocol.areas(first)
     grouped = _grouped(tables, where)
     reference = reference or first.info.method
     if reference not in grouped:

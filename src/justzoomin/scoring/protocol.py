@@ -9,7 +9,6 @@ from typing import Any, Literal
 import numpy as np
 
 from justzoomin.errors import ConfigError, DataError
-from justzoomin.geometry import ZoomGrid
 from justzoomin.posterior import parse_decision
 from justzoomin.scoring.answers import Answers, decided, stored, top
 from justzoomin.scoring.baselines import ceiling, chance
@@ -64,13 +63,15 @@ class Protocol:
                               "Name it with --crs, or the map with --map.")
         return in_projection(crs)
 
-    def areas(self, grid: ZoomGrid) -> tuple[float, ...]:
-        """The areas: those asked for, else 100, 400, 1 600 ... m2 from a cell's to the region's."""
+    def areas(self, table: PredictionTable) -> tuple[float, ...]:
+        """The areas: those asked for, else 100, 400, 1 600 ... m2 from a cell's to that of the whole gallery."""
         if self.areas_m2 is not None:
             return self.areas_m2
-        cell, region = grid.cell_size_m(grid.depth)**2, grid.region.size_m**2
+        grid, gallery = table.grid, self.gallery_of(table)
+        cell = grid.cell_size_m(grid.depth)**2
+        whole = cell * (grid.actions**grid.depth if gallery is None else len(gallery))
         ladder = [100.0 * 4**k for k in range(40)]
-        return (*(a for a in ladder if cell <= a * (1 + 1e-9) and a < region), region)
+        return (*(a for a in ladder if cell <= a * (1 + 1e-9) and a < whole * (1 - 1e-9)), whole)
 
     def resampling(self, table: PredictionTable) -> tuple[Resampling, str]:
         """The draws for intervals, and what they are in words.

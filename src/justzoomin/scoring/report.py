@@ -60,7 +60,7 @@ def score_table(table: PredictionTable, protocol: Protocol | None = None) -> dic
         ConfigError: If the projection is not known.
     """
     protocol, table = protocol or Protocol(), table.in_order()
-    areas, (draws, _) = protocol.areas(table.grid), protocol.resampling(table)
+    areas, (draws, _) = protocol.areas(table), protocol.resampling(table)
 
     def of(row: Any) -> dict[str, Any]:
         return figures(score_row(row, protocol.radii_m, areas, draws))

@@ -17,6 +17,8 @@ Ints = npt.NDArray[np.int64]
 
 Z95 = 1.959963984540054
 RESAMPLES = 1000
+_KEPT_VALUES = 1 << 23
+"""Draws of so many groups, taken together, are kept: every row of a comparison asks for the same ones."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,13 @@ class Resampling:
 
     def weights(self) -> Iterator[Floats]:
         """How often each group (G,) is in a draw, draw by draw."""
+        return iter(self._kept) if self.draws * self.count <= _KEPT_VALUES else self._drawn()
+
+    @cached_property
+    def _kept(self) -> list[Floats]:
+        return list(self._drawn())
+
+    def _drawn(self) -> Iterator[Floats]:
         rng = np.random.default_rng(self.seed)
         for _ in range(self.draws):
             yield np.bincount(rng.integers(0, self.count, self.count), minlength=self.count).astype(np.float64)

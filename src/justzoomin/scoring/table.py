@@ -142,16 +142,6 @@ class PredictionTable:
         return self.take(np.argsort(np.array(self.photos), kind="stable"))
 
 
-def top_cell(grid: ZoomGrid) -> Decide:
-    """The decision for the centre of the most probable cell; what it claims is that cell's probability."""
-
-    def decide(log_probs: Floats) -> tuple[Floats, Floats]:
-        best = log_probs.argmax(1)
-        return np.stack(grid.centres(grid.unflatten(best, grid.depth)), 1), np.exp(log_probs.max(1))
-
-    return decide
-
-
 class Tabulator:
     """Makes a table of scores that come batch by batch.
 
@@ -161,7 +151,7 @@ class Tabulator:
         positions: True latitudes and longitudes (N, 2).
         true_cells: True terminal cells (N,).
         drives: The photos' drives (N,), where they are known.
-        decide: The decision; the most probable cell's centre if None.
+        decide: The decision; the centre of the cell that is ranked first if None, which claims that cell's probability.
         occupied: Whether to keep a ranking among the cells that hold photos of the table, too.
 
     Raises:
@@ -175,7 +165,7 @@ class Tabulator:
             raise ConfigError("predictions", f"{sorted(sizes)} photos, positions, cells and drives", "Give one each a photo.")
         self._info, self._photos, self._positions, self._true = info, tuple(photos), positions, true_cells
         self._drives = None if drives is None else tuple(drives)
-        self._decide = decide or top_cell(info.zoom_grid)
+        self._decide = decide
         self._gallery = np.unique(true_cells) if occupied else None
         self._parts: list[tuple[Ranking, Ranking | None, Floats, Floats]] = []
         self._costs: list[tuple[int, int | None, float | None]] = []
@@ -200,11 +190,17 @@ class Tabulator:
         if len(true) < count:
             raise DataError("scores", f"of more than the table's {len(self._photos)} photos", "Give as many rows as photos.")
         log_probs = log_normalize(scores)
-        answers, claimed = self._decide(log_probs)
+        every = rank_scores(log_probs, true, self._info.listed)
+        answers, claimed = self._first(every) if self._decide is None else self._decide(log_probs)
         inside = None if self._gallery is None else rank_scores(log_probs, true, self._info.listed, self._gallery)
-        self._parts.append((rank_scores(log_probs, true, self._info.listed), inside, answers, claimed))
+        self._parts.append((every, inside, answers, claimed))
         self._costs.append((count, views, ms))
         self._done += count
+
+    def _first(self, ranking: Ranking) -> tuple[Floats, Floats]:
+        grid = self._info.zoom_grid
+        centres = grid.centres(grid.unflatten(ranking.cells[:, 0], grid.depth))
+        return np.stack(centres, 1), np.minimum(ranking.probs[:, 0].astype(np.float64), 1.0)
 
     def table(self) -> PredictionTable:
         """The table of all photos.
