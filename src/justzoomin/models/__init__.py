@@ -8,6 +8,7 @@ from justzoomin.models.config import (
     PRESETS,
     DecoderConfig,
     EncoderConfig,
+    MatcherConfig,
     ModelConfig,
     model_preset,
 )
@@ -16,6 +17,7 @@ from justzoomin.models.encoder import VisionEncoder
 from justzoomin.models.importer import import_checkpoint
 from justzoomin.models.onnx_encoder import ONNX_FILE, OnnxEncoder
 from justzoomin.models.onnx_export import Export, export_onnx
+from justzoomin.models.ray_matcher import Ground, RayMatcher
 from justzoomin.models.zoom_model import ZoomModel
 
 __all__ = [
@@ -29,8 +31,11 @@ __all__ = [
     "DecoderConfig",
     "EncoderConfig",
     "Export",
+    "Ground",
+    "MatcherConfig",
     "ModelConfig",
     "OnnxEncoder",
+    "RayMatcher",
     "VisionEncoder",
     "ZoomModel",
     "export_onnx",

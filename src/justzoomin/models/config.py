@@ -67,12 +67,49 @@ class DecoderConfig(_Settings):
     rope_theta: float = Field(default=10_000.0, gt=0.0)
 
 
+class MatcherConfig(_Settings):
+    """The ray matcher: what a photo shows along its rays, compared with the ground around a pose; see docs/ray-matcher.md.
+
+    Attributes:
+        metres_per_pixel: Ground resolution of the map that it sees.
+        channels: Numbers that describe a place, on the map and along a ray.
+        ranges: Distances along a ray that are compared.
+        nearest_m: The first of them.
+        reach_m: The last of them.
+        headings: Bearings that are tried at each place.
+        assumed_fov_deg: Horizontal field of view that photos are taken to have.
+        camera_height_m: Height above flat ground that cameras are taken to have; where a row of the photo is looked for at first.
+        width: Channels of the feature pyramids.
+        window_m: Edge of the pieces that a map is described in.
+        margin_m: What is drawn around each of them, and around the region.
+    """
+
+    metres_per_pixel: float = Field(default=0.625, gt=0.0)
+    channels: int = Field(default=16, ge=1)
+    ranges: int = Field(default=10, ge=2)
+    nearest_m: float = Field(default=3.0, gt=0.0)
+    reach_m: float = Field(default=45.0, gt=0.0)
+    headings: int = Field(default=16, ge=4)
+    assumed_fov_deg: float = Field(default=75.0, gt=0.0, lt=180.0)
+    camera_height_m: float = Field(default=1.75, gt=0.0)
+    width: int = Field(default=64, ge=1)
+    window_m: float = Field(default=320.0, gt=0.0)
+    margin_m: float = Field(default=10.0, ge=0.0)
+
+    @model_validator(mode="after")
+    def _near_before_far(self) -> MatcherConfig:
+        if self.nearest_m >= self.reach_m:
+            raise ValueError("nearest_m must be below reach_m")
+        return self
+
+
 class ModelConfig(_Settings):
     """A whole model, and how the images it is shown were made.
 
     Attributes:
         encoder: The vision encoder.
         decoder: The decoder.
+        matcher: The ray matcher that stands beside the decoder; None for none, as published.
         preset: Name of the preset it came from, for the reader; None for one of its own.
         grid: Cells along one side of the grid; the model knows grid ** 2 actions.
         depth: Actions of a sequence it was trained on; more or fewer work.
@@ -86,6 +123,7 @@ class ModelConfig(_Settings):
 
     encoder: EncoderConfig
     decoder: DecoderConfig = DecoderConfig()
+    matcher: MatcherConfig | None = None
     preset: str | None = None
     grid: int = Field(default=4, ge=2, le=8)
     depth: int = Field(default=4, ge=1)
@@ -137,12 +175,16 @@ def _small() -> ModelConfig:
     )
 
 
-_PRESETS = {"paper": _paper, "small": _small}
+def _best() -> ModelConfig:
+    return _small().model_copy(update={"preset": "best", "matcher": MatcherConfig()})
+
+
+_PRESETS = {"paper": _paper, "small": _small, "best": _best}
 PRESETS: tuple[str, ...] = tuple(_PRESETS)
 
 
 def model_preset(name: str) -> ModelConfig:
-    """Settings of a preset: "paper" as published, "small" for demos, tests and laptops.
+    """Settings of a preset: "paper" as published, "small" for laptops and tests, "best" that with the ray matcher.
 
     Raises:
         ModelError: There is no preset of that name.

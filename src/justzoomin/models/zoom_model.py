@@ -16,6 +16,7 @@ from justzoomin.models.config import ModelConfig
 from justzoomin.models.decoder import Decoder, DecoderCache
 from justzoomin.models.encoder import VisionEncoder
 from justzoomin.models.onnx_encoder import OnnxEncoder
+from justzoomin.models.ray_matcher import Ground, RayMatcher
 from justzoomin.models.unset import UnsetWeights
 
 
@@ -44,6 +45,8 @@ class ZoomModel(nn.Module):
             self.encoder = encoder or VisionEncoder(config.encoder, pretrained=pretrained, fresh=fresh)
             with contextlib.nullcontext() if fresh else UnsetWeights():
                 self.decoder = Decoder(config.decoder, self.encoder.width, config.actions)
+                self.matcher = None if config.matcher is None else RayMatcher(
+                    config.matcher, self.torch_encoder.stage_widths, self.torch_encoder.stride, config.image_pixels)
         self.config = config.model_copy(update={"encoder": self.encoder.config})
         self.grid: ZoomGrid | None = None
         self.provenance: dict[str, Any] = {}
@@ -72,10 +75,27 @@ class ZoomModel(nn.Module):
             photos: (B, 2, 3, H, W), normalized.
 
         Returns:
-            (B, D).
+            (B, D); where the model has a matcher, (B, D + F) with the photo's fan behind.
         """
-        halves: Tensor = self.encoder(photos.flatten(0, 1))                   # (2 B, D)
-        return halves.view(-1, 2, halves.shape[-1]).mean(dim=1)               # (B, D)
+        if self.matcher is None:
+            halves: Tensor = self.encoder(photos.flatten(0, 1))               # (2 B, D)
+            return halves.view(-1, 2, halves.shape[-1]).mean(dim=1)           # (B, D)
+        halves, maps = self.torch_encoder.stages(photos.flatten(0, 1))
+        return torch.cat([halves.view(-1, 2, halves.shape[-1]).mean(dim=1), self.matcher.fans(maps)], dim=1)
+
+    def fans(self, photos: Tensor) -> Tensor:
+        """The fans (B, F) in what `encode_photos` gave (B, D + F)."""
+        return photos[:, self.encoder.width :]
+
+    def describe_ground(self, picture: Tensor) -> Ground:
+        """What the matcher sees of a piece of map, from its normalized picture (3, H, W).
+
+        Raises:
+            ModelError: If the model has no matcher.
+        """
+        if self.matcher is None:
+            raise ModelError("model", "it has no ray matcher", "Train one with the preset best.")
+        return self.matcher.ground(self.torch_encoder.stages(picture[None])[1])
 
     def encode_views(self, views: Tensor) -> Tensor:
         """Encode views (N, 3, H, W), normalized, to (N, D)."""
@@ -83,13 +103,13 @@ class ZoomModel(nn.Module):
         return vectors
 
     def decode(self, photo: Tensor, views: Tensor, actions: Tensor) -> Tensor:
-        """Logits (B, T, A) from vectors: photo (B, D), views (B, T, D), actions (B, T - 1) or (B, T)."""
-        logits: Tensor = self.decoder(photo, views, actions)
+        """Logits (B, T, A) from vectors: photo (B, D) or (B, D + F), views (B, T, D), actions (B, T - 1) or (B, T)."""
+        logits: Tensor = self.decoder(photo[:, : self.encoder.width], views, actions)
         return logits
 
     def begin(self, photo: Tensor) -> DecoderCache:
         """Begin to decode step by step from photo vectors (B, D); see `Decoder.begin`."""
-        return self.decoder.begin(photo)
+        return self.decoder.begin(photo[:, : self.encoder.width])
 
     def step(self, view: Tensor, action: Tensor | None, cache: DecoderCache) -> Tensor:
         """Logits (B, A) after one more view vector (B, D) and the action (B,) that led to it; see `Decoder.step`."""
@@ -119,7 +139,8 @@ class ZoomModel(nn.Module):
         """
         if isinstance(self.encoder, OnnxEncoder):
             return self.encoder.header.model
-        digest = hashlib.sha256(self.config.model_dump_json().encode())
+        left_out = {"matcher"} if self.config.matcher is None else None  # models of before keep their fingerprints
+        digest = hashlib.sha256(self.config.model_dump_json(exclude=left_out).encode())
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
             digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
