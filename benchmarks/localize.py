@@ -41,7 +41,7 @@ def run(folder: Path, rounds: int = 3) -> Section:
     model = small_dinov2(384)
     published = PublishedLoop(model, root / "satellite" / "layout.yaml", dataset.grid)
     index = build_index(model, dataset.map, folder / "index", lazy=True)
-    localizer = Localizer(model, dataset.map, index=index.folder)
+    localizer = Localizer(model, dataset.map, index=index.folder, search="greedy")
     paths = sorted((root / "streetview" / "images").iterdir())
     contents = [path.read_bytes() for path in paths]
     pairs = [localizer._load(data) for data in contents]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from justzoomin.geometry import Region, ZoomGrid
+from justzoomin.geometry import Region, ZoomGrid, zoom_layers
 from justzoomin.maps import GridViews, Map, MapContent
 from justzoomin.models import DecoderConfig, EncoderConfig, ModelConfig, VisionEncoder, ZoomModel
 from justzoomin.search import DrawnViews, IndexHead, MapIndex, ViewVectors, greedy
@@ -110,7 +110,7 @@ class Zooming:
     def __init__(self, model: ZoomModel, depth: int, folder: Path, count: int) -> None:
         grid = region_grid(depth)
         nothing = MapContent("0" * 64, "0" * 64, (0,))
-        head = IndexHead("0" * 64, nothing, grid, model.config.image_pixels, WIDTH, "fp32")
+        head = IndexHead("0" * 64, nothing, zoom_layers(grid), model.config.image_pixels, WIDTH, "fp32")
         self._file = folder / "views.bin"
         folder.mkdir()
         with self._file.open("wb") as file:

@@ -25,7 +25,7 @@ def test_an_index_is_made_and_used(jzi: Jzi, photos: Path, model: Path, reposito
 def test_a_lazy_index_fills_as_it_is_used(jzi: Jzi, photos: Path, model: Path, repository: Path, tmp_path: Path) -> None:
     index = tmp_path / "index"
     assert "0 of 17 views ready" in jzi("index", model, "--data", repository, "--out", index, "--lazy", "--fp16").out
-    assert jzi("localize", photos, "--model", model, "--map", repository, "--index", index).code == 0
+    assert jzi("localize", photos, "--model", model, "--map", repository, "--index", index, "--search", "greedy").code == 0
     ready = jzi("index", model, "--data", repository, "--out", index, "--lazy", "--fp16", "--json").json["ready"]
     assert 2 <= ready <= 3  # the root, and the view below it of each of two photos
 

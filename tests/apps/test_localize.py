@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from running import Jzi
 
 from fakes import encoded, make_repository, picture, tiny_model, with_exif
+from justzoomin.geometry import haversine_m
 from justzoomin.search import Localizer
 
 
@@ -54,14 +56,64 @@ def test_geojson_and_figure(jzi: Jzi, photos: Path, unusable: Path, model: Path,
     assert ran.code == 1
     good, bad = ran.json
     collection = json.loads(points.read_text())
-    point, cell = collection["features"]
+    point, cell, region = collection["features"]
     assert collection["type"] == "FeatureCollection"
     assert point["geometry"] == {"type": "Point", "coordinates": [good["lon"], good["lat"]]}  # GeoJSON alone: lon first
-    assert cell["geometry"]["type"] == "Polygon"
+    assert (cell["geometry"]["type"], region["geometry"]["type"]) == ("Polygon", "MultiPolygon")
+    assert region["properties"]["area_m2"] == good["regions"]["90"]
     assert str(drawn) in ran.err
     assert Image.open(drawn).format == "PNG"
     assert sorted(p.name for p in drawn.parent.iterdir()) == ["paths.png", "points.geojson"]
     assert "error" in bad
+
+
+def test_searches_and_decisions(jzi: Jzi, photos: Path, model: Path, repository: Path) -> None:
+    use = ("localize", photos / "b.jpg", "--model", model, "--map", repository)
+    (greedy,), (beam,), (whole,), (auto,), (far,) = (jzi(*use, "--json", *more).json for more in (
+        ("--search", "greedy"), ("--search", "beam:1"), ("--search", "posterior"), (), ("--decide", "distance")))
+    assert [row["searched"] for row in (greedy, beam, whole, auto, far)] == ["greedy", "beam:1", *3 * ["posterior"]]
+    assert [row["decision"] for row in (greedy, beam, whole, auto, far)] == ["top", "top", "within:40", "within:40", "distance"]
+    assert (greedy["sequence"], greedy["lat"]) == (beam["sequence"], beam["lat"])
+    assert greedy["regions"] is None
+    assert {**auto, "seconds": 0} == {**whole, "seconds": 0}
+    printed = jzi(*use, "--decide", "within:55").out.splitlines()
+    assert "% within 55 m, 90 % in " in printed[-1]
+    assert f"top cell {','.join(map(str, whole['top_cells'][0]['sequence']))} (" in printed[-1]
+    assert "m off on average" in jzi(*use, "--decide", "distance").out
+    assert "% in this cell" in jzi(*use, "--search", "posterior", "--decide", "top").out
+    assert "90 % in" not in jzi(*use, "--search", "greedy").out
+    assert "beam:K" in jzi(*use, "--search", "best").refusal()
+    assert "within:METRES" in jzi(*use, "--decide", "best").refusal()
+    assert "a decision needs the whole posterior" in jzi(*use, "--search", "greedy", "--decide", "distance").refusal()
+
+
+def test_priors(jzi: Jzi, photos: Path, model: Path, repository: Path) -> None:
+    use = ("localize", photos / "b.jpg", "--model", model, "--map", repository)
+    free, near = jzi(*use, "--json").json[0], jzi(*use, "--json", "--prior-circle", "54.501,3.001,30").json[0]
+    assert free["prior"] is None
+    assert "within 30 m" in near["prior"]
+    assert haversine_m(near["lat"], near["lon"], 54.501, 3.001) < 50
+    assert near["entropy_bits"] < free["entropy_bits"]
+    assert "rules out every cell" in jzi(*use, "--prior-circle", "0,0,30").err
+    assert "a prior needs" in jzi(*use, "--search", "greedy", "--prior-circle", "54.5,3,30").refusal()
+
+
+def test_heat_maps(jzi: Jzi, photos: Path, model: Path, repository: Path, tmp_path: Path) -> None:
+    rasterio = pytest.importorskip("rasterio")
+    use = ("localize", photos / "b.jpg", "--model", model, "--map", repository)
+    raster, drawn = tmp_path / "new" / "heat.TIF", tmp_path / "heat.png"
+    ran = jzi(*use, "--heatmap", raster)
+    assert (ran.code, str(raster) in ran.err) == (0, True)
+    with rasterio.open(raster) as file:
+        assert file.crs.to_epsg() == 32631
+        values = file.read(1)
+        assert np.nansum(values.astype(float)) * file.transform.a**2 == pytest.approx(1.0, abs=0.02)
+    assert jzi(*use, "--search", "greedy", "--heatmap", drawn).code == 0
+    assert Image.open(drawn).format == "PNG"
+    assert "there are 2 photos" in jzi("localize", photos, *use[2:], "--heatmap", drawn).refusal()
+    assert ".gif" in jzi(*use, "--heatmap", tmp_path / "x.gif").refusal()
+    assert "--heatmap" in jzi(*use, "--heatmap", tmp_path).refusal()
+    assert "--heatmap" in jzi(*use, "--out", tmp_path / "x.csv", "--heatmap", drawn).refusal()
 
 
 def test_no_figure_of_nothing(jzi: Jzi, unusable: Path, model: Path, repository: Path, tmp_path: Path) -> None:
@@ -144,7 +196,7 @@ def test_an_exported_encoder_gives_the_same_answers(jzi: Jzi, photos: Path, mode
                                                    tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
-    use = ("localize", photos, "--model", model, "--map", repository, "--json")
+    use = ("localize", photos, "--model", model, "--map", repository, "--json", "--search", "greedy")
     assert "jzi export MODEL" in jzi(*use, "--runtime", "onnx").refusal()
     assert "--format" in jzi("export", model, "--format", "coreml").refusal()
     file = tmp_path / "exported" / "encoder.onnx"

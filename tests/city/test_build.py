@@ -131,3 +131,18 @@ def test_shards_are_cut(tmp_path):
     assert names == ["x_000.tar", "x_001.tar", "x_002.tar", "x_003.tar", "x_004.tar"]
     with tarfile.open(fileobj=io.BytesIO((tmp_path / "x_003.tar").read_bytes())) as tar:
         assert tar.getnames() == ["3.bin"]
+
+
+def test_held_out_photos_are_of_further_drives_and_change_nothing_else(small_town, small_config, tmp_path):
+    more = build_city(tmp_path / "town", small_config.model_copy(update={"held_out": 5}))
+    table = rows(more / "metadata/large_area_held_out_map.csv")
+    attributes = {r["image_id"]: r for r in rows(more / "streetview/metadata_satellite_covered.csv")}
+    assert len(table) == 5 and {r["image_id"] + "_undistorted.jpg" for r in table} <= {n.split("/")[-1] for n in photos(more)}
+    drives = {split: {r["sequence_id"] for r in attributes.values() if r["split"] == split}
+              for split in ("train", "val", "held_out")}
+    assert drives["held_out"] and not drives["held_out"] & (drives["train"] | drives["val"])
+    for name in ("metadata/large_area_train_map.csv", "metadata/large_area_val_map.csv", "satellite/layout.yaml"):
+        assert (more / name).read_bytes() == (small_town / name).read_bytes()
+    before = photos(small_town)
+    assert before == {name: data for name, data in photos(more).items() if name in before}
+    assert not (small_town / "metadata/large_area_held_out_map.csv").exists()

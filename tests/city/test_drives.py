@@ -57,3 +57,10 @@ def test_canvas_finds_what_it_painted():
     canvas = Canvas(10.0, 0.25, (0, 0, 0))
     canvas.polygon(np.array([(2, 3), (6, 3), (6, 8), (2, 8)]), PAVING, (10, 20, 30))
     assert canvas.kind_at(np.array([4.0, 4.0, -4.0]), np.array([5.0, -5.0, 5.0])).tolist() == [PAVING, 0, 0]
+
+
+def test_a_longer_drive_begins_like_a_shorter_one(small_world, small_config):
+    router = Router(small_world, small_config, "val")
+    short, long = router.shots(3), router.shots(3, 20)
+    assert len(long) == 20
+    assert [s.pose for s in long[:len(short)]] == [s.pose for s in short]

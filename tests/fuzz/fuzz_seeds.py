@@ -21,7 +21,8 @@ from justzoomin.geometry import Region, ZoomGrid, find_grid, save_grid
 from justzoomin.maps import CARD_LAYOUT, TarShards
 
 GRID = ZoomGrid(Region(54.5, 3.0, (-200, 200), (-200, 200)), 4, 2)
-JOURNAL_HEAD = {"format": "justzoomin-journal/1", "model": "n", "map": "m", "grid": {}}
+JOURNAL_HEAD = {"format": "justzoomin-journal/2", "model": "n", "map": "m", "grid": {}, "search": "posterior",
+                "decision": "within:40", "prior": None, "calibration": None}
 CUT = b"\n--8<--\n"
 """Between the files of a model folder."""
 
@@ -156,18 +157,23 @@ def downloads() -> list[bytes]:
 
 @cache
 def map_indexes() -> list[bytes]:
+    from justzoomin.geometry import zoom_layers
     from justzoomin.maps import MapContent
     from justzoomin.search import IndexHead
 
     content = MapContent("0" * 64, "f" * 64, (-2, 0))
-    heads = [IndexHead("a" * 64, content, GRID, 32, 4, precision) for precision in ("fp32", "fp16")]
+    heads = [IndexHead("a" * 64, content, zoom_layers(GRID), 32, 4, precision) for precision in ("fp32", "fp16")]
     return [json.dumps(head.to_dict(), indent=2).encode() + CUT + bytes(head.views * head.record.itemsize) for head in heads]
 
 
 @cache
 def journals() -> list[bytes]:
     fix = {"photo": "a.jpg", "lat": 54.5, "lon": 3.0, "sequence": [1, 2], "probabilities": [0.5, 0.5], "cell_size_m": 25.0,
-           "credible_radius_m": 70.0, "no_data": [0.0, 0.0], "seconds": 0.1, "map": "m", "model": "n", "file": [1, 2]}
+           "credible_radius_m": 70.0, "no_data": [0.0, 0.0], "seconds": 0.1, "map": "m", "model": "n",
+           "searched": "posterior", "decision": "within:40", "calibrated": False, "prior": None, "on_map": None,
+           "expected": 0.9,
+           "top_cells": [{"sequence": [1, 2], "probability": 0.25}], "regions": {"50": 625.0, "90": 1250.0, "95": 1250.0},
+           "region_90": [5, 2], "covariance_m2": [[60.0, 1.0], [1.0, 60.0]], "entropy_bits": 2.5, "file": [1, 2]}
     rows = [JOURNAL_HEAD, fix, {"photo": "b.jpg", "error": "broken", "file": []}]
     return [b"".join(json.dumps(row).encode() + b"\n" for row in rows)]
 
@@ -194,6 +200,38 @@ def located() -> list[bytes]:
     feature = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [3.0, 54.5]},
                "properties": {"file": "1234567.jpg", "bearing_deg": 5}}
     return [json.dumps({"type": "FeatureCollection", "features": [feature]}).encode()]
+
+
+@cache
+def polygons() -> list[bytes]:
+    ring = [[2.999, 54.499], [3.001, 54.499], [3.001, 54.501], [2.999, 54.499]]
+    holed = {"type": "Polygon", "coordinates": [ring, [[3.0, 54.5], [3.0001, 54.5], [3.0, 54.5001], [3.0, 54.5]]]}
+    feature = {"type": "Feature", "properties": {}, "geometry": {"type": "MultiPolygon", "coordinates": [[ring]]}}
+    return [json.dumps(holed).encode(), json.dumps({"type": "FeatureCollection", "features": [feature]}).encode()]
+
+
+@cache
+def weight_pictures() -> list[bytes]:
+    found = []
+    for kind in (np.float32, np.uint8, np.float64):
+        buffer = io.BytesIO()
+        np.save(buffer, np.arange(256).reshape(16, 16).astype(kind))
+        found.append(buffer.getvalue())
+    return found
+
+
+@cache
+def calibrations() -> list[bytes]:
+    values = {"format": "justzoomin-calibration/1", "model": "a" * 64, "split": "b" * 64, "photos": 100,
+              "temperatures": [1.1, 0.9], "tails": [0.01, 0.0], "masses": [k / 100 for k in range(1, 100)],
+              "off_map_measure": "entropy", "off_map_threshold": -3.0, "off_map_kept": 0.95, "figures": {}}
+    return [json.dumps(values).encode()]
+
+
+@cache
+def drive_times() -> list[bytes]:
+    return [b"photo,time\na.jpg,2024-05-01T10:00:00Z\nb.jpg,2024-05-01T10:00:02Z\n",
+            b"photo,time,east_m,north_m\na.jpg,2024-05-01 10:00:00,,\nb.jpg,2024-05-01 10:00:02,3.5,-1\n"]
 
 
 @cache

@@ -14,8 +14,10 @@ from fuzz_seeds import (
     CUT,
     GRID,
     JOURNAL_HEAD,
+    calibrations,
     csvs,
     downloads,
+    drive_times,
     gpx,
     indexes,
     journals,
@@ -26,11 +28,13 @@ from fuzz_seeds import (
     models,
     parquets,
     pictures,
+    polygons,
     regions,
     shard,
     tars,
     tile_pictures,
     training,
+    weight_pictures,
     with_exif,
 )
 from PIL import Image
@@ -248,6 +252,45 @@ def _run_journal(content: bytes, folder: Path) -> None:
         assert [row["error"] for row in again.rows(["c.jpg"])] == ["c.jpg: it is missing. Put it there."]
 
 
+# What is known before a photo is looked at, and after
+
+
+def _run_polygons(content: bytes, folder: Path) -> None:
+    from justzoomin.posterior import read_polygons
+
+    weights = np.exp(read_polygons(_file(folder, "area.geojson", content)).log_weights(GRID))
+    assert weights.shape == (GRID.actions**GRID.depth,) and (weights >= 0).all() and (weights <= 1 + 1e-9).all()
+
+
+def _run_weights(content: bytes, folder: Path) -> None:
+    from justzoomin.posterior import weights_from_npy
+
+    weights = weights_from_npy(_file(folder, "weights.npy", content), GRID)
+    assert np.isfinite(weights.values).all() and (weights.values >= 0).all()
+
+
+def _run_calibration(content: bytes, folder: Path) -> None:
+    from justzoomin.posterior import Calibration
+
+    calibration = Calibration.load(_file(folder, "calibration.json", content))
+    log_probs = np.random.default_rng(0).normal(0, 3, (2, 256))
+    log_probs -= np.log(np.exp(log_probs).sum(1, keepdims=True))
+    if len(calibration.temperatures) in (1, GRID.depth):
+        assert np.allclose(np.exp(calibration.apply(GRID, log_probs)).sum(1), 1.0)
+    assert 0 <= calibration.mass_for(0.9) <= 1
+    assert Calibration.load(calibration.save(folder / "again.json")) == calibration
+
+
+def _run_times(content: bytes, folder: Path) -> None:
+    from justzoomin.sources import times_from_table
+
+    found = times_from_table([folder / "a.jpg", folder / "b.jpg"], _file(folder, "times.csv", content), "UTC")
+    assert len(found) == 2 and found[0].time <= found[1].time
+    for photo in found:
+        assert photo.time.tzinfo is not None
+        assert photo.displacement_m is None or np.isfinite(photo.displacement_m).all()
+
+
 # Photos of people
 
 
@@ -296,8 +339,13 @@ def _targets() -> list[Target]:
         Target("config", training, _run_training, yaml_words),
         Target("model", models, _run_model, (b'"F32"', b'"F64"', b'"data_offsets":[0,9]', b'"shape":[99999999]', CUT)),
         Target("download", downloads, _run_download, (b'"files"', b"[]", b"{}", b'"../x"')),
-        Target("map_index", map_indexes, _run_map_index, (b'"fp32"', b'"width": 99999', b'"depth": 30', b'"grid": 8', CUT)),
+        Target("map_index", map_indexes, _run_map_index, (
+            b'"fp32"', b'"width": 99999', b'"depth": 30', b'"grid": 8', b"[2, 65536]", b"[62, 1]", CUT)),
         Target("journal", journals, _run_journal, (b'"photo"', b'"error"', b"\n", b"{}", b"[]", b'"file": []')),
+        Target("polygons", polygons, _run_polygons, (b'"MultiPolygon"', b"[]", b"{}", b"1e400", b"180.0", b"-90")),
+        Target("weights", weight_pictures, _run_weights, index_words),
+        Target("calibration", calibrations, _run_calibration, (b"1e400", b"NaN", b"[]", b"null", b"-1", b"1e-300")),
+        Target("times", drive_times, _run_times, (b"east_m", b"\n" + b"," * 30, b"1e400", b"a.jpg", b"9999-12-31")),
         Target("gpx", gpx, _run_source("track.gpx", "gpx"), gpx_words),
         Target("mapillary", mapillary, _run_source("images.json", "mapillary"), (b'"id"', b"[]", b"{}", b'"spherical"')),
         Target("geojson", located, _run_source("photos.geojson", "table"), (b'"Point"', b"[]", b"{}", b"1e400")),

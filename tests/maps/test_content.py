@@ -9,12 +9,12 @@ from map_builders import pack
 
 from fakes import extract, make_repository
 from justzoomin.errors import TileError
-from justzoomin.geometry import view_count, view_sequence
+from justzoomin.geometry import view_count, view_sequence, zoom_layers
 from justzoomin.maps import Map, MapContent, TileServer, map_content, view_levels
 
 
 def levels_of(source: Map) -> tuple[int, ...]:
-    return view_levels(source, source.grid, 32)
+    return view_levels(source, zoom_layers(source.grid), 32)
 
 
 @pytest.fixture(scope="module")

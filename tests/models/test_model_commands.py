@@ -24,3 +24,14 @@ def test_info_for_programs(saved, tiny_model):
     assert facts["weights"] == sum(p.numel() for p in tiny_model.parameters())
     assert facts["trained_on"]["east_m"] == [-3000, 7000]
     assert facts["fingerprint"] == tiny_model.fingerprint()
+
+
+def test_info_of_another_family_names_it(tmp_path):
+    from justzoomin.models import build_model, model_preset
+
+    model = build_model(model_preset("hierarchical"))
+    folder = model.save_pretrained(tmp_path / "model")
+    facts = json.loads(CliRunner().invoke(app, ["info", str(folder), "--json"], catch_exceptions=False).output)
+    assert (facts["family"], facts["decoder_blocks"]) == ("hierarchical", None)
+    assert facts["fingerprint"] == model.fingerprint()
+    assert "hierarchical" in CliRunner().invoke(app, ["info", str(folder)], catch_exceptions=False).output

@@ -7,12 +7,13 @@ import polars as pl
 import pytest
 
 from justzoomin.errors import ConfigError, DataError, PhotoError
+from justzoomin.posterior import Circle
 from justzoomin.search import Fix, Localizer, localize_to_file
 
 
-@pytest.fixture(scope="session")
-def localizer(model, dataset):
-    return Localizer(model, dataset.map)
+@pytest.fixture(scope="session", params=["greedy", "posterior"])
+def localizer(request, model, dataset):
+    return Localizer(model, dataset.map, search=request.param)
 
 
 @pytest.fixture
@@ -38,9 +39,26 @@ def rows_of(path):
         return [json.loads(line) for line in path.read_text().splitlines()]
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    kinds = {"sequence": int, "probabilities": float, "no_data": float}
-    return [{**{k: v if k in {"photo", "map", "model"} else float(v) for k, v in r.items() if k not in kinds},
-             **{k: [kind(v) for v in r[k].split()] for k, kind in kinds.items()}} for r in rows]
+    lists = {"sequence": int, "probabilities": float, "no_data": float, "region_90": int}
+    words = {"photo", "map", "model", "searched", "decision"}
+
+    def value(key, text):
+        if key in words:
+            return text
+        if key in lists:
+            return [lists[key](v) for v in text.split()] or None
+        return {"": None, "True": True, "False": False}[text] if text in {"", "True", "False"} else json.loads(text)
+
+    return [{k: value(k, text) for k, text in r.items()} for r in rows]
+
+
+def close(value):
+    """A plain value whose numbers are compared as those of another batch of photos."""
+    if isinstance(value, float):
+        return pytest.approx(value, rel=1e-4, abs=1e-5)
+    if isinstance(value, dict):
+        return {k: close(v) for k, v in value.items()}
+    return [close(v) for v in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".csv"])
@@ -54,8 +72,8 @@ def test_a_row_for_each_photo_and_failures_apart(localizer, photos, tmp_path, su
     assert [row["photo"] for row in found] == [str(p) for p in good]
     for row, path in zip(found, good, strict=True):
         alone = plain(localizer.localize(path))
-        assert {k: row[k] for k in alone if k != "probabilities"} == {k: v for k, v in alone.items() if k != "probabilities"}
-        assert row["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-5)
+        assert {k: row[k] for k in alone} == close(alone)
+        assert row.keys() == alone.keys() | {"seconds"}
     with report.failures.open(newline="", encoding="utf-8") as file:
         failed = list(csv.DictReader(file))
     assert [row["photo"] for row in failed] == [str(photos[2]), str(photos[5])] and "no image" in failed[0]["error"]
@@ -67,10 +85,12 @@ def test_geojson_is_what_single_fixes_give(localizer, photos, tmp_path):
     out = tmp_path / "fixes.geojson"
     localize_to_file(localizer, photos[:2], out)
     collection = json.loads(out.read_text())
-    assert collection["type"] == "FeatureCollection" and len(collection["features"]) == 4
+    assert collection["type"] == "FeatureCollection"
+    assert len(collection["features"]) == (4 if str(localizer.search) == "greedy" else 6)
     fixes = [localizer.localize(p) for p in photos[:2]]
     wanted = [f["geometry"] for fix in fixes for f in json.loads(json.dumps(fix.to_geojson()))]
-    assert [f["geometry"] for f in collection["features"]] == wanted
+    for feature, geometry in zip(collection["features"], wanted, strict=True):
+        assert feature["geometry"] == close(geometry)
 
 
 class StopError(RuntimeError):
@@ -128,6 +148,15 @@ def test_a_job_of_another_model_is_not_gone_on_with(localizer, photos, dataset, 
     broken_off(localizer, photos, out, 2)
     with pytest.raises(DataError, match="another model"):
         localize_to_file(Localizer(fakes.tiny_model(grid=3, seed=5), dataset.map), photos, out)
+    other = "posterior" if str(localizer.search) == "greedy" else "greedy"
+    with pytest.raises(DataError, match="another search and decision"):
+        localize_to_file(Localizer(localizer.model, dataset.map, search=other), photos, out)
+    if other == "greedy":
+        with pytest.raises(DataError, match="another decision"):
+            localize_to_file(Localizer(localizer.model, dataset.map, search="posterior", decision="top"), photos, out)
+        known = Localizer(localizer.model, dataset.map, prior=Circle(54.5, 3.0, 100.0))
+        with pytest.raises(DataError, match="another prior"):
+            localize_to_file(known, photos, out)
     (tmp_path / ".fixes.csv.jzi-work" / "journal.jsonl").write_text("hello\n")
     with pytest.raises(DataError, match="no journal"):
         localize_to_file(localizer, photos, out)
@@ -151,12 +180,24 @@ def test_batches_give_what_single_photos_give_in_order(localizer, photos):
     for path, result in zip(photos, together, strict=True):
         if isinstance(result, Fix):
             alone = localizer.localize(path)
-            assert result.sequence == alone.sequence and result.probabilities == pytest.approx(alone.probabilities, abs=1e-5)
+            assert plain(result) == close(plain(alone))
 
 
 def test_a_fix_comes_back_from_its_values(localizer, photos):
     fix = localizer.localize(photos[0])
     assert Fix.from_dict(json.loads(json.dumps(fix.to_dict())), fix.grid) == fix
+    assert isinstance(hash(fix), int)
+
+
+def test_values_from_before_there_were_other_searches_still_read(localizer, photos):
+    fix = localizer.localize(photos[0])
+    known = ("photo", "lat", "lon", "sequence", "probabilities", "cell_size_m", "credible_radius_m", "no_data", "seconds",
+             "map", "model")
+    old = {k: v for k, v in fix.to_dict().items() if k in known}
+    read = Fix.from_dict(old, fix.grid)
+    assert (read.searched, read.decision, read.top_cells, read.regions) == ("greedy", "top", None, None)
+    assert read.to_dict() == {**dict.fromkeys(fix.to_dict()), **old, "searched": "greedy", "decision": "top",
+                              "calibrated": False}
 
 
 def test_memory_does_not_grow_with_the_number_of_photos(localizer, photos, monkeypatch):

@@ -21,7 +21,7 @@ from justzoomin.search import localizer as module
 
 @pytest.fixture(scope="session")
 def localizer(model, dataset):
-    return Localizer(model, dataset.map)
+    return Localizer(model, dataset.map, search="greedy")
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_bytes_and_paths_are_the_same_photo(localizer, photo):
 
 def test_the_three_lines(model, repository, photo, tmp_path, localizer):
     folder = model.save_pretrained(tmp_path / "model")
-    fix = Localizer.load(folder, repository, device="cpu").localize(str(photo))
+    fix = Localizer.load(folder, repository, device="cpu", search="greedy").localize(str(photo))
     assert answer(fix) == answer(localizer.localize(photo))
 
 

@@ -50,7 +50,7 @@ def loss_and_gradients(repository, config, cache, batches=1):
     model = ZoomModel(config.model, seed=2).train()
     pictures = GridViews(dataset.map, dataset.grid, 32)
     photos = dataset.torch_dataset("train", 32, views=pictures)
-    task = ZoomTask(model, config, dataset, pictures, 10, None if cache is None else cache(model))
+    task = ZoomTask(model, config, [pictures], 10, None if cache is None else cache(model))
     task.log = lambda *_, **__: None
     for _ in range(batches):
         model.zero_grad()

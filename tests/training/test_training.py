@@ -116,7 +116,7 @@ def test_real_photos_are_learnt_and_localized(shared: Path, tmp_path: Path) -> N
     assert result.report["trained_on_this_split"] is True
     assert result.report["recall_at_1"] == 100.0
     assert (result.predictions.predicted == dataset.sequences("val")).all()
-    localizer = Localizer(model, dataset.map)
+    localizer = Localizer(model, dataset.map, search="greedy")
     for image_id, sequence in zip(dataset.split("val").image_ids, dataset.sequences("val").tolist(), strict=True):
         fix = localizer.localize(dataset.photos.read(image_id))
         assert list(fix.sequence) == sequence

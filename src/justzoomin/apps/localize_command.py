@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from justzoomin.apps import prior_options as priors
 from justzoomin.apps.console import (
     DEVICE_HELP,
     RAY_HELP,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 LIST_SUFFIX = ".txt"
 MAX_LIST_BYTES = 1 << 28
+RASTER_SUFFIXES = {".tif", ".tiff"}
 NO_DATA_WORTH_SAYING = 0.5
 """Share of the whole map without data above which a person should be told."""
 
@@ -48,6 +50,21 @@ def localize(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list, an object per photo.")] = False,
     geojson: Annotated[Path | None, typer.Option("--geojson", help="GeoJSON file for points and cells (lon, lat).")] = None,
     figure: Annotated[Path | None, typer.Option("--figure", help="Picture file (PNG) to draw the zoom paths into.")] = None,
+    heatmap: Annotated[Path | None, typer.Option(
+        "--heatmap", help="Of one photo: a GeoTIFF (.tif) of probabilities per square metre, or a picture (.png) of them over "
+        "the map.")] = None,
+    search: Annotated[str, typer.Option("--search", help="greedy, beam:K, posterior; or auto: the whole posterior where it is "
+                                                         "cheap or needed.")] = "auto",
+    decide: Annotated[str | None, typer.Option("--decide", help="What picks the answer from a posterior: within:METRES, "
+                                                                "distance or top. Default: within:40.")] = None,
+    calibration: Annotated[bool, typer.Option("--calibration/--no-calibration", help="Use the calibration in the model's "
+                                                                                     "folder, if there is one.")] = True,
+    prior_circle: priors.CircleOption = None,
+    prior_polygon: priors.PolygonOption = None,
+    prior_raster: priors.RasterOption = None,
+    near: priors.NearOption = None,
+    seconds: priors.SecondsOption = None,
+    speed: priors.SpeedOption = priors.DEFAULT_SPEED,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 16,
     ray: Annotated[str | None, typer.Option("--ray", help=f"With --out. {RAY_HELP}")] = None,
@@ -57,15 +74,20 @@ def localize(
     """Say where photos were taken. EXIF orientation is respected, EXIF position never used.
 
     Prints latitude and longitude in degrees (WGS 84), the zoom sequence, the model's probability of each step and the cell's
-    size. A photo that cannot be used is reported and the others are still done; the exit code is 0 only if all succeeded.
+    size; of a posterior also what the decision expects, the area that holds 90 % and the most probable cell. A photo that
+    cannot be used is reported and the others are still done; the exit code is 0 only if all succeeded.
     """
+    from justzoomin.maps import Map
     from justzoomin.search import Localizer
 
-    _check_outputs(to_file, geojson, figure, as_json=as_json)
+    _check_outputs(to_file, geojson, figure, heatmap, as_json=as_json)
     on_cluster = _cluster_work(ray, to_file, runtime)
     files = expand(photos)
-    localizer = Localizer.load(single_model(model), map_root, region_option(region),
-                               "cpu" if on_cluster else device, index, runtime)
+    _check_heatmap(heatmap, files)
+    name, source = single_model(model), Map.open(map_root, grid=region_option(region))
+    prior = priors.prior_from_options(source.grid, prior_circle, prior_polygon, prior_raster, near, seconds, speed)
+    localizer = Localizer.load(name, source, None, "cpu" if on_cluster else device, index, runtime, calibrated=calibration,
+                               search=search, decision=decide, prior=prior)
     if to_file is not None:
         work = partial(on_cluster, localizer=localizer, model=model, map=map_root, index=index, device=device,
                        batch_size=batch_size) if on_cluster else None
@@ -94,12 +116,42 @@ def localize(
         typer.echo(f"figure: {localize_figure(fixes, localizer, figure)}", err=True)
     elif figure is not None:
         typer.echo(f"no figure: no photo was localized, {figure} is not written", err=True)
+    if heatmap is not None and fixes:
+        typer.echo(f"heat map: {_heat_map(fixes[0], localizer, heatmap)}", err=True)
     raise typer.Exit(0 if len(fixes) == len(files) else 1)
 
 
-def _check_outputs(to_file: Path | None, geojson: Path | None, figure: Path | None, *, as_json: bool) -> None:
+def _check_heatmap(heatmap: Path | None, files: list[Path | JustZoomInError]) -> None:
+    """Refuse a heat map of several photos, or one that cannot be written, before the work."""
+    from justzoomin.errors import ConfigError
+
+    if heatmap is None:
+        return
+    if len(files) != 1:
+        raise ConfigError("--heatmap", f"there are {len(files)} photos", "Give one photo.")
+    if heatmap.suffix.lower() not in RASTER_SUFFIXES:
+        from justzoomin.figures import check_format
+
+        check_format(heatmap)
+
+
+def _heat_map(fix: Fix, localizer: Localizer, path: Path) -> Path:
+    """Write the posterior of a fix's photo."""
+    assert fix.photo is not None
+    posterior = localizer.localize_posterior(fix.photo)
+    if path.suffix.lower() in RASTER_SUFFIXES:
+        from justzoomin.imagery import write_heat_raster
+
+        return write_heat_raster(posterior, localizer.map.layout.crs, path)
+    from justzoomin.figures import heat_figure
+
+    return heat_figure(fix, posterior, localizer, path)
+
+
+def _check_outputs(to_file: Path | None, geojson: Path | None, figure: Path | None, heatmap: Path | None, *,
+                   as_json: bool) -> None:
     """Refuse files that cannot be written, or not together, before the work."""
-    for path, option in ((to_file, "--out"), (geojson, "--geojson"), (figure, "--figure")):
+    for path, option in ((to_file, "--out"), (geojson, "--geojson"), (figure, "--figure"), (heatmap, "--heatmap")):
         if path is not None:
             writable_file(path, option)
     if figure is not None:
@@ -111,8 +163,8 @@ def _check_outputs(to_file: Path | None, geojson: Path | None, figure: Path | No
         from justzoomin.search import check_suffix
 
         check_suffix(to_file)
-        if as_json or geojson is not None or figure is not None:
-            raise ConfigError("--out", "it stands with --json, --geojson or --figure, which are for few photos",
+        if as_json or any(path is not None for path in (geojson, figure, heatmap)):
+            raise ConfigError("--out", "it stands with --json, --geojson, --figure or --heatmap, which are for few photos",
                               "Give --out alone: .jsonl and .geojson files are among its formats.")
 
 
@@ -218,8 +270,23 @@ def _print(rows: list[dict[str, Any]]) -> None:
                    f"  position  {r['lat']:.6f} {r['lon']:.6f}   cell of {metres(r['cell_size_m'])}, "
                    f"50 % within {metres(r['credible_radius_m'])}\n"
                    f"  sequence  {','.join(map(str, r['sequence']))}   probabilities {steps}   {r['seconds']:.2f} s")
+        if r["regions"] is not None:
+            top = r["top_cells"][0]
+            doubt = "   not on this map?" if r["on_map"] is False else ""
+            kind = "calibrated" if r["calibrated"] else "posterior "
+            typer.echo(f"  {kind} {_expectation(r['decision'], r['expected'])}, 90 % in {r['regions']['90']:,.0f} m²   "
+                       f"top cell {','.join(map(str, top['sequence']))} "
+                       f"({100 * top['probability']:.2g} %){doubt}")
         if r["no_data"][0] > NO_DATA_WORTH_SAYING or max(r["no_data"]) >= 1:
             typer.echo("  no data   " + " ".join(f"{share:.0%}" for share in r["no_data"]) + " of the views on this path")
+
+
+def _expectation(decision: str, expected: float) -> str:
+    """What a decision expects of its answer."""
+    if decision == "distance":
+        return f"{metres(expected)} off on average"
+    place = "in this cell" if decision == "top" else f"within {decision.removeprefix('within:')} m"
+    return f"{100 * expected:.2g} % {place}"
 
 
 def _write(path: Path, text: str) -> None:

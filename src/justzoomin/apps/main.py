@@ -8,6 +8,7 @@ import warnings
 import typer
 
 from justzoomin.apps import (
+    calibrate_command,
     data_commands,
     demo_command,
     evaluate_command,
@@ -19,6 +20,7 @@ from justzoomin.apps import (
     model_commands,
     photos_commands,
     region_commands,
+    track_command,
     train_command,
     visualize_command,
 )
@@ -32,6 +34,8 @@ app.command("localize")(localize_command.localize)
 app.command("index")(index_command.index)
 app.command("train")(train_command.train)
 app.command("evaluate")(evaluate_command.evaluate)
+app.command("calibrate")(calibrate_command.calibrate)
+app.command("track")(track_command.track)
 app.command("visualize")(visualize_command.visualize)
 app.command("export")(export_command.export)
 app.command("demo")(demo_command.demo)

@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from justzoomin.geometry import ZoomGrid
-    from justzoomin.models import ZoomModel
+    from justzoomin.models import MapModel
 
 app = typer.Typer(no_args_is_help=True, help="Model folders: import a checkpoint of the authors' code, look into one.")
 
@@ -39,18 +39,18 @@ def info(
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, settings of the training included.")] = False,
 ) -> None:
-    """Say what a model is: preset, weights, grid, where it was trained, fingerprint."""
+    """Say what a model is: family, preset, weights, grid, where it was trained, fingerprint."""
     from justzoomin.apps.console import single_model
-    from justzoomin.models import ZoomModel
+    from justzoomin.models import open_model
 
-    facts = describe(ZoomModel.from_pretrained(single_model(model), revision=revision), model)
+    facts = describe(open_model(single_model(model), revision=revision), model)
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
     else:
         _print(facts)
 
 
-def describe(model: ZoomModel, name: str) -> dict[str, Any]:
+def describe(model: MapModel, name: str) -> dict[str, Any]:
     """The facts of a model that `jzi model info` prints, as plain JSON values."""
     from justzoomin.models import plan
 
@@ -59,11 +59,12 @@ def describe(model: ZoomModel, name: str) -> dict[str, Any]:
     grid = model.grid
     return {
         "model": name,
+        "family": config.family,
         "preset": config.preset,
         "encoder": architecture.get("model_type"),
         "encoder_source": config.encoder.source,
         "vector_width": model.encoder.width,
-        "decoder_blocks": config.decoder.blocks,
+        "decoder_blocks": config.decoder.blocks if config.family == "zoom" else None,
         "weights": sum(parameter.numel() for parameter in model.parameters()),
         "encoder_weights": sum(parameter.numel() for parameter in model.encoder.parameters()),
         "trainable_weights": sum(p.numel() for p in model.parameters() if p.requires_grad),
@@ -100,11 +101,12 @@ def _print(facts: dict[str, Any]) -> None:
         encoder += f", from {facts['encoder_source']}"
     rows = {
         "model": facts["model"],
+        "family": facts["family"],
         "preset": facts["preset"] or "none",
         "weights": f"{facts['weights']:,} ({facts['encoder_weights']:,} in the encoder; "
                    f"{facts['trainable_weights']:,} trainable)",
         "encoder": encoder,
-        "decoder": f"{facts['decoder_blocks']} blocks",
+        "decoder": "none" if facts["decoder_blocks"] is None else f"{facts['decoder_blocks']} blocks",
         "grid": f"{facts['grid']} x {facts['grid']}, depth {facts['depth']}",
         "images": f"{facts['image_pixels']} px, photos decoded {facts['photo_decode']}",
         "trained on": place,

@@ -18,6 +18,8 @@ def synth(
     size_m: Annotated[float, typer.Option("--size-m", help="Side of the square town, metres.")] = 320.0,
     photos: Annotated[int, typer.Option(help="Training photos.", min=0)] = 2000,
     val_photos: Annotated[int | None, typer.Option("--val-photos", help="Validation photos (default: a 20th).", min=0)] = None,
+    held_out: Annotated[int, typer.Option("--held-out", help="Further photos like the training photos, to calibrate on: split "
+                                                             "held_out.", min=0)] = 0,
     split: Annotated[str, typer.Option(help="How the splits differ: by drive, or by place too: block.")] = "drive",
     gsd_m: Annotated[float, typer.Option("--gsd-m", help="Overhead image, metres per pixel.")] = 0.125,
     depth: Annotated[int, typer.Option(help="Zoom steps; the last cell is size / grid^depth wide.")] = 3,
@@ -35,8 +37,8 @@ def synth(
     from justzoomin.city import CityConfig, build_city
     from justzoomin.errors import ConfigError
 
-    values = {"seed": seed, "size_m": size_m, "photos": photos, "val_photos": val_photos, "split": split, "gsd_m": gsd_m,
-              "depth": depth, "grid": grid, "photo_width": photo_width, "photo_height": photo_height}
+    values = {"seed": seed, "size_m": size_m, "photos": photos, "val_photos": val_photos, "held_out": held_out, "split": split,
+              "gsd_m": gsd_m, "depth": depth, "grid": grid, "photo_width": photo_width, "photo_height": photo_height}
     if workers is not None:
         values["workers"] = workers
     try:

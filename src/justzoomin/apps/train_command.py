@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 
 def train(
-    data: Annotated[Path, typer.Option("--data", help="Folder of the dataset.")],
+    data: Annotated[list[Path], typer.Option("--data", help="Folder of a dataset, or of several; may be repeated.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the run: settings, logs, states, models.")],
-    preset: Annotated[str, typer.Option("--preset", help="paper (as published) or small (laptops, demos).")] = "paper",
+    preset: Annotated[str, typer.Option(
+        "--preset", help="paper (as published), small (laptops, demos), retriever, hierarchical or classifier.")] = "paper",
     config: Annotated[Path | None, typer.Option("--config", help="YAML file of settings over the preset's.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="A setting, such as epochs=5; may be repeated.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out where it stopped.")] = False,
@@ -31,23 +32,26 @@ def train(
     """Train a model with the published schedule; resumable at any point.
 
     Writes models/best (highest R@40m on the validation split) and models/last into --out.
+    With several datasets (--data A --data B, or a folder of them) one model is trained on all their maps.
     Several GPUs: --set devices=4, or start it with torchrun. See docs/training.md for all settings.
     """
-    from justzoomin.data import open_dataset
+    from justzoomin.data import open_datasets
     from justzoomin.training import train as run
     from justzoomin.training import train_config
 
     chosen = train_config(preset, config, tuple(settings or ()))
     if resume:
         _refuse_changes(out, preset, config, tuple(settings or ()))
-    dataset = open_dataset(data, region_option(region))
+    datasets = open_datasets(data, region_option(region))
     if _is_first_process():
-        tell_view_cache(dataset.map, dataset.grid, _config_of(out, resume, chosen).model.image_pixels)
+        for dataset in datasets:
+            tell_view_cache(dataset.map, dataset.grid, _config_of(out, resume, chosen).model.image_pixels)
     try:
         with training_bar() as report:
-            best = run(chosen, dataset, out, resume=resume, report=report)
+            best = run(chosen, datasets, out, resume=resume, report=report)
     except SystemExit as stop:  # what Lightning makes of Ctrl-C
-        typer.echo(f"stopped; go on with: jzi train --data {data} --out {out} --resume", err=True)
+        named = " ".join(f"--data {folder}" for folder in data)
+        typer.echo(f"stopped; go on with: jzi train {named} --out {out} --resume", err=True)
         raise KeyboardInterrupt from stop
     if _is_first_process():
         typer.echo(f"run:   {out}\nmodel: {best}")

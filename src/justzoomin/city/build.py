@@ -241,9 +241,9 @@ def _write_overhead(work: Path, config: CityConfig, crew: _Crew, report: Progres
 
 def _write_photos(work: Path, config: CityConfig, crew: _Crew, report: Progress) -> None:
     grid = town_grid(config)
-    rows: dict[Split, list[dict[str, Any]]] = {"train": [], "val": []}
+    rows: dict[Split, list[dict[str, Any]]] = {"train": [], "val": [], "held_out": []}
     jobs: list[tuple[Split, int, int]] = []
-    counts: dict[Split, int] = {"train": config.photos, "val": config.val_photos}
+    counts: dict[Split, int] = {"train": config.photos, "val": config.val_photos, "held_out": config.held_out}
     for split, count in counts.items():
         jobs += [(split, start // PHOTOS_PER_DRIVE, min(PHOTOS_PER_DRIVE, count - start))
                  for start in range(0, count, PHOTOS_PER_DRIVE)]
@@ -258,11 +258,14 @@ def _write_photos(work: Path, config: CityConfig, crew: _Crew, report: Progress)
                 rows[split].append(row)
             done += len(photos)
             report("photos", done, total)
-    for split in counts:
+    for split, count in counts.items():
+        if split == "held_out" and not count:
+            continue
         _locate(rows[split], grid)
         write_table(work / "metadata" / f"large_area_{split}_map.csv", ("image_id", "latitude", "longitude", "sequence"),
                     rows[split])
-    write_table(work / "streetview" / "metadata_satellite_covered.csv", ATTRIBUTES, rows["train"] + rows["val"])
+    every = [row for part in rows.values() for row in part]
+    write_table(work / "streetview" / "metadata_satellite_covered.csv", ATTRIBUTES, every)
 
 
 def _row(config: CityConfig, split: Split, shot: Shot) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class CityConfig(BaseModel):
     size_m: float = Field(320.0, ge=60.0, le=4000.0, description="side of the square region, metres")
     photos: int = Field(2000, ge=0, description="training photos")
     val_photos: int = Field(0, ge=0, description="validation photos; a twentieth of `photos`, at least one, if not given")
+    held_out: int = Field(0, ge=0, description="photos like the training photos, of further drives, to calibrate on")
     photo_width: int = Field(256, ge=32, le=4096, description="photo width, pixels")
     photo_height: int = Field(144, ge=32, le=4096, description="photo height, pixels")
     gsd_m: float = Field(0.125, ge=0.05, le=1.0, description="metres per pixel of the overhead image at level 0")

@@ -14,8 +14,8 @@ from justzoomin.city.light import Conditions, Season, Vehicle, Weather
 from justzoomin.city.world import World
 from justzoomin.errors import ConfigError
 
-Split = Literal["train", "val"]
-SPLIT_NUMBERS: dict[Split, int] = {"train": 1, "val": 2}
+Split = Literal["train", "val", "held_out"]
+SPLIT_NUMBERS: dict[Split, int] = {"train": 1, "val": 2, "held_out": 3}
 PHOTOS_PER_DRIVE = 16
 _BORDER_SHARE = 0.005  # a metre of the projection is up to 0.3 % off a metre on the sphere
 _STALE_M = 70.0
@@ -110,8 +110,11 @@ class Router:
             car.forward = edges[car.edge].a == node
             car.s = 0.0 if car.forward else edges[car.edge].length_m
 
-    def shots(self, drive: int) -> list[Shot]:
-        """All photos of a drive; they depend on the town, the split and the drive's number alone."""
+    def shots(self, drive: int, photos: int = PHOTOS_PER_DRIVE) -> list[Shot]:
+        """The photos of a drive; they depend on the town, the split and the drive's number alone.
+
+        A longer drive begins like a shorter one of the same number, but its photos are numbered by its own length.
+        """
         rng = np.random.default_rng([self.config.seed, SPLIT_NUMBERS[self.split], drive])
         light = draw_conditions(rng)
         height = float(rng.uniform(1.4, 2.2))
@@ -119,12 +122,12 @@ class Router:
         out: list[Shot] = []
         car = _Car(**vars(self.starts[int(rng.integers(len(self.starts)))]))
         stale = 0.0
-        while len(out) < PHOTOS_PER_DRIVE:
+        while len(out) < photos:
             jitter = float(np.clip(rng.normal(0.0, 0.35), -0.7, 0.7))
             point, direction = self._place(car, jitter)
             if self.allowed(float(point[0]), float(point[1])):
                 stale = 0.0
-                index = drive * PHOTOS_PER_DRIVE + len(out)
+                index = drive * photos + len(out)
                 pose = _look_around(rng, point, direction, height, hfov)
                 single = np.random.default_rng([self.config.seed, SPLIT_NUMBERS[self.split], drive, len(out) + 1])
                 conditions = replace(light, noise=float(single.uniform(0.8, 4.0)),

@@ -38,6 +38,7 @@ def write_readme(path: Path, config: CityConfig) -> None:
     cell = config.size_m / config.grid**config.depth
     difference = "drive (position and conditions)" if config.split == "drive" else \
         f"place: blocks at least {config.guard_m:g} m apart"
+    held_out = f", {config.held_out} held out of training to calibrate on" if config.held_out else ""
     path.write_text(f"""---
 license: cc0-1.0
 pretty_name: A synthetic town
@@ -51,7 +52,7 @@ The town lies in the North Sea, where no place can be confused with it. Licence:
 
 - Region: {config.size_m:g} m x {config.size_m:g} m, grid {config.grid} x {config.grid}, {config.depth} steps,
   last cell {cell:g} m (`satellite/region.yaml`).
-- Photos: {config.photos} for training, {config.val_photos} for validation,
+- Photos: {config.photos} for training, {config.val_photos} for validation{held_out},
   {config.photo_width} x {config.photo_height} px; the splits differ by {difference}.
 - Overhead image: {config.gsd_m:g} m per pixel at level 0.
 

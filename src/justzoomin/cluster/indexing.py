@@ -55,7 +55,7 @@ def build_index_on_cluster(address: str, model: str | Path, map: str | Path, fol
         done = index.count()
         if progress:
             progress(done, len(index))
-        blocks = list(_missing(index, grid))
+        blocks = list(_missing(index))
         encoded: EncodedViews
         for count, (_, encoded) in enumerate(run_blocks(ray, make, blocks, size.no_more_than(len(blocks))), 1):
             index.keep(*encoded)
@@ -68,8 +68,8 @@ def build_index_on_cluster(address: str, model: str | Path, map: str | Path, fol
         return index
 
 
-def _missing(index: MapIndex, grid: ZoomGrid) -> Iterator[npt.NDArray[np.int64]]:
-    for block in index_blocks(grid):
+def _missing(index: MapIndex) -> Iterator[npt.NDArray[np.int64]]:
+    for block in index_blocks(len(index)):
         new = block[~index.known(block)]
         if len(new):
             yield new

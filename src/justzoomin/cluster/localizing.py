@@ -46,7 +46,8 @@ def localize_on_cluster(address: str, photos: Sequence[Path], localizer: Localiz
         size = room(ray, device)
         places = Places(path_everywhere(model), path_everywhere(map), localizer.grid, device, size.cores, batch_size)
         make = partial(PhotoWorker, places, None if index is None else path_everywhere(index), localizer.model_hash,
-                       localizer.map_hash)
+                       localizer.map_hash, search=str(localizer.search), decision=str(localizer.decision),
+                       prior=localizer.prior, calibration=localizer.calibration)
         step = BATCHES * batch_size
         starts = range(0, len(photos), step)
         blocks = ([(str(photo), path_everywhere(photo)) for photo in photos[start:start + step]] for start in starts)

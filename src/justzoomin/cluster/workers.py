@@ -15,9 +15,10 @@ import torch
 
 from justzoomin.errors import ClusterError, DataError, JustZoomInError, ModelError
 from justzoomin.geometry import ZoomGrid
-from justzoomin.maps import GridViews, Map, MapContent, map_content
-from justzoomin.models import ZoomModel
-from justzoomin.search import Fix, Localizer, NotTrainedHereWarning, ViewVectors
+from justzoomin.maps import Map, MapContent, map_content
+from justzoomin.models import ZoomModel, open_model
+from justzoomin.posterior import Calibration, Prior
+from justzoomin.search import Fix, Localizer, NotTrainedHereWarning, ViewVectors, views_of
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -76,7 +77,7 @@ class IndexWorker:
         """Open model and map, and see whether they are those of the job."""
         torch.set_num_threads(self._places.cores)
         try:
-            model = ZoomModel.from_pretrained(self._places.model, device=self._places.device)
+            model = open_model(self._places.model, device=self._places.device)
             source = Map.open(self._places.map, grid=self._places.grid)
             if model.fingerprint() != self._model_hash:
                 raise ModelError(self._places.model, "it is another model than the driver's", _REMEDY)
@@ -84,8 +85,7 @@ class IndexWorker:
                 raise DataError(self._places.map, "its tiles are not the driver's", _REMEDY)
         except JustZoomInError as error:
             return at_home(error)
-        self._vectors = ViewVectors(model, GridViews(source, self._places.grid, model.config.image_pixels),
-                                    self._places.batch_size)
+        self._vectors = ViewVectors(model, views_of(model, source, self._places.grid), self._places.batch_size)
         return None
 
     def work(self, block: Ints) -> EncodedViews | JustZoomInError:
@@ -109,10 +109,16 @@ class PhotoWorker:
         index: Folder of the map's index, if there is one. Workers read it and leave it as it is.
         model_hash: Fingerprint of the driver's model.
         map_hash: Fingerprint of the driver's map.
+        search: How the driver searches, in words.
+        decision: Its decision, in words.
+        prior: Its prior.
+        calibration: Its calibration.
     """
 
-    def __init__(self, places: Places, index: str | None, model_hash: str, map_hash: str) -> None:
+    def __init__(self, places: Places, index: str | None, model_hash: str, map_hash: str, *, search: str = "auto",
+                 decision: str | None = None, prior: Prior | None = None, calibration: Calibration | None = None) -> None:
         self._places, self._index, self._hashes = places, index, (model_hash, map_hash)
+        self._how = (search, decision, prior, calibration)
         self._localizer: Localizer | None = None
 
     def ready(self) -> JustZoomInError | None:
@@ -121,8 +127,10 @@ class PhotoWorker:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotTrainedHereWarning)  # the driver has said so
-                localizer = Localizer.load(self._places.model, self._places.map, self._places.grid, self._places.device,
-                                           index=self._index)
+                search, decision, prior, calibration = self._how
+                localizer = Localizer(ZoomModel.from_pretrained(self._places.model, device=self._places.device),
+                                      Map.open(self._places.map, grid=self._places.grid), index=self._index, search=search,
+                                      decision=decision, prior=prior, calibration=calibration)
             for what, own, wanted in (("model", localizer.model_hash, self._hashes[0]),
                                       ("map", localizer.map_hash, self._hashes[1])):
                 if own != wanted:

@@ -13,6 +13,7 @@ from justzoomin.data.picturehash import difference_hash
 if TYPE_CHECKING:
     from justzoomin.data.augment import Augment, AugmentConfig
     from justzoomin.data.batches import Draw, ResumableBatchSampler
+    from justzoomin.data.joined import JoinedDataset, open_datasets
     from justzoomin.data.parquet import read_parquet
     from justzoomin.data.ready import ReadyKind, ReadyPhotos, find_ready
     from justzoomin.data.readying import ReadyPlan, make_ready, ready_plan
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
     from justzoomin.data.verify import verify_dataset, verify_repository
 
 __all__ = [
-    "ATTRIBUTION", "FORMATS", "Augment", "AugmentConfig", "Batch", "Dataset", "Draw", "PhotoStore", "ReadyKind",
-    "ReadyPhotos", "ReadyPlan", "RecordProblem", "ResumableBatchSampler", "Sample", "Split", "VerifyReport", "ZoomDataset",
-    "check_records", "collate", "decode_photo", "difference_hash", "exif_orientation", "find_ready", "find_splits",
-    "halves", "hash_records", "make_ready", "normalize", "open_dataset", "read_parquet", "read_split", "ready_plan",
-    "split_name", "to_tensor", "verify_dataset", "verify_repository", "wide_photo",
+    "ATTRIBUTION", "FORMATS", "Augment", "AugmentConfig", "Batch", "Dataset", "Draw", "JoinedDataset", "PhotoStore",
+    "ReadyKind", "ReadyPhotos", "ReadyPlan", "RecordProblem", "ResumableBatchSampler", "Sample", "Split", "VerifyReport",
+    "ZoomDataset", "check_records", "collate", "decode_photo", "difference_hash", "exif_orientation", "find_ready",
+    "find_splits", "halves", "hash_records", "make_ready", "normalize", "open_dataset", "open_datasets", "read_parquet",
+    "read_split", "ready_plan", "split_name", "to_tensor", "verify_dataset", "verify_repository", "wide_photo",
 ]
 
 _LATER = {
@@ -38,6 +39,7 @@ _LATER = {
     **dict.fromkeys(("Split", "read_split"), "tables"),
     **dict.fromkeys(("verify_dataset", "verify_repository"), "verify"),
     **dict.fromkeys(("Augment", "AugmentConfig"), "augment"),
+    **dict.fromkeys(("JoinedDataset", "open_datasets"), "joined"),
     **dict.fromkeys(("Batch", "Sample", "ZoomDataset", "collate"), "torch_data"),
     **dict.fromkeys(("ReadyKind", "ReadyPhotos", "find_ready"), "ready"),
     **dict.fromkeys(("ReadyPlan", "make_ready", "ready_plan"), "readying"),

@@ -37,13 +37,18 @@ class ResumableBatchSampler(Sampler[list[Draw]]):
         accumulate: Batches of an optimizer step.
         paths: Numbers of the cells along each photo's path (N, T), from coarse to fine, where nearby photos are to
             stand together; None where not.
-        places: With `paths`, places that a global batch is made of: each gives a run of photos that lie together.
+        places: With `paths` or neighbours, places that a global batch is made of: each gives a run of photos that lie together.
+
+    Attributes:
+        neighbours: Photos (N, K) to stand in a run with each photo, nearest first, -1 for none: then `paths` is not looked at.
+            May be set between epochs.
     """
 
     def __init__(self, size: int, batch_size: int, seed: int, rank: int = 0, world: int = 1, *, accumulate: int = 1,
-                 paths: Ints | None = None, places: int = 1) -> None:
+                 paths: Ints | None = None, places: int = 1, groups: Ints | None = None) -> None:
         self.size, self.batch_size, self.seed, self.rank, self.world = size, batch_size, seed, rank, world
-        self.accumulate, self.paths, self.places = accumulate, paths, places
+        self.accumulate, self.paths, self.places, self.groups = accumulate, paths, places, groups
+        self.neighbours: Ints | None = None
         self.epoch = 0
         self.start_batch = 0
 
@@ -75,9 +80,36 @@ class ResumableBatchSampler(Sampler[list[Draw]]):
 
     def _order(self, rng: np.random.Generator) -> Ints:
         order: Ints = rng.permutation(self.size)
-        if self.paths is None:
-            return order
-        return _place_by_place(self.paths, order, max(1, round(self.batch_size * self.world / self.places)), rng)
+        if self.groups is not None:
+            return _group_by_group(self.groups, order, self.batch_size * self.world, rng)
+        run = max(1, round(self.batch_size * self.world / self.places))
+        if self.neighbours is not None:
+            return _with_neighbours(self.neighbours, order, run)
+        return order if self.paths is None else _place_by_place(self.paths, order, run, rng)
+
+
+def _with_neighbours(neighbours: Ints, order: Ints, run: int) -> Ints:
+    """Photos in runs: the next photo in `order` that is left, then its nearest neighbours that are left."""
+    left = np.ones(len(order), np.bool_)
+    walk: list[int] = []
+    for first in order.tolist():
+        if left[first]:
+            near = neighbours[first]
+            near = near[near >= 0]
+            together = [first, *near[left[near] & (near != first)][:run - 1].tolist()]
+            left[together] = False
+            walk += together
+    return np.array(walk, np.int64)
+
+
+def _group_by_group(groups: Ints, order: Ints, run: int, rng: np.random.Generator) -> Ints:
+    """Photos in runs of one group each, the runs in a random order; what is left of the groups stands at the end, mixed."""
+    sorted_in = order[np.argsort(groups[order], kind="stable")]
+    parts = np.split(sorted_in, np.flatnonzero(np.diff(groups[sorted_in])) + 1)
+    whole = [part[start:start + run] for part in parts for start in range(0, len(part) - run + 1, run)]
+    rest = [part[len(part) - len(part) % run:] for part in parts]
+    runs = [whole[i] for i in rng.permutation(len(whole))] + [rest[i] for i in rng.permutation(len(rest))]
+    return np.concatenate(runs)
 
 
 def _place_by_place(paths: Ints, order: Ints, run: int, rng: np.random.Generator) -> Ints:

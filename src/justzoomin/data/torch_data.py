@@ -22,6 +22,7 @@ class Sample(TypedDict):
     """One photo with its true path. T is the depth, n the pixel size."""
 
     index: int
+    map: int  # number of the map, where samples of several are joined
     wide: torch.Tensor  # uint8 (3, n, 2n): the photo before it is cut
     photo: torch.Tensor  # uint8 (2, 3, n, n): its left and right half
     sequence: torch.Tensor  # int64 (T,)
@@ -35,11 +36,12 @@ class Batch(TypedDict):
     """A batch in which every distinct view stands once. B photos, V distinct views."""
 
     index: torch.Tensor  # int64 (B,)
+    map: torch.Tensor  # int64 (B,): number of each photo's map
     wide: torch.Tensor  # uint8 (B, 3, n, 2n)
     sequence: torch.Tensor  # int64 (B, T)
     views: torch.Tensor  # uint8 (V, 3, n, n); (0, 3, n, n) where the samples left them out
     view_index: torch.Tensor  # int64 (B, T): which of the V views stands at each step
-    view_ids: torch.Tensor  # int64 (V,): numbers of the views among all views of the grid; 0 is the root
+    view_ids: torch.Tensor  # int64 (V,): numbers of the views among all views of the grid; 0 is the root (see `JoinedDataset`)
     position: torch.Tensor  # float64 (B, 2): lat, lon
     weight: torch.Tensor  # float32 (B,): of each photo in the loss; 0 for one that stands in for none
 
@@ -88,7 +90,7 @@ class ZoomDataset(TorchDataset[Sample]):
         wide = to_tensor(self._wide(index, epoch))
         path = self.sequences[index]
         return Sample(
-            index=index, wide=wide, photo=halves(wide), sequence=torch.from_numpy(path.copy()),
+            index=index, map=0, wide=wide, photo=halves(wide), sequence=torch.from_numpy(path.copy()),
             views=[to_tensor(self.views.get(path[:level])) for level in range(len(path))] if self.with_views else [],
             view_ids=torch.from_numpy(self._numbers[index].copy()), position=torch.from_numpy(self.positions[index].copy()),
             weight=weight,
@@ -116,7 +118,7 @@ def collate(samples: list[Sample]) -> Batch:
     empty = wide.new_empty((0, *halves(wide).shape[-3:]))
     first = {int(number): view for s in samples if s["views"] for number, view in zip(s["view_ids"], s["views"], strict=True)}
     return Batch(
-        index=torch.tensor([s["index"] for s in samples]), wide=wide,
+        index=torch.tensor([s["index"] for s in samples]), map=torch.tensor([s["map"] for s in samples]), wide=wide,
         sequence=torch.stack([s["sequence"] for s in samples]),
         views=torch.stack([first[int(number)] for number in distinct]) if first else empty,
         view_index=inverse, view_ids=distinct, position=torch.stack([s["position"] for s in samples]),

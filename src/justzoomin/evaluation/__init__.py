@@ -1,5 +1,6 @@
 """Predictions of a split, figures with intervals, reports."""
 
+from justzoomin.evaluation.calibrating import Calibrated, NotHeldOutWarning, calibrate, posteriors, reliability_report
 from justzoomin.evaluation.metrics import (
     DEFAULT_RADII_M,
     Figure,
@@ -14,6 +15,7 @@ from justzoomin.evaluation.predictions import Predictions, errors_m, predict
 from justzoomin.evaluation.report import Evaluation, build_report, evaluate, evaluate_path, find_models
 
 __all__ = [
-    "DEFAULT_RADII_M", "Evaluation", "Figure", "Predictions", "Score", "build_report", "ceiling", "chance", "errors_m",
-    "evaluate", "evaluate_path", "find_models", "percent", "predict", "score", "score_predictions",
+    "DEFAULT_RADII_M", "Calibrated", "Evaluation", "Figure", "NotHeldOutWarning", "Predictions", "Score", "build_report",
+    "calibrate", "ceiling", "chance", "errors_m", "evaluate", "evaluate_path", "find_models", "percent", "posteriors",
+    "predict", "reliability_report", "score", "score_predictions",
 ]

@@ -54,12 +54,12 @@ def build_report(predictions: Predictions, model: ZoomModel, dataset: Dataset, s
     grid = predictions.grid
     steps = [asdict(percent(predictions.step_correct[:, t])) for t in range(predictions.step_correct.shape[1])]
     own = score_predictions(predictions, radii_m)
-    trained_on = model.provenance.get("train_split_hash")
+    trained_on = _trained_on(model.provenance)
     return {
         "protocol_version": PROTOCOL_VERSION,
         "n": len(predictions),
         "split": split,
-        "trained_on_this_split": None if trained_on is None else trained_on == dataset.split_hash(split),
+        "trained_on_this_split": None if trained_on is None else dataset.split_hash(split) in trained_on,
         **_flat(own),
         "step_accuracy": steps,
         "mean_log_probability_of_true_path": float(predictions.true_log_prob.mean()),
@@ -78,6 +78,13 @@ def build_report(predictions: Predictions, model: ZoomModel, dataset: Dataset, s
         "hashes": {"model": model.fingerprint(), "map": dataset.map.fingerprint(), "split": dataset.split_hash(split)},
         "attribution": dataset.attribution(),
     }
+
+
+def _trained_on(provenance: dict[str, Any]) -> set[str] | None:
+    """Hashes of the splits that a model was trained on, one for each map; None where that is not known."""
+    rows = provenance.get("maps", [provenance])
+    hashes = {row["train_split_hash"] for row in rows if isinstance(row, dict) and "train_split_hash" in row}
+    return hashes or None
 
 
 def _flat(figures: Score) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from justzoomin.data import Dataset, decode_photo
 from justzoomin.errors import ConfigError
 from justzoomin.figures.case import Case, Pixels
+from justzoomin.figures.heat_map import heat_map
 from justzoomin.figures.overview import overview
 from justzoomin.figures.panel import path_panel
 from justzoomin.figures.pictures import PHOTO_PIXELS, ViewPictures, build_case
@@ -20,6 +21,7 @@ from justzoomin.figures.sheet import sheet
 from justzoomin.figures.zoom_gif import zoom_gif
 from justzoomin.geometry import LatLon
 from justzoomin.models import ZoomModel
+from justzoomin.posterior import Posterior
 from justzoomin.search import Fix, Localizer, read_photo
 
 Progress = Callable[[int, int], None]
@@ -61,7 +63,7 @@ def visualize(model: str | Path | ZoomModel, dataset: Dataset, out: Path, *, spl
     records, true = dataset.split(split), dataset.sequences(split)
     opened = model if isinstance(model, ZoomModel) else ZoomModel.from_pretrained(model, device=device)
     was_training = opened.training
-    localizer = Localizer(opened, dataset.map, dataset.grid)
+    localizer = Localizer(opened, dataset.map, dataset.grid, search="greedy")
     pictures = ViewPictures(localizer.vectors.views)
     credit = dataset.attribution() if attribution is None else attribution
     chosen = spread(len(records), count, seed)
@@ -120,6 +122,30 @@ def localize_figure(fixes: Fix | Sequence[Fix], localizer: Localizer, path: Path
         return save_figure(path_panel(cases[0], credit), path)
     title = f"the first {len(shown)} of {len(several)} photos" if len(several) > len(shown) else None
     return save_figure(sheet(cases, credit, title), path)
+
+
+def heat_figure(fix: Fix, posterior: Posterior, localizer: Localizer, path: Path, attribution: str | None = None) -> Path:
+    """Draw where a photo may have been taken, over the map.
+
+    Args:
+        fix: The photo's fix.
+        posterior: Its posterior.
+        localizer: What made them.
+        path: File to write; its suffix says the format (png, pdf, svg, jpg, webp).
+        attribution: Whom to name at the foot; if None, whom the map names.
+
+    Raises:
+        ConfigError: If the format is unknown.
+        TileError: If the map cannot give the view of the region.
+    """
+    check_format(path)
+    calibration = localizer.calibration
+    masses = None if calibration is None else {level: calibration.mass_for(level / 100) for level in (50, 90, 95)}
+    words = f"{fix.decision}, {fix.searched}" + (", calibrated" if fix.calibrated else "")
+    return save_figure(heat_map(
+        ViewPictures(localizer.vectors.views).get((), sizes=OVERVIEW_PIXELS), posterior, fix.position, masses=masses,
+        name=Path(fix.photo).name if fix.photo else "", words=words,
+        attribution=localizer.map.attribution if attribution is None else attribution), path)
 
 
 def spread(total: int, count: int, seed: int) -> list[int]:

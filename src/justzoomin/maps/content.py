@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from justzoomin.errors import TileError
-from justzoomin.geometry import Cell, ZoomGrid
+from justzoomin.geometry import Cell, ViewLayers, ZoomGrid
 from justzoomin.maps.map import Map
 from justzoomin.maps.mbtiles import MBTilesSource
 from justzoomin.maps.packages import open_package
@@ -102,8 +102,8 @@ def map_content(source: Map, levels: Sequence[int], known: MapContent | Sequence
     return MapContent(digest, stamp, wanted)
 
 
-def view_levels(source: Map, grid: ZoomGrid, pixels: int) -> tuple[int, ...]:
-    """Levels of a map that the views of a grid's cells are drawn from, but those of terminal cells: no search looks at them.
+def view_levels(source: Map, layers: ViewLayers, pixels: int) -> tuple[int, ...]:
+    """Levels of a map that the views of layers are drawn from at a size in pixels.
 
     The scale of a projection changes from place to place, so the level is asked for at all cells of a level where they are
     few, else at cells spread over the region, its corners among them. A level at the edge of being chosen is named too.
@@ -113,11 +113,11 @@ def view_levels(source: Map, grid: ZoomGrid, pixels: int) -> tuple[int, ...]:
     """
     projection = TileProjection(source.layout, source.name)
     found: set[int] = set()
-    for depth in range(grid.depth):
-        for cell in _spread_cells(grid, depth):
+    for layer in layers.layers:
+        for cell in _spread_cells(layers.grid, layer.level):
             scale = projection.pixels_per_metre(*cell.centre)
             for slack in (-_SLACK, _SLACK):
-                resolution = cell.size_m / pixels * (1.0 + slack)
+                resolution = cell.size_m * layer.scale / pixels * (1.0 + slack)
                 found.add(projection.finer_level(scale, *cell.centre, resolution)[0])
     return tuple(sorted(found))
 

@@ -67,6 +67,16 @@ class GridViews:
         return found
 
     @property
+    def count(self) -> int:
+        """Number of the views."""
+        return view_count(self.grid)
+
+    def no_data_at(self, numbers: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """Shares (N,) without data of the views of numbers (N,)."""
+        paths = [view_sequence(self.grid, number) for number in np.asarray(numbers, np.int64).tolist()]
+        return np.array([self.no_data(path) for path in paths], np.float32)
+
+    @property
     def cached(self) -> bool:
         """Whether views are read from a view cache on the disk."""
         return self._disk() is not None

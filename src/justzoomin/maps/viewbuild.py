@@ -16,7 +16,7 @@ import numpy as np
 
 from justzoomin.errors import ConfigError, DataError, JustZoomInError, TileError
 from justzoomin.files import LOCK, folder_lock, sync_folder
-from justzoomin.geometry import ZoomGrid, view_sequence
+from justzoomin.geometry import ZoomGrid, view_sequence, zoom_layers
 from justzoomin.maps.content import map_content, view_levels
 from justzoomin.maps.map import Map
 from justzoomin.maps.render import MAX_VIEW_PX, renderer_name
@@ -53,7 +53,7 @@ class ViewCacheBuild:
         stem = cache_stem(source, self.grid, pixels)
         records = [record for place in [*places, *([] if out is None else cache_places(source))]
                    for head in _heads(place, stem) for record in (head.content, head.seen)]
-        content = map_content(source, view_levels(source, self.grid, pixels), records,
+        content = map_content(source, view_levels(source, zoom_layers(self.grid), pixels), records,
                               None if progress is None else lambda done, total: progress("tiles", done, total))
         self.head = CacheHead(content, content, self.grid, pixels, renderer_name())
         name = cache_name(source, self.grid, pixels, content)

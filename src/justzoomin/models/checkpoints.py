@@ -25,8 +25,8 @@ from justzoomin.models.config import ModelConfig
 from justzoomin.models.encoder_names import match_names
 
 if TYPE_CHECKING:
+    from justzoomin.models.map_model import MapModel
     from justzoomin.models.onnx_encoder import OnnxEncoder
-    from justzoomin.models.zoom_model import ZoomModel
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -38,9 +38,9 @@ FORMAT = "justzoomin-model/1"
 _ALL_FILES = (WEIGHTS_FILE, GRID_FILE, PROVENANCE_FILE, CONFIG_FILE)
 
 
-def save_checkpoint(model: ZoomModel, folder: Path, grid: ZoomGrid | None, extra: Mapping[str, Any], *,
+def save_checkpoint(model: MapModel, folder: Path, grid: ZoomGrid | None, extra: Mapping[str, Any], *,
                     half: bool = False) -> Path:
-    """Write a model folder; see `ZoomModel.save_pretrained`.
+    """Write a model folder; see `MapModel.save_pretrained`.
 
     A new folder appears at once and whole. In a folder that exists each file is replaced whole, `config.json` last,
     and other files are left alone.
@@ -84,9 +84,9 @@ def save_checkpoint(model: ZoomModel, folder: Path, grid: ZoomGrid | None, extra
     return folder
 
 
-def load_checkpoint(source: str | Path, device: str | torch.device, revision: str | None, runtime: str = "torch") -> ZoomModel:
-    """Open a model folder or hub repository; see `ZoomModel.from_pretrained`."""
-    from justzoomin.models.zoom_model import ZoomModel
+def load_checkpoint(source: str | Path, device: str | torch.device, revision: str | None, runtime: str = "torch") -> MapModel:
+    """Open a model folder or hub repository; see `MapModel.from_pretrained`."""
+    from justzoomin.models.families import build_model
 
     target = resolve_device(device) if runtime == "torch" else _cpu_only(device, runtime)
     folder = find_folder(source, revision)
@@ -97,10 +97,10 @@ def load_checkpoint(source: str | Path, device: str | torch.device, revision: st
     config = _read_config(folder / CONFIG_FILE)
     weights = folder / WEIGHTS_FILE
     if runtime == "torch":
-        model = ZoomModel(config, pretrained=False, fresh=False)
+        model = build_model(config, pretrained=False, fresh=False)
         read_weights(model, _open_weights(weights), weights)
     else:
-        model = ZoomModel(config, encoder=_exported(runtime, folder, config), fresh=False)
+        model = build_model(config, encoder=_exported(runtime, folder, config), fresh=False)
         read_weights(model, _open_weights(weights, without="encoder."), weights)
     if (folder / GRID_FILE).is_file():
         model.grid = load_grid(folder / GRID_FILE)
@@ -128,7 +128,7 @@ def _cpu_only(device: str | torch.device, runtime: str) -> torch.device:
     return torch.device("cpu")
 
 
-def read_weights(model: ZoomModel, tensors: dict[str, Tensor], where: Path) -> None:
+def read_weights(model: MapModel, tensors: dict[str, Tensor], where: Path) -> None:
     """Put tensors into the model, every one accounted for.
 
     Raises:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -10,6 +12,7 @@ from justzoomin.errors import ModelError
 
 Pooling = Literal["cls", "pooler", "mean"]
 PhotoDecode = Literal["scaled", "full", "quick"]
+Family = Literal["zoom", "retriever", "hierarchical", "classifier"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 """Mean of red, green and blue in [0, 1] over ImageNet, as every common encoder expects."""
@@ -78,7 +81,7 @@ class MatcherConfig(_Settings):
         reach_m: The last of them.
         headings: Bearings that are tried at each place.
         assumed_fov_deg: Horizontal field of view that photos are taken to have.
-        camera_height_m: Height above flat ground that cameras are taken to have; where a row of the photo is looked for at first.
+        camera_height_m: Height above flat ground that cameras are taken to have; says which row sees which range.
         width: Channels of the feature pyramids.
         window_m: Edge of the pieces that a map is described in.
         margin_m: What is drawn around each of them, and around the region.
@@ -103,13 +106,40 @@ class MatcherConfig(_Settings):
         return self
 
 
+class RetrieverConfig(_Settings):
+    """What the two families that compare vectors have in the place of a decoder; see docs/families.md.
+
+    Attributes:
+        contexts: Edges of the views of a terminal cell, in edges of the cell; `retriever` only.
+        width: Length of the compared vectors; None for the encoder's, without a projection.
+        temperature: What similarities are divided by at the start; learned from there.
+        beam: Cells of a level that are followed to the next; `hierarchical` only.
+        experts: Networks of the layer of experts on each vector; 0 for no such layer.
+    """
+
+    contexts: tuple[int, ...] = (1,)
+    width: int | None = Field(default=None, ge=1)
+    temperature: float = Field(default=0.07, ge=0.01, le=10.0)
+    beam: int = Field(default=4, ge=1)
+    experts: int = Field(default=0, ge=0, le=64)
+
+    @model_validator(mode="after")
+    def _contexts_differ(self) -> RetrieverConfig:
+        if not self.contexts or len(set(self.contexts)) < len(self.contexts) or not all(1 <= c <= 64 for c in self.contexts):
+            raise ValueError("contexts are one or more different whole numbers from 1 to 64")
+        return self
+
+
 class ModelConfig(_Settings):
     """A whole model, and how the images it is shown were made.
 
     Attributes:
+        family: What kind of model it is: `zoom` picks cell after cell, `retriever` compares photo and terminal cells,
+            `hierarchical` photo and cells of all levels, `classifier` knows the cells of one map and looks at none.
         encoder: The vision encoder.
-        decoder: The decoder.
-        matcher: The ray matcher that stands beside the decoder; None for none, as published.
+        decoder: The decoder, of the family `zoom`.
+        matcher: The ray matcher beside the decoder, of the family `zoom`; None for none, as published.
+        retriever: Settings of the families `retriever` and `hierarchical`.
         preset: Name of the preset it came from, for the reader; None for one of its own.
         grid: Cells along one side of the grid; the model knows grid ** 2 actions.
         depth: Actions of a sequence it was trained on; more or fewer work.
@@ -121,9 +151,11 @@ class ModelConfig(_Settings):
         std: Deviation that they are divided by after.
     """
 
+    family: Family = "zoom"
     encoder: EncoderConfig
     decoder: DecoderConfig = DecoderConfig()
     matcher: MatcherConfig | None = None
+    retriever: RetrieverConfig = RetrieverConfig()
     preset: str | None = None
     grid: int = Field(default=4, ge=2, le=8)
     depth: int = Field(default=4, ge=1)
@@ -142,6 +174,11 @@ class ModelConfig(_Settings):
     def actions(self) -> int:
         """Number of cells to pick from: grid ** 2."""
         return self.grid**2
+
+    def identity(self) -> str:
+        """The settings that the model's fingerprint depends on, as JSON: those of what it has not are left out."""
+        others = {"family", "retriever"} if self.family == "zoom" else {"decoder"}
+        return self.model_dump_json(exclude=others if self.matcher else {*others, "matcher"})
 
 
 def _paper() -> ModelConfig:
@@ -175,16 +212,23 @@ def _small() -> ModelConfig:
     )
 
 
+def _of_family(family: Family) -> ModelConfig:
+    return _small().model_copy(update={"family": family, "preset": family})
+
+
 def _best() -> ModelConfig:
     return _small().model_copy(update={"preset": "best", "matcher": MatcherConfig()})
 
 
-_PRESETS = {"paper": _paper, "small": _small, "best": _best}
+_PRESETS: dict[str, Callable[[], ModelConfig]] = {
+    "paper": _paper, "small": _small, "best": _best, "retriever": partial(_of_family, "retriever"),
+    "hierarchical": partial(_of_family, "hierarchical"), "classifier": partial(_of_family, "classifier"),
+}
 PRESETS: tuple[str, ...] = tuple(_PRESETS)
 
 
 def model_preset(name: str) -> ModelConfig:
-    """Settings of a preset: "paper" as published, "small" for laptops and tests, "best" that with the ray matcher.
+    """Settings of a preset: "paper" as published, "small" for laptops; "best" and the other families at the size of "small".
 
     Raises:
         ModelError: There is no preset of that name.

@@ -64,7 +64,8 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(width, width, bias=False)
         self.residual_dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], cache: DecoderCache | None, block: int) -> Tensor:
+    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], cache: DecoderCache | None, block: int,
+                mask: Tensor | None = None) -> Tensor:
         """Attend to this and earlier tokens.
 
         Args:
@@ -72,6 +73,7 @@ class Attention(nn.Module):
             rotary: Cosines and sines at their positions, each (S, width of a head).
             cache: Where earlier tokens are kept and these are added; None for a full pass.
             block: Index of this block in the cache.
+            mask: Which (S, past + S) of all tokens each new one sees; None for those up to itself.
         """
         B, S, D = x.shape
         query, key, value = (projection(x).view(B, S, self.heads, -1).transpose(1, 2)          # (B, heads, S, h)
@@ -87,11 +89,10 @@ class Attention(nn.Module):
             else:
                 cache.keys.append(key)
                 cache.values.append(value)
-        mask = None
-        if past and S > 1:
+        if mask is None and past and S > 1:
             mask = torch.ones(S, past + S, dtype=torch.bool, device=x.device).tril(past)
         out = functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, is_causal=past == 0 and S > 1,
+            query, key, value, attn_mask=mask, is_causal=mask is None and S > 1,
             dropout_p=self.dropout if self.training else 0.0,
         )
         attended: Tensor = self.residual_dropout(self.out_proj(out.transpose(1, 2).reshape(B, S, D)))
@@ -126,9 +127,10 @@ class DecoderBlock(nn.Module):
         self.norm2 = RMSNorm(width)
         self.ffn = FeedForward(width, feed_forward_width(width, config.ffn_multiple_of), config.dropout)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], cache: DecoderCache | None, block: int) -> Tensor:
+    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], cache: DecoderCache | None, block: int,
+                mask: Tensor | None = None) -> Tensor:
         """(B, S, D) to (B, S, D); see `Attention.forward`."""
-        x = x + self.self_attn(self.norm1(x), rotary, cache, block)
+        x = x + self.self_attn(self.norm1(x), rotary, cache, block, mask)
         out: Tensor = x + self.ffn(self.norm2(x))
         return out
 
@@ -213,6 +215,36 @@ class Decoder(nn.Module):
         cache.steps += 1
         return self._score(hidden[:, -1])                                             # (B, A)
 
+    def fan_out(self, views: Tensor, cache: DecoderCache, *, keep: bool = True) -> tuple[Tensor, DecoderCache]:
+        """Read every action with the view that it leads to: all children of each state, what lies before them read once.
+
+        The pairs of action and view stand side by side in one pass. Each sees the common past and itself, at the positions it
+        would have alone.
+
+        Args:
+            views: Views (B, A, D) of the states' children.
+            cache: From `begin` and a first `step`; left as it is.
+            keep: Whether the children will be carried on from.
+
+        Returns:
+            Logits (B, A, A) of the children, equal to those of `step` after `select`, and the cache of the B A children, empty
+            where it is not kept.
+        """
+        B, A, _ = views.shape
+        past = cache.length
+        actions = self.action_embed.weight.to(views.dtype).expand(B, A, -1)
+        tokens = torch.stack([actions, self.project(views)], dim=2).flatten(1, 2)                  # (B, 2 A, D)
+        both = DecoderCache(list(cache.keys), list(cache.values), cache.steps + 1)
+        cos, sin = rotary_angles(past, 2, self.head_width, self.rope_theta, tokens.device)
+        own = torch.kron(torch.eye(A, device=tokens.device), torch.ones(2, 2, device=tokens.device).tril()).bool()
+        mask = torch.cat([torch.ones(2 * A, past, dtype=torch.bool, device=tokens.device), own], dim=1)
+        hidden: Tensor = self.embed_dropout(tokens)
+        for index, block in enumerate(self.blocks):
+            hidden = block(hidden, (cos.repeat(A, 1), sin.repeat(A, 1)), both, index, mask)
+        for kept in (both.keys, both.values):
+            kept[:] = [_children(states, past, A) for states in kept] if keep else []
+        return self._score(hidden[:, 1::2]), both
+
     def _read(self, tokens: Tensor, cache: DecoderCache | None) -> Tensor:
         start = cache.length if cache is not None else 0
         rotary = rotary_angles(start, tokens.shape[1], self.head_width, self.rope_theta, tokens.device)
@@ -238,6 +270,14 @@ class Decoder(nn.Module):
                 if name.endswith(("out_proj.weight", "w2.weight")):
                     std /= math.sqrt(2 * len(self.blocks))  # keeps the sum of all branches at the scale of one
                 nn.init.normal_(parameter, std=std)
+
+
+def _children(states: Tensor, past: int, count: int) -> Tensor:
+    """Keys or values (B, heads, past + 2 A, h) of states and their children's pairs, as (B A, heads, past + 2, h)."""
+    B, heads, _, h = states.shape
+    before = states[:, None, :, :past].expand(B, count, heads, past, h)
+    own = states[:, :, past:].view(B, heads, count, 2, h).transpose(1, 2)
+    return torch.cat([before, own], dim=3).flatten(0, 1)
 
 
 def feed_forward_width(width: int, multiple_of: int) -> int:

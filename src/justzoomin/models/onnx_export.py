@@ -21,9 +21,9 @@ from torch.nn import functional
 from justzoomin.errors import MissingExtraError, ModelError
 from justzoomin.files import sync_folder
 from justzoomin.models.checkpoints import CONFIG_FILE, WEIGHTS_FILE, find_folder, load_checkpoint
+from justzoomin.models.map_model import MapModel
 from justzoomin.models.onnx_encoder import INPUT, ONNX_FILE, OUTPUT, OnnxEncoder, belonging_header
 from justzoomin.models.onnx_file import HEADER_KEY, MAX_BYTES
-from justzoomin.models.zoom_model import ZoomModel
 
 TOLERANCE = 1e-3
 """Largest difference of a vector from torch's that is accepted: length of the difference over length of the vector."""
@@ -102,7 +102,7 @@ def _target(folder: Path, out: Path | None) -> Path:
     return out
 
 
-def _write(model: ZoomModel, header: str, path: Path) -> None:
+def _write(model: MapModel, header: str, path: Path) -> None:
     pixels = model.config.image_pixels
     try:
         with _quiet(), torch.no_grad():
@@ -149,7 +149,7 @@ def _quiet() -> Iterator[None]:
 
 
 @torch.inference_mode()
-def _compare(model: ZoomModel, exported: OnnxEncoder, path: Path) -> float:
+def _compare(model: MapModel, exported: OnnxEncoder, path: Path) -> float:
     """Largest difference from torch's vectors; refused if too large."""
     worst = 0.0
     for images in _probes(model.config.image_pixels):

@@ -5,8 +5,8 @@ starts from flat ground and learns the rest. That gives a fan of descriptions in
 described on an even lattice. For a pose (place and bearing) the map is read where the fan would lie, and both are compared.
 Nothing in it knows a place by heart: turned with its map, a photo scores the same.
 
-The idea of comparing a photo's bird's-eye view with a map over all poses is that of OrienterNet (Sarlin et al., CVPR 2023); here cameras
-are not calibrated, the fan is never made a picture, and poses are compared through one matrix product.
+The idea of comparing a photo's bird's-eye view with a map over all poses is that of OrienterNet (Sarlin et al., CVPR 2023);
+here cameras are not calibrated, the fan is never made a picture, and poses are compared through one matrix product.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class Pyramid(nn.Module):
         """Maps (N, C_i, h_i, w_i), the finest first, to (N, out, h_0, w_0)."""
         merged: Tensor = self.laterals[-1](maps[-1])
         for lateral, finer in zip(reversed(self.laterals[:-1]), reversed(maps[:-1]), strict=True):
-            merged = functional.interpolate(merged, size=finer.shape[-2:], mode="bilinear", align_corners=False) + lateral(finer)
+            enlarged = functional.interpolate(merged, size=finer.shape[-2:], mode="bilinear", align_corners=False)
+            merged = enlarged + lateral(finer)
         out: Tensor = self.head(merged)
         return out
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ MAX_TERMINAL_CELLS = 1 << 22
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Value = TypeVar("Value", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,25 @@ class Lattice:
     def __len__(self) -> int:
         return len(self.row)
 
-    def to_image(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    def at(self, east_m: Floats, north_m: Floats) -> Ints:
+        """Numbers (...) of the cells in which points (...) of the plane lie; of the nearest where they lie outside."""
+        half = self.grid.region.size_m / 2
+        row, col = (np.clip(np.floor(v / self.cell_m), 0, self.side - 1).astype(np.int64)
+                    for v in (half - north_m, half + east_m))
+        return np.asarray(self._numbers[row, col])
+
+    @cached_property
+    def _numbers(self) -> Ints:
+        """Numbers of the cells in the picture."""
+        return self.to_image(np.arange(len(self.row)))
+
+    def to_image(self, values: npt.NDArray[Value]) -> npt.NDArray[Value]:
         """Values (..., N) of the cells as pictures (..., side, side): north up, west on the left."""
         image = np.empty((*values.shape[:-1], self.side, self.side), values.dtype)
         image[..., self.row, self.col] = values
         return image
 
-    def from_image(self, image: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    def from_image(self, image: npt.NDArray[Value]) -> npt.NDArray[Value]:
         """Values (..., N) of the cells in pictures (..., side, side): the inverse of `to_image`."""
         return image[..., self.row, self.col]
 

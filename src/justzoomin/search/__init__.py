@@ -1,16 +1,24 @@
-"""From a photo to a Fix: view vectors of a map, the index that keeps them, greedy zooming, the Localizer, bulk work."""
+"""From a photo to a Fix: view vectors of a map, the index that keeps them, searches, the Localizer, bulk work, drives."""
 
+from justzoomin.search.beam import Beam, beam
 from justzoomin.search.bulk import BulkReport, localize_to_file
+from justzoomin.search.exact import exact
 from justzoomin.search.fix import Fix, credible_radius_m
 from justzoomin.search.fix_files import FORMATS, check_suffix
 from justzoomin.search.greedy import Paths, along_path, greedy
 from justzoomin.search.index import IndexHead, MapIndex, Precision
 from justzoomin.search.indexing import build_index, build_part, index_blocks
 from justzoomin.search.localizer import Localizer, NotTrainedHereWarning, check_fits, read_photo
-from justzoomin.search.view_vectors import DrawnViews, ViewVectors
+from justzoomin.search.retrieval import CellScores, cell_scores, path_scores
+from justzoomin.search.scorer import Scorer, scorer
+from justzoomin.search.searches import Search, choose_search, parse_search
+from justzoomin.search.tracking import TrackPoint, geojson, gpx, photo_posteriors, track_points
+from justzoomin.search.view_vectors import DrawnViews, ViewVectors, views_of
 
 __all__ = [
-    "FORMATS", "BulkReport", "DrawnViews", "Fix", "IndexHead", "Localizer", "MapIndex", "NotTrainedHereWarning", "Paths",
-    "Precision", "ViewVectors", "along_path", "build_index", "build_part", "check_fits", "check_suffix", "credible_radius_m",
-    "greedy", "index_blocks", "localize_to_file", "read_photo",
+    "FORMATS", "Beam", "BulkReport", "CellScores", "DrawnViews", "Fix", "IndexHead", "Localizer", "MapIndex",
+    "NotTrainedHereWarning", "Paths", "Precision", "Scorer", "Search", "TrackPoint", "ViewVectors", "along_path", "beam",
+    "build_index", "build_part", "cell_scores", "check_fits", "check_suffix", "choose_search", "credible_radius_m", "exact",
+    "geojson", "gpx", "greedy", "index_blocks", "localize_to_file", "parse_search", "path_scores", "photo_posteriors",
+    "read_photo", "scorer", "track_points", "views_of",
 ]

@@ -23,11 +23,12 @@ from justzoomin.search.fix import Fix
 from justzoomin.search.fix_files import check_suffix, write_failures, write_fixes
 from justzoomin.search.localizer import Localizer
 
-JOURNAL_FORMAT = "justzoomin-journal/1"
+JOURNAL_FORMAT = "justzoomin-journal/2"
 _SYNC_SECONDS = 2.0
 _ERROR_KEYS = {"photo", "error", "file"}
 _FIX_KEYS = {"photo", "lat", "lon", "sequence", "probabilities", "cell_size_m", "credible_radius_m", "no_data", "seconds",
-             "map", "model", "file"}
+             "map", "model", "searched", "decision", "calibrated", "prior", "on_map", "expected", "top_cells", "regions",
+             "region_90", "covariance_m2", "entropy_bits", "file"}
 
 Results = Iterable[Fix | JustZoomInError]
 Progress = Callable[[int, int, int], None]
@@ -57,7 +58,7 @@ class BulkReport:
 def localize_to_file(localizer: Localizer, photos: Sequence[Path], out: Path, *, batch_size: int = 16,
                      localize: Callable[[list[Path]], Results] | None = None,
                      progress: Progress | None = None) -> BulkReport:
-    """Localize photos into `out`; go on with an interrupted job of the same output, model, map and grid.
+    """Localize photos into `out`; go on with an interrupted job of the same output, model, map, grid and search.
 
     A photo that failed in the interrupted job, or whose file has changed since, is done again. The output has their order.
 
@@ -71,7 +72,8 @@ def localize_to_file(localizer: Localizer, photos: Sequence[Path], out: Path, *,
 
     Raises:
         ConfigError: If the suffix is unknown.
-        DataError: If the output exists, another job writes it, or the interrupted job had another model, map or grid.
+        DataError: If the output exists, another job writes it, or the interrupted job had another model, map, grid,
+            search, decision, prior or calibration.
         OSError: If it cannot be written.
     """
     started = time.perf_counter()
@@ -110,7 +112,7 @@ def localize_to_file(localizer: Localizer, photos: Sequence[Path], out: Path, *,
 
 def _head(localizer: Localizer) -> dict[str, Any]:
     return {"format": JOURNAL_FORMAT, "model": localizer.model_hash, "map": localizer.map_hash,
-            "grid": grid_to_dict(localizer.grid)}
+            "grid": grid_to_dict(localizer.grid), **localizer.asked()}
 
 
 def _stamp(name: str) -> list[int]:

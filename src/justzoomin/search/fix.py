@@ -4,33 +4,52 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from justzoomin.geometry import Cell, LatLon, ZoomGrid
+from justzoomin.posterior import CredibleRegion
 
 CREDIBLE_PROBABILITY = 0.5
-"""Probability that the credible radius of a greedy search stands for."""
+"""Probability that the credible radius stands for."""
+
+Covariance = tuple[tuple[float, float], tuple[float, float]]
 
 
 @dataclass(frozen=True)
 class Fix:
     """A position with the path that led to it.
 
+    The fields from `top_cells` on are None where the search followed a single path, and some of them where it followed a beam.
+
     Attributes:
-        lat: Latitude of the terminal cell's centre in degrees.
+        lat: Latitude of the answer in degrees: the point that the decision picked, the terminal cell's centre where there was
+            none to pick.
         lon: Longitude of it in degrees.
-        sequence: Actions from the whole region to the terminal cell.
-        probabilities: The model's probability of each action, given those before it; not calibrated.
+        sequence: Actions from the whole region to the terminal cell that holds the answer.
+        probabilities: Probability of each action, given those before it.
         cell_size_m: Edge of the terminal cell in metres.
-        credible_radius_m: Half diagonal of the smallest cell on the path whose probability (the product of its
-            actions') is at least one half; the whole region's where even the first action is less likely.
+        credible_radius_m: Radius about the answer that holds half of the posterior. Of a single path: half diagonal of the
+            smallest cell on it whose probability (the product of its actions') is at least one half; the whole region's
+            where even the first action is less likely.
         no_data: Share of each view on the path that the map has no data for.
         seconds: Time the search took for this photo, decoding included; of a batch, its share of the batch's time.
         photo: Name of the photo, if it had one.
         map_hash: Fingerprint of the map.
         model_hash: Fingerprint of the model.
         grid: The zoom grid that was searched.
+        searched: How: `greedy`, `beam:K` or `posterior`.
+        decision: The rule that picked the answer: `top`, `within:40`, `distance`.
+        calibrated: Whether the probabilities were calibrated.
+        prior: What was known without looking at the photo, in words; None where nothing was.
+        on_map: Whether the photo looks like one of this map; None without a calibration.
+        expected: What the decision expects: the probability that the place is within its metres of the answer, the mean
+            distance in metres, or the probability of the cell.
+        top_cells: Sequences of the ten most probable cells with their probabilities, best first.
+        regions: Area in square metres of the smallest region for 50, 90 and 95 % of the posterior, by per cent.
+        region_90: Cells of the one for 90 %, as `CredibleRegion.runs` tells them.
+        covariance_m2: Of the place, in square metres: ((east east, east north), (north east, north north)).
+        entropy_bits: Entropy of the posterior in bits.
     """
 
     lat: float
@@ -45,6 +64,17 @@ class Fix:
     map_hash: str
     model_hash: str
     grid: ZoomGrid
+    searched: str = "greedy"
+    decision: str = "top"
+    calibrated: bool = False
+    prior: str | None = None
+    on_map: bool | None = None
+    expected: float | None = None
+    top_cells: tuple[tuple[tuple[int, ...], float], ...] | None = None
+    regions: dict[int, float] | None = field(default=None, hash=False)
+    region_90: tuple[int, ...] | None = None
+    covariance_m2: Covariance | None = None
+    entropy_bits: float | None = None
 
     @property
     def position(self) -> LatLon:
@@ -53,36 +83,64 @@ class Fix:
 
     @property
     def cell(self) -> Cell:
-        """The terminal cell."""
+        """The terminal cell that holds the answer."""
         return self.grid.cell(self.sequence)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, lat before lon."""
+        top = None if self.top_cells is None else [{"sequence": list(s), "probability": p} for s, p in self.top_cells]
         return {
             "photo": self.photo, "lat": self.lat, "lon": self.lon, "sequence": list(self.sequence),
             "probabilities": list(self.probabilities), "cell_size_m": self.cell_size_m,
             "credible_radius_m": self.credible_radius_m, "no_data": list(self.no_data), "seconds": self.seconds,
-            "map": self.map_hash, "model": self.model_hash,
+            "map": self.map_hash, "model": self.model_hash, "searched": self.searched, "decision": self.decision,
+            "calibrated": self.calibrated, "prior": self.prior, "on_map": self.on_map, "expected": self.expected,
+            "top_cells": top,
+            "regions": None if self.regions is None else {str(level): area for level, area in self.regions.items()},
+            "region_90": None if self.region_90 is None else list(self.region_90),
+            "covariance_m2": None if self.covariance_m2 is None else [list(row) for row in self.covariance_m2],
+            "entropy_bits": self.entropy_bits,
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], grid: ZoomGrid) -> Fix:
-        """The fix that `to_dict` gave these values of, on the grid it was found on."""
+        """The fix that `to_dict` gave these values of, on the grid it was found on.
+
+        Values from before there were other searches are those of a greedy one.
+        """
+        top, regions, runs, covariance = (values.get(k) for k in ("top_cells", "regions", "region_90", "covariance_m2"))
         return cls(
             lat=values["lat"], lon=values["lon"], sequence=tuple(values["sequence"]),
             probabilities=tuple(values["probabilities"]), cell_size_m=values["cell_size_m"],
             credible_radius_m=values["credible_radius_m"], no_data=tuple(values["no_data"]), seconds=values["seconds"],
-            photo=values["photo"], map_hash=values["map"], model_hash=values["model"], grid=grid)
+            photo=values["photo"], map_hash=values["map"], model_hash=values["model"], grid=grid,
+            searched=values.get("searched", "greedy"), decision=values.get("decision", "top"),
+            calibrated=values.get("calibrated", False), prior=values.get("prior"), on_map=values.get("on_map"),
+            expected=values.get("expected"),
+            top_cells=None if top is None else tuple((tuple(c["sequence"]), c["probability"]) for c in top),
+            regions=None if regions is None else {int(level): area for level, area in regions.items()},
+            region_90=None if runs is None else tuple(runs),
+            covariance_m2=None if covariance is None else _square(covariance), entropy_bits=values.get("entropy_bits"))
 
     def to_geojson(self) -> list[dict[str, Any]]:
-        """Two GeoJSON features (lon, lat): the point and the terminal cell's square."""
-        properties = {k: v for k, v in self.to_dict().items() if k not in {"lat", "lon"}}
-        return [
+        """GeoJSON features (lon, lat): the point, the terminal cell's square, and the 90 % region where there is one."""
+        properties = {k: v for k, v in self.to_dict().items() if k not in {"lat", "lon", "region_90"}}
+        features: list[dict[str, Any]] = [
             {"type": "Feature", "properties": {**properties, "kind": "position"},
              "geometry": {"type": "Point", "coordinates": [self.lon, self.lat]}},
             {"type": "Feature", "properties": {"photo": self.photo, "kind": "cell"},
              "geometry": _outline(self.cell)},
         ]
+        if self.region_90 is not None:
+            region = CredibleRegion.from_runs(self.grid, self.region_90)
+            features.append({"type": "Feature", "geometry": region.geojson(),
+                             "properties": {"photo": self.photo, "kind": "region_90", "area_m2": region.area_m2}})
+        return features
+
+
+def _square(rows: list[list[float]]) -> Covariance:
+    (a, b), (c, d) = rows
+    return (a, b), (c, d)
 
 
 def _outline(cell: Cell) -> dict[str, Any]:

@@ -14,10 +14,12 @@ from typing import IO, Any
 from justzoomin.errors import ConfigError
 from justzoomin.files import atomic_file
 from justzoomin.geometry import ZoomGrid
+from justzoomin.search.answers import LEVELS
 from justzoomin.search.fix import Fix
 
 Row = dict[str, Any]
-_LISTS = ("sequence", "probabilities", "no_data")
+_LISTS = ("sequence", "probabilities", "no_data", "region_90")
+_NESTED = ("top_cells", "regions", "covariance_m2")
 
 
 def check_suffix(path: Path) -> None:
@@ -75,7 +77,8 @@ def _csv(rows: Iterable[Row], grid: ZoomGrid, file: IO[bytes]) -> None:
     with _text(file) as text:
         writer: csv.DictWriter[str] | None = None
         for row in rows:
-            flat = {**row, **{key: " ".join(map(str, row[key])) for key in _LISTS}}
+            flat = {**row, **{key: " ".join(map(str, row[key] or ())) for key in _LISTS},
+                    **{key: "" if row[key] is None else json.dumps(row[key]) for key in _NESTED}}
             if writer is None:
                 writer = csv.DictWriter(text, list(flat))
                 writer.writeheader()
@@ -83,7 +86,7 @@ def _csv(rows: Iterable[Row], grid: ZoomGrid, file: IO[bytes]) -> None:
 
 
 def _geojson(rows: Iterable[Row], grid: ZoomGrid, file: IO[bytes]) -> None:
-    """A point and a square for each photo, as `Fix.to_geojson` has them."""
+    """The features of each photo, as `Fix.to_geojson` has them."""
     file.write(b'{"type": "FeatureCollection", "features": [')
     between = b"\n"
     for row in rows:
@@ -101,6 +104,10 @@ def _parquet(rows: Iterable[Row], grid: ZoomGrid, file: IO[bytes]) -> None:
         "photo": pl.String, "lat": pl.Float64, "lon": pl.Float64, "sequence": pl.List(pl.Int64),
         "probabilities": pl.List(pl.Float64), "cell_size_m": pl.Float64, "credible_radius_m": pl.Float64,
         "no_data": pl.List(pl.Float64), "seconds": pl.Float64, "map": pl.String, "model": pl.String,
+        "searched": pl.String, "decision": pl.String, "calibrated": pl.Boolean, "prior": pl.String, "on_map": pl.Boolean,
+        "expected": pl.Float64, "top_cells": pl.List(pl.Struct({"sequence": pl.List(pl.Int64), "probability": pl.Float64})),
+        "regions": pl.Struct({str(level): pl.Float64 for level in LEVELS}), "region_90": pl.List(pl.Int64),
+        "covariance_m2": pl.List(pl.List(pl.Float64)), "entropy_bits": pl.Float64,
     }
     # Parquet holds Unicode alone, and names of files may be any bytes.
     named = ({**row, "photo": os.fsencode(row["photo"]).decode("utf-8", "backslashreplace")} for row in rows)

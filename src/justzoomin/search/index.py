@@ -1,9 +1,9 @@
-"""The map index: vectors of a grid's views on the disk, bound to the model and the map they were made from.
+"""The map index: vectors of a model's views on the disk, bound to the model and the map they were made from.
 
-A folder with two files. `index.json` says what it belongs to; `views.bin` has one record per view, in the order of the views'
-numbers: a mark, the share of the view without data, the vector. A record counts as there if its mark is the checksum of the
-rest. The file may have holes: an index is the same thing while it is built, by one process or by several, and when its
-views are encoded only as they are needed.
+A folder with two files. `index.json` says what it belongs to and which layers of views it holds; `views.bin` has one record
+per view, in the order of the views' numbers (`geometry.ViewLayers`): a mark, the share of the view without data, the vector. A
+record counts as there if its mark is the checksum of the rest. The file may have holes: an index is the same thing while it is
+built, by one process or by several, and when its views are encoded only as they are needed.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ import numpy.typing as npt
 
 from justzoomin.errors import DataError, JustZoomInError, LayoutError, ModelError
 from justzoomin.files import folder_lock, write_json
-from justzoomin.geometry import ZoomGrid, grid_from_dict, grid_to_dict, view_count
+from justzoomin.geometry import Layer, ViewLayers, ZoomGrid, grid_from_dict, grid_to_dict
 from justzoomin.maps import Map, MapContent, map_content, view_levels
-from justzoomin.models import ZoomModel
+from justzoomin.models import MapModel
 from justzoomin.untrusted import read_limited
 
-FORMAT = "justzoomin-index/1"
+FORMAT = "justzoomin-index/2"
 HEAD_FILE = "index.json"
 VIEWS_FILE = "views.bin"
 Precision = Literal["fp32", "fp16"]
@@ -35,6 +35,7 @@ Precision = Literal["fp32", "fp16"]
 _KIND = {"fp32": "<f4", "fp16": "<f2"}
 _MAX_HEAD_BYTES = 1 << 20
 _MAX_WIDTH = 1 << 16
+_MAX_LAYERS = 64
 _BLOCK = 4096
 """Views whose marks are looked at together."""
 _AGAIN = "Make it anew with jzi index, in another folder."
@@ -47,7 +48,7 @@ class IndexHead:
     Attributes:
         model: Fingerprint of the model.
         content: The map's tiles that the views are drawn from.
-        grid: The zoom grid.
+        layers: The views, and the zoom grid that they are of.
         pixels: Edge of the views in pixels.
         width: Length of a vector.
         precision: Number format of the vectors.
@@ -55,15 +56,20 @@ class IndexHead:
 
     model: str
     content: MapContent
-    grid: ZoomGrid
+    layers: ViewLayers
     pixels: int
     width: int
     precision: Precision
 
     @property
+    def grid(self) -> ZoomGrid:
+        """The zoom grid."""
+        return self.layers.grid
+
+    @property
     def views(self) -> int:
-        """Views of the grid, the terminal cells' not counted."""
-        return view_count(self.grid)
+        """Number of the views."""
+        return len(self.layers)
 
     @property
     def record(self) -> np.dtype[np.void]:
@@ -73,7 +79,8 @@ class IndexHead:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for `index.json`."""
         return {"format": FORMAT, "model": self.model, "map": self.content.to_dict(), "grid": grid_to_dict(self.grid),
-                "pixels": self.pixels, "width": self.width, "precision": self.precision, "views": self.views}
+                "layers": [[layer.level, layer.scale] for layer in self.layers.layers], "pixels": self.pixels,
+                "width": self.width, "precision": self.precision, "views": self.views}
 
 
 class MapIndex:
@@ -95,7 +102,7 @@ class MapIndex:
         self._checked = np.zeros(head.views, np.bool_)  # marks that were compared with their records before
 
     @classmethod
-    def create(cls, folder: str | Path, model: ZoomModel, source: Map, grid: ZoomGrid | None = None,
+    def create(cls, folder: str | Path, model: MapModel, source: Map, grid: ZoomGrid | None = None,
                precision: Precision = "fp32") -> MapIndex:
         """Make an index without any view, or open the one there if it belongs to the same model, map and grid.
 
@@ -116,8 +123,8 @@ class MapIndex:
             return found
         if folder.exists() and any(p.name not in {VIEWS_FILE, ".jzi-lock"} for p in folder.iterdir()):
             raise DataError(folder, "the folder is not empty and holds no index", "Give a new folder.")
-        pixels = model.config.image_pixels
-        head = IndexHead(model.fingerprint(), map_content(source, view_levels(source, grid, pixels)), grid, pixels,
+        pixels, layers = model.config.image_pixels, _layers_of(model, grid)
+        head = IndexHead(model.fingerprint(), map_content(source, view_levels(source, layers, pixels)), layers, pixels,
                          model.encoder.width, precision)
         with folder_lock(folder, "index"):
             with (folder / VIEWS_FILE).open("wb") as file:
@@ -145,7 +152,7 @@ class MapIndex:
         return cls(folder, head, writable=os.access(path, os.W_OK))
 
     @classmethod
-    def open_for(cls, folder: str | Path, model: ZoomModel, source: Map, grid: ZoomGrid | None = None) -> MapIndex:
+    def open_for(cls, folder: str | Path, model: MapModel, source: Map, grid: ZoomGrid | None = None) -> MapIndex:
         """Open an index that belongs to a model, a map and a grid.
 
         Raises:
@@ -160,14 +167,15 @@ class MapIndex:
                              f"Use the model it was made with. {_AGAIN}")
         if head.grid != grid:
             raise DataError(folder, "the index belongs to another region or depth", f"Give its --region. {_AGAIN}")
-        if head.pixels != model.config.image_pixels or head.width != model.encoder.width:
-            raise DataError(folder / HEAD_FILE, "its sizes are not the model's", _AGAIN)
+        sizes = head.pixels, head.width, head.layers
+        if sizes != (model.config.image_pixels, model.encoder.width, _layers_of(model, grid)):
+            raise DataError(folder / HEAD_FILE, "its layers or sizes are not the model's", _AGAIN)
         now = map_content(source, head.content.levels, known=head.content)
         if now.digest != head.content.digest:
             raise DataError(folder, f"the index was made from other tiles than those of {source.name}", _AGAIN)
         if now.stamp != head.content.stamp and index.writable:  # a copy of the map: next time it need not be read again
             with contextlib.suppress(OSError):
-                write_json(IndexHead(head.model, now, head.grid, head.pixels, head.width, head.precision).to_dict(),
+                write_json(IndexHead(head.model, now, head.layers, head.pixels, head.width, head.precision).to_dict(),
                            folder / HEAD_FILE)
         return index
 
@@ -231,6 +239,13 @@ class MapIndex:
         return len(self) - sum(len(part) for part in self.missing())
 
 
+def _layers_of(model: MapModel, grid: ZoomGrid) -> ViewLayers:
+    layers = model.layers(grid)
+    if not layers.layers:
+        raise ModelError("model", f"a model of the family {model.config.family} looks at no map", "Use it without an index.")
+    return layers
+
+
 def _mark(record: bytes) -> int:
     """Checksum of a record behind its mark; never 0, which says that nothing is there."""
     return zlib.crc32(memoryview(record)[4:]) or 1
@@ -249,6 +264,8 @@ def read_head(folder: Path) -> IndexHead:
         raise DataError(path, f"it cannot be read ({error.strerror})", "Give a folder that jzi index wrote.") from error
     except (ValueError, RecursionError) as error:
         raise DataError(path, "it is no JSON", _AGAIN) from error
+    if isinstance(values, dict) and values.get("format") == "justzoomin-index/1":
+        raise DataError(path, "it was made by an older version, which did not say what its views show", _AGAIN)
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise DataError(path, f'its "format" is not "{FORMAT}"', _AGAIN)
     sizes = {"pixels": 8192, "width": _MAX_WIDTH}
@@ -258,13 +275,22 @@ def read_head(folder: Path) -> IndexHead:
     if not isinstance(values.get("model"), str) or values.get("precision") not in get_args(Precision):
         raise DataError(path, "its model or precision is wrong", _AGAIN)
     try:
-        grid = grid_from_dict(values.get("grid"), f"{path}: grid")
+        layers = ViewLayers(grid_from_dict(values.get("grid"), f"{path}: grid"), _read_layers(values.get("layers"), path))
         content = MapContent.from_dict(values.get("map"), f"{path}: map")
     except LayoutError as error:
         raise DataError(error.where, error.what, _AGAIN) from error
     except JustZoomInError as error:
         raise DataError(f"{path}: {error.where}", error.what, _AGAIN) from error
-    head = IndexHead(values["model"], content, grid, values["pixels"], values["width"], values["precision"])
+    head = IndexHead(values["model"], content, layers, values["pixels"], values["width"], values["precision"])
     if values.get("views") != head.views:
-        raise DataError(f"{path}: views", f"it is not {head.views}, as its grid says", _AGAIN)
+        raise DataError(f"{path}: views", f"it is not {head.views}, as its grid and layers say", _AGAIN)
     return head
+
+
+def _read_layers(values: Any, path: Path) -> tuple[Layer, ...]:
+    if not isinstance(values, list) or not 1 <= len(values) <= _MAX_LAYERS:
+        raise DataError(f"{path}: layers", f"they are no list of 1 to {_MAX_LAYERS}", _AGAIN)
+    for value in values:
+        if not isinstance(value, list) or len(value) != 2 or not all(type(number) is int for number in value):
+            raise DataError(f"{path}: layers", "a layer is no pair of whole numbers, level and scale", _AGAIN)
+    return tuple(Layer(level, scale) for level, scale in values)

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from justzoomin.errors import JustZoomInError, ModelError
-from justzoomin.geometry import ZoomGrid, view_count
-from justzoomin.maps import GridViews, Map
-from justzoomin.models import ZoomModel
+from justzoomin.geometry import ZoomGrid
+from justzoomin.maps import Map
+from justzoomin.models import MapModel, open_model
 from justzoomin.parallel import ordered_map
 from justzoomin.search.index import MapIndex, Precision
-from justzoomin.search.view_vectors import Ints, ViewVectors
+from justzoomin.search.view_vectors import Ints, ViewVectors, views_of
 
 Progress = Callable[[int, int], None]
 BLOCK = 256
@@ -25,9 +25,8 @@ BLOCK = 256
 _FLUSH_VIEWS = 2048
 
 
-def index_blocks(grid: ZoomGrid, part: int = 0, parts: int = 1) -> Iterator[Ints]:
-    """Numbers of the views of a grid in blocks, every `parts`-th of them from block `part` on."""
-    count = view_count(grid)
+def index_blocks(count: int, part: int = 0, parts: int = 1) -> Iterator[Ints]:
+    """Numbers of `count` views in blocks, every `parts`-th of them from block `part` on."""
     for start in range(part * BLOCK, count, parts * BLOCK):
         yield np.arange(start, min(start + BLOCK, count))
 
@@ -48,10 +47,9 @@ def build_part(vectors: ViewVectors, part: int = 0, parts: int = 1, progress: Ca
     """
     index = vectors.index
     assert index is not None
-    grid = vectors.views.grid
 
     def missing() -> Iterator[Ints]:
-        for block in index_blocks(grid, part, parts):
+        for block in index_blocks(len(index), part, parts):
             there = index.known(block)
             if progress and there.any():
                 progress(int(there.sum()))
@@ -71,7 +69,7 @@ def build_part(vectors: ViewVectors, part: int = 0, parts: int = 1, progress: Ca
     index.flush()
 
 
-def build_index(model: str | Path | ZoomModel, source: Map, folder: str | Path, grid: ZoomGrid | None = None, *,
+def build_index(model: str | Path | MapModel, source: Map, folder: str | Path, grid: ZoomGrid | None = None, *,
                 precision: Precision = "fp32", device: str = "auto", processes: int = 1, batch_size: int = 32,
                 lazy: bool = False, progress: Progress | None = None) -> MapIndex:
     """Make the index of a map under a model, or go on with it: views that are there are not encoded again.
@@ -94,9 +92,9 @@ def build_index(model: str | Path | ZoomModel, source: Map, folder: str | Path, 
         TileError: If the map cannot give a view.
         OSError: If the index cannot be written.
     """
-    opened = model if isinstance(model, ZoomModel) else ZoomModel.from_pretrained(model, device=device)
+    opened = model if isinstance(model, MapModel) else open_model(model, device=device)
     grid = grid or source.grid
-    views = GridViews(source, grid, opened.config.image_pixels)
+    views = views_of(opened, source, grid)
     views.check_root()
     index = MapIndex.create(folder, opened, source, grid, precision)
     if lazy:
@@ -111,7 +109,7 @@ def build_index(model: str | Path | ZoomModel, source: Map, folder: str | Path, 
 
     if processes <= 1:
         build_part(ViewVectors(opened, views, batch_size, index), progress=advance)
-    elif isinstance(model, ZoomModel):
+    elif isinstance(model, MapModel):
         raise ModelError("model", "several processes cannot share an open model", "Give its folder or hub id.")
     else:
         _share(model, source, grid, Path(folder), device, processes, batch_size, advance)
@@ -160,8 +158,8 @@ def _worker(news: Any, model: str | Path, source: Map, grid: ZoomGrid, folder: P
             parts: int, threads: int) -> None:
     torch.set_num_threads(threads)
     try:
-        opened = ZoomModel.from_pretrained(model, device=device)
-        views = GridViews(source, grid, opened.config.image_pixels)
+        opened = open_model(model, device=device)
+        views = views_of(opened, source, grid)
         build_part(ViewVectors(opened, views, batch_size, MapIndex.open(folder)), part, parts, news.put)
     except JustZoomInError as error:
         news.put(error)

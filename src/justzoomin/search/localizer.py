@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from justzoomin.data import halves, normalize, to_tensor, wide_photo
@@ -17,15 +20,20 @@ from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews, Map
 from justzoomin.models import ZoomModel
 from justzoomin.parallel import ordered_map
-from justzoomin.search.fix import Fix, credible_radius_m
-from justzoomin.search.greedy import greedy
+from justzoomin.posterior import DEFAULT_DECISION, Calibration, Posterior, Prior, apply_many, find_calibration, parse_decision
+from justzoomin.search.answers import Fields, beam_answers, greedy_answers, posterior_answers
+from justzoomin.search.fix import Fix
 from justzoomin.search.index import MapIndex
+from justzoomin.search.scorer import Scorer, scorer
+from justzoomin.search.searches import choose_search
 from justzoomin.search.view_vectors import ViewVectors
 
 Item = TypeVar("Item")
 
 MAX_FILE_BYTES = 256 << 20
 """Photos in larger files are refused unread."""
+_MAX_VALUES = 1 << 22
+"""Probabilities of cells that are in memory at once, photos together."""
 
 
 class NotTrainedHereWarning(UserWarning):
@@ -45,37 +53,62 @@ class Localizer:
         source: The map.
         grid: The zoom grid; the map's own if None.
         index: Folder of the map's index under this model (`build_index`): views in it are neither drawn nor encoded.
+        search: `greedy`, `beam:K`, `posterior` or `auto`; see `choose_search`.
+        decision: What picks the answer from a posterior: `within:METRES`, `distance` or `top`; None for within 40 m where
+            there is a posterior.
+        prior: What is known of the photos' place without looking at them; for a posterior.
+        calibration: What makes the probabilities of posteriors hold.
 
     Raises:
-        ModelError: If the model's number of actions does not fit the grid, or the index belongs to another model.
+        ModelError: If the model's number of actions does not fit the grid, or index or calibration belong to another model.
         DataError: If the index is none, or belongs to another map or grid.
+        ConfigError: If search or decision are none, or do not go together.
+        GeometryError: If the grid has too many cells for a posterior.
     """
 
-    def __init__(self, model: ZoomModel, source: Map, grid: ZoomGrid | None = None,
-                 index: str | Path | None = None) -> None:
+    def __init__(self, model: ZoomModel, source: Map, grid: ZoomGrid | None = None, index: str | Path | None = None, *,
+                 search: str = "auto", decision: str | None = None, prior: Prior | None = None,
+                 calibration: Calibration | None = None) -> None:
         self.model = model.eval()
         self.map = source
         self.grid = grid or source.grid
         check_fits(model, self.grid)
-        self.vectors = ViewVectors(model, GridViews(source, self.grid, model.config.image_pixels),
-                                   index=None if index is None else MapIndex.open_for(index, model, source, self.grid))
+        opened = None if index is None else MapIndex.open_for(index, model, source, self.grid)
+        self.vectors = ViewVectors(model, GridViews(source, self.grid, model.config.image_pixels), index=opened)
+        self.search = choose_search(search, self.grid, opened, model.config.image_pixels, decision=decision,
+                                    prior=prior is not None)
+        self._whole = self.search.kind == "posterior"
+        self.decision = parse_decision(decision or (DEFAULT_DECISION if self._whole else "top"))
+        self.prior, self.calibration = prior, calibration
+        if self.calibration is not None:
+            self.calibration.require_model(self.model_hash)
         self._root_checked = False
 
     @classmethod
-    def load(cls, model: str | Path, map: str | Path, region: ZoomGrid | None = None,
-             device: str = "auto", index: str | Path | None = None, runtime: str = "torch") -> Localizer:
+    def load(cls, model: str | Path, map: str | Path | Map, region: ZoomGrid | None = None,
+             device: str = "auto", index: str | Path | None = None, runtime: str = "torch", *, calibrated: bool = True,
+             search: str = "auto", decision: str | None = None, prior: Prior | None = None) -> Localizer:
         """Open a model (folder or hub id) and a map (folder of tiles or a whole dataset).
 
         Args:
             model: Model folder or hub id.
-            map: Folder of the map, tile package, or address template of a tile server.
+            map: Folder of the map, tile package, or address template of a tile server; or an open map.
             region: Zoom grid to search, where the map states none or another is wanted.
             device: `auto`, `cpu`, `cuda`, `mps` ...
             index: Folder of the map's index, if there is one.
             runtime: What runs the encoder: `torch`; `onnx`, after `jzi export`; or the path of an exported file.
+            calibrated: Whether to use the calibration in the model's folder, if there is one for this grid's depth.
+            search: As for the class.
+            decision: As for the class.
+            prior: As for the class.
         """
-        return cls(ZoomModel.from_pretrained(model, device=device, runtime=runtime), Map.open(map, grid=region),
-                   index=index)
+        opened = ZoomModel.from_pretrained(model, device=device, runtime=runtime)
+        source = map if isinstance(map, Map) else Map.open(map, grid=region)
+        grid = region or source.grid
+        calibration = find_calibration(model, opened.fingerprint) if calibrated else None
+        if calibration is not None and len(calibration.temperatures) not in (1, grid.depth):
+            calibration = None
+        return cls(opened, source, grid, index, search=search, decision=decision, prior=prior, calibration=calibration)
 
     @cached_property
     def map_hash(self) -> str:
@@ -150,25 +183,105 @@ class Localizer:
         config = self.model.config
         return self.model.encode_photos(normalize(pairs.to(self.model.device), config.mean, config.std))
 
-    def _search(self, photos: Sequence[str | Path | bytes], pairs: torch.Tensor, started: float) -> list[Fix]:
-        """Fixes of photos whose halves are given, uint8 (B, 2, 3, n, n)."""
-        vectors = self.encode(pairs)
+    def localize_posterior(self, photo: str | Path | bytes) -> Posterior:
+        """How probable each terminal cell is for one photo, calibrated and with the prior, whatever the search.
+
+        Args:
+            photo: Path of the photo, or the bytes of its file.
+
+        Raises:
+            PhotoError: If it is no usable photo.
+            TileError: If the map cannot give a view.
+            GeometryError: If the grid has too many cells, or the prior leaves none.
+        """
+        loaded = self._load(photo)
+        if isinstance(loaded, JustZoomInError):
+            raise loaded
+        return Posterior(self.grid, self.log_probs(loaded.unsqueeze(0))[0])
+
+    def scores(self, pairs: torch.Tensor) -> npt.NDArray[np.floating]:
+        """The model's own scores (B, N) of all terminal cells, for photos as uint8 halves (B, 2, 3, n, n).
+
+        Up to a constant they are log-probabilities, without calibration and prior.
+
+        Raises:
+            TileError: If the map cannot give a view.
+        """
+        return self._scores(self.encode(pairs))
+
+    def log_probs(self, pairs: torch.Tensor, *, prior: bool = True) -> npt.NDArray[np.float64]:
+        """Log-probabilities (B, N) of all terminal cells, calibrated, for photos as uint8 halves (B, 2, 3, n, n).
+
+        Args:
+            pairs: The photos.
+            prior: Whether the prior is multiplied in.
+
+        Raises:
+            TileError: If the map cannot give a view.
+            GeometryError: If the prior leaves no cell.
+        """
+        own = self._calibrated(self.encode(pairs))
+        return apply_many(self.grid, own, self.prior) if prior and self.prior is not None else own
+
+    def asked(self) -> dict[str, Any]:
+        """What the answers depend on beside model, map and grid, as plain values."""
+        return {"search": str(self.search), "decision": str(self.decision),
+                "prior": None if self.prior is None else weights_hash(self.prior, self.grid),
+                "calibration": self.calibration.fingerprint if self._whole and self.calibration else None}
+
+    @cached_property
+    def _score(self) -> Scorer:
+        return scorer(self.model, self.vectors)
+
+    def _scores(self, photos: torch.Tensor) -> npt.NDArray[np.floating]:
+        self._check_root()
+        return self._score(photos)
+
+    def _calibrated(self, photos: torch.Tensor) -> npt.NDArray[np.float64]:
+        """Log-probabilities (B, N) of photo vectors (B, D), without the prior."""
+        own = self._scores(photos).astype(np.float64)
+        if self.calibration is not None:
+            return self.calibration.apply(self.grid, own)
+        top = own.max(1, keepdims=True)
+        return np.asarray(own - (top + np.log(np.exp(own - top).sum(1, keepdims=True))))
+
+    def _check_root(self) -> None:
         if not self._root_checked:
             self.vectors.check_root()
             self._root_checked = True
-        paths = greedy(self.model, vectors, self.vectors, self.grid.depth)
-        lats, lons = self.grid.centres(paths.sequences.numpy())
-        sequences = [tuple(path) for path in paths.sequences.tolist()]
-        chances = [tuple(path) for path in paths.probabilities.tolist()]
-        no_data = [self.vectors.no_data(sequence) for sequence in sequences]
-        hashes = self.map_hash, self.model_hash
+
+    def _search(self, photos: Sequence[str | Path | bytes], pairs: torch.Tensor, started: float) -> list[Fix]:
+        """Fixes of photos whose halves are given, uint8 (B, 2, 3, n, n)."""
+        answers = self._answers(self.encode(pairs))
+        shared = {"map_hash": self.map_hash, "model_hash": self.model_hash, "grid": self.grid, "searched": str(self.search),
+                  "decision": str(self.decision), "calibrated": self._whole and self.calibration is not None,
+                  "prior": None if self.prior is None else str(self.prior),
+                  "cell_size_m": self.grid.cell_size_m(self.grid.depth)}
+        no_data = [self.vectors.no_data(answer["sequence"]) for answer in answers]
         seconds = (time.perf_counter() - started) / len(photos)
-        return [Fix(
-            lat=float(lats[k]), lon=float(lons[k]), sequence=sequences[k], probabilities=chances[k],
-            cell_size_m=self.grid.cell_size_m(self.grid.depth),
-            credible_radius_m=credible_radius_m(self.grid, chances[k]), no_data=no_data[k],
-            seconds=seconds, photo=None if isinstance(photo, bytes) else str(photo), map_hash=hashes[0], model_hash=hashes[1],
-            grid=self.grid) for k, photo in enumerate(photos)]
+        return [Fix(**answer, **shared, no_data=gaps, seconds=seconds, photo=None if isinstance(photo, bytes) else str(photo))
+                for photo, answer, gaps in zip(photos, answers, no_data, strict=True)]
+
+    def _answers(self, vectors: torch.Tensor) -> list[Fields]:
+        """What the search says of photo vectors (B, D)."""
+        self._check_root()
+        if self.search.kind == "greedy":
+            return greedy_answers(self.model, vectors, self.vectors, self.grid)
+        if self.search.kind == "beam":
+            return beam_answers(self.model, vectors, self.vectors, self.grid, self.search.width)
+        found: list[Fields] = []
+        for some in vectors.split(max(1, _MAX_VALUES // self.grid.actions**self.grid.depth)):
+            own = self._calibrated(some)
+            here = [None] * len(own) if self.calibration is None else self.calibration.on_map(own).tolist()
+            believed = own if self.prior is None else apply_many(self.grid, own, self.prior)
+            answers = posterior_answers([Posterior(self.grid, p) for p in believed], self.decision, self.calibration)
+            found += [{**answer, "on_map": on_map} for answer, on_map in zip(answers, here, strict=True)]
+        return found
+
+
+def weights_hash(prior: Prior, grid: ZoomGrid) -> str:
+    """Hex digits that change with any cell's weight."""
+    return hashlib.sha256(prior.log_weights(grid).tobytes()).hexdigest()
 
 
 def _groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

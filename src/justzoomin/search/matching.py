@@ -65,7 +65,8 @@ class GroundMap:
                 picture = torch.from_numpy(windows.picture(number)).permute(2, 0, 1).to(self.model.device)
                 piece = self.model.describe_ground(normalize(picture[None], settings.mean, settings.std)[0])
                 row, column = divmod(number, windows.side)
-                for into, found in zip(whole, piece, strict=True):  # a neighbour's inner part lies over a margin, never the reverse
+                # A neighbour's inner part lies over a margin, never the reverse.
+                for into, found in zip(whole, piece, strict=True):
                     top, left = row * inner, column * inner
                     skip_top, skip_left = (margin if row else 0), (margin if column else 0)
                     into[:, top + skip_top:top + found.shape[1], left + skip_left:left + found.shape[2]] = (

@@ -11,15 +11,23 @@ import numpy.typing as npt
 import torch
 
 from justzoomin.data import normalize
-from justzoomin.geometry import view_number, view_numbers, view_sequence
-from justzoomin.maps import GridViews
-from justzoomin.models import ZoomModel
+from justzoomin.geometry import ZoomGrid, view_number, view_numbers
+from justzoomin.maps import GridViews, LayerViews, Map
+from justzoomin.models import MapModel, ZoomModel
 from justzoomin.search.index import MapIndex
 
 MEMORY_BYTES = 1 << 30
 """Bound of the vectors that are kept in memory where no index can keep them."""
 
 Ints = npt.NDArray[np.int64]
+
+
+def views_of(model: MapModel, source: Map, grid: ZoomGrid | None = None) -> GridViews | LayerViews:
+    """The views that a model looks at on a map; the map's own grid if None is given."""
+    grid = grid or source.grid
+    if isinstance(model, ZoomModel):
+        return GridViews(source, grid, model.config.image_pixels)
+    return LayerViews(source, model.layers(grid), model.config.image_pixels)
 
 
 class DrawnViews(NamedTuple):
@@ -50,7 +58,8 @@ class ViewVectors:
         encoded: Views encoded so far.
     """
 
-    def __init__(self, model: ZoomModel, views: GridViews, batch_size: int = 32, index: MapIndex | None = None) -> None:
+    def __init__(self, model: MapModel, views: GridViews | LayerViews, batch_size: int = 32,
+                 index: MapIndex | None = None) -> None:
         self.model, self.views, self.batch_size, self.index = model, views, batch_size, index
         self.encoded = 0
         self._memory: OrderedDict[int, torch.Tensor] = OrderedDict()
@@ -86,9 +95,8 @@ class ViewVectors:
         Raises:
             TileError: If the map cannot give one of them.
         """
-        paths = [view_sequence(self.views.grid, number) for number in numbers.tolist()]
         pixels = torch.from_numpy(self.views.batch(numbers)).permute(0, 3, 1, 2)
-        return DrawnViews(numbers, pixels, np.array([self.views.no_data(path) for path in paths], np.float32))
+        return DrawnViews(numbers, pixels, self.views.no_data_at(numbers))
 
     @torch.inference_mode()
     def encode(self, drawn: DrawnViews) -> torch.Tensor:
@@ -117,11 +125,10 @@ class ViewVectors:
 
     def no_data(self, sequence: Sequence[int]) -> tuple[float, ...]:
         """Shares without data of the views along a path, root first, the terminal cell not looked at."""
-        if self.index is not None:
-            numbers = view_numbers(self.views.grid, [sequence])[0]
-            if self.index.known(numbers).all():
-                return tuple(self.index.no_data(numbers).tolist())
-        return tuple(self.views.no_data(sequence[:level]) for level in range(len(sequence)))
+        numbers = view_numbers(self.views.grid, [sequence])[0]
+        if self.index is not None and self.index.known(numbers).all():
+            return tuple(self.index.no_data(numbers).tolist())
+        return tuple(self.views.no_data_at(numbers).tolist())
 
     def _encode_all(self, numbers: Ints) -> torch.Tensor:
         return torch.cat([self.encode(self.draw(numbers[start:start + self.batch_size]))

@@ -3,5 +3,7 @@
 from justzoomin.sources.options import SourceOptions
 from justzoomin.sources.reading import KINDS, Source, read_source
 from justzoomin.sources.records import Camera, PhotoRecord, Projection, Skipped
+from justzoomin.sources.times import PhotoTime, times_from_exif, times_from_table
 
-__all__ = ["KINDS", "Camera", "PhotoRecord", "Projection", "Skipped", "Source", "SourceOptions", "read_source"]
+__all__ = ["KINDS", "Camera", "PhotoRecord", "PhotoTime", "Projection", "Skipped", "Source", "SourceOptions", "read_source",
+           "times_from_exif", "times_from_table"]

@@ -18,6 +18,28 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 _MAX_CONFIG_BYTES = 1 << 20
 
 
+class MatchingConfig(BaseModel):
+    """How a ray matcher is trained.
+
+    Attributes:
+        poses: Poses of the map that a photo's true one is compared with at a step.
+        place_noise_m: Deviation of the noise on the true place.
+        bearing_noise_deg: Deviation of the noise on the true bearing.
+        mirror: Share of batches that are mirrored, photos and map.
+        light: Largest change of brightness of photos and map; colours and contrast change with it.
+        zoom_weight: Weight of the zoomer's loss beside the matcher's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    poses: int = Field(1024, ge=1)
+    place_noise_m: float = Field(1.5, ge=0)
+    bearing_noise_deg: float = Field(6.0, ge=0)
+    mirror: float = Field(0.5, ge=0, le=1)
+    light: float = Field(0.25, ge=0, lt=1)
+    zoom_weight: float = Field(1.0, ge=0)
+
+
 class TrainConfig(BaseModel):
     """Everything a run depends on besides the data; the defaults are the published ones.
 
@@ -25,12 +47,18 @@ class TrainConfig(BaseModel):
         model: The model to train.
         init: Folder or hub id of a model whose weights the training starts from, instead of fresh or encoder weights.
         augment: Augmentation of photos and views.
+        matching: How a ray matcher is trained, of a model that has one; its batches hold photos of one piece of map.
         train_split: Name of the split to train on.
         val_split: Name of the split to validate on; None for none.
         epochs: Passes over the training photos.
         batch_size: Photos of a batch on each device.
         accumulate: Batches whose gradients are added up before a step.
         batch_places: Places that a batch of all processes is drawn from, nearby photos together; None draws photos at random.
+        negatives: Cells without a photo of the batch that are shown besides, per photo; retrieval only.
+        mine_from: Epoch, counted from 0 and not the first, from which on photos stand in a batch with those whose cells look
+            most like theirs; retrieval only. None for never: then `batch_places` holds for all epochs.
+        mine_every: Epochs between two searches for them.
+        mine_neighbours: Photos that are found for each.
         learning_rate: Peak of the schedule.
         final_rate: Share of the peak that the cosine ends at.
         warmup: Share of all steps that the learning rate rises linearly.
@@ -64,12 +92,17 @@ class TrainConfig(BaseModel):
     model: ModelConfig = Field(default_factory=lambda: model_preset("paper"))
     init: str | None = None
     augment: AugmentConfig = AugmentConfig()
+    matching: MatchingConfig = MatchingConfig()
     train_split: str = "train"
     val_split: str | None = "val"
     epochs: int = Field(30, ge=1)
     batch_size: int = Field(64, ge=1)
     accumulate: int = Field(1, ge=1)
     batch_places: int | None = Field(None, ge=1)
+    negatives: float = Field(0.25, ge=0, le=16)
+    mine_from: int | None = Field(None, ge=1)
+    mine_every: int = Field(4, ge=1)
+    mine_neighbours: int = Field(64, ge=1, le=1024)
     learning_rate: float = Field(3e-4, gt=0)
     final_rate: float = Field(0.1, ge=0, le=1)
     warmup: float = Field(0.05, ge=0, le=1)
@@ -98,13 +131,15 @@ class TrainConfig(BaseModel):
     wandb_project: str | None = None
 
 
+_SMALL: dict[str, Any] = {
+    "epochs": 12, "batch_size": 64, "learning_rate": 1e-3, "weight_decay": 0.05, "validate_every": 2,
+    # Meant for a dozen epochs over tens of thousands of photos; with few photos, switch it on.
+    "augment": {"enabled": False},
+}
+_RETRIEVAL: dict[str, Any] = {**_SMALL, "batch_size": 128, "batch_places": 4, "mine_from": 4, "validate_every": 4}
 _PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {},
-    "small": {
-        "epochs": 12, "batch_size": 64, "learning_rate": 1e-3, "weight_decay": 0.05, "validate_every": 2,
-        # Meant for a dozen epochs over tens of thousands of photos; with few photos, switch it on.
-        "augment": {"enabled": False},
-    },
+    "paper": {}, "small": _SMALL, "best": {**_SMALL, "batch_size": 112, "learning_rate": 2e-3},
+    "retriever": _RETRIEVAL, "hierarchical": _RETRIEVAL, "classifier": _SMALL,
 }
 
 
@@ -112,7 +147,7 @@ def train_config(preset: str = "paper", file: Path | None = None, settings: tupl
     """Build the settings: the preset's, then those of a YAML file, then `key=value` words, later ones winning.
 
     Args:
-        preset: `paper` or `small`.
+        preset: `paper` or `small`, or `retriever`, `hierarchical` or `classifier` for the other families.
         file: YAML file with any of the settings; the saved config of another run works too.
         settings: Words such as `epochs=5` or `augment.enabled=false`; values are read as YAML.
 

@@ -5,33 +5,38 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
+import numpy.typing as npt
 import torch
 from lightning.pytorch.loggers.logger import Logger
 from torch.utils.data import DataLoader, Subset
 
-from justzoomin.data import Dataset, ReadyKind, ReadyPhotos, ResumableBatchSampler, collate, find_ready
+from justzoomin.data import Dataset, JoinedDataset, ReadyKind, ReadyPhotos, ResumableBatchSampler, collate, find_ready
 from justzoomin.errors import MissingExtraError, ModelError, TrainingError
 from justzoomin.geometry import view_count, view_numbers
 from justzoomin.maps import GridViews
-from justzoomin.models import Compute, ModelConfig, ZoomModel, plan
+from justzoomin.models import Compute, MapModel, ModelConfig, ZoomModel, build_model, open_model, plan
+from justzoomin.training.base import mix_seed
 from justzoomin.training.config import TrainConfig, dump_config, load_config
+from justzoomin.training.families import check_family, task_for
+from justzoomin.training.maps import TrainingMaps
+from justzoomin.training.mining import Miner
 from justzoomin.training.prefix_cache import PrefixCache, open_cache
 from justzoomin.training.saving import AtomicCheckpoints, CsvLog, Saver, TrainProgress, environment, write_text
-from justzoomin.training.task import ZoomTask
 
 
-def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = False,
+def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, *, resume: bool = False,
           report: Callable[[TrainProgress], None] | None = None, stop_after: int | None = None) -> Path:
     """Train a model; on one device or, started by torchrun or with `devices`/`nodes`, on many.
 
     Args:
         config: The settings. With `resume`, those that the run saved hold instead.
-        dataset: The dataset.
+        dataset: The dataset, or several: a batch then mixes photos of all maps (see `TrainingMaps.of`).
         out: Folder of the run: config.yaml, environment.json, metrics.csv, tensorboard/, state.ckpt, models/best, models/last.
         resume: Go on with the run in `out` where it stopped.
         report: Called now and then with where the run stands.
@@ -43,7 +48,7 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
     Raises:
         TrainingError: If the folder holds another run, there is nothing to resume or it began on other photos, or the
             devices asked for are not there.
-        DataError: If a split is empty, contradicts itself or lacks photos.
+        DataError: If a split is empty, contradicts itself or lacks photos, or grids differ in size or depth.
         ModelError: If the model does not fit the grid.
     """
     out = Path(out)
@@ -56,27 +61,27 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
     rank, world = _place(config, devices)
     if rank == 0 and not resume and out.exists() and any(out.iterdir()):
         raise TrainingError(out, "the folder is not empty", "Give a new folder, or --resume to go on with this run.")
-    _check(config, dataset)
-    config = config.model_copy(update={"model": config.model.model_copy(update={"depth": dataset.grid.depth})})
+    maps = TrainingMaps.of(config, [dataset] if isinstance(dataset, Dataset) else dataset)
+    _check(config, maps)
+    config = config.model_copy(update={"model": config.model.model_copy(update={"depth": maps.grid.depth})})
 
-    model = _build_model(config, dataset)
+    model = _build_model(config, maps)
+    check_family(model, config, maps)
     compute = _compute(config)
     compute.prepare(model)
-    views = GridViews(dataset.map, dataset.grid, model.config.image_pixels)
-    views.check_root()  # a map without a usable root view is known before the first step
-    loaders, sampler = _loaders(config, model.config, dataset, views, rank, world)
-    prefix = _prefix_cache(config, model, dataset, out, compute)
+    views = [GridViews(each.map, each.grid, model.config.image_pixels) for each in maps.datasets]
+    for each in views:
+        each.check_root()  # a map without a usable root view is known before the first step
+    loaders, miner = _loaders(config, model.config, maps, views, rank, world)
+    sampler = miner.sampler
+    prefix = _prefix_cache(config, model, maps, out, compute)
     if rank == 0:  # not before what can be refused: a refused run leaves no folder behind
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / "config.yaml", dump_config(config))
         write_text(out / "environment.json", environment(compute.words()))
     steps = -(-len(sampler) // config.accumulate) * config.epochs
-    task = ZoomTask(model, config, dataset, views, steps, prefix, compute.fused_optimizer)
-    provenance = {
-        "trained_with": "jzi train", "config": config.model_dump(mode="json"), "data": dataset.root.resolve().name,
-        "train_split": config.train_split, "train_split_hash": dataset.split_hash(config.train_split),
-        "map_hash": dataset.map.fingerprint(), "photos": len(dataset.split(config.train_split)),
-    }
+    task = task_for(model, config, maps, views, steps, miner, prefix, compute.fused_optimizer)
+    provenance = {"trained_with": "jzi train", "config": config.model_dump(mode="json"), **maps.provenance(config)}
     saver = Saver(out, sampler, provenance, report)
     resume_from = state if resume and state.is_file() else None
     loggers = _loggers(config, out, resume_from) if rank == 0 else []
@@ -94,13 +99,11 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
     return best if best.is_dir() else out / "models" / "last"
 
 
-def _check(config: TrainConfig, dataset: Dataset) -> None:
-    for split in filter(None, (config.train_split, config.val_split)):
-        dataset.check(split, photos=config.ready_photos is None)
-    if config.model.grid != dataset.grid.grid:
+def _check(config: TrainConfig, maps: TrainingMaps) -> None:
+    if config.model.grid != maps.grid.grid:
         raise ModelError("model.grid", f"the model picks among {config.model.grid} x {config.model.grid} cells and the "
-                         f"dataset's grid is {dataset.grid.grid} x {dataset.grid.grid}",
-                         f"Train with --set model.grid={dataset.grid.grid}.")
+                         f"dataset's grid is {maps.grid.grid} x {maps.grid.grid}",
+                         f"Train with --set model.grid={maps.grid.grid}.")
     there = {"gpu": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if config.accelerator in there and there[config.accelerator] < max(1, config.devices):
         raise TrainingError(f"accelerator={config.accelerator}", f"{max(1, config.devices)} asked for, and torch can use "
@@ -108,44 +111,70 @@ def _check(config: TrainConfig, dataset: Dataset) -> None:
                             "Ask for fewer with --set devices=N, or train with --set accelerator=cpu.")
 
 
-def _build_model(config: TrainConfig, dataset: Dataset) -> ZoomModel:
+def _build_model(config: TrainConfig, maps: TrainingMaps) -> MapModel:
     if config.init is None:
-        return ZoomModel(config.model, pretrained=True, seed=config.seed)
-    model = ZoomModel.from_pretrained(config.init)
-    if model.config.grid != dataset.grid.grid:
+        return build_model(config.model, pretrained=True, seed=config.seed)
+    model = open_model(config.init)
+    if model.config.grid != maps.grid.grid:
         raise ModelError(config.init, f"its grid is {model.config.grid} x {model.config.grid}, the dataset's "
-                         f"{dataset.grid.grid} x {dataset.grid.grid}", "Start from a model of the dataset's grid size.")
+                         f"{maps.grid.grid} x {maps.grid.grid}", "Start from a model of the dataset's grid size.")
     return model
 
 
-def _loaders(config: TrainConfig, settings: ModelConfig, dataset: Dataset, views: GridViews, rank: int,
-             world: int) -> tuple[tuple[DataLoader[Any], DataLoader[Any] | None], ResumableBatchSampler]:
+def _loaders(config: TrainConfig, settings: ModelConfig, maps: TrainingMaps, views: list[GridViews], rank: int,
+             world: int) -> tuple[tuple[DataLoader[Any], DataLoader[Any] | None], Miner]:
     crop = config.augment.crop_scale if config.augment.enabled else None
-    photos = dataset.torch_dataset(config.train_split, settings.image_pixels, decode=settings.photo_decode, crop_scale=crop,
-                                   seed=config.seed, views=views)
-    photos.ready = _ready(config, settings, dataset, config.train_split, crop[0] if crop else None)
-    photos.with_views = not views.cached
-    paths = view_numbers(dataset.grid, photos.sequences)[:, 1:] if config.batch_places else None
+    # One for all: a batch holds the pixels of all its views, or the numbers of all.
+    with_views = settings.family == "zoom" and not all(views[number].cached for number in maps.train)
+    photos = _samples(config, settings, maps, views, config.train_split, crop, with_views=with_views)
+    paths = _paths(maps, photos) if config.batch_places else None
+    groups = None if settings.matcher is None else maps.pieces(config.train_split, settings.matcher)
     sampler = ResumableBatchSampler(len(photos), config.batch_size, config.seed, rank, world, accumulate=config.accumulate,
-                                    paths=paths, places=config.batch_places or 1)
+                                    paths=paths, places=config.batch_places or 1, groups=groups)
     common: dict[str, Any] = {"collate_fn": collate, "num_workers": config.workers,
                               "persistent_workers": config.workers > 0, "pin_memory": torch.cuda.is_available()}
     training: DataLoader[Any] = DataLoader(photos, batch_sampler=sampler, **common)
     if config.val_split is None:
-        return (training, None), sampler
-    held_out = dataset.torch_dataset(config.val_split, settings.image_pixels, decode=settings.photo_decode, views=views)
-    held_out.ready = _ready(config, settings, dataset, config.val_split, None)
-    held_out.with_views = False  # validation asks for the views that the model itself chooses
+        return (training, None), Miner(photos, sampler)
+    # Validation asks for the views that the model itself chooses.
+    held_out = _samples(config, settings, maps, views, config.val_split, None, with_views=False)
     count = min(len(held_out), config.validate_photos or len(held_out))
-    mine = Subset(held_out, list(range(count))[rank::world] or [0])
-    return (training, DataLoader(mine, batch_size=config.batch_size, **common)), sampler
+    rows = range(count) if len(maps.val) == 1 else np.unique(np.linspace(0, len(held_out) - 1, count).astype(int)).tolist()
+    mine = Subset(held_out, list(rows)[rank::world] or [0])
+    return (training, DataLoader(mine, batch_size=config.batch_size, **common)), Miner(photos, sampler)
 
 
-def _ready(config: TrainConfig, settings: ModelConfig, dataset: Dataset, split: str, least: float | None) -> ReadyPhotos | None:
+def _samples(config: TrainConfig, settings: ModelConfig, maps: TrainingMaps, views: list[GridViews], split: str,
+             crop: tuple[float, float] | None, *, with_views: bool) -> JoinedDataset:
+    numbers = maps.train if split == config.train_split else maps.val
+    parts = []
+    for number in numbers:
+        dataset = maps.datasets[number]
+        part = dataset.torch_dataset(split, settings.image_pixels, decode=settings.photo_decode, crop_scale=crop,
+                                     seed=mix_seed(config.seed, number) if number else config.seed, views=views[number])
+        part.ready = _ready(config, settings, dataset, split, crop[0] if crop else None, several=len(maps.datasets) > 1)
+        part.with_views = with_views
+        parts.append(part)
+    return JoinedDataset(parts, numbers)
+
+
+def _paths(maps: TrainingMaps, photos: JoinedDataset) -> npt.NDArray[np.int64]:
+    """Numbers (N, T) of the cells along each photo's path, those of several maps told apart and the map itself first."""
+    numbers = view_numbers(maps.grid, photos.sequences)
+    if len(maps.datasets) == 1:
+        return numbers[:, 1:]
+    return numbers + photos.stride * photos.map_numbers[:, None]
+
+
+def _ready(config: TrainConfig, settings: ModelConfig, dataset: Dataset, split: str, least: float | None, *,
+           several: bool) -> ReadyPhotos | None:
     if config.ready_photos is None:
         return None
     kind = ReadyKind(split, settings.image_pixels, settings.photo_decode, least)
-    return find_ready(Path(config.ready_photos), kind, dataset.photos, dataset.split(split).image_ids, dataset.root)
+    folder = Path(config.ready_photos)
+    if several:
+        folder /= dataset.root.resolve().name
+    return find_ready(folder, kind, dataset.photos, dataset.split(split).image_ids, dataset.root)
 
 
 def _loggers(config: TrainConfig, out: Path, resume_from: Path | None) -> list[Logger]:
@@ -176,15 +205,15 @@ def _compute(config: TrainConfig) -> Compute:
     return plan(kind, config.precision, training=True, channels_last=config.channels_last, compiled=config.compile)
 
 
-def _prefix_cache(config: TrainConfig, model: ZoomModel, dataset: Dataset, out: Path, compute: Compute) -> PrefixCache | None:
-    if config.prefix_cache is None:
+def _prefix_cache(config: TrainConfig, model: MapModel, maps: TrainingMaps, out: Path, compute: Compute) -> PrefixCache | None:
+    if config.prefix_cache is None or not isinstance(model, ZoomModel):
         return None
     folder = out / "prefix" if config.prefix_cache_folder is None else Path(config.prefix_cache_folder)
     if config.augment.enabled and config.augment.views:
         warnings.warn("prefix_cache: views are augmented, so the root view alone is kept; augment.views=false keeps all",
                       stacklevel=3)
     return open_cache(model, config.prefix_cache, config.prefix_cache_mb * 1_000_000, config.prefix_cache_dtype, folder,
-                      view_count(dataset.grid), compute.precision)
+                      view_count(maps.grid) * len(maps.datasets), compute.precision)
 
 
 def _devices(config: TrainConfig) -> int:

@@ -20,7 +20,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from justzoomin.data import ResumableBatchSampler
 from justzoomin.errors import TrainingError
 from justzoomin.files import write_bytes
-from justzoomin.training.task import ZoomTask
+from justzoomin.training.base import Task
 
 
 class AtomicCheckpoints(CheckpointIO):
@@ -127,7 +127,7 @@ class Saver(Callback):
     def on_train_batch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any,
                              batch_idx: int) -> None:
         """Save the state if it is time; only where no half-accumulated gradient would be lost."""
-        assert isinstance(pl_module, ZoomTask)
+        assert isinstance(pl_module, Task)
         every, step = pl_module.config.save_every, trainer.global_step
         # Lightning moves its count of logged steps by one on resuming, for states that were saved after a batch.
         trainer.fit_loop.epoch_loop._batches_that_stepped = step
@@ -138,7 +138,7 @@ class Saver(Callback):
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any,
                            batch_idx: int) -> None:
         """Tell where the run stands."""
-        assert isinstance(pl_module, ZoomTask)
+        assert isinstance(pl_module, Task)
         step, config = trainer.global_step, pl_module.config
         loss = trainer.callback_metrics["loss"]  # the mean over this process's photos, not weighted as what is stepped by
         self._loss = loss if self._loss is None else 0.95 * self._loss + 0.05 * loss  # a tensor: no wait for the device
@@ -152,7 +152,7 @@ class Saver(Callback):
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Keep the model if it is the best so far."""
-        assert isinstance(pl_module, ZoomTask)
+        assert isinstance(pl_module, Task)
         if trainer.sanity_checking or trainer.global_rank:
             return
         key = f"val_recall_{pl_module.config.select_radius_m:g}m"
@@ -163,22 +163,22 @@ class Saver(Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Keep this epoch's model if asked to."""
-        assert isinstance(pl_module, ZoomTask)
+        assert isinstance(pl_module, Task)
         every, epoch = pl_module.config.keep_every, trainer.current_epoch + 1
         if every and epoch % every == 0 and not trainer.global_rank:
             self.save_model(f"epoch-{epoch:03d}", trainer, pl_module, {})
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Save the last model."""
-        assert isinstance(pl_module, ZoomTask)
+        assert isinstance(pl_module, Task)
         if not trainer.global_rank:
             figures = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val_")}
             self.save_model("last", trainer, pl_module, figures)
 
-    def save_model(self, name: str, trainer: lightning.Trainer, task: ZoomTask, figures: dict[str, float]) -> Path:
+    def save_model(self, name: str, trainer: lightning.Trainer, task: Task, figures: dict[str, float]) -> Path:
         """Write `models/<name>`; returns its path."""
         extra = {**self.provenance, "epoch": trainer.current_epoch, "step": trainer.global_step, "validation": figures}
-        return task.model.save_pretrained(self.out / "models" / name, task.dataset.grid, extra)
+        return task.model.save_pretrained(self.out / "models" / name, task.grids[0], extra)
 
 
 class CsvLog(Logger):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from justzoomin.geometry import view_count
-from justzoomin.maps import GridViews
+from justzoomin.maps import GridViews, LayerViews
 
 TABLE_SHARE = 0.25
 """A table of all views is put on a GPU where it takes at most this share of the memory that is free at that time."""
@@ -14,14 +14,15 @@ _CHUNK = 512
 
 
 class ViewPixels:
-    """Views by number, for the training process.
+    """Views by number, for the training process. With several maps, numbers as `JoinedDataset` gives them.
 
     Args:
-        views: The grid's views.
+        views: The views of each map, all of one number and size.
     """
 
-    def __init__(self, views: GridViews) -> None:
+    def __init__(self, *views: GridViews | LayerViews) -> None:
         self.views = views
+        self._stride = views[0].count
         self._table: torch.Tensor | None = None
         self._asked = False
 
@@ -32,17 +33,26 @@ class ViewPixels:
             self._table = self._on_device(device)
         if self._table is not None:
             return self._table.index_select(0, numbers.to(device)).permute(0, 3, 1, 2)
-        pixels = torch.from_numpy(self.views.batch(numbers.cpu().numpy()))
-        return pixels.to(device, non_blocking=True).permute(0, 3, 1, 2)
+        return torch.from_numpy(self._batch(numbers.cpu().numpy())).to(device, non_blocking=True).permute(0, 3, 1, 2)
+
+    def _batch(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Views (V, n, n, 3) of these numbers (V,)."""
+        if len(self.views) == 1:
+            return self.views[0].batch(numbers)
+        maps, inner = np.divmod(numbers, self._stride)
+        found = np.empty((len(numbers), self.views[0].pixels, self.views[0].pixels, 3), np.uint8)
+        for number in np.unique(maps).tolist():
+            found[maps == number] = self.views[number].batch(inner[maps == number])
+        return found
 
     def _on_device(self, device: torch.device) -> torch.Tensor | None:
         """All views, uint8 (V, n, n, 3), or None where they are not ready or take too much memory."""
-        count, pixels = view_count(self.views.grid), self.views.pixels
+        count, pixels = self._stride * len(self.views), self.views[0].pixels
         free = torch.cuda.mem_get_info(device)[0]
-        if not self.views.cached or count * pixels * pixels * 3 > TABLE_SHARE * free:
+        if not all(views.cached for views in self.views) or count * pixels * pixels * 3 > TABLE_SHARE * free:
             return None
         table = torch.empty((count, pixels, pixels, 3), dtype=torch.uint8, device=device)
         for first in range(0, count, _CHUNK):
             numbers = np.arange(first, min(count, first + _CHUNK))
-            table[first:first + len(numbers)].copy_(torch.from_numpy(self.views.batch(numbers)))
+            table[first:first + len(numbers)].copy_(torch.from_numpy(self._batch(numbers)))
         return table

@@ -1,0 +1,85 @@
+"""`jzi calibrate`: make a model's probabilities hold what they claim."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from justzoomin.apps.console import DEVICE_HELP, REGION_HELP, progress_bar, region_option, single_model, writable_file
+
+if TYPE_CHECKING:
+    from justzoomin.posterior import Calibration
+
+
+def calibrate(
+    model: Annotated[str, typer.Argument(help="Model folder or hub id.")],
+    data: Annotated[Path, typer.Option("--data", help="Folder of the dataset.")],
+    split: Annotated[str, typer.Option("--split", help="Split of held-out training photos: never trained on, never scored.")],
+    after: Annotated[int, typer.Option("--after", min=0, help="Leave out so many photos at the split's start: those that the "
+                                                              "model was trained on.")] = 0,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Photos to take at most.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write. Default: calibration.json in the model's folder, "
+                                                           "where jzi finds it.")] = None,
+    report: Annotated[Path | None, typer.Option("--report", help="JSON file for the reliability curves.")] = None,
+    figure: Annotated[Path | None, typer.Option("--figure", help="Picture file for the reliability diagram.")] = None,
+    keep: Annotated[float, typer.Option("--keep", help="Share of these photos that shall count as on the map.")] = 0.95,
+    region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
+    index: Annotated[Path | None, typer.Option("--index", help="Index of the map under this model, from jzi index.")] = None,
+    device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 32,
+) -> None:
+    """Fit temperatures, regions and an off-map threshold on held-out training photos; see docs/confidence.md.
+
+    Refuses splits called val or test, and photos that the model was trained on.
+    """
+    from justzoomin.data import open_dataset
+    from justzoomin.evaluation import calibrate as fit
+    from justzoomin.evaluation import reliability_report
+    from justzoomin.files import write_json
+    from justzoomin.models import ZoomModel
+    from justzoomin.posterior import CALIBRATION_FILE
+
+    name = single_model(model)
+    target = writable_file(out or (Path(name) if Path(name).is_dir() else Path()) / CALIBRATION_FILE, "--out")
+    for path, option in ((report, "--report"), (figure, "--figure")):
+        if path is not None:
+            writable_file(path, option)
+    if figure is not None:
+        from justzoomin.figures import check_format
+
+        check_format(figure)
+    dataset = open_dataset(data, region_option(region))
+    opened = ZoomModel.from_pretrained(name, device=device)
+    with progress_bar("photos") as advance:
+        found = fit(opened, dataset, split, after=after, limit=limit, batch_size=batch_size, index=index, keep=keep,
+                    progress=advance)
+    _print(found.calibration)
+    typer.echo(f"calibration: {found.calibration.save(target)}")
+    if report is not None:
+        typer.echo(f"report: {write_json(reliability_report(found), report)}")
+    if figure is not None:
+        from justzoomin.figures import reliability_figure, save_figure
+
+        typer.echo(f"figure: {save_figure(reliability_figure(found.before, found.after, dataset.attribution()), figure)}")
+
+
+def _print(found: Calibration) -> None:
+    """The figures of the held-out photos, before beside after."""
+    before, after = found.figures["before"], found.figures["after"]
+    numbers = "  ".join(f"{t:.3f} (tail {tail:.1e})" for t, tail in zip(found.temperatures, found.tails, strict=True))
+    typer.echo(f"{found.photos:,} held-out photos; temperatures of the steps: {numbers}")
+    typer.echo(f"{'':38}  before   after")
+    _row("negative log-likelihood, nats", before["nll"], after["nll"], "8.3f")
+    _row("calibration error of the top cell, %", 100 * before["ece_top_cell"], 100 * after["ece_top_cell"], "8.1f")
+    _row("calibration error within 40 m, %", 100 * before["ece_within_40m"], 100 * after["ece_within_40m"], "8.1f")
+    for level in before["coverage"]:
+        was, now = (100 * part["coverage"][level][0] for part in (before, after))
+        _row(f"photos in their {level} % region, %", was, now, "8.1f")
+    typer.echo(f"off the map below {found.off_map_threshold:.3g} ({found.off_map_measure}); "
+               f"{100 * found.off_map_kept:.1f} % of these photos are above")
+
+
+def _row(words: str, before: Any, after: Any, form: str) -> None:
+    typer.echo(f"{words:38}{before:{form}}{after:{form}}")

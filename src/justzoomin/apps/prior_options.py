@@ -1,0 +1,75 @@
+"""Options that say what is known of a photo's place before it is looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from justzoomin.geometry import ZoomGrid
+    from justzoomin.posterior import Prior
+
+CircleOption = Annotated[str | None, typer.Option("--prior-circle", metavar="LAT,LON,RADIUS",
+                                                  help="The place is within RADIUS metres of LAT,LON.")]
+PolygonOption = Annotated[Path | None, typer.Option("--prior-polygon", help="The place is in the polygons of this GeoJSON.")]
+RasterOption = Annotated[Path | None, typer.Option("--prior-raster", help="Weights of places: a GeoTIFF of any projection, "
+                                                                          "or a .npy picture of the grid's cells.")]
+NearOption = Annotated[str | None, typer.Option("--near", metavar="LAT,LON", help="Where the camera was --seconds ago.")]
+SecondsOption = Annotated[float | None, typer.Option("--seconds", help="With --near: how long ago.")]
+SpeedOption = Annotated[float, typer.Option("--speed", help="With --near: speed limit in metres per second.")]
+DEFAULT_SPEED = 15.0
+
+
+def prior_from_options(grid: ZoomGrid, circle: str | None, polygon: Path | None, raster: Path | None, near: str | None,
+                       seconds: float | None, speed: float) -> Prior | None:
+    """The prior that options ask for; several are multiplied; None where there is none.
+
+    Args:
+        grid: The grid that is searched.
+        circle: `LAT,LON,RADIUS`.
+        polygon: GeoJSON file.
+        raster: GeoTIFF, or `.npy` of the lattice.
+        near: `LAT,LON` of the last fix.
+        seconds: Time since it.
+        speed: Speed limit in metres per second.
+
+    Raises:
+        ConfigError: If an option is wrong, or a file is none.
+        TileError: If the raster cannot be read.
+    """
+    from justzoomin.errors import ConfigError
+    from justzoomin.posterior import Both, Circle, last_fix, read_polygons, weights_from_npy
+
+    priors: list[Prior] = []
+    if circle is not None:
+        priors.append(Circle(*_numbers(circle, "--prior-circle", 3)))
+    if polygon is not None:
+        priors.append(read_polygons(polygon))
+    if raster is not None:
+        if raster.suffix.lower() == ".npy":
+            priors.append(weights_from_npy(raster, grid))
+        else:
+            from justzoomin.imagery import weights_from_raster
+
+            priors.append(weights_from_raster(raster, grid))
+    if (near is None) != (seconds is None):
+        raise ConfigError("--near", "it stands without --seconds, or the other way round", "Give both.")
+    if near is not None and seconds is not None:
+        lat, lon = _numbers(near, "--near", 2)
+        priors.append(last_fix(lat, lon, seconds, speed, radius_m=grid.cell_size_m(grid.depth)))
+    return None if not priors else priors[0] if len(priors) == 1 else Both(tuple(priors))
+
+
+def _numbers(text: str, option: str, count: int) -> list[float]:
+    from justzoomin.errors import ConfigError
+
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != count:
+        raise ConfigError(f"{option} {text}", f"it is not {count} numbers with commas between",
+                          "Write " + ("LAT,LON,RADIUS in degrees and metres." if count == 3 else "LAT,LON in degrees."))
+    return values

@@ -1,0 +1,184 @@
+"""Calibrating a model on photos that it never saw, and that nobody will score it on."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from justzoomin.data import Dataset, halves, hash_records, normalize, to_tensor, wide_photo
+from justzoomin.errors import ConfigError
+from justzoomin.evaluation.predictions import Progress
+from justzoomin.maps import GridViews
+from justzoomin.models import ZoomModel
+from justzoomin.parallel import ordered_map
+from justzoomin.posterior import Calibration, Claims, curve, fit_calibration
+from justzoomin.search import MapIndex, ViewVectors, check_fits, exact
+
+SCORED = ("val", "test")
+"""Splits of these names are for scores: fitted numbers would know them."""
+
+
+class NotHeldOutWarning(UserWarning):
+    """It is not known whether the photos were held out of training."""
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A calibration and what it was fitted on, claim by claim.
+
+    Attributes:
+        calibration: The calibration.
+        before: Claims of the model's own posteriors.
+        after: Claims of the calibrated ones.
+    """
+
+    calibration: Calibration
+    before: Claims
+    after: Claims
+
+
+def reliability_report(found: Calibrated) -> dict[str, Any]:
+    """Plain values: the calibration's figures, and reliability curves before and after."""
+    curves = {}
+    for name, claims in (("before", found.before), ("after", found.after)):
+        kinds = {"top_cell": curve(claims.top, claims.top_right), "within_40m": curve(claims.near, claims.near_right)}
+        curves[name] = {kind: {"claimed": c.claimed.tolist(), "happened": c.happened.tolist(), "photos": c.photos.tolist(),
+                               "error": c.error} for kind, c in kinds.items()}
+    return {"calibration": found.calibration.to_dict(), "curves": curves}
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Photos to calibrate on.
+
+    Attributes:
+        ids: Their ids.
+        sequences: True sequences (B, depth).
+        hash: Hash of their records.
+    """
+
+    ids: list[str]
+    sequences: npt.NDArray[np.int64]
+    hash: str
+
+
+def held_out(dataset: Dataset, split: str, after: int, provenance: dict[str, Any], limit: int | None = None) -> HeldOut:
+    """The photos of a split behind its first `after`, if they are fit to calibrate on.
+
+    Raises:
+        ConfigError: If the split is for scores, the model was trained on these photos, or none is left.
+    """
+    if split in SCORED:
+        raise ConfigError(f"--split {split}", "photos that a model is scored on may not calibrate it",
+                          "Hold photos out of training: see docs/confidence.md.")
+    records, sequences = dataset.split(split), dataset.sequences(split)
+    if not 0 <= after < len(records):
+        raise ConfigError(f"--after {after}", f"split {split} has {len(records):,} photos", "Leave photos to calibrate on.")
+
+    def hash_of(part: slice) -> str:
+        return hash_records(records.image_ids[part], records.lat[part], records.lon[part], sequences[part])
+
+    trained = provenance.get("train_split_hash")
+    part = slice(after, None if limit is None else after + limit)
+    ids, chosen = records.image_ids[part], hash_of(part)
+    if trained is not None and trained in (chosen, hash_of(slice(None))):
+        raise ConfigError(f"--split {split}", "the model was trained on these photos", "Give photos that it never saw.")
+    known = trained is not None and after > 0 and hash_of(slice(after)) == trained
+    if not known and trained is not None and split != "train" and "train" in dataset.split_paths:
+        known = dataset.split_hash("train") == trained
+        both = set(ids) & set(dataset.split("train").image_ids) if known else set()
+        if both:
+            raise ConfigError(f"--split {split}", f"{len(both):,} of its photos are in the split that the model was trained on",
+                              "Give photos that it never saw.")
+    if not known:
+        warnings.warn("nothing here shows that the model was not trained on these photos; if it was, its confidence will be "
+                      "too high everywhere else", NotHeldOutWarning, stacklevel=3)
+    return HeldOut(ids, sequences[part], chosen)
+
+
+def calibrate(model: ZoomModel, dataset: Dataset, split: str, *, after: int = 0, limit: int | None = None,
+              batch_size: int = 32, index: str | Path | None = None, keep: float = 0.95,
+              progress: Progress | None = None) -> Calibrated:
+    """Fit a model's calibration on held-out photos of a split.
+
+    The posteriors lie in a temporary file while it runs: four bytes for each photo and terminal cell.
+
+    Args:
+        model: The model; put into evaluation mode.
+        dataset: The dataset.
+        split: Name of the split.
+        after: Photos at the split's start to leave out: those that the model was trained on.
+        limit: Photos to take at most.
+        batch_size: Photos encoded at once.
+        index: Folder of the map's index under this model.
+        keep: Share of these photos that shall count as on the map.
+        progress: Called with photos done and photos in all.
+
+    Raises:
+        ConfigError: If the photos are not fit to calibrate on; see `held_out`.
+        DataError: If they are too few, or the index belongs to another map.
+        ModelError: If the model does not fit the dataset's grid, or the index belongs to another model.
+        PhotoError: If a photo is missing or broken.
+    """
+    if not 0 < keep < 1:
+        raise ConfigError(f"--keep {keep:g}", "it is no share", "Give a number between 0 and 1, such as 0.95.")
+    photos = held_out(dataset, split, after, model.provenance, limit)
+    grid, config = dataset.grid, model.config
+    check_fits(model, grid)
+    model.eval()
+    vectors = ViewVectors(model, GridViews(dataset.map, grid, config.image_pixels),
+                          index=None if index is None else MapIndex.open_for(index, model, dataset.map, grid))
+    vectors.check_root()
+    true = grid.flatten(photos.sequences)
+    with tempfile.TemporaryFile() as file:
+        kept = np.memmap(file, np.float32, "w+", shape=(len(photos.ids), grid.actions**grid.depth))
+        done = 0
+        for scores in posteriors(model, dataset, photos.ids, vectors, batch_size):
+            kept[done:done + len(scores)] = scores
+            done += len(scores)
+            if progress:
+                progress(done, len(photos.ids))
+
+        def batches() -> Iterable[tuple[npt.NDArray[np.floating], npt.NDArray[np.int64]]]:
+            for start in range(0, len(kept), batch_size):
+                yield np.asarray(kept[start:start + batch_size]), true[start:start + batch_size]
+
+        fitted = fit_calibration(grid, batches, grid.depth, model.fingerprint(), photos.hash, keep=keep)
+    return Calibrated(*fitted)
+
+
+def posteriors(model: ZoomModel, dataset: Dataset, ids: list[str], vectors: ViewVectors,
+                batch_size: int) -> Iterator[npt.NDArray[np.float32]]:
+    """Log-probabilities (b, N) of a dataset's photos, batch by batch, not calibrated.
+
+    Args:
+        model: The model, in evaluation mode.
+        dataset: The dataset.
+        ids: Ids of the photos.
+        vectors: The map's view vectors under the model; the map may be another dataset's.
+        batch_size: Photos encoded at once.
+
+    Raises:
+        PhotoError: If a photo is missing or broken.
+    """
+    config = model.config
+
+    def load(image_id: str) -> torch.Tensor:
+        data, where = dataset.photos.read(image_id), dataset.photos.where(image_id)
+        return to_tensor(wide_photo(data, where, config.image_pixels, config.photo_decode))
+
+    loaded = ordered_map(load, ids)
+    for _ in range(0, len(ids), batch_size):
+        wide = torch.stack(list(islice(loaded, batch_size))).to(model.device)
+        with torch.inference_mode():
+            found = model.encode_photos(normalize(halves(wide), config.mean, config.std))
+        yield exact(model, found, vectors, vectors.views.grid.depth)

@@ -1,0 +1,81 @@
+"""A posterior as a georeferenced raster: probability per square metre, in any projection."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from justzoomin.errors import ConfigError
+from justzoomin.files import write_bytes
+from justzoomin.geometry import from_local
+from justzoomin.imagery.rasters import gdal
+from justzoomin.posterior import Posterior
+
+PIXELS_PER_CELL = 5
+"""A cell's border is a tenth of a cell off at most: half a pixel."""
+MAX_SIDE = 8192
+_BORDER = 257
+_ROWS = 256
+
+
+def write_heat_raster(posterior: Posterior, crs: str, path: Path) -> Path:
+    """Write a GeoTIFF (float32, one band) of probabilities per square metre of ground; return its path.
+
+    Every pixel has the density of the cell that holds its middle, found by the grid itself. So the raster is right in any
+    projection, while no projection has straight cells. Beyond the region there is no data.
+
+    Args:
+        posterior: The posterior.
+        crs: The raster's projection, as PROJ knows it: the map's own lies on its tiles.
+        path: File to write.
+
+    Raises:
+        ConfigError: If PROJ does not know the projection, or cannot show the region in it.
+        MissingExtraError: If rasterio is not installed.
+        OSError: If it cannot be written.
+    """
+    rasterio = gdal()
+    from pyproj import Transformer
+    from pyproj.exceptions import CRSError
+
+    grid, centre = posterior.grid, posterior.grid.region.centre
+    cell, half = grid.cell_size_m(grid.depth), grid.region.size_m / 2
+    try:
+        to_crs = Transformer.from_crs("epsg:4326", crs, always_xy=True)
+    except CRSError as error:
+        raise ConfigError("heat map", f"PROJ does not know the projection {crs[:80]!r}",
+                          "Name one such as epsg:32633.") from error
+    along, side = np.linspace(-half, half, _BORDER), np.full(_BORDER, half)
+    lat, lon = from_local(*centre, np.concatenate([along, along, side, -side]), np.concatenate([side, -side, along, along]))
+    x, y = to_crs.transform(lon, lat)
+    lat, lon = from_local(*centre, np.array([0.0, cell, 0.0]), np.array([0.0, 0.0, cell]))
+    here = np.array(to_crs.transform(lon, lat))                                                # (2, 3)
+    if not (np.isfinite(x).all() and np.isfinite(y).all() and np.isfinite(here).all()):
+        raise ConfigError("heat map", f"the projection {crs[:80]!r} does not show the whole region", "Give the map's own.")
+    pixel = np.abs(here[:, 1:] - here[:, :1]).max(1) / PIXELS_PER_CELL                         # of x and of y
+    extent = np.array([np.max(x) - np.min(x), np.max(y) - np.min(y)])
+    pixel = np.maximum(pixel, extent / (MAX_SIDE - 1))
+    width, height = np.ceil(extent / pixel).astype(int).tolist()
+    values = np.full((height, width), np.nan, np.float32)
+    density = posterior.probs / cell**2
+    for top in range(0, height, _ROWS):
+        rows = np.arange(top, min(top + _ROWS, height))
+        east, north = np.meshgrid(np.min(x) + (np.arange(width) + 0.5) * pixel[0], np.max(y) - (rows + 0.5) * pixel[1])
+        lon, lat = to_crs.transform(east.ravel(), north.ravel(), direction="INVERSE")
+        known = np.isfinite(lat) & np.isfinite(lon)
+        sequences, inside = grid.encode_masked(np.where(known, lat, 0.0), np.where(known, lon, 0.0))
+        inside &= known
+        part = np.full(len(inside), np.nan, np.float32)
+        part[inside] = density[grid.flatten(sequences[inside])]
+        values[rows] = part.reshape(len(rows), width)
+    profile = {"driver": "GTiff", "width": width, "height": height, "count": 1, "dtype": "float32", "crs": crs,
+               "nodata": np.nan, "transform": rasterio.Affine(pixel[0], 0.0, np.min(x), 0.0, -pixel[1], np.max(y)),
+               "compress": "deflate", "predictor": 3, "tiled": True}
+    with warnings.catch_warnings(), rasterio.MemoryFile() as memory:
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with memory.open(**profile) as file:
+            file.write(values, 1)
+            file.set_band_description(1, "probability per square metre")
+        return write_bytes(path, memory.read())

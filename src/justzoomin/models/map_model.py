@@ -1,0 +1,156 @@
+"""What all families of models share: an encoder for photos and views, settings, a fingerprint, a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from justzoomin.errors import ModelError
+from justzoomin.geometry import ViewLayers, ZoomGrid
+from justzoomin.models.config import ModelConfig
+from justzoomin.models.encoder import VisionEncoder
+from justzoomin.models.onnx_encoder import OnnxEncoder
+from justzoomin.models.unset import UnsetWeights
+
+
+class MapModel(nn.Module):
+    """A model that says where a photo was taken. A family is a subclass; `open_model` opens a folder as what it is.
+
+    Args:
+        config: The settings, often those of a preset.
+        pretrained: Take the encoder's weights from its source where it has one (a hub id needs the network on first
+            use); False leaves fresh weights for others to follow.
+        seed: Seed of fresh weights. The global random state is left as it was.
+        fresh: Draw fresh weights; False leaves them unset (with `pretrained` False) where all are read from a file next.
+        encoder: An exported encoder to use in the place of torch's.
+
+    Attributes:
+        config: The settings with the encoder's complete architecture filled in.
+        grid: The grid it was trained on; None if not trained yet or not known.
+        provenance: What is known about its making, from `provenance.json`.
+
+    Raises:
+        ModelError: If the settings are those of another family, or the encoder cannot be built.
+    """
+
+    family = ""
+
+    def __init__(self, config: ModelConfig, *, pretrained: bool = True, seed: int = 0, fresh: bool = True,
+                 encoder: OnnxEncoder | None = None) -> None:
+        super().__init__()
+        if config.family != self.family:
+            raise ModelError("family", f"the settings are of the family {config.family!r}, not {self.family!r}",
+                             "Build it with justzoomin.models.build_model, which takes the class of the family.")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.encoder = encoder or VisionEncoder(config.encoder, pretrained=pretrained, fresh=fresh)
+            with contextlib.nullcontext() if fresh else UnsetWeights():
+                self._build(config)
+        self.config = config.model_copy(update={"encoder": self.encoder.config})
+        self.grid: ZoomGrid | None = None
+        self.provenance: dict[str, Any] = {}
+
+    def _build(self, config: ModelConfig) -> None:
+        """Make what stands on the encoder."""
+        raise NotImplementedError
+
+    def layers(self, grid: ZoomGrid) -> ViewLayers:
+        """The views of a map that the model looks at, and what an index of the map holds."""
+        raise NotImplementedError
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    @property
+    def torch_encoder(self) -> VisionEncoder:
+        """The encoder with weights of its own, which can be trained.
+
+        Raises:
+            ModelError: If an exported one stands in its place.
+        """
+        if isinstance(self.encoder, OnnxEncoder):
+            raise ModelError(self.encoder.path, "an exported encoder has no parts and cannot be trained",
+                             "Use the runtime torch.")
+        return self.encoder
+
+    def encode_photos(self, photos: Tensor) -> Tensor:
+        """Encode photos as the mean of their left and right half's vectors.
+
+        Args:
+            photos: (B, 2, 3, H, W), normalized.
+
+        Returns:
+            (B, D).
+        """
+        halves: Tensor = self.encoder(photos.flatten(0, 1))                   # (2 B, D)
+        return halves.view(-1, 2, halves.shape[-1]).mean(dim=1)               # (B, D)
+
+    def encode_views(self, views: Tensor) -> Tensor:
+        """Encode views (N, 3, H, W), normalized, to (N, D)."""
+        vectors: Tensor = self.encoder(views)
+        return vectors
+
+    def fingerprint(self) -> str:
+        """Sixty-four hex digits that change with any setting or weight: what caches and reports name it by.
+
+        A model with an exported encoder has the fingerprint of the model it was exported from: its vectors are the same
+        to rounding.
+        """
+        if isinstance(self.encoder, OnnxEncoder):
+            return self.encoder.header.model
+        digest = hashlib.sha256(self.config.identity().encode())
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+    def save_pretrained(self, folder: str | Path, grid: ZoomGrid | None = None,
+                        extra: dict[str, Any] | None = None, *, half: bool = False) -> Path:
+        """Write the model folder; returns its path.
+
+        Args:
+            folder: Where; made if missing, replaced file by file if there.
+            grid: The grid it was trained on; None for `self.grid`.
+            extra: What to record in `provenance.json`; None for `self.provenance`.
+            half: Store weights as 16-bit floats, half the size: for sharing, not for training on. The model opened
+                from there computes in 32 bits, with rounded weights and so another fingerprint.
+
+        Raises:
+            ModelError: The grid's number of actions is not the model's, or the folder cannot be written.
+        """
+        from justzoomin.models.checkpoints import save_checkpoint
+
+        return save_checkpoint(self, Path(folder), grid if grid is not None else self.grid,
+                               self.provenance if extra is None else extra, half=half)
+
+    @classmethod
+    def from_pretrained(cls, folder_or_hub_id: str | Path, device: str | torch.device = "cpu",
+                        revision: str | None = None, runtime: str = "torch") -> Self:
+        """Open a model folder, or a repository of the hub, in evaluation mode.
+
+        Args:
+            folder_or_hub_id: A folder that `save_pretrained` wrote, or `owner/name` on the hub.
+            device: Where the weights go: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best there is.
+            revision: Branch, tag or commit of the hub's repository.
+            runtime: What runs the encoder: "torch"; "onnx" for the `encoder.onnx` that `export_onnx` wrote into the folder;
+                or the path of such a file. Anything but torch is for the CPU, cannot be trained, and needs no transformers.
+
+        Raises:
+            ModelError: It cannot be found, is of another family, a file is missing or broken, weights and settings
+                contradict each other, the device is not there, or the exported encoder is missing, broken or another model's.
+            MissingExtraError: The runtime needs a package that is not installed.
+        """
+        from justzoomin.models.checkpoints import load_checkpoint
+
+        model = load_checkpoint(folder_or_hub_id, device, revision, runtime)
+        if not isinstance(model, cls):
+            raise ModelError(folder_or_hub_id, f"this model is of the family {model.family!r}, not {cls.family!r}",
+                             f"Open it with justzoomin.models.open_model, or {type(model).__name__}.from_pretrained.")
+        return model

@@ -1,0 +1,49 @@
+"""The dual encoder of the retrieval field: photo and terminal cell as two vectors, compared by their cosine.
+
+The recipe is that of Sample4Geo (Deuser, Habel and Oswald, ICCV 2023): one encoder for both sides, vectors of length 1, a
+learned temperature. Its loss and its batches are in `training`.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from justzoomin.geometry import Layer, ViewLayers, ZoomGrid
+from justzoomin.models.config import ModelConfig
+from justzoomin.models.heads import head, log_scales, scale_of, unit
+from justzoomin.models.map_model import MapModel
+
+
+class DualEncoder(MapModel):
+    """One encoder for photos and views; a cell's score is its cosine with the photo over a learned temperature.
+
+    A cell seen in several contexts has a view for each. Their vectors are put side by side and projected: a mean would
+    be one case of it, and cannot tell the cell from what lies around it. The map's index holds the vectors before this.
+    """
+
+    family = "retriever"
+
+    def _build(self, config: ModelConfig) -> None:
+        settings, width = config.retriever, self.encoder.width
+        self.photo_head = head(width, settings.width, settings.experts)
+        contexts = len(settings.contexts)
+        out = settings.width if contexts == 1 else settings.width or width
+        self.view_head: nn.Module = head(contexts * width, out, settings.experts)
+        self.log_scale = log_scales(settings.temperature, 1)
+
+    def layers(self, grid: ZoomGrid) -> ViewLayers:
+        """The terminal cells, once for each context."""
+        return ViewLayers(grid, tuple(Layer(grid.depth, scale) for scale in self.config.retriever.contexts))
+
+    def embed_photos(self, photos: Tensor) -> Tensor:
+        """Compared vectors (B, P), of length 1, of photo vectors (B, D) from `encode_photos`."""
+        return unit(self.photo_head(photos))
+
+    def embed_cells(self, views: Tensor) -> Tensor:
+        """Compared vectors (N, P), of length 1, of cells whose views in each context have the vectors (C, N, D)."""
+        return unit(self.view_head(views.transpose(0, 1).flatten(1)))
+
+    @property
+    def scale(self) -> Tensor:
+        """What similarities are multiplied by: one over the temperature."""
+        return scale_of(self.log_scale)[0]

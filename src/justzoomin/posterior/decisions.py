@@ -1,0 +1,309 @@
+"""From a posterior to a point: the rule that serves a metric."""
+
+from __future__ import annotations
+
+import math
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from justzoomin.errors import ConfigError
+from justzoomin.geometry import ZoomGrid, from_local
+from justzoomin.posterior.disks import disk_shares
+from justzoomin.posterior.lattice import Floats, Ints, Lattice, lattice
+
+DEFAULT = "within:40"
+"""The decision that serves the published metric, R@40m."""
+_WITHIN = re.compile(r"within:([0-9]{1,7}(?:\.[0-9]{1,6})?)")
+CLOSENESS = 0.1
+"""Weight of the closeness beside the mass within the radius; docs/localizing.md says what others do."""
+_CANDIDATES = 64
+_FINEST = 8.0
+"""Candidates lie a radius over this apart, or less."""
+_MOST_POINTS = 17
+_ROUNDS = 60
+_STILL_M = 1e-3
+_TRANSFORM_VALUES = 1 << 21
+
+
+class Decision(ABC):
+    """A rule that picks a point on the lattice's plane, and the expected value of the metric that it serves."""
+
+    @abstractmethod
+    def points(self, cells: Lattice, probs: Floats) -> Floats:
+        """Points (B, 2), metres east and north of the region's centre, for probabilities (B, N)."""
+
+    @abstractmethod
+    def expected(self, cells: Lattice, probs: Floats, points: Floats) -> Floats:
+        """What the metric is expected to be (B,) at points (B, 2)."""
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """As `parse_decision` reads it."""
+
+
+@dataclass(frozen=True)
+class TopCell(Decision):
+    """The centre of the most probable cell: serves recall of the true cell."""
+
+    def points(self, cells: Lattice, probs: Floats) -> Floats:
+        """Centres (B, 2) of the most probable cells."""
+        return _centres(cells, probs.argmax(1))
+
+    def expected(self, cells: Lattice, probs: Floats, points: Floats) -> Floats:
+        """Probability (B,) of the cells in which the points lie."""
+        return np.asarray(probs[np.arange(len(points)), cells.at(points[:, 0], points[:, 1])])
+
+    def __str__(self) -> str:
+        return "top"
+
+
+@dataclass(frozen=True)
+class Within(Decision):
+    """The point with the most mass within a radius: serves the share of photos that are placed within it.
+
+    Mass lies evenly within its cells. Points are tried as finely as an eighth of the radius, so also between centres. Where the
+    radius is wide, many points hold nearly the same mass. So to the mass is added, with a small weight, how near it lies: the
+    mean of the mass within r over all r up to the radius. Points that hold less than the top cell's centre are left out.
+
+    Args:
+        radius_m: The radius in metres, above 0.
+        closeness: That weight.
+    """
+
+    radius_m: float
+    closeness: float = CLOSENESS
+
+    def points(self, cells: Lattice, probs: Floats) -> Floats:
+        """The best points (B, 2)."""
+        found = np.empty((len(probs), 2))
+        kernels = _transforms(cells.side, cells.cell_m, self.radius_m)
+        room = max(1, _TRANSFORM_VALUES // kernels.size**2)
+        for start in range(0, len(probs), room):
+            some = probs[start:start + room]
+            images = cells.to_image(some)
+            held, near = (kernels.convolve(images, kernel) for kernel in (kernels.shares, kernels.closeness))
+            for k, image in enumerate(images):
+                top = int(some[k].argmax())
+                found[start + k] = self._best(cells, image, held[k], near[k], (int(cells.row[top]), int(cells.col[top])))
+        return found
+
+    def _best(self, cells: Lattice, image: Floats, held: Floats, near: Floats, top: tuple[int, int]) -> Floats:
+        """The best point of one photo: pictures of its mass, of what is held at centres, of how near; its top cell."""
+        least = held[top] - 1e-12
+        score = np.where(held >= least, held + self.closeness * near, -np.inf)
+        fine = _fine(cells.cell_m, self.radius_m)
+        if len(fine.offsets) == 1:
+            row, col = np.unravel_index(int(score.argmax()), score.shape)
+            return _place(cells, float(row), float(col))
+        all_held = held + self.closeness * near  # between centres more may be held than at them
+        count = min(_CANDIDATES, all_held.size)
+        best = np.argpartition(-all_held.ravel(), count - 1)[:count]
+        rows, cols = np.unravel_index(np.append(best, top[0] * cells.side + top[1]), score.shape)
+        reach = fine.reach
+        padded = np.pad(image, reach)
+        patches = np.lib.stride_tricks.sliding_window_view(padded, (2 * reach + 1,) * 2)[rows, cols].reshape(len(rows), -1)
+        here, close = patches @ fine.shares, patches @ fine.closeness                           # (J, m m)
+        values = np.where(here >= least, here + self.closeness * close, -np.inf)
+        cell, point = np.unravel_index(int(values.argmax()), values.shape)
+        return np.asarray(_place(cells, float(rows[cell]), float(cols[cell])) + fine.offsets[point])
+
+    def expected(self, cells: Lattice, probs: Floats, points: Floats) -> Floats:
+        """Mass (B,) within the radius of the points."""
+        off = [(cells.east_m - east, cells.north_m - north) for east, north in points]
+        return np.array([p @ disk_shares(*o, cells.cell_m, self.radius_m) for p, o in zip(probs, off, strict=True)])
+
+    def __str__(self) -> str:
+        return f"within:{self.radius_m:g}"
+
+
+@dataclass(frozen=True)
+class Distance(Decision):
+    """The point of the least expected distance to the place: serves the mean error.
+
+    A cell's distance is the root mean square over the cell: sqrt(d^2 + a^2 / 6) for a centre at d and an edge a.
+    """
+
+    def points(self, cells: Lattice, probs: Floats) -> Floats:
+        """The nearest points (B, 2)."""
+        return np.stack([self._nearest(cells, p) for p in probs]) if len(probs) else np.empty((0, 2))
+
+    def _nearest(self, cells: Lattice, probs: Floats) -> Floats:
+        """Newton's way on a convex sum, or Weiszfeld's where that is no descent.
+
+        Source: E. Weiszfeld, Tohoku Mathematical Journal 43 (1937).
+        """
+        some = np.flatnonzero(probs > 1e-9 / len(probs))
+        p, east, north, soft = probs[some], cells.east_m[some], cells.north_m[some], cells.cell_m**2 / 6    # (M,)
+
+        def total(values: Floats) -> float:  # a product of vectors this short only makes BLAS wake its threads
+            return float(np.einsum("i,i", p, values))
+
+        def look(point: Floats) -> tuple[float, Floats, Floats, Floats]:
+            x, y = point[0] - east, point[1] - north
+            distance = np.sqrt(x * x + y * y + soft)
+            return total(distance), x, y, distance
+
+        best = int(p.argmax())
+        top = np.array([east[best], north[best]])
+        at_top, point = look(top)[0], np.array([total(east), total(north)]) / p.sum()
+        value, x, y, distance = look(point)
+        for _ in range(_ROUNDS):
+            near = 1.0 / distance
+            mass, slope = total(near), np.array([total(near * x), total(near * y)])
+            cubed = near**3
+            across = -total(cubed * x * y)
+            bend = np.array([[mass - total(cubed * x * x), across], [across, mass - total(cubed * y * y)]])
+            new = point - np.linalg.solve(bend, slope)
+            seen = look(new)
+            if seen[0] > value:
+                new = point - slope / mass
+                seen = look(new)
+            moved = float(np.abs(new - point).max())
+            if seen[0] > value:
+                break
+            point, (value, x, y, distance) = new, seen
+            if moved < _STILL_M:
+                break
+        return point if value <= at_top else top
+
+    def expected(self, cells: Lattice, probs: Floats, points: Floats) -> Floats:
+        """Mean distance (B,) in metres."""
+        off = [np.hypot(cells.east_m - east, cells.north_m - north) for east, north in points]
+        return np.array([p @ np.sqrt(o**2 + cells.cell_m**2 / 6) for p, o in zip(probs, off, strict=True)])
+
+    def __str__(self) -> str:
+        return "distance"
+
+
+def parse_decision(text: str) -> Decision:
+    """A decision from words: `within:40` (metres), `distance` or `top`.
+
+    Raises:
+        ConfigError: If they are others.
+    """
+    found = _WITHIN.fullmatch(text.strip())
+    if found and float(found[1]) > 0:
+        return Within(float(found[1]))
+    kinds: dict[str, Decision] = {"distance": Distance(), "top": TopCell()}
+    if text.strip() not in kinds:
+        raise ConfigError("decision", f"{text[:60]!r} is none", "Use within:METRES, distance or top.")
+    return kinds[text.strip()]
+
+
+def decide(grid: ZoomGrid, log_probs: npt.NDArray[np.floating[Any]], decision: Decision) -> tuple[Floats, Floats]:
+    """The points that a decision picks.
+
+    Args:
+        grid: The grid.
+        log_probs: Log-probabilities (B, N) of the terminal cells, normalized.
+        decision: The rule.
+
+    Returns:
+        Latitudes and longitudes (B,) in degrees. Of `TopCell` they are those of `ZoomGrid.centres`.
+    """
+    cells = lattice(grid)
+    if isinstance(decision, TopCell):
+        best = log_probs.argmax(1)
+        return cells.lat[best], cells.lon[best]
+    points = decision.points(cells, np.exp(log_probs.astype(np.float64)))
+    return from_local(*grid.region.centre, points[:, 0], points[:, 1])
+
+
+def _centres(cells: Lattice, numbers: Ints) -> Floats:
+    return np.stack([cells.east_m[numbers], cells.north_m[numbers]], 1)
+
+
+def _place(cells: Lattice, row: float, col: float) -> Floats:
+    """Metres (2,) east and north of the region's centre, of the centre of a cell in the picture."""
+    half = cells.grid.region.size_m / 2
+    return np.array([(col + 0.5) * cells.cell_m - half, half - (row + 0.5) * cells.cell_m])
+
+
+def _closeness(east: Floats, north: Floats, cell_m: float, radius_m: float) -> Floats:
+    """1 for a cell at the point, 0 for one beyond the radius, straight between."""
+    return np.asarray(np.maximum(0.0, 1.0 - np.sqrt(east**2 + north**2 + cell_m**2 / 6) / radius_m))
+
+
+@dataclass(frozen=True, eq=False)
+class _Fine:
+    """Points within a cell, and the weights of the cells about them.
+
+    Attributes:
+        offsets: Points (P, 2) in metres east and north of the cell's centre.
+        reach: Cells to every side that count.
+        shares: Share (K K, P) of each of those that lies within the radius, K = 2 reach + 1.
+        closeness: Closeness (K K, P) of each.
+    """
+
+    offsets: Floats
+    reach: int
+    shares: Floats
+    closeness: Floats
+
+
+@lru_cache(maxsize=16)
+def _fine(cell_m: float, radius_m: float) -> _Fine:
+    count = min(_MOST_POINTS, 2 * math.ceil((cell_m * _FINEST / radius_m - 1) / 2) + 1)
+    if count <= 1:
+        return _Fine(np.zeros((1, 2)), 0, np.empty((0, 1)), np.empty((0, 1)))
+    steps = ((np.arange(count) + 0.5) / count - 0.5) * cell_m
+    offsets = np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2)
+    reach = math.ceil(radius_m / cell_m + 0.5)
+    north, east = np.meshgrid(np.arange(reach, -reach - 1, -1) * cell_m, np.arange(-reach, reach + 1) * cell_m, indexing="ij")
+    off = (east.reshape(-1, 1) - offsets[:, 0], north.reshape(-1, 1) - offsets[:, 1])
+    return _Fine(offsets, reach, disk_shares(*off, cell_m, radius_m), _closeness(*off, cell_m, radius_m))
+
+
+@dataclass(frozen=True, eq=False)
+class _Transforms:
+    """Fourier transforms of the weights of the cells about a cell's centre.
+
+    Attributes:
+        side: Edge of the pictures in cells.
+        size: Edge of the transformed pictures: nothing comes round.
+        shares: Of the shares within the radius.
+        closeness: Of the closeness.
+    """
+
+    side: int
+    size: int
+    shares: npt.NDArray[np.complex128]
+    closeness: npt.NDArray[np.complex128]
+
+    def convolve(self, images: Floats, kernel: npt.NDArray[np.complex128]) -> Floats:
+        """Pictures (B, side, side), each cell the weighted sum of those about it."""
+        whole = np.fft.irfft2(np.fft.rfft2(images, (self.size, self.size)) * kernel, (self.size, self.size))
+        return np.asarray(whole[:, :self.side, :self.side])
+
+
+@lru_cache(maxsize=8)
+def _transforms(side: int, cell_m: float, radius_m: float) -> _Transforms:
+    reach = min(side - 1, math.ceil(radius_m / cell_m + 0.5))
+    size = _smooth(side + reach)
+    steps = np.fft.fftfreq(size, 1 / size)
+    steps = np.where(np.abs(steps) <= reach, steps, np.inf) * cell_m
+    there = np.isfinite(steps)
+    shares, close = np.zeros((size, size)), np.zeros((size, size))
+    east, north = np.meshgrid(steps[there], steps[there])
+    shares[np.ix_(there, there)] = disk_shares(east, north, cell_m, radius_m)
+    close[np.ix_(there, there)] = _closeness(east, north, cell_m, radius_m)
+    return _Transforms(side, size, np.fft.rfft2(shares), np.fft.rfft2(close))
+
+
+def _smooth(least: int) -> int:
+    """The next number without prime factors above 5: quick to transform."""
+    number = least
+    while True:
+        rest = number
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return number
+        number += 1

@@ -1,0 +1,162 @@
+"""Fitting a calibration by the likelihood of held-out photos' true cells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from justzoomin.errors import DataError
+from justzoomin.geometry import ZoomGrid
+from justzoomin.posterior.calibration import LEVELS, Calibration, step_by_step, step_log_probs
+from justzoomin.posterior.lattice import Floats
+from justzoomin.posterior.offmap import on_map_score, threshold
+from justzoomin.posterior.reliability import LEVELS as SHOWN
+from justzoomin.posterior.reliability import Claims, Ints, figures, wilson
+
+LEAST_PHOTOS = 20
+BLOCK = 16
+_TEMPERATURES = (math.log(0.2), math.log(5.0))
+_TAILS = (math.log(1e-7), math.log(0.2))
+_GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
+
+Batches = Callable[[], Iterable[tuple[npt.NDArray[np.floating], Ints]]]
+
+
+def fit_calibration(grid: ZoomGrid, batches: Batches, steps: int, model: str, split: str, measure: str = "entropy",
+                    keep: float = 0.95) -> tuple[Calibration, Claims, Claims]:
+    """Fit a calibration on photos whose true cells are known and that the model never saw.
+
+    Temperatures and tails have the greatest likelihood of the true cells. As a cell's probability is the product of its path's
+    steps, and each step has its own two numbers, steps are fitted one by one. Then the masses of regions are taken from how
+    the calibrated posteriors rank the true cells.
+
+    Args:
+        grid: The grid.
+        batches: Gives the photos anew at each call: log-probabilities (B, N) without a prior, numbers (B,) of the true cells.
+        steps: Steps of the model: the grid's depth, or 1.
+        model: Fingerprint of the model.
+        split: Hash of the photos' records.
+        measure: What tells photos off the map.
+        keep: Share of these photos that shall count as on the map.
+
+    Returns:
+        The calibration, and the claims before and after it.
+
+    Raises:
+        DataError: If there are fewer than `LEAST_PHOTOS` photos.
+    """
+    along: list[list[Floats]] = [[] for _ in range(steps)]
+    picked: list[Ints] = []
+    before: list[Claims] = []
+    for log_probs, true in batches():
+        rows = np.arange(len(true))
+        path = grid.unflatten(true, grid.depth) if steps > 1 else true[:, None]
+        here = np.zeros(len(true), np.int64)
+        for step, conditional in enumerate(step_by_step(grid, log_probs, steps)):
+            along[step].append(conditional[rows, here])
+            here = here * conditional.shape[2] + path[:, step]
+        picked.append(path)
+        before.append(Claims.of(grid, log_probs, true))
+    if sum(map(len, picked)) < LEAST_PHOTOS:
+        raise DataError("calibration", f"{sum(map(len, picked))} photos are too few to calibrate on",
+                        f"Give at least {LEAST_PHOTOS}, better a thousand.")
+    actions = np.concatenate(picked)
+    fitted = [fit_step(np.concatenate(parts), actions[:, step]) for step, parts in enumerate(along)]
+    draft = Calibration(model, split, len(actions), tuple(t for t, _ in fitted), tuple(t for _, t in fitted), LEVELS, measure,
+                        0.0, keep, {})
+    after: list[Claims] = []
+    scores: list[Floats] = []
+    for log_probs, true in batches():
+        calibrated = draft.apply(grid, log_probs)
+        after.append(Claims.of(grid, calibrated, true))
+        scores.append(on_map_score(calibrated, measure))
+    claims = Claims.joined(after)
+    limit = threshold(np.concatenate(scores), keep)
+    masses = region_masses(claims.above)
+    both = {"before": figures(Claims.joined(before)), "after": {**figures(claims), "coverage": crossed_coverage(claims.above)}}
+    kept = float((np.concatenate(scores) >= limit).mean())
+    found = Calibration(model, split, len(actions), draft.temperatures, draft.tails, masses, measure, limit, kept, both)
+    return found, Claims.joined(before), claims
+
+
+def region_masses(above: Floats) -> tuple[float, ...]:
+    """For each of `LEVELS` the mass that a region must hold to contain the true cell of that share of photos.
+
+    A level stands where the coverage of these photos differs from it by no more than two standard errors; else the mass
+    is that of the nearest coverage which does. Photos of a drive err together, so the errors come from the means of `BLOCK`
+    photos that follow each other: tables have drives in order.
+
+    Args:
+        above: Mass (B,) of the cells that are more probable than the true one, in the order of the table.
+    """
+    ordered = np.sort(above)
+    blocks = np.array_split(above, max(2, len(above) // BLOCK))
+    masses = []
+    for level in LEVELS:
+        shares = np.array([(block < level).mean() for block in blocks])
+        doubt = 2.0 * float(shares.std(ddof=1)) / math.sqrt(len(blocks))
+        excess = float((above < level).mean()) - level
+        if abs(excess) <= doubt:
+            masses.append(level)
+            continue
+        wanted = level + math.copysign(doubt, excess)
+        rank = min(len(ordered), max(1, math.ceil(len(ordered) * wanted)))
+        masses.append(float(min(1.0, np.nextafter(ordered[rank - 1], 2.0))))
+    return tuple(np.maximum.accumulate(masses).tolist())
+
+
+def crossed_coverage(above: Floats) -> dict[str, list[float]]:
+    """Coverage of regions with 95 % intervals, each half of the photos with the masses of the other half.
+
+    Measured with masses of the same photos it would be right by making. Halves are the first and the second, so that
+    a drive's photos mostly stay together.
+
+    Args:
+        above: Mass (B,) of the cells that are more probable than the true one.
+    """
+    first, second = np.array_split(above, 2)
+    found = {}
+    for level in SHOWN:
+        hits = sum(int((mine < np.interp(level, LEVELS, region_masses(other))).sum())
+                   for mine, other in ((first, second), (second, first)))
+        found[f"{100 * level:g}"] = [hits / len(above), *wilson(hits / len(above), len(above))]
+    return found
+
+
+def fit_step(log_probs: Floats, actions: Ints) -> tuple[float, float]:
+    """Temperature and tail of one step that make the true actions most likely.
+
+    Args:
+        log_probs: Log-probabilities (B, A) along the true paths.
+        actions: The true actions (B,).
+    """
+    rows = np.arange(len(actions))
+
+    def cost(place: Sequence[float]) -> float:
+        taken = step_log_probs(log_probs, math.exp(place[0]), math.exp(place[1]))[rows, actions]
+        return float(-np.maximum(taken, -700.0).mean())  # a true action without any chance shall not hide the others
+
+    place = [0.0, math.log(1e-4)]
+    for _ in range(6):  # of one number at a time
+        for axis, (low, high) in enumerate((_TEMPERATURES, _TAILS)):
+            place[axis] = _least(lambda v, axis=axis: cost([*place[:axis], v, *place[axis + 1:]]), low, high)  # type: ignore[misc]
+    return math.exp(place[0]), math.exp(place[1])
+
+
+def _least(cost: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function of one valley is least, by golden sections."""
+    a, b = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+    at_a, at_b = cost(a), cost(b)
+    for _ in range(18):
+        if at_a <= at_b:
+            high, b, at_b = b, a, at_a
+            a = high - _GOLDEN * (high - low)
+            at_a = cost(a)
+        else:
+            low, a, at_a = a, b, at_b
+            b = low + _GOLDEN * (high - low)
+            at_b = cost(b)
+    return (low + high) / 2

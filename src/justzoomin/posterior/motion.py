@@ -1,0 +1,130 @@
+"""How probable mass moves over a lattice between two photos: speed limits and odometry."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from justzoomin.errors import ConfigError
+from justzoomin.posterior.lattice import Floats, Lattice
+
+_DIRECT_CELLS = 31
+"""Kernels wider than this go through FFTs, whose rounding hides masses below `_ROUNDING` of the greatest."""
+_ROUNDING = 1e-14
+_SAMPLES = 64
+_SIGMAS = 5.0
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """Where one can go from a cell: probabilities of row and column offsets, the same from every cell.
+
+    Within its cell the place is taken as uniform: a displacement shorter than a cell leaves it now and then.
+
+    Attributes:
+        kernel: (2 R + 1, 2 R + 1) probabilities of offsets, north up; they sum to one.
+        keeps: Whether mass that would leave the map stays on it, shared among the cell's other targets. A driver turns at
+            the map's border; an odometer does not.
+    """
+
+    kernel: Floats
+    keeps: bool
+
+    def forward(self, image: Floats) -> Floats:
+        """Masses (side, side) after the motion."""
+        return _convolve(image / self._kept(image.shape[0]), self.kernel)
+
+    def backward(self, image: Floats) -> Floats:
+        """Expected values (side, side) after the motion, for every cell before it: the transpose of `forward`."""
+        back: Floats = _convolve(image, self.kernel[::-1, ::-1]) / self._kept(image.shape[0])
+        return back
+
+    def _kept(self, side: int) -> Floats:
+        """Share of each cell's mass that stays on the map, where it is to be made one."""
+        if not self.keeps:
+            return np.ones((side, side))
+        kept = _convolve(np.ones((side, side)), self.kernel[::-1, ::-1])
+        return np.maximum(kept, 1e-12)
+
+
+def speed_limit(cells: Lattice, seconds: float, speed: float) -> Motion:
+    """Anywhere within what the speed lets one reach, every place of that disk alike.
+
+    Args:
+        cells: The lattice.
+        seconds: Time between the photos.
+        speed: Speed limit in metres per second.
+
+    Raises:
+        ConfigError: If a number is negative or not finite.
+    """
+    if not (0 <= seconds < math.inf and 0 <= speed < math.inf):
+        raise ConfigError("motion", f"{seconds} seconds at {speed} m/s are no motion",
+                          "Put photos in the order of their times; give a speed of at least 0.")
+    reach = min(seconds * speed, 2 * cells.grid.region.size_m) / cells.cell_m
+    count = max(_SAMPLES, 4 * math.ceil(reach))
+    steps = ((np.arange(count) + 0.5) / count * 2 - 1) * reach
+    east, north = (a.ravel() for a in np.meshgrid(steps, steps))
+    inside = east**2 + north**2 <= reach**2
+    return Motion(_splat(east[inside], north[inside], np.ones(int(inside.sum())), cells.side), keeps=True)
+
+
+def odometry(cells: Lattice, east_m: float, north_m: float, sigma_m: float) -> Motion:
+    """A measured displacement with a Gaussian error.
+
+    Args:
+        cells: The lattice.
+        east_m: Metres gone east.
+        north_m: Metres gone north.
+        sigma_m: Standard deviation of each in metres; 0 for none.
+
+    Raises:
+        ConfigError: If a number is not finite, or sigma is negative.
+    """
+    if not (math.isfinite(east_m) and math.isfinite(north_m) and 0 <= sigma_m < math.inf):
+        raise ConfigError("odometry", f"{east_m}, {north_m} m with a sigma of {sigma_m} m is no displacement",
+                          "Give finite metres and a sigma of at least 0.")
+    limit = 2 * cells.grid.region.size_m
+    sigma = min(sigma_m, limit) / cells.cell_m
+    east, north = (max(-limit, min(limit, v)) / cells.cell_m for v in (east_m, north_m))
+    count = max(_SAMPLES, 4 * math.ceil(_SIGMAS * sigma))
+    steps = ((np.arange(count) + 0.5) / count * 2 - 1) * _SIGMAS * sigma
+    weights = np.exp(-0.5 * (steps / sigma) ** 2) if sigma else np.ones(count)
+    x, y = (a.ravel() for a in np.meshgrid(steps, steps))
+    return Motion(_splat(x + east, y + north, np.outer(weights, weights).ravel(), cells.side), keeps=False)
+
+
+def _splat(east: Floats, north: Floats, weights: Floats, side: int) -> Floats:
+    """The kernel of displacements in cells: each shared among four offsets, as a uniform place within a cell has it."""
+    radius = min(math.ceil(max(np.abs(east).max(), np.abs(north).max()) - 1e-9), side - 1)
+    kernel = np.zeros((2 * radius + 1, 2 * radius + 1))
+    col0, row0 = np.floor(east).astype(np.int64), np.floor(-north).astype(np.int64)
+    right, down = east - col0, -north - row0
+    total = weights.sum()
+    for d_row, d_col, share in ((0, 0, (1 - down) * (1 - right)), (0, 1, (1 - down) * right), (1, 0, down * (1 - right)),
+                                (1, 1, down * right)):
+        row, col = row0 + d_row + radius, col0 + d_col + radius
+        fits = (row >= 0) & (row <= 2 * radius) & (col >= 0) & (col <= 2 * radius)  # else it leads off the map from everywhere
+        np.add.at(kernel, (row[fits], col[fits]), (weights * share)[fits] / total)
+    return kernel
+
+
+def _convolve(image: Floats, kernel: Floats) -> Floats:
+    """The picture moved by every offset of the kernel, zeros beyond its border; what is out of reach stays zero."""
+    side, radius = len(image), len(kernel) // 2
+    if len(kernel) <= _DIRECT_CELLS:
+        moved = np.zeros((side + 2 * radius, side + 2 * radius))
+        for row, col in zip(*np.nonzero(kernel), strict=True):
+            moved[row:row + side, col:col + side] += kernel[row, col] * image
+        return moved[radius:radius + side, radius:radius + side]
+    size = (1 << (side + 2 * radius - 1).bit_length(),) * 2
+
+    def through_fft(a: Floats, b: Floats) -> Floats:
+        moved = np.fft.irfft2(np.fft.rfft2(a, size) * np.fft.rfft2(b, size), size)
+        return np.asarray(moved[radius:radius + side, radius:radius + side])
+
+    reached = through_fft((image > 0).astype(np.float64), (kernel > 0).astype(np.float64)) > 0.5
+    values = through_fft(image, kernel)
+    return np.where(reached, np.maximum(values, _ROUNDING * values.max()), 0.0)

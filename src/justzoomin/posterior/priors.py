@@ -1,0 +1,220 @@
+"""What is known of a photo's place without looking at it, as weights of the terminal cells."""
+
+from __future__ import annotations
+
+import io
+import math
+import tokenize
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from justzoomin.errors import ConfigError, GeometryError
+from justzoomin.geometry import LatLon, ZoomGrid, haversine_m
+from justzoomin.posterior.coverage import circle_coverage
+from justzoomin.posterior.lattice import MAX_TERMINAL_CELLS, Floats, lattice
+from justzoomin.posterior.posterior import Posterior
+from justzoomin.untrusted import printable, read_limited
+
+_EARTH_M = 20_100_000.0
+"""More than half of the way round the earth: distances beyond it are none."""
+
+
+class Prior(Protocol):
+    """Anything that weighs terminal cells."""
+
+    def log_weights(self, grid: ZoomGrid) -> Floats:
+        """Natural log-weights (N,) of the terminal cells, up to a constant; -inf rules a cell out."""
+        ...
+
+    def __str__(self) -> str:
+        """What it says, for error texts: `within 500 m of 54.5, 3.0`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Circle:
+    """Within a distance of a position: certainly, or with a Gaussian fall beyond it.
+
+    The weight of a cell is the share of its area inside. With `soft_m` it is exp(-d^2 / (2 soft_m^2)) at a distance d beyond
+    the circle, measured from the cell's centre; a radius of 0 makes that a Gaussian about the position.
+
+    Args:
+        lat: Latitude of the centre in degrees.
+        lon: Longitude of it.
+        radius_m: Radius in metres.
+        soft_m: Standard deviation of the fall beyond the circle in metres; 0 for a hard edge.
+
+    Raises:
+        ConfigError: If a number is none, or the circle has no size.
+    """
+
+    lat: float
+    lon: float
+    radius_m: float
+    soft_m: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (abs(self.lat) <= 90 and abs(self.lon) <= 360):
+            raise ConfigError("prior", f"{self.lat}, {self.lon} is no position",
+                              "Give latitude and longitude in degrees, latitude first.")
+        if not (0 <= self.radius_m <= _EARTH_M and 0 <= self.soft_m <= _EARTH_M and self.radius_m + self.soft_m > 0):
+            raise ConfigError("prior", f"a circle of {self.radius_m} m, {self.soft_m} m soft, is none",
+                              "Give metres, above 0 and not beyond the earth.")
+
+    def log_weights(self, grid: ZoomGrid) -> Floats:
+        """Log of the share inside (N,), or of the Gaussian beyond."""
+        cells = lattice(grid)
+        if self.soft_m:
+            beyond = np.maximum(haversine_m(cells.lat, cells.lon, self.lat, self.lon) - self.radius_m, 0.0)
+            return np.asarray(-0.5 * (beyond / self.soft_m) ** 2)
+        return log(circle_coverage(cells, LatLon(self.lat, self.lon), self.radius_m))
+
+    def __str__(self) -> str:
+        soft = f", {self.soft_m:g} m soft" if self.soft_m else ""
+        return f"within {self.radius_m:g} m of {self.lat:.6f}, {self.lon:.6f}{soft}"
+
+
+def last_fix(lat: float, lon: float, seconds: float, speed: float, radius_m: float = 0.0, sigma_m: float = 0.0) -> Circle:
+    """Where one can be after a fix: as far as the speed limit lets, and beyond it by the fix's own doubt.
+
+    Args:
+        lat: Latitude of the fix in degrees.
+        lon: Longitude of it.
+        seconds: Time since then.
+        speed: Speed limit in metres per second.
+        radius_m: Radius that surely holds the fix, in metres.
+        sigma_m: Standard deviation of the fix in metres: the Gaussian fall beyond what speed and radius reach.
+
+    Raises:
+        ConfigError: If time or speed is negative or none, or nothing gives the region a size.
+    """
+    if not (0 <= seconds < math.inf and 0 <= speed < math.inf):
+        raise ConfigError("--near", f"{seconds} seconds at {speed} m/s are no way", "Give a time and a speed, not negative.")
+    return Circle(lat, lon, min(seconds * speed + radius_m, _EARTH_M), sigma_m)
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A weight for every terminal cell.
+
+    Args:
+        grid: The grid.
+        values: Weights (N,), at least 0 and finite.
+        name: What they are, for error texts.
+
+    Raises:
+        ConfigError: If there is not one weight per cell, or one is negative or not finite.
+    """
+
+    grid: ZoomGrid
+    values: npt.NDArray[np.floating]
+    name: str = "weights"
+
+    def __post_init__(self) -> None:
+        cells = self.grid.actions**self.grid.depth
+        if self.values.shape != (cells,):
+            raise ConfigError(self.name, f"its shape is {self.values.shape}", f"Give a weight per cell: ({cells},).")
+        if not (np.isfinite(self.values) & (self.values >= 0)).all():
+            raise ConfigError(self.name, "a weight is negative or no finite number", "Give weights of at least 0.")
+
+    def log_weights(self, grid: ZoomGrid) -> Floats:
+        """Log of the weights (N,).
+
+        Raises:
+            ConfigError: If they are another grid's.
+        """
+        if grid != self.grid:
+            raise ConfigError(self.name, "these weights belong to another grid", "Make them for the grid that is searched.")
+        return log(self.values.astype(np.float64))
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def weights_from_npy(path: Path, grid: ZoomGrid) -> Weights:
+    """Weights in a `.npy` picture of the lattice: (side, side), north up.
+
+    Raises:
+        ConfigError: If it cannot be read, is no such picture, or a weight is negative or not finite.
+    """
+    cells = lattice(grid)
+    remedy = f"Save real numbers of shape ({cells.side}, {cells.side}) with numpy.save."
+    try:
+        content = read_limited(path, 16 * MAX_TERMINAL_CELLS)
+        file = io.BytesIO(content)
+        version = np.lib.format.read_magic(file)
+        if version not in {(1, 0), (2, 0)}:
+            raise ConfigError(path, f"it is .npy of version {version[0]}", remedy)
+        read_head = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, kind = read_head(file)
+        if shape != (cells.side, cells.side) or kind.kind not in "iufb" or kind.itemsize > 8:
+            raise ConfigError(path, f"it holds {kind} of shape {printable(shape, 60)}", remedy)
+        values = np.load(io.BytesIO(content), allow_pickle=False)
+    except OSError as error:
+        raise ConfigError(path, f"it cannot be read ({error.strerror or printable(error, 100)})", remedy) from error
+    except (ValueError, TypeError, EOFError, SyntaxError, OverflowError, MemoryError, RecursionError, KeyError,
+            tokenize.TokenError) as error:
+        raise ConfigError(path, f"it is no .npy picture ({printable(error, 100)})", remedy) from error
+    return Weights(grid, cells.from_image(values.astype(np.float64)), str(path))
+
+
+@dataclass(frozen=True)
+class Both:
+    """Several priors at once: their weights multiplied."""
+
+    priors: tuple[Prior, ...]
+
+    def log_weights(self, grid: ZoomGrid) -> Floats:
+        """Sums (N,) of the priors' log-weights."""
+        total: Floats = np.zeros(grid.actions**grid.depth)
+        for prior in self.priors:
+            total = total + prior.log_weights(grid)
+        return total
+
+    def __str__(self) -> str:
+        return " and ".join(map(str, self.priors))
+
+
+def apply(posterior: Posterior, prior: Prior) -> Posterior:
+    """Multiply a prior in.
+
+    A prior that weighs all cells alike changes nothing, bit for bit.
+
+    Raises:
+        GeometryError: If the prior rules out every cell, or every one that the posterior allows.
+    """
+    return Posterior(posterior.grid, apply_many(posterior.grid, posterior.log_probs[None], prior)[0])
+
+
+def apply_many(grid: ZoomGrid, log_probs: Floats, prior: Prior) -> Floats:
+    """Multiply a prior into log-probabilities (B, N) of photos; see `apply`.
+
+    Raises:
+        GeometryError: As `apply`.
+    """
+    weights = prior.log_weights(grid)
+    top = weights.max()
+    if top == -np.inf:
+        centre = grid.region.centre
+        raise GeometryError("prior", f"it rules out every cell ({prior})",
+                            f"The region reaches {grid.region.size_m / 2:g} m from {centre.lat:.6f}, {centre.lon:.6f}: "
+                            "give a prior that meets it.")
+    weights = weights - top
+    if not weights.any():
+        return log_probs
+    total = log_probs + weights
+    best = total.max(1, keepdims=True)
+    if (best == -np.inf).any():
+        raise GeometryError("prior", f"it rules out every cell that the photo's posterior allows ({prior})",
+                            "Give priors that meet each other.")
+    return np.asarray(total - (best + np.log(np.exp(total - best).sum(1, keepdims=True))))
+
+
+def log(values: Floats) -> Floats:
+    """Natural logarithm; -inf of 0."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(values))

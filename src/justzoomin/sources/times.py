@@ -1,0 +1,126 @@
+"""When the photos of a drive were taken, and how far it went between them: EXIF, or a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+
+from justzoomin.errors import DataError
+from justzoomin.sources.camera_times import parse_time, parse_zone
+from justzoomin.sources.exif import photo_time
+from justzoomin.sources.headers import read_header
+from justzoomin.sources.json_input import finite
+from justzoomin.sources.table_files import numbers_where_all_are, read_csv
+from justzoomin.untrusted import printable
+
+_REMEDY = "Give a table of photo, time (ISO 8601) and, if known, east_m and north_m since the photo before: --times FILE.csv."
+
+
+@dataclass(frozen=True)
+class PhotoTime:
+    """A photo of a drive with its time.
+
+    Attributes:
+        path: The photo.
+        time: When it was taken; in a zone of its own where `known_zone` is false.
+        known_zone: Whether the time is known in UTC.
+        displacement_m: Metres gone east and north since the photo before; None where it is not known.
+    """
+
+    path: Path
+    time: datetime
+    known_zone: bool
+    displacement_m: tuple[float, float] | None = None
+
+
+def times_from_exif(photos: Sequence[Path], zone: str | None = None) -> list[PhotoTime]:
+    """Times of photos by their EXIF, earliest first.
+
+    Args:
+        photos: The photos.
+        zone: Zone of the camera's clock where a photo states none: a name or an offset.
+
+    Raises:
+        DataError: If one has no time, or the zones of only some are known.
+        PhotoError: If one cannot be read.
+        ConfigError: If there is no such zone.
+    """
+    given = parse_zone(zone) if zone else None
+    found = [_exif_time(path, given) for path in photos]
+    if len({p.known_zone for p in found}) > 1:
+        odd = next(p.path for p in found if not p.known_zone)
+        raise DataError(odd, "its EXIF states no time zone and that of others does", "Give --time-zone, or --times FILE.csv.")
+    return sorted(found, key=lambda p: p.time)
+
+
+def _exif_time(path: Path, zone: tzinfo | None) -> PhotoTime:
+    time, clock, _ = photo_time(read_header(path), zone, None)
+    if time is not None:
+        return PhotoTime(path, time, known_zone=True)
+    if clock is not None:
+        return PhotoTime(path, clock.replace(tzinfo=UTC), known_zone=False)
+    raise DataError(path, "its EXIF has no time", _REMEDY)
+
+
+def times_from_table(photos: Sequence[Path], table: Path, zone: str | None = None) -> list[PhotoTime]:
+    """Times of photos by a CSV of photo, time and perhaps east_m and north_m, earliest first.
+
+    A row belongs to the photo of the same path, or else of the same file name. Rows of other photos are left out, but not
+    where they state displacements: the way would have a gap.
+
+    Args:
+        photos: The photos.
+        table: The CSV.
+        zone: Zone of times that state none.
+
+    Raises:
+        DataError: If the table is none, a photo has no row or two, or a value is wrong.
+        ConfigError: If there is no such zone.
+    """
+    columns, rows = read_csv(table)
+    lowered = {c.lower(): c for c in columns}
+    if not {"photo", "time"} <= set(lowered) or ("east_m" in lowered) != ("north_m" in lowered):
+        raise DataError(table, f"its columns are {printable(', '.join(columns), 100)}", _REMEDY)
+    moves = "east_m" in lowered
+    if moves:
+        numbers_where_all_are([lowered["east_m"], lowered["north_m"]], rows)
+    given = parse_zone(zone) if zone else None
+    by_path: dict[str, list[Path]] = {}
+    for path in photos:
+        for key in {str(path), path.name}:
+            by_path.setdefault(key, []).append(path)
+    found: dict[Path, PhotoTime] = {}
+    for number, row in enumerate(rows, 2):
+        where = f"{table}, row {number}"
+        name = str(row[lowered["photo"]] or "").strip()
+        mine = by_path.get(name) or by_path.get(Path(name).name) or []
+        if len(mine) > 1 or (mine and mine[0] in found):
+            raise DataError(where, f"{printable(name, 80)} stands for several photos, or stands there twice",
+                            "Write each photo's whole path, once.")
+        if not mine:
+            if moves:
+                raise DataError(where, f"{printable(name, 80)} is none of the photos, and its displacement would be missing",
+                                "Give the photos of all rows.")
+            continue
+        utc = parse_time(row[lowered["time"]], given)
+        time = utc or parse_time(row[lowered["time"]], UTC)
+        if time is None:
+            raise DataError(where, f"{printable(row[lowered['time']], 40)} is no time", _REMEDY)
+        found[mine[0]] = PhotoTime(mine[0], time, utc is not None, _displacement(row, lowered, where) if moves else None)
+    for path in photos:
+        if path not in found:
+            raise DataError(table, f"it has no row for {path}", _REMEDY)
+    return sorted(found.values(), key=lambda p: p.time)
+
+
+def _displacement(row: dict[str, object], names: dict[str, str], where: str) -> tuple[float, float] | None:
+    """East and north of a row; None where both are empty."""
+    east, north = row[names["east_m"]], row[names["north_m"]]
+    if east is None and north is None:
+        return None
+    x, y = finite(east), finite(north)
+    if x is None or y is None or max(abs(x), abs(y)) > 1e7:
+        raise DataError(where, f"{printable(east, 20)}, {printable(north, 20)} is no displacement in metres", _REMEDY)
+    return x, y

@@ -1,0 +1,172 @@
+"""What the training of every family shares: the step, the schedule, the figures of a validation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+
+from justzoomin.data import Augment, Batch, halves, normalize
+from justzoomin.geometry import ZoomGrid, haversine_m
+from justzoomin.maps import GridViews, LayerViews
+from justzoomin.models import MapModel
+from justzoomin.training.config import TrainConfig
+from justzoomin.training.viewpixels import ViewPixels
+
+
+def rate_at(step: int, total: int, warmup: float, final: float) -> float:
+    """Share of the peak learning rate at a step: linear rise over `warmup` of all steps, then a cosine to `final`."""
+    rising = max(1, round(warmup * total))
+    if step < rising:
+        return (step + 1) / rising
+    progress = min(1.0, (step - rising) / max(1, total - rising))
+    return final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def mix_seed(*numbers: int) -> int:
+    """One seed from several numbers, well mixed."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+class Found(NamedTuple):
+    """What a model finds for the photos of a validation.
+
+    Attributes:
+        sequences: Its best terminal cell (B, T).
+        loss: How improbable it holds the true one (B,): minus the log-probability, of a step for a zoomer.
+    """
+
+    sequences: torch.Tensor
+    loss: torch.Tensor
+
+
+def best_cells(scores: torch.Tensor, grid: ZoomGrid, truth: torch.Tensor) -> Found:
+    """What scores (B, N) of all terminal cells say: the best cell, and minus the log-probability of the true one."""
+    sequences = torch.from_numpy(grid.unflatten(scores.argmax(1).numpy(), grid.depth))
+    true = torch.from_numpy(grid.flatten(truth.numpy()))
+    return Found(sequences, -scores.log_softmax(1).gather(1, true.unsqueeze(1)).squeeze(1))
+
+
+class Task(lightning.LightningModule):
+    """A model in training. A family says what the loss is and what the model finds.
+
+    Args:
+        model: The model.
+        config: The run's settings.
+        views: The views of each map at the model's pixel size.
+        total_steps: Optimizer steps of the whole run.
+        fused: Whether the optimizer's step is one kernel.
+    """
+
+    model: MapModel
+    STAY_ON_CPU: ClassVar[tuple[str, ...]] = ("view_ids", "map")
+    """Parts of a batch that are looked up by number: asking a GPU for them would be waiting for it."""
+
+    def __init__(self, model: MapModel, config: TrainConfig, views: Sequence[GridViews | LayerViews], total_steps: int,
+                 fused: bool = True) -> None:
+        super().__init__()
+        self.model, self.config, self.total_steps, self.fused = model, config, total_steps, fused
+        self.grids = [each.grid for each in views]
+        self.augment = Augment(config.augment)
+        self.pixels = ViewPixels(*views)
+        self._found: list[tuple[torch.Tensor, ...]] = []
+
+    def losses(self, photos: torch.Tensor, batch: Batch, seed: int) -> torch.Tensor:
+        """Loss (B,) of each photo of a batch.
+
+        Args:
+            photos: Vectors (B, D) of the augmented photos.
+            batch: The batch.
+            seed: Seed of all further draws.
+        """
+        raise NotImplementedError
+
+    def prepare(self, batch: Batch, seed: int) -> Batch:
+        """Change a batch before its photos are augmented and encoded; a family may."""
+        return batch
+
+    def find(self, number: int, photos: torch.Tensor, truth: torch.Tensor) -> Found:
+        """Find photos (B, D) of one map whose true sequences are (B, T), on the CPU."""
+        raise NotImplementedError
+
+    def on_train_epoch_start(self) -> None:
+        """Bring the model into training mode; frozen parts of the encoder stay in evaluation mode."""
+        self.model.train()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        """The loss of all photos, each with its weight (see `ResumableBatchSampler`).
+
+        All randomness of a step, augmentation and dropout alike, comes from a seed made of run, epoch, batch and
+        process: a resumed run draws what the uninterrupted one would have drawn.
+        """
+        seed = mix_seed(self.config.seed, self.current_epoch, batch_idx, self.global_rank)
+        torch.manual_seed(seed)
+        settings = self.model.config
+        batch = self.prepare(batch, seed)
+        photos = self.augment.photos(batch["wide"], seed)
+        photo = self.model.encode_photos(normalize(photos, settings.mean, settings.std))  # (B, D)
+        losses = self.losses(photo, batch, seed + 1)
+        real = batch["weight"] > 0
+        self.log("loss", (losses.detach() * real).sum() / real.sum().clamp(min=1), on_step=True, on_epoch=False)
+        return (losses * batch["weight"]).mean()
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Move a batch, but for what is looked up by number."""
+        numbers: dict[str, Any] = {key: value for key, value in batch.items() if key in self.STAY_ON_CPU}
+        moved: Any = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        moved.update(numbers)
+        result: Batch = moved
+        return result
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget what was found with earlier weights."""
+        self._found = []
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Find the photos, each on its own map."""
+        settings = self.model.config
+        photos = self.model.encode_photos(normalize(halves(batch["wide"]), settings.mean, settings.std))
+        maps, truth = batch["map"].cpu(), batch["sequence"].cpu()
+        for number in sorted(set(maps.tolist())):  # nearly always one
+            own = maps == number
+            found = self.find(number, photos[own.to(photos.device)], truth[own])
+            lat, lon = self.grids[number].centres(found.sequences.numpy())
+            position = batch["position"].cpu()[own].numpy()
+            errors = torch.from_numpy(haversine_m(lat, lon, position[:, 0], position[:, 1]))
+            self._found.append((batch["index"].cpu()[own], errors, found.loss, (found.sequences == truth[own]).all(1)))
+
+    def on_validation_epoch_end(self) -> None:
+        """Gather all processes' photos and log recalls and errors."""
+        found = [torch.cat(part) for part in zip(*self._found, strict=True)]
+        if self.trainer.world_size > 1:
+            gathered: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(gathered, found)
+            found = [torch.cat(part) for part in zip(*gathered, strict=True)]
+        # With fewer photos than processes one stands in several processes: count it once.
+        once = torch.from_numpy(np.unique(found[0].numpy(), return_index=True)[1])
+        _, distances, loss, right = (part[once] for part in found)
+        errors = distances.numpy()
+        radii = sorted({self.config.select_radius_m, 40.0, 50.0, 100.0})
+        figures = {f"val_recall_{r:g}m": 100.0 * float(np.mean(errors <= r)) for r in radii}
+        figures["val_recall_1"] = 100.0 * float(right.float().mean())
+        figures["val_median_m"] = float(np.median(errors))
+        figures["val_nll"] = float(loss.mean())
+        self.log_dict(figures, rank_zero_only=True)
+        self._found = []
+
+    def trained(self) -> list[Any]:
+        """The parameters that train, or groups of them."""
+        return [p for p in self.model.parameters() if p.requires_grad]
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW over the parameters that train, with the schedule stepped per optimizer step."""
+        optimizer = torch.optim.AdamW(self.trained(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay,
+                                      fused=self.fused)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: rate_at(step, self.total_steps, self.config.warmup, self.config.final_rate))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
