@@ -80,6 +80,9 @@ class RayMatcher(nn.Module):
         size: Length of a fan as one vector.
     """
 
+    ranges_m: Tensor
+    azimuths: Tensor
+
     def __init__(self, config: MatcherConfig, channels: tuple[int, ...], stride: int, pixels: int) -> None:
         super().__init__()
         self.config = config
@@ -97,7 +100,7 @@ class RayMatcher(nn.Module):
 
     def fans(self, maps: list[Tensor]) -> Tensor:
         """Fans of photos as unit vectors (B, size), from the feature maps (2 B, C, h, w) of their halves."""
-        wide = [m.unflatten(0, (-1, 2)).permute(0, 2, 3, 1, 4).flatten(3) for m in maps]         # (B, C, h, 2 w)
+        wide = [m.view(-1, 2, *m.shape[1:]).permute(0, 2, 3, 1, 4).flatten(3) for m in maps]     # (B, C, h, 2 w)
         # Two columns become one ray; a stage too coarse for that is left to the pyramid's enlarging.
         wide = [functional.avg_pool2d(m, (1, 2)) if m.shape[-1] % 2 == 0 and m.shape[-1] * 2 > self.rays else m for m in wide]
         out: Tensor = self.photo_pyramid(wide)                                                   # (B, D + R, rows, rays)

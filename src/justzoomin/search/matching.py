@@ -49,7 +49,7 @@ class GroundMap:
     @property
     def places(self) -> int:
         """Places that are tried in a terminal cell."""
-        return len(self._places[0]) // self.grid.actions**self.grid.depth
+        return int(len(self._places[0]) // self.grid.actions**self.grid.depth)
 
     @torch.inference_mode()
     def ground(self) -> Ground:

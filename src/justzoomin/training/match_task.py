@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from justzoomin.data import Batch, normalize
 from justzoomin.maps import GridViews, Windows
-from justzoomin.models import RayMatcher, ZoomModel
+from justzoomin.models import Ground, RayMatcher, ZoomModel
 from justzoomin.training.config import TrainConfig
 from justzoomin.training.task import ZoomTask
 
@@ -119,7 +119,7 @@ class MatchTask(ZoomTask):
             right = torch.where(known, right, tried.logsumexp(1) - math.log(len(turns)))
         return functional.softplus(wrong.logsumexp(1) - right)
 
-    def _at(self, ground: object, scaled: torch.Tensor, place: torch.Tensor, bearing: torch.Tensor) -> torch.Tensor:
+    def _at(self, ground: Ground, scaled: torch.Tensor, place: torch.Tensor, bearing: torch.Tensor) -> torch.Tensor:
         """Scores (B,) of photos at poses of their own, moved by a little noise."""
         matching = self.config.matching
         east, south = (place + torch.randn_like(place) * matching.place_noise_m).unbind(1)
