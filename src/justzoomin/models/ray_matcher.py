@@ -100,7 +100,7 @@ class RayMatcher(nn.Module):
 
     def fans(self, maps: list[Tensor]) -> Tensor:
         """Fans of photos as unit vectors (B, size), from the feature maps (2 B, C, h, w) of their halves."""
-        wide = [m.view(-1, 2, *m.shape[1:]).permute(0, 2, 3, 1, 4).flatten(3) for m in maps]     # (B, C, h, 2 w)
+        wide = [m.reshape(-1, 2, *m.shape[1:]).permute(0, 2, 3, 1, 4).flatten(3) for m in maps]  # (B, C, h, 2 w)
         # Two columns become one ray; a stage too coarse for that is left to the pyramid's enlarging.
         wide = [functional.avg_pool2d(m, (1, 2)) if m.shape[-1] % 2 == 0 and m.shape[-1] * 2 > self.rays else m for m in wide]
         out: Tensor = self.photo_pyramid(wide)                                                   # (B, D + R, rows, rays)
@@ -162,4 +162,5 @@ def _camera(config: MatcherConfig, rows: int, rays: int, stride: int, pixels: in
     azimuths = torch.atan(((torch.arange(rays) + 0.5) / rays * 2 - 1) * half_width)
     below = (torch.arange(rows) + 0.5) * stride - pixels / 2                      # row centres below the horizon, pixels
     seen_at = config.camera_height_m / ranges * focal
-    return ranges, azimuths, (-0.5 * ((below[:, None] - seen_at) / stride).square()).clamp(min=-6.0)
+    near = -0.5 * ((below[:, None] - seen_at) / stride).square()                  # (rows, R)
+    return ranges, azimuths, (near - near.amax(0)).clamp(min=-6.0)                # below the photo: its last row
