@@ -17,7 +17,7 @@ def _home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("JZI_HOME", str(tmp_path_factory.mktemp("home")))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: while it is there, rasterio finds the wrong data of PROJ
 def reference():
     """`reference(layout.yaml) -> loader` of tiledwebmaps 0.2.0; skips, saying so, where it is not installed."""
     before = os.environ.pop("PROJ_DATA", None)

@@ -45,9 +45,9 @@ class ResumableBatchSampler(Sampler[list[Draw]]):
     """
 
     def __init__(self, size: int, batch_size: int, seed: int, rank: int = 0, world: int = 1, *, accumulate: int = 1,
-                 paths: Ints | None = None, places: int = 1) -> None:
+                 paths: Ints | None = None, places: int = 1, groups: Ints | None = None) -> None:
         self.size, self.batch_size, self.seed, self.rank, self.world = size, batch_size, seed, rank, world
-        self.accumulate, self.paths, self.places = accumulate, paths, places
+        self.accumulate, self.paths, self.places, self.groups = accumulate, paths, places, groups
         self.neighbours: Ints | None = None
         self.epoch = 0
         self.start_batch = 0
@@ -80,6 +80,8 @@ class ResumableBatchSampler(Sampler[list[Draw]]):
 
     def _order(self, rng: np.random.Generator) -> Ints:
         order: Ints = rng.permutation(self.size)
+        if self.groups is not None:
+            return _group_by_group(self.groups, order, self.batch_size * self.world, rng)
         run = max(1, round(self.batch_size * self.world / self.places))
         if self.neighbours is not None:
             return _with_neighbours(self.neighbours, order, run)
@@ -98,6 +100,16 @@ def _with_neighbours(neighbours: Ints, order: Ints, run: int) -> Ints:
             left[together] = False
             walk += together
     return np.array(walk, np.int64)
+
+
+def _group_by_group(groups: Ints, order: Ints, run: int, rng: np.random.Generator) -> Ints:
+    """Photos in runs of one group each, the runs in a random order; what is left of the groups stands at the end, mixed."""
+    sorted_in = order[np.argsort(groups[order], kind="stable")]
+    parts = np.split(sorted_in, np.flatnonzero(np.diff(groups[sorted_in])) + 1)
+    whole = [part[start:start + run] for part in parts for start in range(0, len(part) - run + 1, run)]
+    rest = [part[len(part) - len(part) % run:] for part in parts]
+    runs = [whole[i] for i in rng.permutation(len(whole))] + [rest[i] for i in rng.permutation(len(rest))]
+    return np.concatenate(runs)
 
 
 def _place_by_place(paths: Ints, order: Ints, run: int, rng: np.random.Generator) -> Ints:

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
+import polars as pl
 
 from justzoomin.data.photos import PhotoStore, open_photos
 from justzoomin.data.records import check_records
+from justzoomin.data.tablefile import read_table
 from justzoomin.data.tables import Split, read_split
 from justzoomin.errors import DataError, LayoutError
 from justzoomin.geometry import ZoomGrid
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from justzoomin.data.transforms import Decode
 
 _SPLIT_NAME = re.compile(r"large_area_(?P<name>.+)_map")
+
+BEARING = "bearing_deg"
+"""Column with the direction that a photo looks in, degrees clockwise from north."""
 
 ATTRIBUTION = f"Street-view imagery derived from Mapillary, licensed under CC BY-SA 4.0.\n{AERIAL_ATTRIBUTION}"
 """What the dataset card asks for, for repositories with its layout and no ATTRIBUTION file of their own."""
@@ -115,6 +121,25 @@ class Dataset:
             positions=np.stack([split.lat, split.lon], 1), decode=decode, crop_scale=crop_scale, seed=seed,
             views=views or GridViews(self.map, self.grid, pixels),
         )
+
+    def bearings(self, name: str) -> npt.NDArray[np.float64]:
+        """Directions (N,) in degrees that the photos of a split look in; NaN where none is stated.
+
+        They stand in the column `bearing_deg` of the split's own table, or of a table in `streetview/`.
+
+        Raises:
+            DataError: If there is no such split, or a table cannot be read.
+        """
+        split = self.split(name)
+        tables = [split.table, *(read_table(path, ("image_id", BEARING), ("image_id",))
+                                 for path in sorted((self.root / "streetview").glob("[!.]*.csv")))]
+        found = np.full(len(split), np.nan)
+        for table in tables:
+            if "image_id" in table.columns and BEARING in table.columns:
+                known = dict(zip(table["image_id"].cast(pl.String), table[BEARING].cast(pl.Float64, strict=False), strict=True))
+                stated = np.array([known.get(i) for i in split.image_ids], np.float64)  # None becomes NaN
+                found = np.where(np.isfinite(found), found, stated)
+        return found
 
     def attribution(self) -> str:
         """Whom to name when showing anything of this dataset."""

@@ -64,7 +64,7 @@ def visualize(model: str | Path | ZoomModel, dataset: Dataset, out: Path, *, spl
     opened = model if isinstance(model, ZoomModel) else ZoomModel.from_pretrained(model, device=device)
     was_training = opened.training
     localizer = Localizer(opened, dataset.map, dataset.grid, search="greedy")
-    pictures = ViewPictures(localizer.vectors.views)
+    pictures = ViewPictures(localizer.views)
     credit = dataset.attribution() if attribution is None else attribution
     chosen = spread(len(records), count, seed)
     written, cases = [], []
@@ -114,7 +114,7 @@ def localize_figure(fixes: Fix | Sequence[Fix], localizer: Localizer, path: Path
     if photos is not None and len(photos) != len(several):
         raise ConfigError(path, f"{len(photos)} photos for {len(several)} fixes", "Give one photo for each fix.")
     shown = several[:MAX_ON_SHEET]
-    pictures = ViewPictures(localizer.vectors.views)
+    pictures = ViewPictures(localizer.views)
     cases = [build_case(Path(f.photo).name if f.photo else f"photo {i + 1}", photos[i] if photos else _photo_of(f, path),
                         pictures, f.sequence, f.probabilities) for i, f in enumerate(shown)]
     credit = localizer.map.attribution if attribution is None else attribution
@@ -143,7 +143,7 @@ def heat_figure(fix: Fix, posterior: Posterior, localizer: Localizer, path: Path
     masses = None if calibration is None else {level: calibration.mass_for(level / 100) for level in (50, 90, 95)}
     words = f"{fix.decision}, {fix.searched}" + (", calibrated" if fix.calibrated else "")
     return save_figure(heat_map(
-        ViewPictures(localizer.vectors.views).get((), sizes=OVERVIEW_PIXELS), posterior, fix.position, masses=masses,
+        ViewPictures(localizer.views).get((), sizes=OVERVIEW_PIXELS), posterior, fix.position, masses=masses,
         name=Path(fix.photo).name if fix.photo else "", words=words,
         attribution=localizer.map.attribution if attribution is None else attribution), path)
 

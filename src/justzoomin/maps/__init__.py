@@ -36,6 +36,7 @@ from justzoomin.maps.urltemplate import is_address
 from justzoomin.maps.viewbuild import ViewCacheBuild, build_view_cache
 from justzoomin.maps.viewcache import ViewCache
 from justzoomin.maps.viewfinder import cache_notes, find_view_cache
+from justzoomin.maps.windows import Windows
 from justzoomin.maps.wmts import read_capabilities
 
 __all__ = [
@@ -44,7 +45,7 @@ __all__ = [
     "LayerViews", "LevelCheck", "LevelInfo", "LevelQuality", "Map", "MapCheck", "MapContent", "MapInfo", "RegionFit",
     "ServerSource", "ShardSource", "ShardWriter", "Square", "TarShards", "TileId", "TileInventory", "TileLayout",
     "TilePiece", "TileProjection", "TileServer", "TileSource", "TileTable", "View", "ViewCache", "ViewCacheBuild",
-    "ViewNeed", "build_view_cache", "cache_notes", "cell_places", "check_hashes", "check_map", "check_shard",
+    "ViewNeed", "Windows", "build_view_cache", "cache_notes", "cell_places", "check_hashes", "check_map", "check_shard",
     "compare_files", "decode_tile", "extract_command", "find_region", "find_view_cache", "fit_region", "is_address",
     "is_heic", "is_package", "layout_folder", "looks_like", "map_content", "open_package", "open_unplaced", "plain_path",
     "read_capabilities", "region_path", "require_complete", "too_many_scans", "view_levels", "view_needs", "web_layout",

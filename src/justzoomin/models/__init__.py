@@ -10,6 +10,7 @@ from justzoomin.models.config import (
     DecoderConfig,
     EncoderConfig,
     Family,
+    MatcherConfig,
     ModelConfig,
     RetrieverConfig,
     model_preset,
@@ -22,6 +23,7 @@ from justzoomin.models.importer import import_checkpoint
 from justzoomin.models.map_model import MapModel
 from justzoomin.models.onnx_encoder import ONNX_FILE, OnnxEncoder
 from justzoomin.models.onnx_export import Export, export_onnx
+from justzoomin.models.ray_matcher import Ground, RayMatcher
 from justzoomin.models.retriever import DualEncoder
 from justzoomin.models.zoom_model import ZoomModel
 
@@ -39,10 +41,13 @@ __all__ = [
     "EncoderConfig",
     "Export",
     "Family",
+    "Ground",
     "HierarchicalRetriever",
     "MapModel",
+    "MatcherConfig",
     "ModelConfig",
     "OnnxEncoder",
+    "RayMatcher",
     "RetrieverConfig",
     "VisionEncoder",
     "ZoomModel",

@@ -70,6 +70,44 @@ class DecoderConfig(_Settings):
     rope_theta: float = Field(default=10_000.0, gt=0.0)
 
 
+class MatcherConfig(_Settings):
+    """The ray matcher: what a photo shows along its rays, compared with the ground around a pose; see docs/ray-matcher.md.
+
+    Attributes:
+        metres_per_pixel: Ground resolution of the map that it sees.
+        channels: Numbers that describe a place, on the map and along a ray.
+        ranges: Distances along a ray that are compared.
+        nearest_m: The first of them.
+        reach_m: The last of them.
+        headings: Bearings that are tried at each place.
+        assumed_fov_deg: Horizontal field of view that photos are taken to have.
+        camera_height_m: Height above flat ground that cameras are taken to have; says which row sees which range.
+        width: Channels of the feature pyramids.
+        window_m: Edge of the pieces that a map is described in.
+        margin_m: What is drawn around each of them, and around the region.
+        zoom_weight: Weight of the zoomer's log-probabilities beside the matcher's, on maps that it was trained on.
+    """
+
+    metres_per_pixel: float = Field(default=0.625, gt=0.0)
+    channels: int = Field(default=16, ge=1)
+    ranges: int = Field(default=10, ge=2)
+    nearest_m: float = Field(default=3.0, gt=0.0)
+    reach_m: float = Field(default=45.0, gt=0.0)
+    headings: int = Field(default=16, ge=4)
+    assumed_fov_deg: float = Field(default=75.0, gt=0.0, lt=180.0)
+    camera_height_m: float = Field(default=1.75, gt=0.0)
+    width: int = Field(default=64, ge=1)
+    window_m: float = Field(default=320.0, gt=0.0)
+    margin_m: float = Field(default=10.0, ge=0.0)
+    zoom_weight: float = Field(default=1.0, ge=0.0)
+
+    @model_validator(mode="after")
+    def _near_before_far(self) -> MatcherConfig:
+        if self.nearest_m >= self.reach_m:
+            raise ValueError("nearest_m must be below reach_m")
+        return self
+
+
 class RetrieverConfig(_Settings):
     """What the two families that compare vectors have in the place of a decoder; see docs/families.md.
 
@@ -102,6 +140,7 @@ class ModelConfig(_Settings):
             `hierarchical` photo and cells of all levels, `classifier` knows the cells of one map and looks at none.
         encoder: The vision encoder.
         decoder: The decoder, of the family `zoom`.
+        matcher: The ray matcher beside the decoder, of the family `zoom`; None for none, as published.
         retriever: Settings of the families `retriever` and `hierarchical`.
         preset: Name of the preset it came from, for the reader; None for one of its own.
         grid: Cells along one side of the grid; the model knows grid ** 2 actions.
@@ -117,6 +156,7 @@ class ModelConfig(_Settings):
     family: Family = "zoom"
     encoder: EncoderConfig
     decoder: DecoderConfig = DecoderConfig()
+    matcher: MatcherConfig | None = None
     retriever: RetrieverConfig = RetrieverConfig()
     preset: str | None = None
     grid: int = Field(default=4, ge=2, le=8)
@@ -138,8 +178,9 @@ class ModelConfig(_Settings):
         return self.grid**2
 
     def identity(self) -> str:
-        """The settings that the model's fingerprint depends on, as JSON: those of other families are left out."""
-        return self.model_dump_json(exclude={"family", "retriever"} if self.family == "zoom" else {"decoder"})
+        """The settings that the model's fingerprint depends on, as JSON: those of what it has not are left out."""
+        others = {"family", "retriever"} if self.family == "zoom" else {"decoder"}
+        return self.model_dump_json(exclude=others if self.matcher else {*others, "matcher"})
 
 
 def _paper() -> ModelConfig:
@@ -177,15 +218,19 @@ def _of_family(family: Family) -> ModelConfig:
     return _small().model_copy(update={"family": family, "preset": family})
 
 
+def _best() -> ModelConfig:
+    return _small().model_copy(update={"preset": "best", "matcher": MatcherConfig()})
+
+
 _PRESETS: dict[str, Callable[[], ModelConfig]] = {
-    "paper": _paper, "small": _small, "retriever": partial(_of_family, "retriever"),
+    "paper": _paper, "small": _small, "best": _best, "retriever": partial(_of_family, "retriever"),
     "hierarchical": partial(_of_family, "hierarchical"), "classifier": partial(_of_family, "classifier"),
 }
 PRESETS: tuple[str, ...] = tuple(_PRESETS)
 
 
 def model_preset(name: str) -> ModelConfig:
-    """Settings of a preset: "paper" as published, "small" for demos, tests and laptops, other families at the size of "small".
+    """Settings of a preset: "paper" as published, "small" for laptops; "best" and the other families at the size of "small".
 
     Raises:
         ModelError: There is no preset of that name.

@@ -134,6 +134,39 @@ class VisionEncoder(nn.Module):
             return pooled.flatten(1)                                          # (N, D)
         return self._pool(output.last_hidden_state)
 
+    @property
+    def stage_widths(self) -> tuple[int, ...]:
+        """Channels of the feature maps that `stages` gives, the finest first."""
+        sizes = getattr(self.backbone.config, "hidden_sizes", None)
+        return tuple(sizes) if sizes and self._leading_tokens == 0 else (self.width,)
+
+    @property
+    def stride(self) -> int:
+        """Pixels between two places of the finest feature map."""
+        patch = self.backbone.config.patch_size
+        return int(patch if isinstance(patch, int) else patch[0])
+
+    def stages(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Vectors (N, D) as `forward` gives them, and feature maps (N, C, h, w), the finest first.
+
+        A vision transformer has one map: its patch tokens after the last norm. A staged network has one for each stage.
+
+        Raises:
+            ModelError: If the model gives neither.
+        """
+        options: dict[str, Any] = {"interpolate_pos_encoding": True} if self._interpolates_on_request else {}
+        output = self.backbone(pixel_values=images, output_hidden_states=True, **options)
+        hidden = output.last_hidden_state
+        vector = output.pooler_output.flatten(1) if self.config.pooling == "pooler" else self._pool(hidden)
+        if hidden.ndim == 4:
+            return vector, list(output.hidden_states[-len(self.stage_widths):])
+        rows, columns = (size // self.stride for size in _size(images))
+        tokens = hidden[:, self._leading_tokens:]
+        if tokens.shape[1] != rows * columns:
+            raise ModelError(f"encoder {self.backbone.config.model_type}", f"its {tokens.shape[1]} patch tokens are no map of "
+                             f"{rows} x {columns}", "The ray matcher needs an encoder with one token per patch, or stages.")
+        return vector, [tokens.transpose(1, 2).unflatten(2, (rows, columns))]
+
     def train(self, mode: bool = True) -> VisionEncoder:
         """Training or evaluation mode; frozen parts stay in evaluation mode.
 

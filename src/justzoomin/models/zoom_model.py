@@ -2,34 +2,70 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
+from justzoomin.errors import ModelError
 from justzoomin.geometry import ViewLayers, ZoomGrid, zoom_layers
 from justzoomin.models.config import ModelConfig
 from justzoomin.models.decoder import Decoder, DecoderCache
 from justzoomin.models.map_model import MapModel
+from justzoomin.models.ray_matcher import Ground, RayMatcher
 
 
 class ZoomModel(MapModel):
-    """One encoder for photos and views, and a decoder that picks cells. See `MapModel` for its arguments."""
+    """One encoder for photos and views, a decoder that picks cells, and a ray matcher where the settings have one.
+
+    See `MapModel` for its arguments.
+    """
 
     family = "zoom"
 
     def _build(self, config: ModelConfig) -> None:
         self.decoder = Decoder(config.decoder, self.encoder.width, config.actions)
+        self.matcher = None if config.matcher is None else RayMatcher(
+            config.matcher, self.torch_encoder.stage_widths, self.torch_encoder.stride, config.image_pixels)
 
     def layers(self, grid: ZoomGrid) -> ViewLayers:
         """All cells but the terminal ones."""
         return zoom_layers(grid)
 
+    def encode_photos(self, photos: Tensor) -> Tensor:
+        """Encode photos as the mean of their halves' vectors, with the photo's fan behind where the model has a matcher.
+
+        Args:
+            photos: (B, 2, 3, H, W), normalized.
+
+        Returns:
+            (B, D), or (B, D + F).
+        """
+        if self.matcher is None:
+            return super().encode_photos(photos)
+        halves, maps = self.torch_encoder.stages(photos.flatten(0, 1))
+        return torch.cat([halves.view(-1, 2, halves.shape[-1]).mean(dim=1), self.matcher.fans(maps)], dim=1)
+
+    def fans(self, photos: Tensor) -> Tensor:
+        """The fans (B, F) in what `encode_photos` gave (B, D + F)."""
+        return photos[:, self.encoder.width :]
+
+    def describe_ground(self, picture: Tensor) -> Ground:
+        """What the matcher sees of a piece of map, from its normalized picture (3, H, W).
+
+        Raises:
+            ModelError: If the model has no matcher.
+        """
+        if self.matcher is None:
+            raise ModelError("model", "it has no ray matcher", "Train one with the preset best.")
+        return self.matcher.ground(self.torch_encoder.stages(picture[None])[1])
+
     def decode(self, photo: Tensor, views: Tensor, actions: Tensor) -> Tensor:
-        """Logits (B, T, A) from vectors: photo (B, D), views (B, T, D), actions (B, T - 1) or (B, T)."""
-        logits: Tensor = self.decoder(photo, views, actions)
+        """Logits (B, T, A) from vectors: photo (B, D) or (B, D + F), views (B, T, D), actions (B, T - 1) or (B, T)."""
+        logits: Tensor = self.decoder(photo[:, : self.encoder.width], views, actions)
         return logits
 
     def begin(self, photo: Tensor) -> DecoderCache:
         """Begin to decode step by step from photo vectors (B, D); see `Decoder.begin`."""
-        return self.decoder.begin(photo)
+        return self.decoder.begin(photo[:, : self.encoder.width])
 
     def step(self, view: Tensor, action: Tensor | None, cache: DecoderCache) -> Tensor:
         """Logits (B, A) after one more view vector (B, D) and the action (B,) that led to it; see `Decoder.step`."""

@@ -18,7 +18,7 @@ from justzoomin.data import halves, normalize, to_tensor, wide_photo
 from justzoomin.errors import JustZoomInError, ModelError, PhotoError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews, Map
-from justzoomin.models import ZoomModel
+from justzoomin.models import MapModel, ZoomModel, open_model
 from justzoomin.parallel import ordered_map
 from justzoomin.posterior import DEFAULT_DECISION, Calibration, Posterior, Prior, apply_many, find_calibration, parse_decision
 from justzoomin.search.answers import Fields, beam_answers, greedy_answers, posterior_answers
@@ -26,7 +26,7 @@ from justzoomin.search.fix import Fix
 from justzoomin.search.index import MapIndex
 from justzoomin.search.scorer import Scorer, scorer
 from justzoomin.search.searches import choose_search
-from justzoomin.search.view_vectors import ViewVectors
+from justzoomin.search.view_vectors import ViewVectors, views_of
 
 Item = TypeVar("Item")
 
@@ -66,7 +66,7 @@ class Localizer:
         GeometryError: If the grid has too many cells for a posterior.
     """
 
-    def __init__(self, model: ZoomModel, source: Map, grid: ZoomGrid | None = None, index: str | Path | None = None, *,
+    def __init__(self, model: MapModel, source: Map, grid: ZoomGrid | None = None, index: str | Path | None = None, *,
                  search: str = "auto", decision: str | None = None, prior: Prior | None = None,
                  calibration: Calibration | None = None) -> None:
         self.model = model.eval()
@@ -74,9 +74,9 @@ class Localizer:
         self.grid = grid or source.grid
         check_fits(model, self.grid)
         opened = None if index is None else MapIndex.open_for(index, model, source, self.grid)
-        self.vectors = ViewVectors(model, GridViews(source, self.grid, model.config.image_pixels), index=opened)
+        self.vectors = ViewVectors(model, views_of(model, source, self.grid), index=opened)
         self.search = choose_search(search, self.grid, opened, model.config.image_pixels, decision=decision,
-                                    prior=prior is not None)
+                                    prior=prior is not None, paths=isinstance(model, ZoomModel))
         self._whole = self.search.kind == "posterior"
         self.decision = parse_decision(decision or (DEFAULT_DECISION if self._whole else "top"))
         self.prior, self.calibration = prior, calibration
@@ -102,13 +102,19 @@ class Localizer:
             decision: As for the class.
             prior: As for the class.
         """
-        opened = ZoomModel.from_pretrained(model, device=device, runtime=runtime)
+        opened = open_model(model, device=device, runtime=runtime)
         source = map if isinstance(map, Map) else Map.open(map, grid=region)
         grid = region or source.grid
         calibration = find_calibration(model, opened.fingerprint) if calibrated else None
         if calibration is not None and len(calibration.temperatures) not in (1, grid.depth):
             calibration = None
         return cls(opened, source, grid, index, search=search, decision=decision, prior=prior, calibration=calibration)
+
+    @cached_property
+    def views(self) -> GridViews:
+        """Pictures of the grid's cells, whatever the model itself looks at."""
+        own = self.vectors.views
+        return own if isinstance(own, GridViews) else GridViews(self.map, self.grid, self.model.config.image_pixels)
 
     @cached_property
     def map_hash(self) -> str:
@@ -253,24 +259,31 @@ class Localizer:
     def _search(self, photos: Sequence[str | Path | bytes], pairs: torch.Tensor, started: float) -> list[Fix]:
         """Fixes of photos whose halves are given, uint8 (B, 2, 3, n, n)."""
         answers = self._answers(self.encode(pairs))
-        shared = {"map_hash": self.map_hash, "model_hash": self.model_hash, "grid": self.grid, "searched": str(self.search),
-                  "decision": str(self.decision), "calibrated": self._whole and self.calibration is not None,
-                  "prior": None if self.prior is None else str(self.prior),
-                  "cell_size_m": self.grid.cell_size_m(self.grid.depth)}
-        no_data = [self.vectors.no_data(answer["sequence"]) for answer in answers]
+        shared: dict[str, Any] = {
+            "map_hash": self.map_hash, "model_hash": self.model_hash, "grid": self.grid, "searched": str(self.search),
+            "decision": str(self.decision), "calibrated": self._whole and self.calibration is not None,
+            "prior": None if self.prior is None else str(self.prior),
+            "cell_size_m": self.grid.cell_size_m(self.grid.depth)}
+        no_data = [self._no_data(answer["sequence"]) for answer in answers]
         seconds = (time.perf_counter() - started) / len(photos)
         return [Fix(**answer, **shared, no_data=gaps, seconds=seconds, photo=None if isinstance(photo, bytes) else str(photo))
                 for photo, answer, gaps in zip(photos, answers, no_data, strict=True)]
 
+    def _no_data(self, sequence: tuple[int, ...]) -> tuple[float, ...]:
+        """Shares without data of the cells along a path."""
+        if isinstance(self.model, ZoomModel):
+            return self.vectors.no_data(sequence)
+        return tuple(self.views.no_data(sequence[:level]) for level in range(len(sequence)))
+
     def _answers(self, vectors: torch.Tensor) -> list[Fields]:
         """What the search says of photo vectors (B, D)."""
         self._check_root()
-        if self.search.kind == "greedy":
+        if isinstance(self.model, ZoomModel) and self.search.kind == "greedy":
             return greedy_answers(self.model, vectors, self.vectors, self.grid)
-        if self.search.kind == "beam":
+        if isinstance(self.model, ZoomModel) and self.search.kind == "beam":
             return beam_answers(self.model, vectors, self.vectors, self.grid, self.search.width)
         found: list[Fields] = []
-        for some in vectors.split(max(1, _MAX_VALUES // self.grid.actions**self.grid.depth)):
+        for some in torch.split(vectors, max(1, _MAX_VALUES // self.grid.actions**self.grid.depth)):
             own = self._calibrated(some)
             here = [None] * len(own) if self.calibration is None else self.calibration.on_map(own).tolist()
             believed = own if self.prior is None else apply_many(self.grid, own, self.prior)
@@ -313,7 +326,7 @@ def read_photo(path: Path) -> bytes:
         raise PhotoError(path, f"it cannot be read ({error.strerror})", "Give the path of a readable photo.") from error
 
 
-def check_fits(model: ZoomModel, grid: ZoomGrid) -> None:
+def check_fits(model: MapModel, grid: ZoomGrid) -> None:
     """Refuse a grid of another size than the model's; warn where it was not trained on this place and depth.
 
     Raises:

@@ -8,20 +8,61 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from justzoomin.models import ZoomModel
+from justzoomin.maps import Map
+from justzoomin.models import MapModel, ZoomModel
 from justzoomin.search.exact import exact
+from justzoomin.search.matching import MAX_PLACES, GroundMap
+from justzoomin.search.retrieval import CellScores
 from justzoomin.search.view_vectors import ViewVectors
 
 Scorer = Callable[[torch.Tensor], npt.NDArray[np.floating]]
 """From photo vectors (B, D) to scores (B, N), log-probabilities up to a constant, in the order of `ZoomGrid.flatten`."""
 
 
-def scorer(model: ZoomModel, vectors: ViewVectors) -> Scorer:
+def scorer(model: MapModel, vectors: ViewVectors) -> Scorer:
     """What scores all terminal cells, by the family of the model.
+
+    A zoomer with a ray matcher adds both log-probabilities with the weight that its settings give the zoomer. On a map that
+    it was not trained on the matcher answers alone: a zoomer knows its own map only.
 
     Args:
         model: The model, in evaluation mode.
         vectors: The map's view vectors under the same model.
+
+    Raises:
+        ModelError: If the model does not fit the grid.
+        TileError: If the map cannot give a view.
     """
-    depth = vectors.views.grid.depth
-    return lambda photos: exact(model, photos, vectors, depth)
+    grid = vectors.views.grid
+    if not isinstance(model, ZoomModel):
+        cells = CellScores(model, vectors)
+        return lambda photos: cells.scores(photos).numpy()
+    if model.matcher is None:
+        return lambda photos: exact(model, photos, vectors, grid.depth)
+    ground = GroundMap(model, vectors.views.source, grid)
+    weight = model.matcher.config.zoom_weight if trained_on(model, vectors.views.source) else 0.0
+    if not weight:
+        return lambda photos: ground.scores(model.fans(photos)).cpu().numpy()
+    return lambda photos: _both(model, vectors, ground, weight, photos)
+
+
+def trained_on(model: MapModel, source: Map) -> bool:
+    """Whether a map is one of those that a model was trained on, as far as its record says."""
+    recorded = [model.provenance, *model.provenance.get("maps", [])]
+    return source.fingerprint() in {row.get("map_hash") for row in recorded}
+
+
+def _both(model: ZoomModel, vectors: ViewVectors, ground: GroundMap, weight: float,
+          photos: torch.Tensor) -> npt.NDArray[np.floating]:
+    """Scores (B, N) of zoomer and matcher together; of a large map the matcher looks at the zoomer's best cells alone."""
+    zoomed = exact(model, photos, vectors, vectors.views.grid.depth)
+    fans, most = model.fans(photos), MAX_PLACES // ground.places
+    if zoomed.shape[1] <= most:
+        return np.asarray(weight * zoomed + ground.scores(fans).cpu().numpy())
+    total = weight * zoomed
+    for row in range(len(total)):
+        best = np.argpartition(-zoomed[row], most)[:most]
+        matched = ground.scores(fans[row:row + 1], best)[0].cpu().numpy()
+        total[row] += matched.min()  # a cell that was not looked at counts as the worst of those that were
+        total[row, best] += matched - matched.min()
+    return np.asarray(total)

@@ -53,7 +53,7 @@ def parse_search(text: str) -> Search | None:
 
 
 def choose_search(asked: str, grid: ZoomGrid, index: MapIndex | None, pixels: int, *, decision: str | None,
-                  prior: bool) -> Search:
+                  prior: bool, paths: bool = True) -> Search:
     """The search to do.
 
     `auto` is the whole posterior where a decision or a prior needs one, where an index has all views, or where the grid has few
@@ -66,11 +66,17 @@ def choose_search(asked: str, grid: ZoomGrid, index: MapIndex | None, pixels: in
         pixels: Edge of a view.
         decision: The decision that was asked for, if one was.
         prior: Whether there is a prior.
+        paths: Whether the model finds paths; one that does not has a posterior alone.
 
     Raises:
-        ConfigError: If the words are none, or a greedy search or a beam is to serve a decision or a prior.
+        ConfigError: If the words are none, a greedy search or a beam is to serve a decision or a prior, or the model finds no
+            paths.
     """
     search = parse_search(asked)
+    if not paths:
+        if search is not None and search.kind != "posterior":
+            raise ConfigError("search", f"{search} follows paths, and this model scores all cells", "Search with posterior.")
+        return Search("posterior")
     needs = "prior" if prior else "decision" if decision not in (None, "top") else None
     if search is None:
         cells = grid.actions**grid.depth

@@ -86,6 +86,10 @@ class Task(lightning.LightningModule):
         """
         raise NotImplementedError
 
+    def prepare(self, batch: Batch, seed: int) -> Batch:
+        """Change a batch before its photos are augmented and encoded; a family may."""
+        return batch
+
     def find(self, number: int, photos: torch.Tensor, truth: torch.Tensor) -> Found:
         """Find photos (B, D) of one map whose true sequences are (B, T), on the CPU."""
         raise NotImplementedError
@@ -103,6 +107,7 @@ class Task(lightning.LightningModule):
         seed = mix_seed(self.config.seed, self.current_epoch, batch_idx, self.global_rank)
         torch.manual_seed(seed)
         settings = self.model.config
+        batch = self.prepare(batch, seed)
         photos = self.augment.photos(batch["wide"], seed)
         photo = self.model.encode_photos(normalize(photos, settings.mean, settings.std))  # (B, D)
         losses = self.losses(photo, batch, seed + 1)

@@ -18,6 +18,28 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 _MAX_CONFIG_BYTES = 1 << 20
 
 
+class MatchingConfig(BaseModel):
+    """How a ray matcher is trained.
+
+    Attributes:
+        poses: Poses of the map that a photo's true one is compared with at a step.
+        place_noise_m: Deviation of the noise on the true place.
+        bearing_noise_deg: Deviation of the noise on the true bearing.
+        mirror: Share of batches that are mirrored, photos and map.
+        light: Largest change of brightness of photos and map; colours and contrast change with it.
+        zoom_weight: Weight of the zoomer's loss beside the matcher's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    poses: int = Field(1024, ge=1)
+    place_noise_m: float = Field(1.5, ge=0)
+    bearing_noise_deg: float = Field(6.0, ge=0)
+    mirror: float = Field(0.5, ge=0, le=1)
+    light: float = Field(0.25, ge=0, lt=1)
+    zoom_weight: float = Field(1.0, ge=0)
+
+
 class TrainConfig(BaseModel):
     """Everything a run depends on besides the data; the defaults are the published ones.
 
@@ -25,6 +47,7 @@ class TrainConfig(BaseModel):
         model: The model to train.
         init: Folder or hub id of a model whose weights the training starts from, instead of fresh or encoder weights.
         augment: Augmentation of photos and views.
+        matching: How a ray matcher is trained, of a model that has one; its batches hold photos of one piece of map.
         train_split: Name of the split to train on.
         val_split: Name of the split to validate on; None for none.
         epochs: Passes over the training photos.
@@ -69,6 +92,7 @@ class TrainConfig(BaseModel):
     model: ModelConfig = Field(default_factory=lambda: model_preset("paper"))
     init: str | None = None
     augment: AugmentConfig = AugmentConfig()
+    matching: MatchingConfig = MatchingConfig()
     train_split: str = "train"
     val_split: str | None = "val"
     epochs: int = Field(30, ge=1)
@@ -114,7 +138,8 @@ _SMALL: dict[str, Any] = {
 }
 _RETRIEVAL: dict[str, Any] = {**_SMALL, "batch_size": 128, "batch_places": 4, "mine_from": 4, "validate_every": 4}
 _PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {}, "small": _SMALL, "retriever": _RETRIEVAL, "hierarchical": _RETRIEVAL, "classifier": _SMALL,
+    "paper": {}, "small": _SMALL, "best": {**_SMALL, "batch_size": 112, "learning_rate": 2e-3},
+    "retriever": _RETRIEVAL, "hierarchical": _RETRIEVAL, "classifier": _SMALL,
 }
 
 

@@ -12,6 +12,7 @@ from justzoomin.training.base import Task
 from justzoomin.training.classifier_task import ClassifierTask
 from justzoomin.training.config import TrainConfig
 from justzoomin.training.maps import TrainingMaps
+from justzoomin.training.match_task import MatchTask
 from justzoomin.training.mining import Miner
 from justzoomin.training.prefix_cache import PrefixCache
 from justzoomin.training.retrieval_task import RetrievalTask
@@ -32,6 +33,9 @@ def task_for(model: MapModel, config: TrainConfig, maps: TrainingMaps, views: Se
         prefix: Kept outputs of the encoder's frozen part, for a zoomer.
         fused: Whether the optimizer's step is one kernel.
     """
+    if isinstance(model, ZoomModel) and model.matcher is not None:
+        return MatchTask(model, config, views, maps.windows(model.matcher.config), maps.bearings(config.train_split),
+                         total_steps, fused)
     if isinstance(model, ZoomModel):
         return ZoomTask(model, config, views, total_steps, prefix, fused)
     if isinstance(model, DualEncoder | HierarchicalRetriever):
@@ -51,6 +55,9 @@ def check_family(model: MapModel, config: TrainConfig, maps: TrainingMaps) -> No
     if isinstance(model, CellClassifier) and len(maps.datasets) > 1:
         raise ModelError("model.family", f"a classifier knows the cells of one map, and {len(maps.datasets)} are given",
                          "Train it on one dataset.")
+    if config.prefix_cache is not None and config.model.matcher is not None:
+        raise ModelError("prefix_cache", "a model with a ray matcher needs more of its encoder than what is kept",
+                         "Set prefix_cache=null.")
     if config.prefix_cache is not None and not isinstance(model, ZoomModel):
         raise ModelError("prefix_cache", f"it is for the family zoom, and this model is of the family {model.config.family}",
                          "Set prefix_cache=null.")

@@ -7,9 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from justzoomin.data import Dataset
 from justzoomin.errors import DataError
 from justzoomin.geometry import ZoomGrid
+from justzoomin.maps import Windows
+from justzoomin.models import MatcherConfig
 from justzoomin.training.config import TrainConfig
 
 
@@ -67,6 +72,24 @@ class TrainingMaps:
     def grid(self) -> ZoomGrid:
         """Grid of the first map: that of the model."""
         return self.datasets[0].grid
+
+    def windows(self, matcher: MatcherConfig) -> list[Windows]:
+        """The pieces of every map that a ray matcher describes."""
+        return [Windows(each.map, each.grid, matcher.window_m, matcher.margin_m, matcher.metres_per_pixel)
+                for each in self.datasets]
+
+    def bearings(self, split: str) -> npt.NDArray[np.float64]:
+        """Directions (N,) in degrees of the photos to train on, map after map; NaN where none is known."""
+        return np.concatenate([self.datasets[number].bearings(split) for number in self.train])
+
+    def pieces(self, split: str, matcher: MatcherConfig) -> npt.NDArray[np.int64]:
+        """Numbers (N,) that tell the pieces of maps apart in which the photos to train on lie."""
+        windows, found, first = self.windows(matcher), [], 0
+        for number in self.train:
+            records = self.datasets[number].split(split)
+            found.append(first + windows[number].number(*windows[number].place(records.lat, records.lon)))
+            first += len(windows[number])
+        return np.concatenate(found)
 
     def split_hash(self, split: str) -> str:
         """Hash of the records of a split to train on: the dataset's own, or one of all datasets' hashes."""

@@ -128,8 +128,9 @@ def _loaders(config: TrainConfig, settings: ModelConfig, maps: TrainingMaps, vie
     with_views = settings.family == "zoom" and not all(views[number].cached for number in maps.train)
     photos = _samples(config, settings, maps, views, config.train_split, crop, with_views=with_views)
     paths = _paths(maps, photos) if config.batch_places else None
+    groups = None if settings.matcher is None else maps.pieces(config.train_split, settings.matcher)
     sampler = ResumableBatchSampler(len(photos), config.batch_size, config.seed, rank, world, accumulate=config.accumulate,
-                                    paths=paths, places=config.batch_places or 1)
+                                    paths=paths, places=config.batch_places or 1, groups=groups)
     common: dict[str, Any] = {"collate_fn": collate, "num_workers": config.workers,
                               "persistent_workers": config.workers > 0, "pin_memory": torch.cuda.is_available()}
     training: DataLoader[Any] = DataLoader(photos, batch_sampler=sampler, **common)

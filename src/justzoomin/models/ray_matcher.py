@@ -1,0 +1,166 @@
+"""The ray matcher: compares what a photo shows along its rays with the ground around a pose.
+
+A column of a photo looks along one ray over the ground. Its rows are brought to distances along that ray, by attention that
+starts from flat ground and learns the rest. That gives a fan of descriptions in polar coordinates of the camera. The map is
+described on an even lattice. For a pose (place and bearing) the map is read where the fan would lie, and both are compared.
+Nothing in it knows a place by heart: turned with its map, a photo scores the same.
+
+The idea of comparing a photo's bird's-eye view with a map over all poses is that of OrienterNet (Sarlin et al., CVPR 2023);
+here cameras are not calibrated, the fan is never made a picture, and poses are compared through one matrix product.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from justzoomin.models.config import MatcherConfig
+
+_START_SCALE = 25.0
+"""At first a score is this times a cosine: differences between places are then a few tenths."""
+
+
+class Ground(NamedTuple):
+    """A described piece of map.
+
+    Attributes:
+        places: (D, h, w) unit vectors, the north-west place first; the mean over the piece was taken off before.
+        headings: (K, h, w) how likely a photo is taken there towards each bearing, as logits, whatever it shows.
+    """
+
+    places: Tensor
+    headings: Tensor
+
+
+class _ChannelNorm(nn.Module):
+    """Layer norm over the channels of a map (N, C, h, w)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        normed: Tensor = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return normed
+
+
+class Pyramid(nn.Module):
+    """Feature maps of several resolutions to one map of the finest: coarser ones are enlarged and added."""
+
+    def __init__(self, channels: tuple[int, ...], width: int, out: int) -> None:
+        super().__init__()
+        self.laterals = nn.ModuleList(nn.Sequential(_ChannelNorm(c), nn.Conv2d(c, width, 1)) for c in channels)
+        self.head = nn.Sequential(nn.GELU(), nn.Conv2d(width, width, 3, padding=1), nn.GELU(), nn.Conv2d(width, out, 1))
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        """Maps (N, C_i, h_i, w_i), the finest first, to (N, out, h_0, w_0)."""
+        merged: Tensor = self.laterals[-1](maps[-1])
+        for lateral, finer in zip(reversed(self.laterals[:-1]), reversed(maps[:-1]), strict=True):
+            enlarged = functional.interpolate(merged, size=finer.shape[-2:], mode="bilinear", align_corners=False)
+            merged = enlarged + lateral(finer)
+        out: Tensor = self.head(merged)
+        return out
+
+
+class RayMatcher(nn.Module):
+    """Fans of photos, descriptions of ground, and scores of poses.
+
+    Args:
+        config: The settings.
+        channels: Channels of the encoder's feature maps, the finest first.
+        stride: Pixels between places of the finest.
+        pixels: Edge of a photo's half in pixels.
+
+    Attributes:
+        rows: Rows of a photo's finest feature map; as many rays are made of its columns.
+        size: Length of a fan as one vector.
+    """
+
+    ranges_m: Tensor
+    azimuths: Tensor
+
+    def __init__(self, config: MatcherConfig, channels: tuple[int, ...], stride: int, pixels: int) -> None:
+        super().__init__()
+        self.config = config
+        self.rows = self.rays = pixels // stride
+        self.size = self.rays * config.ranges * config.channels
+        self.place_m = config.metres_per_pixel * stride
+        self.photo_pyramid = Pyramid(channels, config.width, config.channels + config.ranges)
+        self.map_pyramid = Pyramid(channels, config.width, config.channels + config.headings)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(_START_SCALE)))
+        self.range_gain = nn.Parameter(torch.zeros(config.ranges))
+        ranges, azimuths, expected = _camera(config, self.rows, self.rays, stride, pixels)
+        self.row_bias = nn.Parameter(expected)                                   # (rows, R)
+        self.register_buffer("ranges_m", ranges, persistent=False)               # (R,)
+        self.register_buffer("azimuths", azimuths, persistent=False)             # (rays,)
+
+    def fans(self, maps: list[Tensor]) -> Tensor:
+        """Fans of photos as unit vectors (B, size), from the feature maps (2 B, C, h, w) of their halves."""
+        wide = [m.reshape(-1, 2, *m.shape[1:]).permute(0, 2, 3, 1, 4).flatten(3) for m in maps]  # (B, C, h, 2 w)
+        # Two columns become one ray; a stage too coarse for that is left to the pyramid's enlarging.
+        wide = [functional.avg_pool2d(m, (1, 2)) if m.shape[-1] % 2 == 0 and m.shape[-1] * 2 > self.rays else m for m in wide]
+        out: Tensor = self.photo_pyramid(wide)                                                   # (B, D + R, rows, rays)
+        described, depth = out[:, : self.config.channels], out[:, self.config.channels :]
+        share = (depth + self.row_bias.t()[None, :, :, None]).softmax(2)                         # (B, R, rows, rays)
+        fan = torch.einsum("bdvc,brvc->bcrd", described, share) * self.range_gain.exp()[:, None]  # (B, rays, R, D)
+        return functional.normalize(fan.flatten(1), dim=1)
+
+    def ground(self, maps: list[Tensor]) -> Ground:
+        """A described piece of map from the feature maps (1, C, h, w) of its picture."""
+        out: Tensor = self.map_pyramid(maps)[0]
+        places = out[: self.config.channels]
+        places = functional.normalize(places - places.mean((1, 2), keepdim=True), dim=0)
+        return Ground(places, out[self.config.channels :])
+
+    def read(self, ground: Ground, across: Tensor, down: Tensor, bearing: Tensor) -> Tensor:
+        """What lies under the fan of each pose: vectors (P, size) of length at most one.
+
+        Args:
+            ground: The piece of map.
+            across: (P,) places east of the piece's western border, in metres.
+            down: (P,) places south of its northern border.
+            bearing: (P,) bearings in radians, clockwise from north.
+        """
+        angle = bearing[:, None] + self.azimuths                                                 # (P, rays)
+        east = across[:, None, None] + angle.sin()[:, :, None] * self.ranges_m                   # (P, rays, R)
+        south = down[:, None, None] - angle.cos()[:, :, None] * self.ranges_m
+        found = self._sample(ground.places, east.flatten(1), south.flatten(1))                   # (D, P, rays R)
+        return found.permute(1, 2, 0).flatten(1) / math.sqrt(self.rays * self.config.ranges)
+
+    def prior(self, ground: Ground, across: Tensor, down: Tensor, bearing: Tensor) -> Tensor:
+        """Logits (P,) of poses before any photo was looked at; arguments as those of `read`."""
+        found = self._sample(ground.headings, across[:, None], down[:, None])[:, :, 0]           # (K, P)
+        k = bearing / (2 * math.pi) * self.config.headings
+        low = k.floor()
+        part, index, row = k - low, low.long() % self.config.headings, torch.arange(len(k), device=k.device)
+        return found[index, row] * (1 - part) + found[(index + 1) % self.config.headings, row] * part
+
+    @property
+    def scale(self) -> Tensor:
+        """Factor between the cosine of a fan with what lies under it and a logit."""
+        return self.log_scale.exp()
+
+    def _sample(self, lattice: Tensor, east: Tensor, south: Tensor) -> Tensor:
+        """Values (C, P, n) of a lattice (C, h, w) at places (P, n) in metres from its north-western corner; 0 outside."""
+        height, width = lattice.shape[-2:]
+        spot = torch.stack([east * (2 / (width * self.place_m)) - 1, south * (2 / (height * self.place_m)) - 1], -1)
+        return functional.grid_sample(lattice[None], spot[None], align_corners=False)[0]
+
+
+def _camera(config: MatcherConfig, rows: int, rays: int, stride: int, pixels: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Ranges (R,) in metres, azimuths (rays,) in radians, and logits (rows, R) of where flat ground at each range is seen.
+
+    A photo is 2 x pixels wide; its horizon is taken to lie in the middle.
+    """
+    half_width = math.tan(math.radians(config.assumed_fov_deg / 2))
+    focal = pixels / half_width                                                   # pixels; half the width is `pixels`
+    ranges = torch.logspace(math.log10(config.nearest_m), math.log10(config.reach_m), config.ranges)
+    azimuths = torch.atan(((torch.arange(rays) + 0.5) / rays * 2 - 1) * half_width)
+    below = (torch.arange(rows) + 0.5) * stride - pixels / 2                      # row centres below the horizon, pixels
+    seen_at = config.camera_height_m / ranges * focal
+    near = -0.5 * ((below[:, None] - seen_at) / stride).square()                  # (rows, R)
+    return ranges, azimuths, (near - near.amax(0)).clamp(min=-6.0)                # below the photo: its last row

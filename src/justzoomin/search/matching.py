@@ -1,0 +1,134 @@
+"""Scores of all terminal cells by the ray matcher: every place is tried with every bearing."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from justzoomin.data import normalize
+from justzoomin.errors import ModelError
+from justzoomin.geometry import ZoomGrid
+from justzoomin.maps import Map, Windows
+from justzoomin.models import Ground, RayMatcher, ZoomModel
+from justzoomin.posterior import lattice
+
+STEP_M = 5.0
+"""Cells larger than this are tried at several places."""
+MAX_PLACES = 1 << 16
+"""Places that all photos are tried at; of a larger region only those of the cells that the zoomer finds most probable."""
+KEPT_BYTES = 512 << 20
+"""What lies under the fans of all poses is kept in half precision where it takes at most this."""
+_CHUNK = 4096
+
+
+class GroundMap:
+    """The region of a grid as a model's ray matcher describes it.
+
+    Args:
+        model: The model, in evaluation mode.
+        source: The map.
+        grid: The grid.
+
+    Raises:
+        ModelError: If the model has no matcher.
+    """
+
+    def __init__(self, model: ZoomModel, source: Map, grid: ZoomGrid) -> None:
+        self.model, self.grid = model, grid
+        self.matcher = _matcher(model)
+        config = self.matcher.config
+        self.windows = Windows(source, grid, config.window_m, config.margin_m, config.metres_per_pixel)
+        self._ground: Ground | None = None
+        self._places = _places(grid, self.windows)
+        self._kept: list[Tensor] = []
+
+    @property
+    def places(self) -> int:
+        """Places that are tried in a terminal cell."""
+        return int(len(self._places[0]) // self.grid.actions**self.grid.depth)
+
+    @torch.inference_mode()
+    def ground(self) -> Ground:
+        """The whole region with its margin, described once."""
+        if self._ground is None:
+            settings, windows = self.model.config, self.windows
+            inner = round(windows.window_m / self.matcher.place_m)
+            margin = round(windows.margin_m / self.matcher.place_m)
+            size = windows.side * inner + 2 * margin
+            whole = Ground(*(torch.zeros(c, size, size, device=self.model.device)
+                             for c in (self.matcher.config.channels, self.matcher.config.headings)))
+            for number in range(len(windows)):
+                picture = torch.from_numpy(windows.picture(number)).permute(2, 0, 1).to(self.model.device)
+                piece = self.model.describe_ground(normalize(picture[None], settings.mean, settings.std)[0])
+                row, column = divmod(number, windows.side)
+                # A neighbour's inner part lies over a margin, never the reverse.
+                for into, found in zip(whole, piece, strict=True):
+                    top, left = row * inner, column * inner
+                    skip_top, skip_left = (margin if row else 0), (margin if column else 0)
+                    into[:, top + skip_top:top + found.shape[1], left + skip_left:left + found.shape[2]] = (
+                        found[:, skip_top:, skip_left:])
+            self._ground = whole
+        return self._ground
+
+    @torch.inference_mode()
+    def scores(self, fans: Tensor, cells: npt.NDArray[np.int64] | None = None) -> Tensor:
+        """Log-likelihoods (B, N), up to a constant, of fans (B, F) at terminal cells: the mean over places and bearings.
+
+        Args:
+            fans: Fans of photos.
+            cells: Numbers (N,) of the cells; all if None.
+        """
+        headings, bearings = self.matcher.config.headings, self._bearings()
+        index = None if cells is None else (cells[:, None] * self.places + np.arange(self.places)).ravel()
+        count = len(self._places[0]) if index is None else len(index)
+        keep = index is None and count * headings * self.matcher.size * 2 <= KEPT_BYTES
+        scaled = fans * self.matcher.scale
+        total = torch.full((len(fans), count), -torch.inf, device=fans.device)
+        for k, bearing in enumerate(bearings):
+            if keep and len(self._kept) == k:
+                chunks = (self._under(part, bearing) for part in _parts(count))
+                self._kept.append(torch.cat([torch.cat([under, prior[:, None]], 1).half() for under, prior in chunks]))
+            for part in _parts(count):
+                if keep:
+                    both = self._kept[k][part].float()
+                    under, prior = both[:, :-1], both[:, -1]
+                else:
+                    under, prior = self._under(part if index is None else index[part], bearing)
+                total[:, part] = torch.logaddexp(total[:, part], scaled @ under.t() + prior)
+        return total.view(len(fans), -1, self.places).logsumexp(2) - math.log(headings * self.places)
+
+    def _under(self, which: slice | npt.NDArray[np.int64], bearing: float) -> tuple[Tensor, Tensor]:
+        """What lies under fans (P, F) at some of the places, and their prior (P,), for one bearing."""
+        ground, device = self.ground(), self.model.device
+        east, south = (torch.from_numpy(v[which] + self.windows.margin_m).float().to(device) for v in self._places)
+        towards = torch.full_like(east, bearing)
+        return self.matcher.read(ground, east, south, towards), self.matcher.prior(ground, east, south, towards)
+
+    def _bearings(self) -> list[float]:
+        headings = self.matcher.config.headings
+        return [2 * math.pi * k / headings for k in range(headings)]
+
+
+def _parts(count: int) -> list[slice]:
+    return [slice(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
+
+
+def _matcher(model: ZoomModel) -> RayMatcher:
+    if model.matcher is None:
+        raise ModelError("model", "it has no ray matcher", "Train one with the preset best.")
+    return model.matcher
+
+
+def _places(grid: ZoomGrid, windows: Windows) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Places (N s s,) in metres east and south of the region's north-western corner, those of a cell together."""
+    cells = lattice(grid)
+    side = max(1, math.ceil(cells.cell_m / STEP_M - 1e-9))
+    offset = ((np.arange(side) + 0.5) / side - 0.5) * cells.cell_m
+    half = grid.region.size_m / 2
+    east = cells.east_m[:, None, None] + half + offset[None, None, :] + np.zeros((1, side, 1))
+    south = half - cells.north_m[:, None, None] + offset[None, :, None] + np.zeros((1, 1, side))
+    return east.ravel(), south.ravel()

@@ -1,0 +1,146 @@
+"""Training a zoomer with a ray matcher: the zoomer's loss, and each photo's true pose against poses all over its map."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from justzoomin.data import Batch, normalize
+from justzoomin.maps import GridViews, Windows
+from justzoomin.models import Ground, RayMatcher, ZoomModel
+from justzoomin.training.config import TrainConfig
+from justzoomin.training.task import ZoomTask
+
+NEAR_M, NEAR_DEG = 8.0, 30.0
+"""Poses nearer than both to the true one are no negatives."""
+SAME_M = 5.0
+"""Poses of a map are counted as different this far apart: so many places the sampled negatives stand for."""
+
+
+class MatchTask(ZoomTask):
+    """A zoomer with a ray matcher in training.
+
+    The matcher sees each piece of map turned by a random quarter, and half of all batches mirrored, photos and map together:
+    labels stay exact, and no street can be known by its direction. A photo whose bearing is not known takes the best of all.
+
+    Args:
+        model: The model.
+        config: The run's settings.
+        views: The views of each map's grid at the model's pixel size.
+        windows: The pieces of each map.
+        bearings: Directions (N,) in degrees of the photos to train on; NaN where none is known.
+        total_steps: Optimizer steps of the whole run.
+        fused: Whether the optimizer's step is one kernel.
+    """
+
+    def __init__(self, model: ZoomModel, config: TrainConfig, views: Sequence[GridViews], windows: Sequence[Windows],
+                 bearings: npt.NDArray[np.float64], total_steps: int, fused: bool = True) -> None:
+        super().__init__(model, config, views, total_steps, fused=fused)
+        assert model.matcher is not None
+        self.matcher: RayMatcher = model.matcher
+        self.windows, self.bearings = windows, torch.from_numpy(np.radians(bearings)).float()
+        self._mirrored = False
+
+    def prepare(self, batch: Batch, seed: int) -> Batch:
+        """Change light and colours of the photos, and mirror them or not."""
+        rng = np.random.default_rng([seed, 1])
+        self._mirrored = bool(rng.random() < self.config.matching.mirror)
+        wide = change_light(batch["wide"].float(), self.config.matching.light)
+        batch["wide"] = wide.flip(-1) if self._mirrored else wide
+        return batch
+
+    def losses(self, photos: torch.Tensor, batch: Batch, seed: int) -> torch.Tensor:
+        """Loss (B,) of the matcher, and of the zoomer where the photos are not mirrored."""
+        loss = self._matching(photos, batch, np.random.default_rng([seed, 2]))
+        weight = self.config.matching.zoom_weight
+        if self._mirrored or not weight:
+            return loss
+        return loss + weight * super().losses(photos, batch, seed)
+
+    def trained(self) -> list[dict[str, object]]:
+        """The parameters that train: the scale of scores moves faster, and is not drawn to zero."""
+        scale = self.matcher.log_scale
+        rest = [p for p in self.model.parameters() if p.requires_grad and p is not scale]
+        return [{"params": rest}, {"params": [scale], "lr": 5 * self.config.learning_rate, "weight_decay": 0.0}]
+
+    def _matching(self, photos: torch.Tensor, batch: Batch, rng: np.random.Generator) -> torch.Tensor:
+        fans, device = self.model.fans(photos), photos.device
+        maps, position = batch["map"].cpu().numpy(), batch["position"].cpu().numpy()
+        bearing = self.bearings[batch["index"].cpu()].to(device)
+        loss = torch.zeros(len(fans), device=device)
+        for number in np.unique(maps).tolist():
+            own = np.flatnonzero(maps == number)
+            east, south = self.windows[number].place(position[own, 0], position[own, 1])
+            pieces = self.windows[number].number(east, south)
+            for piece in np.unique(pieces).tolist():
+                inside = pieces == piece
+                left, top = self.windows[number].corner(piece)
+                place = torch.from_numpy(np.stack([east[inside] - left, south[inside] - top], 1)).float().to(device)
+                rows = torch.from_numpy(own[inside]).to(device)
+                loss = loss.index_copy(0, rows, self._in_piece(number, piece, fans[rows], place, bearing[rows], rng))
+        return loss
+
+    def _in_piece(self, number: int, piece: int, fans: torch.Tensor, place: torch.Tensor, bearing: torch.Tensor,
+                  rng: np.random.Generator) -> torch.Tensor:
+        """Loss (B,) of photos at places (B, 2), metres east and south of the picture's corner, in one piece of map."""
+        settings, matching, windows = self.model.config, self.config.matching, self.windows[number]
+        picture = torch.from_numpy(windows.picture(piece)).permute(2, 0, 1).to(fans.device).float()
+        edge = windows.window_m + 2 * windows.margin_m
+        if self._mirrored:
+            picture, bearing = picture.flip(-1), -bearing
+            place = torch.stack([edge - place[:, 0], place[:, 1]], 1)
+        for _ in range(int(rng.integers(4))):  # a quarter clockwise: north becomes east
+            picture, bearing = picture.rot90(-1, (1, 2)), bearing + math.pi / 2
+            place = torch.stack([edge - place[:, 1], place[:, 0]], 1)
+        picture = change_light(picture[None], matching.light)
+        ground = self.model.describe_ground(normalize(picture, settings.mean, settings.std)[0])
+
+        count = matching.poses
+        other = windows.margin_m + torch.rand(count, 2, device=fans.device) * windows.window_m
+        towards = torch.rand(count, device=fans.device) * 2 * math.pi
+        scaled = fans * self.matcher.scale
+        wrong = (scaled @ self.matcher.read(ground, other[:, 0], other[:, 1], towards).t()
+                 + self.matcher.prior(ground, other[:, 0], other[:, 1], towards))                       # (B, count)
+        known = torch.isfinite(bearing)
+        close = (torch.cdist(place, other) < NEAR_M) & (
+            ~known[:, None] | (torch.cos(bearing[:, None] - towards) > math.cos(math.radians(NEAR_DEG))))
+        # The poses drawn stand for all that a piece has.
+        stands_for = (windows.window_m / SAME_M) ** 2 * self.matcher.config.headings / count
+        wrong = wrong.masked_fill(close, -torch.inf) + math.log(stands_for)
+        right = torch.where(known, self._at(ground, scaled, place, torch.where(known, bearing, 0.0)), 0.0)
+        if not bool(known.all()):
+            turns = [2 * math.pi * k / self.matcher.config.headings for k in range(self.matcher.config.headings)]
+            tried = torch.stack([self._at(ground, scaled, place, torch.full_like(bearing, turn)) for turn in turns], 1)
+            right = torch.where(known, right, tried.logsumexp(1) - math.log(len(turns)))
+        return functional.softplus(wrong.logsumexp(1) - right)
+
+    def _at(self, ground: Ground, scaled: torch.Tensor, place: torch.Tensor, bearing: torch.Tensor) -> torch.Tensor:
+        """Scores (B,) of photos at poses of their own, moved by a little noise."""
+        matching = self.config.matching
+        east, south = (place + torch.randn_like(place) * matching.place_noise_m).unbind(1)
+        towards = (bearing + torch.randn_like(bearing) * math.radians(matching.bearing_noise_deg)) % (2 * math.pi)
+        under = self.matcher.read(ground, east, south, towards)
+        return (scaled * under).sum(1) + self.matcher.prior(ground, east, south, towards)
+
+
+def change_light(pictures: torch.Tensor, strength: float) -> torch.Tensor:
+    """Other brightness, colours and contrast for each of the pictures (N, 3, H, W) in 0 .. 255.
+
+    Args:
+        pictures: The pictures.
+        strength: Largest change of brightness; colours change by 0.4 and contrast by 0.8 of it.
+    """
+    if not strength:
+        return pictures
+
+    def draw(channels: int, range_: float) -> torch.Tensor:
+        return 1 + (2 * torch.rand(len(pictures), channels, 1, 1, device=pictures.device) - 1) * range_
+
+    mean = pictures.mean((1, 2, 3), keepdim=True)
+    changed: torch.Tensor = ((pictures - mean) * draw(1, 0.8 * strength) + mean * draw(1, strength)) * draw(3, 0.4 * strength)
+    return changed.clamp(0.0, 255.0)

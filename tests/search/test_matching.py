@@ -1,0 +1,121 @@
+"""Scores of all cells by the ray matcher, alone and beside the zoomer."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import fakes
+from justzoomin.data import open_dataset
+from justzoomin.maps import Windows
+from justzoomin.models import MatcherConfig, ZoomModel
+from justzoomin.search import Localizer, ViewVectors, exact, scorer, views_of
+from justzoomin.search.matching import GroundMap
+
+
+@pytest.fixture(scope="module")
+def matching():
+    """A tiny zoomer with a matcher whose pieces are smaller than the region."""
+    plain = fakes.tiny_model(grid=3)
+    config = plain.config.model_copy(update={"matcher": MatcherConfig(
+        metres_per_pixel=1.0, channels=4, ranges=4, nearest_m=3.0, reach_m=20.0, headings=4, width=8, window_m=64.0,
+        margin_m=16.0)})
+    return ZoomModel(config, pretrained=False, seed=3).eval()
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory):
+    return open_dataset(fakes.make_repository(tmp_path_factory.mktemp("matching") / "town", pixels=32, depth=3, grid=3, train=3,
+                                              val=4))
+
+
+def fans_of(model, count=3):
+    torch.manual_seed(1)
+    return torch.nn.functional.normalize(torch.randn(count, model.matcher.size), dim=1)
+
+
+def test_pieces_cover_the_region_and_agree_where_they_meet(matching, town):
+    ground = GroundMap(matching, town.map, town.grid)
+    assert ground.windows.side > 1
+    whole = ground.ground()
+    inner = round(64.0 / matching.matcher.place_m)
+    margin = round(16.0 / matching.matcher.place_m)
+    assert whole.places.shape[-1] == ground.windows.side * inner + 2 * margin
+    assert torch.allclose(whole.places.norm(dim=0), torch.ones(whole.places.shape[1:]), atol=1e-4)  # no gap
+
+
+def test_scores_of_some_cells_are_those_of_all(matching, town):
+    ground = GroundMap(matching, town.map, town.grid)
+    fans = fans_of(matching)
+    whole = ground.scores(fans)
+    assert whole.shape == (3, 27 * 27)
+    some = np.array([5, 400, 728])
+    assert torch.allclose(ground.scores(fans, some), whole[:, some], atol=2e-3)
+    assert torch.equal(ground.scores(fans), whole)  # the first answer and the second
+
+
+def test_a_cell_scores_as_its_best_poses_do(matching, town):
+    """The mean over places and bearings, pose by pose."""
+    ground, matcher = GroundMap(matching, town.map, town.grid), matching.matcher
+    fan, cell = fans_of(matching, 1), 123
+    east, south = (values.reshape(27 * 27, -1)[cell] for values in ground._places)
+    poses = []
+    for x, y in zip(east, south, strict=True):
+        for k in range(4):
+            at = torch.tensor([x + 16.0]).float(), torch.tensor([y + 16.0]).float(), torch.tensor([k * np.pi / 2]).float()
+            with torch.no_grad():
+                poses.append((fan * matcher.scale * matcher.read(ground.ground(), *at)).sum() +
+                             matcher.prior(ground.ground(), *at)[0])
+    expected = torch.stack(poses).logsumexp(0) - np.log(len(poses))
+    assert ground.scores(fan)[0, cell].item() == pytest.approx(expected.item(), abs=2e-3)
+
+
+def test_windows_find_places(town):
+    windows = Windows(town.map, town.grid, 64.0, 16.0, 1.0)
+    cell = town.grid.cell((4, 4, 4))
+    east, south = windows.place([cell.centre.lat], [cell.centre.lon])
+    half = town.grid.region.size_m / 2
+    assert (east[0], south[0]) == pytest.approx((half, half), abs=0.01)
+    number = int(windows.number(east, south)[0])
+    left, top = windows.corner(number)
+    assert left + 16.0 <= east[0] < left + 80.0
+    assert top + 16.0 <= south[0] < top + 80.0
+    assert windows.picture(number).shape == (96, 96, 3)
+
+
+def test_on_a_map_it_knows_the_zoomer_has_a_say_elsewhere_not(matching, town, monkeypatch):
+    vectors = ViewVectors(matching, views_of(matching, town.map, town.grid))
+    torch.manual_seed(0)
+    photos = torch.cat([torch.randn(2, matching.encoder.width), fans_of(matching, 2)], 1)
+    ground = GroundMap(matching, town.map, town.grid).scores(matching.fans(photos)).numpy()
+    monkeypatch.setattr(matching, "provenance", {})
+    assert np.allclose(scorer(matching, vectors)(photos), ground, atol=1e-5)
+    monkeypatch.setattr(matching, "provenance", {"maps": [{"map_hash": town.map.fingerprint()}]})
+    both = ground + matching.matcher.config.zoom_weight * exact(matching, photos, vectors, 3)
+    assert np.allclose(scorer(matching, vectors)(photos), both, atol=1e-4)
+
+
+def test_of_a_large_map_the_matcher_looks_at_the_best_cells(matching, town, monkeypatch):
+    vectors = ViewVectors(matching, views_of(matching, town.map, town.grid))
+    torch.manual_seed(0)
+    photos = torch.cat([torch.randn(2, matching.encoder.width), fans_of(matching, 2)], 1)
+    monkeypatch.setattr(matching, "provenance", {"map_hash": town.map.fingerprint()})
+    whole = scorer(matching, vectors)(photos)
+    places = GroundMap(matching, town.map, town.grid).places
+    monkeypatch.setattr(sys.modules["justzoomin.search.scorer"], "MAX_PLACES", 50 * places)
+    few = scorer(matching, vectors)(photos)
+    zoomed = exact(matching, photos, vectors, 3)
+    for row in range(2):
+        best = np.argsort(-zoomed[row])[:50]
+        assert np.allclose(few[row, best], whole[row, best], atol=2e-3)
+        rest = np.setdiff1d(np.arange(27 * 27), best)
+        assert np.isfinite(few[row, rest]).all()
+
+
+def test_a_localizer_answers_with_it(matching, town, tmp_path):
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(fakes.encoded(fakes.picture(120, 60)))
+    fix = Localizer(matching, town.map, town.grid, search="posterior").localize(photo)
+    assert fix.regions is not None
+    assert fix.decision == "within:40"

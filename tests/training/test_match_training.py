@@ -1,0 +1,86 @@
+"""Training with a ray matcher: batches of one piece of map, bearings, resuming, a loss that falls."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from fakes import make_repository
+from justzoomin.data import ResumableBatchSampler, open_dataset, open_datasets
+from justzoomin.errors import ModelError
+from justzoomin.training import train, train_config
+from justzoomin.training.match_task import change_light
+
+SETTINGS = ("epochs=2", "batch_size=4", "save_every=1", "log_every=1", "model.image_pixels=32", "learning_rate=0.003",
+            "model.encoder.architecture.hidden_sizes=[8, 16, 24]", "model.encoder.architecture.depths=[1, 1, 1]",
+            "accelerator=cpu", "val_split=null", "matching.poses=64", "model.matcher.window_m=64", "model.matcher.margin_m=16",
+            "model.matcher.metres_per_pixel=1", "model.matcher.channels=4", "model.matcher.width=8", "model.matcher.reach_m=20")
+
+
+@pytest.fixture(scope="module")
+def towns(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("match")
+    for number, name in enumerate(("a", "b")):
+        root = make_repository(folder / name, train=9, val=3, pixels=32, seed=number, lat=54.5 + number / 10)
+        ids = open_dataset(root).split("train").image_ids
+        (root / "streetview").mkdir(exist_ok=True)
+        with (root / "streetview" / "headings.csv").open("w", newline="") as file:
+            rows = [(image_id, "" if k == 0 else 10 * k) for k, image_id in enumerate(ids)]
+            csv.writer(file).writerows([("image_id", "bearing_deg"), *rows])
+    return folder
+
+
+def test_bearings_are_found_beside_the_photos(towns):
+    bearings = open_dataset(towns / "a").bearings("train")
+    assert np.isnan(bearings[0])
+    assert bearings[1:].tolist() == [10.0 * k for k in range(1, 9)]
+
+
+def test_a_batch_is_of_one_group_as_far_as_it_lasts():
+    groups = np.array([0] * 10 + [1] * 7 + [2] * 3)
+    sampler = ResumableBatchSampler(20, 3, seed=0, groups=groups)
+    batches = [[draw.photo for draw in batch] for batch in sampler]
+    assert sorted(photo for batch in batches for photo in batch) == list(range(20))
+    assert all(len(set(groups[batch])) == 1 for batch in batches[:6])  # 3 + 2 + 1 whole runs; the rest is mixed
+    sampler.set_epoch(1)
+    assert [[draw.photo for draw in batch] for batch in sampler] != batches
+
+
+def weights(run):
+    return load_file(run / "models" / "last" / "model.safetensors")
+
+
+def test_it_trains_and_resumes_exactly(towns, tmp_path):
+    datasets, config = open_datasets([towns]), train_config("best", None, SETTINGS)
+    train(config, datasets, tmp_path / "whole")
+    train(config, datasets, tmp_path / "halved", stop_after=3)
+    train(config, datasets, tmp_path / "halved", resume=True)
+    whole, halved = weights(tmp_path / "whole"), weights(tmp_path / "halved")
+    assert all(torch.equal(whole[name], halved[name]) for name in whole)
+    assert any(name.startswith("matcher.") for name in whole)
+
+
+def test_the_loss_falls(towns, tmp_path):
+    config = train_config("best", None, (*SETTINGS, "epochs=12", "matching.mirror=0", "matching.zoom_weight=0"))
+    train(config, open_datasets([towns]), tmp_path / "run")
+    with (tmp_path / "run" / "metrics.csv").open() as file:
+        loss = [float(row["value"]) for row in csv.DictReader(file) if row["name"] == "loss"]
+    assert np.mean(loss[-10:]) < np.mean(loss[:10]) - 0.2
+
+
+def test_a_kept_prefix_is_refused(towns, tmp_path):
+    with pytest.raises(ModelError, match="prefix_cache"):
+        train(train_config("best", None, (*SETTINGS, "prefix_cache=memory")), open_datasets([towns]), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_light_changes_each_picture_by_itself_and_stays_in_range():
+    torch.manual_seed(0)
+    pictures = torch.full((4, 3, 8, 8), 200.0)
+    changed = change_light(pictures, 0.25)
+    assert len({round(float(p.mean()), 3) for p in changed}) == 4
+    assert changed.min() >= 0
+    assert changed.max() <= 255
+    assert change_light(pictures, 0.0) is pictures
