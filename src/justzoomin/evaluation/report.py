@@ -64,8 +64,8 @@ def evaluate(model: MapModel, dataset: Dataset, split: str = "val", *, radii_m: 
         batch_size: Photos encoded at once.
         limit: Photos to take from the split's start; all if None.
         index: Folder of the map's index under this model, if there is one.
-        search: `greedy`, `beam:K` or `posterior`; None for greedy zooming, and for the posterior where a model does not zoom or
-            the decision needs one.
+        search: `greedy`, `beam:K` or `posterior`; None for greedy zooming, and for the posterior where a model does not zoom,
+            has a ray matcher, or the decision needs one.
         decision: What picks answers from a posterior; see `Localizer`.
         calibration: What makes the probabilities of posteriors hold.
         listed: Cells of a posterior that are kept for a photo; all if None.
@@ -79,7 +79,8 @@ def evaluate(model: MapModel, dataset: Dataset, split: str = "val", *, radii_m: 
         PhotoError: If a photo is missing or broken.
     """
     dataset.check(split)
-    kind = search or ("greedy" if isinstance(model, ZoomModel) and decision in (None, "top") else "posterior")
+    zooms = isinstance(model, ZoomModel) and model.matcher is None
+    kind = search or ("greedy" if zooms and decision in (None, "top") else "posterior")
     if kind == "greedy" and decision in (None, "top") and isinstance(model, ZoomModel):
         info = prediction_info(model, dataset, split, method=method or kind, search=kind, index=index)
         predictions = predict(model, dataset, split, batch_size=batch_size, limit=limit, index=index, progress=progress)
