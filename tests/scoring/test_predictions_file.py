@@ -134,6 +134,7 @@ LIES = {
     "unknown key": ({"note": lambda n: n.replace('"method"', '"x":1,"method"')}, "x: "),
     "not finite": ({"note": lambda n: n.replace("12345.0", "NaN")}, "index_bytes"),
     "no grid": ({"note": lambda n: n.replace('"grid":4', '"grid":99')}, "99"),
+    "escape": ({"note": lambda n: n.replace('"method":"', '"method":"\\u001b[2J')}, "method"),
     "claim": ({"note": lambda n: n.replace('"confidence":"cell"', '"confidence":"within:1.2.3"')}, "confidence"),
     "more than said": ({"note": lambda n: n.replace('"listed":3', '"listed":2')}, "more cells"),
     "no column": ({"lat": None}, "no column lat"),

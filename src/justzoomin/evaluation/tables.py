@@ -15,7 +15,7 @@ from justzoomin.data import Dataset
 from justzoomin.errors import ConfigError
 from justzoomin.evaluation.predictions import Predictions, Progress, photo_batches
 from justzoomin.geometry import grid_to_dict
-from justzoomin.models import MapModel
+from justzoomin.models import MapModel, ZoomModel
 from justzoomin.scoring import PredictionInfo, PredictionTable, Tabulator, claim_of, decider, rank_listed
 from justzoomin.search import Localizer, beam
 
@@ -99,7 +99,9 @@ def search_table(localizer: Localizer, dataset: Dataset, split: str, info: Predi
     if localizer.search.kind == "greedy":
         raise ConfigError("search", "greedy is evaluated step by step", "Use justzoomin.evaluation.evaluate.")
     photos = _Photos(localizer, dataset, split, batch_size, limit, progress)
-    return (_beam if localizer.search.kind == "beam" else _posterior)(localizer, photos, info)
+    if localizer.search.kind == "beam" and isinstance(localizer.model, ZoomModel):
+        return _beam(localizer, localizer.model, photos, info)
+    return _posterior(localizer, photos, info)
 
 
 class _Photos:
@@ -139,13 +141,13 @@ def _posterior(localizer: Localizer, photos: _Photos, info: PredictionInfo) -> P
     return made.table()
 
 
-def _beam(localizer: Localizer, photos: _Photos, info: PredictionInfo) -> PredictionTable:
+def _beam(localizer: Localizer, model: ZoomModel, photos: _Photos, info: PredictionInfo) -> PredictionTable:
     grid, width = localizer.grid, localizer.search.width
     cells, log_probs, ms = [], [], []
     localizer.vectors.check_root()
     for pairs in photos:
         began = time.perf_counter()
-        found = beam(localizer.model, localizer.encode(pairs), localizer.vectors, grid.depth, width)
+        found = beam(model, localizer.encode(pairs), localizer.vectors, grid.depth, width)
         ms += [1000 * (time.perf_counter() - began) / len(pairs)] * len(pairs)
         paths = found.sequences.numpy()
         cells.append(grid.flatten(paths.reshape(-1, grid.depth)).reshape(paths.shape[:2]))

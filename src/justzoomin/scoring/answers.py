@@ -110,4 +110,4 @@ def spread(ranking: Ranking, count: int) -> Floats:
     rows = np.repeat(np.arange(len(listed)), listed)
     dense[rows, ranking.cells[there]] = ranking.probs[there]
     with np.errstate(divide="ignore"):
-        return np.log(dense / dense.sum(1, keepdims=True))
+        return np.asarray(np.log(dense / dense.sum(1, keepdims=True)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -215,12 +216,13 @@ def _check_values(path: Path, table: PredictionTable) -> None:
     _refuse(f"{path}, column ms", table.ms < 0, "it is below 0")
     _refuse(f"{path}, column views", table.views < -1, "it is below 0")
     if len(set(table.photos)) < len(table):
-        seen: set[str] = set()
-        twice = next(name for name in table.photos if name in seen or seen.add(name))
+        ordered = sorted(table.photos)
+        twice = next(name for name, after in pairwise(ordered) if name == after)
         raise DataError(f"{path}, column photo", f"{printable(twice, 80)!r} stands there twice", _AGAIN)
 
 
-def _refuse(where: str, wrong: npt.NDArray[np.bool_], what: str) -> None:
+def _refuse(where: str, wrong: npt.ArrayLike, what: str) -> None:
     """Raise where any row (N,) is wrong, naming the first."""
-    if wrong.any():
-        raise DataError(f"{where}, row {int(np.flatnonzero(wrong)[0])}", f"{what} ({int(wrong.sum())} rows)", _AGAIN)
+    rows = np.flatnonzero(wrong)
+    if len(rows):
+        raise DataError(f"{where}, row {int(rows[0])}", f"{what} ({len(rows)} rows)", _AGAIN)

@@ -188,7 +188,7 @@ def figures(score: Score) -> dict[str, Any]:
 
 def cost_of(table: PredictionTable) -> dict[str, float | None]:
     """What an answer costs: views scored and milliseconds a photo (means and median), and what the metadata say."""
-    def mean(values: Floats, known: Any) -> float | None:
+    def mean(values: Floats | Ints, known: Any) -> float | None:
         return float(values[known].mean()) if known.any() else None
 
     timed = ~np.isnan(table.ms)

@@ -39,7 +39,7 @@ class Ranking:
     @property
     def listed(self) -> Ints:
         """Number (N,) of listed cells."""
-        return (self.cells >= 0).sum(1)
+        return np.asarray((self.cells >= 0).sum(1))
 
     def take(self, photos: Ints) -> Ranking:
         """The photos of some numbers (M,)."""

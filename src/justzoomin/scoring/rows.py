@@ -43,7 +43,7 @@ class Row:
 
     def within(self, radius_m: float) -> Floats:
         """Share (N,) of the answers at most that far away."""
-        return (self.errors_m <= radius_m).mean(1)
+        return np.asarray((self.errors_m <= radius_m).mean(1))
 
     def in_area(self, area_m2: float) -> Floats | None:
         """Share (N,) of the answers whose best-ranked cells of that area hold the photo's place; None where it is not known."""

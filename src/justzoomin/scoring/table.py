@@ -20,6 +20,8 @@ DEFAULT_LISTED = 64
 MAX_NAME = 200
 
 Word = Annotated[str, Field(max_length=2000)]
+_LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+Line = Annotated[str, Field(max_length=2000, pattern=_LINE)]
 Decide = Callable[[Floats], tuple[Floats, Floats]]
 """From log-probabilities (B, N) to answers (B, 2), latitude and longitude, and the probability (B,) claimed for each."""
 
@@ -30,11 +32,11 @@ class PredictionInfo(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     format: Literal["justzoomin-predictions/1"] = FORMAT
-    method: str = Field(min_length=1, max_length=MAX_NAME, description="what the row of a table is called")
-    split: Word = Field(description="name of the split")
+    method: str = Field(min_length=1, max_length=MAX_NAME, pattern=_LINE, description="what the row of a table is called")
+    split: Line = Field(description="name of the split")
     grid: dict[str, JsonValue] = Field(description="the zoom grid: the keys of region.yaml")
-    search: Word = Field(description="how cells were searched: greedy, beam:8, posterior ...")
-    decision: Word = Field("top", description="how the answer was made: top, within:40, distance, position ...")
+    search: Line = Field(description="how cells were searched: greedy, beam:8, posterior ...")
+    decision: Line = Field("top", description="how the answer was made: top, within:40, distance, position ...")
     confidence: str | None = Field(None, pattern=r"^(cell|within:[0-9]{1,9}(\.[0-9]{1,9})?)$",
                                    description="what `confidence` claims: cell (the true cell is named) or within:METRES")
     listed: int | None = Field(DEFAULT_LISTED, ge=1, description="cells listed for a photo at most; null: all")
@@ -46,7 +48,7 @@ class PredictionInfo(BaseModel):
         None, min_length=99, max_length=99, description="mass that the region of each level holds, 1 to 99 %; null: the level")
     cost: dict[str, float] = Field({}, description="index_bytes, train_images, train_seconds ...")
     protocol: dict[str, Word] = Field({}, description="what was done, in words")
-    crs: Word | None = Field(None, description="projection of the map")
+    crs: Line | None = Field(None, description="projection of the map")
     attribution: Word = ""
 
     @cached_property
@@ -122,10 +124,10 @@ class PredictionTable:
         """The same under another name.
 
         Raises:
-            ConfigError: If the name is empty or too long.
+            ConfigError: If the name is empty, too long, or not printable.
         """
-        if not 1 <= len(method) <= MAX_NAME:
-            raise ConfigError(f"method {method[:40]!r}", f"a name of {len(method)} characters", f"Use 1 to {MAX_NAME}.")
+        if not 1 <= len(method) <= MAX_NAME or not method.isprintable():
+            raise ConfigError(f"method {method[:40]!r}", "it is no name", f"Use 1 to {MAX_NAME} printable characters.")
         return replace(self, info=self.info.model_copy(update={"method": method}))
 
     def take(self, photos: Ints) -> PredictionTable:
