@@ -3,7 +3,7 @@
     python benchmarks/drives.py FOLDER [--drives 40] [--photos 20] [--shrink 1 4] [--calibration FILE]
 
 FOLDER gets the demo's town if it is not there. Drives are those of the validation router from number 200 on, without those in
-which the car leaves the town and comes back elsewhere. Photos are a second apart (more where a way is longer than 14 m), the
+which the car leaves the town and comes back elsewhere (`--jumps` keeps these). Photos are a second apart (more where a way is longer than 14 m), the
 speed limit is 15 m/s, odometry has an error of 5 % of the way. `--shrink 4` takes every photo through a quarter of
 its width and height: a harder setting. Intervals are 95 % bootstrap intervals over drives.
 """
@@ -35,14 +35,14 @@ FIRST_DRIVE, JUMP_M, SPEED, DRIFT = 200, 70.0, 15.0, 0.05
 RESAMPLES = 2000
 
 
-def drives_of(router: Router, count: int, photos: int) -> list[list[Shot]]:
-    """The first drives without a jump."""
+def drives_of(router: Router, count: int, photos: int, farthest_m: float) -> list[list[Shot]]:
+    """The first drives without a jump over more metres than these."""
     found: list[list[Shot]] = []
     number = FIRST_DRIVE
     while len(found) < count:
         shots = router.shots(number, photos)
         number += 1
-        if steps_m(shots).max() <= JUMP_M:
+        if steps_m(shots).max() <= farthest_m:
             found.append(shots)
     return found
 
@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=20)
     parser.add_argument("--shrink", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--tempering", type=float, nargs="+", default=[0.35, 0.5, 0.7, 1.0])
+    parser.add_argument("--jumps", action="store_true")
     parser.add_argument("--calibration", type=Path)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -105,7 +106,8 @@ def main() -> None:
     grid = source.grid
     vectors = ViewVectors(model, GridViews(source, grid, model.config.image_pixels))
     world = build_world(config.seed, config.size_m)
-    drives = drives_of(Router(world, config, "val"), options.drives, options.photos)
+    drives = drives_of(Router(world, config, "val"), options.drives, options.photos,
+                       np.inf if options.jumps else JUMP_M)
     places = [positions(np.array([s.pose.east_m for s in d]), np.array([s.pose.north_m for s in d])) for d in drives]
     results = {}
     for shrink in options.shrink:
