@@ -36,6 +36,7 @@ def pictures(dataset: Dataset, ids: list[str], model: ZoomModel, shrink: int) ->
         data = dataset.photos.read(image_id)
         if shrink > 1:
             image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+            assert image is not None
             size = (image.shape[1], image.shape[0])
             small = cv2.resize(image, (size[0] // shrink, size[1] // shrink), interpolation=cv2.INTER_AREA)
             data = cv2.imencode(".png", cv2.resize(small, size, interpolation=cv2.INTER_LINEAR))[1].tobytes()
