@@ -3,9 +3,9 @@
     python benchmarks/drives.py FOLDER [--drives 40] [--photos 20] [--shrink 1 4] [--calibration FILE]
 
 FOLDER gets the demo's town if it is not there. Drives are those of the validation router from number 200 on, without those in
-which the car leaves the town and comes back elsewhere. Photos are a second apart (more where a way is longer than 14 m), the
-speed limit is 15 m/s, odometry has an error of 5 % of the way. `--shrink 4` takes every photo through a quarter of
-its width and height: a harder setting. Intervals are 95 % bootstrap intervals over drives.
+which the car leaves the town and comes back elsewhere (`--jumps` keeps these). Photos are a second apart (more where a way is
+longer than 14 m), the speed limit is 15 m/s, odometry has an error of 5 % of the way. `--shrink 4` takes every photo through a
+quarter of its width and height: a harder setting. Intervals are 95 % bootstrap intervals over drives.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ FIRST_DRIVE, JUMP_M, SPEED, DRIFT = 200, 70.0, 15.0, 0.05
 RESAMPLES = 2000
 
 
-def drives_of(router: Router, count: int, photos: int) -> list[list[Shot]]:
-    """The first drives without a jump."""
+def drives_of(router: Router, count: int, photos: int, farthest_m: float) -> list[list[Shot]]:
+    """The first drives without a jump over more metres than these."""
     found: list[list[Shot]] = []
     number = FIRST_DRIVE
     while len(found) < count:
         shots = router.shots(number, photos)
         number += 1
-        if steps_m(shots).max() <= JUMP_M:
+        if steps_m(shots).max() <= farthest_m:
             found.append(shots)
     return found
 
@@ -63,11 +63,11 @@ def picture(world: object, shot: Shot, size: tuple[int, int], shrink: int) -> by
     return data.tobytes()
 
 
-def motions(shots: list[Shot], grid: ZoomGrid, kind: str, seed: int) -> list[Motion]:
+def motions(shots: list[Shot], grid: ZoomGrid, kind: str, seed: int, *, one_second: bool) -> list[Motion]:
     """What is known of the way between the photos of a drive."""
     cells, rng = lattice(grid), np.random.default_rng(seed)
     if kind == "speed":
-        return [speed_limit(cells, max(1.0, np.ceil(step / 14.0)), SPEED) for step in steps_m(shots)]
+        return [speed_limit(cells, 1.0 if one_second else max(1.0, np.ceil(step / 14.0)), SPEED) for step in steps_m(shots)]
     ways = np.stack([np.diff([s.pose.east_m for s in shots]), np.diff([s.pose.north_m for s in shots])], 1)
     errors = DRIFT * steps_m(shots)
     seen = ways + rng.normal(0, 1, ways.shape) * errors[:, None]
@@ -90,6 +90,8 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=20)
     parser.add_argument("--shrink", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--tempering", type=float, nargs="+", default=[0.35, 0.5, 0.7, 1.0])
+    parser.add_argument("--jumps", action="store_true")
+    parser.add_argument("--one-second", action="store_true", help="claim a second between photos whatever the way")
     parser.add_argument("--calibration", type=Path)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -105,7 +107,8 @@ def main() -> None:
     grid = source.grid
     vectors = ViewVectors(model, GridViews(source, grid, model.config.image_pixels))
     world = build_world(config.seed, config.size_m)
-    drives = drives_of(Router(world, config, "val"), options.drives, options.photos)
+    drives = drives_of(Router(world, config, "val"), options.drives, options.photos,
+                       np.inf if options.jumps else JUMP_M)
     places = [positions(np.array([s.pose.east_m for s in d]), np.array([s.pose.north_m for s in d])) for d in drives]
     results = {}
     for shrink in options.shrink:
@@ -124,7 +127,8 @@ def main() -> None:
             for tempering in options.tempering:
                 for smooth in (False, True):
                     rows[f"{kind}, {'smoothed' if smooth else 'forward'}, {tempering:g}"] = [
-                        track(grid, a, motions(d, grid, kind, n), smooth=smooth, tempering=tempering)
+                        track(grid, a, motions(d, grid, kind, n, one_second=options.one_second), smooth=smooth,
+                              tempering=tempering)
                         for n, (a, d) in enumerate(zip(alone, drives, strict=True))]
         print(f"{len(drives)} drives of {options.photos} photos, shrunk by {shrink}, "
               f"{'calibrated' if calibration else 'not calibrated'}")

@@ -11,13 +11,13 @@ from pydantic import BaseModel
 
 from fakes import encoded, grid_of, make_repository, picture, tiny_model
 from justzoomin.data import AugmentConfig
-from justzoomin.models import DecoderConfig, EncoderConfig, ModelConfig, RetrieverConfig
-from justzoomin.training import TrainConfig, train_config
+from justzoomin.models import DecoderConfig, EncoderConfig, MatcherConfig, ModelConfig, RetrieverConfig
+from justzoomin.training import MatchingConfig, TrainConfig, train_config
 
 PROJECT = Path(__file__).resolve().parents[1]
 DOCS = PROJECT / "docs"
 PAGES = sorted([*DOCS.glob("*.md"), PROJECT / "README.md"])
-GROUPS = {"augment", "model", "encoder", "decoder", "retriever"}
+GROUPS = {"augment", "matching", "model", "encoder", "decoder", "retriever"}
 
 
 def prose(text: str) -> str:
@@ -53,7 +53,7 @@ def rows(page: str) -> list[str]:
 
 
 @pytest.mark.parametrize("settings", [TrainConfig, AugmentConfig, ModelConfig, EncoderConfig, DecoderConfig,
-                                      RetrieverConfig],
+                                      RetrieverConfig, MatcherConfig, MatchingConfig],
                          ids=lambda s: s.__name__)
 def test_training_page_lists_every_setting_with_its_default(settings: type[BaseModel]) -> None:
     there = rows("training.md")

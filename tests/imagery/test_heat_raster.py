@@ -10,7 +10,7 @@ import rasterio
 from pyproj import Transformer
 
 from justzoomin.errors import ConfigError
-from justzoomin.geometry import Region, ZoomGrid, from_local
+from justzoomin.geometry import Region, ZoomGrid, from_local, to_local
 from justzoomin.imagery import weights_from_raster, write_heat_raster
 from justzoomin.posterior import Posterior, lattice
 
@@ -44,6 +44,44 @@ def test_places_have_the_density_of_their_cells(grid: ZoomGrid, crs: str, tmp_pa
     if crs in {"epsg:32631", "epsg:32756"}:  # metres of nearly the ground's size
         pixel = np.prod([abs(v) for v in (file.transform.a, file.transform.e)])
         assert np.nansum(whole.astype(np.float64)) * pixel == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize(("grid", "crs"), [
+    (TOWN, "epsg:32631"), (TOWN, "epsg:3857"), (SOUTH, "epsg:32756"), (SOUTH, "epsg:3857")])
+def test_a_hot_cell_lands_where_it_is(grid: ZoomGrid, crs: str, tmp_path: Path) -> None:
+    """Its middle to a tenth of a cell; no pixel of it lies further out than half a pixel, or it would be a neighbour's."""
+    cells = lattice(grid)
+    for cell in np.random.default_rng(2).integers(0, len(cells), 4).tolist():
+        scores = np.full(len(cells), -np.inf)
+        scores[cell] = 0.0
+        path = write_heat_raster(Posterior.of(grid, scores), crs, tmp_path / f"{cell}.tif")
+        with rasterio.open(path) as file:
+            values, place = file.read(1).astype(np.float64), file.transform
+        rows, cols = np.nonzero(np.nan_to_num(values))
+        corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])                               # column, row
+        x, y = place @ (cols[:, None] + corners[:, 0], rows[:, None] + corners[:, 1])          # (P, 3)
+        lon, lat = Transformer.from_crs(crs, "epsg:4326", always_xy=True).transform(x, y)
+        east, north = to_local(cells.lat[cell], cells.lon[cell], lat, lon)
+        (e0, e1, e2), (n0, n1, n2) = east.T, north.T
+        area = np.abs((e1 - e0) * (n2 - n0) - (e2 - e0) * (n1 - n0))
+        middle = np.array([((e1 + e2) / 2 * area).sum(), ((n1 + n2) / 2 * area).sum()]) / area.sum()
+        assert np.hypot(*middle) < 0.1 * cells.cell_m
+        assert np.abs(np.r_[(e1 + e2) / 2, (n1 + n2) / 2]).max() < 0.5 * cells.cell_m + grid.sliver_m
+        assert (values[rows, cols] * area).sum() == pytest.approx(1.0, abs=0.13)               # a row of pixels more or less
+
+
+@pytest.mark.parametrize(("grid", "crs"), [
+    (TOWN, "epsg:32631"), (TOWN, "epsg:3857"), (SOUTH, "epsg:32756"), (SOUTH, "epsg:3577")])
+def test_all_mass_is_one(grid: ZoomGrid, crs: str, tmp_path: Path) -> None:
+    """Density times ground, the ground of each pixel measured."""
+    with rasterio.open(write_heat_raster(some_posterior(grid), crs, tmp_path / "heat.tif")) as file:
+        values, place = file.read(1).astype(np.float64), file.transform
+    cols, rows = np.meshgrid(np.arange(values.shape[1] + 1), np.arange(values.shape[0] + 1))
+    lon, lat = Transformer.from_crs(crs, "epsg:4326", always_xy=True).transform(*(place @ (cols.ravel(), rows.ravel())))
+    east, north = (v.reshape(cols.shape) for v in to_local(*grid.region.centre, lat, lon))
+    area = np.abs((east[:-1, 1:] - east[:-1, :-1]) * (north[1:, :-1] - north[:-1, :-1])
+                  - (east[1:, :-1] - east[:-1, :-1]) * (north[:-1, 1:] - north[:-1, :-1]))
+    assert np.nansum(values * area) == pytest.approx(1.0, abs=0.01)
 
 
 def test_read_back_as_a_prior_it_is_the_posterior(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from justzoomin.geometry import from_local
 from justzoomin.imagery.rasters import gdal
 from justzoomin.posterior import Posterior
 
-PIXELS_PER_CELL = 5
-"""A cell's border is a tenth of a cell off at most: half a pixel."""
+PIXELS_PER_CELL = 8
+"""A cell's border is a sixteenth of a cell off at most: half a pixel."""
 MAX_SIDE = 8192
 _BORDER = 257
 _ROWS = 256

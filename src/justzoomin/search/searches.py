@@ -11,7 +11,7 @@ from justzoomin.geometry import ZoomGrid, view_count
 from justzoomin.search.index import MapIndex
 
 AUTO_CELLS = 1 << 16
-"""Terminal cells up to which `auto` asks for the whole posterior: half a second with the preset `small` on two cores."""
+"""Terminal cells up to which `auto` asks for the whole posterior: half a second of one core with the preset `small`."""
 AUTO_PIXELS = 300 * 64 * 64
 """Pixels of all views that `auto` draws and encodes without an index: those of a grid of depth 3 at 64 pixels."""
 MAX_WIDTH = 4096

@@ -1,0 +1,130 @@
+"""Train the rows of the accuracy benchmark, write their predictions, and make docs/accuracy.md from what is stored.
+
+    python benchmarks/accuracy/make_set.py cpu SETS/cpu
+    python benchmarks/accuracy/run.py train best SETS/cpu RUNS --seed 0       # resumes; log in RUNS/best-0/metrics.csv
+    python benchmarks/accuracy/run.py predict best SETS/cpu RUNS --seed 0     # into benchmarks/accuracy/predictions
+    python benchmarks/accuracy/run.py controls SETS/cpu                       # rows that need no model
+    python benchmarks/accuracy/run.py report                                  # docs/accuracy.md and its figures
+
+The last command needs stored predictions alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import time
+import warnings
+from pathlib import Path
+
+import torch
+from report import write_report
+from rows import EPOCHS, ROWS, TESTS, TRAININGS, Row
+from sets import SETS
+
+from justzoomin.data import Dataset, open_dataset, open_datasets
+from justzoomin.evaluation import evaluate, greedy_table, prediction_info, search_table
+from justzoomin.models import ZoomModel, open_model
+from justzoomin.scoring import controls_of, read_predictions, write_predictions
+from justzoomin.search import Localizer, NotTrainedHereWarning
+from justzoomin.training import train, train_config
+
+HERE = Path(__file__).parent
+PREDICTIONS = HERE / "predictions"
+LISTED = 32
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--set", dest="recipe", choices=SETS, default="cpu")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("train", "predict"):
+        command = commands.add_parser(name)
+        command.add_argument("training", choices=TRAININGS)
+        command.add_argument("data", type=Path)
+        command.add_argument("runs", type=Path)
+        command.add_argument("--seed", type=int, default=0)
+        command.add_argument("--threads", type=int, default=1)
+    commands.add_parser("controls").add_argument("data", type=Path)
+    commands.add_parser("report")
+    arguments = parser.parse_args()
+    folder = PREDICTIONS / arguments.recipe
+    if arguments.command == "report":
+        write_report(arguments.recipe, folder, HERE.parents[1] / "docs")
+        return
+    if arguments.command == "controls":
+        _controls(arguments.data, folder)
+        return
+    torch.set_num_threads(arguments.threads)
+    run = arguments.runs / f"{arguments.training}-{arguments.seed}"
+    if arguments.command == "train":
+        _train(arguments.training, arguments.data, run, arguments.seed)
+    else:
+        _predict(arguments.training, arguments.data, run, folder, arguments.seed)
+
+
+def _train(name: str, data: Path, run: Path, seed: int) -> None:
+    training = TRAININGS[name]
+    towns = [data / "home", *([] if training.home_only else sorted(data.glob("train-*")))]
+    words = (f"epochs={EPOCHS}", f"seed={seed}", "val_split=null", "save_every=100", *training.settings)
+    started = time.perf_counter()
+    train(train_config(training.preset, None, words), open_datasets(towns), run, resume=run.exists())
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    cost = {"wall_s": time.perf_counter() - started, "processor_s": used.ru_utime + used.ru_stime}
+    print(f"{run}: {json.dumps(cost)} (of this start, if it was resumed)")
+
+
+def _predict(name: str, data: Path, run: Path, folder: Path, seed: int) -> None:
+    model = open_model(run / "models" / "last")
+    log = folder / "logs" / run.name
+    log.mkdir(parents=True, exist_ok=True)
+    for file in ("config.yaml", "metrics.csv"):
+        shutil.copyfile(run / file, log / file)
+    for row in (r for r in ROWS if r.training == name):
+        for test in TESTS:
+            if test == "other" and TRAININGS[name].home_only:
+                continue  # it knows the cells of one town; nothing can be asked of it elsewhere
+            for town, split in _towns(data, test):
+                path = folder / test / f"{_file(row)}-{seed}-{town.root.name}.parquet"
+                _predict_town(row, model, town, split, path)
+                print(path.relative_to(folder), flush=True)
+
+
+def _predict_town(row: Row, model: object, town: Dataset, split: str, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotTrainedHereWarning)  # that is what the benchmark asks
+        if row.search == "greedy":
+            assert isinstance(model, ZoomModel)
+            found = evaluate(model, town, split).predictions
+            table = greedy_table(found, prediction_info(model, town, split, method=row.name, search="greedy"))
+        else:
+            localizer = Localizer(model, town.map, search=row.search, decision=row.decision)
+            info = prediction_info(model, town, split, method=row.name, search=row.search, listed=LISTED)
+            table = search_table(localizer, town, split, info)
+    write_predictions(path, table)
+
+
+def _controls(data: Path, folder: Path) -> None:
+    home = open_dataset(data / "home")
+    for test in ("within", "disjoint"):
+        like = read_predictions(next((folder / test).glob("paper-greedy-*-home.parquet")))
+        for table in controls_of(like, home, "train"):
+            path = folder / test / f"{table.info.method.replace(' ', '-').replace(',', '')}-0-home.parquet"
+            write_predictions(path, table)
+            print(path.relative_to(folder), flush=True)
+
+
+def _towns(data: Path, test: str) -> list[tuple[Dataset, str]]:
+    split = test if TESTS[test] == "home" else "val"
+    return [(open_dataset(path), split) for path in sorted(data.glob(TESTS[test]))]
+
+
+def _file(row: Row) -> str:
+    return row.name.replace(",", "").replace(" ", "-")
+
+
+if __name__ == "__main__":
+    main()
