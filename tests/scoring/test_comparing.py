@@ -9,7 +9,7 @@ import pytest
 from prediction_tables import GRID, table
 
 from justzoomin.errors import ConfigError, DataError
-from justzoomin.geometry import from_local
+from justzoomin.geometry import Region, ZoomGrid, from_local, grid_to_dict
 from justzoomin.scoring import (
     PredictionInfo,
     Protocol,
@@ -117,7 +117,7 @@ def test_other_photos_are_refused_by_name(files, tmp_path):
     grid = {**table(4).info.grid, "depth": 3}
     other = table(40, "deep")
     other = dataclasses.replace(other, info=PredictionInfo(**{**other.info.model_dump(), "grid": grid}))
-    with pytest.raises(DataError, match="grid"):
+    with pytest.raises(ConfigError, match="another number or size"):
         compare([files["sharp"], other])
     for wrong, words in (({"names": ["a"]}, "1 names"), ({"reference": "x"}, "sharp, blunt"),
                          ({"names": ["chance", "a"]}, "chance")):
@@ -175,3 +175,28 @@ def test_the_most_alike_training_photo_answers():
     assert np.array_equal(swapped.answers, np.roll(like.positions, -1, axis=0))
     with pytest.raises(ConfigError, match="39 and 40"):
         nearest_table(like, own[:39], like.positions, own)
+
+
+def test_several_maps_are_one_split():
+    def moved(one):
+        """The same on a map elsewhere: answers, places and cells alike."""
+        grid = ZoomGrid(Region(54.5, 13.0, (-200, 200), (-200, 200)), 4, 2)
+        shift = np.array([0.0, 10.0])
+        return dataclasses.replace(one, info=PredictionInfo(**{**one.info.model_dump(), "grid": grid_to_dict(grid)}),
+                                   positions=one.positions + shift, answers=one.answers + shift)
+
+    a, b = table(30, "a", drives=6), table(30, "b", seed=4, drives=6)
+    alone, both = compare([a, b], Protocol(intervals="drive")), compare([a, moved(a), moved(b), b], Protocol(intervals="drive"))
+    assert both.photos == 60 and "12 drives" in both.protocol["intervals"] and "2 maps" in both.protocol["maps"]
+    for row in alone.rows:
+        twice = both[row.name]
+        assert twice.score.recall_at_1.value == pytest.approx(row.score.recall_at_1.value)
+        assert twice.score.mean_m.value == pytest.approx(row.score.mean_m.value, abs=1e-6)
+        for area, figure in row.score.recall_at_area.items():
+            assert twice.score.recall_at_area[area].value == pytest.approx(figure.value)
+    wide, narrow = (c["b"].changes["mean_m"].difference for c in (alone, both))
+    assert narrow.high - narrow.low < wide.high - wide.low
+    with pytest.raises(DataError, match="no predictions on the map of a"):
+        compare([a, moved(a), b])
+    with pytest.raises(ConfigError, match="2 maps"):
+        compare([a, moved(a)], Protocol("occupied"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,10 +11,11 @@ import numpy as np
 
 from justzoomin.data import open_dataset
 from justzoomin.errors import ConfigError, DataError
+from justzoomin.geometry import ZoomGrid
 from justzoomin.scoring.calibration import calibration_of
 from justzoomin.scoring.controls import NEAREST, controls_of
 from justzoomin.scoring.predictions_file import read_predictions
-from justzoomin.scoring.protocol import Protocol, baselines_of, cost_of, figures, joined, ranking_of, row_of
+from justzoomin.scoring.protocol import Protocol, baselines_of, cost_of, figures, joined, ranking_of, row_of, stacked
 from justzoomin.scoring.report import protocol_words
 from justzoomin.scoring.resampling import Figure, Floats, Resampling, interval, two_sided_p
 from justzoomin.scoring.rows import Row, Score, score_row
@@ -49,7 +50,7 @@ class Compared:
         score: Its figures.
         changes: Against the reference, by figure: `recall_at_1`, `recall_at_40m` ..., `median_m`, `mean_m`; none for itself.
         seeds: Score of every seed by itself, where there are several.
-        calibration: See `calibration_of`; None for controls and where there are several seeds.
+        calibration: See `calibration_of`; None for controls and where there are several seeds or maps.
         cost: See `cost_of`; means over seeds.
     """
 
@@ -112,7 +113,8 @@ def compare(files: Sequence[str | Path | PredictionTable], protocol: Protocol | 
             train: tuple[str | Path, str] | None = None) -> Comparison:
     """Set predictions of the same photos beside each other.
 
-    Files with one name and different seeds become one row, whose figures are the means over them.
+    Files with one name and different seeds become one row, whose figures are the means over them. Files of several maps with
+    grids alike, each method on each, are scored as if all photos were one split.
 
     Args:
         files: Predictions files, or tables.
@@ -122,8 +124,8 @@ def compare(files: Sequence[str | Path | PredictionTable], protocol: Protocol | 
         train: Folder of a dataset and its split of training photos, for the rows that look at them and learn nothing.
 
     Raises:
-        DataError: If a file is none, their photos or grids differ, or what the protocol needs was not stored.
-        ConfigError: If names do not tell rows apart, or no row has the reference's name.
+        DataError: If a file is none, photos differ, a method lacks a map, or what the protocol needs was not stored.
+        ConfigError: If names do not tell rows apart, no row has the reference's name, or grids are not alike.
     """
     if not files:
         raise ConfigError("predictions", "there is no file", "Give at least one predictions file.")
@@ -132,57 +134,61 @@ def compare(files: Sequence[str | Path | PredictionTable], protocol: Protocol | 
     tables = [(file if isinstance(file, PredictionTable) else read_predictions(file)).in_order() for file in files]
     tables = tables if names is None else [t.named(name) for t, name in zip(tables, names, strict=True)]
     where = [file.info.method if isinstance(file, PredictionTable) else str(file) for file in files]
-    for table, place in zip(tables[1:], where[1:], strict=True):
-        _same_photos(tables[0], table, where[0], place)
-    protocol, first = protocol or Protocol(), tables[0]
-    draws, areas = protocol.resampling(first)[0], protocol.areas(first)
-    grouped = _grouped(tables, where)
-    reference = reference or first.info.method
-    if reference not in grouped:
+    methods, protocol = _grouped(tables, where), protocol or Protocol()
+    first = next(iter(methods.values()))[0]
+    if len(first) > 1 and (train is not None or protocol.gallery != "all"):
+        raise ConfigError("predictions", f"they are of {len(first)} maps", "Training photos and the gallery of occupied cells "
+                                                                             "are of one map: compare its files alone.")
+    draws, areas = protocol.resampling(*first)[0], protocol.areas(first[0])
+    reference = reference or first[0].info.method
+    if reference not in methods:
         raise ConfigError(f"reference {printable(reference, 80)!r}", "no file's row is called so",
-                          f"There are: {printable(', '.join(grouped), 400)}.")
+                          f"There are: {printable(', '.join(methods), 400)}.")
 
     def scored(row: Row) -> Score:
         return score_row(row, protocol.radii_m, areas, draws)
 
-    own = {name: [row_of(t, protocol, name) for t in some] for name, some in grouped.items()}
+    own = {name: [stacked([row_of(t, protocol, name) for t in maps]) for maps in seeds] for name, seeds in methods.items()}
     rows = {name: some[0] if len(some) == 1 else joined(some, name) for name, some in own.items()}
     base = _Drawn(rows[reference], protocol, draws)
-    found = [
-        Compared(name, "method", row, scored(row), {} if name == reference else base.changes(_Drawn(row, protocol, draws)),
-                 tuple(map(scored, own[name])) if len(own[name]) > 1 else (),
-                 calibration_of(grouped[name][0], ranking_of(grouped[name][0], protocol), draws)
-                 if len(own[name]) == 1 else None, _mean_cost(grouped[name]))
-        for name, row in rows.items()]
+    found = []
+    for name, row in rows.items():
+        only = methods[name][0][0] if len(methods[name]) == len(methods[name][0]) == 1 else None
+        found.append(Compared(
+            name, "method", row, scored(row), {} if name == reference else base.changes(_Drawn(row, protocol, draws)),
+            tuple(map(scored, own[name])) if len(own[name]) > 1 else (),
+            None if only is None else calibration_of(only, ranking_of(only, protocol), draws),
+            _mean_cost([table for maps in methods[name] for table in maps])))
     for row in _without_model(first, protocol, train):
-        if row.name in grouped:
+        if row.name in methods:
             raise ConfigError(f"row {row.name!r}", "a row that needs no model has this name", "Give the file's row another.")
         found.append(Compared(row.name, "control", row, scored(row), base.changes(_Drawn(row, protocol, draws))))
-    return Comparison(tuple(found), reference, len(first), first.info.split, _words(first, protocol), first.info.attribution)
+    return Comparison(tuple(found), reference, sum(map(len, first)), first[0].info.split, _words(first, protocol),
+                      first[0].info.attribution)
 
 
-def _without_model(first: PredictionTable, protocol: Protocol, train: tuple[str | Path, str] | None) -> list[Row]:
+def _without_model(maps: Sequence[PredictionTable], protocol: Protocol, train: tuple[str | Path, str] | None) -> list[Row]:
     rows = []
-    for table in [] if train is None else controls_of(first, open_dataset(train[0]), train[1]):
+    for table in [] if train is None else controls_of(maps[0], open_dataset(train[0]), train[1]):
         rules = protocol
         if table.info.method == NEAREST and protocol.gallery == "all":  # its probabilities claim nothing to decide over
-            rules = Protocol(**{**protocol.__dict__, "decision": "stored"})
+            rules = replace(protocol, decision="stored")
         rows.append(row_of(table, rules))
-    return [*rows, *baselines_of(first, protocol)]
+    return [*rows, *map(stacked, zip(*(baselines_of(table, protocol) for table in maps), strict=True))]
 
 
-def _words(first: PredictionTable, protocol: Protocol) -> dict[str, str]:
-    words = protocol_words(first, protocol)
+def _words(maps: Sequence[PredictionTable], protocol: Protocol) -> dict[str, str]:
+    words = protocol_words(maps[0], protocol) | {"intervals": protocol.resampling(*maps)[1]}
     if protocol.decision is None and protocol.gallery == "all":
         words["decision"] = "as stored with each method"
-    return words
+    return words if len(maps) == 1 else words | {"maps": f"photos of {len(maps)} maps taken together"}
 
 
 def _same_photos(one: PredictionTable, other: PredictionTable, name: str, other_name: str) -> None:
-    """Refuse predictions of other photos, naming the difference.
+    """Refuse predictions of other photos on the same map, naming the difference.
 
     Raises:
-        DataError: If photos, places or grids differ.
+        DataError: If photos or places differ.
     """
     mine, others = set(one.photos), set(other.photos)
     if mine != others:
@@ -191,28 +197,42 @@ def _same_photos(one: PredictionTable, other: PredictionTable, name: str, other_
                  for some, where in ((mine - others, name), (others - mine, other_name)) if some]
         raise DataError(other_name, f"its photos are not those of {printable(name, 200)}: {'; '.join(parts)}",
                         "Compare predictions of the same photos.")
-    if one.grid != other.grid:
-        raise DataError(other_name, f"its grid is not that of {printable(name, 200)}", "Compare predictions on the same grid.")
     moved = np.flatnonzero((one.positions != other.positions).any(1) | (one.true_cells != other.true_cells))
     if len(moved):
         raise DataError(other_name, f"{len(moved):,} photos lie elsewhere than in {printable(name, 200)}, such as "
                                     f"{printable(one.photos[moved[0]], 80)!r}", "Compare predictions of the same split.")
 
 
-def _grouped(tables: Sequence[PredictionTable], where: Sequence[str]) -> dict[str, list[PredictionTable]]:
-    """Tables by name; those of one name are seeds of one method.
+def _grouped(tables: Sequence[PredictionTable], where: Sequence[str]) -> dict[str, list[list[PredictionTable]]]:
+    """Tables by name, then by seed, then by map; the maps in the order in which they first appear.
 
     Raises:
-        ConfigError: If two of one name do not have seeds of their own.
+        ConfigError: If two of one name and map do not have seeds of their own, or maps have cells of another number or size.
+        DataError: If photos of a map differ, or a method lacks a map that others have.
     """
-    found: dict[str, list[PredictionTable]] = {}
+    found: dict[str, dict[int | None, dict[ZoomGrid, tuple[PredictionTable, str]]]] = {}
+    firsts: dict[ZoomGrid, tuple[PredictionTable, str]] = {}
     for table, place in zip(tables, where, strict=True):
-        some = found.setdefault(table.info.method, [])
-        if some and (table.info.seed is None or table.info.seed in {t.info.seed for t in some}):
+        first, first_place = firsts.setdefault(table.grid, (table, place))
+        _same_photos(first, table, first_place, place)
+        seeds = found.setdefault(table.info.method, {})
+        some = seeds.setdefault(table.info.seed, {})
+        if table.grid in some or (len(seeds) > 1 and None in seeds):
             raise ConfigError(place, f"another file has the same name {printable(table.info.method, 80)!r} and no other seed",
                               "Name the rows apart with --rows.")
-        some.append(table)
-    return found
+        some[table.grid] = table, place
+    shapes = {(grid.actions**grid.depth, grid.cell_size_m(grid.depth)) for grid in firsts}
+    if len(shapes) > 1:
+        raise ConfigError("predictions", "they are of grids with cells of another number or size",
+                          "Compare predictions of one map, or of maps whose grids are alike.")
+    for seeds in found.values():
+        for some in seeds.values():
+            lacking = [place for grid, (_, place) in firsts.items() if grid not in some]
+            if lacking:
+                place = next(iter(some.values()))[1]
+                raise DataError(place, f"of its method, there are no predictions on the map of {printable(lacking[0], 200)}",
+                                "Give predictions of every method on every map.")
+    return {name: [[some[grid][0] for grid in firsts] for some in seeds.values()] for name, seeds in found.items()}
 
 
 def _mean_cost(tables: Sequence[PredictionTable]) -> dict[str, float | None]:

@@ -73,21 +73,24 @@ class Protocol:
         ladder = [100.0 * 4**k for k in range(40)]
         return (*(a for a in ladder if cell <= a * (1 + 1e-9) and a < whole * (1 - 1e-9)), whole)
 
-    def resampling(self, table: PredictionTable) -> tuple[Resampling, str]:
-        """The draws for intervals, and what they are in words.
+    def resampling(self, *tables: PredictionTable) -> tuple[Resampling, str]:
+        """The draws for intervals of the photos of tables, one behind the other, and what they are in words.
 
         Raises:
             DataError: If drives are asked for and not known.
         """
-        drives = None if table.drives is None else len(set(table.drives))
+        names: list[str] | None = []
+        for place, table in enumerate(tables):
+            names = None if names is None or table.drives is None else [*names, *(f"{place} {d}" for d in table.drives)]
+        drives = None if names is None else len(set(names))
         if self.intervals == "drive" and drives is None:
-            raise DataError(table.info.method, "the predictions do not say which drives the photos belong to",
+            raise DataError(tables[0].info.method, "the predictions do not say which drives the photos belong to",
                             "Draw by photo, or evaluate a dataset whose tables have a column sequence_id.")
-        if table.drives is not None and drives is not None and (
+        if names is not None and drives is not None and (
                 self.intervals == "drive" or (self.intervals == "auto" and drives >= FEWEST_DRIVES)):
-            return Resampling.of_drives(list(table.drives), self.seed), f"95 %: bootstrap over {drives} drives"
+            return Resampling.of_drives(names, self.seed), f"95 %: bootstrap over {drives} drives"
         why = "; photos of one drive are not independent, so these are too narrow" if drives is not None else ""
-        return (Resampling.of_photos(len(table), self.seed),
+        return (Resampling.of_photos(sum(map(len, tables)), self.seed),
                 "95 %: photo by photo, Wilson for percentages and bootstrap for metres" + why)
 
     def gallery_of(self, table: PredictionTable) -> Ints | None:
@@ -162,6 +165,19 @@ def baselines_of(table: PredictionTable, protocol: Protocol) -> list[Row]:
     distance = protocol.measure(table)
     return [chance(table.grid, table.positions, distance, gallery=protocol.gallery_of(table)),
             ceiling(table.grid, table.true_cells, table.positions, distance)]
+
+
+def stacked(rows: Sequence[Row]) -> Row:
+    """Rows of one method on the photos of several maps, one behind the other, as one row."""
+    first, ranks = rows[0], [row.ranks for row in rows if row.ranks is not None]
+    known = [row.listed for row in rows if row.listed is not None]
+    every = None
+    if len(ranks) == len(rows):
+        shared = all(r.shape == (1, ranks[0].shape[1]) and np.array_equal(r, ranks[0]) for r in ranks)
+        every = ranks[0] if shared else np.concatenate(
+            [np.broadcast_to(r, (len(row), r.shape[1])) for r, row in zip(ranks, rows, strict=True)])
+    return Row(first.name, np.concatenate([row.errors_m for row in rows]), np.concatenate([row.correct for row in rows]), every,
+               first.cell_m, min(known) if known else None)
 
 
 def joined(rows: Sequence[Row], name: str) -> Row:
