@@ -118,6 +118,24 @@ def parquets() -> list[bytes]:
 
 
 @cache
+def predictions() -> list[bytes]:
+    from justzoomin.geometry import grid_to_dict
+    from justzoomin.scoring import PredictionInfo, Tabulator, write_predictions
+
+    rng, found = np.random.default_rng(0), []
+    true = np.array([3, 200, 77])
+    positions = np.stack(GRID.centres(GRID.unflatten(true, 2)), 1)
+    for listed, drives in ((4, None), (None, ["a", "b", "a"])):
+        info = PredictionInfo(method="m", split="val", grid=grid_to_dict(GRID), search="posterior", listed=listed,
+                              confidence="cell")
+        made = Tabulator(info, ["p", "q", "r"], positions, true, drives, occupied=drives is None)
+        made.add(rng.normal(0, 3, (3, 256)), 17, 2.5)
+        with tempfile.TemporaryDirectory() as name:
+            found.append(write_predictions(Path(name) / "p.parquet", made.table()).read_bytes())
+    return found
+
+
+@cache
 def layouts() -> list[bytes]:
     texts = [yaml.safe_dump(CARD_LAYOUT.to_mapping()), "preset: XYZ\nmin_zoom: 0\nmax_zoom: 19\npath: '{zoom}/{x}/{y}.png'\n",
              yaml.safe_dump({**CARD_LAYOUT.to_mapping(), "tile_axes": ["east", "south"], "size_crs": [1e5, 1e5]})]

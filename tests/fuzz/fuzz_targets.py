@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import tarfile
 import zlib
@@ -29,6 +30,7 @@ from fuzz_seeds import (
     parquets,
     pictures,
     polygons,
+    predictions,
     regions,
     shard,
     tars,
@@ -177,6 +179,22 @@ def _run_table(ending: str) -> Callable[[bytes, Path], None]:
         if not kinds - {"duplicate", "contradiction"}:
             assert split.sequences(GRID).shape == (len(split), GRID.depth)
     return run
+
+
+def _run_predictions(content: bytes, folder: Path) -> None:
+    from justzoomin.scoring import Protocol, read_predictions, score_table, write_predictions
+
+    table = read_predictions(_file(folder, "p.parquet", content))
+    if table.grid.actions**table.grid.depth > 1 << 16:  # beside a few photos, only chance takes longer on such a grid
+        return
+    for gallery in ("all", "occupied") if table.occupied is not None else ("all",):
+        found = score_table(table, Protocol(gallery, radii_m=(10.0, 40.0)))
+        for figure in (found["recall_at_1"], *found["recall_at_m"].values()):
+            assert 0 <= figure["low"] <= figure["value"] + 1e-6 and figure["value"] - 1e-6 <= figure["high"] <= 100
+        json.dumps(found, allow_nan=False)
+    again = read_predictions(write_predictions(folder / "again.parquet", table))
+    assert again.photos == table.photos and again.info == table.info
+    assert np.array_equal(again.ranking.cells, table.ranking.cells)
 
 
 # Settings
@@ -334,6 +352,7 @@ def _targets() -> list[Target]:
         Target("tile", tile_pictures, _run_tile, (b"\xff\xda", b"\xff\xc0", b"IHDR"), _mend_png),
         Target("csv", csvs, _run_table("csv"), (b"image_id", b"sequence", b"latitude", b"\n" + b"," * 300, b'"[1, 2]"')),
         Target("parquet", parquets, _run_table("parquet"), (b"PAR1",)),
+        Target("predictions", predictions, _run_predictions, (b"PAR1", b'"listed":9', b'"depth":9', b'"masses":[1]', b"1e400")),
         Target("layout", layouts, _run_layout, (*yaml_words, b"+proj=merc", b"epsg:4326", b"{zoom}", b"size_crs: [1, 1]\n")),
         Target("region", regions, _run_region, (*yaml_words, b"depth: 9\n", b"grid: 8\n", b"89.9", b"179.9")),
         Target("config", training, _run_training, yaml_words),

@@ -13,7 +13,7 @@ from justzoomin.errors import DataError
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
 KEPT = sorted(CORPUS.glob("*/*.bin"))
-EXAMPLES = {"model": 12, "config": 15, "parquet": 5, "gpx": 30, "index": 40, "exif": 40}
+EXAMPLES = {"model": 12, "config": 15, "parquet": 5, "predictions": 5, "gpx": 30, "index": 40, "exif": 40}
 
 
 @pytest.fixture(autouse=True)

@@ -38,7 +38,7 @@ def calibrate(
     from justzoomin.evaluation import calibrate as fit
     from justzoomin.evaluation import reliability_report
     from justzoomin.files import write_json
-    from justzoomin.models import ZoomModel
+    from justzoomin.models import open_model
     from justzoomin.posterior import CALIBRATION_FILE
 
     name = single_model(model)
@@ -51,7 +51,7 @@ def calibrate(
 
         check_format(figure)
     dataset = open_dataset(data, region_option(region))
-    opened = ZoomModel.from_pretrained(name, device=device)
+    opened = open_model(name, device=device)
     with progress_bar("photos") as advance:
         found = fit(opened, dataset, split, after=after, limit=limit, batch_size=batch_size, index=index, keep=keep,
                     progress=advance)

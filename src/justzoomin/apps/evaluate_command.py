@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import DEVICE_HELP, REGION_HELP, out, region_option, stage_bars, writable_file
+from justzoomin.apps.console import DEVICE_HELP, REGION_HELP, out, region_option, single_model, stage_bars, writable_file
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+
+DEFAULT_LISTED = 64
+"""As `justzoomin.scoring.DEFAULT_LISTED`, which need not be imported for the help."""
 
 
 def evaluate(
@@ -28,32 +32,52 @@ def evaluate(
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 32,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the split's first so many photos.")] = None,
     index: Annotated[Path | None, typer.Option("--index", help="Index of the map under this model, from jzi index.")] = None,
+    search: Annotated[str | None, typer.Option(
+        "--search", help="greedy, beam:K or posterior. Default: greedy, as published; posterior for models that do not "
+                         "zoom.")] = None,
+    decide: Annotated[str | None, typer.Option(
+        "--decide", help="What picks answers from a posterior: within:METRES, distance or top. Default: within:40.")] = None,
+    calibrated: Annotated[bool, typer.Option(
+        "--calibration/--no-calibration", help="Use the calibration in the model's folder, for a posterior.")] = True,
+    predictions: Annotated[Path | None, typer.Option(
+        "--predictions", help="Keep the predictions of every photo in this file (.parquet), for jzi score.")] = None,
+    method: Annotated[str | None, typer.Option(
+        "--method", help="With --predictions: what the row of a table is called. Default: the search.")] = None,
+    listed: Annotated[int, typer.Option(
+        "--listed", min=0, help="With --predictions: cells of a posterior to keep for a photo; 0 for all.")] = DEFAULT_LISTED,
 ) -> None:
     """Measure a model on a split: R@1, R@Xm, errors in metres, accuracy per step.
 
-    Decodes greedily along the model's own views, as published. Chance and the ceiling that the cell size sets stand beside
-    the model's figures. Given a run folder it compares every checkpoint in it.
+    Zooms greedily along the model's own views, as published, unless another search is asked for. Chance and the ceiling that
+    the cell size sets stand beside the model's figures. Given a run folder it compares every checkpoint in it.
     """
     from justzoomin.data import open_dataset
     from justzoomin.errors import ConfigError
-    from justzoomin.evaluation import DEFAULT_RADII_M, evaluate_path
+    from justzoomin.evaluation import evaluate_path
     from justzoomin.files import write_json
     from justzoomin.maps import cache_notes
+    from justzoomin.scoring import DEFAULT_RADII_M, write_predictions
 
     for value in radius or ():
         if not 0 < value < math.inf:
             raise ConfigError(f"--radius {value:g}", "it is no distance", "Give metres, above 0.")
     radii = tuple(sorted({*DEFAULT_RADII_M, *(radius or ())}))
     target = writable_file(json_file or _beside(model, split), "--json")
+    keep = None if predictions is None else writable_file(predictions, "--predictions")
+    if keep is not None:
+        single_model(model)
     dataset = open_dataset(data, region_option(region))
     with stage_bars() as advance:
-        results = evaluate_path(model, data, split, radii_m=radii, device=device, batch_size=batch_size, limit=limit,
-                                index=index, dataset=dataset, progress=lambda name: functools.partial(advance, name))
+        results = evaluate_path(model, data, split, device=device, dataset=dataset, calibrated=calibrated,
+                                progress=lambda name: functools.partial(advance, name), radii_m=radii, batch_size=batch_size,
+                                limit=limit, index=index, search=search, decision=decide, listed=listed or None, method=method)
     for note in cache_notes(dataset.map):
         typer.echo(note, err=True)
     reports = {name: result.report for name, result in results.items()}
     print_reports(reports)
     typer.echo(f"report: {write_json(summary(reports), target)}")
+    if keep is not None:
+        typer.echo(f"predictions: {write_predictions(keep, next(iter(results.values())).table)}")
 
 
 def summary(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -76,7 +100,8 @@ def print_reports(reports: dict[str, dict[str, Any]]) -> None:
     console.print(_table(reports, first))
     for name, report in reports.items():
         steps = "  ".join(f"{s['value']:.1f}" for s in report["step_accuracy"])
-        console.print(f"{name}: accuracy per step given the right path before it: {steps} %", markup=False)
+        if steps:
+            console.print(f"{name}: accuracy per step given the right path before it: {steps} %", markup=False)
     protocol = first["protocol"]
     console.print(f"protocol: {protocol['decoding']}; gallery: {protocol['gallery']} of {protocol['cell_size_m']:g} m; "
                   f"distance: {protocol['distance']}. Ceiling: always the true cell. Chance: a cell at random.")

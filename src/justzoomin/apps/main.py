@@ -9,6 +9,7 @@ import typer
 
 from justzoomin.apps import (
     calibrate_command,
+    compare_command,
     data_commands,
     demo_command,
     evaluate_command,
@@ -20,6 +21,7 @@ from justzoomin.apps import (
     model_commands,
     photos_commands,
     region_commands,
+    score_command,
     track_command,
     train_command,
     visualize_command,
@@ -34,6 +36,8 @@ app.command("localize")(localize_command.localize)
 app.command("index")(index_command.index)
 app.command("train")(train_command.train)
 app.command("evaluate")(evaluate_command.evaluate)
+app.command("score")(score_command.score)
+app.command("compare")(compare_command.compare)
 app.command("calibrate")(calibrate_command.calibrate)
 app.command("track")(track_command.track)
 app.command("visualize")(visualize_command.visualize)

@@ -202,6 +202,21 @@ def audit(dataset: Dataset, train: str = "train", val: str = "val", *, files: bo
         galleries(dataset.grid, train_paths, val_paths, np.stack([other.lat, other.lon], 1)))
 
 
+def drives_of(dataset: Dataset, name: str) -> list[str] | None:
+    """The drive of every photo of a split, in its order; a photo of no known drive is one of its own.
+
+    None where no table says which drive a photo belongs to.
+
+    Raises:
+        DataError: If the split or a table of metadata cannot be read.
+    """
+    split = dataset.split(name)
+    column = photo_column(photo_tables(dataset, (split,)), SEQUENCE_COLUMNS)
+    if column is None or not any(photo in column.values for photo in split.image_ids):
+        return None
+    return [f"drive {column.values[photo]}" if photo in column.values else f"photo {photo}" for photo in split.image_ids]
+
+
 def _shared_sequences(column: PhotoColumn | None, train: list[str], val: list[str]) -> SharedSequences | None:
     if column is None:
         return None

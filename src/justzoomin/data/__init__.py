@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from justzoomin.data.augment import Augment, AugmentConfig
     from justzoomin.data.batches import Draw, ResumableBatchSampler
     from justzoomin.data.joined import JoinedDataset, open_datasets
-    from justzoomin.data.parquet import read_parquet
+    from justzoomin.data.parquet import read_noted_parquet, read_parquet
     from justzoomin.data.ready import ReadyKind, ReadyPhotos, find_ready
     from justzoomin.data.readying import ReadyPlan, make_ready, ready_plan
     from justzoomin.data.records import RecordProblem, check_records
@@ -28,12 +28,12 @@ __all__ = [
     "ATTRIBUTION", "FORMATS", "Augment", "AugmentConfig", "Batch", "Dataset", "Draw", "JoinedDataset", "PhotoStore",
     "ReadyKind", "ReadyPhotos", "ReadyPlan", "RecordProblem", "ResumableBatchSampler", "Sample", "Split", "VerifyReport",
     "ZoomDataset", "check_records", "collate", "decode_photo", "difference_hash", "exif_orientation", "find_ready",
-    "find_splits", "halves", "hash_records", "make_ready", "normalize", "open_dataset", "open_datasets", "read_parquet",
-    "read_split", "ready_plan", "split_name", "to_tensor", "verify_dataset", "verify_repository", "wide_photo",
+    "find_splits", "halves", "hash_records", "make_ready", "normalize", "open_dataset", "open_datasets", "read_noted_parquet",
+    "read_parquet", "read_split", "ready_plan", "split_name", "to_tensor", "verify_dataset", "verify_repository", "wide_photo",
 ]
 
 _LATER = {
-    "read_parquet": "parquet",
+    **dict.fromkeys(("read_noted_parquet", "read_parquet"), "parquet"),
     **dict.fromkeys(("RecordProblem", "check_records"), "records"),
     **dict.fromkeys(("ATTRIBUTION", "Dataset", "find_splits", "hash_records", "open_dataset", "split_name"), "repository"),
     **dict.fromkeys(("Split", "read_split"), "tables"),

@@ -1,21 +1,11 @@
-"""Predictions of a split, figures with intervals, reports."""
+"""Predictions of a split, reports of an evaluation, calibration on held-out photos."""
 
 from justzoomin.evaluation.calibrating import Calibrated, NotHeldOutWarning, calibrate, posteriors, reliability_report
-from justzoomin.evaluation.metrics import (
-    DEFAULT_RADII_M,
-    Figure,
-    Score,
-    ceiling,
-    chance,
-    percent,
-    score,
-    score_predictions,
-)
-from justzoomin.evaluation.predictions import Predictions, errors_m, predict
+from justzoomin.evaluation.predictions import Predictions, predict
 from justzoomin.evaluation.report import Evaluation, build_report, evaluate, evaluate_path, find_models
+from justzoomin.evaluation.tables import greedy_table, prediction_info, search_table
 
 __all__ = [
-    "DEFAULT_RADII_M", "Calibrated", "Evaluation", "Figure", "NotHeldOutWarning", "Predictions", "Score", "build_report",
-    "calibrate", "ceiling", "chance", "errors_m", "evaluate", "evaluate_path", "find_models", "percent", "posteriors",
-    "predict", "reliability_report", "score", "score_predictions",
+    "Calibrated", "Evaluation", "NotHeldOutWarning", "Predictions", "build_report", "calibrate", "evaluate", "evaluate_path",
+    "find_models", "greedy_table", "posteriors", "predict", "prediction_info", "reliability_report", "search_table",
 ]

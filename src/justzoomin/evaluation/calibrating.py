@@ -6,7 +6,6 @@ import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from justzoomin.data import Dataset, halves, hash_records, normalize, to_tensor, wide_photo
+from justzoomin.data import Dataset, hash_records, normalize
 from justzoomin.errors import ConfigError
-from justzoomin.evaluation.predictions import Progress
-from justzoomin.maps import GridViews
-from justzoomin.models import ZoomModel
-from justzoomin.parallel import ordered_map
+from justzoomin.evaluation.predictions import Progress, photo_batches
+from justzoomin.evaluation.tables import trained_splits
+from justzoomin.models import MapModel, ZoomModel
 from justzoomin.posterior import Calibration, Claims, curve, fit_calibration
-from justzoomin.search import MapIndex, ViewVectors, check_fits, exact
+from justzoomin.search import MapIndex, ViewVectors, check_fits, scorer, views_of
 
 SCORED = ("val", "test")
 """Splits of these names are for scores: fitted numbers would know them."""
@@ -87,14 +85,14 @@ def held_out(dataset: Dataset, split: str, after: int, provenance: dict[str, Any
     def hash_of(part: slice) -> str:
         return hash_records(records.image_ids[part], records.lat[part], records.lon[part], sequences[part])
 
-    trained = provenance.get("train_split_hash")
+    trained = trained_splits(provenance)
     part = slice(after, None if limit is None else after + limit)
     ids, chosen = records.image_ids[part], hash_of(part)
-    if trained is not None and trained in (chosen, hash_of(slice(None))):
+    if trained & {chosen, hash_of(slice(None))}:
         raise ConfigError(f"--split {split}", "the model was trained on these photos", "Give photos that it never saw.")
-    known = trained is not None and after > 0 and hash_of(slice(after)) == trained
-    if not known and trained is not None and split != "train" and "train" in dataset.split_paths:
-        known = dataset.split_hash("train") == trained
+    known = after > 0 and hash_of(slice(after)) in trained
+    if not known and trained and split != "train" and "train" in dataset.split_paths:
+        known = dataset.split_hash("train") in trained
         both = set(ids) & set(dataset.split("train").image_ids) if known else set()
         if both:
             raise ConfigError(f"--split {split}", f"{len(both):,} of its photos are in the split that the model was trained on",
@@ -105,7 +103,7 @@ def held_out(dataset: Dataset, split: str, after: int, provenance: dict[str, Any
     return HeldOut(ids, sequences[part], chosen)
 
 
-def calibrate(model: ZoomModel, dataset: Dataset, split: str, *, after: int = 0, limit: int | None = None,
+def calibrate(model: MapModel, dataset: Dataset, split: str, *, after: int = 0, limit: int | None = None,
               batch_size: int = 32, index: str | Path | None = None, keep: float = 0.95,
               progress: Progress | None = None) -> Calibrated:
     """Fit a model's calibration on held-out photos of a split.
@@ -113,7 +111,7 @@ def calibrate(model: ZoomModel, dataset: Dataset, split: str, *, after: int = 0,
     The posteriors lie in a temporary file while it runs: four bytes for each photo and terminal cell.
 
     Args:
-        model: The model; put into evaluation mode.
+        model: The model, of any family; put into evaluation mode. One that does not zoom is calibrated in a single step.
         dataset: The dataset.
         split: Name of the split.
         after: Photos at the split's start to leave out: those that the model was trained on.
@@ -132,10 +130,10 @@ def calibrate(model: ZoomModel, dataset: Dataset, split: str, *, after: int = 0,
     if not 0 < keep < 1:
         raise ConfigError(f"--keep {keep:g}", "it is no share", "Give a number between 0 and 1, such as 0.95.")
     photos = held_out(dataset, split, after, model.provenance, limit)
-    grid, config = dataset.grid, model.config
+    grid = dataset.grid
     check_fits(model, grid)
     model.eval()
-    vectors = ViewVectors(model, GridViews(dataset.map, grid, config.image_pixels),
+    vectors = ViewVectors(model, views_of(model, dataset.map, grid),
                           index=None if index is None else MapIndex.open_for(index, model, dataset.map, grid))
     vectors.check_root()
     true = grid.flatten(photos.sequences)
@@ -152,13 +150,14 @@ def calibrate(model: ZoomModel, dataset: Dataset, split: str, *, after: int = 0,
             for start in range(0, len(kept), batch_size):
                 yield np.asarray(kept[start:start + batch_size]), true[start:start + batch_size]
 
-        fitted = fit_calibration(grid, batches, grid.depth, model.fingerprint(), photos.hash, keep=keep)
+        steps = grid.depth if isinstance(model, ZoomModel) else 1
+        fitted = fit_calibration(grid, batches, steps, model.fingerprint(), photos.hash, keep=keep)
     return Calibrated(*fitted)
 
 
-def posteriors(model: ZoomModel, dataset: Dataset, ids: list[str], vectors: ViewVectors,
-                batch_size: int) -> Iterator[npt.NDArray[np.float32]]:
-    """Log-probabilities (b, N) of a dataset's photos, batch by batch, not calibrated.
+def posteriors(model: MapModel, dataset: Dataset, ids: list[str], vectors: ViewVectors,
+               batch_size: int) -> Iterator[npt.NDArray[np.float32]]:
+    """Scores (b, N) of a dataset's photos, batch by batch, not calibrated: log-probabilities up to a constant of each photo.
 
     Args:
         model: The model, in evaluation mode.
@@ -170,15 +169,8 @@ def posteriors(model: ZoomModel, dataset: Dataset, ids: list[str], vectors: View
     Raises:
         PhotoError: If a photo is missing or broken.
     """
-    config = model.config
-
-    def load(image_id: str) -> torch.Tensor:
-        data, where = dataset.photos.read(image_id), dataset.photos.where(image_id)
-        return to_tensor(wide_photo(data, where, config.image_pixels, config.photo_decode))
-
-    loaded = ordered_map(load, ids)
-    for _ in range(0, len(ids), batch_size):
-        wide = torch.stack(list(islice(loaded, batch_size))).to(model.device)
+    config, score = model.config, scorer(model, vectors)
+    for pairs in photo_batches(config, dataset, ids, batch_size):
         with torch.inference_mode():
-            found = model.encode_photos(normalize(halves(wide), config.mean, config.std))
-        yield exact(model, found, vectors, vectors.views.grid.depth)
+            found = model.encode_photos(normalize(pairs.to(model.device), config.mean, config.std))
+        yield score(found)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,10 +14,11 @@ import torch
 
 from justzoomin.data import Dataset, halves, normalize, to_tensor, wide_photo
 from justzoomin.errors import ConfigError
-from justzoomin.geometry import ZoomGrid, haversine_m
+from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews
-from justzoomin.models import ZoomModel
+from justzoomin.models import ModelConfig, ZoomModel
 from justzoomin.parallel import ordered_map
+from justzoomin.scoring import cell_errors_m
 from justzoomin.search import MapIndex, ViewVectors, along_path, check_fits, greedy
 
 Progress = Callable[[int, int], None]
@@ -35,6 +37,7 @@ class Predictions:
         probabilities: Probability (N, T) of each predicted action given those before it.
         step_correct: Whether (N, T) the most probable action is the true one, given the true path before it.
         true_log_prob: Log-probability (N,) of the whole true path.
+        ms: Milliseconds (N,) that encoding and search took for a photo: its share of a batch's time.
     """
 
     image_ids: list[str]
@@ -45,20 +48,20 @@ class Predictions:
     probabilities: npt.NDArray[np.float32]
     step_correct: npt.NDArray[np.bool_]
     true_log_prob: npt.NDArray[np.float32]
+    ms: npt.NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.image_ids)
 
     @property
+    def true_cells(self) -> npt.NDArray[np.int64]:
+        """Numbers (N,) of the true terminal cells."""
+        return self.grid.flatten(self.true)
+
+    @property
     def errors_m(self) -> npt.NDArray[np.float64]:
         """Great-circle distances (N,) in metres from predicted terminal cells' centres to the photos' positions."""
-        return errors_m(self.grid, self.predicted, self.positions)
-
-
-def errors_m(grid: ZoomGrid, sequences: npt.NDArray[np.int64], positions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Distances (N,) in metres between the centres of terminal cells (N, T) and positions (N, 2)."""
-    lat, lon = grid.centres(sequences)
-    return haversine_m(lat, lon, positions[:, 0], positions[:, 1])
+        return cell_errors_m(self.grid, self.grid.flatten(self.predicted), self.positions)
 
 
 def predict(model: ZoomModel, dataset: Dataset, split: str, *, batch_size: int = 32, limit: int | None = None,
@@ -95,19 +98,15 @@ def predict(model: ZoomModel, dataset: Dataset, split: str, *, batch_size: int =
         vectors = ViewVectors(model, GridViews(dataset.map, grid, config.image_pixels),
                               index=None if index is None else MapIndex.open_for(index, model, dataset.map, grid))
     vectors.check_root()
-
-    def load(image_id: str) -> torch.Tensor:
-        data, where = dataset.photos.read(image_id), dataset.photos.where(image_id)
-        return to_tensor(wide_photo(data, where, config.image_pixels, config.photo_decode))
-
     parts = []
-    loaded = ordered_map(load, ids)
+    seconds: list[float] = []
     with torch.inference_mode():
-        for start in range(0, len(ids), batch_size):
-            wide = torch.stack(list(islice(loaded, batch_size))).to(model.device)
-            photos = model.encode_photos(normalize(halves(wide), config.mean, config.std))
-            path = torch.from_numpy(true[start:start + batch_size])
+        for start, pixels in zip(range(0, len(ids), batch_size), photo_batches(config, dataset, ids, batch_size), strict=True):
+            began = time.perf_counter()
+            photos = model.encode_photos(normalize(pixels.to(model.device), config.mean, config.std))
             found = greedy(model, photos, vectors, grid.depth)
+            seconds += [(time.perf_counter() - began) / len(pixels)] * len(pixels)
+            path = torch.from_numpy(true[start:start + batch_size])
             chances = along_path(model, photos, vectors, path)
             correct = chances.argmax(-1) == path
             likelihood = chances.gather(-1, path.unsqueeze(-1)).squeeze(-1).sum(-1)
@@ -117,4 +116,19 @@ def predict(model: ZoomModel, dataset: Dataset, split: str, *, batch_size: int =
     model.train(was_training)
     sequences, steps, hits, path_log_prob = (torch.cat(p).numpy() for p in zip(*parts, strict=True))
     return Predictions(ids, grid, np.stack([records.lat, records.lon], 1)[:limit], true, sequences, steps, hits,
-                       path_log_prob)
+                       path_log_prob, 1000 * np.array(seconds))
+
+
+def photo_batches(config: ModelConfig, dataset: Dataset, ids: Sequence[str], batch_size: int) -> Iterator[torch.Tensor]:
+    """Photos of a dataset as a model's settings want them, uint8 halves (B, 2, 3, n, n), in batches and in order.
+
+    Raises:
+        PhotoError: If a photo is missing or broken.
+    """
+    def load(image_id: str) -> torch.Tensor:
+        data, where = dataset.photos.read(image_id), dataset.photos.where(image_id)
+        return to_tensor(wide_photo(data, where, config.image_pixels, config.photo_decode))
+
+    loaded = ordered_map(load, ids)
+    for start in range(0, len(ids), batch_size):
+        yield halves(torch.stack(list(islice(loaded, min(batch_size, len(ids) - start)))))

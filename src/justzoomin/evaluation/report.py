@@ -7,84 +7,144 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from justzoomin.audits import drives_of
 from justzoomin.data import Dataset, open_dataset
 from justzoomin.errors import ModelError
-from justzoomin.evaluation.metrics import DEFAULT_RADII_M, Score, ceiling, chance, percent, score_predictions
 from justzoomin.evaluation.predictions import Predictions, Progress, predict
+from justzoomin.evaluation.tables import greedy_table, prediction_info, search_table
 from justzoomin.geometry import grid_to_dict
-from justzoomin.models import ZoomModel
+from justzoomin.models import MapModel, ZoomModel, open_model
+from justzoomin.posterior import Calibration, find_calibration
+from justzoomin.scoring import (
+    DEFAULT_LISTED,
+    DEFAULT_RADII_M,
+    PredictionTable,
+    Protocol,
+    Row,
+    Score,
+    baselines_of,
+    percent,
+    row_of,
+    score_row,
+)
+from justzoomin.search import Localizer
 
 PROTOCOL_VERSION = 1
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An evaluation: the report's plain values, and the predictions they were computed from."""
+    """An evaluation: the report's plain values, and the predictions that they were computed from.
+
+    Attributes:
+        report: The report; see docs/formats.md.
+        table: The predictions, as a predictions file holds them.
+        predictions: The paths of a greedy search, step by step; None for other searches.
+    """
 
     report: dict[str, Any]
-    predictions: Predictions
+    table: PredictionTable
+    predictions: Predictions | None = None
 
 
-def evaluate(model: ZoomModel, dataset: Dataset, split: str = "val", *, radii_m: tuple[float, ...] = DEFAULT_RADII_M,
-             batch_size: int = 32, limit: int | None = None, index: str | Path | None = None,
-             progress: Progress | None = None) -> Evaluation:
-    """Evaluate a model on a split as published: greedy decoding along the model's own views.
+def evaluate(model: MapModel, dataset: Dataset, split: str = "val", *, radii_m: tuple[float, ...] = DEFAULT_RADII_M,
+             batch_size: int = 32, limit: int | None = None, index: str | Path | None = None, search: str | None = None,
+             decision: str | None = None, calibration: Calibration | None = None, listed: int | None = DEFAULT_LISTED,
+             method: str | None = None, progress: Progress | None = None) -> Evaluation:
+    """Evaluate a model on a split: as published with greedy decoding along the model's own views, or by another search.
 
     Args:
-        model: The model.
+        model: The model, of any family.
         dataset: The dataset.
         split: Name of the split.
         radii_m: Radii X of R@Xm in metres.
         batch_size: Photos encoded at once.
         limit: Photos to take from the split's start; all if None.
         index: Folder of the map's index under this model, if there is one.
+        search: `greedy`, `beam:K` or `posterior`; None for greedy zooming, and for the posterior where a model does not zoom,
+            has a ray matcher, or the decision needs one.
+        decision: What picks answers from a posterior; see `Localizer`.
+        calibration: What makes the probabilities of posteriors hold.
+        listed: Cells of a posterior that are kept for a photo; all if None.
+        method: What the row of a table is called; the search if None.
         progress: Called with photos done and photos in all.
 
-    Returns:
-        The report and the predictions.
+    Raises:
+        ConfigError: If search or decision are none, or do not go together.
+        ModelError: If the model does not fit the dataset's grid, or index or calibration belong to another model.
+        DataError: If the split has faults, or the index belongs to another map.
+        PhotoError: If a photo is missing or broken.
     """
     dataset.check(split)
-    predictions = predict(model, dataset, split, batch_size=batch_size, limit=limit, index=index, progress=progress)
-    return Evaluation(build_report(predictions, model, dataset, split, radii_m), predictions)
+    zooms = isinstance(model, ZoomModel) and model.matcher is None
+    kind = search or ("greedy" if zooms and decision in (None, "top") else "posterior")
+    if kind == "greedy" and decision in (None, "top") and isinstance(model, ZoomModel):
+        info = prediction_info(model, dataset, split, method=method or kind, search=kind, index=index)
+        predictions = predict(model, dataset, split, batch_size=batch_size, limit=limit, index=index, progress=progress)
+        table = greedy_table(predictions, info, drives_of(dataset, split))
+        return Evaluation(build_report(table, radii_m, predictions.step_correct), table, predictions)
+    localizer = Localizer(model, dataset.map, dataset.grid, index, search=kind, decision=decision, calibration=calibration)
+    name = str(localizer.search)
+    info = prediction_info(model, dataset, split, method=method or name, search=name, index=index, listed=listed)
+    table = search_table(localizer, dataset, split, info, batch_size=batch_size, limit=limit, progress=progress)
+    return Evaluation(build_report(table, radii_m), table)
 
 
-def build_report(predictions: Predictions, model: ZoomModel, dataset: Dataset, split: str,
-                 radii_m: tuple[float, ...]) -> dict[str, Any]:
-    """Plain values of a report; see docs/formats.md."""
-    grid = predictions.grid
-    steps = [asdict(percent(predictions.step_correct[:, t])) for t in range(predictions.step_correct.shape[1])]
-    own = score_predictions(predictions, radii_m)
-    trained_on = _trained_on(model.provenance)
+def build_report(table: PredictionTable, radii_m: tuple[float, ...],
+                 step_correct: npt.NDArray[np.bool_] | None = None) -> dict[str, Any]:
+    """Plain values of a report; see docs/formats.md.
+
+    Args:
+        table: The predictions.
+        radii_m: Radii X of R@Xm in metres.
+        step_correct: Whether (N, T) each step was right given the true path before it, where paths were followed.
+    """
+    grid, info = table.grid, table.info
+    protocol = Protocol(radii_m=radii_m, intervals="photo")
+    chance, ceiling = baselines_of(table, protocol)
+    likelihood = table.ranking.true_log_prob
+    place = "terminal cell's centre" if info.decision == "top" else "answer"
+
+    def figures(row: Row) -> dict[str, Any]:
+        return _flat(score_row(row, radii_m))
+
     return {
         "protocol_version": PROTOCOL_VERSION,
-        "n": len(predictions),
-        "split": split,
-        "trained_on_this_split": None if trained_on is None else dataset.split_hash(split) in trained_on,
-        **_flat(own),
-        "step_accuracy": steps,
-        "mean_log_probability_of_true_path": float(predictions.true_log_prob.mean()),
-        "chance": _flat(chance(predictions, radii_m)),
-        "ceiling": _flat(ceiling(predictions, radii_m)),
+        "n": len(table),
+        "split": info.split,
+        "trained_on_this_split": info.trained_on_this_split,
+        **figures(row_of(table, protocol)),
+        "step_accuracy": [] if step_correct is None else [asdict(percent(step)) for step in step_correct.T],
+        "mean_log_probability_of_true_path": float(likelihood.mean()) if np.isfinite(likelihood).all() else None,
+        "chance": figures(chance),
+        "ceiling": figures(ceiling),
         "protocol": {
-            "decoding": "greedy, along the views the model itself chose",
+            "decoding": _decoding(table),
             "gallery": f"all {grid.actions**grid.depth} terminal cells of the region",
-            "distance": "great circle on a sphere of radius 6378137 m, from the terminal cell's centre to the position",
+            "distance": "great circle on a sphere of radius 6378137 m, from the "
+                        f"{place} to the position",
             "recall_at_1": "percent of photos whose whole sequence is right",
             "recall_at_m": "percent of photos whose error is at most the radius in metres",
             "intervals": "95 %: Wilson for percentages, seeded percentile bootstrap for metres",
             "cell_size_m": grid.cell_size_m(grid.depth),
             "grid": grid_to_dict(grid),
         },
-        "hashes": {"model": model.fingerprint(), "map": dataset.map.fingerprint(), "split": dataset.split_hash(split)},
-        "attribution": dataset.attribution(),
+        "hashes": {name: info.hashes[name] for name in ("model", "map", "split")},
+        "attribution": info.attribution,
     }
 
 
-def _trained_on(provenance: dict[str, Any]) -> set[str] | None:
-    """Hashes of the splits that a model was trained on, one for each map; None where that is not known."""
-    rows = provenance.get("maps", [provenance])
-    hashes = {row["train_split_hash"] for row in rows if isinstance(row, dict) and "train_split_hash" in row}
-    return hashes or None
+def _decoding(table: PredictionTable) -> str:
+    info = table.info
+    if info.search == "greedy":
+        return "greedy, along the views the model itself chose"
+    if info.search.startswith("beam:"):
+        return f"the most probable path of a beam of {info.search.removeprefix('beam:')}"
+    calibrated = "calibrated " if info.calibration else ""
+    return f"{calibrated}posterior over all terminal cells, answered by the decision {info.decision}"
 
 
 def _flat(figures: Score) -> dict[str, Any]:
@@ -117,10 +177,20 @@ def find_models(path: Path) -> dict[str, Path]:
     return found
 
 
-def evaluate_path(model: str, data: str | Path, split: str = "val", *, radii_m: tuple[float, ...] = DEFAULT_RADII_M,
-                  device: str = "auto", batch_size: int = 32, limit: int | None = None, index: str | Path | None = None,
-                  dataset: Dataset | None = None, progress: Callable[[str], Progress] | None = None) -> dict[str, Evaluation]:
+def evaluate_path(model: str, data: str | Path, split: str = "val", *, device: str = "auto", dataset: Dataset | None = None,
+                  calibrated: bool = True, progress: Callable[[str], Progress] | None = None,
+                  **options: Any) -> dict[str, Evaluation]:
     """Evaluate a model folder, a hub id, or every checkpoint of a run folder, on one split; an index belongs to one of them.
+
+    Args:
+        model: Model folder, hub id or run folder.
+        data: Folder of the dataset.
+        split: Name of the split.
+        device: Where the model runs.
+        dataset: The dataset, if it is open.
+        calibrated: Whether to use the calibration in a model's folder, if there is one for this grid's depth.
+        progress: Gives what is called with photos done and photos in all, for the name of a checkpoint.
+        options: Further arguments of `evaluate`.
 
     Returns:
         Evaluations by checkpoint name.
@@ -129,7 +199,10 @@ def evaluate_path(model: str, data: str | Path, split: str = "val", *, radii_m: 
     models: dict[str, str | Path] = dict(find_models(Path(model))) if Path(model).is_dir() else {model: model}
     results = {}
     for name, where in models.items():
-        opened = ZoomModel.from_pretrained(where, device=device)
-        results[name] = evaluate(opened, dataset, split, radii_m=radii_m, batch_size=batch_size, limit=limit,
-                                 index=index, progress=progress(name) if progress else None)
+        opened = open_model(where, device=device)
+        calibration = find_calibration(where, opened.fingerprint) if calibrated else None
+        if calibration is not None and len(calibration.temperatures) not in (1, dataset.grid.depth):
+            calibration = None
+        results[name] = evaluate(opened, dataset, split, calibration=calibration,
+                                 progress=progress(name) if progress else None, **options)
     return results

@@ -2,6 +2,7 @@
 
 from justzoomin.figures.audit_figure import audit_figure
 from justzoomin.figures.case import Case, PathView, pixel_of
+from justzoomin.figures.comparison_figures import comparison_figures
 from justzoomin.figures.contact_sheet import contact_sheet
 from justzoomin.figures.heat_map import heat_map
 from justzoomin.figures.overview import overview
@@ -20,6 +21,7 @@ __all__ = [
     "audit_figure",
     "build_case",
     "check_format",
+    "comparison_figures",
     "contact_sheet",
     "heat_figure",
     "heat_map",

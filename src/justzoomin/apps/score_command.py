@@ -1,0 +1,132 @@
+"""`jzi score`: figures of stored predictions, under any protocol, without a model."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from justzoomin.apps.console import out, writable_file
+from justzoomin.apps.scoring_options import (
+    AreasOption,
+    CrsOption,
+    DecideOption,
+    DistanceOption,
+    GalleryOption,
+    IntervalsOption,
+    MapOption,
+    RadiiOption,
+    SeedOption,
+    protocol,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def score(
+    files: Annotated[list[Path], typer.Argument(help="Predictions files, from jzi evaluate --predictions.")],
+    gallery: GalleryOption = "all",
+    distance: DistanceOption = "sphere",
+    map_root: MapOption = None,
+    crs: CrsOption = None,
+    radii: RadiiOption = None,
+    areas: AreasOption = None,
+    decide: DecideOption = None,
+    intervals: IntervalsOption = "auto",
+    seed: SeedOption = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures; a list where there are more files "
+                                                                  "than one.")] = None,
+) -> None:
+    """Score stored predictions: recalls, errors, recall against area, calibration, cost. No model is run.
+
+    See docs/scoring.md. To set methods beside each other, use jzi compare.
+    """
+    from justzoomin.files import write_json
+    from justzoomin.scoring import read_predictions, score_table
+
+    rules = protocol(gallery, distance, map_root, crs, radii, areas, decide, intervals, seed)
+    target = None if json_file is None else writable_file(json_file, "--json")
+    found = [(path, score_table(read_predictions(path), rules)) for path in files]
+    console = out()
+    for path, values in found:
+        _print(console, path, values)
+    if target is not None:
+        reports = [values for _, values in found]
+        typer.echo(f"report: {write_json(reports if len(reports) > 1 else reports[0], target)}")
+
+
+def _print(console: Console, path: Path, values: dict[str, Any]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    words = values["protocol"]
+    if "warning" in words:
+        typer.echo(f"warning: {words['warning']}", err=True)
+    columns = {values["method"]: values, "chance": values["chance"], "ceiling": values["ceiling"]}
+    table = Table("", *(name.replace("[", "\\[") for name in columns), box=box.SIMPLE_HEAD,
+                  title=f"{path.name}: {values['n']:,} photos of split {values['split']} [95 % interval]".replace("[", "\\["))
+
+    def row(words: str, *keys: str) -> None:
+        found = [functools.reduce(operator.getitem, keys, v) for v in columns.values()]
+        table.add_row(words, figure_text(found[0]), *(value_text(figure) for figure in found[1:]))
+
+    row("R@1 %", "recall_at_1")
+    for radius in values["recall_at_m"]:
+        row(f"R@{radius}m %", "recall_at_m", radius)
+    row("median m", "median_m")
+    row("mean m", "mean_m")
+    for area in values["recall_at_area"]:
+        row(f"in best {float(area):,.0f} m² %", "recall_at_area", area)
+    console.print(table)
+    for line in (*calibration_lines(values["calibration"]), cost_line(values["cost"])):
+        console.print(line, markup=False)
+    console.print(f"protocol: gallery {words['gallery']}; distance: {words['distance']}; answers: {words['decision']}; "
+                  f"intervals: {words['intervals']}.", markup=False)
+    if values["predictions"]["trained_on_this_split"]:
+        console.print("NOTE: these are the photos the model was trained on; the figures say nothing about other photos.")
+
+
+def figure_text(figure: dict[str, float] | None) -> str:
+    """A figure with its interval for a cell of a table; a dash where it is not known."""
+    if figure is None:
+        return "-"
+    return f"{_number(figure['value'])} \\[{_number(figure['low'])}, {_number(figure['high'])}]"
+
+
+def value_text(figure: dict[str, float] | None) -> str:
+    """A figure without its interval."""
+    return "-" if figure is None else _number(figure["value"])
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}" if value < 999.95 else f"{value:.0f}"
+
+
+def calibration_lines(values: dict[str, Any]) -> list[str]:
+    """What is known of the claims, a line each."""
+    lines = []
+    for level, region in values["regions"].items():
+        if region["coverage"] is not None:
+            c = region["coverage"]
+            size = "" if region["median_m2"] is None else f"; median area {region['median_m2']:,.0f} m²"
+            lines.append(f"region of {level} %: holds the place of {c['value']:.1f} % [{c['low']:.1f}, {c['high']:.1f}]{size}")
+    if values["confidence"] is not None:
+        claim = values["confidence"]["claims"]
+        what = "the cell is right" if claim == "cell" else f"the place is within {claim.removeprefix('within:')} m"
+        lines.append(f"confidence that {what}: expected calibration error {values['confidence']['ece']:.1f} %")
+    if values["true_log_prob"] is not None:
+        lines.append(f"log-probability of the true cell: {values['true_log_prob']:.3f} nats on average")
+    return lines
+
+
+def cost_line(cost: dict[str, float | None]) -> str:
+    """What an answer costs."""
+    names = {"views": "views of the map a photo", "ms": "ms a photo", "parameters": "parameters",
+             "index_bytes": "bytes of index", "map_views": "views of the map in all"}
+    known = [f"{cost[name]:,.4g} {words}" if name == "ms" else f"{cost[name]:,.0f} {words}"
+             for name, words in names.items() if cost.get(name) is not None]
+    return "cost: " + (", ".join(known) or "not known")

@@ -1,0 +1,89 @@
+"""Whether a method holds what it claims: coverage of its regions, and its confidence against what happened."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from justzoomin.posterior import curve
+from justzoomin.scoring.ranking import Ranking
+from justzoomin.scoring.resampling import Figure, Floats, Resampling
+from justzoomin.scoring.rows import share_figure
+from justzoomin.scoring.table import PredictionTable
+
+LEVELS = (0.5, 0.9, 0.95)
+
+
+def mass_for(table: PredictionTable, level: float) -> float:
+    """The mass that the region of a level holds: the level itself, or what a calibration says instead.
+
+    Source: `justzoomin.posterior.Calibration.mass_for`.
+    """
+    masses = table.info.masses
+    if masses is None:
+        return level
+    return float(np.interp(level, (0.0, *(k / 100 for k in range(1, 100)), 1.0), (0.0, *masses, 1.0)))
+
+
+def covered(ranking: Ranking, mass: float) -> npt.NDArray[np.bool_] | None:
+    """Whether (N,) the smallest set of cells that holds a mass holds the true cell; None where that is not known.
+
+    The set takes cells in the order of their probability until they hold the mass; so the true cell is in it exactly if the
+    cells before it hold less.
+    """
+    listed = ranking.probs.sum(1, dtype=np.float64)
+    at_least = np.where(np.isnan(ranking.mass_before), listed, ranking.mass_before)
+    if (np.isnan(ranking.mass_before) & (listed < mass)).any():
+        return None
+    return np.asarray(at_least < mass)
+
+
+def region_cells(ranking: Ranking, mass: float) -> Floats:
+    """Number (N,) of cells in that set; infinite where the listed cells do not reach the mass."""
+    held = np.cumsum(ranking.probs, 1, dtype=np.float64)
+    reached = held >= mass
+    return np.where(reached.any(1), reached.argmax(1) + 1.0, np.inf)
+
+
+def claims(table: PredictionTable) -> npt.NDArray[np.bool_] | None:
+    """Whether (N,) what the stored confidence claims came true; None where nothing is claimed of every photo."""
+    kind = table.info.confidence
+    if kind is None or np.isnan(table.confidence).any():
+        return None
+    if kind == "cell":
+        return np.asarray(table.answer_cells == table.true_cells)
+    return np.asarray(table.errors_m <= float(kind.removeprefix("within:")))
+
+
+def calibration_of(table: PredictionTable, ranking: Ranking, resampling: Resampling) -> dict[str, Any]:
+    """Coverage and size of regions, likelihood of the true cell, expected calibration error of the stored confidence.
+
+    Confidence and a calibration's masses were stored for the gallery of all cells, and are not looked at in another one.
+
+    Args:
+        table: Predictions in the order of `resampling`.
+        ranking: Its ranking in the gallery that counts.
+        resampling: The draws.
+    """
+    area = table.grid.cell_size_m(table.grid.depth)**2
+    every, regions = ranking is table.ranking, {}
+    for level in LEVELS:
+        mass = mass_for(table, level) if every else level
+        hits, cells = covered(ranking, mass), float(np.median(region_cells(ranking, mass)))
+        figure: Figure | None = None if hits is None else share_figure(hits, resampling)
+        regions[f"{100 * level:g}"] = {"coverage": None if figure is None else asdict(figure),
+                                       "median_m2": cells * area if np.isfinite(cells) else None}
+    known = np.isfinite(ranking.true_log_prob)
+    right = claims(table) if every else None
+    shape = None if right is None else curve(table.confidence, right)
+    return {
+        "regions": regions,
+        "true_log_prob": float(ranking.true_log_prob.mean()) if known.all() else None,
+        "ruled_out": int((ranking.true_log_prob == -np.inf).sum()),
+        "confidence": None if shape is None else {
+            "claims": table.info.confidence, "ece": 100 * shape.error, "claimed": shape.claimed.tolist(),
+            "happened": shape.happened.tolist(), "photos": shape.photos.tolist()},
+    }

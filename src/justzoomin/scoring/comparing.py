@@ -1,0 +1,242 @@
+"""Methods beside each other on the same photos: figures, and differences to a reference in the same bootstrap draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from justzoomin.data import open_dataset
+from justzoomin.errors import ConfigError, DataError
+from justzoomin.scoring.calibration import calibration_of
+from justzoomin.scoring.controls import NEAREST, controls_of
+from justzoomin.scoring.predictions_file import read_predictions
+from justzoomin.scoring.protocol import Protocol, baselines_of, cost_of, figures, joined, ranking_of, row_of
+from justzoomin.scoring.report import protocol_words
+from justzoomin.scoring.resampling import Figure, Floats, Resampling, interval, two_sided_p
+from justzoomin.scoring.rows import Row, Score, score_row
+from justzoomin.scoring.table import PredictionTable
+from justzoomin.untrusted import printable
+
+COMPARISON_FORMAT = "justzoomin-comparison/1"
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Change:
+    """A row's figure less the reference's, on the same photos in the same draws.
+
+    Attributes:
+        difference: The difference with its 95 % interval: percentage points, or metres.
+        p: Two-sided p of the bootstrap; see `two_sided_p`.
+    """
+
+    difference: Figure
+    p: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A row of a comparison.
+
+    Attributes:
+        name: What it is called.
+        kind: `method`, a file's or several seeds'; or `control`, which needs no model.
+        row: Its answers photo by photo.
+        score: Its figures.
+        changes: Against the reference, by figure: `recall_at_1`, `recall_at_40m` ..., `median_m`, `mean_m`; none for itself.
+        seeds: Score of every seed by itself, where there are several.
+        calibration: See `calibration_of`; None for controls and where there are several seeds.
+        cost: See `cost_of`; means over seeds.
+    """
+
+    name: str
+    kind: Literal["method", "control"]
+    row: Row
+    score: Score
+    changes: dict[str, Change]
+    seeds: tuple[Score, ...] = ()
+    calibration: dict[str, Any] | None = None
+    cost: dict[str, float | None] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        changes = {name: {**asdict(c.difference), "p": c.p} for name, c in self.changes.items()}
+        return {"name": self.name, "kind": self.kind, **figures(self.score), "against_reference": changes,
+                "seeds": [figures(score) for score in self.seeds], "calibration": self.calibration, "cost": self.cost}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Methods beside each other.
+
+    Attributes:
+        rows: The methods in the order of their files, then the rows that need no model.
+        reference: Name of the row that the others are compared with.
+        photos: Number of photos.
+        split: Name of the split.
+        protocol: How it was scored, in words.
+        attribution: Whom to name.
+    """
+
+    rows: tuple[Compared, ...]
+    reference: str
+    photos: int
+    split: str
+    protocol: dict[str, str]
+    attribution: str = ""
+
+    def __getitem__(self, name: str) -> Compared:
+        """The row of a name.
+
+        Raises:
+            KeyError: If there is none.
+        """
+        return next((row for row in self.rows if row.name == name), None) or _missing(name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; see docs/scoring.md."""
+        return {"format": COMPARISON_FORMAT, "split": self.split, "n": self.photos, "reference": self.reference,
+                "rows": [row.to_dict() for row in self.rows], "protocol": self.protocol, "attribution": self.attribution}
+
+
+def _missing(name: str) -> Compared:
+    raise KeyError(name)
+
+
+def compare(files: Sequence[str | Path | PredictionTable], protocol: Protocol | None = None, *,
+            names: Sequence[str] | None = None, reference: str | None = None,
+            train: tuple[str | Path, str] | None = None) -> Comparison:
+    """Set predictions of the same photos beside each other.
+
+    Files with one name and different seeds become one row, whose figures are the means over them.
+
+    Args:
+        files: Predictions files, or tables.
+        protocol: How they are scored.
+        names: What their rows are called; the methods that the files name if None.
+        reference: Name of the row to compare with; the first one's if None.
+        train: Folder of a dataset and its split of training photos, for the rows that look at them and learn nothing.
+
+    Raises:
+        DataError: If a file is none, their photos or grids differ, or what the protocol needs was not stored.
+        ConfigError: If names do not tell rows apart, or no row has the reference's name.
+    """
+    if not files:
+        raise ConfigError("predictions", "there is no file", "Give at least one predictions file.")
+    if names is not None and len(names) != len(files):
+        raise ConfigError("rows", f"{len(names)} names for {len(files)} files", "Name every file's row, in their order.")
+    tables = [(file if isinstance(file, PredictionTable) else read_predictions(file)).in_order() for file in files]
+    tables = tables if names is None else [t.named(name) for t, name in zip(tables, names, strict=True)]
+    where = [file.info.method if isinstance(file, PredictionTable) else str(file) for file in files]
+    for table, place in zip(tables[1:], where[1:], strict=True):
+        _same_photos(tables[0], table, where[0], place)
+    protocol, first = protocol or Protocol(), tables[0]
+    draws, areas = protocol.resampling(first)[0], protocol.areas(first)
+    grouped = _grouped(tables, where)
+    reference = reference or first.info.method
+    if reference not in grouped:
+        raise ConfigError(f"reference {printable(reference, 80)!r}", "no file's row is called so",
+                          f"There are: {printable(', '.join(grouped), 400)}.")
+
+    def scored(row: Row) -> Score:
+        return score_row(row, protocol.radii_m, areas, draws)
+
+    own = {name: [row_of(t, protocol, name) for t in some] for name, some in grouped.items()}
+    rows = {name: some[0] if len(some) == 1 else joined(some, name) for name, some in own.items()}
+    base = _Drawn(rows[reference], protocol, draws)
+    found = [
+        Compared(name, "method", row, scored(row), {} if name == reference else base.changes(_Drawn(row, protocol, draws)),
+                 tuple(map(scored, own[name])) if len(own[name]) > 1 else (),
+                 calibration_of(grouped[name][0], ranking_of(grouped[name][0], protocol), draws)
+                 if len(own[name]) == 1 else None, _mean_cost(grouped[name]))
+        for name, row in rows.items()]
+    for row in _without_model(first, protocol, train):
+        if row.name in grouped:
+            raise ConfigError(f"row {row.name!r}", "a row that needs no model has this name", "Give the file's row another.")
+        found.append(Compared(row.name, "control", row, scored(row), base.changes(_Drawn(row, protocol, draws))))
+    return Comparison(tuple(found), reference, len(first), first.info.split, _words(first, protocol), first.info.attribution)
+
+
+def _without_model(first: PredictionTable, protocol: Protocol, train: tuple[str | Path, str] | None) -> list[Row]:
+    rows = []
+    for table in [] if train is None else controls_of(first, open_dataset(train[0]), train[1]):
+        rules = protocol
+        if table.info.method == NEAREST and protocol.gallery == "all":  # its probabilities claim nothing to decide over
+            rules = Protocol(**{**protocol.__dict__, "decision": "stored"})
+        rows.append(row_of(table, rules))
+    return [*rows, *baselines_of(first, protocol)]
+
+
+def _words(first: PredictionTable, protocol: Protocol) -> dict[str, str]:
+    words = protocol_words(first, protocol)
+    if protocol.decision is None and protocol.gallery == "all":
+        words["decision"] = "as stored with each method"
+    return words
+
+
+def _same_photos(one: PredictionTable, other: PredictionTable, name: str, other_name: str) -> None:
+    """Refuse predictions of other photos, naming the difference.
+
+    Raises:
+        DataError: If photos, places or grids differ.
+    """
+    mine, others = set(one.photos), set(other.photos)
+    if mine != others:
+        parts = [f"{len(some):,} only in {printable(where, 200)} ({printable(', '.join(sorted(some)[:_NAMED]), 200)}"
+                 f"{' ...' if len(some) > _NAMED else ''})"
+                 for some, where in ((mine - others, name), (others - mine, other_name)) if some]
+        raise DataError(other_name, f"its photos are not those of {printable(name, 200)}: {'; '.join(parts)}",
+                        "Compare predictions of the same photos.")
+    if one.grid != other.grid:
+        raise DataError(other_name, f"its grid is not that of {printable(name, 200)}", "Compare predictions on the same grid.")
+    moved = np.flatnonzero((one.positions != other.positions).any(1) | (one.true_cells != other.true_cells))
+    if len(moved):
+        raise DataError(other_name, f"{len(moved):,} photos lie elsewhere than in {printable(name, 200)}, such as "
+                                    f"{printable(one.photos[moved[0]], 80)!r}", "Compare predictions of the same split.")
+
+
+def _grouped(tables: Sequence[PredictionTable], where: Sequence[str]) -> dict[str, list[PredictionTable]]:
+    """Tables by name; those of one name are seeds of one method.
+
+    Raises:
+        ConfigError: If two of one name do not have seeds of their own.
+    """
+    found: dict[str, list[PredictionTable]] = {}
+    for table, place in zip(tables, where, strict=True):
+        some = found.setdefault(table.info.method, [])
+        if some and (table.info.seed is None or table.info.seed in {t.info.seed for t in some}):
+            raise ConfigError(place, f"another file has the same name {printable(table.info.method, 80)!r} and no other seed",
+                              "Name the rows apart with --rows.")
+        some.append(table)
+    return found
+
+
+def _mean_cost(tables: Sequence[PredictionTable]) -> dict[str, float | None]:
+    costs = [cost_of(table) for table in tables]
+    found: dict[str, float | None] = {}
+    for name in costs[0]:
+        known = [value for cost in costs if (value := cost.get(name)) is not None]
+        found[name] = float(np.mean(known)) if len(known) == len(costs) else None
+    return found
+
+
+class _Drawn:
+    """A row's figures in every draw of photos."""
+
+    def __init__(self, row: Row, protocol: Protocol, draws: Resampling) -> None:
+        shares = {"recall_at_1": row.correct, **{f"recall_at_{r:g}m": row.within(r) for r in protocol.radii_m}}
+        errors = row.errors_m.mean(1)
+        means = draws.means(np.stack([*shares.values(), errors], 1))
+        self.values = {**{name: 100 * float(share.mean()) for name, share in shares.items()},
+                       "median_m": float(np.median(row.errors_m)), "mean_m": float(errors.mean())}
+        self.draws: dict[str, Floats] = {**{name: 100 * means[:, k] for k, name in enumerate(shares)},
+                                         "median_m": row.medians(draws), "mean_m": means[:, -1]}
+
+    def changes(self, other: _Drawn) -> dict[str, Change]:
+        """Another row's figures less these."""
+        return {name: Change(interval(other.values[name] - self.values[name], other.draws[name] - draws),
+                             two_sided_p(other.draws[name] - draws)) for name, draws in self.draws.items()}

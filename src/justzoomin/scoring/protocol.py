@@ -1,0 +1,196 @@
+"""Scoring a table of predictions under a protocol: gallery, distance, decision, intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from justzoomin.errors import ConfigError, DataError
+from justzoomin.posterior import parse_decision
+from justzoomin.scoring.answers import Answers, decided, stored, top
+from justzoomin.scoring.baselines import ceiling, chance
+from justzoomin.scoring.distances import Distance, in_projection, on_sphere
+from justzoomin.scoring.ranking import Ranking
+from justzoomin.scoring.resampling import Figure, Floats, Ints, Resampling
+from justzoomin.scoring.rows import DEFAULT_RADII_M, Row, Score
+from justzoomin.scoring.table import PredictionTable
+
+FEWEST_DRIVES = 10
+"""With fewer drives than this, drawing drives says nothing."""
+LEAKS = ("The gallery holds only cells with photos of the evaluated split: it tells where test photos stand. Compare such "
+         "figures with nothing but figures of the same gallery.")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How predictions are scored.
+
+    Attributes:
+        gallery: `all` terminal cells, or those `occupied` by photos of the table.
+        distance: On the `sphere`, or in the plane of the map's `projection`.
+        crs: The projection; what the table's metadata say if None.
+        decision: `stored`, or a decision made anew over the listed cells of the gallery: `within:METRES`, `distance`, `top`.
+            `stored` if None; `top` in another gallery than all cells.
+        radii_m: Radii X of R@Xm.
+        areas_m2: Areas of recall against area; a ladder from 100 m2 on if None.
+        intervals: Draw by `photo`, by `drive`, or `auto`: by drive where the table tells of at least `FEWEST_DRIVES`.
+        seed: Seed of the draws.
+    """
+
+    gallery: Literal["all", "occupied"] = "all"
+    distance: Literal["sphere", "projection"] = "sphere"
+    crs: str | None = None
+    decision: str | None = None
+    radii_m: tuple[float, ...] = DEFAULT_RADII_M
+    areas_m2: tuple[float, ...] | None = None
+    intervals: Literal["auto", "photo", "drive"] = "auto"
+    seed: int = 0
+
+    def measure(self, table: PredictionTable) -> Distance:
+        """The distance.
+
+        Raises:
+            ConfigError: If a projection is asked for and none is known.
+        """
+        if self.distance == "sphere":
+            return on_sphere
+        crs = self.crs or table.info.crs
+        if crs is None:
+            raise ConfigError("distance projection", "the predictions do not say what the map's projection is",
+                              "Name it with --crs, or the map with --map.")
+        return in_projection(crs)
+
+    def areas(self, table: PredictionTable) -> tuple[float, ...]:
+        """The areas: those asked for, else 100, 400, 1 600 ... m2 from a cell's to that of the whole gallery."""
+        if self.areas_m2 is not None:
+            return self.areas_m2
+        grid, gallery = table.grid, self.gallery_of(table)
+        cell = grid.cell_size_m(grid.depth)**2
+        whole = cell * (grid.actions**grid.depth if gallery is None else len(gallery))
+        ladder = [100.0 * 4**k for k in range(40)]
+        return (*(a for a in ladder if cell <= a * (1 + 1e-9) and a < whole * (1 - 1e-9)), whole)
+
+    def resampling(self, table: PredictionTable) -> tuple[Resampling, str]:
+        """The draws for intervals, and what they are in words.
+
+        Raises:
+            DataError: If drives are asked for and not known.
+        """
+        drives = None if table.drives is None else len(set(table.drives))
+        if self.intervals == "drive" and drives is None:
+            raise DataError(table.info.method, "the predictions do not say which drives the photos belong to",
+                            "Draw by photo, or evaluate a dataset whose tables have a column sequence_id.")
+        if table.drives is not None and drives is not None and (
+                self.intervals == "drive" or (self.intervals == "auto" and drives >= FEWEST_DRIVES)):
+            return Resampling.of_drives(list(table.drives), self.seed), f"95 %: bootstrap over {drives} drives"
+        why = "; photos of one drive are not independent, so these are too narrow" if drives is not None else ""
+        return (Resampling.of_photos(len(table), self.seed),
+                "95 %: photo by photo, Wilson for percentages and bootstrap for metres" + why)
+
+    def gallery_of(self, table: PredictionTable) -> Ints | None:
+        """Numbers of the gallery's cells; None for all."""
+        return None if self.gallery == "all" else table.gallery
+
+
+def ranking_of(table: PredictionTable, protocol: Protocol) -> Ranking:
+    """The ranking among the protocol's gallery.
+
+    Raises:
+        DataError: If it was not kept.
+    """
+    if protocol.gallery == "all":
+        return table.ranking
+    if table.occupied is None:
+        raise DataError(table.info.method, "its predictions hold no ranking among the occupied cells",
+                        "Write predictions of a search that scores all cells.")
+    return table.occupied
+
+
+def row_of(table: PredictionTable, protocol: Protocol, name: str | None = None) -> Row:
+    """The row of a table's photos, in their order.
+
+    Raises:
+        DataError: If the gallery's ranking was not kept.
+        ConfigError: If the projection is not known.
+    """
+    grid, ranking, found = table.grid, ranking_of(table, protocol), answers_of(table, protocol)
+    errors = protocol.measure(table)(found.places, table.positions)
+    unknown = ranking.true_rank < 0
+    ranks = np.where(unknown, np.inf, ranking.true_rank)[:, None]
+    listed = int(ranking.listed[unknown].min()) if unknown.any() else None
+    return Row(name or table.info.method, errors[:, None], (found.cells == table.true_cells).astype(np.float64), ranks,
+               grid.cell_size_m(grid.depth), listed)
+
+
+def decision_of(protocol: Protocol) -> str:
+    """The decision that a protocol takes: what was stored, unless another is asked for or the gallery is another."""
+    return protocol.decision or ("stored" if protocol.gallery == "all" else "top")
+
+
+def check_decision(decision: str) -> None:
+    """Refuse words that are neither `stored` nor a decision.
+
+    Raises:
+        ConfigError: If they are none.
+    """
+    if decision != "stored":
+        parse_decision(decision)
+
+
+def answers_of(table: PredictionTable, protocol: Protocol) -> Answers:
+    """The answers that a protocol scores.
+
+    Raises:
+        DataError: If the gallery's ranking was not kept.
+        ConfigError: If stored answers are asked for in another gallery than all cells, or the decision is none.
+    """
+    ranking, decision = ranking_of(table, protocol), decision_of(protocol)
+    every = protocol.gallery == "all"
+    if decision == "stored":
+        if not every:
+            raise ConfigError("decision stored", "answers were stored for the gallery of all cells",
+                              "Decide anew: top, distance or within:METRES.")
+        return stored(table)
+    return decided(table, ranking, decision, stored(table) if every else top(table, ranking))
+
+
+def baselines_of(table: PredictionTable, protocol: Protocol) -> list[Row]:
+    """Chance and the cells' ceiling for the photos of a table, under its protocol."""
+    distance = protocol.measure(table)
+    return [chance(table.grid, table.positions, distance, gallery=protocol.gallery_of(table)),
+            ceiling(table.grid, table.true_cells, table.positions, distance)]
+
+
+def joined(rows: Sequence[Row], name: str) -> Row:
+    """Rows of one method, such as those of several seeds, as one: its figures are their means."""
+    ranks = [row.ranks for row in rows]
+    known = [row.listed for row in rows if row.listed is not None]
+    return Row(name, np.concatenate([row.errors_m for row in rows], 1), np.mean([row.correct for row in rows], 0),
+               None if any(r is None for r in ranks) else np.concatenate([r for r in ranks if r is not None], 1),
+               rows[0].cell_m, min(known) if known else None)
+
+
+def figures(score: Score) -> dict[str, Any]:
+    """A score as plain values: each figure with value, low and high."""
+    def plain(figure: Figure | None) -> dict[str, float] | None:
+        return None if figure is None else asdict(figure)
+
+    return {
+        "recall_at_1": plain(score.recall_at_1),
+        "recall_at_m": {f"{r:g}": plain(f) for r, f in score.recall_at_m.items()},
+        "median_m": plain(score.median_m), "mean_m": plain(score.mean_m),
+        "recall_at_area": {f"{a:.10g}": plain(f) for a, f in score.recall_at_area.items()},
+    }
+
+
+def cost_of(table: PredictionTable) -> dict[str, float | None]:
+    """What an answer costs: views scored and milliseconds a photo (means and median), and what the metadata say."""
+    def mean(values: Floats | Ints, known: Any) -> float | None:
+        return float(values[known].mean()) if known.any() else None
+
+    timed = ~np.isnan(table.ms)
+    return {"views": mean(table.views, table.views >= 0), "ms": mean(table.ms, timed),
+            "ms_median": float(np.median(table.ms[timed])) if timed.any() else None, **table.info.cost}

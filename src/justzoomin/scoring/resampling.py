@@ -1,0 +1,132 @@
+"""Intervals: Wilson's for shares, and the bootstrap over photos or over drives, the same draws for every row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from justzoomin.errors import ConfigError
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+Z95 = 1.959963984540054
+RESAMPLES = 1000
+_KEPT_VALUES = 1 << 23
+"""Draws of so many groups, taken together, are kept: every row of a comparison asks for the same ones."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def percent(hits: npt.NDArray[np.bool_]) -> Figure:
+    """Percentage of hits with its Wilson score interval at 95 %.
+
+    Source: E. B. Wilson, Probable inference, JASA 22 (1927).
+    """
+    n, p = len(hits), float(np.mean(hits))
+    centre = (p + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
+    half = Z95 * np.sqrt(p * (1 - p) / n + Z95**2 / (4 * n * n)) / (1 + Z95**2 / n)
+    return Figure(100 * p, 100 * max(0.0, float(centre - half)), 100 * min(1.0, float(centre + half)))
+
+
+def bootstrap(values: Floats, function: Callable[[Floats], Any], seed: int = 0) -> Figure:
+    """A statistic of values (N,), such as their mean, with its 95 % percentile bootstrap interval, seeded."""
+    rng = np.random.default_rng(seed)
+    draws = [float(function(values[rng.integers(0, len(values), len(values))])) for _ in range(RESAMPLES)]
+    return interval(float(function(values)), np.array(draws))
+
+
+def interval(value: float, draws: Floats) -> Figure:
+    """A value with the middle 95 % of its bootstrap draws (R,)."""
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return Figure(value, float(low), float(high))
+
+
+def two_sided_p(draws: Floats) -> float:
+    """How often bootstrap draws (R,) of a difference lie on the other side of zero, doubled; never below 2 / (R + 1).
+
+    Source: A. C. Davison and D. V. Hinkley, Bootstrap methods and their application (1997), chapter 4.
+    """
+    less, more = int((draws <= 0).sum()), int((draws >= 0).sum())
+    return min(1.0, 2 * (min(less, more) + 1) / (len(draws) + 1))
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Draws of N photos with replacement, whole groups at a time.
+
+    Photos of a drive see the same street in the same light: drawing them one by one pretends to know more than is known. So
+    the groups are drives where they are known. The draws depend on the groups and the seed alone: figures of two rows are
+    compared within the same draws (a paired bootstrap).
+
+    Args:
+        groups: Number (N,) of each photo's group, from 0 without gaps.
+        seed: Seed of the draws.
+        draws: How many there are.
+    """
+
+    groups: Ints
+    seed: int = 0
+    draws: int = RESAMPLES
+
+    def __post_init__(self) -> None:
+        if not len(self.groups):
+            raise ConfigError("photos", "there is none to draw from", "Give predictions of at least one photo.")
+
+    @classmethod
+    def of_photos(cls, count: int, seed: int = 0) -> Resampling:
+        """Each photo by itself."""
+        return cls(np.arange(count), seed)
+
+    @classmethod
+    def of_drives(cls, drives: list[str], seed: int = 0) -> Resampling:
+        """Whole drives; names (N,) of the photos' drives."""
+        return cls(np.unique(np.array(drives), return_inverse=True)[1].astype(np.int64).reshape(-1), seed)
+
+    @cached_property
+    def count(self) -> int:
+        """Number G of groups."""
+        return int(self.groups.max()) + 1
+
+    def weights(self) -> Iterator[Floats]:
+        """How often each group (G,) is in a draw, draw by draw."""
+        return iter(self._kept) if self.draws * self.count <= _KEPT_VALUES else self._drawn()
+
+    @cached_property
+    def _kept(self) -> list[Floats]:
+        return list(self._drawn())
+
+    def _drawn(self) -> Iterator[Floats]:
+        rng = np.random.default_rng(self.seed)
+        for _ in range(self.draws):
+            yield np.bincount(rng.integers(0, self.count, self.count), minlength=self.count).astype(np.float64)
+
+    def means(self, values: Floats) -> Floats:
+        """Means (R, V) of values (N, V) in every draw."""
+        sums = np.stack([np.bincount(self.groups, column, self.count) for column in values.T], 1)
+        sizes = np.bincount(self.groups, minlength=self.count).astype(np.float64)
+        return np.stack([(w @ sums) / (w @ sizes) for w in self.weights()])
+
+    def medians(self, values: Floats) -> Floats:
+        """Medians (R,) of values (N,) in every draw."""
+        order = np.argsort(values, kind="stable")
+        ordered, group = values[order], self.groups[order]
+        found = np.empty(self.draws)
+        for at, weights in enumerate(self.weights()):
+            reached = np.cumsum(weights[group])
+            total = reached[-1]
+            middle = np.searchsorted(reached, [(total - 1) // 2, total // 2], side="right")
+            found[at] = ordered[middle].mean()
+        return found

@@ -1,0 +1,221 @@
+"""Predictions of a split: what a method said of every photo, with the truth beside it, and how it came about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from justzoomin.errors import ConfigError, DataError
+from justzoomin.geometry import ZoomGrid, grid_from_dict, haversine_m
+from justzoomin.scoring.ranking import Ranking, join, log_normalize, rank_scores
+from justzoomin.scoring.resampling import Floats, Ints
+
+FORMAT: Literal["justzoomin-predictions/1"] = "justzoomin-predictions/1"
+DEFAULT_LISTED = 64
+MAX_NAME = 200
+
+Word = Annotated[str, Field(max_length=2000)]
+_LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+Line = Annotated[str, Field(max_length=2000, pattern=_LINE)]
+Decide = Callable[[Floats], tuple[Floats, Floats]]
+"""From log-probabilities (B, N) to answers (B, 2), latitude and longitude, and the probability (B,) claimed for each."""
+
+
+class PredictionInfo(BaseModel):
+    """What holds for all rows of a predictions file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    format: Literal["justzoomin-predictions/1"] = FORMAT
+    method: str = Field(min_length=1, max_length=MAX_NAME, pattern=_LINE, description="what the row of a table is called")
+    split: Line = Field(description="name of the split")
+    grid: dict[str, JsonValue] = Field(description="the zoom grid: the keys of region.yaml")
+    search: Line = Field(description="how cells were searched: greedy, beam:8, posterior ...")
+    decision: Line = Field("top", description="how the answer was made: top, within:40, distance, position ...")
+    confidence: str | None = Field(None, pattern=r"^(cell|within:[0-9]{1,9}(\.[0-9]{1,9})?)$",
+                                   description="what `confidence` claims: cell (the true cell is named) or within:METRES")
+    listed: int | None = Field(DEFAULT_LISTED, ge=1, description="cells listed for a photo at most; null: all")
+    seed: int | None = Field(None, description="seed of the training")
+    hashes: dict[str, Word | None] = Field({}, description="model, map, split, index, train_split")
+    trained_on_this_split: bool | None = None
+    calibration: Word | None = Field(None, description="fingerprint of the calibration, if there was one")
+    masses: list[Annotated[float, Field(ge=0, le=1)]] | None = Field(
+        None, min_length=99, max_length=99, description="mass that the region of each level holds, 1 to 99 %; null: the level")
+    cost: dict[str, float] = Field({}, description="index_bytes, train_images, train_seconds ...")
+    protocol: dict[str, Word] = Field({}, description="what was done, in words")
+    crs: Line | None = Field(None, description="projection of the map")
+    attribution: Word = ""
+
+    @cached_property
+    def zoom_grid(self) -> ZoomGrid:
+        """The grid whose terminal cells are numbered.
+
+        Raises:
+            LayoutError: If the keys are not those of a region.
+            GeometryError: If the numbers cannot be a region.
+        """
+        return grid_from_dict(self.grid, "grid")
+
+    def to_json(self) -> str:
+        """As a predictions file holds it."""
+        return self.model_dump_json()
+
+
+@dataclass(frozen=True)
+class PredictionTable:
+    """Predictions of N photos. All are in one order.
+
+    Attributes:
+        info: What holds for all of them.
+        photos: Ids (N,).
+        positions: True latitudes and longitudes (N, 2) in degrees.
+        true_cells: True terminal cells (N,).
+        answers: Latitudes and longitudes (N, 2) that the method answered with.
+        ranking: The cells it holds for probable, among all.
+        confidence: Probability (N,) that it claims for what `info.confidence` says; NaN where it claims none.
+        views: Views of the map that were scored (N,); -1 where it is not known.
+        ms: Milliseconds (N,) that the search took; NaN where it is not known.
+        drives: The photos' drives (N,); None where no table tells.
+        occupied: The same ranking among those cells that hold a photo of the table; None where it was not kept.
+    """
+
+    info: PredictionInfo
+    photos: tuple[str, ...]
+    positions: Floats
+    true_cells: Ints
+    answers: Floats
+    ranking: Ranking
+    confidence: Floats
+    views: Ints
+    ms: Floats
+    drives: tuple[str, ...] | None = None
+    occupied: Ranking | None = None
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    @property
+    def grid(self) -> ZoomGrid:
+        """The grid whose terminal cells are numbered."""
+        return self.info.zoom_grid
+
+    @cached_property
+    def gallery(self) -> Ints:
+        """Numbers of the cells that hold a photo of the table, ascending."""
+        return np.unique(self.true_cells)
+
+    @property
+    def answer_cells(self) -> Ints:
+        """Terminal cells (N,) in which the answers lie; -1 outside the region."""
+        sequences, inside = self.grid.encode_masked(self.answers[:, 0], self.answers[:, 1])
+        return np.where(inside, self.grid.flatten(np.where(inside[:, None], sequences, 0)), -1)
+
+    @property
+    def errors_m(self) -> Floats:
+        """Great-circle distances (N,) in metres from the answers to the photos' places."""
+        return haversine_m(self.answers[:, 0], self.answers[:, 1], self.positions[:, 0], self.positions[:, 1])
+
+    def named(self, method: str) -> PredictionTable:
+        """The same under another name.
+
+        Raises:
+            ConfigError: If the name is empty, too long, or not printable.
+        """
+        if not 1 <= len(method) <= MAX_NAME or not method.isprintable():
+            raise ConfigError(f"method {method[:40]!r}", "it is no name", f"Use 1 to {MAX_NAME} printable characters.")
+        return replace(self, info=self.info.model_copy(update={"method": method}))
+
+    def take(self, photos: Ints) -> PredictionTable:
+        """The rows of some numbers (M,), in their order."""
+        return replace(
+            self, photos=tuple(self.photos[k] for k in photos), positions=self.positions[photos],
+            true_cells=self.true_cells[photos], answers=self.answers[photos], ranking=self.ranking.take(photos),
+            confidence=self.confidence[photos], views=self.views[photos], ms=self.ms[photos],
+            drives=None if self.drives is None else tuple(self.drives[k] for k in photos),
+            occupied=None if self.occupied is None else self.occupied.take(photos))
+
+    def in_order(self) -> PredictionTable:
+        """The same photos ordered by their ids, so that figures do not depend on the order of a file."""
+        return self.take(np.argsort(np.array(self.photos), kind="stable"))
+
+
+class Tabulator:
+    """Makes a table of scores that come batch by batch.
+
+    Args:
+        info: What holds for all rows.
+        photos: Ids (N,).
+        positions: True latitudes and longitudes (N, 2).
+        true_cells: True terminal cells (N,).
+        drives: The photos' drives (N,), where they are known.
+        decide: The decision; the centre of the cell that is ranked first if None, which claims that cell's probability.
+        occupied: Whether to keep a ranking among the cells that hold photos of the table, too.
+
+    Raises:
+        ConfigError: If the numbers of photos, positions, cells and drives differ.
+    """
+
+    def __init__(self, info: PredictionInfo, photos: Sequence[str], positions: Floats, true_cells: Ints,
+                 drives: Sequence[str] | None = None, decide: Decide | None = None, *, occupied: bool = True) -> None:
+        sizes = {len(photos), len(positions), len(true_cells), len(photos if drives is None else drives)}
+        if len(sizes) > 1:
+            raise ConfigError("predictions", f"{sorted(sizes)} photos, positions, cells and drives", "Give one each a photo.")
+        self._info, self._photos, self._positions, self._true = info, tuple(photos), positions, true_cells
+        self._drives = None if drives is None else tuple(drives)
+        self._decide = decide
+        self._gallery = np.unique(true_cells) if occupied else None
+        self._parts: list[tuple[Ranking, Ranking | None, Floats, Floats]] = []
+        self._costs: list[tuple[int, int | None, float | None]] = []
+        self._done = 0
+
+    def add(self, scores: Any, views: int | None = None, ms: float | None = None) -> None:
+        """Add the next photos.
+
+        Args:
+            scores: Log-probabilities (B, N) of all terminal cells up to a constant for each photo.
+            views: Views that were scored for each of them.
+            ms: Milliseconds each of them took.
+
+        Raises:
+            DataError: If there is not one score per terminal cell, one is NaN, or there are more photos than were said.
+        """
+        grid, count = self._info.zoom_grid, len(scores)
+        if np.ndim(scores) != 2 or np.shape(scores)[1] != grid.actions**grid.depth:
+            raise DataError("scores", f"an array of shape {np.shape(scores)}",
+                            f"Give one score per photo and terminal cell: (B, {grid.actions**grid.depth}).")
+        true = self._true[self._done:self._done + count]
+        if len(true) < count:
+            raise DataError("scores", f"of more than the table's {len(self._photos)} photos", "Give as many rows as photos.")
+        log_probs = log_normalize(scores)
+        every = rank_scores(log_probs, true, self._info.listed)
+        answers, claimed = self._first(every) if self._decide is None else self._decide(log_probs)
+        inside = None if self._gallery is None else rank_scores(log_probs, true, self._info.listed, self._gallery)
+        self._parts.append((every, inside, answers, claimed))
+        self._costs.append((count, views, ms))
+        self._done += count
+
+    def _first(self, ranking: Ranking) -> tuple[Floats, Floats]:
+        grid = self._info.zoom_grid
+        centres = grid.centres(grid.unflatten(ranking.cells[:, 0], grid.depth))
+        return np.stack(centres, 1), np.minimum(ranking.probs[:, 0].astype(np.float64), 1.0)
+
+    def table(self) -> PredictionTable:
+        """The table of all photos.
+
+        Raises:
+            DataError: If photos are missing, or there is none.
+        """
+        if self._done != len(self._photos) or not self._done:
+            raise DataError("predictions", f"scores of {self._done} of {len(self._photos)} photos", "Add those of all photos.")
+        rankings, inside, answers, claimed = zip(*self._parts, strict=True)
+        counts = [count for count, _, _ in self._costs]
+        return PredictionTable(
+            self._info, self._photos, self._positions, self._true, np.concatenate(answers), join(rankings),
+            np.concatenate(claimed), np.repeat([-1 if v is None else v for _, v, _ in self._costs], counts),
+            np.repeat([np.nan if ms is None else ms for _, _, ms in self._costs], counts), self._drives,
+            None if self._gallery is None else join(inside))

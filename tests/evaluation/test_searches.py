@@ -1,0 +1,84 @@
+"""Evaluation with any search and any family says what the localizer says."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import fakes
+from justzoomin.data import open_dataset
+from justzoomin.errors import ConfigError
+from justzoomin.evaluation import evaluate
+from justzoomin.models import build_model
+from justzoomin.scoring import read_predictions, score_table, write_predictions
+from justzoomin.search import Localizer
+
+
+def answers(model, dataset, **words):
+    """Positions (N, 2) that the localizer gives for the validation photos."""
+    localizer = Localizer(model, dataset.map, dataset.grid, **words)
+    fixes = [localizer.localize(dataset.photos.read(photo)) for photo in dataset.split("val").image_ids]
+    return np.array([[fix.lat, fix.lon] for fix in fixes]), fixes
+
+
+@pytest.mark.parametrize(("search", "decision"), [("posterior", None), ("posterior", "top"), ("posterior", "distance"),
+                                                  ("beam:5", None)])
+def test_answers_are_the_localizers(model, dataset, search, decision):
+    found = evaluate(model, dataset, search=search, decision=decision, batch_size=4)
+    places, fixes = answers(model, dataset, search=search, decision=decision)
+    assert found.predictions is None and found.table.info.search == search
+    assert np.abs(found.table.answers - places).max() < 1e-7
+    if decision != "distance":
+        assert found.table.confidence == pytest.approx([fix.expected for fix in fixes], abs=1e-4)
+    assert found.report["recall_at_1"] == 100 * (found.table.answer_cells == found.table.true_cells).mean()
+
+
+def test_a_beam_of_one_is_greedy_and_a_full_one_is_the_posterior(model, dataset):
+    greedy, one = evaluate(model, dataset), evaluate(model, dataset, search="beam:1")
+    assert np.array_equal(greedy.table.answers, one.table.answers)
+    whole, every = evaluate(model, dataset, search="beam:256"), evaluate(model, dataset, search="posterior", listed=None)
+    assert whole.table.ranking.probs == pytest.approx(every.table.ranking.probs, abs=1e-5)
+    assert whole.table.ranking.true_log_prob == pytest.approx(every.table.ranking.true_log_prob, abs=1e-4)
+    assert greedy.table.ranking.true_log_prob == pytest.approx(every.table.ranking.true_log_prob, abs=1e-4)
+
+
+@pytest.mark.parametrize("family", ["retriever", "hierarchical", "classifier"])
+def test_every_family_is_evaluated_by_its_posterior(family, dataset, tmp_path):
+    config = fakes.tiny_model().config.model_copy(update={"family": family, "depth": 2})
+    model = build_model(config, seed=2).eval()
+    found = evaluate(model, dataset)
+    assert found.table.info.search == "posterior" and found.table.info.decision == "within:40"
+    assert np.abs(found.table.answers - answers(model, dataset)[0]).max() < 1e-6
+    kept = read_predictions(write_predictions(tmp_path / "p.parquet", found.table))
+    assert score_table(kept) == score_table(found.table)
+    with pytest.raises(ConfigError, match="greedy"):
+        evaluate(model, dataset, search="greedy")
+
+
+def test_drives_come_from_the_datasets_tables(model, repository, tmp_path):
+    import shutil
+
+    root = shutil.copytree(repository, tmp_path / "town")
+    ids = open_dataset(root).split("val").image_ids
+    table = root / "streetview" / "metadata_satellite_covered.csv"
+    table.parent.mkdir(exist_ok=True)
+    table.write_text("image_id,sequence_id\n" + "".join(f"{photo},{k // 2}\n" for k, photo in enumerate(ids)))
+    found = evaluate(model, open_dataset(root), search="posterior", limit=4)
+    assert found.table.drives == ("drive 0", "drive 0", "drive 1", "drive 1")
+
+
+def test_a_calibration_changes_claims_and_is_named(model, dataset):
+    from justzoomin.posterior import Calibration
+
+    flat = Calibration(model.fingerprint(), "0" * 64, 10, (4.0, 4.0), (0.0, 0.0), tuple(k / 200 for k in range(1, 100)),
+                       "top", 0.0, 1.0, {})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        own, calibrated = (evaluate(model, dataset, search="posterior", decision="top", calibration=c) for c in (None, flat))
+    assert calibrated.table.info.calibration == flat.fingerprint and own.table.info.calibration is None
+    assert list(flat.masses) == calibrated.table.info.masses and "calibrated" in calibrated.report["protocol"]["decoding"]
+    assert (calibrated.table.confidence < own.table.confidence).all()
+    again = replace(flat, model=fakes.tiny_model(seed=9).fingerprint())
+    with pytest.raises(Exception, match="fitted for model"):
+        evaluate(model, dataset, search="posterior", calibration=again)
