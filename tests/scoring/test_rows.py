@@ -12,17 +12,28 @@ from justzoomin.geometry import Region, ZoomGrid, from_local, haversine_m
 from justzoomin.scoring import (
     Resampling,
     Row,
-    bootstrap,
     ceiling,
     cell_errors_m,
     chance,
+    interval,
     percent,
-    score,
     score_row,
     two_sided_p,
 )
 
 GRID = ZoomGrid(Region(10.0, 20.0, (-200, 200), (-200, 200)), 4, 2)  # terminal cells of 25 m
+
+
+def score(correct, errors, radii=(40.0,)):
+    """Figures of errors in metres, photo by photo."""
+    return score_row(Row("", errors[:, None], correct.astype(float), None, 1.0), radii)
+
+
+def bootstrap(values, function, seed=0):
+    """The plain percentile bootstrap, draw by draw."""
+    rng = np.random.default_rng(seed)
+    draws = [float(function(values[rng.integers(0, len(values), len(values))])) for _ in range(1000)]
+    return interval(float(function(values)), np.array(draws))
 
 
 def places(east, north):
@@ -77,13 +88,13 @@ def test_intervals_hold_their_value(n, hits):
 
 def test_bootstrap_intervals_are_repeatable_and_cover():
     values = np.random.default_rng(2).exponential(30, 500)
-    for statistic in (np.mean, np.median):
-        one = bootstrap(values, statistic)
-        assert one == bootstrap(values, statistic) and one.low < one.value < one.high
-    mean = bootstrap(values, np.mean)
+    found = score(values < 0, values)
+    assert found == score(values < 0, values)
+    assert found.mean_m.low < found.mean_m.value < found.mean_m.high and found.median_m.low < found.median_m.high
     half = 1.96 * values.std() / math.sqrt(500)
-    assert (mean.high - mean.low) / 2 == pytest.approx(half, rel=0.15)
-    assert bootstrap(np.array([7.0]), np.median) == bootstrap(np.array([7.0]), np.mean)
+    assert (found.mean_m.high - found.mean_m.low) / 2 == pytest.approx(half, rel=0.15)
+    one = score(np.array([True]), np.array([7.0]))
+    assert one.mean_m == one.median_m and one.mean_m.low == one.mean_m.high == 7
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 60])

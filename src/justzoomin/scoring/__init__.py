@@ -2,25 +2,24 @@
 
 from justzoomin.scoring.answers import claim_of, decider
 from justzoomin.scoring.baselines import ceiling, cell_errors_m, chance
-from justzoomin.scoring.calibration import LEVELS, calibration_of, covered, mass_for, region_cells
+from justzoomin.scoring.calibration import LEVELS, calibration_of, covered, mass_for
 from justzoomin.scoring.comparing import Change, Compared, Comparison, compare
 from justzoomin.scoring.controls import controls_of, density_table, descriptors, nearest_table
-from justzoomin.scoring.distances import Distance, in_projection, on_sphere
+from justzoomin.scoring.distances import Distance
 from justzoomin.scoring.predictions_file import read_predictions, write_predictions
-from justzoomin.scoring.protocol import LEAKS, Protocol, baselines_of, check_decision, row_of
+from justzoomin.scoring.protocol import Protocol, baselines_of, check_decision, row_of
 from justzoomin.scoring.ranking import Ranking, log_normalize, rank_listed, rank_scores
 from justzoomin.scoring.report import protocol_words, score_table
-from justzoomin.scoring.resampling import Figure, Resampling, bootstrap, interval, percent, two_sided_p
-from justzoomin.scoring.rows import DEFAULT_RADII_M, Row, Score, score, score_row
+from justzoomin.scoring.resampling import Figure, Resampling, interval, percent, two_sided_p
+from justzoomin.scoring.rows import DEFAULT_RADII_M, Row, Score, score_row
 from justzoomin.scoring.table import DEFAULT_LISTED, Decide, PredictionInfo, PredictionTable, Tabulator
-from justzoomin.scoring.tabling import csv_text, markdown, write_comparison
+from justzoomin.scoring.tabling import markdown, write_comparison
 
 __all__ = [
-    "DEFAULT_LISTED", "DEFAULT_RADII_M", "LEAKS", "LEVELS", "Change", "Compared", "Comparison", "Decide", "Distance",
-    "Figure", "PredictionInfo", "PredictionTable", "Protocol", "Ranking", "Resampling", "Row", "Score", "Tabulator",
-    "baselines_of", "bootstrap", "calibration_of", "ceiling", "cell_errors_m", "chance", "check_decision", "claim_of",
-    "compare", "controls_of", "covered", "csv_text", "decider", "density_table", "descriptors", "in_projection", "interval",
-    "log_normalize", "markdown", "mass_for", "nearest_table", "on_sphere", "percent", "protocol_words", "rank_listed",
-    "rank_scores", "read_predictions", "region_cells", "row_of", "score", "score_row", "score_table",
+    "DEFAULT_LISTED", "DEFAULT_RADII_M", "LEVELS", "Change", "Compared", "Comparison", "Decide", "Distance", "Figure",
+    "PredictionInfo", "PredictionTable", "Protocol", "Ranking", "Resampling", "Row", "Score", "Tabulator", "baselines_of",
+    "calibration_of", "ceiling", "cell_errors_m", "chance", "check_decision", "claim_of", "compare", "controls_of", "covered",
+    "decider", "density_table", "descriptors", "interval", "log_normalize", "markdown", "mass_for", "nearest_table",
+    "percent", "protocol_words", "rank_listed", "rank_scores", "read_predictions", "row_of", "score_row", "score_table",
     "two_sided_p", "write_comparison", "write_predictions",
 ]

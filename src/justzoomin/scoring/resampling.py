@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,13 +38,6 @@ def percent(hits: npt.NDArray[np.bool_]) -> Figure:
     centre = (p + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
     half = Z95 * np.sqrt(p * (1 - p) / n + Z95**2 / (4 * n * n)) / (1 + Z95**2 / n)
     return Figure(100 * p, 100 * max(0.0, float(centre - half)), 100 * min(1.0, float(centre + half)))
-
-
-def bootstrap(values: Floats, function: Callable[[Floats], Any], seed: int = 0) -> Figure:
-    """A statistic of values (N,), such as their mean, with its 95 % percentile bootstrap interval, seeded."""
-    rng = np.random.default_rng(seed)
-    draws = [float(function(values[rng.integers(0, len(values), len(values))])) for _ in range(RESAMPLES)]
-    return interval(float(function(values)), np.array(draws))
 
 
 def interval(value: float, draws: Floats) -> Figure:

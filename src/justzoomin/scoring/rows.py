@@ -122,12 +122,3 @@ def _percentage(share: Floats, drawn: Floats, single: bool) -> Figure:
     if single and bool((hits | (share == 0)).all()):
         return percent(hits)
     return interval(100 * float(share.mean()), 100 * drawn)
-
-
-def score(correct: npt.NDArray[np.bool_], errors: Floats, radii_m: Sequence[float] = DEFAULT_RADII_M) -> Score:
-    """Figures from whether the true cells (N,) were named and from errors (N,) in metres, photo by photo.
-
-    Raises:
-        DataError: If there is no photo.
-    """
-    return score_row(Row("", np.asarray(errors, np.float64)[:, None], correct.astype(np.float64), None, 1.0), radii_m)
