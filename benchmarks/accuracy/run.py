@@ -25,10 +25,10 @@ from rows import EPOCHS, ROWS, TESTS, TRAININGS, Row
 from sets import SETS
 
 from justzoomin.data import Dataset, open_dataset, open_datasets
-from justzoomin.evaluation import evaluate, greedy_table, prediction_info, search_table
-from justzoomin.models import ZoomModel, open_model
+from justzoomin.evaluation import evaluate
+from justzoomin.models import MapModel, open_model
 from justzoomin.scoring import controls_of, read_predictions, write_predictions
-from justzoomin.search import Localizer, NotTrainedHereWarning
+from justzoomin.search import NotTrainedHereWarning
 from justzoomin.training import train, train_config
 
 HERE = Path(__file__).parent
@@ -92,19 +92,12 @@ def _predict(name: str, data: Path, run: Path, folder: Path, seed: int) -> None:
                 print(path.relative_to(folder), flush=True)
 
 
-def _predict_town(row: Row, model: object, town: Dataset, split: str, path: Path) -> None:
+def _predict_town(row: Row, model: MapModel, town: Dataset, split: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotTrainedHereWarning)  # that is what the benchmark asks
-        if row.search == "greedy":
-            assert isinstance(model, ZoomModel)
-            found = evaluate(model, town, split).predictions
-            table = greedy_table(found, prediction_info(model, town, split, method=row.name, search="greedy"))
-        else:
-            localizer = Localizer(model, town.map, search=row.search, decision=row.decision)
-            info = prediction_info(model, town, split, method=row.name, search=row.search, listed=LISTED)
-            table = search_table(localizer, town, split, info)
-    write_predictions(path, table)
+        found = evaluate(model, town, split, search=row.search, decision=row.decision, listed=LISTED, method=row.name)
+    write_predictions(path, found.table)
 
 
 def _controls(data: Path, folder: Path) -> None:
