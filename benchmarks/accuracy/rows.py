@@ -47,7 +47,7 @@ TRAININGS = {t.name: t for t in (
     Training("retriever", "retriever", ("batch_places=16",)),
     Training("retriever-contexts", "retriever", ("batch_places=16", "model.retriever.contexts=[1,4,16]")),
     Training("hierarchical", "hierarchical", ("batch_places=16",)),
-    Training("best", "best", ("matching.zoom_weight=0.5",)),
+    Training("best", "best"),
     Training("classifier", "classifier", (), home_only=True),
 )}
 

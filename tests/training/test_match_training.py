@@ -70,6 +70,16 @@ def test_the_loss_falls(towns, tmp_path):
     assert np.mean(loss[-10:]) < np.mean(loss[:10]) - 0.2
 
 
+def test_the_zoomer_learns_beside_the_matcher_and_moves_nothing_of_it(towns, tmp_path):
+    found = []
+    for weight in (0, 1):
+        train(train_config("best", None, (*SETTINGS, "clip_norm=0", f"matching.zoom_weight={weight}", "matching.mirror=0.3")),
+              open_datasets([towns]), tmp_path / str(weight))
+        found.append(weights(tmp_path / str(weight)))
+    moved = {name.split(".")[0] for name in found[0] if not torch.equal(found[0][name], found[1][name])}
+    assert moved == {"decoder"}
+
+
 def test_a_kept_prefix_is_refused(towns, tmp_path):
     with pytest.raises(ModelError, match="prefix_cache"):
         train(train_config("best", None, (*SETTINGS, "prefix_cache=memory")), open_datasets([towns]), tmp_path / "run")

@@ -27,7 +27,7 @@ class MatchingConfig(BaseModel):
         bearing_noise_deg: Deviation of the noise on the true bearing.
         mirror: Share of batches that are mirrored, photos and map.
         light: Largest change of brightness of photos and map; colours and contrast change with it.
-        zoom_weight: Weight of the zoomer's loss beside the matcher's.
+        zoom_weight: Weight of the loss of the zoomer's decoder, which moves nothing else; 0 leaves it untrained.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -138,7 +138,7 @@ _SMALL: dict[str, Any] = {
 }
 _RETRIEVAL: dict[str, Any] = {**_SMALL, "batch_size": 128, "batch_places": 4, "mine_from": 4, "validate_every": 4}
 _PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {}, "small": _SMALL, "best": {**_SMALL, "batch_size": 112, "learning_rate": 2e-3},
+    "paper": {}, "small": _SMALL, "best": {**_SMALL, "batch_size": 56, "learning_rate": 2e-3},
     "retriever": _RETRIEVAL, "hierarchical": _RETRIEVAL, "classifier": _SMALL,
 }
 

@@ -55,12 +55,19 @@ class MatchTask(ZoomTask):
         return batch
 
     def losses(self, photos: torch.Tensor, batch: Batch, seed: int) -> torch.Tensor:
-        """Loss (B,) of the matcher, and of the zoomer where the photos are not mirrored."""
+        """Loss (B,) of the matcher, and of the zoomer where the photos are not mirrored.
+
+        The zoomer's moves its decoder alone: together they made the matcher worse (docs/ray-matcher.md).
+        """
         loss = self._matching(photos, batch, np.random.default_rng([seed, 2]))
         weight = self.config.matching.zoom_weight
         if self._mirrored or not weight:
             return loss
-        return loss + weight * super().losses(photos, batch, seed)
+        return loss + weight * super().losses(photos.detach(), batch, seed)
+
+    def _view_vectors(self, batch: Batch, seed: int) -> torch.Tensor:
+        with torch.no_grad():
+            return super()._view_vectors(batch, seed)
 
     def trained(self) -> list[dict[str, object]]:
         """The parameters that train: the scale of scores moves faster, and is not drawn to zero."""
