@@ -132,7 +132,7 @@ def _beside(name: str, rows: list[Scored]) -> Scored:
 
 
 def _table(lines: list[Line], draws: Resampling) -> str:
-    heads = ["", "seeds", *(f"R@{r:g}m" for r in RADII_M), "median m", "R@40m less than the reference", "ms a photo"]
+    heads = ["", "seeds", *(f"R@{r:g}m" for r in RADII_M), "median m", "R@40m against the reference", "ms a photo"]
     text = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     reference = next((line for line in lines if line.name == REFERENCE), lines[0])
     base = draws.means(reference.row.within(40.0)[:, None])[:, 0]

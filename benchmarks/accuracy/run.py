@@ -33,7 +33,7 @@ from justzoomin.training import train, train_config
 
 HERE = Path(__file__).parent
 PREDICTIONS = HERE / "predictions"
-LISTED = 32
+LISTED = 16
 
 
 def main() -> None:
