@@ -110,7 +110,7 @@ def _print(facts: dict[str, Any]) -> None:
         "grid": f"{facts['grid']} x {facts['grid']}, depth {facts['depth']}",
         "images": f"{facts['image_pixels']} px, photos decoded {facts['photo_decode']}",
         "trained on": place,
-        **{f"provenance: {key}": _SETTINGS if key == "config" else value for key, value in facts["provenance"].items()},
+        **{f"provenance: {key}": _short(key, value) for key, value in facts["provenance"].items()},
         "computed": facts["computed"],
         "frozen": facts["frozen"] or "nothing that can be run alone",
         "fingerprint": facts["fingerprint"],
@@ -118,6 +118,16 @@ def _print(facts: dict[str, Any]) -> None:
     width = max(map(len, rows)) + 2
     for key, value in rows.items():
         typer.echo(f"{key:<{width}}{value if isinstance(value, str) else json.dumps(value)}")
+
+
+def _short(key: str, value: Any) -> Any:
+    """What is recorded, as far as it goes on a line."""
+    if key == "config":
+        return _SETTINGS
+    if key == "maps" and isinstance(value, list) and len(value) > 1:
+        names = [str(row.get("data")) for row in value if isinstance(row, dict)]
+        return f"{len(value)}: {', '.join(names[:3])} ...; --json shows them"
+    return value
 
 
 def _grid(region: str | None) -> ZoomGrid | None:

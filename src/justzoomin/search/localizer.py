@@ -63,7 +63,7 @@ class Localizer:
         ModelError: If the model's number of actions does not fit the grid, or index or calibration belong to another model.
         DataError: If the index is none, or belongs to another map or grid.
         ConfigError: If search or decision are none, or do not go together.
-        GeometryError: If the grid has too many cells for a posterior.
+        GeometryError: If the grid has too many cells for a posterior, or the prior leaves none.
     """
 
     def __init__(self, model: MapModel, source: Map, grid: ZoomGrid | None = None, index: str | Path | None = None, *,
@@ -80,6 +80,8 @@ class Localizer:
         self._whole = self.search.kind == "posterior"
         self.decision = parse_decision(decision or (DEFAULT_DECISION if self._whole else "top"))
         self.prior, self.calibration = prior, calibration
+        if prior is not None:  # one that leaves no cell is known before the first photo
+            apply_many(self.grid, np.zeros((1, self.grid.actions**self.grid.depth)), prior)
         if self.calibration is not None:
             self.calibration.require_model(self.model_hash)
         self._root_checked = False
