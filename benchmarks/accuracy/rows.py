@@ -44,9 +44,9 @@ class Row:
 
 TRAININGS = {t.name: t for t in (
     Training("paper", "small"),
-    Training("retriever", "retriever", ("batch_places=16",)),
-    Training("retriever-contexts", "retriever", ("batch_places=16", "model.retriever.contexts=[1,4,16]")),
-    Training("hierarchical", "hierarchical", ("batch_places=16",)),
+    Training("retriever", "retriever"),
+    Training("retriever-contexts", "retriever", ("model.retriever.contexts=[1,4,16]",)),
+    Training("hierarchical", "hierarchical"),
     Training("best", "best"),
     Training("classifier", "classifier", (), home_only=True),
 )}

@@ -136,7 +136,7 @@ _SMALL: dict[str, Any] = {
     # Meant for a dozen epochs over tens of thousands of photos; with few photos, switch it on.
     "augment": {"enabled": False},
 }
-_RETRIEVAL: dict[str, Any] = {**_SMALL, "batch_size": 128, "batch_places": 4, "mine_from": 4, "validate_every": 4}
+_RETRIEVAL: dict[str, Any] = {**_SMALL, "batch_size": 128, "batch_places": 16, "mine_from": 4, "validate_every": 4}
 _PRESETS: dict[str, dict[str, Any]] = {
     "paper": {}, "small": _SMALL, "best": {**_SMALL, "batch_size": 56, "learning_rate": 2e-3},
     "retriever": _RETRIEVAL, "hierarchical": _RETRIEVAL, "classifier": _SMALL,
