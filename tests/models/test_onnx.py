@@ -9,7 +9,7 @@ import torch
 
 from justzoomin.errors import MissingExtraError, ModelError
 from justzoomin.geometry import preset
-from justzoomin.models import DecoderConfig, EncoderConfig, ModelConfig, ZoomModel, export_onnx
+from justzoomin.models import DecoderConfig, EncoderConfig, ModelConfig, ZoomModel, export_onnx, model_preset
 from justzoomin.models import onnx_export as exporting
 from justzoomin.models.onnx_file import read_header
 
@@ -105,6 +105,13 @@ def test_packages_that_are_missing_are_named(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "find_spec", lambda name: None if name == "onnxscript" else object())
     with pytest.raises(MissingExtraError, match="onnxscript"):
         export_onnx(folder, tmp_path / "encoder.onnx")
+
+
+def test_a_ray_matcher_needs_more_than_an_export_gives(tmp_path):
+    path = ZoomModel(model_preset("best")).save_pretrained(tmp_path / "model")
+    with pytest.raises(ModelError, match="feature maps"):
+        export_onnx(path)
+    assert not (path / "encoder.onnx").exists()
 
 
 def test_an_exported_encoder_is_for_the_cpu(folder):

@@ -63,7 +63,9 @@ def visualize(model: str | Path | ZoomModel, dataset: Dataset, out: Path, *, spl
     records, true = dataset.split(split), dataset.sequences(split)
     opened = model if isinstance(model, ZoomModel) else ZoomModel.from_pretrained(model, device=device)
     was_training = opened.training
-    localizer = Localizer(opened, dataset.map, dataset.grid, search="greedy")
+    # Of a ray matcher the path to its most probable cell: its zoomer's own steps are not what it answers with.
+    localizer = Localizer(opened, dataset.map, dataset.grid, search="greedy" if opened.matcher is None else "posterior",
+                          decision="top")
     pictures = ViewPictures(localizer.views)
     credit = dataset.attribution() if attribution is None else attribution
     chosen = spread(len(records), count, seed)

@@ -72,6 +72,9 @@ def export_onnx(source: str | Path, out: Path | None = None, revision: str | Non
         raise ModelError(str(source), "a model of the hub has no folder to write into", "Name a file or folder with --out.")
     path = _target(folder, out)
     model = load_checkpoint(folder, "cpu", None)
+    if model.config.matcher is not None:
+        raise ModelError(str(source), "its ray matcher reads feature maps, and an exported encoder gives vectors",
+                         "Use the runtime torch, or a model of the preset small.")
     size = sum(tensor.numel() * tensor.element_size() for tensor in model.encoder.state_dict().values())
     if size > MAX_BYTES - (1 << 24):
         raise ModelError(str(source), f"its encoder has {size} bytes of weights", f"An ONNX file holds up to {MAX_BYTES}.")
