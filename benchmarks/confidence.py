@@ -62,14 +62,13 @@ def main() -> None:
     true, drives = grid.flatten(here.sequences(SPLIT)), drives_of(here, ids)
     on, off = calibration.apply(grid, raw), calibration.apply(grid, far)
     print(f"{len(ids)} photos of {len(np.unique(drives))} drives")
-    for name, log_probs, masses in (("before", raw, lambda level: level), ("temperatures and tails", on, lambda level: level),
-                                    ("and masses of regions", on, calibration.mass_for)):
+    for name, log_probs in (("before", raw), ("temperatures and tails", on)):
         claims = Claims.of(grid, log_probs, true)
         found = figures(claims)
         print(f"{name:24}nll {found['nll']:.3f}  ece top cell {100 * found['ece_top_cell']:.1f} %  within 40 m "
               f"{100 * found['ece_within_40m']:.1f} %")
         for level in (0.5, 0.9, 0.95):
-            print(f"    {100 * level:g} % region holds {over_drives(claims.above < masses(level), drives)} %")
+            print(f"    {100 * level:g} % region holds {over_drives(claims.above < level, drives)} %")
     for measure in ("entropy", "top"):
         print(f"another town, {measure}: AUROC {auroc(on_map_score(on, measure), on_map_score(off, measure)):.3f}")
     print(f"on the map, it says: {100 * calibration.on_map(on).mean():.1f} % of these photos, "

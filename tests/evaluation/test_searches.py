@@ -71,13 +71,12 @@ def test_drives_come_from_the_datasets_tables(model, repository, tmp_path):
 def test_a_calibration_changes_claims_and_is_named(model, dataset):
     from justzoomin.posterior import Calibration
 
-    flat = Calibration(model.fingerprint(), "0" * 64, 10, (4.0, 4.0), (0.0, 0.0), tuple(k / 200 for k in range(1, 100)),
-                       "top", 0.0, 1.0, {})
+    flat = Calibration(model.fingerprint(), "0" * 64, 10, (4.0, 4.0), (0.0, 0.0), "top", 0.0, 1.0, {})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         own, calibrated = (evaluate(model, dataset, search="posterior", decision="top", calibration=c) for c in (None, flat))
     assert calibrated.table.info.calibration == flat.fingerprint and own.table.info.calibration is None
-    assert list(flat.masses) == calibrated.table.info.masses and "calibrated" in calibrated.report["protocol"]["decoding"]
+    assert "calibrated" in calibrated.report["protocol"]["decoding"]
     assert (calibrated.table.confidence < own.table.confidence).all()
     again = replace(flat, model=fakes.tiny_model(seed=9).fingerprint())
     with pytest.raises(Exception, match="fitted for model"):

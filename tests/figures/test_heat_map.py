@@ -47,8 +47,8 @@ def test_mass_is_tinted_where_it_lies() -> None:
 @pytest.mark.parametrize("true", [None, LatLon(54.5005, 3.0005), LatLon(10.0, 10.0)])
 def test_it_is_drawn_with_and_without_the_truth(true: LatLon | None) -> None:
     flat = Posterior.of(TOWN, np.zeros(256))
-    figure = heat_map(VIEW, flat, TOWN.region.centre, masses={90: 0.5}, true=true, attribution="Somebody, 2024")
+    figure = heat_map(VIEW, flat, TOWN.region.centre, true=true, attribution="Somebody, 2024")
     words = [text.get_text() for text in figure.texts]
     assert ("true position" in words) == (true is not None)
     assert "Somebody, 2024" in words
-    assert "90 % in 51,200 m²" in words
+    assert "90 % in 92,400 m²" in words

@@ -240,9 +240,9 @@ def weight_pictures() -> list[bytes]:
 
 @cache
 def calibrations() -> list[bytes]:
-    values = {"format": "justzoomin-calibration/1", "model": "a" * 64, "split": "b" * 64, "photos": 100,
-              "temperatures": [1.1, 0.9], "tails": [0.01, 0.0], "masses": [k / 100 for k in range(1, 100)],
-              "off_map_measure": "entropy", "off_map_threshold": -3.0, "off_map_kept": 0.95, "figures": {}}
+    values = {"format": "justzoomin-calibration/2", "model": "a" * 64, "split": "b" * 64, "photos": 100,
+              "temperatures": [1.1, 0.9], "tails": [0.01, 0.0], "off_map_measure": "entropy",
+              "off_map_threshold": -3.0, "off_map_kept": 0.95, "figures": {}}
     return [json.dumps(values).encode()]
 
 

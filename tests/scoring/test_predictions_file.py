@@ -130,7 +130,7 @@ def rewritten(tmp_path, **columns):
 LIES = {
     "none": ({"note": lambda n: None}, "without the metadata"),
     "no json": ({"note": lambda n: n[:-1]}, "JSON"),
-    "other format": ({"note": lambda n: n.replace("predictions/1", "predictions/2")}, "format"),
+    "other format": ({"note": lambda n: n.replace("predictions/2", "predictions/1")}, "format"),
     "unknown key": ({"note": lambda n: n.replace('"method"', '"x":1,"method"')}, "x: "),
     "not finite": ({"note": lambda n: n.replace("12345.0", "NaN")}, "index_bytes"),
     "no grid": ({"note": lambda n: n.replace('"grid":4', '"grid":99')}, "99"),

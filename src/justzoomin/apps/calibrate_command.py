@@ -30,7 +30,7 @@ def calibrate(
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 32,
 ) -> None:
-    """Fit temperatures, regions and an off-map threshold on held-out training photos; see docs/confidence.md.
+    """Fit temperatures, tails and an off-map threshold on held-out training photos; see docs/confidence.md.
 
     Refuses splits called val or test, and photos that the model was trained on.
     """
@@ -66,10 +66,10 @@ def calibrate(
 
 
 def _print(found: Calibration) -> None:
-    """The figures of the held-out photos, before beside after."""
+    """The figures of the photos that it was fitted on, before beside after."""
     before, after = found.figures["before"], found.figures["after"]
     numbers = "  ".join(f"{t:.3f} (tail {tail:.1e})" for t, tail in zip(found.temperatures, found.tails, strict=True))
-    typer.echo(f"{found.photos:,} held-out photos; temperatures of the steps: {numbers}")
+    typer.echo(f"fitted and measured on {found.photos:,} held-out photos; temperatures of the steps: {numbers}")
     typer.echo(f"{'':38}  before   after")
     _row("negative log-likelihood, nats", before["nll"], after["nll"], "8.3f")
     _row("calibration error of the top cell, %", 100 * before["ece_top_cell"], 100 * after["ece_top_cell"], "8.1f")

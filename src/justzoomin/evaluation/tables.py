@@ -130,8 +130,7 @@ def _posterior(localizer: Localizer, photos: _Photos, info: PredictionInfo) -> P
     decision, calibration = str(localizer.decision), localizer.calibration
     info = info.model_copy(update={
         "decision": decision, "confidence": claim_of(decision),
-        "calibration": None if calibration is None else calibration.fingerprint,
-        "masses": None if calibration is None else list(calibration.masses)})
+        "calibration": None if calibration is None else calibration.fingerprint})
     made = Tabulator(info, photos.ids, photos.positions, photos.true, photos.drives, decider(localizer.grid, decision))
     views = len(localizer.model.layers(localizer.grid))
     for pairs in photos:

@@ -31,15 +31,14 @@ _STYLES = ((50, 1.4, "-"), (90, 0.9, "-"), (95, 0.9, (0, (1.2, 1.2))))
 """Per cent, width and dashes of the regions' outlines."""
 
 
-def heat_map(view: PathView, posterior: Posterior, answer: LatLon, *, masses: dict[int, float] | None = None,
-             name: str = "", words: str = "", true: LatLon | None = None, attribution: str | None = None) -> Figure:
+def heat_map(view: PathView, posterior: Posterior, answer: LatLon, *, name: str = "", words: str = "",
+             true: LatLon | None = None, attribution: str | None = None) -> Figure:
     """Draw a posterior over its region.
 
     Args:
         view: The whole region.
         posterior: The posterior.
         answer: The point that was decided for.
-        masses: Mass that each region (50, 90, 95 %) holds, where a calibration says another than its level.
         name: What to call the photo.
         words: More for the heading: the decision.
         true: Where the photo was taken, if that is known.
@@ -60,7 +59,7 @@ def heat_map(view: PathView, posterior: Posterior, answer: LatLon, *, masses: di
     axes.imshow(tint, extent=(0, n, n, 0), interpolation="nearest", zorder=2)
     axes.set_xlim(-0.5, n - 0.5)
     axes.set_ylim(n - 0.5, -0.5)
-    regions = posterior.regions([(masses or {}).get(level, level / 100) for level, _, _ in _STYLES])
+    regions = posterior.regions([level / 100 for level, _, _ in _STYLES])
     for (_, line, dashes), region in zip(_STYLES, regions, strict=True):
         for ring in (ring for rings in region.outlines() for ring in rings):
             corners = np.array([*ring, ring[0]]) * n / side

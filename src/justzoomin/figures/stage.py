@@ -141,11 +141,9 @@ def heat_figure(fix: Fix, posterior: Posterior, localizer: Localizer, path: Path
         TileError: If the map cannot give the view of the region.
     """
     check_format(path)
-    calibration = localizer.calibration
-    masses = None if calibration is None else {level: calibration.mass_for(level / 100) for level in (50, 90, 95)}
     words = f"{fix.decision}, {fix.searched}" + (", calibrated" if fix.calibrated else "")
     return save_figure(heat_map(
-        ViewPictures(localizer.views).get((), sizes=OVERVIEW_PIXELS), posterior, fix.position, masses=masses,
+        ViewPictures(localizer.views).get((), sizes=OVERVIEW_PIXELS), posterior, fix.position,
         name=Path(fix.photo).name if fix.photo else "", words=words,
         attribution=localizer.map.attribution if attribution is None else attribution), path)
 

@@ -20,9 +20,8 @@ from justzoomin.posterior.lattice import Floats
 from justzoomin.posterior.offmap import MEASURES, on_map_score
 from justzoomin.untrusted import printable, read_limited
 
-FORMAT = "justzoomin-calibration/1"
+FORMAT = "justzoomin-calibration/2"
 FILE_NAME = "calibration.json"
-LEVELS = tuple(k / 100 for k in range(1, 100))
 MAX_BYTES = 1 << 20
 _REMEDY = "Make it anew: jzi calibrate MODEL --data ROOT --split SPLIT."
 _MAX_STEPS = 62
@@ -39,12 +38,10 @@ class Calibration:
         temperatures: Divisors of each step's log-probabilities; one for a family that scores cells alone.
         tails: Probabilities, one a step, below which an action is believed less than it says: training with smoothed
             labels gives every action a little that no photo bears out. See `step_log_probs`.
-        masses: For each of 99 levels (1 to 99 %) the mass that a region must hold to contain the true cell of that share of
-            photos, as far as the held-out photos tell.
         off_map_measure: What `on_map` looks at, one of `MEASURES`.
         off_map_threshold: Its least value for a photo that is said to be on the map.
         off_map_kept: Share of the held-out photos that reach it.
-        figures: Likelihood, calibration errors and coverage of the held-out photos `before` and `after`.
+        figures: Likelihood, calibration errors and coverage of the photos that it was fitted on, `before` and `after`.
     """
 
     model: str
@@ -52,7 +49,6 @@ class Calibration:
     photos: int
     temperatures: tuple[float, ...]
     tails: tuple[float, ...]
-    masses: tuple[float, ...]
     off_map_measure: str
     off_map_threshold: float
     off_map_kept: float
@@ -69,14 +65,6 @@ class Calibration:
         for step, temperature, tail in zip(conditional, self.temperatures, self.tails, strict=True):
             total = (total[..., None] + step_log_probs(step, temperature, tail)).reshape(len(log_probs), -1)
         return total
-
-    def mass_for(self, level: float) -> float:
-        """The mass that a region must hold to contain the place of a share of photos.
-
-        Source: after split conformal prediction with the mass of more probable cells as score (Y. Romano et al., Classification
-        with valid and adaptive coverage, NeurIPS 2020), between levels by straight lines.
-        """
-        return float(np.interp(level, (0.0, *LEVELS, 1.0), (0.0, *self.masses, 1.0)))
 
     def on_map(self, log_probs: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
         """Whether photos with calibrated posteriors (B, N), without a prior, look like photos of the map (B,)."""
@@ -228,13 +216,10 @@ def _checked(values: object, path: Path) -> Calibration:
     photos = numbers("photos", 1, 1 << 53, (1, 1))[0]
     temperatures = numbers("temperatures", 1e-3, 1e3, (1, _MAX_STEPS))
     tails = numbers("tails", 0.0, 1.0, (len(temperatures), len(temperatures)))
-    masses = numbers("masses", 0.0, 1.0, (len(LEVELS), len(LEVELS)))
-    if list(masses) != sorted(masses):
-        wrong("its masses do not rise with their levels")
     if values["off_map_measure"] not in MEASURES:
         wrong("its off_map_measure is not known")
     if not isinstance(values["figures"], dict):
         wrong("its figures are none")
-    return Calibration(values["model"], values["split"], int(photos), temperatures, tails, masses, values["off_map_measure"],
+    return Calibration(values["model"], values["split"], int(photos), temperatures, tails, values["off_map_measure"],
                        numbers("off_map_threshold", -1e6, 1e6, (1, 1))[0], numbers("off_map_kept", 0.0, 1.0, (1, 1))[0],
                        values["figures"])

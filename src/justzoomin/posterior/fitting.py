@@ -10,14 +10,12 @@ import numpy.typing as npt
 
 from justzoomin.errors import DataError
 from justzoomin.geometry import ZoomGrid
-from justzoomin.posterior.calibration import LEVELS, Calibration, step_by_step, step_log_probs
+from justzoomin.posterior.calibration import Calibration, step_by_step, step_log_probs
 from justzoomin.posterior.lattice import Floats
 from justzoomin.posterior.offmap import on_map_score, threshold
-from justzoomin.posterior.reliability import LEVELS as SHOWN
-from justzoomin.posterior.reliability import Claims, Ints, figures, wilson
+from justzoomin.posterior.reliability import Claims, Ints, figures
 
 LEAST_PHOTOS = 20
-BLOCK = 16
 _TEMPERATURES = (math.log(0.2), math.log(5.0))
 _TAILS = (math.log(1e-7), math.log(0.2))
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
@@ -30,8 +28,7 @@ def fit_calibration(grid: ZoomGrid, batches: Batches, steps: int, model: str, sp
     """Fit a calibration on photos whose true cells are known and that the model never saw.
 
     Temperatures and tails have the greatest likelihood of the true cells. As a cell's probability is the product of its path's
-    steps, and each step has its own two numbers, steps are fitted one by one. Then the masses of regions are taken from how
-    the calibrated posteriors rank the true cells.
+    steps, and each step has its own two numbers, steps are fitted one by one. The figures are of the same photos.
 
     Args:
         grid: The grid.
@@ -65,8 +62,8 @@ def fit_calibration(grid: ZoomGrid, batches: Batches, steps: int, model: str, sp
                         f"Give at least {LEAST_PHOTOS}, better a thousand.")
     actions = np.concatenate(picked)
     fitted = [fit_step(np.concatenate(parts), actions[:, step]) for step, parts in enumerate(along)]
-    draft = Calibration(model, split, len(actions), tuple(t for t, _ in fitted), tuple(t for _, t in fitted), LEVELS, measure,
-                        0.0, keep, {})
+    draft = Calibration(model, split, len(actions), tuple(t for t, _ in fitted), tuple(t for _, t in fitted), measure, 0.0,
+                        keep, {})
     after: list[Claims] = []
     scores: list[Floats] = []
     for log_probs, true in batches():
@@ -75,55 +72,10 @@ def fit_calibration(grid: ZoomGrid, batches: Batches, steps: int, model: str, sp
         scores.append(on_map_score(calibrated, measure))
     claims = Claims.joined(after)
     limit = threshold(np.concatenate(scores), keep)
-    masses = region_masses(claims.above)
-    both = {"before": figures(Claims.joined(before)), "after": {**figures(claims), "coverage": crossed_coverage(claims.above)}}
+    both = {"before": figures(Claims.joined(before)), "after": figures(claims)}
     kept = float((np.concatenate(scores) >= limit).mean())
-    found = Calibration(model, split, len(actions), draft.temperatures, draft.tails, masses, measure, limit, kept, both)
+    found = Calibration(model, split, len(actions), draft.temperatures, draft.tails, measure, limit, kept, both)
     return found, Claims.joined(before), claims
-
-
-def region_masses(above: Floats) -> tuple[float, ...]:
-    """For each of `LEVELS` the mass that a region must hold to contain the true cell of that share of photos.
-
-    A level stands where the coverage of these photos differs from it by no more than two standard errors; else the mass
-    is that of the nearest coverage which does. Photos of a drive err together, so the errors come from the means of `BLOCK`
-    photos that follow each other: tables have drives in order.
-
-    Args:
-        above: Mass (B,) of the cells that are more probable than the true one, in the order of the table.
-    """
-    ordered = np.sort(above)
-    blocks = np.array_split(above, max(2, len(above) // BLOCK))
-    masses = []
-    for level in LEVELS:
-        shares = np.array([(block < level).mean() for block in blocks])
-        doubt = 2.0 * float(shares.std(ddof=1)) / math.sqrt(len(blocks))
-        excess = float((above < level).mean()) - level
-        if abs(excess) <= doubt:
-            masses.append(level)
-            continue
-        wanted = level + math.copysign(doubt, excess)
-        rank = min(len(ordered), max(1, math.ceil(len(ordered) * wanted)))
-        masses.append(float(min(1.0, np.nextafter(ordered[rank - 1], 2.0))))
-    return tuple(np.maximum.accumulate(masses).tolist())
-
-
-def crossed_coverage(above: Floats) -> dict[str, list[float]]:
-    """Coverage of regions with 95 % intervals, each half of the photos with the masses of the other half.
-
-    Measured with masses of the same photos it would be right by making. Halves are the first and the second, so that
-    a drive's photos mostly stay together.
-
-    Args:
-        above: Mass (B,) of the cells that are more probable than the true one.
-    """
-    first, second = np.array_split(above, 2)
-    found = {}
-    for level in SHOWN:
-        hits = sum(int((mine < np.interp(level, LEVELS, region_masses(other))).sum())
-                   for mine, other in ((first, second), (second, first)))
-        found[f"{100 * level:g}"] = [hits / len(above), *wilson(hits / len(above), len(above))]
-    return found
 
 
 def fit_step(log_probs: Floats, actions: Ints) -> tuple[float, float]:

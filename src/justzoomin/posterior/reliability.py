@@ -98,17 +98,12 @@ def wilson(share: float, count: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def figures(claims: Claims, masses: dict[float, float] | None = None) -> dict[str, Any]:
-    """Negative log-likelihood in nats, expected calibration errors, and the coverage of regions with 95 % intervals.
-
-    Args:
-        claims: The claims.
-        masses: For a level the mass that its region holds; the level itself where not stated.
-    """
+def figures(claims: Claims) -> dict[str, Any]:
+    """Negative log-likelihood in nats, expected calibration errors, and the coverage of regions with 95 % intervals."""
     count = len(claims.top)
     coverage = {}
     for level in LEVELS:
-        share = float((claims.above < (masses or {}).get(level, level)).mean())
+        share = float((claims.above < level).mean())
         coverage[f"{100 * level:g}"] = [share, *wilson(share, count)]
     return {"photos": count, "nll": float(-claims.log_prob.mean()), "ece_top_cell": curve(claims.top, claims.top_right).error,
             "ece_within_40m": curve(claims.near, claims.near_right).error, "coverage": coverage}

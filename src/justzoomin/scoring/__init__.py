@@ -2,7 +2,7 @@
 
 from justzoomin.scoring.answers import claim_of, decider
 from justzoomin.scoring.baselines import ceiling, cell_errors_m, chance
-from justzoomin.scoring.calibration import LEVELS, calibration_of, covered, mass_for
+from justzoomin.scoring.calibration import LEVELS, calibration_of, covered
 from justzoomin.scoring.comparing import Change, Compared, Comparison, compare
 from justzoomin.scoring.controls import controls_of, density_table, descriptors, nearest_table
 from justzoomin.scoring.distances import Distance
@@ -19,7 +19,7 @@ __all__ = [
     "DEFAULT_LISTED", "DEFAULT_RADII_M", "LEVELS", "Change", "Compared", "Comparison", "Decide", "Distance", "Figure",
     "PredictionInfo", "PredictionTable", "Protocol", "Ranking", "Resampling", "Row", "Score", "Tabulator", "baselines_of",
     "calibration_of", "ceiling", "cell_errors_m", "chance", "check_decision", "claim_of", "compare", "controls_of", "covered",
-    "decider", "density_table", "descriptors", "interval", "log_normalize", "markdown", "mass_for", "nearest_table",
+    "decider", "density_table", "descriptors", "interval", "log_normalize", "markdown", "nearest_table",
     "percent", "protocol_words", "rank_listed", "rank_scores", "read_predictions", "row_of", "score_row", "score_table",
     "two_sided_p", "write_comparison", "write_predictions",
 ]

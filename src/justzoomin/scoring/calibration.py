@@ -17,17 +17,6 @@ from justzoomin.scoring.table import PredictionTable
 LEVELS = (0.5, 0.9, 0.95)
 
 
-def mass_for(table: PredictionTable, level: float) -> float:
-    """The mass that the region of a level holds: the level itself, or what a calibration says instead.
-
-    Source: `justzoomin.posterior.Calibration.mass_for`.
-    """
-    masses = table.info.masses
-    if masses is None:
-        return level
-    return float(np.interp(level, (0.0, *(k / 100 for k in range(1, 100)), 1.0), (0.0, *masses, 1.0)))
-
-
 def covered(ranking: Ranking, mass: float) -> npt.NDArray[np.bool_] | None:
     """Whether (N,) the smallest set of cells that holds a mass holds the true cell; None where that is not known.
 
@@ -61,7 +50,7 @@ def claims(table: PredictionTable) -> npt.NDArray[np.bool_] | None:
 def calibration_of(table: PredictionTable, ranking: Ranking, resampling: Resampling) -> dict[str, Any]:
     """Coverage and size of regions, likelihood of the true cell, expected calibration error of the stored confidence.
 
-    Confidence and a calibration's masses were stored for the gallery of all cells, and are not looked at in another one.
+    Confidence was stored for the gallery of all cells, and is not looked at in another one.
 
     Args:
         table: Predictions in the order of `resampling`.
@@ -69,15 +58,14 @@ def calibration_of(table: PredictionTable, ranking: Ranking, resampling: Resampl
         resampling: The draws.
     """
     area = table.grid.cell_size_m(table.grid.depth)**2
-    every, regions = ranking is table.ranking, {}
+    regions = {}
     for level in LEVELS:
-        mass = mass_for(table, level) if every else level
-        hits, cells = covered(ranking, mass), float(np.median(region_cells(ranking, mass)))
+        hits, cells = covered(ranking, level), float(np.median(region_cells(ranking, level)))
         figure: Figure | None = None if hits is None else share_figure(hits, resampling)
         regions[f"{100 * level:g}"] = {"coverage": None if figure is None else asdict(figure),
                                        "median_m2": cells * area if np.isfinite(cells) else None}
     known = np.isfinite(ranking.true_log_prob)
-    right = claims(table) if every else None
+    right = claims(table) if ranking is table.ranking else None
     shape = None if right is None else curve(table.confidence, right)
     return {
         "regions": regions,

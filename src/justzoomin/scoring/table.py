@@ -15,7 +15,7 @@ from justzoomin.geometry import ZoomGrid, grid_from_dict, haversine_m
 from justzoomin.scoring.ranking import Ranking, join, log_normalize, rank_scores
 from justzoomin.scoring.resampling import Floats, Ints
 
-FORMAT: Literal["justzoomin-predictions/1"] = "justzoomin-predictions/1"
+FORMAT: Literal["justzoomin-predictions/2"] = "justzoomin-predictions/2"
 DEFAULT_LISTED = 64
 MAX_NAME = 200
 
@@ -31,7 +31,7 @@ class PredictionInfo(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    format: Literal["justzoomin-predictions/1"] = FORMAT
+    format: Literal["justzoomin-predictions/2"] = FORMAT
     method: str = Field(min_length=1, max_length=MAX_NAME, pattern=_LINE, description="what the row of a table is called")
     split: Line = Field(description="name of the split")
     grid: dict[str, JsonValue] = Field(description="the zoom grid: the keys of region.yaml")
@@ -44,8 +44,6 @@ class PredictionInfo(BaseModel):
     hashes: dict[str, Word | None] = Field({}, description="model, map, split, index, train_split")
     trained_on_this_split: bool | None = None
     calibration: Word | None = Field(None, description="fingerprint of the calibration, if there was one")
-    masses: list[Annotated[float, Field(ge=0, le=1)]] | None = Field(
-        None, min_length=99, max_length=99, description="mass that the region of each level holds, 1 to 99 %; null: the level")
     cost: dict[str, float] = Field({}, description="index_bytes, train_images, train_seconds ...")
     protocol: dict[str, Word] = Field({}, description="what was done, in words")
     crs: Line | None = Field(None, description="projection of the map")

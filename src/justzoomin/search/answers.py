@@ -10,7 +10,7 @@ import torch
 
 from justzoomin.geometry import ZoomGrid
 from justzoomin.models import ZoomModel
-from justzoomin.posterior import Calibration, Decision, Posterior, decide
+from justzoomin.posterior import Decision, Posterior, decide
 from justzoomin.search.beam import beam
 from justzoomin.search.fix import CREDIBLE_PROBABILITY, credible_radius_m
 from justzoomin.search.greedy import along_path, greedy
@@ -43,24 +43,22 @@ def beam_answers(model: ZoomModel, photos: torch.Tensor, vectors: ViewVectors, g
     return fields
 
 
-def posterior_answers(posteriors: Sequence[Posterior], decision: Decision, calibration: Calibration | None) -> list[Fields]:
+def posterior_answers(posteriors: Sequence[Posterior], decision: Decision) -> list[Fields]:
     """What posteriors of one grid say, answered by a decision.
 
     Args:
         posteriors: One for each photo.
         decision: The rule that picks the answer.
-        calibration: What tells the masses of regions; None for their levels themselves.
     """
     if not posteriors:
         return []
     grid = posteriors[0].grid
     lats, lons = decide(grid, np.stack([p.log_probs for p in posteriors]), decision)
     sequences = grid.encode(lats, lons).tolist()
-    masses = [level / 100 if calibration is None else calibration.mass_for(level / 100) for level in LEVELS]
     answers: list[Fields] = []
     for found, lat, lon, sequence in zip(posteriors, lats.tolist(), lons.tolist(), sequences, strict=True):
         cells, probs = found.top(LISTED)
-        regions = dict(zip(LEVELS, found.regions(masses), strict=True))
+        regions = dict(zip(LEVELS, found.regions([level / 100 for level in LEVELS]), strict=True))
         (ee, en), (ne, nn) = found.moments().covariance_m2.tolist()
         answers.append({
             "lat": lat, "lon": lon, "sequence": tuple(sequence), "probabilities": found.along(tuple(sequence)),

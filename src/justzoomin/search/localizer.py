@@ -289,7 +289,7 @@ class Localizer:
             own = self._calibrated(some)
             here = [None] * len(own) if self.calibration is None else self.calibration.on_map(own).tolist()
             believed = own if self.prior is None else apply_many(self.grid, own, self.prior)
-            answers = posterior_answers([Posterior(self.grid, p) for p in believed], self.decision, self.calibration)
+            answers = posterior_answers([Posterior(self.grid, p) for p in believed], self.decision)
             found += [{**answer, "on_map": on_map} for answer, on_map in zip(answers, here, strict=True)]
         return found
 
