@@ -104,6 +104,18 @@ def test_init_starts_from_another_model(tmp_path: Path) -> None:
         assert torch.allclose(tensor, after.state_dict()[key], atol=1e-6), key
 
 
+def test_a_zoomer_to_start_from_is_given_a_ray_matcher(tmp_path: Path) -> None:
+    dataset = open_dataset(make_repository(tmp_path / "town", pixels=32, train=4, val=2))
+    first = train(train_config("small", None, QUICK), dataset, tmp_path / "first")
+    words = (*QUICK, f"init={first}", "learning_rate=1e-12", "weight_decay=0", "val_split=null")
+    second = train(train_config("best", None, words), dataset, tmp_path / "second")
+    before, after = ZoomModel.from_pretrained(first), ZoomModel.from_pretrained(second)
+    assert before.matcher is None and after.matcher is not None and after.config.preset == "best"
+    assert after.config.image_pixels == before.config.image_pixels
+    for key, tensor in before.state_dict().items():
+        assert torch.allclose(tensor, after.state_dict()[key], atol=1e-6), key
+
+
 def test_real_photos_are_learnt_and_localized(shared: Path, tmp_path: Path) -> None:
     """On the four training photos themselves, and so no claim about any other photo."""
     dataset = open_dataset(shared / "data" / "dc-mini")

@@ -35,6 +35,13 @@ def demo_city(photos: int, val_photos: int = HELD_OUT_PHOTOS, seed: int = SEED) 
     return CityConfig(seed=seed, size_m=SIZE_M, photos=photos, val_photos=val_photos, photo_width=192, photo_height=108)
 
 
+def other_town(seed: int) -> CityConfig:
+    """One of the other towns that are trained on: few photos, and a map no finer than the model looks at."""
+    from justzoomin.city import CityConfig
+
+    return CityConfig(seed=seed, size_m=SIZE_M, gsd_m=0.2, photos=OTHER_PHOTOS, val_photos=1, photo_width=192, photo_height=96)
+
+
 def packaged_model() -> Path:
     """Folder of the demo model that comes with the package."""
     return Path(str(resources.files("justzoomin") / "assets" / "demo-model"))
@@ -105,7 +112,7 @@ def _train(out: Path, town: Path) -> Path:
     from justzoomin.training import train_config
 
     towns = {town: demo_city(TRAIN_PHOTOS)}
-    towns |= {out / "towns" / str(seed): demo_city(OTHER_PHOTOS, 1, seed) for seed in OTHER_SEEDS}
+    towns |= {out / "towns" / str(seed): other_town(seed) for seed in OTHER_SEEDS}
     for folder, config in towns.items():
         _make(folder, config)
     run_folder = out / "run"

@@ -25,7 +25,7 @@ from justzoomin.models.onnx_encoder import ONNX_FILE, OnnxEncoder
 from justzoomin.models.onnx_export import Export, export_onnx
 from justzoomin.models.ray_matcher import Ground, RayMatcher
 from justzoomin.models.retriever import DualEncoder
-from justzoomin.models.zoom_model import ZoomModel
+from justzoomin.models.zoom_model import ZoomModel, with_matcher
 
 __all__ = [
     "IMAGENET_MEAN",
@@ -58,4 +58,5 @@ __all__ = [
     "open_model",
     "plan",
     "resolve_device",
+    "with_matcher",
 ]

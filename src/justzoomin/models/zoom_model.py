@@ -7,7 +7,7 @@ from torch import Tensor
 
 from justzoomin.errors import ModelError
 from justzoomin.geometry import ViewLayers, ZoomGrid, zoom_layers
-from justzoomin.models.config import ModelConfig
+from justzoomin.models.config import MatcherConfig, ModelConfig
 from justzoomin.models.decoder import Decoder, DecoderCache
 from justzoomin.models.map_model import MapModel
 from justzoomin.models.ray_matcher import Ground, RayMatcher
@@ -90,3 +90,21 @@ class ZoomModel(MapModel):
         photo = self.encode_photos(photos)                                    # (B, D)
         vectors = self.encode_views(views)                                    # (V, D)
         return self.decode(photo, vectors[view_index], actions)
+
+
+def with_matcher(model: ZoomModel, matcher: MatcherConfig, preset: str | None = None, seed: int = 0) -> ZoomModel:
+    """The same zoomer with a fresh ray matcher beside it, to be trained.
+
+    Args:
+        model: A model without one; left as it is.
+        matcher: Settings of the matcher.
+        preset: Name of the preset that the new model is of.
+        seed: Seed of the matcher's weights.
+
+    Raises:
+        ModelError: If the encoder gives no feature maps.
+    """
+    config = model.config.model_copy(update={"matcher": matcher, "preset": preset})
+    found = ZoomModel(config, pretrained=False, seed=seed)
+    found.load_state_dict({**found.state_dict(), **model.state_dict()})
+    return found

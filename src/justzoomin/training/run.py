@@ -20,7 +20,7 @@ from justzoomin.data import Dataset, JoinedDataset, ReadyKind, ReadyPhotos, Resu
 from justzoomin.errors import MissingExtraError, ModelError, TrainingError
 from justzoomin.geometry import view_count, view_numbers
 from justzoomin.maps import GridViews
-from justzoomin.models import Compute, MapModel, ModelConfig, ZoomModel, build_model, open_model, plan
+from justzoomin.models import Compute, MapModel, ModelConfig, ZoomModel, build_model, open_model, plan, with_matcher
 from justzoomin.training.base import mix_seed
 from justzoomin.training.config import TrainConfig, dump_config, load_config
 from justzoomin.training.families import check_family, task_for
@@ -118,6 +118,8 @@ def _build_model(config: TrainConfig, maps: TrainingMaps) -> MapModel:
     if model.config.grid != maps.grid.grid:
         raise ModelError(config.init, f"its grid is {model.config.grid} x {model.config.grid}, the dataset's "
                          f"{maps.grid.grid} x {maps.grid.grid}", "Start from a model of the dataset's grid size.")
+    if isinstance(model, ZoomModel) and model.matcher is None and config.model.matcher is not None:
+        return with_matcher(model, config.model.matcher, config.model.preset, config.seed)
     return model
 
 
