@@ -11,7 +11,7 @@ from justzoomin.data import open_dataset
 from justzoomin.maps import Windows
 from justzoomin.models import MatcherConfig, ZoomModel
 from justzoomin.search import Localizer, ViewVectors, exact, scorer, views_of
-from justzoomin.search.matching import GroundMap
+from justzoomin.search.matching import GroundMap, describe
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def matching():
     """A tiny zoomer with a matcher whose pieces are smaller than the region."""
     plain = fakes.tiny_model(grid=3)
     config = plain.config.model_copy(update={"matcher": MatcherConfig(
-        metres_per_pixel=1.0, channels=4, ranges=4, nearest_m=3.0, reach_m=20.0, headings=4, width=8, window_m=64.0,
+        metres_per_pixel=1.0, channels=4, ranges=4, nearest_m=3.0, reach_m=20.0, headings=4, tried=8, width=8, window_m=64.0,
         margin_m=16.0)})
     return ZoomModel(config, pretrained=False, seed=3).eval()
 
@@ -45,6 +45,20 @@ def test_pieces_cover_the_region_and_agree_where_they_meet(matching, town):
     assert torch.allclose(whole.places.norm(dim=0), torch.ones(whole.places.shape[1:]), atol=1e-4)  # no gap
 
 
+@pytest.mark.parametrize(("turns", "mirrored"), [(1, False), (2, False), (3, False), (0, True), (1, True)])
+def test_a_description_lies_with_its_picture(matching, turns, mirrored):
+    """Turned and mirrored, a piece of map is described turned and mirrored: its places, and the logits of its bearings."""
+    torch.manual_seed(2)
+    picture = torch.randn(3, 64, 64)
+    upright = describe(matching, picture)
+    other = describe(matching, (picture.flip(-1) if mirrored else picture).rot90(-turns, (1, 2)))
+    places, logits = (v.rot90(turns, (1, 2)) for v in other)
+    for k in range(4):  # what looked towards k x 90 degrees looks a quarter further after each turn clockwise
+        seen = logits[(k + turns) % 4].flip(-1) if mirrored else logits[(k + turns) % 4]
+        assert torch.allclose(seen, upright.headings[-k % 4 if mirrored else k], atol=1e-4)
+    assert torch.allclose(places.flip(-1) if mirrored else places, upright.places, atol=1e-4)
+
+
 def test_scores_of_some_cells_are_those_of_all(matching, town):
     ground = GroundMap(matching, town.map, town.grid)
     fans = fans_of(matching)
@@ -62,8 +76,8 @@ def test_a_cell_scores_as_its_best_poses_do(matching, town):
     east, south = (values.reshape(27 * 27, -1)[cell] for values in ground._places)
     poses = []
     for x, y in zip(east, south, strict=True):
-        for k in range(4):
-            at = torch.tensor([x + 16.0]).float(), torch.tensor([y + 16.0]).float(), torch.tensor([k * np.pi / 2]).float()
+        for k in range(8):
+            at = torch.tensor([x + 16.0]).float(), torch.tensor([y + 16.0]).float(), torch.tensor([k * np.pi / 4]).float()
             with torch.no_grad():
                 poses.append((fan * matcher.scale * matcher.read(ground.ground(), *at)).sum() +
                              matcher.prior(ground.ground(), *at)[0])

@@ -79,7 +79,9 @@ class MatcherConfig(_Settings):
         ranges: Distances along a ray that are compared.
         nearest_m: The first of them.
         reach_m: The last of them.
-        headings: Bearings that are tried at each place.
+        headings: Bearings that a place has a logit for.
+        tried: Bearings that are tried at each place in search.
+        symmetries: Turns and mirrorings under which a piece of map is described in search, their mean counting: 1, 4 or 8.
         assumed_fov_deg: Horizontal field of view that photos are taken to have.
         camera_height_m: Height above flat ground that cameras are taken to have; says which row sees which range.
         width: Channels of the feature pyramids.
@@ -93,13 +95,15 @@ class MatcherConfig(_Settings):
     ranges: int = Field(default=10, ge=2)
     nearest_m: float = Field(default=3.0, gt=0.0)
     reach_m: float = Field(default=45.0, gt=0.0)
-    headings: int = Field(default=16, ge=4)
+    headings: int = Field(default=16, ge=4, multiple_of=4)
+    tried: int = Field(default=32, ge=4)
+    symmetries: Literal[1, 4, 8] = 8
     assumed_fov_deg: float = Field(default=75.0, gt=0.0, lt=180.0)
     camera_height_m: float = Field(default=1.75, gt=0.0)
     width: int = Field(default=64, ge=1)
     window_m: float = Field(default=320.0, gt=0.0)
     margin_m: float = Field(default=10.0, ge=0.0)
-    zoom_weight: float = Field(default=1.0, ge=0.0)
+    zoom_weight: float = Field(default=0.5, ge=0.0)
 
     @model_validator(mode="after")
     def _near_before_far(self) -> MatcherConfig:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from justzoomin.data import normalize
 from justzoomin.errors import ModelError
@@ -63,7 +64,7 @@ class GroundMap:
                              for c in (self.matcher.config.channels, self.matcher.config.headings)))
             for number in range(len(windows)):
                 picture = torch.from_numpy(windows.picture(number)).permute(2, 0, 1).to(self.model.device)
-                piece = self.model.describe_ground(normalize(picture[None], settings.mean, settings.std)[0])
+                piece = describe(self.model, normalize(picture[None], settings.mean, settings.std)[0])
                 row, column = divmod(number, windows.side)
                 # A neighbour's inner part lies over a margin, never the reverse.
                 for into, found in zip(whole, piece, strict=True):
@@ -82,10 +83,10 @@ class GroundMap:
             fans: Fans of photos.
             cells: Numbers (N,) of the cells; all if None.
         """
-        headings, bearings = self.matcher.config.headings, self._bearings()
+        tried, bearings = self.matcher.config.tried, self._bearings()
         index = None if cells is None else (cells[:, None] * self.places + np.arange(self.places)).ravel()
         count = len(self._places[0]) if index is None else len(index)
-        keep = index is None and count * headings * self.matcher.size * 2 <= KEPT_BYTES
+        keep = index is None and count * tried * self.matcher.size * 2 <= KEPT_BYTES
         scaled = fans * self.matcher.scale
         total = torch.full((len(fans), count), -torch.inf, device=fans.device)
         for k, bearing in enumerate(bearings):
@@ -99,7 +100,7 @@ class GroundMap:
                 else:
                     under, prior = self._under(part if index is None else index[part], bearing)
                 total[:, part] = torch.logaddexp(total[:, part], scaled @ under.t() + prior)
-        return total.view(len(fans), -1, self.places).logsumexp(2) - math.log(headings * self.places)
+        return total.view(len(fans), -1, self.places).logsumexp(2) - math.log(tried * self.places)
 
     def _under(self, which: slice | npt.NDArray[np.int64], bearing: float) -> tuple[Tensor, Tensor]:
         """What lies under fans (P, F) at some of the places, and their prior (P,), for one bearing."""
@@ -109,8 +110,30 @@ class GroundMap:
         return self.matcher.read(ground, east, south, towards), self.matcher.prior(ground, east, south, towards)
 
     def _bearings(self) -> list[float]:
-        headings = self.matcher.config.headings
-        return [2 * math.pi * k / headings for k in range(headings)]
+        tried = self.matcher.config.tried
+        return [2 * math.pi * k / tried for k in range(tried)]
+
+
+def describe(model: ZoomModel, picture: Tensor) -> Ground:
+    """A piece of map from its normalized picture (3, H, H): the mean of its descriptions turned and mirrored, each put back.
+
+    A description should not depend on how the picture lies; the mean depends on it less.
+
+    Raises:
+        ModelError: If the model has no matcher.
+    """
+    count, headings = _matcher(model).config.symmetries, _matcher(model).config.headings
+    back = (-torch.arange(headings)) % headings
+    total: list[Tensor] = []
+    for mirrored in (False, True)[:1 + count // 8]:
+        for turns in range(min(count, 4)):
+            found = model.describe_ground((picture.flip(-1) if mirrored else picture).rot90(-turns, (1, 2)))
+            places, logits = (v.rot90(turns, (1, 2)) for v in found)
+            logits = logits.roll(-turns * headings // 4, 0)  # north of the picture was turned to the east
+            if mirrored:
+                places, logits = places.flip(-1), logits.flip(-1)[back]
+            total = [places, logits] if not total else [total[0] + places, total[1] + logits]
+    return Ground(functional.normalize(total[0], dim=0), total[1] / count)
 
 
 def _parts(count: int) -> list[slice]:
