@@ -26,7 +26,7 @@ from sets import SETS
 
 from justzoomin.data import Dataset, open_dataset, open_datasets
 from justzoomin.evaluation import evaluate
-from justzoomin.models import MapModel, open_model
+from justzoomin.models import MapModel, ZoomModel, open_model
 from justzoomin.scoring import controls_of, read_predictions, write_predictions
 from justzoomin.search import NotTrainedHereWarning
 from justzoomin.training import train, train_config
@@ -83,6 +83,8 @@ def _predict(name: str, data: Path, run: Path, folder: Path, seed: int) -> None:
     for file in ("config.yaml", "metrics.csv"):
         shutil.copyfile(run / file, log / file)
     for row in (r for r in ROWS if r.training == name):
+        if row.zoom_weight is not None:
+            _set_zoom_weight(model, row.zoom_weight)
         for test in TESTS:
             if test == "other" and TRAININGS[name].home_only:
                 continue  # it knows the cells of one town; nothing can be asked of it elsewhere
@@ -90,6 +92,12 @@ def _predict(name: str, data: Path, run: Path, folder: Path, seed: int) -> None:
                 path = folder / test / f"{_file(row)}-{seed}-{town.root.name}.parquet"
                 _predict_town(row, model, town, split, path)
                 print(path.relative_to(folder), flush=True)
+
+
+def _set_zoom_weight(model: MapModel, weight: float) -> None:
+    assert isinstance(model, ZoomModel) and model.matcher is not None
+    model.matcher.config = model.matcher.config.model_copy(update={"zoom_weight": weight})
+    model.config = model.config.model_copy(update={"matcher": model.matcher.config})
 
 
 def _predict_town(row: Row, model: MapModel, town: Dataset, split: str, path: Path) -> None:

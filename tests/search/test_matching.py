@@ -20,7 +20,7 @@ def matching():
     plain = fakes.tiny_model(grid=3)
     config = plain.config.model_copy(update={"matcher": MatcherConfig(
         metres_per_pixel=1.0, channels=4, ranges=4, nearest_m=3.0, reach_m=20.0, headings=4, tried=8, width=8, window_m=64.0,
-        margin_m=16.0)})
+        margin_m=16.0, zoom_weight=0.5)})
     return ZoomModel(config, pretrained=False, seed=3).eval()
 
 
