@@ -23,6 +23,7 @@ class MatchingConfig(BaseModel):
 
     Attributes:
         poses: Poses of the map that a photo's true one is compared with at a step.
+        seen_m: They lie at most so far from some training photo of the map; None for anywhere on it.
         place_noise_m: Deviation of the noise on the true place.
         bearing_noise_deg: Deviation of the noise on the true bearing.
         mirror: Share of batches that are mirrored, photos and map.
@@ -33,6 +34,7 @@ class MatchingConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     poses: int = Field(1024, ge=1)
+    seen_m: float | None = Field(20.0, gt=0)
     place_noise_m: float = Field(1.5, ge=0)
     bearing_noise_deg: float = Field(6.0, ge=0)
     mirror: float = Field(0.5, ge=0, le=1)

@@ -34,7 +34,8 @@ def task_for(model: MapModel, config: TrainConfig, maps: TrainingMaps, views: Se
         fused: Whether the optimizer's step is one kernel.
     """
     if isinstance(model, ZoomModel) and model.matcher is not None:
-        return MatchTask(model, config, views, maps.windows(model.matcher.config), maps.bearings(config.train_split),
+        return MatchTask(model, config, views, maps.windows(model.matcher.config),
+                         maps.places(config.train_split, model.matcher.config), maps.bearings(config.train_split),
                          total_steps, fused)
     if isinstance(model, ZoomModel):
         return ZoomTask(model, config, views, total_steps, prefix, fused)

@@ -82,6 +82,14 @@ class TrainingMaps:
         """Directions (N,) in degrees of the photos to train on, map after map; NaN where none is known."""
         return np.concatenate([self.datasets[number].bearings(split) for number in self.train])
 
+    def places(self, split: str, matcher: MatcherConfig) -> list[npt.NDArray[np.float64]]:
+        """Where the photos to train on stand on each map, (N, 2): metres east and south of the region's corner."""
+        found = []
+        for number, windows in enumerate(self.windows(matcher)):
+            records = self.datasets[number].split(split) if number in self.train else None
+            found.append(np.empty((0, 2)) if records is None else np.stack(windows.place(records.lat, records.lon), 1))
+        return found
+
     def pieces(self, split: str, matcher: MatcherConfig) -> npt.NDArray[np.int64]:
         """Numbers (N,) that tell the pieces of maps apart in which the photos to train on lie."""
         windows, found, first = self.windows(matcher), [], 0

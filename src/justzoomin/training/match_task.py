@@ -19,7 +19,7 @@ from justzoomin.training.task import ZoomTask
 NEAR_M, NEAR_DEG = 8.0, 30.0
 """Poses nearer than both to the true one are no negatives."""
 SAME_M = 5.0
-"""Poses of a map are counted as different this far apart: so many places the sampled negatives stand for."""
+"""Edge of the squares that count as one place each; so many places the sampled negatives stand for."""
 
 
 class MatchTask(ZoomTask):
@@ -33,17 +33,20 @@ class MatchTask(ZoomTask):
         config: The run's settings.
         views: The views of each map's grid at the model's pixel size.
         windows: The pieces of each map.
-        bearings: Directions (N,) in degrees of the photos to train on; NaN where none is known.
+        places: Where the photos to train on stand on each map, (N, 2): metres east and south of the region's corner.
+        bearings: Directions (N,) in degrees of all photos to train on, map after map; NaN where none is known.
         total_steps: Optimizer steps of the whole run.
         fused: Whether the optimizer's step is one kernel.
     """
 
     def __init__(self, model: ZoomModel, config: TrainConfig, views: Sequence[GridViews], windows: Sequence[Windows],
-                 bearings: npt.NDArray[np.float64], total_steps: int, fused: bool = True) -> None:
+                 places: Sequence[npt.NDArray[np.float64]], bearings: npt.NDArray[np.float64], total_steps: int,
+                 fused: bool = True) -> None:
         super().__init__(model, config, views, total_steps, fused=fused)
         assert model.matcher is not None
         self.matcher: RayMatcher = model.matcher
         self.windows, self.bearings = windows, torch.from_numpy(np.radians(bearings)).float()
+        self._places, self._seen = places, dict[tuple[int, int], torch.Tensor]()
         self._mirrored = False
 
     def prepare(self, batch: Batch, seed: int) -> Batch:
@@ -98,17 +101,18 @@ class MatchTask(ZoomTask):
         settings, matching, windows = self.model.config, self.config.matching, self.windows[number]
         picture = torch.from_numpy(windows.picture(piece)).permute(2, 0, 1).to(fans.device).float()
         edge = windows.window_m + 2 * windows.margin_m
+        count, seen = matching.poses, self._seen_places(number, piece).to(fans.device)
+        other = seen[torch.randint(len(seen), (count,), device=fans.device)]
+        other = other + torch.rand(count, 2, device=fans.device) * SAME_M
         if self._mirrored:
             picture, bearing = picture.flip(-1), -bearing
-            place = torch.stack([edge - place[:, 0], place[:, 1]], 1)
+            place, other = (torch.stack([edge - v[:, 0], v[:, 1]], 1) for v in (place, other))
         for _ in range(int(rng.integers(4))):  # a quarter clockwise: north becomes east
             picture, bearing = picture.rot90(-1, (1, 2)), bearing + math.pi / 2
-            place = torch.stack([edge - place[:, 1], place[:, 0]], 1)
+            place, other = (torch.stack([edge - v[:, 1], v[:, 0]], 1) for v in (place, other))
         picture = change_light(picture[None], matching.light)
         ground = self.model.describe_ground(normalize(picture, settings.mean, settings.std)[0])
 
-        count = matching.poses
-        other = windows.margin_m + torch.rand(count, 2, device=fans.device) * windows.window_m
         towards = torch.rand(count, device=fans.device) * 2 * math.pi
         scaled = fans * self.matcher.scale
         wrong = (scaled @ self.matcher.read(ground, other[:, 0], other[:, 1], towards).t()
@@ -116,8 +120,7 @@ class MatchTask(ZoomTask):
         known = torch.isfinite(bearing)
         close = (torch.cdist(place, other) < NEAR_M) & (
             ~known[:, None] | (torch.cos(bearing[:, None] - towards) > math.cos(math.radians(NEAR_DEG))))
-        # The poses drawn stand for all that a piece has.
-        stands_for = (windows.window_m / SAME_M) ** 2 * self.matcher.config.headings / count
+        stands_for = len(seen) * self.matcher.config.headings / count  # the poses drawn stand for all there are
         wrong = wrong.masked_fill(close, -torch.inf) + math.log(stands_for)
         right = torch.where(known, self._at(ground, scaled, place, torch.where(known, bearing, 0.0)), 0.0)
         if not bool(known.all()):
@@ -125,6 +128,25 @@ class MatchTask(ZoomTask):
             tried = torch.stack([self._at(ground, scaled, place, torch.full_like(bearing, turn)) for turn in turns], 1)
             right = torch.where(known, right, tried.logsumexp(1) - math.log(len(turns)))
         return functional.softplus(wrong.logsumexp(1) - right)
+
+    def _seen_places(self, number: int, piece: int) -> torch.Tensor:
+        """Where negatives are drawn: corners (S, 2) of the squares of `SAME_M` of a piece that training photos stand near.
+
+        In metres east and south of the picture's corner. Ground that no photo shows is left out: always wrong in training, it
+        would be learned by heart as wrong.
+        """
+        if (number, piece) not in self._seen:
+            windows, near = self.windows[number], self.config.matching.seen_m
+            left, top = windows.corner(piece)
+            axis = windows.margin_m + np.arange(0, windows.window_m - 1e-9, SAME_M)
+            corners = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
+            if near is not None:
+                middle = torch.from_numpy(corners + SAME_M / 2 + (left, top)).float()
+                photos = torch.from_numpy(self._places[number]).float()
+                nearest = torch.cat([torch.cdist(part, photos).amin(1) for part in middle.split(256)])
+                corners = corners[(nearest <= max(near, SAME_M)).numpy()]
+            self._seen[number, piece] = torch.from_numpy(corners).float()
+        return self._seen[number, piece]
 
     def _at(self, ground: Ground, scaled: torch.Tensor, place: torch.Tensor, bearing: torch.Tensor) -> torch.Tensor:
         """Scores (B,) of photos at poses of their own, moved by a little noise."""
