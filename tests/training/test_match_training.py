@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 from fakes import make_repository
 from justzoomin.data import ResumableBatchSampler, open_dataset, open_datasets
 from justzoomin.errors import ModelError
+from justzoomin.maps import Windows
 from justzoomin.training import train, train_config
-from justzoomin.training.match_task import change_light
+from justzoomin.training.match_task import change_light, seen_squares
 
 SETTINGS = ("epochs=2", "batch_size=4", "save_every=1", "log_every=1", "model.image_pixels=32", "learning_rate=0.003",
             "model.encoder.architecture.hidden_sizes=[8, 16, 24]", "model.encoder.architecture.depths=[1, 1, 1]",
@@ -46,6 +47,24 @@ def test_a_batch_is_of_one_group_as_far_as_it_lasts():
     assert all(len(set(groups[batch])) == 1 for batch in batches[:6])  # 3 + 2 + 1 whole runs; the rest is mixed
     sampler.set_epoch(1)
     assert [[draw.photo for draw in batch] for batch in sampler] != batches
+
+
+def test_negatives_stand_where_photos_do(towns):
+    town = open_dataset(towns / "a")
+    windows = Windows(town.map, town.grid, 64.0, 16.0, 1.0)
+    records = town.split("train")
+    photos = np.stack(windows.place(records.lat, records.lon), 1)
+    found = 0
+    for piece in range(len(windows)):
+        near, everywhere = (seen_squares(windows, piece, photos, metres) for metres in (12.0, None))
+        assert len(everywhere) == 13 * 13
+        middle = near.numpy() + 2.5 + windows.corner(piece)
+        assert (np.linalg.norm(middle[:, None] - photos, axis=2).min(1) <= 12.0).all()
+        found += len(near)
+        inside = windows.number(*photos.T) == piece
+        for place in photos[inside] - windows.corner(piece):  # its own square is one of them
+            assert ((near.numpy() <= place + 1e-6) & (near.numpy() + 5.0 >= place - 1e-6)).all(1).any()
+    assert 9 < found < len(windows) * 13 * 13
 
 
 def weights(run):

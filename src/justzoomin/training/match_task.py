@@ -101,7 +101,9 @@ class MatchTask(ZoomTask):
         settings, matching, windows = self.model.config, self.config.matching, self.windows[number]
         picture = torch.from_numpy(windows.picture(piece)).permute(2, 0, 1).to(fans.device).float()
         edge = windows.window_m + 2 * windows.margin_m
-        count, seen = matching.poses, self._seen_places(number, piece).to(fans.device)
+        if (number, piece) not in self._seen:
+            self._seen[number, piece] = seen_squares(windows, piece, self._places[number], matching.seen_m)
+        count, seen = matching.poses, self._seen[number, piece].to(fans.device)
         other = seen[torch.randint(len(seen), (count,), device=fans.device)]
         other = other + torch.rand(count, 2, device=fans.device) * SAME_M
         if self._mirrored:
@@ -129,25 +131,6 @@ class MatchTask(ZoomTask):
             right = torch.where(known, right, tried.logsumexp(1) - math.log(len(turns)))
         return functional.softplus(wrong.logsumexp(1) - right)
 
-    def _seen_places(self, number: int, piece: int) -> torch.Tensor:
-        """Where negatives are drawn: corners (S, 2) of the squares of `SAME_M` of a piece that training photos stand near.
-
-        In metres east and south of the picture's corner. Ground that no photo shows is left out: always wrong in training, it
-        would be learned by heart as wrong.
-        """
-        if (number, piece) not in self._seen:
-            windows, near = self.windows[number], self.config.matching.seen_m
-            left, top = windows.corner(piece)
-            axis = windows.margin_m + np.arange(0, windows.window_m - 1e-9, SAME_M)
-            corners = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
-            if near is not None:
-                middle = torch.from_numpy(corners + SAME_M / 2 + (left, top)).float()
-                photos = torch.from_numpy(self._places[number]).float()
-                nearest = torch.cat([torch.cdist(part, photos).amin(1) for part in middle.split(256)])
-                corners = corners[(nearest <= max(near, SAME_M)).numpy()]
-            self._seen[number, piece] = torch.from_numpy(corners).float()
-        return self._seen[number, piece]
-
     def _at(self, ground: Ground, scaled: torch.Tensor, place: torch.Tensor, bearing: torch.Tensor) -> torch.Tensor:
         """Scores (B,) of photos at poses of their own, moved by a little noise."""
         matching = self.config.matching
@@ -155,6 +138,28 @@ class MatchTask(ZoomTask):
         towards = (bearing + torch.randn_like(bearing) * math.radians(matching.bearing_noise_deg)) % (2 * math.pi)
         under = self.matcher.read(ground, east, south, towards)
         return (scaled * under).sum(1) + self.matcher.prior(ground, east, south, towards)
+
+
+def seen_squares(windows: Windows, piece: int, photos: npt.NDArray[np.float64], near_m: float | None) -> torch.Tensor:
+    """Where negatives are drawn: north-western corners (S, 2) of the squares of `SAME_M` that training photos stand near.
+
+    In metres east and south of the picture's corner. Ground that no photo shows is left out: always wrong in training, it
+    would be learned by heart as wrong.
+
+    Args:
+        windows: The pieces of the map.
+        piece: Number of the piece.
+        photos: Where the photos stand (N, 2), metres east and south of the region's corner.
+        near_m: Largest distance of a square's middle from a photo; None for all squares of the piece.
+    """
+    axis = windows.margin_m + np.arange(0, windows.window_m - 1e-9, SAME_M)
+    corners = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
+    if near_m is not None:
+        middle = torch.from_numpy(corners + SAME_M / 2 + windows.corner(piece)).float()
+        stand = torch.from_numpy(photos).float()
+        nearest = torch.cat([torch.cdist(part, stand).amin(1) for part in middle.split(256)])
+        corners = corners[(nearest <= max(near_m, SAME_M)).numpy()]
+    return torch.from_numpy(corners).float()
 
 
 def change_light(pictures: torch.Tensor, strength: float) -> torch.Tensor:
