@@ -31,8 +31,8 @@ from matplotlib import pyplot as plt
 RADII_M = (10.0, 20.0, 40.0)
 HERE = Path(__file__).parent
 COLOURS = {"best": "#b3261e", "paper": "#1f5f99", "retriever": "#2e7d32", "hierarchical": "#8a6d00", "other": "#666666"}
-SHOWN = ("best, within 40 m", "paper, posterior, within 40 m", "retriever, within 40 m", "retriever with contexts, within 40 m",
-         "hierarchical, within 40 m", "classifier without a map, within 40 m", "chance")
+SHOWN = ("best, within 40 m", "best with its zoomer, within 40 m", "paper, posterior, within 40 m", "retriever, within 40 m",
+         "retriever with contexts, within 40 m", "hierarchical, within 40 m", "classifier without a map, within 40 m", "chance")
 TITLES = {
     "within": "Within the area: other drives on the home town's streets",
     "disjoint": "Disjoint: blocks of the home town that no training photo comes near",
@@ -160,8 +160,8 @@ def _figure(lines: dict[str, list[Line]], path: Path) -> None:
         for line in (found for name in SHOWN for found in rows if found.name == name):
             family = line.name.split(",")[0].split(" ")[0]
             axis.plot(radii, [100 * line.row.within(float(r)).mean() for r in radii],
-                      color=COLOURS.get(family, COLOURS["other"]), linewidth=2.4 if family == "best" else 1.5,
-                      linestyle={"chance": ":", "classifier": "-."}.get(family, "--" if "contexts" in line.name else "-"),
+                      color=COLOURS.get(family, COLOURS["other"]), linewidth=2.4 if line.name == REFERENCE else 1.5,
+                      linestyle={"chance": ":", "classifier": "-."}.get(family, "--" if " with " in line.name else "-"),
                       label=line.name.removesuffix(", within 40 m"))
         axis.set_title(TITLES[test].split(":")[0], fontsize=11)
         axis.set_xlabel("radius, m")
