@@ -29,7 +29,7 @@ from justzoomin.geometry import ZoomGrid, haversine_m
 from justzoomin.maps import GridViews, Map
 from justzoomin.models import ZoomModel
 from justzoomin.posterior import Calibration, Claims, Distance, Motion, Posterior, decide, lattice, odometry, speed_limit, track
-from justzoomin.search import ViewVectors, exact
+from justzoomin.search import ViewVectors, scorer
 
 FIRST_DRIVE, JUMP_M, SPEED, DRIFT = 200, 70.0, 15.0, 0.05
 RESAMPLES = 2000
@@ -105,7 +105,7 @@ def main() -> None:
         calibration.require_model(model.fingerprint())
     source = Map.open(options.folder)
     grid = source.grid
-    vectors = ViewVectors(model, GridViews(source, grid, model.config.image_pixels))
+    score = scorer(model, ViewVectors(model, GridViews(source, grid, model.config.image_pixels)))
     world = build_world(config.seed, config.size_m)
     drives = drives_of(Router(world, config, "val"), options.drives, options.photos,
                        np.inf if options.jumps else JUMP_M)
@@ -119,7 +119,7 @@ def main() -> None:
                                  for j in jpegs])
             with torch.inference_mode():
                 photos = model.encode_photos(normalize(pairs, model.config.mean, model.config.std))
-            scores = exact(model, photos, vectors, grid.depth)
+            scores = score(photos)
             alone.append(calibration.apply(grid, scores) if calibration else scores.astype(np.float64))
 
         rows: dict[str, list[list[Posterior]]] = {"single photos": [[Posterior.of(grid, p) for p in a] for a in alone]}

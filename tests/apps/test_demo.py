@@ -34,13 +34,13 @@ def test_the_packaged_model_is_small_and_says_where_it_comes_from() -> None:
 
 
 def test_only_an_own_town_is_ever_removed(tmp_path: Path) -> None:
-    _remove_own_town(tmp_path / "none", 7)
+    _remove_own_town(tmp_path / "none")
     other = tmp_path / "town"
     other.mkdir()
     (other / "precious.txt").write_text("mine")
     with pytest.raises(ConfigError, match="no town of an earlier demo"):
-        _remove_own_town(other, 7)
+        _remove_own_town(other)
     assert (other / "precious.txt").read_text() == "mine"
     (other / "ATTRIBUTION").write_text("Synthetic town (seed 7) made by justzoomin.\n")
-    _remove_own_town(other, 7)
+    _remove_own_town(other)
     assert not other.exists()

@@ -8,9 +8,11 @@ import torch
 from safetensors.torch import load_file
 
 from fakes import make_repository
-from justzoomin.data import ResumableBatchSampler, open_dataset, open_datasets
+from justzoomin.data import ResumableBatchSampler, halves, open_dataset, open_datasets, to_tensor, wide_photo
 from justzoomin.errors import ModelError
 from justzoomin.maps import Windows
+from justzoomin.models import ZoomModel
+from justzoomin.search import Localizer
 from justzoomin.training import train, train_config
 from justzoomin.training.match_task import change_light, seen_squares
 
@@ -87,6 +89,23 @@ def test_the_loss_falls(towns, tmp_path):
     with (tmp_path / "run" / "metrics.csv").open() as file:
         loss = [float(row["value"]) for row in csv.DictReader(file) if row["name"] == "loss"]
     assert np.mean(loss[-10:]) < np.mean(loss[:10]) - 0.2
+
+
+def test_validation_asks_the_matcher(towns, tmp_path):
+    """The best model is the one whose answers are best, and those are the matcher's."""
+    town = open_dataset(towns / "a")
+    run = tmp_path / "run"
+    train(train_config("best", None, (*SETTINGS, "epochs=1", "val_split=val", "validate_every=1")), town, run)
+    with (run / "metrics.csv").open() as file:
+        found = {row["name"]: float(row["value"]) for row in csv.DictReader(file)}
+    model = ZoomModel.from_pretrained(run / "models" / "last")
+    localizer = Localizer(model, town.map, town.grid, search="posterior", decision="top")
+    config, records = model.config, town.split("val")
+    photos = torch.stack([halves(to_tensor(wide_photo(town.photos.read(i), i, config.image_pixels, config.photo_decode)))
+                          for i in records.image_ids])
+    log_probs = localizer.log_probs(photos)
+    true = town.grid.flatten(town.sequences("val"))
+    assert found["val_nll"] == pytest.approx(-log_probs[np.arange(len(true)), true].mean(), abs=5e-3)
 
 
 def test_the_zoomer_learns_beside_the_matcher_and_moves_nothing_of_it(towns, tmp_path):

@@ -9,6 +9,7 @@ from justzoomin.search.greedy import Paths, along_path, greedy
 from justzoomin.search.index import IndexHead, MapIndex, Precision
 from justzoomin.search.indexing import build_index, build_part, index_blocks
 from justzoomin.search.localizer import Localizer, NotTrainedHereWarning, check_fits, read_photo
+from justzoomin.search.matching import MAX_PLACES, GroundMap
 from justzoomin.search.retrieval import CellScores, cell_scores, path_scores
 from justzoomin.search.scorer import Scorer, scorer
 from justzoomin.search.searches import Search, choose_search, parse_search
@@ -16,9 +17,9 @@ from justzoomin.search.tracking import TrackPoint, geojson, gpx, photo_posterior
 from justzoomin.search.view_vectors import DrawnViews, ViewVectors, views_of
 
 __all__ = [
-    "FORMATS", "Beam", "BulkReport", "CellScores", "DrawnViews", "Fix", "IndexHead", "Localizer", "MapIndex",
-    "NotTrainedHereWarning", "Paths", "Precision", "Scorer", "Search", "TrackPoint", "ViewVectors", "along_path", "beam",
-    "build_index", "build_part", "cell_scores", "check_fits", "check_suffix", "choose_search", "credible_radius_m", "exact",
-    "geojson", "gpx", "greedy", "index_blocks", "localize_to_file", "parse_search", "path_scores", "photo_posteriors",
-    "read_photo", "scorer", "track_points", "views_of",
+    "FORMATS", "MAX_PLACES", "Beam", "BulkReport", "CellScores", "DrawnViews", "Fix", "GroundMap", "IndexHead", "Localizer",
+    "MapIndex", "NotTrainedHereWarning", "Paths", "Precision", "Scorer", "Search", "TrackPoint", "ViewVectors", "along_path",
+    "beam", "build_index", "build_part", "cell_scores", "check_fits", "check_suffix", "choose_search", "credible_radius_m",
+    "exact", "geojson", "gpx", "greedy", "index_blocks", "localize_to_file", "parse_search", "path_scores",
+    "photo_posteriors", "read_photo", "scorer", "track_points", "views_of",
 ]

@@ -13,6 +13,8 @@ from torch.nn import functional
 from justzoomin.data import Batch, normalize
 from justzoomin.maps import GridViews, Windows
 from justzoomin.models import Ground, RayMatcher, ZoomModel
+from justzoomin.search import MAX_PLACES, GroundMap
+from justzoomin.training.base import Found, best_cells
 from justzoomin.training.config import TrainConfig
 from justzoomin.training.task import ZoomTask
 
@@ -47,6 +49,7 @@ class MatchTask(ZoomTask):
         self.matcher: RayMatcher = model.matcher
         self.windows, self.bearings = windows, torch.from_numpy(np.radians(bearings)).float()
         self._places, self._seen = places, dict[tuple[int, int], torch.Tensor]()
+        self._grounds: dict[int, GroundMap] = {}
         self._mirrored = False
 
     def prepare(self, batch: Batch, seed: int) -> Batch:
@@ -71,6 +74,26 @@ class MatchTask(ZoomTask):
     def _view_vectors(self, batch: Batch, seed: int) -> torch.Tensor:
         with torch.no_grad():
             return super()._view_vectors(batch, seed)
+
+    def on_validation_epoch_start(self) -> None:
+        """Start with no map described: the weights have changed."""
+        super().on_validation_epoch_start()
+        self._grounds = {}
+
+    def find(self, number: int, photos: torch.Tensor, truth: torch.Tensor) -> Found:
+        """Score all terminal cells by the matcher, as the model answers; of a region with too many places, zoom."""
+        views = self.views[number]
+        if number not in self._grounds:  # photos come map by map: one map is held at a time
+            self._grounds = {number: GroundMap(self.model, views.source, views.grid)}
+        ground, cells = self._grounds[number], views.grid.actions**views.grid.depth
+        if ground.places * cells > MAX_PLACES:
+            return super().find(number, photos, truth)
+        return best_cells(ground.scores(self.model.fans(photos)).cpu(), views.grid, truth)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the figures and let the map go."""
+        super().on_validation_epoch_end()
+        self._grounds = {}
 
     def trained(self) -> list[dict[str, object]]:
         """The parameters that train: the scale of scores moves faster, and is not drawn to zero."""
@@ -157,7 +180,7 @@ def seen_squares(windows: Windows, piece: int, photos: npt.NDArray[np.float64], 
     if near_m is not None:
         middle = torch.from_numpy(corners + SAME_M / 2 + windows.corner(piece)).float()
         stand = torch.from_numpy(photos).float()
-        nearest = torch.cat([torch.cdist(part, stand).amin(1) for part in middle.split(256)])
+        nearest = torch.cat([torch.cdist(part, stand).amin(1) for part in torch.split(middle, 256)])
         corners = corners[(nearest <= max(near_m, SAME_M)).numpy()]
     return torch.from_numpy(corners).float()
 
