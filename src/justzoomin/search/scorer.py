@@ -22,8 +22,8 @@ Scorer = Callable[[torch.Tensor], npt.NDArray[np.floating]]
 def scorer(model: MapModel, vectors: ViewVectors) -> Scorer:
     """What scores all terminal cells, by the family of the model.
 
-    A zoomer with a ray matcher adds both log-probabilities with the weight that its settings give the zoomer. On a map that
-    it was not trained on the matcher answers alone: a zoomer knows its own map only.
+    A zoomer with a ray matcher adds both log-probabilities with the weight that its settings give the zoomer. Without one, and
+    on a map that it was not trained on, the matcher answers alone: a zoomer knows its own map only.
 
     Args:
         model: The model, in evaluation mode.
@@ -40,8 +40,8 @@ def scorer(model: MapModel, vectors: ViewVectors) -> Scorer:
     if model.matcher is None:
         return lambda photos: exact(model, photos, vectors, grid.depth)
     ground = GroundMap(model, vectors.views.source, grid)
-    weight = model.matcher.config.zoom_weight if trained_on(model, vectors.views.source) else 0.0
-    if not weight:
+    weight = model.matcher.config.zoom_weight
+    if not weight or not trained_on(model, vectors.views.source):
         return lambda photos: ground.scores(model.fans(photos)).cpu().numpy()
     return lambda photos: _both(model, vectors, ground, weight, photos)
 
