@@ -8,7 +8,7 @@ import torch
 
 import fakes
 from justzoomin.data import open_dataset
-from justzoomin.maps import Windows
+from justzoomin.maps import Windows, region_look
 from justzoomin.models import MatcherConfig, ZoomModel
 from justzoomin.search import Localizer, ViewVectors, exact, scorer, views_of
 from justzoomin.search.matching import GroundMap, describe
@@ -106,8 +106,14 @@ def test_on_a_map_it_knows_the_zoomer_has_a_say_elsewhere_not(matching, town, mo
     monkeypatch.setattr(matching, "provenance", {})
     assert np.allclose(scorer(matching, vectors)(photos), ground, atol=1e-5)
     monkeypatch.setattr(matching, "provenance", {"maps": [{"map_hash": town.map.fingerprint()}]})
+    known = scorer(matching, vectors)(photos)
+    monkeypatch.setattr(matching, "provenance", {"maps": [{"map_hash": "0" * 64, "look": region_look(town.map, town.grid)}]})
+    assert np.array_equal(scorer(matching, vectors)(photos), known)  # packed anew it is still the same map
+    for nonsense in ("maps", 3, [3, {"look": 5}, {"look": "00" * 48}, {"look": "zz"}, {"look": [1]}]):
+        monkeypatch.setattr(matching, "provenance", {"maps": nonsense})
+        assert np.allclose(scorer(matching, vectors)(photos), ground, atol=1e-5)
     both = ground + matching.matcher.config.zoom_weight * exact(matching, photos, vectors, 3)
-    assert np.allclose(scorer(matching, vectors)(photos), both, atol=1e-4)
+    assert np.allclose(known, both, atol=1e-4)
 
 
 def test_of_a_large_map_the_matcher_looks_at_the_best_cells(matching, town, monkeypatch):

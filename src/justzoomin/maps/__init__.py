@@ -18,6 +18,7 @@ from justzoomin.maps.gridviews import GridViews
 from justzoomin.maps.inspection import TileInventory, TilePiece
 from justzoomin.maps.layerviews import LayerViews
 from justzoomin.maps.layout import AERIAL_ATTRIBUTION, CARD_LAYOUT, TileLayout
+from justzoomin.maps.look import look_alike, region_look
 from justzoomin.maps.map import Map, Square, View
 from justzoomin.maps.needs import ViewNeed, view_needs
 from justzoomin.maps.opening import find_region, layout_folder
@@ -47,6 +48,7 @@ __all__ = [
     "TilePiece", "TileProjection", "TileServer", "TileSource", "TileTable", "View", "ViewCache", "ViewCacheBuild",
     "ViewNeed", "Windows", "build_view_cache", "cache_notes", "cell_places", "check_hashes", "check_map", "check_shard",
     "compare_files", "decode_tile", "extract_command", "find_region", "find_view_cache", "fit_region", "is_address",
-    "is_heic", "is_package", "layout_folder", "looks_like", "map_content", "open_package", "open_unplaced", "plain_path",
-    "read_capabilities", "region_path", "require_complete", "too_many_scans", "view_levels", "view_needs", "web_layout",
+    "is_heic", "is_package", "layout_folder", "look_alike", "looks_like", "map_content", "open_package", "open_unplaced",
+    "plain_path", "read_capabilities", "region_look", "region_path", "require_complete", "too_many_scans", "view_levels",
+    "view_needs", "web_layout",
 ]

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from justzoomin.maps import Map
+from justzoomin.geometry import ZoomGrid
+from justzoomin.maps import Map, look_alike, region_look
 from justzoomin.models import MapModel, ZoomModel
 from justzoomin.search.exact import exact
 from justzoomin.search.matching import MAX_PLACES, GroundMap
@@ -41,15 +42,25 @@ def scorer(model: MapModel, vectors: ViewVectors) -> Scorer:
         return lambda photos: exact(model, photos, vectors, grid.depth)
     ground = GroundMap(model, vectors.views.source, grid)
     weight = model.matcher.config.zoom_weight
-    if not weight or not trained_on(model, vectors.views.source):
+    if not weight or not trained_on(model, vectors.views.source, grid):
         return lambda photos: ground.scores(model.fans(photos)).cpu().numpy()
     return lambda photos: _both(model, vectors, ground, weight, photos)
 
 
-def trained_on(model: MapModel, source: Map) -> bool:
-    """Whether a map is one of those that a model was trained on, as far as its record says."""
-    recorded = [model.provenance, *model.provenance.get("maps", [])]
-    return source.fingerprint() in {row.get("map_hash") for row in recorded}
+def trained_on(model: MapModel, source: Map, grid: ZoomGrid) -> bool:
+    """Whether a map is one of those that a model was trained on, as far as its record says: by its hash, or else its look.
+
+    The bytes of one map differ where it was packed anew, or made from its seed by another processor.
+
+    Raises:
+        TileError: If the map cannot give the view of the region.
+    """
+    maps = model.provenance.get("maps")
+    rows = [model.provenance, *(row for row in (maps if isinstance(maps, list) else []) if isinstance(row, dict))]
+    if any(row.get("map_hash") == source.fingerprint() for row in rows):
+        return True
+    look = region_look(source, grid)
+    return any(look_alike(look, row.get("look")) for row in rows)
 
 
 def _both(model: ZoomModel, vectors: ViewVectors, ground: GroundMap, weight: float,

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from justzoomin.data import Dataset
 from justzoomin.errors import DataError
 from justzoomin.geometry import ZoomGrid
-from justzoomin.maps import Windows
+from justzoomin.maps import Windows, region_look
 from justzoomin.models import MatcherConfig
 from justzoomin.training.config import TrainConfig
 
@@ -109,7 +109,9 @@ class TrainingMaps:
         split = config.train_split
         rows: list[dict[str, Any]] = [{
             "data": self.datasets[number].root.resolve().name, "train_split_hash": self.datasets[number].split_hash(split),
-            "map_hash": self.datasets[number].map.fingerprint(), "photos": len(self.datasets[number].split(split)),
+            "map_hash": self.datasets[number].map.fingerprint(),
+            "look": region_look(self.datasets[number].map, self.datasets[number].grid),
+            "photos": len(self.datasets[number].split(split)),
         } for number in self.train]
         if len(self.datasets) == 1:
             return {"train_split": split, **rows[0]}
