@@ -34,14 +34,14 @@ class Row:
         training: Name of the model.
         search: The search.
         decision: The decision; None for the search's own answer.
-        zoom_weight: Weight of the zoomer beside a ray matcher; the matcher's own setting if None.
+        zoom_weight: Weight of the zoomer beside a ray matcher.
     """
 
     name: str
     training: str
     search: str
     decision: str | None = None
-    zoom_weight: float | None = None
+    zoom_weight: float = 0.0
 
 
 TRAININGS = {t.name: t for t in (
@@ -63,8 +63,8 @@ ROWS = (
     Row("hierarchical, best cell", "hierarchical", "posterior", "top"),
     Row("hierarchical, within 40 m", "hierarchical", "posterior", "within:40"),
     Row("best with its zoomer, within 40 m", "best", "posterior", "within:40", 0.5),
-    Row("best, best cell", "best", "posterior", "top", 0.0),
-    Row("best, within 40 m", "best", "posterior", "within:40", 0.0),
+    Row("best, best cell", "best", "posterior", "top"),
+    Row("best, within 40 m", "best", "posterior", "within:40"),
     Row("classifier without a map, within 40 m", "classifier", "posterior", "within:40"),
 )
 REFERENCE = "best, within 40 m"

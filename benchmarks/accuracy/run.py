@@ -83,8 +83,9 @@ def _predict(name: str, data: Path, run: Path, folder: Path, seed: int) -> None:
     for file in ("config.yaml", "metrics.csv"):
         shutil.copyfile(run / file, log / file)
     for row in (r for r in ROWS if r.training == name):
-        if row.zoom_weight is not None:
-            _set_zoom_weight(model, row.zoom_weight)
+        if isinstance(model, ZoomModel) and model.matcher is not None:
+            matcher = model.matcher.config.model_copy(update={"zoom_weight": row.zoom_weight})
+            model.matcher.config, model.config = matcher, model.config.model_copy(update={"matcher": matcher})
         for test in TESTS:
             if test == "other" and TRAININGS[name].home_only:
                 continue  # it knows the cells of one town; nothing can be asked of it elsewhere
@@ -92,12 +93,6 @@ def _predict(name: str, data: Path, run: Path, folder: Path, seed: int) -> None:
                 path = folder / test / f"{_file(row)}-{seed}-{town.root.name}.parquet"
                 _predict_town(row, model, town, split, path)
                 print(path.relative_to(folder), flush=True)
-
-
-def _set_zoom_weight(model: MapModel, weight: float) -> None:
-    assert isinstance(model, ZoomModel) and model.matcher is not None
-    model.matcher.config = model.matcher.config.model_copy(update={"zoom_weight": weight})
-    model.config = model.config.model_copy(update={"matcher": model.matcher.config})
 
 
 def _predict_town(row: Row, model: MapModel, town: Dataset, split: str, path: Path) -> None:

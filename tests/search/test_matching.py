@@ -107,7 +107,7 @@ def test_on_a_map_it_knows_the_zoomer_has_a_say_elsewhere_not(matching, town, mo
     assert np.allclose(scorer(matching, vectors)(photos), ground, atol=1e-5)
     monkeypatch.setattr(matching, "provenance", {"maps": [{"map_hash": town.map.fingerprint()}]})
     known = scorer(matching, vectors)(photos)
-    monkeypatch.setattr(matching, "provenance", {"maps": [{"map_hash": "0" * 64, "look": region_look(town.map, town.grid)}]})
+    monkeypatch.setattr(matching, "provenance", {"maps": [{"map_hash": "0" * 64, "look": region_look(vectors.views)}]})
     assert np.array_equal(scorer(matching, vectors)(photos), known)  # packed anew it is still the same map
     for nonsense in ("maps", 3, [3, {"look": 5}, {"look": "00" * 48}, {"look": "zz"}, {"look": [1]}]):
         monkeypatch.setattr(matching, "provenance", {"maps": nonsense})

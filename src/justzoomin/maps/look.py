@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
+from PIL import Image
 
-from justzoomin.geometry import ZoomGrid
-from justzoomin.maps.map import Map
+from justzoomin.maps.gridviews import GridViews
 
-_PARTS, _PIXELS = 4, 64
+_PARTS = 4
 _ALIKE = 3
 """Grey levels that colours of one place may differ by: other compression, other rounding of another processor."""
 
 
-def region_look(source: Map, grid: ZoomGrid) -> str:
+def region_look(views: GridViews) -> str:
     """Mean colours of the 4 x 4 parts of a region: 48 bytes as hex digits, the north-western part's red first.
 
     Raises:
         TileError: If the map cannot give the view of the region.
     """
-    region = grid.region
-    picture = source.view(*region.centre, region.size_m, _PIXELS).pixels.astype(np.float64)
-    parts = picture.reshape(_PARTS, _PIXELS // _PARTS, _PARTS, _PIXELS // _PARTS, 3).mean((1, 3))
-    return bytes(round(value) for value in parts.ravel().tolist()).hex()
+    return Image.fromarray(views.get(())).resize((_PARTS, _PARTS), Image.Resampling.BOX).tobytes().hex()
 
 
 def look_alike(first: str, second: object) -> bool:

@@ -100,9 +100,6 @@ def with_matcher(model: ZoomModel, matcher: MatcherConfig, preset: str | None = 
         matcher: Settings of the matcher.
         preset: Name of the preset that the new model is of.
         seed: Seed of the matcher's weights.
-
-    Raises:
-        ModelError: If the encoder gives no feature maps.
     """
     config = model.config.model_copy(update={"matcher": matcher, "preset": preset})
     found = ZoomModel(config, pretrained=False, seed=seed)

@@ -122,18 +122,17 @@ def describe(model: ZoomModel, picture: Tensor) -> Ground:
     Raises:
         ModelError: If the model has no matcher.
     """
-    count, headings = _matcher(model).config.symmetries, _matcher(model).config.headings
-    back = (-torch.arange(headings)) % headings
-    total: list[Tensor] = []
-    for mirrored in (False, True)[:1 + count // 8]:
-        for turns in range(min(count, 4)):
-            found = model.describe_ground((picture.flip(-1) if mirrored else picture).rot90(-turns, (1, 2)))
-            places, logits = (v.rot90(turns, (1, 2)) for v in found)
-            logits = logits.roll(-turns * headings // 4, 0)  # north of the picture was turned to the east
-            if mirrored:
-                places, logits = places.flip(-1), logits.flip(-1)[back]
-            total = [places, logits] if not total else [total[0] + places, total[1] + logits]
-    return Ground(functional.normalize(total[0], dim=0), total[1] / count)
+    config = _matcher(model).config
+    mirrored_back = (-torch.arange(config.headings)) % config.headings
+    found = []
+    for mirrored in (False, True) if config.symmetries == 8 else (False,):
+        for turns in range(1 if config.symmetries == 1 else 4):
+            ground = model.describe_ground((picture.flip(-1) if mirrored else picture).rot90(-turns, (1, 2)))
+            places, logits = (v.rot90(turns, (1, 2)) for v in ground)
+            logits = logits.roll(-turns * (config.headings // 4), 0)  # north of the picture was turned to the east
+            found.append((places.flip(-1), logits.flip(-1)[mirrored_back]) if mirrored else (places, logits))
+    places, logits = (torch.stack(parts).mean(0) for parts in zip(*found, strict=True))
+    return Ground(functional.normalize(places, dim=0), logits)
 
 
 def _parts(count: int) -> list[slice]:

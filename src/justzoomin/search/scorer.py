@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from justzoomin.geometry import ZoomGrid
-from justzoomin.maps import Map, look_alike, region_look
+from justzoomin.maps import GridViews, look_alike, region_look
 from justzoomin.models import MapModel, ZoomModel
 from justzoomin.search.exact import exact
 from justzoomin.search.matching import MAX_PLACES, GroundMap
@@ -41,13 +40,14 @@ def scorer(model: MapModel, vectors: ViewVectors) -> Scorer:
     if model.matcher is None:
         return lambda photos: exact(model, photos, vectors, grid.depth)
     ground = GroundMap(model, vectors.views.source, grid)
+    assert isinstance(vectors.views, GridViews)  # a zoomer's are
     weight = model.matcher.config.zoom_weight
-    if not weight or not trained_on(model, vectors.views.source, grid):
+    if not weight or not trained_on(model, vectors.views):
         return lambda photos: ground.scores(model.fans(photos)).cpu().numpy()
     return lambda photos: _both(model, vectors, ground, weight, photos)
 
 
-def trained_on(model: MapModel, source: Map, grid: ZoomGrid) -> bool:
+def trained_on(model: ZoomModel, views: GridViews) -> bool:
     """Whether a map is one of those that a model was trained on, as far as its record says: by its hash, or else its look.
 
     The bytes of one map differ where it was packed anew, or made from its seed by another processor.
@@ -57,9 +57,9 @@ def trained_on(model: MapModel, source: Map, grid: ZoomGrid) -> bool:
     """
     maps = model.provenance.get("maps")
     rows = [model.provenance, *(row for row in (maps if isinstance(maps, list) else []) if isinstance(row, dict))]
-    if any(row.get("map_hash") == source.fingerprint() for row in rows):
+    if any(row.get("map_hash") == views.source.fingerprint() for row in rows):
         return True
-    look = region_look(source, grid)
+    look = region_look(views)
     return any(look_alike(look, row.get("look")) for row in rows)
 
 

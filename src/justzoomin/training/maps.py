@@ -13,7 +13,7 @@ import numpy.typing as npt
 from justzoomin.data import Dataset
 from justzoomin.errors import DataError
 from justzoomin.geometry import ZoomGrid
-from justzoomin.maps import Windows, region_look
+from justzoomin.maps import GridViews, Windows, region_look
 from justzoomin.models import MatcherConfig
 from justzoomin.training.config import TrainConfig
 
@@ -104,14 +104,13 @@ class TrainingMaps:
         hashes = [self.datasets[number].split_hash(split) for number in self.train]
         return hashes[0] if len(self.datasets) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
-    def provenance(self, config: TrainConfig) -> dict[str, Any]:
-        """What is recorded beside a model about the photos and maps it was trained on."""
+    def provenance(self, config: TrainConfig, views: Sequence[GridViews]) -> dict[str, Any]:
+        """What is recorded beside a model about the photos and maps it was trained on; `views` are those of each map's grid."""
         split = config.train_split
         rows: list[dict[str, Any]] = [{
             "data": self.datasets[number].root.resolve().name, "train_split_hash": self.datasets[number].split_hash(split),
             "map_hash": self.datasets[number].map.fingerprint(),
-            "look": region_look(self.datasets[number].map, self.datasets[number].grid),
-            "photos": len(self.datasets[number].split(split)),
+            "look": region_look(views[number]), "photos": len(self.datasets[number].split(split)),
         } for number in self.train]
         if len(self.datasets) == 1:
             return {"train_split": split, **rows[0]}

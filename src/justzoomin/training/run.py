@@ -81,7 +81,7 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
         write_text(out / "environment.json", environment(compute.words()))
     steps = -(-len(sampler) // config.accumulate) * config.epochs
     task = task_for(model, config, maps, views, steps, miner, prefix, compute.fused_optimizer)
-    provenance = {"trained_with": "jzi train", "config": config.model_dump(mode="json"), **maps.provenance(config)}
+    provenance = {"trained_with": "jzi train", "config": config.model_dump(mode="json"), **maps.provenance(config, views)}
     saver = Saver(out, sampler, provenance, report)
     resume_from = state if resume and state.is_file() else None
     loggers = _loggers(config, out, resume_from) if rank == 0 else []
