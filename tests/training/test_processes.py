@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 from fakes import make_repository
 from justzoomin.data import open_dataset
-from justzoomin.training import train, train_config
+from justzoomin.models import build_model
+from justzoomin.training import load_config, train, train_config
 
 SETTINGS = ("epochs=2", "model.image_pixels=32", "accelerator=cpu", "model.decoder.dropout=0", "augment.enabled=false",
             "model.encoder.architecture.hidden_sizes=[8, 16, 24]", "model.encoder.architecture.depths=[1, 1, 1]",
@@ -26,10 +27,10 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def train_on_two(repository: Path, out: Path, *words: str) -> None:
+def train_on_two(repository: Path, out: Path, *words: str, preset: str = "small") -> None:
     """The environment that torchrun gives, without its agent: two processes on this machine."""
     command = [sys.executable, "-m", "justzoomin.apps.main", "train", "--data", str(repository), "--out", str(out), "--preset",
-               "small", *(part for s in (*SETTINGS, *words, "devices=2") for part in ("--set", s))]
+               preset, *(part for s in (*SETTINGS, *words, "devices=2") for part in ("--set", s))]
     shared = {**os.environ, "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
               "MASTER_PORT": str(free_port()), "GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": "test"}
     running = [subprocess.Popen(command, env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}, text=True,
@@ -61,3 +62,16 @@ def test_two_processes_end_as_one(tmp_path: Path, words: tuple[str, ...]) -> Non
     assert alone.keys() == together.keys() and len({name for _, _, name in alone}) >= 5
     for key, value in alone.items():
         assert together[key] == pytest.approx(value, rel=1e-4), key
+
+
+def test_a_matcher_trains_on_two_processes(tmp_path: Path) -> None:
+    """Photos that are mirrored train no decoder, and each process mirrors its own: neither waits for the other's gradients."""
+    repository = make_repository(tmp_path / "town", pixels=32, train=21, val=7)
+    train_on_two(repository, tmp_path / "two", "batch_size=3", "model.matcher.tried=4", preset="best")
+    before = build_model(load_config(tmp_path / "two" / "config.yaml").model, pretrained=False).state_dict()
+    after = load_file(tmp_path / "two" / "models" / "last" / "model.safetensors")
+    assert before.keys() == after.keys()
+    assert all(torch.isfinite(tensor).all() for tensor in after.values())
+    moved = {name.split(".")[0] for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    assert moved == {"encoder", "decoder", "matcher"}
+    assert {(row[0], row[1]) for row in figures(tmp_path / "two") if row[2] == "val_nll"} == {("3", "0"), ("7", "1")}

@@ -86,15 +86,23 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
     resume_from = state if resume and state.is_file() else None
     loggers = _loggers(config, out, resume_from) if rank == 0 else []
     _quiet()
+    # Mirrored photos of a matcher teach no decoder: which parameters a step moves differs between processes.
+    many = "ddp" if model.config.matcher is None else "ddp_find_unused_parameters_true"
     trainer = lightning.Trainer(
         accelerator=config.accelerator, devices=devices, num_nodes=config.nodes, precision=compute.lightning_precision,
-        strategy="ddp" if world > 1 else "auto", max_epochs=config.epochs, max_steps=stop_after or -1,
+        strategy=many if world > 1 else "auto", max_epochs=config.epochs, max_steps=stop_after or -1,
         accumulate_grad_batches=config.accumulate, gradient_clip_val=config.clip_norm or None,
         check_val_every_n_epoch=config.validate_every, num_sanity_val_steps=0, logger=loggers,
         callbacks=[saver], plugins=[AtomicCheckpoints()], enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, use_distributed_sampler=False, log_every_n_steps=config.log_every,
     )
-    trainer.fit(task, *loaders, ckpt_path=resume_from, weights_only=True)
+    grouped = torch.distributed.is_available() and torch.distributed.is_initialized()
+    try:
+        trainer.fit(task, *loaders, ckpt_path=resume_from, weights_only=True)
+    finally:
+        if world > 1 and not grouped and torch.distributed.is_initialized():
+            # Lightning leaves gloo's threads running: a process that ends with them may abort.
+            torch.distributed.destroy_process_group()
     best = out / "models" / "best"
     return best if best.is_dir() else out / "models" / "last"
 
