@@ -37,6 +37,24 @@ def test_the_zoomer_sees_what_it_sees_without_a_matcher(model: ZoomModel) -> Non
     assert torch.allclose(fans.norm(dim=1), torch.ones(3), atol=1e-5)
 
 
+def test_an_encoder_of_its_own_starts_as_the_zoomers_and_is_saved(model: ZoomModel, tmp_path) -> None:
+    config = model.config.model_copy(update={"matcher": MatcherConfig(own_encoder=True)})
+    own = ZoomModel(config, seed=0).eval()
+    photos, picture = torch.randn(3, 2, 3, 48, 48), torch.randn(3, 80, 80)
+    with torch.no_grad():
+        assert torch.allclose(own.encode_photos(photos), model.encode_photos(photos), atol=1e-6)
+        for parameter in own.matcher_encoder.parameters():
+            parameter.mul_(1.1)
+        changed = own.encode_photos(photos)
+        width = own.encoder.width
+        assert torch.allclose(changed[:, :width], model.encode_photos(photos)[:, :width], atol=1e-6)
+        assert not torch.allclose(own.fans(changed), model.fans(model.encode_photos(photos)), atol=1e-4)
+        assert not torch.allclose(own.describe_ground(picture).places, model.describe_ground(picture).places, atol=1e-4)
+        opened = ZoomModel.from_pretrained(own.save_pretrained(tmp_path / "m"))
+        assert torch.equal(opened.encode_photos(photos), changed)
+    assert opened.fingerprint() == own.fingerprint()
+
+
 def test_a_fan_lies_where_its_pose_looks(matcher: RayMatcher) -> None:
     """One bright place is seen by a pose exactly in the direction and distance it lies."""
     side, spot = 64, (20, 44)

@@ -118,6 +118,35 @@ def test_the_zoomer_learns_beside_the_matcher_and_moves_nothing_of_it(towns, tmp
     assert moved == {"decoder"}
 
 
+def test_with_encoders_of_their_own_each_is_trained_as_if_alone(towns, tmp_path):
+    """The zoomer's loss moves the zoomer's encoder, and the matcher's own encoder not at all."""
+    found = []
+    for weight in (0, 1):
+        words = ("clip_norm=0", f"matching.zoom_weight={weight}", "matching.mirror=0.3", "model.matcher.own_encoder=true")
+        train(train_config("best", None, (*SETTINGS, *words)), open_datasets([towns]), tmp_path / str(weight))
+        found.append(weights(tmp_path / str(weight)))
+    moved = {name.split(".")[0] for name in found[0] if not torch.equal(found[0][name], found[1][name])}
+    assert moved == {"encoder", "decoder"}
+    learned = {name for name in found[0] if name.startswith("matcher_encoder.")}
+    assert learned and any(not torch.equal(found[0][name], found[0][name.removeprefix("matcher_")]) for name in learned)
+
+
+def test_a_zoomer_that_is_there_is_kept(towns, tmp_path):
+    """A matcher with an encoder of its own is put beside it, and starts from what the zoomer's encoder knows."""
+    zoomer = tmp_path / "zoomer" / "models" / "last"
+    plain = [s for s in SETTINGS if "matcher" not in s and "matching" not in s]
+    train(train_config("small", None, (*plain, "epochs=1")), open_datasets([towns]), zoomer.parents[1])
+    words = (f"init={zoomer}", "model.matcher.own_encoder=true", "matching.zoom_weight=0")
+    first = train_config("best", None, (*SETTINGS, *words, "learning_rate=1e-12"))
+    for name, config in (("first", first), ("run", train_config("best", None, (*SETTINGS, *words)))):
+        train(config, open_datasets([towns]), tmp_path / name)
+    before, first, after = load_file(zoomer / "model.safetensors"), weights(tmp_path / "first"), weights(tmp_path / "run")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    encoder = [name for name in before if name.startswith("encoder.")]
+    assert all(torch.allclose(before[name], first[f"matcher_{name}"], atol=1e-9) for name in encoder)
+    assert any(not torch.equal(before[name], after[f"matcher_{name}"]) for name in encoder)
+
+
 def test_a_kept_prefix_is_refused(towns, tmp_path):
     with pytest.raises(ModelError, match="prefix_cache"):
         train(train_config("best", None, (*SETTINGS, "prefix_cache=memory")), open_datasets([towns]), tmp_path / "run")

@@ -55,13 +55,14 @@ class Compute:
 
         if self.channels_last:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        encoder = getattr(model, "encoder", None)
-        choose = getattr(getattr(encoder, "backbone", None), "set_attn_implementation", None)
-        if choose is not None and getattr(type(encoder.backbone), "_supports_sdpa", False):  # type: ignore[union-attr]
-            choose(self.attention)
-        if self.compiled and encoder is not None:
-            # The number of distinct views differs from batch to batch: `dynamic` keeps it from compiling each anew.
-            encoder.compile(dynamic=True)
+        for name in ("encoder", "matcher_encoder"):
+            encoder = getattr(model, name, None)
+            choose = getattr(getattr(encoder, "backbone", None), "set_attn_implementation", None)
+            if choose is not None and getattr(type(encoder.backbone), "_supports_sdpa", False):  # type: ignore[union-attr]
+                choose(self.attention)
+            if self.compiled and encoder is not None:
+                # The number of distinct views differs from batch to batch: `dynamic` keeps it from compiling each anew.
+                encoder.compile(dynamic=True)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The context that inference runs in."""

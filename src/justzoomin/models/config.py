@@ -87,6 +87,8 @@ class MatcherConfig(_Settings):
         width: Channels of the feature pyramids.
         window_m: Edge of the pieces that a map is described in.
         margin_m: What is drawn around each of them, and around the region.
+        own_encoder: Whether the matcher has an encoder of its own, of the same kind: then zoomer and matcher share nothing,
+            and each is trained as if alone.
         zoom_weight: Weight of the zoomer's log-probabilities beside the matcher's, on maps that it was trained on; 0 leaves
             search to the matcher: a zoomer rules out streets that no training photo shows.
     """
@@ -104,6 +106,7 @@ class MatcherConfig(_Settings):
     width: int = Field(default=64, ge=1)
     window_m: float = Field(default=320.0, gt=0.0)
     margin_m: float = Field(default=10.0, ge=0.0)
+    own_encoder: bool = False
     zoom_weight: float = Field(default=0.0, ge=0.0)
 
     @model_validator(mode="after")

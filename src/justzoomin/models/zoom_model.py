@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import torch
 from torch import Tensor
 
@@ -25,6 +27,8 @@ class ZoomModel(MapModel):
         self.decoder = Decoder(config.decoder, self.encoder.width, config.actions)
         self.matcher = None if config.matcher is None else RayMatcher(
             config.matcher, self.torch_encoder.stage_widths, self.torch_encoder.stride, config.image_pixels)
+        self.matcher_encoder = (  # it starts from the same weights
+            deepcopy(self.torch_encoder) if config.matcher is not None and config.matcher.own_encoder else None)
 
     def layers(self, grid: ZoomGrid) -> ViewLayers:
         """All cells but the terminal ones."""
@@ -41,6 +45,9 @@ class ZoomModel(MapModel):
         """
         if self.matcher is None:
             return super().encode_photos(photos)
+        if self.matcher_encoder is not None:
+            maps = self.matcher_encoder.stages(photos.flatten(0, 1))[1]
+            return torch.cat([super().encode_photos(photos), self.matcher.fans(maps)], dim=1)
         halves, maps = self.torch_encoder.stages(photos.flatten(0, 1))
         return torch.cat([halves.view(-1, 2, halves.shape[-1]).mean(dim=1), self.matcher.fans(maps)], dim=1)
 
@@ -56,7 +63,8 @@ class ZoomModel(MapModel):
         """
         if self.matcher is None:
             raise ModelError("model", "it has no ray matcher", "Train one with the preset best.")
-        return self.matcher.ground(self.torch_encoder.stages(picture[None])[1])
+        encoder = self.torch_encoder if self.matcher_encoder is None else self.matcher_encoder
+        return self.matcher.ground(encoder.stages(picture[None])[1])
 
     def decode(self, photo: Tensor, views: Tensor, actions: Tensor) -> Tensor:
         """Logits (B, T, A) from vectors: photo (B, D) or (B, D + F), views (B, T, D), actions (B, T - 1) or (B, T)."""
@@ -93,7 +101,7 @@ class ZoomModel(MapModel):
 
 
 def with_matcher(model: ZoomModel, matcher: MatcherConfig, preset: str | None = None, seed: int = 0) -> ZoomModel:
-    """The same zoomer with a fresh ray matcher beside it, to be trained.
+    """The same zoomer with a fresh ray matcher beside it, to be trained; an encoder of its own starts from the zoomer's.
 
     Args:
         model: A model without one; left as it is.
@@ -104,4 +112,6 @@ def with_matcher(model: ZoomModel, matcher: MatcherConfig, preset: str | None = 
     config = model.config.model_copy(update={"matcher": matcher, "preset": preset})
     found = ZoomModel(config, pretrained=False, seed=seed)
     found.load_state_dict({**found.state_dict(), **model.state_dict()})
+    if found.matcher_encoder is not None:
+        found.matcher_encoder.load_state_dict(model.encoder.state_dict())
     return found

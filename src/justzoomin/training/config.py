@@ -28,7 +28,8 @@ class MatchingConfig(BaseModel):
         bearing_noise_deg: Deviation of the noise on the true bearing.
         mirror: Share of batches that are mirrored, photos and map.
         light: Largest change of brightness of photos and map; colours and contrast change with it.
-        zoom_weight: Weight of the loss of the zoomer's decoder, which moves nothing else; 0 leaves it untrained.
+        zoom_weight: Weight of the zoomer's loss; 0 leaves the zoomer as it is. An encoder that it shares with the matcher is
+            not moved by it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -47,6 +47,10 @@ class MatchTask(ZoomTask):
         super().__init__(model, config, views, total_steps, fused=fused)
         assert model.matcher is not None
         self.matcher: RayMatcher = model.matcher
+        self._shared = not self.matcher.config.own_encoder
+        if not config.matching.zoom_weight:  # without a loss of its own it would fade by weight decay
+            for part in (model.decoder, *(() if self._shared else (model.encoder,))):
+                part.requires_grad_(False)
         self.windows, self.bearings = windows, torch.from_numpy(np.radians(bearings)).float()
         self._places, self._seen = places, dict[tuple[int, int], torch.Tensor]()
         self._grounds: dict[int, GroundMap] = {}
@@ -63,16 +67,16 @@ class MatchTask(ZoomTask):
     def losses(self, photos: torch.Tensor, batch: Batch, seed: int) -> torch.Tensor:
         """Loss (B,) of the matcher, and of the zoomer where the photos are not mirrored.
 
-        The zoomer's moves its decoder alone: together they made the matcher worse (docs/ray-matcher.md).
+        In an encoder that both use, the zoomer's moves nothing: together they made the matcher worse (docs/ray-matcher.md).
         """
         loss = self._matching(photos, batch, np.random.default_rng([seed, 2]))
         weight = self.config.matching.zoom_weight
         if self._mirrored or not weight:
             return loss
-        return loss + weight * super().losses(photos.detach(), batch, seed)
+        return loss + weight * super().losses(photos.detach() if self._shared else photos, batch, seed)
 
     def _view_vectors(self, batch: Batch, seed: int) -> torch.Tensor:
-        with torch.no_grad():
+        with torch.set_grad_enabled(not self._shared and torch.is_grad_enabled()):
             return super()._view_vectors(batch, seed)
 
     def on_validation_epoch_start(self) -> None:
