@@ -4,9 +4,10 @@
     python benchmarks/accuracy/run.py train best SETS/cpu RUNS --seed 0       # resumes; log in RUNS/best-0/metrics.csv
     python benchmarks/accuracy/run.py predict best SETS/cpu RUNS --seed 0     # into benchmarks/accuracy/predictions
     python benchmarks/accuracy/run.py controls SETS/cpu                       # rows that need no model
+    python benchmarks/accuracy/run.py dev best SETS/cpu RUNS --seed 0         # figures to decide by: never those of a test set
     python benchmarks/accuracy/run.py report                                  # docs/accuracy.md and its figures
 
-The last command needs stored predictions alone.
+`report` needs stored predictions alone.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import resource
 import shutil
 import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -26,7 +28,7 @@ from sets import SETS
 
 from justzoomin.data import Dataset, open_dataset, open_datasets
 from justzoomin.evaluation import evaluate
-from justzoomin.models import MapModel, ZoomModel, open_model
+from justzoomin.models import MapModel, MatcherConfig, ZoomModel, open_model
 from justzoomin.scoring import controls_of, read_predictions, write_predictions
 from justzoomin.search import NotTrainedHereWarning
 from justzoomin.training import train, train_config
@@ -40,13 +42,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", dest="recipe", choices=SETS, default="cpu")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("train", "predict"):
+    for name in ("train", "predict", "dev"):
         command = commands.add_parser(name)
         command.add_argument("training", choices=TRAININGS)
         command.add_argument("data", type=Path)
         command.add_argument("runs", type=Path)
         command.add_argument("--seed", type=int, default=0)
         command.add_argument("--threads", type=int, default=1)
+        if name == "dev":
+            command.add_argument("--matcher", action="append", default=[], metavar="NAME=NUMBER",
+                                 help="another setting of a ray matcher's search, such as tried=16")
     commands.add_parser("controls").add_argument("data", type=Path)
     commands.add_parser("report")
     arguments = parser.parse_args()
@@ -61,6 +66,9 @@ def main() -> None:
     run = arguments.runs / f"{arguments.training}-{arguments.seed}"
     if arguments.command == "train":
         _train(arguments.training, arguments.data, run, arguments.seed)
+    elif arguments.command == "dev":
+        words = (word.split("=", 1) for word in arguments.matcher)
+        _dev(arguments.data, run, {name: json.loads(number) for name, number in words})
     else:
         _predict(arguments.training, arguments.data, run, folder, arguments.seed)
 
@@ -83,9 +91,7 @@ def _predict(name: str, data: Path, run: Path, folder: Path, seed: int) -> None:
     for file in ("config.yaml", "metrics.csv"):
         shutil.copyfile(run / file, log / file)
     for row in (r for r in ROWS if r.training == name):
-        if isinstance(model, ZoomModel) and model.matcher is not None:
-            matcher = model.matcher.config.model_copy(update={"zoom_weight": row.zoom_weight})
-            model.matcher.config, model.config = matcher, model.config.model_copy(update={"matcher": matcher})
+        _set_matcher(model, {"zoom_weight": row.zoom_weight})
         for test in TESTS:
             if test == "other" and TRAININGS[name].home_only:
                 continue  # it knows the cells of one town; nothing can be asked of it elsewhere
@@ -101,6 +107,34 @@ def _predict_town(row: Row, model: MapModel, town: Dataset, split: str, path: Pa
         warnings.simplefilter("ignore", NotTrainedHereWarning)  # that is what the benchmark asks
         found = evaluate(model, town, split, search=row.search, decision=row.decision, listed=LISTED, method=row.name)
     write_predictions(path, found.table)
+
+
+def _dev(data: Path, run: Path, settings: dict[str, float]) -> None:
+    """Print what decisions are taken by: the most probable cell, the answer within 40 m, and nats of the true cell."""
+    model = open_model(run / "models" / "last")
+    _set_matcher(model, settings)
+    towns = [open_dataset(path) for path in sorted(data.glob("dev-*"))]
+    tests = {"dev": [(town, "val") for town in towns], "calib": [(open_dataset(data / "home"), "calib")]}
+    print("photos of  photos  top cell R@40m  within 40 m R@40m  nats")
+    for test, parts in tests.items():
+        found = []  # of each town: photos, and figures that are means over them
+        for town, split in parts:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotTrainedHereWarning)
+                top, near = (evaluate(model, town, split, search="posterior", decision=decision).report
+                             for decision in ("top", "within:40"))
+            found.append((top["n"], top["recall_at_m"]["40"], near["recall_at_m"]["40"],
+                          -top["mean_log_probability_of_true_path"]))
+        photos = sum(row[0] for row in found)
+        means = [sum(row[0] * row[k] for row in found) / photos for k in (1, 2, 3)]
+        print(f"{test:9}  {photos:6}  {means[0]:14.1f}  {means[1]:17.1f}  {means[2]:4.2f}", flush=True)
+
+
+def _set_matcher(model: MapModel, settings: Mapping[str, float]) -> None:
+    """Change how a ray matcher searches, of a model that has one."""
+    if isinstance(model, ZoomModel) and model.matcher is not None:
+        matcher = MatcherConfig.model_validate({**model.matcher.config.model_dump(), **settings})
+        model.matcher.config, model.config = matcher, model.config.model_copy(update={"matcher": matcher})
 
 
 def _controls(data: Path, folder: Path) -> None:

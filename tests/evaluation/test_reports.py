@@ -131,6 +131,10 @@ def test_a_run_is_evaluated_model_by_model(tmp_path, model, repository, dataset,
     assert found["a"].report["recall_at_m"] == evaluation.report["recall_at_m"]
     assert found["b"].report["trained_on_this_split"] is True
     assert found["a"].report["hashes"]["model"] != found["b"].report["hashes"]["model"]
+    fakes.tiny_model(seed=5).save_pretrained(tmp_path / "later", grid=dataset.grid, extra={
+        "train_split_hash": "0" * 64, "started_from": {"train_split_hash": dataset.split_hash("val")}})
+    later = evaluate_path(str(tmp_path / "later"), repository, device="cpu", limit=2)["later"].report
+    assert later["trained_on_this_split"] is True  # by the model that its training started from
     alone = evaluate_path(str(tmp_path / "models" / "b"), repository, device="cpu", limit=2)
     assert list(alone) == ["b"] and alone["b"].report["n"] == 2
 

@@ -142,6 +142,9 @@ def test_a_zoomer_that_is_there_is_kept(towns, tmp_path):
         train(config, open_datasets([towns]), tmp_path / name)
     before, first, after = load_file(zoomer / "model.safetensors"), weights(tmp_path / "first"), weights(tmp_path / "run")
     assert all(torch.equal(before[name], after[name]) for name in before)
+    record = ZoomModel.from_pretrained(tmp_path / "run" / "models" / "last").provenance
+    assert record["zoomer_trained"] is False
+    assert record["started_from"]["maps"] == record["maps"] and "config" not in record["started_from"]
     encoder = [name for name in before if name.startswith("encoder.")]
     assert all(torch.allclose(before[name], first[f"matcher_{name}"], atol=1e-9) for name in encoder)
     assert any(not torch.equal(before[name], after[f"matcher_{name}"]) for name in encoder)

@@ -51,10 +51,15 @@ def prediction_info(model: MapModel, dataset: Dataset, split: str, *, method: st
 
 
 def trained_splits(provenance: dict[str, Any]) -> set[str]:
-    """Hashes of the splits that a model was trained on, one for each map; none where that is not known."""
+    """Hashes of the splits that a model was trained on, one for each map; none where that is not known.
+
+    Those of the model that its training started from are among them.
+    """
     rows = provenance.get("maps", [provenance])
     found = (row.get("train_split_hash") for row in rows if isinstance(row, dict)) if isinstance(rows, list) else ()
-    return {value for value in found if isinstance(value, str)}
+    before = provenance.get("started_from")
+    earlier = trained_splits(before) if isinstance(before, dict) else set()
+    return {value for value in found if isinstance(value, str)} | earlier
 
 
 def greedy_table(predictions: Predictions, info: PredictionInfo, drives: list[str] | None = None) -> PredictionTable:

@@ -114,4 +114,5 @@ def with_matcher(model: ZoomModel, matcher: MatcherConfig, preset: str | None = 
     found.load_state_dict({**found.state_dict(), **model.state_dict()})
     if found.matcher_encoder is not None:
         found.matcher_encoder.load_state_dict(model.encoder.state_dict())
+    found.provenance = model.provenance
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,15 +49,20 @@ def scorer(model: MapModel, vectors: ViewVectors) -> Scorer:
 
 
 def trained_on(model: ZoomModel, views: GridViews) -> bool:
-    """Whether a map is one of those that a model was trained on, as far as its record says: by its hash, or else its look.
+    """Whether a map is one of those that a model's zoomer was trained on, as far as its record says: by its hash, or its look.
 
     The bytes of one map differ where it was packed anew, or made from its seed by another processor.
 
     Raises:
         TileError: If the map cannot give the view of the region.
     """
-    maps = model.provenance.get("maps")
-    rows = [model.provenance, *(row for row in (maps if isinstance(maps, list) else []) if isinstance(row, dict))]
+    record: Any = model.provenance
+    while isinstance(record, dict) and record.get("zoomer_trained") is False:
+        record = record.get("started_from")
+    if not isinstance(record, dict):
+        return False
+    maps = record.get("maps")
+    rows = [record, *(row for row in (maps if isinstance(maps, list) else []) if isinstance(row, dict))]
     if any(row.get("map_hash") == views.source.fingerprint() for row in rows):
         return True
     look = region_look(views)

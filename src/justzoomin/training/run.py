@@ -81,7 +81,8 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
         write_text(out / "environment.json", environment(compute.words()))
     steps = -(-len(sampler) // config.accumulate) * config.epochs
     task = task_for(model, config, maps, views, steps, miner, prefix, compute.fused_optimizer)
-    provenance = {"trained_with": "jzi train", "config": config.model_dump(mode="json"), **maps.provenance(config, views)}
+    provenance = {"trained_with": "jzi train", "config": config.model_dump(mode="json"), **maps.provenance(config, views),
+                  **_start(config, model)}
     saver = Saver(out, sampler, provenance, report)
     resume_from = state if resume and state.is_file() else None
     loggers = _loggers(config, out, resume_from) if rank == 0 else []
@@ -129,6 +130,16 @@ def _build_model(config: TrainConfig, maps: TrainingMaps) -> MapModel:
     if isinstance(model, ZoomModel) and model.matcher is None and config.model.matcher is not None:
         return with_matcher(model, config.model.matcher, config.model.preset, config.seed)
     return model
+
+
+def _start(config: TrainConfig, model: MapModel) -> dict[str, Any]:
+    """What is recorded of the model that a training started from, and whether the zoomer stayed as it was."""
+    found: dict[str, Any] = {}
+    if config.init is not None:
+        found["started_from"] = {key: value for key, value in model.provenance.items() if key != "config"}
+    if model.config.matcher is not None and not config.matching.zoom_weight:
+        found["zoomer_trained"] = False
+    return found
 
 
 def _loaders(config: TrainConfig, settings: ModelConfig, maps: TrainingMaps, views: list[GridViews], rank: int,
