@@ -10,9 +10,10 @@ import fakes
 from justzoomin.data import open_dataset
 from justzoomin.errors import ConfigError
 from justzoomin.evaluation import evaluate
-from justzoomin.models import build_model
+from justzoomin.evaluation.calibrating import posteriors
+from justzoomin.models import MatcherConfig, build_model
 from justzoomin.scoring import read_predictions, score_table, write_predictions
-from justzoomin.search import Localizer
+from justzoomin.search import Localizer, ViewVectors, views_of
 
 
 def answers(model, dataset, **words):
@@ -54,6 +55,22 @@ def test_every_family_is_evaluated_by_its_posterior(family, dataset, tmp_path):
     assert score_table(kept) == score_table(found.table)
     with pytest.raises(ConfigError, match="greedy"):
         evaluate(model, dataset, search="greedy")
+
+
+@pytest.mark.parametrize("family", ["zoom", "matcher", "retriever", "hierarchical", "classifier"])
+def test_what_is_calibrated_sums_to_one(family, dataset):
+    """Some families score up to a constant; their figures before calibration are of probabilities all the same."""
+    changed = {"family": "zoom" if family == "matcher" else family, "depth": 2}
+    if family == "matcher":
+        changed["matcher"] = MatcherConfig(zoom_weight=1.0, channels=4, width=8, tried=4)
+    model = build_model(fakes.tiny_model().config.model_copy(update=changed), seed=2).eval()
+    model.provenance = {"map_hash": dataset.map.fingerprint()}
+    vectors = ViewVectors(model, views_of(model, dataset.map, dataset.grid))
+    log_probs = np.concatenate(list(posteriors(model, dataset, dataset.split("val").image_ids, vectors, 4)))
+    assert np.exp(log_probs.astype(np.float64)).sum(1) == pytest.approx(1.0, abs=1e-4)
+    localizer = Localizer(model, dataset.map, dataset.grid, search="posterior")
+    photo = dataset.photos.read(dataset.split("val").image_ids[0])
+    assert log_probs[0] == pytest.approx(localizer.localize_posterior(photo).log_probs, abs=1e-3)
 
 
 def test_drives_come_from_the_datasets_tables(model, repository, tmp_path):

@@ -157,7 +157,7 @@ def calibrate(model: MapModel, dataset: Dataset, split: str, *, after: int = 0, 
 
 def posteriors(model: MapModel, dataset: Dataset, ids: list[str], vectors: ViewVectors,
                batch_size: int) -> Iterator[npt.NDArray[np.float32]]:
-    """Scores (b, N) of a dataset's photos, batch by batch, not calibrated: log-probabilities up to a constant of each photo.
+    """Log-probabilities (b, N) of all terminal cells for a dataset's photos, batch by batch, not calibrated.
 
     Args:
         model: The model, in evaluation mode.
@@ -173,4 +173,4 @@ def posteriors(model: MapModel, dataset: Dataset, ids: list[str], vectors: ViewV
     for pairs in photo_batches(config, dataset, ids, batch_size):
         with torch.inference_mode():
             found = model.encode_photos(normalize(pairs.to(model.device), config.mean, config.std))
-        yield score(found)
+        yield torch.from_numpy(score(found)).log_softmax(1).numpy()
