@@ -2,10 +2,10 @@
 
     python benchmarks/drives.py FOLDER [--drives 40] [--photos 20] [--shrink 1 4] [--calibration FILE]
 
-FOLDER gets the demo's town if it is not there. Drives are those of the validation router from number 200 on, without those in
-which the car leaves the town and comes back elsewhere (`--jumps` keeps these). Photos are a second apart (more where a way is
-longer than 14 m), the speed limit is 15 m/s, odometry has an error of 5 % of the way. `--shrink 4` takes every photo through a
-quarter of its width and height: a harder setting. Intervals are 95 % bootstrap intervals over drives.
+FOLDER gets the demo's town, or that of --seed, if it is not there. Drives are those of the validation router from number 200
+on, without those in which the car leaves the town and comes back elsewhere (`--jumps` keeps these). Photos are a second apart
+(more where a way is longer than 14 m), the speed limit is 15 m/s, odometry has an error of 5 % of the way. `--shrink 4` takes
+every photo through a quarter of its width and height: a harder setting. Intervals are 95 % bootstrap intervals over drives.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import torch
 
-from justzoomin.apps.demo_command import demo_city, packaged_model
+from justzoomin.apps.demo_command import SEED, demo_city, packaged_model
 from justzoomin.city import build_city
 from justzoomin.city.build import positions
 from justzoomin.city.camera import render_photo
@@ -92,11 +92,12 @@ def main() -> None:
     parser.add_argument("--tempering", type=float, nargs="+", default=[0.35, 0.5, 0.7, 1.0])
     parser.add_argument("--jumps", action="store_true")
     parser.add_argument("--one-second", action="store_true", help="claim a second between photos whatever the way")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the town; the model never saw any but the demo's")
     parser.add_argument("--calibration", type=Path)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
 
-    config = demo_city(16, 16)
+    config = demo_city(16, 16, options.seed)
     if not options.folder.exists():
         build_city(options.folder, config)
     model = ZoomModel.from_pretrained(packaged_model())

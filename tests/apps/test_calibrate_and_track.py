@@ -61,6 +61,7 @@ def test_calibrate_writes_a_file_that_is_found(jzi: Jzi, many: Path, taught: Pat
     assert (ran.code, ran.err) == (0, "")
     found = Calibration.load(model / CALIBRATION_FILE)
     assert (found.photos, len(found.temperatures)) == (24, 2)
+    assert found.look is not None and len(found.look) == 96
     assert found.figures["after"]["nll"] <= found.figures["before"]["nll"] + 1e-6
     assert "before   after" in ran.out
     curves = json.loads((tmp_path / "r.json").read_text())["curves"]

@@ -184,6 +184,8 @@ def test_files_come_back_and_belong_to_a_model(tmp_path: Path) -> None:
     assert Calibration.load(path) == found
     assert find_calibration(tmp_path, lambda: A_HASH) == found
     assert find_calibration(tmp_path / "none", lambda: A_HASH) is None
+    assert find_calibration(tmp_path, lambda: A_HASH, len(found.temperatures)) == found
+    assert len(found.temperatures) > 1 and find_calibration(tmp_path, lambda: A_HASH, len(found.temperatures) + 1) is None
     with pytest.raises(ModelError, match="fitted for model aaaa"):
         find_calibration(tmp_path, lambda: B_HASH)
     assert found.fingerprint != identity().fingerprint
@@ -194,13 +196,20 @@ def test_files_come_back_and_belong_to_a_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize("change", [
     {"format": "x"}, {"model": "short"}, {"split": 7}, {"photos": 0}, {"photos": True}, {"temperatures": [0.0, 1.0]},
     {"temperatures": []}, {"temperatures": "1"}, {"tails": [0.1]}, {"tails": [2.0, 0.1]},
-    {"off_map_measure": "luck"}, {"off_map_threshold": None}, {"figures": []}, {"more": 1}, {"temperatures": [1e400, 1.0]}])
+    {"off_map_measure": "luck"}, {"off_map_threshold": None}, {"figures": []}, {"more": 1}, {"look": 3}, {"look": "zz"},
+    {"temperatures": [1e400, 1.0]}])
 def test_files_that_are_none(tmp_path: Path, change: dict[str, Any]) -> None:
     path = tmp_path / "calibration.json"
     values = {**json.loads(json.dumps(identity().to_dict())), **change}
     path.write_text(json.dumps(values).replace("Infinity", "1e999"))
     with pytest.raises(ModelError, match=r"calibration\.json.*jzi calibrate"):
         Calibration.load(path)
+
+
+def test_a_file_without_a_look_is_read(tmp_path: Path) -> None:
+    values = {key: value for key, value in identity().to_dict().items() if key != "look"}
+    (tmp_path / "c.json").write_text(json.dumps(values))
+    assert Calibration.load(tmp_path / "c.json") == identity()
 
 
 def test_a_file_of_the_format_before_is_refused_with_what_to_do(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 import fakes
 from justzoomin.errors import ConfigError, DataError, GeometryError, ModelError
 from justzoomin.geometry import Region, ZoomGrid, haversine_m
-from justzoomin.maps import GridViews
+from justzoomin.maps import GridViews, region_look
 from justzoomin.posterior import Calibration, Circle, CredibleRegion, Posterior, lattice
 from justzoomin.search import (
     Fix,
@@ -73,6 +73,14 @@ def test_every_field_is_the_posteriors(keen, dataset, photo, truth):
     assert fix.entropy_bits == pytest.approx(whole.entropy_bits, rel=1e-4)
     assert whole.mass_within(fix.lat, fix.lon, fix.credible_radius_m) == pytest.approx(0.5, abs=1e-3)
     assert np.prod(fix.probabilities) == pytest.approx(whole.probs[grid.flatten([fix.sequence])[0]], rel=1e-3)
+
+
+def test_a_threshold_is_for_the_map_it_was_fitted_on(keen, dataset, photo):
+    look = region_look(GridViews(dataset.map, dataset.grid, keen.config.image_pixels))
+    for words, on_map in (({}, True), ({"look": look}, True), ({"look": look, "off_map_threshold": 100.0}, False),
+                          ({"look": "00" * 48}, None), ({"look": "00" * 48, "off_map_threshold": 100.0}, None)):
+        localizer = Localizer(keen, dataset.map, search="posterior", calibration=calibration_of(keen, **words))
+        assert localizer.localize(photo).on_map is on_map
 
 
 def test_the_decision_answers_and_the_probabilities_stay(keen, dataset, photo, truth):

@@ -17,20 +17,33 @@ from justzoomin.errors import ConfigError
 if TYPE_CHECKING:
     from justzoomin.city import CityConfig
 
-SEED = 7
+SEED, UNSEEN_SEED = 7, 3
 SIZE_M = 320.0
-TRAIN_PHOTOS = 54_000
-HELD_OUT_PHOTOS = 400
+TRAIN_PHOTOS, MATCHED_PHOTOS = 54_000, 24_000
+HELD_OUT_PHOTOS, UNSEEN_PHOTOS = 400, 200
+OTHER_SEEDS, OTHER_PHOTOS = range(100, 196), 112
+"""Towns that the matcher is trained on besides the demo's own, so that it learns to compare and not to remember."""
 RADII_M = (20.0, 40.0, 50.0, 100.0)
-SETTINGS = ("epochs=12", "select_radius_m=20")
+ZOOMER = ("epochs=12", "val_split=null")
 """What `jzi demo --train` changes of the preset `small`. How the packaged model came about: docs/demo.md."""
+MATCHER = ("epochs=8", "val_split=null", "model.matcher.own_encoder=true", "model.matcher.zoom_weight=1",
+           "matching.zoom_weight=0")
+"""What it changes of the preset `best` for the matcher that is put beside the zoomer."""
 
 
-def demo_city(photos: int, val_photos: int = HELD_OUT_PHOTOS) -> CityConfig:
+def demo_city(photos: int, val_photos: int = HELD_OUT_PHOTOS, seed: int = SEED) -> CityConfig:
     """The demo's town: the same place and the same held-out photos however many training photos are made."""
     from justzoomin.city import CityConfig
 
-    return CityConfig(seed=SEED, size_m=SIZE_M, photos=photos, val_photos=val_photos, photo_width=192, photo_height=108)
+    return CityConfig(seed=seed, size_m=SIZE_M, photos=photos, val_photos=val_photos, photo_width=192, photo_height=108)
+
+
+def other_town(seed: int) -> CityConfig:
+    """One of the towns that are trained on besides the demo's own: those of the accuracy benchmark's set `cpu`."""
+    from justzoomin.city import CityConfig
+
+    return CityConfig(seed=seed, size_m=SIZE_M, depth=3, gsd_m=0.2, photos=OTHER_PHOTOS, val_photos=1, photo_width=192,
+                      photo_height=96)
 
 
 def packaged_model() -> Path:
@@ -39,53 +52,40 @@ def packaged_model() -> Path:
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the town, the pictures and report.json.")] = Path("demo"),
-    train: Annotated[bool, typer.Option("--train", help="Do it all anew: photos, training; one to two hours.")] = False,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the towns, the pictures and report.json.")] = Path("demo"),
+    train: Annotated[bool, typer.Option("--train", help="Do it all anew: photos, training; three to four hours.")] = False,
     pictures: Annotated[int, typer.Option("--pictures", min=1, max=100, help="Photos to draw.")] = 6,
 ) -> None:
-    """Make a town, localize photos the model has never seen, print the table, draw pictures.
+    """Make a town, localize photos the model has never seen, print the table, draw pictures; then in a town it never saw.
 
-    The town is made from a seed; the model was trained on other photos of the same town, from other drives under other
-    light. See docs/demo.md.
+    The towns are made from seeds. The model was trained on other photos of the first, from other drives under other light,
+    and on other towns, but not on the second. See docs/demo.md.
     """
     from justzoomin.apps.evaluate_command import print_reports
-    from justzoomin.apps.train_command import training_bar
-    from justzoomin.city import build_city
     from justzoomin.data import open_dataset
-    from justzoomin.evaluation import evaluate
+    from justzoomin.evaluation import evaluate_path
     from justzoomin.figures import visualize
     from justzoomin.files import write_json
-    from justzoomin.models import ZoomModel
-    from justzoomin.training import train as run
-    from justzoomin.training import train_config
 
     started = time.perf_counter()
-    town = out / ("town-train" if train else "town")
+    town, unseen = out / ("town-train" if train else "town"), out / "unseen-town"
     if not train:
-        _remove_own_town(town)
-    if not town.exists():
-        typer.echo(f"making a town of {SIZE_M:g} m x {SIZE_M:g} m from seed {SEED} ...", err=True)
-        with stage_bars() as advance:
-            build_city(town, demo_city(TRAIN_PHOTOS if train else 16), progress=advance)
-    dataset = open_dataset(town)
-    if train:
-        run_folder = out / "run"
-        with training_bar() as report_progress:
-            run(train_config("small", None, SETTINGS), dataset, run_folder,
-                resume=(run_folder / "config.yaml").is_file(), report=report_progress)
-        model_folder = run_folder / "models" / "last"
-    else:
-        model_folder = packaged_model()
-    # The last model, not the best on the held-out photos: those are for the figures below and chose nothing.
-    model = ZoomModel.from_pretrained(model_folder)
-    typer.echo(f"localizing {HELD_OUT_PHOTOS} photos the model has never seen ...", err=True)
-    with progress_bar("photos") as advance_photos:
-        result = evaluate(model, dataset, "val", radii_m=RADII_M, progress=advance_photos)
-    report: dict[str, Any] = result.report
-    print_reports({"demo model": report})
+        _remove_own_town(town, SEED)
+        _make(town, demo_city(16))
+    model_folder = _train(out, town) if train else packaged_model()
+    _remove_own_town(unseen, UNSEEN_SEED)
+    _make(unseen, demo_city(16, UNSEEN_PHOTOS, UNSEEN_SEED))
+    reports = {}
+    for name, folder in (("its own town", town), ("a town it never saw", unseen)):
+        typer.echo(f"localizing photos the model has never seen, in {name} ...", err=True)
+        with progress_bar("photos") as advance_photos:
+            found = evaluate_path(str(model_folder), folder, "val", radii_m=RADII_M, progress=lambda _: advance_photos)
+        reports[name] = found[model_folder.name].report
+        print_reports({name: reports[name]})
+    report: dict[str, Any] = {**reports["its own town"], "unseen_town": reports["a town it never saw"]}
     written = write_json(report, out / "report.json")
     typer.echo("drawing ...", err=True)
-    drawn = visualize(model, dataset, out / "pictures", split="val", count=pictures)
+    drawn = visualize(model_folder, open_dataset(town), out / "pictures", split="val", count=pictures)
     screen = console()
     screen.print(f"report:   {written}")
     for path in drawn:
@@ -94,7 +94,42 @@ def demo(
                  f"jzi localize PHOTO --model {model_folder} --map {town}")
 
 
-def _remove_own_town(town: Path) -> None:
+def _make(town: Path, config: CityConfig) -> None:
+    """Make a town where there is none."""
+    from justzoomin.city import build_city
+
+    if town.exists():
+        return
+    typer.echo(f"making a town of {SIZE_M:g} m x {SIZE_M:g} m from seed {config.seed} ...", err=True)
+    with stage_bars() as advance:
+        build_city(town, config, progress=advance)
+
+
+def _train(out: Path, town: Path) -> Path:
+    """Train a zoomer on the town, then a matcher beside it on many, or go on where that stopped; returns the model's folder.
+
+    The last models are taken, not the best on the held-out photos: those are for the figures and choose nothing.
+    """
+    towns = {out / "towns" / "own": demo_city(MATCHED_PHOTOS, 1)}
+    towns |= {out / "towns" / str(seed): other_town(seed) for seed in OTHER_SEEDS}
+    for folder, config in {town: demo_city(TRAIN_PHOTOS), **towns}.items():
+        _make(folder, config)
+    zoomer = _run("small", ZOOMER, [town], out / "run-zoomer")
+    return _run("best", (*MATCHER, f"init={zoomer}"), list(towns), out / "run-matcher")
+
+
+def _run(preset: str, settings: tuple[str, ...], towns: list[Path], run_folder: Path) -> Path:
+    from justzoomin.apps.train_command import training_bar
+    from justzoomin.data import open_datasets
+    from justzoomin.training import train, train_config
+
+    with training_bar() as report_progress:
+        train(train_config(preset, None, settings), open_datasets(towns), run_folder,
+              resume=(run_folder / "config.yaml").is_file(), report=report_progress)
+    return run_folder / "models" / "last"
+
+
+def _remove_own_town(town: Path, seed: int) -> None:
     """Remove the town of an earlier demo, so that every demo measures what it made itself.
 
     Raises:
@@ -103,6 +138,6 @@ def _remove_own_town(town: Path) -> None:
     if not town.exists():
         return
     note = town / "ATTRIBUTION"
-    if not (note.is_file() and note.read_text(encoding="utf-8").startswith(f"Synthetic town (seed {SEED})")):
+    if not (note.is_file() and note.read_text(encoding="utf-8").startswith(f"Synthetic town (seed {seed})")):
         raise ConfigError(town, "it exists and is no town of an earlier demo", "Give another folder with --out.")
     shutil.rmtree(town)

@@ -286,7 +286,7 @@ def _expectation(decision: str, expected: float) -> str:
     if decision == "distance":
         return f"{metres(expected)} off on average"
     place = "in this cell" if decision == "top" else f"within {decision.removeprefix('within:')} m"
-    return f"{100 * expected:.2g} % {place}"
+    return f"{100 * expected:.3g} % {place}" if expected >= 0.995 else f"{100 * expected:.2g} % {place}"
 
 
 def _write(path: Path, text: str) -> None:

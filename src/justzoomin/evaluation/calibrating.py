@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from justzoomin.data import Dataset, hash_records, normalize
 from justzoomin.errors import ConfigError
 from justzoomin.evaluation.predictions import Progress, photo_batches
 from justzoomin.evaluation.tables import trained_splits
+from justzoomin.maps import GridViews, region_look
 from justzoomin.models import MapModel, ZoomModel
 from justzoomin.posterior import Calibration, Claims, curve, fit_calibration
 from justzoomin.search import MapIndex, ViewVectors, check_fits, scorer, views_of
@@ -151,8 +152,9 @@ def calibrate(model: MapModel, dataset: Dataset, split: str, *, after: int = 0, 
                 yield np.asarray(kept[start:start + batch_size]), true[start:start + batch_size]
 
         steps = grid.depth if isinstance(model, ZoomModel) else 1
-        fitted = fit_calibration(grid, batches, steps, model.fingerprint(), photos.hash, keep=keep)
-    return Calibrated(*fitted)
+        found, raw, calibrated = fit_calibration(grid, batches, steps, model.fingerprint(), photos.hash, keep=keep)
+    look = region_look(GridViews(dataset.map, grid, model.config.image_pixels))
+    return Calibrated(replace(found, look=look), raw, calibrated)
 
 
 def posteriors(model: MapModel, dataset: Dataset, ids: list[str], vectors: ViewVectors,

@@ -200,9 +200,7 @@ def evaluate_path(model: str, data: str | Path, split: str = "val", *, device: s
     results = {}
     for name, where in models.items():
         opened = open_model(where, device=device)
-        calibration = find_calibration(where, opened.fingerprint) if calibrated else None
-        if calibration is not None and len(calibration.temperatures) not in (1, dataset.grid.depth):
-            calibration = None
+        calibration = find_calibration(where, opened.fingerprint, dataset.grid.depth) if calibrated else None
         results[name] = evaluate(opened, dataset, split, calibration=calibration,
                                  progress=progress(name) if progress else None, **options)
     return results

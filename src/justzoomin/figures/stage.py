@@ -21,7 +21,7 @@ from justzoomin.figures.sheet import sheet
 from justzoomin.figures.zoom_gif import zoom_gif
 from justzoomin.geometry import LatLon
 from justzoomin.models import ZoomModel
-from justzoomin.posterior import Posterior
+from justzoomin.posterior import Posterior, find_calibration
 from justzoomin.search import Fix, Localizer, read_photo
 
 Progress = Callable[[int, int], None]
@@ -38,7 +38,7 @@ def visualize(model: str | Path | ZoomModel, dataset: Dataset, out: Path, *, spl
     Writes `panel_ID.png` and `zoom_ID.gif` for each photo, `overview.png` and `sheet.png`.
 
     Args:
-        model: A model, or its folder or hub id.
+        model: A model, or its folder, whose calibration is used where it has one, or hub id.
         dataset: The dataset.
         out: Folder to write to; made if missing.
         split: Name of the split.
@@ -64,8 +64,9 @@ def visualize(model: str | Path | ZoomModel, dataset: Dataset, out: Path, *, spl
     opened = model if isinstance(model, ZoomModel) else ZoomModel.from_pretrained(model, device=device)
     was_training = opened.training
     # Of a ray matcher the path to its most probable cell: its zoomer's own steps are not what it answers with.
+    calibration = None if model is opened else find_calibration(str(model), opened.fingerprint, dataset.grid.depth)
     localizer = Localizer(opened, dataset.map, dataset.grid, search="greedy" if opened.matcher is None else "posterior",
-                          decision="top")
+                          decision="top", calibration=calibration)
     pictures = ViewPictures(localizer.views)
     credit = dataset.attribution() if attribution is None else attribution
     chosen = spread(len(records), count, seed)

@@ -42,6 +42,8 @@ class Calibration:
         off_map_threshold: Its least value for a photo that is said to be on the map.
         off_map_kept: Share of the held-out photos that reach it.
         figures: Likelihood, calibration errors and coverage of the photos that it was fitted on, `before` and `after`.
+        look: What the region of these photos looks like (`region_look`); None where that is not recorded. The threshold is
+            for photos of that map: on another one every photo may look foreign.
     """
 
     model: str
@@ -53,6 +55,7 @@ class Calibration:
     off_map_threshold: float
     off_map_kept: float
     figures: dict[str, Any]
+    look: str | None = None
 
     def apply(self, grid: ZoomGrid, log_probs: npt.NDArray[np.floating]) -> Floats:
         """Calibrated log-probabilities (B, N) of the model's own (B, N), before any prior.
@@ -114,12 +117,13 @@ class Calibration:
         return _checked(values, path)
 
 
-def find_calibration(model: str | Path, fingerprint: Callable[[], str]) -> Calibration | None:
-    """The calibration in a model's folder; None where there is none.
+def find_calibration(model: str | Path, fingerprint: Callable[[], str], depth: int | None = None) -> Calibration | None:
+    """The calibration in a model's folder; None where there is none, or none for grids of this depth.
 
     Args:
         model: The folder, or a hub id.
         fingerprint: Gives the model's fingerprint, if it is needed.
+        depth: Steps of the grid that it is for; None for any.
 
     Raises:
         ModelError: If there is one and it is broken or another model's.
@@ -129,7 +133,7 @@ def find_calibration(model: str | Path, fingerprint: Callable[[], str]) -> Calib
         return None
     found = Calibration.load(path)
     found.require_model(fingerprint(), path)
-    return found
+    return found if depth is None or len(found.temperatures) in (1, depth) else None
 
 
 def step_by_step(grid: ZoomGrid, log_probs: npt.NDArray[np.floating], steps: int) -> list[Floats]:
@@ -208,6 +212,7 @@ def _checked(values: object, path: Path) -> Calibration:
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         wrong(f"its format is not {FORMAT}")
     names = {"format", *Calibration.__dataclass_fields__}
+    values.setdefault("look", None)  # files of before have none
     if set(values) != names:
         wrong(f"its fields are not the known ones: {printable(sorted(set(values) ^ names), 100)}")
     for name in ("model", "split"):
@@ -220,6 +225,9 @@ def _checked(values: object, path: Path) -> Calibration:
         wrong("its off_map_measure is not known")
     if not isinstance(values["figures"], dict):
         wrong("its figures are none")
+    look = values["look"]
+    if look is not None and (not isinstance(look, str) or len(look) > 1024 or set(look) - set("0123456789abcdef")):
+        wrong("its field look is wrong")
     return Calibration(values["model"], values["split"], int(photos), temperatures, tails, values["off_map_measure"],
                        numbers("off_map_threshold", -1e6, 1e6, (1, 1))[0], numbers("off_map_kept", 0.0, 1.0, (1, 1))[0],
-                       values["figures"])
+                       values["figures"], look)

@@ -42,7 +42,7 @@ class Fix:
         decision: The rule that picked the answer: `top`, `within:40`, `distance`.
         calibrated: Whether the probabilities were calibrated.
         prior: What was known without looking at the photo, in words; None where nothing was.
-        on_map: Whether the photo looks like one of this map; None without a calibration.
+        on_map: Whether the photo looks like one of this map; None without a calibration of this map.
         expected: What the decision expects: the probability that the place is within its metres of the answer, the mean
             distance in metres, or the probability of the cell.
         top_cells: Sequences of the ten most probable cells with their probabilities, best first.

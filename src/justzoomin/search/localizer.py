@@ -17,7 +17,7 @@ import torch
 from justzoomin.data import halves, normalize, to_tensor, wide_photo
 from justzoomin.errors import JustZoomInError, ModelError, PhotoError
 from justzoomin.geometry import ZoomGrid
-from justzoomin.maps import GridViews, Map
+from justzoomin.maps import GridViews, Map, look_alike, region_look
 from justzoomin.models import MapModel, ZoomModel, open_model
 from justzoomin.parallel import ordered_map
 from justzoomin.posterior import DEFAULT_DECISION, Calibration, Posterior, Prior, apply_many, find_calibration, parse_decision
@@ -107,9 +107,7 @@ class Localizer:
         opened = open_model(model, device=device, runtime=runtime)
         source = map if isinstance(map, Map) else Map.open(map, grid=region)
         grid = region or source.grid
-        calibration = find_calibration(model, opened.fingerprint) if calibrated else None
-        if calibration is not None and len(calibration.temperatures) not in (1, grid.depth):
-            calibration = None
+        calibration = find_calibration(model, opened.fingerprint, grid.depth) if calibrated else None
         return cls(opened, source, grid, index, search=search, decision=decision, prior=prior, calibration=calibration)
 
     @cached_property
@@ -253,6 +251,21 @@ class Localizer:
         top = own.max(1, keepdims=True)
         return np.asarray(own - (top + np.log(np.exp(own - top).sum(1, keepdims=True))))
 
+    def on_map(self, log_probs: npt.NDArray[np.float64]) -> list[bool | None]:
+        """Whether photos with calibrated posteriors (B, N), without a prior, look like photos of this map.
+
+        None without a calibration, and where it was fitted on another map: its threshold is not for this one.
+        """
+        if self.calibration is None or not self._calibrated_here:
+            return [None] * len(log_probs)
+        found: list[bool | None] = self.calibration.on_map(log_probs).tolist()
+        return found
+
+    @cached_property
+    def _calibrated_here(self) -> bool:
+        look = None if self.calibration is None else self.calibration.look
+        return look is None or look_alike(look, region_look(GridViews(self.map, self.grid, self.model.config.image_pixels)))
+
     def _check_root(self) -> None:
         if not self._root_checked:
             self.vectors.check_root()
@@ -287,7 +300,7 @@ class Localizer:
         found: list[Fields] = []
         for some in torch.split(vectors, max(1, _MAX_VALUES // self.grid.actions**self.grid.depth)):
             own = self._calibrated(some)
-            here = [None] * len(own) if self.calibration is None else self.calibration.on_map(own).tolist()
+            here = self.on_map(own)
             believed = own if self.prior is None else apply_many(self.grid, own, self.prior)
             answers = posterior_answers([Posterior(self.grid, p) for p in believed], self.decision)
             found += [{**answer, "on_map": on_map} for answer, on_map in zip(answers, here, strict=True)]

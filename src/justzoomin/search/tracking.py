@@ -35,7 +35,7 @@ class TrackPoint:
         position: The point of the least expected distance.
         radius_m: Radius about it that holds half of the posterior.
         radius_90_m: Radius that holds nine tenths.
-        on_map: Whether the photo alone looks like one of the map; None without a calibration.
+        on_map: Whether the photo alone looks like one of the map; None without a calibration of this map.
     """
 
     photo: str
@@ -103,7 +103,7 @@ def track_points(localizer: Localizer, times: Sequence[tuple[Path, datetime]],
         raise PhotoError("drive", "none of its photos can be used", "Give photos.")
     motions = [motion(a, b) for (a, _), (b, _) in pairwise(usable)]
     alone = np.stack([p for _, p in usable]).astype(np.float64)
-    on_map = [None] * len(alone) if localizer.calibration is None else localizer.calibration.on_map(alone).tolist()
+    on_map = localizer.on_map(alone)
     places = track(localizer.grid, alone, motions, smooth=smooth, tempering=tempering)
     return [_point(*times[k], place, here) for (k, _), place, here in zip(usable, places, on_map, strict=True)]
 
