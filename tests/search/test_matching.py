@@ -11,7 +11,7 @@ from justzoomin.data import open_dataset
 from justzoomin.maps import Windows, region_look
 from justzoomin.models import MatcherConfig, ZoomModel
 from justzoomin.search import Localizer, ViewVectors, exact, scorer, views_of
-from justzoomin.search.matching import GroundMap, describe
+from justzoomin.search.matching import FEW, GroundMap, describe
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,16 @@ def test_scores_of_some_cells_are_those_of_all(matching, town):
     some = np.array([5, 400, 728])
     assert torch.allclose(ground.scores(fans, some), whole[:, some], atol=2e-3)
     assert torch.equal(ground.scores(fans), whole)  # the first answer and the second
+
+
+def test_few_photos_score_as_many_do(matching, town):
+    """Part by part in single precision, or by what is kept in half precision; neither depends on what was asked before."""
+    ground = GroundMap(matching, town.map, town.grid)
+    fans = fans_of(matching, FEW + 2)
+    few = torch.cat([ground.scores(fans[:FEW]), ground.scores(fans[FEW:])])
+    many = ground.scores(fans)
+    assert torch.allclose(few, many, atol=1e-2)
+    assert torch.equal(ground.scores(fans), many) and torch.equal(ground.scores(fans[:FEW]), few[:FEW])
 
 
 def test_a_cell_scores_as_its_best_poses_do(matching, town):

@@ -23,6 +23,8 @@ MAX_PLACES = 1 << 16
 """Places that all photos are tried at; of a larger region only those of the cells that the zoomer finds most probable."""
 KEPT_BYTES = 512 << 20
 """What lies under the fans of all poses is kept in half precision where it takes at most this."""
+FEW = 4
+"""Up to so many photos are compared part by part: sampling numbers costs less than sampling vectors for later photos."""
 _CHUNK = 4096
 
 
@@ -83,6 +85,8 @@ class GroundMap:
             fans: Fans of photos.
             cells: Numbers (N,) of the cells; all if None.
         """
+        if cells is None and len(fans) <= FEW and self._parts_fit(len(fans)):
+            return self._part_by_part(fans)
         tried, bearings = self.matcher.config.tried, self._bearings()
         index = None if cells is None else (cells[:, None] * self.places + np.arange(self.places)).ravel()
         count = len(self._places[0]) if index is None else len(index)
@@ -100,12 +104,35 @@ class GroundMap:
                 else:
                     under, prior = self._under(part if index is None else index[part], bearing)
                 total[:, part] = torch.logaddexp(total[:, part], scaled @ under.t() + prior)
-        return total.view(len(fans), -1, self.places).logsumexp(2) - math.log(tried * self.places)
+        return self._of_cells(total)
+
+    def _part_by_part(self, fans: Tensor) -> Tensor:
+        """What `scores` says of a few fans at all cells."""
+        ground, (east, south) = self.ground(), self._at(slice(None))
+        parts = self.matcher.parts(ground, fans * self.matcher.scale)
+        total = torch.full((len(fans), len(east)), -torch.inf, device=fans.device)
+        for bearing in self._bearings():
+            prior = self.matcher.prior(ground, east, south, torch.full_like(east, bearing))
+            total = torch.logaddexp(total, self.matcher.sum_at(parts, east, south, bearing) + prior)
+        return self._of_cells(total)
+
+    def _of_cells(self, total: Tensor) -> Tensor:
+        """Log-likelihoods (B, N) of cells, from sums (B, N * places) over the bearings at their places."""
+        return total.view(len(total), -1, self.places).logsumexp(2) - math.log(self.matcher.config.tried * self.places)
+
+    def _parts_fit(self, photos: int) -> bool:
+        """Whether the products of all parts of so many fans with all of the map take no more than what may be kept."""
+        ranges, (height, width) = self.matcher.config.ranges, self.ground().places.shape[1:]
+        return photos * self.matcher.rays * ranges * height * width * 4 <= KEPT_BYTES
+
+    def _at(self, which: slice | npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Some of the places (P,), in metres east and south of the corner of what is described."""
+        east, south = (torch.from_numpy(v[which] + self.windows.margin_m).float().to(self.model.device) for v in self._places)
+        return east, south
 
     def _under(self, which: slice | npt.NDArray[np.int64], bearing: float) -> tuple[Tensor, Tensor]:
         """What lies under fans (P, F) at some of the places, and their prior (P,), for one bearing."""
-        ground, device = self.ground(), self.model.device
-        east, south = (torch.from_numpy(v[which] + self.windows.margin_m).float().to(device) for v in self._places)
+        ground, (east, south) = self.ground(), self._at(which)
         towards = torch.full_like(east, bearing)
         return self.matcher.read(ground, east, south, towards), self.matcher.prior(ground, east, south, towards)
 
