@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from report import write_report
 from rows import EPOCHS, ROWS, TESTS, TRAININGS, Row
@@ -28,6 +29,7 @@ from sets import SETS
 
 from justzoomin.data import Dataset, open_dataset, open_datasets
 from justzoomin.evaluation import evaluate
+from justzoomin.geometry import haversine_m
 from justzoomin.models import MapModel, MatcherConfig, ZoomModel, open_model
 from justzoomin.scoring import controls_of, read_predictions, write_predictions
 from justzoomin.search import NotTrainedHereWarning
@@ -117,17 +119,17 @@ def _dev(data: Path, run: Path, settings: dict[str, float]) -> None:
     tests = {"dev": [(town, "val") for town in towns], "calib": [(open_dataset(data / "home"), "calib")]}
     print("photos of  photos  top cell R@40m  within 40 m R@40m  nats")
     for test, parts in tests.items():
-        found = []  # of each town: photos, and figures that are means over them
+        found = []  # of each photo: whether its most probable cell and its answer lie within 40 m, and nats
         for town, split in parts:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotTrainedHereWarning)
-                top, near = (evaluate(model, town, split, search="posterior", decision=decision).report
-                             for decision in ("top", "within:40"))
-            found.append((top["n"], top["recall_at_m"]["40"], near["recall_at_m"]["40"],
-                          -top["mean_log_probability_of_true_path"]))
-        photos = sum(row[0] for row in found)
-        means = [sum(row[0] * row[k] for row in found) / photos for k in (1, 2, 3)]
-        print(f"{test:9}  {photos:6}  {means[0]:14.1f}  {means[1]:17.1f}  {means[2]:4.2f}", flush=True)
+                table = evaluate(model, town, split, search="posterior", decision="within:40", listed=1).table
+            top = town.grid.centres(town.grid.unflatten(table.ranking.cells[:, 0], town.grid.depth))
+            near = [haversine_m(*places, *table.positions.T) <= 40.0 for places in (top, table.answers.T)]
+            found.append(np.stack([*near, -table.ranking.true_log_prob], 1))
+        photos = np.concatenate(found)
+        top_near, near, nats = photos.mean(0)
+        print(f"{test:9}  {len(photos):6}  {100 * top_near:14.1f}  {100 * near:17.1f}  {nats:4.2f}", flush=True)
 
 
 def _set_matcher(model: MapModel, settings: Mapping[str, float]) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 from running import Jzi
 
 from fakes import encoded, make_repository, picture, tiny_model, with_exif
+from justzoomin.apps.console import percent
 from justzoomin.geometry import haversine_m
 from justzoomin.search import Localizer
 
@@ -207,3 +208,9 @@ def test_an_exported_encoder_gives_the_same_answers(jzi: Jzi, photos: Path, mode
     for a, b in zip(ours, torchs, strict=True):
         assert a["probabilities"] == pytest.approx(b["probabilities"], abs=1e-4) and a["model"] == b["model"]
     assert "cuda" in jzi(*use, "--runtime", file, "--device", "cuda").refusal()
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.0002, "0.02 %"), (0.09, "9 %"), (0.734, "73 %"), (0.9987, "99.9 %"),
+                                             (1.0, "100 %")])
+def test_shares_are_said_for_people(share: float, said: str) -> None:
+    assert percent(share) == said

@@ -10,6 +10,7 @@ import fakes
 from justzoomin.data import open_dataset
 from justzoomin.errors import ConfigError, DataError, ModelError, PhotoError
 from justzoomin.evaluation import evaluate, evaluate_path, find_models, predict
+from justzoomin.evaluation.tables import trained_splits
 from justzoomin.files import write_json
 from justzoomin.search import Localizer
 
@@ -135,6 +136,11 @@ def test_a_run_is_evaluated_model_by_model(tmp_path, model, repository, dataset,
         "train_split_hash": "0" * 64, "started_from": {"train_split_hash": dataset.split_hash("val")}})
     later = evaluate_path(str(tmp_path / "later"), repository, device="cpu", limit=2)["later"].report
     assert later["trained_on_this_split"] is True  # by the model that its training started from
+    deep = {}
+    for _ in range(5000):  # a folder from outside may say anything
+        deep = {"started_from": deep, "maps": [{"train_split_hash": "1" * 64}]}
+    assert trained_splits(deep) == {"1" * 64}
+    assert trained_splits({"maps": [{"train_split_hash": []}], "started_from": 4}) == set()
     alone = evaluate_path(str(tmp_path / "models" / "b"), repository, device="cpu", limit=2)
     assert list(alone) == ["b"] and alone["b"].report["n"] == 2
 

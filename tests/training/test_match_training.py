@@ -118,7 +118,7 @@ def test_the_zoomer_learns_beside_the_matcher_and_moves_nothing_of_it(towns, tmp
     assert moved == {"decoder"}
 
 
-def test_with_encoders_of_their_own_each_is_trained_as_if_alone(towns, tmp_path):
+def test_with_encoders_of_their_own_the_loss_of_one_moves_nothing_of_the_other(towns, tmp_path):
     """The zoomer's loss moves the zoomer's encoder, and the matcher's own encoder not at all."""
     found = []
     for weight in (0, 1):

@@ -88,6 +88,11 @@ def metres(value: float) -> str:
     return f"{value:,.0f} m" if value >= 100 else f"{value:.3g} m"
 
 
+def percent(share: float) -> str:
+    """A share for people: 0.021 %, 9 %, 73 %, 99.9 %."""
+    return f"{100 * share:.{3 if share >= 0.995 else 2}g} %"
+
+
 def region_option(region: str | None) -> ZoomGrid | None:
     """Grid of a --region option: a preset's name or a file; None where the option was not given."""
     if region is None:

@@ -72,9 +72,9 @@ def demo(
     if not train:
         _remove_own_town(town, SEED)
         _make(town, demo_city(16))
-    model_folder = _train(out, town) if train else packaged_model()
     _remove_own_town(unseen, UNSEEN_SEED)
     _make(unseen, demo_city(16, UNSEEN_PHOTOS, UNSEEN_SEED))
+    model_folder = _train(out, town) if train else packaged_model()
     reports = {}
     for name, folder in (("its own town", town), ("a town it never saw", unseen)):
         typer.echo(f"localizing photos the model has never seen, in {name} ...", err=True)

@@ -17,6 +17,7 @@ from justzoomin.apps.console import (
     RAY_HELP,
     REGION_HELP,
     metres,
+    percent,
     print_json,
     progress_bar,
     rate_bar,
@@ -276,7 +277,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
             kind = "calibrated" if r["calibrated"] else "posterior "
             typer.echo(f"  {kind} {_expectation(r['decision'], r['expected'])}, 90 % in {r['regions']['90']:,.0f} m²   "
                        f"top cell {','.join(map(str, top['sequence']))} "
-                       f"({100 * top['probability']:.2g} %){doubt}")
+                       f"({percent(top['probability'])}){doubt}")
         if r["no_data"][0] > NO_DATA_WORTH_SAYING or max(r["no_data"]) >= 1:
             typer.echo("  no data   " + " ".join(f"{share:.0%}" for share in r["no_data"]) + " of the views on this path")
 
@@ -286,7 +287,7 @@ def _expectation(decision: str, expected: float) -> str:
     if decision == "distance":
         return f"{metres(expected)} off on average"
     place = "in this cell" if decision == "top" else f"within {decision.removeprefix('within:')} m"
-    return f"{100 * expected:.3g} % {place}" if expected >= 0.995 else f"{100 * expected:.2g} % {place}"
+    return f"{percent(expected)} {place}"
 
 
 def _write(path: Path, text: str) -> None:

@@ -55,11 +55,14 @@ def trained_splits(provenance: dict[str, Any]) -> set[str]:
 
     Those of the model that its training started from are among them.
     """
-    rows = provenance.get("maps", [provenance])
-    found = (row.get("train_split_hash") for row in rows if isinstance(row, dict)) if isinstance(rows, list) else ()
-    before = provenance.get("started_from")
-    earlier = trained_splits(before) if isinstance(before, dict) else set()
-    return {value for value in found if isinstance(value, str)} | earlier
+    found: set[str] = set()
+    record: Any = provenance
+    while isinstance(record, dict):
+        rows = record.get("maps", [record])
+        hashes = [row.get("train_split_hash") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        found.update(value for value in hashes if isinstance(value, str))
+        record = record.get("started_from")
+    return found
 
 
 def greedy_table(predictions: Predictions, info: PredictionInfo, drives: list[str] | None = None) -> PredictionTable:

@@ -88,7 +88,7 @@ class MatcherConfig(_Settings):
         window_m: Edge of the pieces that a map is described in.
         margin_m: What is drawn around each of them, and around the region.
         own_encoder: Whether the matcher has an encoder of its own, of the same kind: then zoomer and matcher share nothing,
-            and each is trained as if alone.
+            and the loss of one moves nothing of the other.
         zoom_weight: Weight of the zoomer's log-probabilities beside the matcher's, on maps that it was trained on; 0 leaves
             search to the matcher: a zoomer rules out streets that no training photo shows.
     """

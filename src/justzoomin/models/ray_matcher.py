@@ -152,9 +152,7 @@ class RayMatcher(nn.Module):
         angle = bearing + self.azimuths
         east = (angle.sin()[:, None] * self.ranges_m).flatten()                                  # (K,)
         south = -(angle.cos()[:, None] * self.ranges_m).flatten()
-        height, width = parts.shape[-2:]
-        spot = torch.stack([(across + east[:, None]) * (2 / (width * self.place_m)) - 1,
-                            (down + south[:, None]) * (2 / (height * self.place_m)) - 1], -1)    # (K, P, 2)
+        spot = self._spot(parts, across + east[:, None], down + south[:, None])                  # (K, P, 2)
         return functional.grid_sample(parts, spot[:, None], align_corners=False)[:, :, 0].sum(0)
 
     def prior(self, ground: Ground, across: Tensor, down: Tensor, bearing: Tensor) -> Tensor:
@@ -172,9 +170,12 @@ class RayMatcher(nn.Module):
 
     def _sample(self, lattice: Tensor, east: Tensor, south: Tensor) -> Tensor:
         """Values (C, P, n) of a lattice (C, h, w) at places (P, n) in metres from its north-western corner; 0 outside."""
+        return functional.grid_sample(lattice[None], self._spot(lattice, east, south)[None], align_corners=False)[0]
+
+    def _spot(self, lattice: Tensor, east: Tensor, south: Tensor) -> Tensor:
+        """Places (..., 2) as `grid_sample` counts them on a lattice (..., h, w), from metres off its north-western corner."""
         height, width = lattice.shape[-2:]
-        spot = torch.stack([east * (2 / (width * self.place_m)) - 1, south * (2 / (height * self.place_m)) - 1], -1)
-        return functional.grid_sample(lattice[None], spot[None], align_corners=False)[0]
+        return torch.stack([east * (2 / (width * self.place_m)) - 1, south * (2 / (height * self.place_m)) - 1], -1)
 
 
 def _camera(config: MatcherConfig, rows: int, rays: int, stride: int, pixels: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -264,7 +264,7 @@ class Localizer:
     @cached_property
     def _calibrated_here(self) -> bool:
         look = None if self.calibration is None else self.calibration.look
-        return look is None or look_alike(look, region_look(GridViews(self.map, self.grid, self.model.config.image_pixels)))
+        return look is None or look_alike(look, region_look(self.views))
 
     def _check_root(self) -> None:
         if not self._root_checked:
