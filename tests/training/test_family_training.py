@@ -70,7 +70,7 @@ def test_neighbours_change_the_run(towns: list[Path], tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", ["retriever", "hierarchical", "classifier"])
 def test_figures_of_the_validation_are_those_of_the_saved_model(towns: list[Path], tmp_path: Path, family: str) -> None:
     datasets = opened(towns, family)
-    model = open_model(train(settings(family, "epochs=1", "validate_every=1"), datasets, tmp_path / "run"))
+    model = open_model(train(settings(family, "epochs=1", "validate_every=1", "precision=fp32"), datasets, tmp_path / "run"))
     loss = []
     for dataset in datasets:
         photos = dataset.torch_dataset("val", 32)

@@ -55,6 +55,14 @@ def test_settings_come_from_preset_then_file_then_words(tmp_path: Path) -> None:
     assert load_config(saved) == config
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_every_precision_trains_with_a_clipped_gradient(tmp_path: Path, precision: str) -> None:
+    """`auto` is bf16 on GPUs and CPUs that multiply in it: the default there."""
+    data = open_dataset(make_repository(tmp_path / "d", train=4, val=2, pixels=32))
+    run = train(train_config("small", None, (*QUICK, f"precision={precision}", "clip_norm=0.5")), data, tmp_path / "run")
+    assert (run / "model.safetensors").is_file()
+
+
 @pytest.mark.parametrize(("words", "part"), [
     (("epoch=3",), "epoch"), (("epochs=0",), "epochs"), (("epochs",), "key=value"), (("augment.jitterp=1",), "augment.jitterp"),
     (("precision=fp8",), "precision"), (("learning_rate=fast",), "learning_rate"),

@@ -109,8 +109,9 @@ def plan(device: str | torch.device, precision: Precision | Literal["auto"] = "a
         chosen, why = ("bf16", "this CPU has AMX") if fast else ("fp32", "this CPU has no matrix units for bf16")
     else:
         chosen, why = "fp32", f"bf16 was not tried on {kind}"
-    return Compute(kind, chosen, channels_last=channels_last, fused_optimizer=kind in {"cpu", "cuda"}, compiled=compiled,
-                   training=training, why=why)
+    fused = kind in {"cpu", "cuda"} and chosen != "fp16"  # a fused step unscales gradients of fp16 after they were clipped
+    return Compute(kind, chosen, channels_last=channels_last, fused_optimizer=fused, compiled=compiled, training=training,
+                   why=why)
 
 
 def cpu_multiplies_bf16() -> bool:

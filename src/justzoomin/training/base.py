@@ -170,3 +170,13 @@ class Task(lightning.LightningModule):
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: rate_at(step, self.total_steps, self.config.warmup, self.config.final_rate))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, gradient_clip_val: float | None = None,
+                                    gradient_clip_algorithm: str | None = None) -> None:
+        """Clip the gradient's norm, in every precision.
+
+        Lightning's own clipping refuses a fused step under mixed precision, as if that step still had to unscale the
+        gradients. In bf16 nothing is scaled, and in fp16 Lightning has unscaled them by now.
+        """
+        if gradient_clip_val:
+            torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], gradient_clip_val)
