@@ -91,11 +91,12 @@ def test_the_loss_falls(towns, tmp_path):
     assert np.mean(loss[-10:]) < np.mean(loss[:10]) - 0.2
 
 
-def test_validation_asks_the_matcher(towns, tmp_path):
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 5e-3), ("bf16", 5e-2)])
+def test_validation_asks_the_matcher(towns, tmp_path, precision, tolerance):
     """The best model is the one whose answers are best, and those are the matcher's."""
     town = open_dataset(towns / "a")
     run = tmp_path / "run"
-    train(train_config("best", None, (*SETTINGS, "epochs=1", "val_split=val", "validate_every=1", "precision=fp32")), town, run)
+    train(train_config("best", None, (*SETTINGS, "epochs=1", "val_split=val", "validate_every=1", f"precision={precision}")), town, run)
     with (run / "metrics.csv").open() as file:
         found = {row["name"]: float(row["value"]) for row in csv.DictReader(file)}
     model = ZoomModel.from_pretrained(run / "models" / "last")
@@ -105,7 +106,7 @@ def test_validation_asks_the_matcher(towns, tmp_path):
                           for i in records.image_ids])
     log_probs = localizer.log_probs(photos)
     true = town.grid.flatten(town.sequences("val"))
-    assert found["val_nll"] == pytest.approx(-log_probs[np.arange(len(true)), true].mean(), abs=5e-3)
+    assert found["val_nll"] == pytest.approx(-log_probs[np.arange(len(true)), true].mean(), abs=tolerance)
 
 
 def test_the_zoomer_learns_beside_the_matcher_and_moves_nothing_of_it(towns, tmp_path):

@@ -81,10 +81,16 @@ class GroundMap:
     def scores(self, fans: Tensor, cells: npt.NDArray[np.int64] | None = None) -> Tensor:
         """Log-likelihoods (B, N), up to a constant, of fans (B, F) at terminal cells: the mean over places and bearings.
 
+        In 32 bits, also where a training computes in fewer: what is kept of the map is read by later photos as well.
+
         Args:
             fans: Fans of photos.
             cells: Numbers (N,) of the cells; all if None.
         """
+        with torch.autocast(fans.device.type, enabled=False):
+            return self._scores(fans.float(), cells)
+
+    def _scores(self, fans: Tensor, cells: npt.NDArray[np.int64] | None) -> Tensor:
         if cells is None and len(fans) <= FEW and self._parts_fit(len(fans)):
             return self._part_by_part(fans)
         tried, bearings = self.matcher.config.tried, self._bearings()
