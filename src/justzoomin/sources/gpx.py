@@ -99,7 +99,8 @@ def read_gpx_folder(source: Path, options: SourceOptions, progress: Progress | N
         elif facts.no_camera:
             skipped.append(Skipped(item, "camera", facts.no_camera))
         elif facts.captured_at is None:
-            skipped.append(Skipped(item, "no_time", _no_time(facts)))
+            remedy = "" if facts.taken.clock is None else "; give --time-zone, or --time-offset-s from its clock to UTC"
+            skipped.append(Skipped(item, "no_time", facts.taken.problem + remedy))
         else:
             found = track_position(segments, facts.captured_at, options.max_gap_s)
             if isinstance(found, str):
@@ -109,13 +110,6 @@ def read_gpx_folder(source: Path, options: SourceOptions, progress: Progress | N
     ids = ids_of_files([p for p, _, _ in located], folder)
     return [_record(image_id, path, folder, facts, found)
             for image_id, (path, facts, found) in zip(ids, located, strict=True)], skipped
-
-
-def _no_time(facts: ExifFacts) -> str:
-    if facts.clock is None:
-        return "it does not say when it was taken"
-    return (f"its clock reads {facts.clock.isoformat(' ')} and the zone is not known, or the hour came twice that day; give "
-            "--time-zone, or --time-offset-s from its clock to UTC")
 
 
 def _record(image_id: str, path: Path, folder: Path, facts: ExifFacts, found: TrackPosition) -> PhotoRecord:
