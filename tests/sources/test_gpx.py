@@ -90,6 +90,14 @@ def test_times_without_a_zone_are_utc(tmp_path: Path) -> None:
     assert plain[0].seconds[0] == START.timestamp()
 
 
+def test_a_zone_that_only_some_points_state_is_an_error(tmp_path: Path) -> None:
+    text = track(WALK).replace("11:00:10Z", "13:00:10+02:00").replace("11:00:20Z", "11:00:20")
+    with pytest.raises(DataError, match=r"\(some of its times state a zone and others do not\)\. Export the track again"):
+        segments(tmp_path, text)
+    assert names_and_seconds(segments(tmp_path, track(WALK).replace("11:00:10Z", "11:00:10"))) == names_and_seconds(
+        segments(tmp_path, track(WALK).replace("11:00:10Z", "13:00:10+02:00")))
+
+
 def names_and_seconds(found: Sequence[Segment]) -> dict[str, list[float]]:
     return {s.name: list(s.seconds - START.timestamp()) for s in found}
 

@@ -170,7 +170,7 @@ def _mapillary_time(main: Mapping[int, Any]) -> datetime | None:
 
 
 def _gps_time(gps: Mapping[int, Any]) -> datetime | None:
-    day = re.match(r"(\d{4})([:-])(\d{2})\2(\d{2})$", plain_text(gps.get(29)), re.ASCII)
+    day = parse_clock(f"{plain_text(gps.get(29))} 00:00")
     parts = gps.get(7)
     if day is None or not isinstance(parts, tuple | list) or len(parts) != 3:
         return None
@@ -180,8 +180,4 @@ def _gps_time(gps: Mapping[int, Any]) -> datetime | None:
     hours, minutes, seconds = (v or 0.0 for v in values)
     if hours > 24 or minutes > 60 or seconds > 61:
         return None
-    try:
-        return datetime(int(day[1]), int(day[3]), int(day[4]), tzinfo=UTC) + timedelta(
-            seconds=3600 * hours + 60 * minutes + seconds)
-    except (ValueError, OverflowError):
-        return None
+    return shifted(day.time.replace(tzinfo=UTC), 3600 * hours + 60 * minutes + seconds)

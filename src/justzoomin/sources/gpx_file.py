@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, tzinfo
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from justzoomin.errors import DataError
 from justzoomin.geometry import haversine_m
-from justzoomin.sources.camera_times import parse_time
+from justzoomin.sources.camera_times import in_zone, parse_clock
 from justzoomin.sources.json_input import decoded, position_problem, read_bytes
 from justzoomin.sources.table_files import number
 from justzoomin.untrusted import printable
@@ -85,10 +85,11 @@ def _points(text: str) -> list[list[Floats]]:
 
     Raises:
         xml.etree.ElementTree.ParseError: If it is not XML.
-        ValueError: If it is not GPX.
+        ValueError: If it is not GPX, or only some of its times state their zone.
         IndexError: If a point is outside of a segment.
     """
     tracks: list[list[list[tuple[float, ...]]]] = []
+    zones: set[tzinfo | None] = set()
     root = None
     for event, element in ElementTree.iterparse(io.StringIO(text.lstrip()), ("start", "end")):
         kind = element.tag.rpartition("}")[2]
@@ -98,20 +99,24 @@ def _points(text: str) -> list[list[Floats]]:
         elif event == "start" and kind == "trkseg":
             tracks[-1].append([])
         elif event == "end" and kind == "trkpt":
-            tracks[-1][-1] += _point(element)
+            tracks[-1][-1] += _point(element, zones)
             element.clear()
     if root != "gpx":
         raise ValueError(f"its root is {root}")
+    if None in zones and zones - {None, UTC}:
+        raise ValueError("some of its times state a zone and others do not")
     return [[np.array(points, np.float64).reshape(-1, 4) for points in track] for track in tracks]
 
 
-def _point(element: ElementTree.Element) -> list[tuple[float, ...]]:
-    """A track point; empty without a time or a position."""
+def _point(element: ElementTree.Element, zones: set[tzinfo | None]) -> list[tuple[float, ...]]:
+    """A track point, empty without a time or a position; the zone of its time is added to `zones`."""
     said = {child.tag.rpartition("}")[2]: (child.text or "").strip() for child in element}
     lat, lon = float(element.get("lat", "")), float(element.get("lon", ""))
-    time = parse_time(said.get("time"), UTC)
-    if time is None or not math.isfinite(lat + lon) or position_problem(lat, lon):
+    clock = parse_clock(said.get("time"))
+    time = in_zone(clock.time, clock.zone or UTC) if clock is not None else None
+    if clock is None or time is None or not math.isfinite(lat + lon) or position_problem(lat, lon):
         return []
+    zones.add(clock.zone)
     height = number(said.get("ele"))
     return [(time.timestamp(), lat, lon, math.nan if height is None else height)]
 

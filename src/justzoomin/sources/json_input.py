@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from justzoomin.errors import DataError
+from justzoomin.geometry import stated_bearings
 from justzoomin.sources.records import Scalar
 from justzoomin.untrusted import printable, read_limited
 
@@ -131,13 +132,9 @@ def position_problem(lat: float, lon: float) -> str:
 
 
 def true_bearing(degrees: float | None) -> float | None:
-    """A bearing of 0 to 360 degrees from one of -180 to 360; None for others, and for -1.
-
-    Phones and their libraries write -1 where they have no heading, and so do those who cannot know: 359 would be a guess.
-    """
-    if degrees is None or degrees == -1 or not -180 <= degrees <= 360:
-        return None
-    return degrees % 360.0 % 360.0  # a tiny negative one comes to 360 the first time
+    """The bearing that a stated number of degrees is; None where there is none. See `stated_bearings`."""
+    bearing = float(stated_bearings(math.nan if degrees is None else degrees))
+    return None if math.isnan(bearing) else bearing
 
 
 def scalar(value: object) -> Scalar:
