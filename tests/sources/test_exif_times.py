@@ -25,7 +25,7 @@ def gps_time(moment: datetime) -> dict[int, Any]:
 
 
 def clock(moment: datetime = NOON, zone: str = "") -> dict[int, str]:
-    return {0x9003: moment.strftime("%Y:%m:%d %H:%M:%S") + zone}
+    return {0x9003: f"{moment.year:04d}:{moment:%m:%d %H:%M:%S}{zone}"}
 
 
 @given(st.integers(-14 * 60, 14 * 60))
@@ -50,6 +50,14 @@ def test_without_a_clock_that_was_set_gps_time_holds_from_the_beginning_of_gps()
     for exif in ({}, clock(datetime(1970, 1, 1))):
         assert exif_facts(Header(4, 3, exif=exif, gps=gps_time(NOON))).captured_at == NOON.replace(tzinfo=UTC)
         assert exif_facts(Header(4, 3, exif=exif, gps=gps_time(datetime(1970, 1, 18)))).captured_at is None
+
+
+def test_a_clock_that_was_not_set_is_said(tmp_path: Path) -> None:
+    for name, year in (("old", 1970), ("first", 1), ("last", 9999), ("new", 2024)):
+        photo(tmp_path / f"{name}.jpg", gps_tags(*LUND), clock(NOON.replace(year=year)))
+    source = read_source(tmp_path, options=SourceOptions(time_zone="Europe/Stockholm", time_offset_s=3600.0))
+    assert [r.captured_at.year for r in source.records if r.captured_at is not None] == [1, 9999, 2024, 1970]
+    assert source.notes == ("2 of 4 photos have a time before 1980: perhaps the clock of the camera was not set",)
 
 
 def test_gps_time_that_stands_still_while_the_clock_runs_is_said_and_not_used(tmp_path: Path) -> None:

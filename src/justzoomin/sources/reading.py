@@ -112,8 +112,11 @@ def _notes(records: list[PhotoRecord]) -> list[str]:
               ("camera_clock", "have a time without a zone, which is kept as camera_clock; --time-zone makes it a time"),
               ("captured_at_stated", "state a time that cannot be read, could be two, or has no zone; it is kept as "
                                      "captured_at_stated, and --time-zone gives the zone"))
-    return [f"{n} of {len(records)} photos {what}" for key, what in counts
-            if (n := sum(key in r.extra and (key != "camera_clock" or r.captured_at is None) for r in records))]
+    found = [(sum(key in r.extra and (key != "camera_clock" or r.captured_at is None) for r in records), what)
+             for key, what in counts]
+    early = sum(r.captured_at is not None and r.captured_at.year < 1980 for r in records)
+    found.append((early, "have a time before 1980: perhaps the clock of the camera was not set"))
+    return [f"{n} of {len(records)} photos {what}" for n, what in found if n]
 
 
 @dataclass
