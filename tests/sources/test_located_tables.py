@@ -210,7 +210,7 @@ def test_what_is_not_a_heading_is_kept_and_not_used(images: Path, stated: str, b
     ("Latitude,Latitude Ref,Longitude,Longitude Ref", "55,North,13,West", (55, -13)),
     ("lat,GPSLatitudeRef,lon,GPSLongitudeRef", "55,N,-13,", (55, -13)), ("lat,lon,lon_hemisphere", "-55,13,w", (-55, -13)),
     ("lat,lat_ref,lon,lon_ref", "55,N,-13,E", "lon is -13 and its lon_ref E: one of them is wrong"),
-    ("lat,lat_ref,lon,lon_ref", "55,N,13,", "lon_ref is '', not E or W"),
+    ("lat,lat_ref,lon,lon_ref", "55,N,13,\n2.jpg,55,N,13,W", "lon_ref is '', not E or W"),
     ("lat,lat_ref,lon,lon_ref", "55,E,13,E", "lat_ref is 'E', not N or S")])
 def test_columns_of_hemispheres_are_used(images: Path, head: str, row: str, position: tuple[float, float] | str) -> None:
     records, skipped = read(images, f"file,{head}\n1.jpg,{row}\n")
@@ -218,6 +218,8 @@ def test_columns_of_hemispheres_are_used(images: Path, head: str, row: str, posi
         assert [s.kind for s in skipped] == ["no_position"] and position in skipped[0].detail
     else:
         assert [(r.lat, r.lon, dict(r.extra)) for r in records] == [(*position, {})]
+    [record], _ = read(images, "file,lat,lon,ns,lon_ref\n1.jpg,55,13,17,\n")
+    assert (record.lon, record.extra) == (13, {"ns": 17})  # nanoseconds; and a column that says nothing
 
 
 def test_a_column_of_the_headings_north_is_used(images: Path) -> None:

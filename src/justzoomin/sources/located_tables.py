@@ -34,6 +34,7 @@ PARQUET_ENDINGS = frozenset({".parquet", ".pq"})
 _PROJECTIONS: dict[str, Projection] = {
     "perspective": "perspective", "pinhole": "perspective", "fisheye": "fisheye",
     "equirectangular": "equirectangular", "spherical": "equirectangular"}
+_HEMISPHERES = {"lat_ref": ("N", "S"), "lon_ref": ("E", "W")}
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def read_table(path: Path, options: SourceOptions, progress: Progress | None = N
     roles = find_columns(table.columns, options.columns, path,
                          ("lat", "lon", "lat_ref", "lon_ref") if table.positions is not None else ())
     _not_actions(table, roles, options)
+    _not_hemispheres(table, roles, options)
     positions = list(table.positions) if table.positions is not None else _positions(table, roles)
     _check_whole(table, roles, positions)
     finder = _Finder(path.parent, options.images, by_id="file" not in roles)
@@ -110,22 +112,31 @@ def _not_actions(table: LocatedTable, roles: dict[str, str], options: SourceOpti
         del roles["sequence_id"]
 
 
+def _not_hemispheres(table: LocatedTable, roles: dict[str, str], options: SourceOptions) -> None:
+    """A column `ns` may hold nanoseconds: one without any N, S, E or W is left among the others."""
+    for role in _HEMISPHERES:
+        column = roles.get(role)
+        if column is not None and column not in options.columns.values() and not any(
+                str(row.get(column) or "").strip().upper().startswith(("N", "S", "E", "W")) for row in table.rows):
+            del roles[role]
+
+
 def _positions(table: LocatedTable, roles: Mapping[str, str]) -> list[tuple[float, float] | str]:
     found: list[tuple[float, float] | str] = []
     for row in table.rows:
-        lat, lon = (_degrees(row, roles, role, letters) for role, letters in (("lat", "NS"), ("lon", "EW")))
+        lat, lon = _degrees(row, roles, "lat"), _degrees(row, roles, "lon")
         found.append(lat if isinstance(lat, str) else lon if isinstance(lon, str) else (lat, lon))
     return found
 
 
-def _degrees(row: Mapping[str, Any], roles: Mapping[str, str], role: str, letters: str) -> float | str:
+def _degrees(row: Mapping[str, Any], roles: Mapping[str, str], role: str) -> float | str:
     """Degrees of a cell, negative in the south and west where a column says N or S, E or W; or why there are none."""
     column, text = roles[role], row.get(roles[role])
     value = number(text)
     if value is None:
         empty = text is None or not str(text).strip()
         return f"its {column} is " + ("empty" if empty else f"{printable(text, 30)!r}, no number of degrees")
-    reference = roles.get(f"{role}_ref")
+    reference, letters = roles.get(f"{role}_ref"), _HEMISPHERES[f"{role}_ref"]
     letter = str(row.get(reference) or "").strip().upper()[:1] if reference is not None else ""
     if reference is None or (not letter and value < 0):
         return value
