@@ -163,8 +163,10 @@ def test_track_passes_over_what_it_cannot_use(jzi: Jzi, drive: Path, model: Path
 
 @pytest.mark.parametrize(("words", "table"), [
     ("photo", "photo\na.jpg\n"), ("no row for", "photo,time\na.jpg,2024-05-01T10:00:00Z\n"),
-    ("is no time", "photo,time\na.jpg,soon\n"), ("twice", "photo,time\na.jpg,2024-05-01\na.jpg,2024-05-01\n"),
-    ("no displacement", "photo,time,east_m,north_m\na.jpg,2024-05-01,x,1\n"),
+    ("'soon' cannot be read as a time", "photo,time\na.jpg,soon\n"),
+    ("'2024-05-01' cannot be read", "photo,time\na.jpg,2024-05-01\n"),
+    ("twice", "photo,time\na.jpg,2024-05-01T10:00\na.jpg,2024-05-01T10:00\n"),
+    ("no displacement", "photo,time,east_m,north_m\na.jpg,2024-05-01T10:00,x,1\n"),
     ("none of the photos", "photo,time,east_m,north_m\nzz.jpg,2024-05-01,1,1\n")])
 def test_tables_of_times_that_are_none(jzi: Jzi, drive: Path, model: Path, repository: Path, tmp_path: Path, words: str,
                                        table: str) -> None:

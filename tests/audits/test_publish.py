@@ -165,11 +165,12 @@ def test_tiles_of_a_server(root: Path) -> None:
 
 def test_columns_about_persons_and_times(root: Path) -> None:
     metadata(root, {"creator_username": ["a"] * 6, "camera_serial": [None] * 6, "user_email": ["b"] * 6,
-                    "captured_at": ["2024-05-01T10:00:00Z"] * 6})
+                    "captured_at": ["2024-05-01T10:00:00Z"] * 6, "camera_clock": ["2024-05-01T12:00:00"] * 6,
+                    "gps_time_stated": ["2024-05-01T10:00:00+00:00"] * 6})
     items = found(root)
     assert items["personal_columns"].examples == ("streetview/metadata.csv: creator_username", "streetview/metadata.csv: "
                                                                                                "user_email")
-    assert "captured_at" in items["times"].finding
+    assert all(c in items["times"].finding for c in ("captured_at", "camera_clock", "gps_time_stated"))
     assert "heading" not in items["personal_columns"].finding
 
 

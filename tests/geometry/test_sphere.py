@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from justzoomin.geometry import EARTH_RADIUS_M, from_local, haversine_m, move, to_local
+from justzoomin.geometry import EARTH_RADIUS_M, from_local, haversine_m, move, stated_bearings, to_local
 from justzoomin.geometry.sphere import wrap_lon
 
 LATS = st.floats(-88.0, 88.0)
@@ -44,6 +44,17 @@ def test_to_local_inverts_from_local(lat, lon, east, north):
 def test_the_other_side_of_the_earth_has_no_local_metres():
     assert np.isinf(to_local(10, 20, 10, -160)).all()
     assert np.isfinite(to_local(10, 179.9, 10, -179.9)).all()
+
+
+@given(st.floats(-180, 360).filter(lambda v: v != -1))
+def test_a_stated_bearing_is_one_within_a_turn(degrees):
+    bearing = float(stated_bearings(degrees))
+    assert 0 <= bearing < 360 and np.isclose(np.cos(np.radians(bearing - degrees)), 1)
+
+
+def test_what_is_not_a_bearing():
+    assert np.isnan(stated_bearings([-1, -180.5, 360.5, 655.35, -999, np.nan, np.inf])).all()
+    assert stated_bearings([0, 359, -90, 360, -1e-20]).tolist() == [0, 359, 270, 0, 0]
 
 
 @given(st.floats(-360, 360))

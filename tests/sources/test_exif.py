@@ -13,7 +13,7 @@ from PIL import Image
 from justzoomin.errors import ConfigError, PhotoError
 from justzoomin.geometry import haversine_m
 from justzoomin.sources import Camera, read_source
-from justzoomin.sources.camera_times import in_zone, parse_exif_time, parse_time, parse_zone
+from justzoomin.sources.camera_times import in_zone, parse_clock, parse_time, parse_zone
 from justzoomin.sources.exif import exif_facts, gps_position
 from justzoomin.sources.headers import Header, gpano, read_header
 
@@ -170,7 +170,7 @@ def test_times_and_where_they_come_from() -> None:
 @pytest.mark.parametrize("text", ["0000:00:00 00:00:00", "    :  :     :  :  ", "2024:13:01 00:00:00", "2024:05:17 25:00:00",
                                   "", None, 7, b"\xff\xfe", "2024:05:17"])
 def test_what_is_no_time(text: object) -> None:
-    assert parse_exif_time(text) is None
+    assert parse_clock(text) is None
     assert exif_facts(Header(4, 3, exif={0x9003: text}, gps={29: text, 7: (99, 0, 0)})).captured_at is None
 
 
@@ -248,7 +248,8 @@ def test_real_exif_samples(shared: Path) -> None:
     source = read_source(shared / "data" / "exif")
     [record] = source.records
     assert (record.lat, record.lon) == pytest.approx((43.467448, 11.885127), abs=1e-6)  # Arezzo
-    assert record.captured_at == datetime(2008, 10, 23, 14, 27, 7, 240000, tzinfo=UTC)
+    assert record.captured_at is None and record.extra["camera_clock"] == "2008-10-22T16:28:39"  # it was a day behind
+    assert record.extra["gps_time_stated"] == "2008-10-23T14:27:07.240000+00:00"
     assert record.camera.focal == pytest.approx(112 / 43.267 * 1.25, rel=1e-3)
     assert sorted((s.item, s.kind) for s in source.skipped) == [("landscape_3.jpg", "no_position"),
                                                                 ("portrait_6.jpg", "no_position")]

@@ -1,5 +1,6 @@
 """Positions from a track: between its points and nowhere else."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,12 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import LUND, gps_tags, photo
 
-from justzoomin.errors import ConfigError, DataError, JustZoomInError, MissingExtraError
+from justzoomin.errors import ConfigError, DataError, JustZoomInError
 from justzoomin.geometry import haversine_m
-from justzoomin.sources import SourceOptions, gpx, read_source
+from justzoomin.sources import SourceOptions, read_source
 from justzoomin.sources.gpx import Segment, TrackPosition, read_gpx, track_position
 
-pytest.importorskip("gpxpy", reason="GPX needs the extra 'own'")
 START = datetime(2024, 5, 17, 11, 0, tzinfo=UTC)
 
 
@@ -62,8 +62,8 @@ def test_between_points_on_points_and_nowhere_else(tmp_path: Path) -> None:
 def test_a_share_of_the_time_is_that_share_of_the_great_circle(lat: float, lon: float, dlat: float, dlon: float,
                                                                share: float) -> None:
     ends = np.array([lat, lat + dlat]), np.array([lon, lon + dlon])
-    found = track_position([Segment("a", np.array([0.0, 1.0]), *ends, np.array([np.nan, 1.0]))],
-                           datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=share), 60)
+    found = track_position([Segment("a", np.array([0.0, 32.0]), *ends, np.array([np.nan, 1.0]))],
+                           datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=32 * share), 60)
     assert isinstance(found, TrackPosition)
     whole = float(haversine_m(lat, lon, lat + dlat, lon + dlon))
     gone = float(haversine_m(lat, lon, found.lat, found.lon))
@@ -72,8 +72,8 @@ def test_a_share_of_the_time_is_that_share_of_the_great_circle(lat: float, lon: 
 
 
 def test_a_great_circle_across_the_antimeridian() -> None:
-    found = track_position([Segment("a", np.array([0.0, 2.0]), np.array([10.0, 10.0]), np.array([179.999, -179.999]),
-                                    np.array([1.0, 3.0]))], datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC), 60)
+    found = track_position([Segment("a", np.array([0.0, 8.0]), np.array([10.0, 10.0]), np.array([179.999, -179.999]),
+                                    np.array([1.0, 3.0]))], datetime(1970, 1, 1, 0, 0, 4, tzinfo=UTC), 60)
     assert abs(abs(found.lon) - 180) < 1e-9 and found.lat == pytest.approx(10.0, abs=1e-6) and found.altitude_m == 2.0
 
 
@@ -85,11 +85,75 @@ def test_two_tracks_at_one_time_must_agree(tmp_path: Path) -> None:
     assert "two tracks lie 2226 m apart" in track_position([walk[0], far], at(5), 60)
 
 
-def test_times_without_a_zone_are_utc_and_disorder_is_sorted(tmp_path: Path) -> None:
+def test_times_without_a_zone_are_utc(tmp_path: Path) -> None:
     plain = segments(tmp_path, track(WALK, zone=""))
     assert plain[0].seconds[0] == START.timestamp()
-    mixed = segments(tmp_path, track([[WALK[0][1], WALK[0][0], WALK[0][0], WALK[0][2]]], zone="+00:00"))
-    assert mixed[0].name == "walk" and list(mixed[0].seconds - START.timestamp()) == [0, 10, 20]
+
+
+def test_a_zone_that_only_some_points_state_is_an_error(tmp_path: Path) -> None:
+    text = track(WALK).replace("11:00:10Z", "13:00:10+02:00").replace("11:00:20Z", "11:00:20")
+    with pytest.raises(DataError, match=r"\(some of its times state a zone and others do not\)\. Export the track again"):
+        segments(tmp_path, text)
+    assert names_and_seconds(segments(tmp_path, track(WALK).replace("11:00:10Z", "11:00:10"))) == names_and_seconds(
+        segments(tmp_path, track(WALK).replace("11:00:10Z", "13:00:10+02:00")))
+
+
+def names_and_seconds(found: Sequence[Segment]) -> dict[str, list[float]]:
+    return {s.name: list(s.seconds - START.timestamp()) for s in found}
+
+
+def test_points_in_another_order_are_one_track_where_no_time_comes_twice(tmp_path: Path) -> None:
+    first, second, third = WALK[0]
+    for order in ([third, second, first], [first, first, second, third], [second, third, first]):
+        assert names_and_seconds(segments(tmp_path, track([order], zone="+00:00"))) == {"walk": [0, 10, 20]}
+
+
+def test_two_walkers_in_one_segment_are_two_tracks_however_they_were_merged(tmp_path: Path) -> None:
+    """By appending, sorted by time, at the same or at other seconds: no photo is put between them."""
+    for step, late in ((2, 0), (2, 1), (10, 0), (10, 5)):
+        one = [(k, 55.70 + k * 1e-5, 13.200) for k in range(0, 100, step)]
+        other = [(k + late, 55.70 + k * 1e-5, 13.203) for k in range(0, 100, step)]  # 188 m away
+        for merged in (one + other, sorted(one + other), sorted(one + other, key=lambda p: p[0], reverse=True)):
+            found = segments(tmp_path, track([merged]))
+            for moment in (9, 9.5, 10, 20):
+                place = track_position(found, at(moment), 60)
+                assert isinstance(place, str), (step, late, moment)
+                assert re.search(rf"two tracks lie 1[89]\d m apart|the track jumps 1[89]\d m in {late} s", place), place
+    assert names_and_seconds(segments(tmp_path, track([one[:2] + one[:2]]))) == {"walk-part1": [0, 10], "walk-part2": [0, 10]}
+
+
+def test_impossible_speed_is_found_and_what_agrees_is_kept(tmp_path: Path) -> None:
+    glitch = [(k, 55.70 + k * 1e-5, 13.2 if k != 5 else 13.21) for k in range(10)]  # one point 627 m off
+    found = segments(tmp_path, track([glitch]))
+    for moment, jumps in ((3.5, False), (4, False), (4.5, True), (5, True), (5.5, True), (6, False), (6.5, False)):
+        place = track_position(found, at(moment), 60)
+        assert isinstance(place, str) == jumps, moment
+    assert track_position(found, at(5), 60) == ("at 2024-05-17 11:00:05 UTC the track jumps 627 m in 1 s: its receiver erred, "
+                                                "or tracks of several people were merged")
+    bend = [(0, 55.70, 13.2), (5, 55.7005, 13.2), (10, 55.7007, 13.2), (15, 55.7007, 13.2005), (20, 55.7007, 13.2015)]
+    assert all(isinstance(track_position(segments(tmp_path, track([bend])), at(t), 60), TrackPosition) for t in range(21))
+    train = [(k, 55.70 + k * 6e-4, 13.2) for k in range(10)]  # 67 m a second
+    assert isinstance(track_position(segments(tmp_path, track([train])), at(4.5), 60), TrackPosition)
+
+
+def test_times_that_go_back_without_end_are_refused(tmp_path: Path) -> None:
+    thrown = [(k % 2 * 50 + k / 1000, 55.70, 13.20) for k in range(400)]
+    text = track([thrown]).replace("%", "")
+    with pytest.raises(DataError, match=r"it could be \d+ tracks\. Sort the points by time"):
+        segments(tmp_path, text)
+
+
+@pytest.mark.parametrize("form", ["prefix", "prefix of another", "white space", "lines", "gpx 1.0", "comment"])
+def test_every_valid_way_of_writing_a_track(tmp_path: Path, form: str) -> None:
+    plain = track(WALK)
+    spaced = {"white space": plain.replace("<time>", "<time>\n      ").replace("</time>", "\n    </time>"),
+              "lines": plain.replace("><", ">\r\n<"), "gpx 1.0": plain.replace("GPX/1/1", "GPX/1/0"),
+              "comment": plain.replace("<time>", "<!-- when --><time><![CDATA[").replace("</time>", "]]></time>")}
+    text = spaced.get(form, re.sub(r"<(/?)(\w)", r"<\1ns2:\2", plain).replace("xmlns=", "xmlns:ns2="))
+    if form == "prefix of another":
+        text = text.replace("xmlns:ns2", 'xmlns="http://www.garmin.com/xmlschemas/TrackPointExtension/v2" xmlns:ns2')
+    assert [(s.name, *map(list, (s.seconds, s.lat, s.lon, s.altitude_m))) for s in segments(tmp_path, text)] == [
+        (s.name, *map(list, (s.seconds, s.lat, s.lon, s.altitude_m))) for s in segments(tmp_path, plain)]
 
 
 def folder(tmp_path: Path, **clocks: str) -> Path:
@@ -155,7 +219,7 @@ def test_encodings(tmp_path: Path) -> None:
         (tmp_path / "walk.gpx").write_bytes(data)
         assert len(read_gpx(tmp_path / "walk.gpx", "walk")) == 2
     (tmp_path / "walk.gpx").write_bytes(b"\xff" + track(WALK).encode())
-    with pytest.raises(DataError, match="byte 0 is no UTF-8"):
+    with pytest.raises(DataError, match=r"walk\.gpx: it is not UTF-8 text \(byte 0\)\. Export"):
         read_gpx(tmp_path / "walk.gpx", "walk")
 
 
@@ -174,7 +238,7 @@ def test_broken_bytes_are_an_error_of_ours(tmp_path_factory: pytest.TempPathFact
         assert all((np.diff(s.seconds) > 0).all() and (np.abs(s.lat) <= 90).all() for s in found)
 
 
-def test_options_and_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options(tmp_path: Path) -> None:
     folder(tmp_path, a="13:00:05")
     for wrong in (0.0, -1.0, float("nan")):
         with pytest.raises(ConfigError, match="--max-gap-s"):
@@ -184,10 +248,3 @@ def test_options_and_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(DataError, match=r"no \.gpx file"):
         (tmp_path / "empty").mkdir()
         read_source(tmp_path / "empty", kind="gpx")
-
-    def missing(name: str) -> None:
-        raise ImportError(name)
-
-    monkeypatch.setattr(gpx.importlib, "import_module", missing)
-    with pytest.raises(MissingExtraError, match=r"gpxpy: .*justzoomin\[own\]"):
-        read_source(tmp_path)

@@ -106,7 +106,7 @@ def test_geojson_is_longitude_first(images: Path) -> None:
     ("file,lat,lon\n1.jpg,1\n", "line 2: 2 values under 3 columns"),
     ('file,lat,lon\n"1.jpg,1,2\n', "it is no CSV"),
     ("file,lat,lon\n", "the table has no rows"), ("", "the table is empty"),
-    (b"file,lat,lon\n\xff\xff,1,2\n", "byte 13 is no UTF-8"),
+    (b"file,lat,lon\n\xff\xff,1,2\n", r"list\.csv: it is not UTF-8 text \(byte 13\)\. Save it"),
     (b"file,lat,lon\n1\0.jpg,1,2\n", "zero bytes"),
     ("file,lat,lon\n1.jpg,1,2\n./1.jpg,1,3\n", r"row 2: 1 stands in list\.csv, row 1 too, with other values")])
 def test_wrong_tables_are_refused_with_the_remedy(images: Path, text: str | bytes, words: str) -> None:
@@ -188,6 +188,68 @@ def test_times_without_a_zone_are_kept_and_not_used(images: Path) -> None:
     assert record.captured_at is None and record.extra == {"captured_at_stated": "2024-05-17 13:00:00"}
     [record], _ = read(images, "file,lat,lon,time\n1.jpg,55,13,2024-05-17 13:00:00\n", time_zone="+02:00")
     assert record.captured_at == datetime(2024, 5, 17, 11, 0, tzinfo=UTC) and not record.extra
+
+
+@pytest.mark.parametrize(("stated", "bearing"), [
+    ("0", 0.0), ("359.5", 359.5), ("360", 0.0), ("-45", 315.0), ("-180", 180.0), ("-0.5", 359.5), ("-1", None), ("-1.0", None),
+    ("-1,0", None), ("361", None), ("655.35", None), ("-999", None), ("north", None)])
+def test_what_is_not_a_heading_is_kept_and_not_used(images: Path, stated: str, bearing: float | None) -> None:
+    [record], _ = read(images, f"file;lat;lon;heading\n1.jpg;55;13;{stated}\n")
+    assert record.bearing_deg == bearing
+    assert record.extra == ({} if bearing is not None else {"bearing_stated": stated})
+    value = number(stated)
+    if value is not None:
+        assert read(images, json.dumps(feature("1.jpg", [13, 55], heading=value)), "x.geojson")[0][0].bearing_deg == bearing
+        pl.DataFrame({"file": ["1.jpg"], "lat": [55.0], "lon": [13.0], "heading": [value]}).write_parquet(images / "x.parquet")
+        assert read_table(images / "x.parquet", SourceOptions())[0][0].bearing_deg == bearing
+
+
+@pytest.mark.parametrize(("head", "row", "position"), [
+    ("latitude,latitude_ref,longitude,longitude_ref", "55,N,13,W", (55, -13)),
+    ("lat,lat_ref,lon,lon_ref", "55,s,13,East", (-55, 13)), ("lat,ns,lon,ew", "-55,S,-13,W", (-55, -13)),
+    ("Latitude,Latitude Ref,Longitude,Longitude Ref", "55,North,13,West", (55, -13)),
+    ("lat,GPSLatitudeRef,lon,GPSLongitudeRef", "55,N,-13,", (55, -13)), ("lat,lon,lon_hemisphere", "-55,13,w", (-55, -13)),
+    ("lat,lat_ref,lon,lon_ref", "55,N,-13,E", "lon is -13 and its lon_ref E: one of them is wrong"),
+    ("lat,lat_ref,lon,lon_ref", "55,N,13,\n2.jpg,55,N,13,W", "lon_ref is '', not E or W"),
+    ("lat,lat_ref,lon,lon_ref", "55,E,13,E", "lat_ref is 'E', not N or S")])
+def test_columns_of_hemispheres_are_used(images: Path, head: str, row: str, position: tuple[float, float] | str) -> None:
+    records, skipped = read(images, f"file,{head}\n1.jpg,{row}\n")
+    if isinstance(position, str):
+        assert [s.kind for s in skipped] == ["no_position"] and position in skipped[0].detail
+    else:
+        assert [(r.lat, r.lon, dict(r.extra)) for r in records] == [(*position, {})]
+    [record], _ = read(images, "file,lat,lon,ns,lon_ref\n1.jpg,55,13,17,\n")
+    assert (record.lon, record.extra) == (13, {"ns": 17})  # nanoseconds; and a column that says nothing
+
+
+def test_a_column_of_the_headings_north_is_used(images: Path) -> None:
+    rows = "1.jpg,55,13,20,T\n2.jpg,55,13.1,20,M\nwalk/3.jpg,55,13.2,20,\n"
+    records, _ = read(images, "file,lat,lon,heading,heading_ref\n" + rows)
+    assert [(r.bearing_deg, dict(r.extra)) for r in records] == [
+        (20.0, {}), (None, {"magnetic_heading_deg": 20.0}), (None, {"heading_of_unknown_north_deg": 20.0})]
+
+
+def test_ids_that_went_through_pandas(images: Path) -> None:
+    photo(images / "498763468214164.jpg")
+    records, skipped = read(images, "image_id,lat,lon,sequence\n1.0,55,13,7.0\n498763468214164.0,55,13.1,\n")
+    assert [(r.image_id, r.path.name, r.sequence_id) for r in records] == [
+        ("1", "1.jpg", "7"), ("498763468214164", "498763468214164.jpg", None)] and not skipped
+    records, _ = read(images, "file,image_id,lat,lon\n1.jpg,1.0,55,13\n2.jpg,v1.0,55,13\n")
+    assert [r.image_id for r in records] == ["1.0", "v1.0"]  # names with a point, not numbers
+
+
+def test_text_sequences_of_geojson(images: Path) -> None:
+    """Source: RFC 8142: a record separator before each text, which may have several lines."""
+    both = [feature("1.jpg", [13.2, 55.7]), feature("2.jpg", [13.3, 55.7])]
+    lines = "\ufeff" + "".join(f"\x1e{json.dumps(f, indent=1)}" for f in both)
+    for text in ("".join(f"\x1e{json.dumps(f)}\n" for f in both), lines):
+        for name in ("list.geojsons", "list.geojson", "list.json"):
+            assert [r.lon for r in read(images, text, name)[0]] == [13.2, 13.3]
+    with pytest.raises(DataError, match=r"list\.geojsons, record 2: it is no JSON"):
+        read(images, f"\x1e{json.dumps(both[0])}\n\x1e{{", "list.geojsons")
+    assert len(read(images, json.dumps(both[0]).encode("utf-16"), "list.geojson")[0]) == 1
+    with pytest.raises(DataError, match=r"list\.geojson: it is not UTF-8 text \(byte 33\)\. Save it as UTF-8\."):
+        read(images, b" " * 33 + b"\xff", "list.geojson")
 
 
 @given(st.floats(-1e6, 1e6).map(repr))

@@ -133,6 +133,34 @@ def test_the_same_image_twice(images: Path) -> None:
         read(images, [image(), image(compass_angle=1.0)])
 
 
+def test_the_same_image_fetched_twice(images: Path) -> None:
+    """Addresses get a new signature at each call, at any depth; what nobody reads may differ."""
+    def fetched(signature: int) -> dict[str, Any]:
+        address = f"https://example.org/7?sig={signature}"
+        return image(mesh={"id": "7", "url": address}, detections={"data": [{"id": signature}]}, sfm_cluster={"url": address},
+                     thumb_1024_url=address)
+
+    source = read(images, {"data": [fetched(1), fetched(2)]})
+    assert len(source.records) == 1 and [s.kind for s in source.skipped] == ["duplicate"]
+    assert source.records[0].extra == read(images, image()).records[0].extra
+
+
+@pytest.mark.parametrize("stated", [498763468214164.0, "498763468214164.0", "498763468214164"])
+def test_ids_that_went_through_pandas(images: Path, stated: object) -> None:
+    [record] = read(images, image(stated, sequence=12.0)).records
+    assert (record.image_id, record.sequence_id) == ("498763468214164", "12")
+
+
+def test_what_is_no_heading_or_time_is_kept_and_said(images: Path) -> None:
+    source = read(images, image(computed_compass_angle=-1, captured_at="2024-07-09T12:00:00"))
+    [record] = source.records
+    assert record.bearing_deg == 20.5 and record.extra["bearing_from"] == "Mapillary compass_angle"
+    assert record.captured_at is None and record.extra["captured_at_stated"] == "2024-07-09T12:00:00"
+    source = read(images, image(computed_compass_angle=-1.0, compass_angle=None))
+    assert source.records[0].bearing_deg is None and source.records[0].extra["bearing_stated"] == -1.0
+    assert source.notes == ("1 of 1 photos state a heading that is not one (-1 stands for none); it is kept as bearing_stated",)
+
+
 @pytest.mark.parametrize("geometry", [None, 7, {}, {"type": "Point"}, {"type": "LineString", "coordinates": [[1, 2]]},
                                       {"type": "Point", "coordinates": [200, 55]}, {"type": "Point", "coordinates": [0, 0]},
                                       {"type": "Point", "coordinates": [True, 5]},

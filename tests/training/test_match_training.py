@@ -30,15 +30,15 @@ def towns(tmp_path_factory):
         ids = open_dataset(root).split("train").image_ids
         (root / "streetview").mkdir(exist_ok=True)
         with (root / "streetview" / "headings.csv").open("w", newline="") as file:
-            rows = [(image_id, "" if k == 0 else 10 * k) for k, image_id in enumerate(ids)]
+            rows = [(image_id, ("", -1)[k] if k < 2 else 10 * k) for k, image_id in enumerate(ids)]
             csv.writer(file).writerows([("image_id", "bearing_deg"), *rows])
     return folder
 
 
 def test_bearings_are_found_beside_the_photos(towns):
     bearings = open_dataset(towns / "a").bearings("train")
-    assert np.isnan(bearings[0])
-    assert bearings[1:].tolist() == [10.0 * k for k in range(1, 9)]
+    assert np.isnan(bearings[:2]).all()  # not stated, and -1, which stands for none
+    assert bearings[2:].tolist() == [10.0 * k for k in range(2, 9)]
 
 
 def test_a_batch_is_of_one_group_as_far_as_it_lasts():

@@ -32,7 +32,8 @@ SAMPLE = 1000
 _PERSONAL_NAMES = re.compile(
     r"creator|user|author|owner|uploader|photographer|name\b|first_?name|last_?name|e?mail|phone|address|serial|device|imei|account"
     r"|organi[sz]ation|person|plate|face", re.IGNORECASE)
-_TIMES = re.compile(r"captured_?at|timestamp|datetime|date_?time|capture_?time|\btime\b|\bdate\b", re.IGNORECASE)
+_TIMES = re.compile(r"captured_?at|timestamp|datetime|date_?time|capture_?time|camera_?clock|time_stated|\btime\b|\bdate\b",
+                    re.IGNORECASE)
 _TRUE = {"true", "1", "yes", "t", "1.0"}
 
 

@@ -19,7 +19,7 @@ from justzoomin.data.records import check_records
 from justzoomin.data.tablefile import read_table
 from justzoomin.data.tables import Split, read_split
 from justzoomin.errors import DataError, LayoutError
-from justzoomin.geometry import ZoomGrid
+from justzoomin.geometry import ZoomGrid, stated_bearings
 from justzoomin.maps import AERIAL_ATTRIBUTION, CARD_LAYOUT, GridViews, Map, require_complete
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Dataset:
         )
 
     def bearings(self, name: str) -> npt.NDArray[np.float64]:
-        """Directions (N,) in degrees that the photos of a split look in; NaN where none is stated.
+        """Directions (N,) in degrees that the photos of a split look in; NaN where none is stated, or -1.
 
         They stand in the column `bearing_deg` of the split's own table, or of a table in `streetview/`.
 
@@ -137,7 +137,7 @@ class Dataset:
         for table in tables:
             if "image_id" in table.columns and BEARING in table.columns:
                 known = dict(zip(table["image_id"].cast(pl.String), table[BEARING].cast(pl.Float64, strict=False), strict=True))
-                stated = np.array([known.get(i) for i in split.image_ids], np.float64)  # None becomes NaN
+                stated = stated_bearings(np.array([known.get(i) for i in split.image_ids], np.float64))  # None becomes NaN
                 found = np.where(np.isfinite(found), found, stated)
         return found
 

@@ -31,6 +31,16 @@ def wrap_lon(lon: npt.ArrayLike) -> Floats:
     return np.where((lon >= -180.0) & (lon < 180.0), lon, wrapped)
 
 
+def stated_bearings(degrees: npt.ArrayLike) -> Floats:
+    """Bearings in [0, 360) of what a source states, in degrees from -180 to 360; NaN for everything else, and for -1.
+
+    Phones and their libraries write -1 where they have no heading, and so does one who means 359: nobody can tell.
+    """
+    degrees = np.asarray(degrees, np.float64)
+    known = (degrees >= -180.0) & (degrees <= 360.0) & (degrees != -1.0)
+    return np.mod(np.mod(np.where(known, degrees, np.nan), 360.0), 360.0)  # a tiny negative one is 360 after the first
+
+
 def move(
     lat: npt.ArrayLike, lon: npt.ArrayLike, bearing_deg: npt.ArrayLike, distance_m: npt.ArrayLike
 ) -> tuple[Floats, Floats]:

@@ -6,10 +6,11 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
-from justzoomin.sources.camera_times import in_zone, parse_exif_time, parse_offset, plain_text, shifted
+from justzoomin.sources.exif_times import PhotoClock, photo_clock
+from justzoomin.sources.exif_values import number, plain_text
 from justzoomin.sources.headers import Header, gpano
 from justzoomin.sources.records import Camera, Scalar
 
@@ -33,24 +34,32 @@ class ExifFacts:
     Attributes:
         position: (lat, lon) in degrees; None where it states none that can be used.
         no_position: Why there is no position; empty where there is one.
-        captured_at: Time in UTC; None where the clock's zone is not known.
-        clock: Time of the camera's clock, without a zone.
+        taken: When it was taken.
         bearing_deg: Where it looks, from true north.
         camera: The camera; None where nothing is known.
         no_camera: Why the photo cannot be used, where its projection is one that is not supported; empty otherwise.
         attribution: Copyright, else artist.
-        extra: More, and where each value came from.
+        more: Further facts, and where those above came from.
     """
 
     position: tuple[float, float] | None
     no_position: str = ""
-    captured_at: datetime | None = None
-    clock: datetime | None = None
+    taken: PhotoClock = field(default_factory=PhotoClock)
     bearing_deg: float | None = None
     camera: Camera | None = None
     no_camera: str = ""
     attribution: str | None = None
-    extra: Mapping[str, Scalar] = field(default_factory=dict)
+    more: Mapping[str, Scalar] = field(default_factory=dict)
+
+    @property
+    def captured_at(self) -> datetime | None:
+        """Time in UTC; None where it is not known."""
+        return self.taken.time
+
+    @property
+    def extra(self) -> dict[str, Scalar]:
+        """What is carried along: further facts, where values came from, and what was stated and not used."""
+        return {**self.taken.columns, **self.more}
 
 
 def exif_facts(header: Header, zone: tzinfo | None = None, offset_s: float | None = None) -> ExifFacts:
@@ -63,11 +72,6 @@ def exif_facts(header: Header, zone: tzinfo | None = None, offset_s: float | Non
     """
     extra: dict[str, Scalar] = {}
     position = gps_position(header.gps) if not header.broken_exif else "its EXIF cannot be read"
-    time, clock, time_from = photo_time(header, zone, offset_s)
-    if time_from:
-        extra["captured_at_from"] = time_from
-    if clock is not None and time is None:
-        extra["camera_clock"] = clock.isoformat()
     panorama = gpano(header.xmp)
     camera, no_camera, camera_from = photo_camera(header, panorama)
     if camera_from:
@@ -76,7 +80,7 @@ def exif_facts(header: Header, zone: tzinfo | None = None, offset_s: float | Non
     _more(header, extra)
     name = _words(header.main.get(0x8298)) or _words(header.main.get(0x013B))
     return ExifFacts(None if isinstance(position, str) else position, position if isinstance(position, str) else "",
-                     time, clock, bearing, camera, no_camera, name, extra)
+                     photo_clock(header, zone, offset_s), bearing, camera, no_camera, name, extra)
 
 
 def gps_position(gps: Mapping[int, Any]) -> tuple[float, float] | str:
@@ -122,64 +126,6 @@ def _angle(value: object) -> float | None:
         if n % 1 and any(given[index + 1:]):
             return None
     return float(sum(n / 60.0**k for k, n in enumerate(given)))
-
-
-def number(value: object) -> float | None:
-    """A finite number of an EXIF value; None where it is none, such as 1/0."""
-    if isinstance(value, tuple | list) and len(value) == 1:
-        value = value[0]
-    if isinstance(value, str | bytes) or value is None:
-        return None
-    try:
-        result = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
-        return None
-    return result if math.isfinite(result) else None
-
-
-def photo_time(header: Header, zone: tzinfo | None, offset_s: float | None) -> tuple[datetime | None, datetime | None, str]:
-    """Time in UTC, the camera's clock, and what said so.
-
-    The camera's clock with its stated offset comes first, then the clock in `zone`, then GPS time, which is that of
-    the last fix and may be older than the photo.
-    """
-    clock = parse_exif_time(header.exif.get(0x9003), header.exif.get(0x9291))
-    tag, offset = "DateTimeOriginal", parse_offset(header.exif.get(0x9011))
-    if clock is None:
-        clock = parse_exif_time(header.exif.get(0x9004), header.exif.get(0x9292))
-        tag, offset = "DateTimeDigitized", parse_offset(header.exif.get(0x9012))
-    if clock is not None:
-        time, source = None, ""
-        if offset is not None:
-            time, source = in_zone(clock, offset), f"EXIF {tag} and its offset"
-        elif zone is not None:
-            time, source = in_zone(clock, zone), f"EXIF {tag} in the given zone"
-        elif offset_s is not None:
-            time, source = clock.replace(tzinfo=UTC), f"EXIF {tag} and the given seconds"
-        if time is not None:
-            time = shifted(time, offset_s or 0.0)
-        if time is not None:
-            return time, clock, source
-    gps = _gps_time(header.gps)
-    return gps, clock, "EXIF GPS time" if gps else ""
-
-
-def _gps_time(gps: Mapping[int, Any]) -> datetime | None:
-    match = re.match(r"(\d{4})[:-](\d{2})[:-](\d{2})$", plain_text(gps.get(29)))
-    parts = gps.get(7)
-    if match is None or not isinstance(parts, tuple | list) or len(parts) != 3:
-        return None
-    values = [number(p) for p in parts]
-    if any(v is None or v < 0 for v in values):
-        return None
-    hours, minutes, seconds = (v or 0.0 for v in values)
-    if hours > 24 or minutes > 60 or seconds > 61:
-        return None
-    try:
-        return datetime(int(match[1]), int(match[2]), int(match[3]), tzinfo=UTC) + timedelta(
-            seconds=3600 * hours + 60 * minutes + seconds)
-    except (ValueError, OverflowError):
-        return None
 
 
 def photo_camera(header: Header, panorama: Mapping[str, str]) -> tuple[Camera | None, str, str]:
@@ -242,25 +188,26 @@ def _focal(header: Header) -> tuple[float | None, str]:
 
 def _bearing(gps: Mapping[int, Any], panorama: Mapping[str, str], extra: dict[str, Scalar]) -> float | None:
     """Bearing from true north. A magnetic one is kept in `extra`: the declination is not known here."""
-    pose = number(_float(panorama.get("PoseHeadingDegrees")))
-    if pose is not None and 0 <= pose <= 360:
-        extra["bearing_from"] = "XMP GPano:PoseHeadingDegrees"
-        return pose % 360.0
-    heading = number(gps.get(17))
-    if heading is None or not 0 <= heading <= 360:
-        return None
     reference = plain_text(gps.get(16)).upper()[:1]
-    if reference == "T":
-        extra["bearing_from"] = "EXIF GPSImgDirection"
-        return heading % 360.0
-    extra["magnetic_heading_deg" if reference == "M" else "heading_of_unknown_north_deg"] = heading
+    for heading, name in ((number(_float(panorama.get("PoseHeadingDegrees"))), "XMP GPano:PoseHeadingDegrees"),
+                          (number(gps.get(17)), "EXIF GPSImgDirection")):
+        if heading is None:
+            continue
+        if not 0 <= heading <= 360:
+            extra["bearing_stated"] = heading
+        elif name.startswith("XMP") or reference == "T":
+            extra["bearing_from"] = name
+            return heading % 360.0
+        else:
+            extra["magnetic_heading_deg" if reference == "M" else "heading_of_unknown_north_deg"] = heading
     return None
 
 
 def _more(header: Header, extra: dict[str, Scalar]) -> None:
     altitude = number(header.gps.get(6))
     if altitude is not None:
-        extra["altitude_m"] = -altitude if header.gps.get(5) in {1, b"\x01"} else altitude
+        below = header.gps.get(5) in {1, 3, b"\x01", b"\x03"}  # Exif 3.0: below the ellipsoid, below the sea
+        extra["altitude_m"] = -altitude if below else altitude
     for tag, name in ((11, "gps_dop"), (31, "gps_error_m")):
         value = number(header.gps.get(tag))
         if value is not None:

@@ -2,52 +2,27 @@
 
 from __future__ import annotations
 
-import importlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from justzoomin.errors import ConfigError, DataError, MissingExtraError, PhotoError
+from justzoomin.errors import ConfigError, DataError, PhotoError
 from justzoomin.geometry import haversine_m, move
 from justzoomin.sources.exif import ExifFacts
+from justzoomin.sources.gpx_file import AGREE_M, Segment, read_gpx
 from justzoomin.sources.image_files import image_files, walk
-from justzoomin.sources.json_input import position_problem, read_bytes
 from justzoomin.sources.options import Progress, SourceOptions
 from justzoomin.sources.photo_folder import ids_of_files, read_facts
 from justzoomin.sources.records import PhotoRecord, Scalar, Skipped
-from justzoomin.untrusted import printable
 
-MAX_BYTES = 200 << 20
-_MAX_NAMESPACES = 64
-_AGREE_M = 50.0
-"""Tracks that lie farther apart at a photo's time than this belong to different people, or one is wrong."""
 _MOVING_M = 0.5
-Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A piece of a track that was recorded without a break.
-
-    Attributes:
-        name: File, and numbers of track and segment where there are several.
-        seconds: Times of its points since 1970, UTC, rising.
-        lat: Latitudes in degrees.
-        lon: Longitudes in degrees.
-        altitude_m: Heights; NaN where there is none.
-    """
-
-    name: str
-    seconds: Floats
-    lat: Floats
-    lon: Floats
-    altitude_m: Floats
+_MAX_SPEED, _MAX_ACCELERATION, _ERROR_M = 70.0, 4.0, 20.0
+"""What no camera on a street exceeds, in m/s and m/s^2, and metres that good positions err by."""
+_OF_RECEIVER = frozenset({"altitude_m", "gps_dop", "gps_error_m", "gps_mode", "gps_status", "gps_datum"})
+"""What a photo says of its own receiver, not of the track."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +53,7 @@ def read_gpx_folder(source: Path, options: SourceOptions, progress: Progress | N
     Raises:
         ConfigError: If the time zone or the longest gap is wrong.
         DataError: If a track cannot be read or has no times, or a folder is missing.
-        MissingExtraError: If gpxpy is missing.
+        MissingExtraError: If there are HEIC files and pillow_heif is missing.
     """
     if not options.max_gap_s > 0:
         raise ConfigError("--max-gap-s", f"it is {options.max_gap_s:g}", "Give a number of seconds above 0.")
@@ -99,7 +74,8 @@ def read_gpx_folder(source: Path, options: SourceOptions, progress: Progress | N
         elif facts.no_camera:
             skipped.append(Skipped(item, "camera", facts.no_camera))
         elif facts.captured_at is None:
-            skipped.append(Skipped(item, "no_time", _no_time(facts)))
+            remedy = "" if facts.taken.clock is None else "; give --time-zone, or --time-offset-s from its clock to UTC"
+            skipped.append(Skipped(item, "no_time", facts.taken.problem + remedy))
         else:
             found = track_position(segments, facts.captured_at, options.max_gap_s)
             if isinstance(found, str):
@@ -111,15 +87,8 @@ def read_gpx_folder(source: Path, options: SourceOptions, progress: Progress | N
             for image_id, (path, facts, found) in zip(ids, located, strict=True)], skipped
 
 
-def _no_time(facts: ExifFacts) -> str:
-    if facts.clock is None:
-        return "it does not say when it was taken"
-    return (f"its clock reads {facts.clock.isoformat(' ')} and the zone is not known, or the hour came twice that day; give "
-            "--time-zone, or --time-offset-s from its clock to UTC")
-
-
 def _record(image_id: str, path: Path, folder: Path, facts: ExifFacts, found: TrackPosition) -> PhotoRecord:
-    extra: dict[str, Scalar] = {k: v for k, v in facts.extra.items() if k not in {"altitude_m"} and not k.startswith("gps_")}
+    extra: dict[str, Scalar] = {k: v for k, v in facts.extra.items() if k not in _OF_RECEIVER}
     extra.update(position_from=f"GPX {found.segment}", track_gap_s=round(found.gap_s, 3))
     if found.course_deg is not None:
         extra["course_deg"] = round(found.course_deg, 2)
@@ -132,99 +101,61 @@ def _record(image_id: str, path: Path, folder: Path, facts: ExifFacts, found: Tr
                        facts.captured_at, facts.bearing_deg, facts.camera, found.segment, facts.attribution, None, extra)
 
 
-def read_gpx(path: Path, name: str) -> list[Segment]:
-    """The segments of a GPX file that have at least one point with a time. Times without a zone are UTC, as GPX has it.
-
-    Raises:
-        DataError: If it is no GPX, holds a document type or entities, or has no track points with times.
-        MissingExtraError: If gpxpy is missing.
-    """
-    try:
-        gpxpy = importlib.import_module("gpxpy")
-    except ImportError as error:
-        raise MissingExtraError("gpxpy", "own") from error
-    text = _xml_text(path)
-    try:
-        tracks: list[list[Any]] = [[s.points for s in t.segments] for t in gpxpy.parse(text).tracks]
-    except RecursionError as error:
-        raise DataError(path, "it is nested too deeply", "Export the track again as GPX.") from error
-    except (gpxpy.gpx.GPXException, ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
-        raise DataError(path, f"it cannot be read as GPX ({printable(error, 200)})",
-                        "Export the track again as GPX.") from error
-    several = sum(len(t) for t in tracks) > 1
-    segments = [_segment(f"{name}-{k}-{j}" if several else name, points)
-                for k, track in enumerate(tracks, 1) for j, points in enumerate(track, 1)]
-    segments = [s for s in segments if len(s.seconds)]
-    if not segments:
-        raise DataError(path, "it has no track points with times and positions",
-                        "Export the recorded track, not a route or waypoints.")
-    return segments
-
-
-def _xml_text(path: Path) -> str:
-    """The file's text, without anything that makes XML dangerous."""
-    data = read_bytes(path, MAX_BYTES)
-    said = re.match(rb"\s*<\?xml[^>]{0,200}encoding\s*=\s*[\"']([A-Za-z0-9_.-]{1,40})", data[:400])
-    latin = said is not None and said[1].lower() in {b"iso-8859-1", b"windows-1252", b"latin1", b"us-ascii"}
-    encoding = "utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "cp1252" if latin else "utf-8-sig"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise DataError(path, f"byte {error.start} is no {encoding[:6].upper()}", "Export the track again as GPX.") from error
-    if re.search(r"<!\s*(DOCTYPE|ENTITY)", text, re.IGNORECASE):
-        raise DataError(path, "it holds a document type or entities, which no GPX has", "Export the track again as GPX.")
-    if text.count("xmlns") > _MAX_NAMESPACES:
-        raise DataError(path, "it declares hundreds of namespaces", "Export the track again as GPX.")
-    return text
-
-
-def _segment(name: str, points: Sequence[Any]) -> Segment:
-    rows = []
-    for p in points:
-        if p.time is None or not isinstance(p.latitude, float) or not isinstance(p.longitude, float):
-            continue
-        finite = bool(np.isfinite([p.latitude, p.longitude]).all())
-        if finite and not position_problem(p.latitude, p.longitude):
-            height = p.elevation if isinstance(p.elevation, float) and np.isfinite(p.elevation) else np.nan
-            rows.append((_seconds(p.time), p.latitude, p.longitude, height))
-    table = np.array(rows, np.float64).reshape(-1, 4)
-    _, first = np.unique(table[:, 0], return_index=True)  # rising, one point per time
-    return Segment(name, *(np.ascontiguousarray(table[first, k]) for k in range(4)))
-
-
-def _seconds(time: datetime) -> float:
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
-
-
 def track_position(segments: Sequence[Segment], time: datetime, max_gap_s: float) -> TrackPosition | str:
     """Where the track was at a time, or why that is not known.
 
     Between two points the great circle is followed at even speed: never beyond the ends of a segment, from one segment
-    to the next, or across more than `max_gap_s`.
+    to the next, across more than `max_gap_s`, or where the track goes faster than anything on a street.
     """
-    at = _seconds(time)
+    at = time.timestamp()
     found: list[TrackPosition] = []
     gaps: list[float] = []
+    jumps: list[str] = []
     for segment in segments:
         after = int(np.searchsorted(segment.seconds, at))
-        if after < len(segment.seconds) and segment.seconds[after] == at:
+        on_point = after < len(segment.seconds) and segment.seconds[after] == at
+        if not on_point and not 0 < after < len(segment.seconds):
+            continue
+        steps = [k for k in (after - 1, after) if 0 <= k < len(segment.seconds) - 1] if on_point else [after - 1]
+        jumped = [_jump(segment, k) for k in steps]
+        gap = float(segment.seconds[after] - segment.seconds[after - 1])
+        if jumped and all(jumped):  # the point before a jump has a neighbour that agrees with it
+            jumps.append(jumped[0])
+        elif on_point:
             found.append(_between(segment, after, after, 0.0))
-        elif 0 < after < len(segment.seconds):
-            gap = float(segment.seconds[after] - segment.seconds[after - 1])
-            if gap <= max_gap_s:
-                found.append(_between(segment, after - 1, after, float(at - segment.seconds[after - 1]) / gap))
-            else:
-                gaps.append(gap)
+        elif gap <= max_gap_s:
+            found.append(_between(segment, after - 1, after, float(at - segment.seconds[after - 1]) / gap))
+        else:
+            gaps.append(gap)
     when = f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     if found:
         best = min(found, key=lambda p: p.gap_s)
         apart = max(float(haversine_m(best.lat, best.lon, p.lat, p.lon)) for p in found)
-        return best if apart <= _AGREE_M else f"at {when} two tracks lie {apart:.0f} m apart"
+        return best if apart <= AGREE_M else f"at {when} two tracks lie {apart:.0f} m apart"
+    if jumps:
+        return f"at {when} the track jumps {jumps[0]}: its receiver erred, or tracks of several people were merged"
     if gaps:
         return f"at {when} the track has a gap of {min(gaps):.0f} s (--max-gap-s is {max_gap_s:g})"
     start, end = min(s.seconds[0] for s in segments), max(s.seconds[-1] for s in segments)
     span = " to ".join(f"{datetime.fromtimestamp(float(t), UTC):%Y-%m-%d %H:%M:%S}" for t in (start, end))
     return f"at {when} " + ("the track has a break" if start <= at <= end else f"there is no track ({span} UTC)")
+
+
+def _jump(segment: Segment, before: int) -> str:
+    """How far the track goes from a point to the next, where that is more than anything on a street does; empty otherwise."""
+    away = float(haversine_m(*_ends(segment, before, before + 1)))
+    seconds = float(segment.seconds[before + 1] - segment.seconds[before])
+    inner = [k for k in (before, before + 1) if 0 < k < len(segment.seconds) - 1]
+    to_and_fro = away > AGREE_M and bool(inner) and all(_astray(segment, k) for k in inner)
+    return f"{away:.0f} m in {seconds:g} s" if to_and_fro or away > _ERROR_M + _MAX_SPEED * seconds else ""
+
+
+def _astray(segment: Segment, k: int) -> bool:
+    """Whether a point is farther from the way between its neighbours than turning and braking explain."""
+    start, at, end = segment.seconds[k - 1:k + 2]
+    way = _between(segment, k - 1, k + 1, float((at - start) / (end - start)))
+    away = float(haversine_m(way.lat, way.lon, segment.lat[k], segment.lon[k]))
+    return away > AGREE_M + 0.5 * _MAX_ACCELERATION * float((at - start) * (end - at))
 
 
 def _between(segment: Segment, before: int, after: int, share: float) -> TrackPosition:

@@ -13,6 +13,14 @@ MAX_LENGTH = 100
 _HASH = 8
 
 
+def id_text(value: object) -> str:
+    """An id as text; whole numbers without the `.0` that spreadsheets and pandas put behind them. Empty where there is none."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else str(value).strip()
+    return re.sub(r"^([0-9]+)\.0$", r"\1", text)
+
+
 def _clean(name: str) -> str:
     """The name with everything but letters, digits, `_`, `-` and `.` replaced; no leading dot or dash."""
     kept = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from justzoomin.errors import DataError
+from justzoomin.geometry import stated_bearings
 from justzoomin.sources.records import Scalar
 from justzoomin.untrusted import printable, read_limited
 
 MAX_BYTES = 2 << 30
+_RECORD = "\x1e"
 LINE_ENDINGS = frozenset({".jsonl", ".ndjson", ".geojsonl", ".geojsons"})
 
 
@@ -29,27 +31,39 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
                         "Give a readable file; split it if it is too large.") from error
 
 
-def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
-    """A file's text in UTF-8, a byte order mark removed.
+def decoded(data: bytes, where: Path, remedy: str, encoding: str = "utf-8") -> str:
+    """Text of a file's bytes, a byte order mark removed; UTF-16 where such a mark says so.
+
+    Args:
+        data: The bytes.
+        where: The file, for messages.
+        remedy: What to do if they cannot be decoded.
+        encoding: Their encoding where no mark tells.
 
     Raises:
-        DataError: If it cannot be read or is no UTF-8.
+        DataError: If they cannot be decoded.
     """
-    data = read_bytes(path, max_bytes)
+    encoding = "utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else encoding
     try:
-        return data.decode("utf-8-sig")
+        return data.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise DataError(path, f"byte {error.start} is no UTF-8", "Save it as UTF-8.") from error
+        raise DataError(where, f"it is not {encoding.upper()} text (byte {error.start})", remedy) from error
 
 
 def json_values(path: Path) -> Iterator[tuple[str, Any]]:
-    """The values of a JSON file (one) or a file with one value per line (many), each with its place.
+    """The values of a JSON file (one), of one with a value per line, or with a record separator before each; with their places.
+
+    Source of the last: RFC 8142, GeoJSON text sequences. Such a value may have several lines.
 
     Raises:
-        DataError: If it cannot be read, is no JSON, or is nested beyond reason.
+        DataError: If it cannot be read, cannot be parsed, or is nested beyond reason.
     """
-    text = read_text(path)
-    if path.suffix.lower() not in LINE_ENDINGS:
+    text = decoded(read_bytes(path), path, "Save it as UTF-8.")
+    by_lines, separator, name = path.suffix.lower() in LINE_ENDINGS, "\n", "line"
+    start = text.lstrip(" \t\r\n")  # a record separator is white space to Python
+    if start.startswith(_RECORD):
+        by_lines, separator, name, text = True, _RECORD, "record", start[1:]
+    if not by_lines:
         try:
             value = _parse(text, path)
         except DataError:
@@ -60,10 +74,10 @@ def json_values(path: Path) -> Iterator[tuple[str, Any]]:
         else:
             yield str(path), value
             return
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            where = f"{path}, line {number}"
-            yield where, _parse(line, where)
+    for number, part in enumerate(text.split(separator), 1):
+        if part.strip():
+            where = f"{path}, {name} {number}"
+            yield where, _parse(part, where)
 
 
 def _parse(text: str, where: str | Path) -> Any:
@@ -115,6 +129,12 @@ def position_problem(lat: float, lon: float) -> str:
     if abs(lat) < 1e-6 and abs(lon) < 1e-6:
         return "its position is 0, 0, which is written where none is known"
     return ""
+
+
+def true_bearing(degrees: float | None) -> float | None:
+    """The bearing that a stated number of degrees is; None where there is none. See `stated_bearings`."""
+    bearing = float(stated_bearings(math.nan if degrees is None else degrees))
+    return None if math.isnan(bearing) else bearing
 
 
 def scalar(value: object) -> Scalar:

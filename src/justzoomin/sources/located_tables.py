@@ -9,17 +9,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from justzoomin.errors import DataError
 from justzoomin.sources.camera_times import parse_time, parse_zone
 from justzoomin.sources.ids import unique_ids
 from justzoomin.sources.image_files import ImagesById, StatedImages
-from justzoomin.sources.json_input import position_problem, scalar
+from justzoomin.sources.json_input import position_problem, scalar, true_bearing
 from justzoomin.sources.options import Progress, SourceOptions
 from justzoomin.sources.records import Camera, PhotoRecord, Projection, Scalar, Skipped
 from justzoomin.sources.table_columns import find_columns
-from justzoomin.sources.table_files import numbers_where_all_are, read_csv, read_geojson, read_parquet
+from justzoomin.sources.table_files import (
+    number,
+    numbers_where_all_are,
+    read_csv,
+    read_geojson,
+    read_parquet,
+    whole_where_all_are,
+)
 from justzoomin.untrusted import printable
 
 CSV_ENDINGS = frozenset({".csv", ".tsv", ".txt"})
@@ -27,6 +34,7 @@ PARQUET_ENDINGS = frozenset({".parquet", ".pq"})
 _PROJECTIONS: dict[str, Projection] = {
     "perspective": "perspective", "pinhole": "perspective", "fisheye": "fisheye",
     "equirectangular": "equirectangular", "spherical": "equirectangular"}
+_HEMISPHERES = {"lat_ref": ("N", "S"), "lon_ref": ("E", "W")}
 
 
 @dataclass(frozen=True)
@@ -59,13 +67,16 @@ def read_table(path: Path, options: SourceOptions, progress: Progress | None = N
     """
     zone = parse_zone(options.time_zone) if options.time_zone else None
     table = _open(path)
-    roles = find_columns(table.columns, options.columns, path, ("lat", "lon") if table.positions is not None else ())
+    roles = find_columns(table.columns, options.columns, path,
+                         ("lat", "lon", "lat_ref", "lon_ref") if table.positions is not None else ())
     _not_actions(table, roles, options)
+    _not_hemispheres(table, roles, options)
     positions = list(table.positions) if table.positions is not None else _positions(table, roles)
     _check_whole(table, roles, positions)
     finder = _Finder(path.parent, options.images, by_id="file" not in roles)
     extras = [c for c in table.columns if c not in roles.values()]
     numbers_where_all_are(extras, table.rows)
+    whole_where_all_are([roles[r] for r in ("image_id", "sequence_id") if r in roles], table.rows)
     drafts: list[tuple[str, str, PhotoRecord]] = []
     skipped: list[Skipped] = []
     for index, (row, where, position) in enumerate(zip(table.rows, table.where, positions, strict=True), 1):
@@ -101,39 +112,39 @@ def _not_actions(table: LocatedTable, roles: dict[str, str], options: SourceOpti
         del roles["sequence_id"]
 
 
+def _not_hemispheres(table: LocatedTable, roles: dict[str, str], options: SourceOptions) -> None:
+    """A column `ns` may hold nanoseconds: one without any N, S, E or W is left among the others."""
+    for role in _HEMISPHERES:
+        column = roles.get(role)
+        if column is not None and column not in options.columns.values() and not any(
+                str(row.get(column) or "").strip().upper().startswith(("N", "S", "E", "W")) for row in table.rows):
+            del roles[role]
+
+
 def _positions(table: LocatedTable, roles: Mapping[str, str]) -> list[tuple[float, float] | str]:
     found: list[tuple[float, float] | str] = []
     for row in table.rows:
-        pair = []
-        for role in ("lat", "lon"):
-            text = row.get(roles[role])
-            value = number(text)
-            if value is None:
-                empty = text is None or not str(text).strip()
-                said = "empty" if empty else f"{printable(text, 30)!r}, no number of degrees"
-                found.append(f"its {roles[role]} is {said}")
-                break
-            pair.append(value)
-        else:
-            found.append((pair[0], pair[1]))
+        lat, lon = _degrees(row, roles, "lat"), _degrees(row, roles, "lon")
+        found.append(lat if isinstance(lat, str) else lon if isinstance(lon, str) else (lat, lon))
     return found
 
 
-def number(value: object) -> float | None:
-    """A finite number of a table's cell, with a decimal point or comma; None where it is none."""
-    if value is None or isinstance(value, bool):
-        return None
-    if isinstance(value, str):
-        value = value.strip()
-        if re.fullmatch(r"[+-]?[0-9]+,[0-9]+", value):
-            value = value.replace(",", ".")
-        if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", value):
-            return None
-    try:
-        result = float(cast("Any", value))
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return result if math.isfinite(result) else None
+def _degrees(row: Mapping[str, Any], roles: Mapping[str, str], role: str) -> float | str:
+    """Degrees of a cell, negative in the south and west where a column says N or S, E or W; or why there are none."""
+    column, text = roles[role], row.get(roles[role])
+    value = number(text)
+    if value is None:
+        empty = text is None or not str(text).strip()
+        return f"its {column} is " + ("empty" if empty else f"{printable(text, 30)!r}, no number of degrees")
+    reference, letters = roles.get(f"{role}_ref"), _HEMISPHERES[f"{role}_ref"]
+    letter = str(row.get(reference) or "").strip().upper()[:1] if reference is not None else ""
+    if reference is None or (not letter and value < 0):
+        return value
+    if not letter or letter not in letters:
+        return f"its {reference} is {printable(row.get(reference) or '', 30)!r}, not {' or '.join(letters)}"
+    if letter == letters[0] and value < 0:
+        return f"its {column} is {value:.10g} and its {reference} {letter}: one of them is wrong"
+    return -abs(value) if letter == letters[1] else value
 
 
 def _check_whole(table: LocatedTable, roles: Mapping[str, str], positions: Sequence[tuple[float, float] | str]) -> None:
@@ -201,15 +212,14 @@ def _record(row: Mapping[str, Any], roles: Mapping[str, str], extras: Sequence[s
     if isinstance(camera, str):
         return Skipped(item, "camera", f"{where}: {camera}")
     extra: dict[str, Scalar] = {c: scalar(row[c]) for c in extras if row.get(c) is not None}
-    bearing = number(text.get("bearing"))
+    bearing = _bearing(text, "bearing_ref" in roles, extra)
     stated = row.get(roles["captured_at"]) if "captured_at" in roles else None
     time = parse_time(stated, zone)
     if time is None and stated is not None and str(stated).strip():
         extra["captured_at_stated"] = scalar(str(stated))
     path, name = found
-    record = PhotoRecord("", path, position[0], position[1], where, time,
-                         bearing % 360.0 if bearing is not None and abs(bearing) <= 720 else None, camera,
-                         text.get("sequence_id"), text.get("attribution"), text.get("license"), extra)
+    record = PhotoRecord("", path, position[0], position[1], where, time, bearing, camera, text.get("sequence_id"),
+                         text.get("attribution"), text.get("license"), extra)
     return name, "" if text.get("image_id") else os.path.abspath(path), record  # noqa: PTH100, links stay links
 
 
@@ -217,6 +227,19 @@ def _text(value: object) -> str | None:
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         value = int(value)  # ids that went through a spreadsheet or pandas
     return (str(value).strip() or None) if value is not None and not isinstance(value, list | dict) else None
+
+
+def _bearing(text: Mapping[str, str | None], has_reference: bool, extra: dict[str, Scalar]) -> float | None:
+    """Bearing from true north; what is stated and is none goes to `extra`."""
+    if text.get("bearing") is None:
+        return None
+    bearing, north = true_bearing(number(text["bearing"])), (text.get("bearing_ref") or "").upper()[:1]
+    if bearing is None:
+        extra["bearing_stated"] = text["bearing"]
+    elif has_reference and north != "T":
+        extra["magnetic_heading_deg" if north == "M" else "heading_of_unknown_north_deg"] = bearing
+        return None
+    return bearing
 
 
 def _camera(text: Mapping[str, str | None]) -> Camera | str | None:

@@ -12,8 +12,9 @@ from typing import Any, cast
 from justzoomin.errors import DataError
 from justzoomin.geometry import haversine_m
 from justzoomin.sources.camera_times import parse_time
+from justzoomin.sources.ids import id_text
 from justzoomin.sources.image_files import ImagesById, StatedImages, walk
-from justzoomin.sources.json_input import LINE_ENDINGS, finite, json_values, point, position_problem, scalar
+from justzoomin.sources.json_input import LINE_ENDINGS, finite, json_values, point, position_problem, scalar, true_bearing
 from justzoomin.sources.options import Progress, SourceOptions
 from justzoomin.sources.records import Camera, PhotoRecord, Scalar, Skipped
 from justzoomin.untrusted import printable
@@ -63,7 +64,7 @@ def read_mapillary(source: Path, options: SourceOptions, progress: Progress | No
             stated = printable(repr(value.get("id")), 40)
             skipped.append(Skipped(where, "broken_record", f"its id {stated} is no id of Mapillary"))
             continue
-        facts = {k: v for k, v in value.items() if not _is_address(k, v)}
+        facts = {k: v for k, v in value.items() if k in _READ or _is_kept(k, v)}
         here = (where, _digest(facts, where))
         before = first.setdefault(image_id.lower(), here)
         if before is not here:
@@ -143,18 +144,21 @@ def _digest(facts: Mapping[str, Any], where: str) -> str:
 
 
 def _image_id(value: object) -> str | None:
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**40 else value
-    return text if isinstance(text, str) and _ID.fullmatch(text) else None
+    text = id_text(value)
+    return text if _ID.fullmatch(text) and (isinstance(value, str) or (text.isdigit() and len(text) <= 40)) else None
 
 
-def _is_address(name: str, value: object) -> bool:
-    """Whether a field is an address of the image: they run out, differ at each call, and are never fetched."""
-    return name.startswith("thumb_") or (isinstance(value, str) and value.startswith(("http://", "https://")))
+def _is_kept(name: str, value: object) -> bool:
+    """Whether a field that is not read is carried along.
+
+    Addresses of images and meshes are not: they run out, differ at each call, and are never fetched.
+    """
+    return (value is None or isinstance(value, str | int | float | bool)) and not name.startswith("thumb_") and not (
+        isinstance(value, str) and value.startswith(("http://", "https://")))
 
 
 def _record(image_id: str, facts: Mapping[str, Any], where: str, finder: _Finder) -> PhotoRecord | Skipped:
-    extra: dict[str, Scalar] = {k: scalar(v) for k, v in facts.items()
-                                if k not in _READ and (v is None or isinstance(v, str | int | float | bool))}
+    extra: dict[str, Scalar] = {k: scalar(v) for k, v in facts.items() if k not in _READ}
     position = _position(facts, extra)
     if isinstance(position, str):
         return Skipped(image_id, "no_position", f"{where}: {position}")
@@ -173,17 +177,19 @@ def _record(image_id: str, facts: Mapping[str, Any], where: str, finder: _Finder
         extra["camera_from"] = "Mapillary camera_parameters"
     bearing = None
     for name in ("computed_compass_angle", "compass_angle"):
-        angle = finite(facts.get(name))
-        if angle is not None and abs(angle) <= 720 and bearing is None:
-            bearing = angle % 360.0
-            extra["bearing_from"] = f"Mapillary {name}"
+        if bearing is None and facts.get(name) is not None:
+            bearing = true_bearing(finite(facts[name]))
+            extra.update({"bearing_from": f"Mapillary {name}"} if bearing is not None else
+                         {"bearing_stated": scalar(facts[name])})
+    time = parse_time(facts.get("captured_at"))
+    if time is None and facts.get("captured_at") is not None:
+        extra["captured_at_stated"] = scalar(facts["captured_at"])
     creator = facts.get("creator")
     user = creator.get("username") if isinstance(creator, dict) else None
     who = f"{printable(user)} on " if isinstance(user, str) and user.strip() else ""
     sequence = facts.get("sequence", facts.get("sequence_id"))
-    return PhotoRecord(image_id, path, position[0], position[1], where, parse_time(facts.get("captured_at")), bearing, camera,
-                       str(sequence)[:200] if isinstance(sequence, str | int) and str(sequence).strip() else None,
-                       f"{who}Mapillary, CC BY-SA 4.0", LICENSE, extra)
+    return PhotoRecord(image_id, path, position[0], position[1], where, time, bearing, camera,
+                       id_text(sequence)[:200] or None, f"{who}Mapillary, CC BY-SA 4.0", LICENSE, extra)
 
 
 def _position(facts: Mapping[str, Any], extra: dict[str, Scalar]) -> tuple[float, float] | str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from justzoomin.errors import PhotoError
 from justzoomin.parallel import ordered_map
 from justzoomin.sources.camera_times import parse_zone
 from justzoomin.sources.exif import ExifFacts, exif_facts
+from justzoomin.sources.exif_times import drop_standing
 from justzoomin.sources.headers import HEIC_ENDINGS, heic_reader, read_header
 from justzoomin.sources.ids import unique_ids
 from justzoomin.sources.image_files import image_files
@@ -67,7 +69,7 @@ def sequence_of(path: Path, root: Path, options: SourceOptions) -> str | None:
 
 def read_facts(paths: Sequence[Path], options: SourceOptions, progress: Progress | None = None
                ) -> list[ExifFacts | PhotoError]:
-    """What each photo's header says, or what is wrong with it, in order.
+    """What each photo's header says, or what is wrong with it, in order. GPS times that stand still are not among it.
 
     Raises:
         ConfigError: If the time zone is unknown.
@@ -92,4 +94,6 @@ def read_facts(paths: Sequence[Path], options: SourceOptions, progress: Progress
             results += done
             if progress is not None:
                 progress(len(results), len(paths))
-    return results
+    known = [r for r in results if isinstance(r, ExifFacts)]
+    clocks = iter(drop_standing([r.taken for r in known], [(r.more.get("make"), r.more.get("model")) for r in known]))
+    return [replace(r, taken=next(clocks)) if isinstance(r, ExifFacts) else r for r in results]

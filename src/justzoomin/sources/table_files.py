@@ -6,16 +6,17 @@ import csv
 import datetime as dt
 import decimal
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 
 from justzoomin.data import read_parquet as read_foreign_parquet
 from justzoomin.errors import DataError
-from justzoomin.sources.json_input import json_values, point, read_bytes
+from justzoomin.sources.json_input import decoded, json_values, point, read_bytes
 from justzoomin.untrusted import printable
 
 MAX_ROWS = 20_000_000
@@ -34,12 +35,7 @@ def read_csv(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
     Raises:
         DataError: If it is no such table.
     """
-    data = read_bytes(path)
-    encoding = "utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise DataError(path, f"byte {error.start} is no {encoding[:6].upper()}", "Save it as CSV in UTF-8.") from error
+    text = decoded(read_bytes(path), path, "Save it as CSV in UTF-8.")
     if "\0" in text:
         raise DataError(path, "it holds zero bytes, so it is no text", "Save it as CSV in UTF-8.")
     said = re.match(r"sep=([,;\t])\r?\n", text)  # what spreadsheets put first to name their separator
@@ -145,6 +141,23 @@ def _some(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def number(value: object) -> float | None:
+    """A finite number of a table's cell, with a decimal point or comma; None where it is none."""
+    if value is None or isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        value = value.strip()
+        if re.fullmatch(r"[+-]?[0-9]+,[0-9]+", value):
+            value = value.replace(",", ".")
+        if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", value):
+            return None
+    try:
+        result = float(cast("Any", value))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return result if math.isfinite(result) else None
+
+
 def numbers_where_all_are(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
     """Turn columns of text into numbers where every value is one: `007` keeps a column text."""
     for column in columns:
@@ -155,6 +168,16 @@ def numbers_where_all_are(columns: Sequence[str], rows: Sequence[dict[str, Any]]
         for row in rows:
             if row.get(column) is not None:
                 row[column] = kind(row[column])
+
+
+def whole_where_all_are(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+    """Take the `.0` from columns of ids where every value has it, as pandas writes whole numbers beside empty cells."""
+    for column in columns:
+        values = [r[column] for r in rows if r.get(column) is not None]
+        if all(isinstance(v, str) and re.fullmatch(r"\s*[0-9]+\.0\s*", v) for v in values):
+            for row in rows:
+                if row.get(column) is not None:
+                    row[column] = row[column].strip()[:-2]
 
 
 def _value(value: object) -> object:

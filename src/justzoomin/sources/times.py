@@ -9,7 +9,7 @@ from pathlib import Path
 
 from justzoomin.errors import DataError
 from justzoomin.sources.camera_times import parse_time, parse_zone
-from justzoomin.sources.exif import photo_time
+from justzoomin.sources.exif_times import photo_clock
 from justzoomin.sources.headers import read_header
 from justzoomin.sources.json_input import finite
 from justzoomin.sources.table_files import numbers_where_all_are, read_csv
@@ -48,20 +48,29 @@ def times_from_exif(photos: Sequence[Path], zone: str | None = None) -> list[Pho
         ConfigError: If there is no such zone.
     """
     given = parse_zone(zone) if zone else None
-    found = [_exif_time(path, given) for path in photos]
-    if len({p.known_zone for p in found}) > 1:
-        odd = next(p.path for p in found if not p.known_zone)
-        raise DataError(odd, "its EXIF states no time zone and that of others does", "Give --time-zone, or --times FILE.csv.")
+    return _ordered([_exif_time(path, given) for path in photos], "its EXIF", "Give --time-zone, or --times FILE.csv.")
+
+
+def _ordered(found: Sequence[PhotoTime], what: str, remedy: str) -> list[PhotoTime]:
+    """Photos, earliest first.
+
+    Raises:
+        DataError: If the zones of only some are known: in the order of two zones a drive would jump by hours.
+    """
+    unknown = [p.path for p in found if not p.known_zone]
+    if unknown and len(unknown) < len(found):
+        raise DataError(unknown[0], f"{what} states no time zone and that of others does", remedy)
     return sorted(found, key=lambda p: p.time)
 
 
 def _exif_time(path: Path, zone: tzinfo | None) -> PhotoTime:
-    time, clock, _ = photo_time(read_header(path), zone, None)
-    if time is not None:
-        return PhotoTime(path, time, known_zone=True)
-    if clock is not None:
-        return PhotoTime(path, clock.replace(tzinfo=UTC), known_zone=False)
-    raise DataError(path, "its EXIF has no time", _REMEDY)
+    """The time of a photo; its clock comes before GPS time, which stands still between two fixes."""
+    taken = photo_clock(read_header(path), zone, None)
+    if taken.time is not None and (taken.by != "gps" or taken.clock is None):
+        return PhotoTime(path, taken.time, known_zone=True)
+    if taken.clock is not None:
+        return PhotoTime(path, taken.clock.replace(tzinfo=UTC), known_zone=False)
+    raise DataError(path, taken.problem if taken.stated else "its EXIF has no time", _REMEDY)
 
 
 def times_from_table(photos: Sequence[Path], table: Path, zone: str | None = None) -> list[PhotoTime]:
@@ -107,12 +116,13 @@ def times_from_table(photos: Sequence[Path], table: Path, zone: str | None = Non
         utc = parse_time(row[lowered["time"]], given)
         time = utc or parse_time(row[lowered["time"]], UTC)
         if time is None:
-            raise DataError(where, f"{printable(row[lowered['time']], 40)} is no time", _REMEDY)
+            stated = printable(row[lowered["time"]], 40)
+            raise DataError(where, f"{stated!r} cannot be read as a time, or could be two times", _REMEDY)
         found[mine[0]] = PhotoTime(mine[0], time, utc is not None, _displacement(row, lowered, where) if moves else None)
     for path in photos:
         if path not in found:
             raise DataError(table, f"it has no row for {path}", _REMEDY)
-    return sorted(found.values(), key=lambda p: p.time)
+    return _ordered(list(found.values()), f"its row in {table}", "Write the zone into every row, or give --time-zone.")
 
 
 def _displacement(row: dict[str, object], names: dict[str, str], where: str) -> tuple[float, float] | None:
