@@ -74,6 +74,24 @@ def test_unknown_projections(crs):
         TileProjection(TileLayout.from_mapping({**CARD, "crs": crs}))
 
 
+AXES = [(one, other) for one in ("north", "south", "east", "west") for other in ("north", "south", "east", "west")
+        if (one in {"north", "south"}) != (other in {"north", "south"})]
+
+
+@pytest.mark.parametrize("axes", AXES)
+@pytest.mark.parametrize(("crs", "first"), [("epsg:32633", "east"), ("epsg:2180", "north")])
+def test_tile_numbers_begin_in_a_corner_of_the_tiled_area(crs, first, axes):
+    """Whatever the projection counts first and wherever tiles grow: numbers of the area run from 0 to its size."""
+    east, north, wide, high = 300_000.0, 400_000.0, 8_000.0, 2_000.0
+    order = (lambda e, n: (n, e)) if first == "north" else (lambda e, n: (e, n))
+    layout = TileLayout(crs=crs, tile_shape_crs=(20.0, 20.0), origin_crs=order(east, north), size_crs=order(wide, high),
+                        tile_axes=axes)
+    corners = [order(e, n) for e in (east, east + wide) for n in (north, north + high)]
+    tiles = TileProjection(layout).crs_to_tile(corners, 0)
+    sizes = [wide if axis in {"east", "west"} else high for axis in axes]
+    assert tiles.min(0).tolist() == [0.0, 0.0] and tiles.max(0).tolist() == [size / 20.0 for size in sizes]
+
+
 @pytest.mark.parametrize("axes", [("east", "north"), ("east", "south"), ("west", "north"), ("north", "west"),
                                   ("south", "east")])
 def test_tiles_and_pixels_go_there_and_back(axes):

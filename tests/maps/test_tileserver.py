@@ -374,6 +374,10 @@ def test_a_strange_layout_may_not_ask_for_secrets(xyz_map, tmp_path, monkeypatch
     (tmp_path / "layout.yaml").write_text(text + "url: 'https://example.org/{z}/{x}/{y}?k=${HF_TOKEN}'\n")
     with pytest.raises(ConfigError, match=r"'HF_TOKEN'.*JZI_"):
         Map.open(tmp_path)
+    for name in ("JZI_HOME", "JZI_KEY_x", "JZI_TOKEN", "JZI_VIEWS", "MY_KEY", ""):
+        (tmp_path / "layout.yaml").write_text(text + "url: 'https://example.org/{z}/{x}/{y}?k={env:" + name + "}'\n")
+        with pytest.raises(ConfigError, match=r"from your environment.*JZI_\.\.\._KEY only"):
+            Map.open(tmp_path)
     (tmp_path / "layout.yaml").write_text(text + "url: 'https://example.org/{z}/{x}/{y}?k=${JZI_TOWN_KEY}'\n")
     assert Map.open(tmp_path).info().source == "server, not listed"
 

@@ -36,6 +36,7 @@ def build(
     workers: Annotated[int | None, typer.Option(help="Threads that build. Default: all cores.")] = None,
     max_gigapixels: Annotated[float, typer.Option("--max-gigapixels", help="Refuse a larger map.")] = 25.0,
     layer: Annotated[str | None, typer.Option(help="Layer of a WMTSCapabilities.xml.")] = None,
+    matrix_set: Annotated[str | None, typer.Option("--matrix-set", help="Its tile matrix set. Default: web mercator.")] = None,
     min_zoom: Annotated[int | None, typer.Option("--min-zoom", help="Coarsest level of a tile server.")] = None,
     max_zoom: Annotated[int | None, typer.Option("--max-zoom", help="Finest level to use of tiles.")] = None,
     max_tiles: Annotated[int, typer.Option("--max-tiles", help="Most tiles to fetch from a server.")] = 50_000,
@@ -46,7 +47,7 @@ def build(
     """Build a map from imagery: tiles of every level and layout.yaml. Run again, an interrupted build goes on."""
     from justzoomin.imagery import MapBuild
 
-    tiles = {"layer": layer, "min_zoom": min_zoom, "max_zoom": max_zoom, "max_tiles": max_tiles,
+    tiles = {"layer": layer, "matrix_set": matrix_set, "min_zoom": min_zoom, "max_zoom": max_zoom, "max_tiles": max_tiles,
              "requests_per_second": requests_per_second, "scheme": "tms" if tms else "xyz", "source_tile_px": source_tile_px}
     values: dict[str, object] = {
         "crs": crs, "gsd_m": gsd_m, "format": format_, "stretch": stretch, "bands": _numbers("bands", bands), "nodata": nodata,

@@ -20,6 +20,7 @@ class TileOptions(BaseModel):
 
     Args:
         layer: Layer of a WMTSCapabilities.xml, where it has several.
+        matrix_set: Tile matrix set of the layer; without it web mercator, else the first that can be used.
         min_zoom: Coarsest level of a server.
         max_zoom: Finest level of a server, or to use of a package.
         max_tiles: Most tiles to fetch from a server.
@@ -31,6 +32,7 @@ class TileOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     layer: str | None = None
+    matrix_set: str | None = None
     min_zoom: int | None = None
     max_zoom: int | None = None
     max_tiles: Count = 50_000
@@ -92,4 +94,6 @@ class MapBuildConfig(BaseModel):
         aside: Any = {"attribution": True, "region": True, "workers": True, "max_gigapixels": True,
                       "tiles": {"max_tiles", "requests_per_second"}}
         values = self.model_dump(mode="json", exclude=aside)
+        if self.tiles.matrix_set is None:  # records from before there was a choice do not have it
+            del values["tiles"]["matrix_set"]
         return values if self.nodata is None else {**values, "nodata": str(self.nodata)}  # not a number is a value too

@@ -61,8 +61,9 @@ class TileProjection:
         origin = np.array(layout.origin_crs)
         if (self._tile_from_crs < 0).any() and layout.size_crs is not None:
             # An axis that runs against the projection's counts from the far side of the tiled area.
-            origin = origin + np.maximum(-(self._tile_from_crs @ np.array(layout.size_crs)), 0.0)
+            origin = origin + np.where(self._tile_from_crs.sum(0) < 0, layout.size_crs, 0.0)
         self._origin = origin
+        self._origins = {level: origin + np.array(shift) for level, shift in layout.shifts}
 
     def __getstate__(self) -> dict[str, Any]:
         return {"layout": self.layout, "where": self._where}
@@ -113,13 +114,13 @@ class TileProjection:
     def tile_to_crs(self, tile: npt.ArrayLike, level: int) -> Floats:
         """Projected coordinates (..., 2) of tile coordinates (..., 2) of a level."""
         size = self.layout.tile_size_crs(level)
-        crs: Floats = np.asarray(tile, np.float64) @ self._tile_from_crs * size + self._origin
+        crs: Floats = np.asarray(tile, np.float64) @ self._tile_from_crs * size + self._origins.get(level, self._origin)
         return crs
 
     def crs_to_tile(self, crs: npt.ArrayLike, level: int) -> Floats:
         """Tile coordinates (..., 2), fractional, of projected coordinates (..., 2)."""
         size = self.layout.tile_size_crs(level)
-        tile: Floats = (np.asarray(crs, np.float64) - self._origin) / size @ self._tile_from_crs.T
+        tile: Floats = (np.asarray(crs, np.float64) - self._origins.get(level, self._origin)) / size @ self._tile_from_crs.T
         return tile
 
     def tile_to_pixel(self, tile: npt.ArrayLike) -> Floats:

@@ -9,7 +9,7 @@ import os
 import threading
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -21,7 +21,7 @@ from justzoomin.maps.sources import TileId, TileTable
 from justzoomin.maps.tilecache_disk import KeptTile, KeptTiles
 from justzoomin.maps.tilefetch import Fetcher, FetchRules, Pace, UnreachableError, agent
 from justzoomin.maps.tileimage import MAX_TILE_BYTES, check_whole
-from justzoomin.maps.urltemplate import UrlTemplate
+from justzoomin.maps.urltemplate import UrlTemplate, Variables, rows_from_south
 
 MAX_XYZ_ZOOM = 30
 _DAY_S = 86_400.0
@@ -36,6 +36,22 @@ def web_layout(min_zoom: int, max_zoom: int, tile_px: int = 256, url: str | None
     values = {"preset": "XYZ", "min_zoom": min_zoom, "max_zoom": max_zoom, "path": "{zoom}/{x}/{y}.png"}
     layout = TileLayout.from_mapping(values if url is None else {**values, "url": url})
     return layout if tile_px == 256 else replace(layout, tile_shape_px=(tile_px, tile_px), preset=None)
+
+
+class Matrix(NamedTuple):
+    """A level of a server that describes its levels one by one.
+
+    Args:
+        level: Its number in the layout.
+        name: What the server calls it.
+        columns: First and last column that has tiles.
+        rows: First and last row that has tiles.
+    """
+
+    level: int
+    name: str
+    columns: tuple[int, int]
+    rows: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -54,7 +70,7 @@ class TileServer:
         scheme: Whether y counts from the north ("xyz") or from the south ("tms").
         subdomains: What {s} stands for.
         layout: How its tiles lie, where that is not the web mercator square; then min_zoom, max_zoom and tile_px are its own.
-        matrices: The server's names of levels, where they are not the numbers: (level, name).
+        matrices: The server's levels, where it describes them one by one; it has no others then.
         requests_per_second: Requests a second and host, over all threads of a process.
         parallel: Requests under way at once to a host.
         timeout_s: Seconds to wait for a connection, and for more bytes.
@@ -63,7 +79,7 @@ class TileServer:
             be reached.
         max_tiles: Most tiles that one process fetches from it.
         contact: Mail or web address that the User-Agent names; some servers ask for one.
-        own_keys_only: Take only variables called `JZI_...` from the environment.
+        variables: Which variables of the environment the address may name.
 
     Raises:
         ConfigError: If a setting cannot be right.
@@ -78,7 +94,7 @@ class TileServer:
     scheme: Literal["xyz", "tms"] = "xyz"
     subdomains: tuple[str, ...] = ("a", "b", "c")
     layout: TileLayout | None = None
-    matrices: tuple[tuple[int, str], ...] = ()
+    matrices: tuple[Matrix, ...] = ()
     requests_per_second: float = 5.0
     parallel: int = 2
     timeout_s: float = 20.0
@@ -86,7 +102,7 @@ class TileServer:
     keep_days: float = 30.0
     max_tiles: int = 50_000
     contact: str = ""
-    own_keys_only: bool = False
+    variables: Variables = "any"
 
     def __post_init__(self) -> None:
         template, where = self.template, f"tile server {self.name}"
@@ -114,8 +130,8 @@ class TileServer:
     @property
     def template(self) -> UrlTemplate:
         """The checked template."""
-        text = self.url.replace("{y}", "{-y}") if self.scheme == "tms" else self.url
-        return UrlTemplate(text, self.subdomains, self.own_keys_only)
+        text = rows_from_south(self.url) if self.scheme == "tms" else self.url
+        return UrlTemplate(text, self.subdomains, self.variables)
 
     @property
     def name(self) -> str:
@@ -148,7 +164,7 @@ class ServerSource:
         self.server = server
         self.layout = server.tile_layout()
         self._template = server.template
-        self._matrices = dict(server.matrices)
+        self._matrices = {matrix.level: matrix for matrix in server.matrices}
         self._fetcher = Fetcher(server.rules(), pace)
         identity = [server.url, server.scheme, server.subdomains, server.tile_px, self._place(), server.matrices]
         about = {"server": server.name, "attribution": server.attribution, "tile_px": self.layout.tile_px}
@@ -193,7 +209,7 @@ class ServerSource:
 
     def describe(self, tile: TileId) -> str:
         """The address of a tile, without secrets."""
-        return self._template.shown(tile, self._matrices.get(tile.level))
+        return self._template.shown(tile, self._matrix_name(tile.level))
 
     def table(self, level: int) -> TileTable:
         """A server lists no tiles.
@@ -217,16 +233,23 @@ class ServerSource:
         text = json.dumps([self.server.name, self._place(), self.server.scheme, self.server.attribution])
         return "server-" + hashlib.sha256(text.encode()).hexdigest()
 
+    def _matrix_name(self, level: int) -> str | None:
+        return self._matrices[level].name if level in self._matrices else None
+
     def _lock(self, tile: TileId) -> threading.Lock:
         """One of this process's locks: one held by another thread at a fork would never open in the child."""
         locks = self._locks.get(os.getpid()) or self._locks.setdefault(os.getpid(), [threading.Lock() for _ in range(64)])
         return locks[hash(tile) % len(locks)]
 
     def _place(self) -> dict[str, Any]:
-        return {key: value for key, value in self.layout.to_mapping().items() if key not in {"path", "url"}}
+        place = {key: value for key, value in self.layout.to_mapping().items() if key not in {"path", "url"}}
+        return {**place, "shifts": self.layout.shifts} if self.layout.shifts else place
 
     def _inside(self, tile: TileId) -> bool:
         """Whether a tile lies in the tiled area: it need not be asked for otherwise."""
+        if tile.level in self._matrices:
+            _, _, columns, rows = self._matrices[tile.level]
+            return columns[0] <= tile.x <= columns[1] and rows[0] <= tile.y <= rows[1]
         if self.layout.size_crs is None:
             return True
         corner = np.array(self.layout.origin_crs)
@@ -249,7 +272,7 @@ class ServerSource:
                             "If the server's terms allow it, raise --max-tiles (max_tiles); what was fetched is kept.")
         self._fetched += 1
         try:
-            content = self._fetcher.get(self._template.url(tile, self._matrices.get(tile.level)), where,
+            content = self._fetcher.get(self._template.url(tile, self._matrix_name(tile.level)), where,
                                         lambda content: check_whole(content, where, tile_px))
         except UnreachableError:
             if kept is not None:
