@@ -116,6 +116,10 @@ class MapBuild:
             found.append("no attribution: neither --attribution nor the sources name anyone. Maps usually must.")
         return found
 
+    def holes(self) -> list[str]:
+        """What tile servers and packages turned out not to hold while the map was built: sentences."""
+        return [words for piece in self.imagery if isinstance(piece, TileMosaic) and (words := piece.holes())]
+
     def run(self, progress: Progress | None = None) -> Path:
         """Build the map, or go on where a build stopped; return its folder.
 
@@ -127,6 +131,9 @@ class MapBuild:
         report = progress or (lambda stage, done, total: None)
         if not self.complete:
             fresh = not self.resumes
+            for piece in self.imagery:
+                if isinstance(piece, TileMosaic):
+                    piece.require_level(self.plan.gsd_m)
             with folder_lock(self._work, "build"):
                 if fresh:
                     self._save_record(complete=False)

@@ -25,6 +25,8 @@ class TileOptions(BaseModel):
         max_zoom: Finest level of a server, or to use of a package.
         max_tiles: Most tiles to fetch from a server.
         requests_per_second: Requests a second and host.
+        tile_seconds: Seconds for one tile of a server, all tries together.
+        max_hours: Hours in which one run may fetch from a server.
         scheme: Whether a server counts y from the north (`xyz`) or from the south (`tms`).
         source_tile_px: Edge of a server's tiles.
     """
@@ -37,6 +39,8 @@ class TileOptions(BaseModel):
     max_zoom: int | None = None
     max_tiles: Count = 50_000
     requests_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    tile_seconds: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)] = 60.0
+    max_hours: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] = 24.0
     scheme: Literal["xyz", "tms"] = "xyz"
     source_tile_px: Count = 256
 
@@ -92,7 +96,7 @@ class MapBuildConfig(BaseModel):
     def identity(self) -> dict[str, object]:
         """The settings that decide the pixels and files: a build can only go on with the same."""
         aside: Any = {"attribution": True, "region": True, "workers": True, "max_gigapixels": True,
-                      "tiles": {"max_tiles", "requests_per_second"}}
+                      "tiles": {"max_tiles", "requests_per_second", "tile_seconds", "max_hours"}}
         values = self.model_dump(mode="json", exclude=aside)
         if self.tiles.matrix_set is None:  # records from before there was a choice do not have it
             del values["tiles"]["matrix_set"]

@@ -55,6 +55,11 @@ def open_mosaic(source: Path | str | TileServer, *, region: Region | None = None
     if count > server.max_tiles:
         raise ConfigError(server.name, f"the area has {count} tiles of level {level}, and {server.max_tiles} are allowed",
                           "Take a smaller area or a coarser --gsd-m; if the server's terms allow it, raise --max-tiles.")
+    hours = count / server.requests_per_second / 3600
+    if server.run_limit_s is not None and 3600 * hours > server.run_limit_s:
+        raise ConfigError(server.name, f"its {count} tiles of level {level} take {hours:,.1f} hours at "
+                          f"{server.requests_per_second:g} a second, and {server.run_limit_s / 3600:g} hours are allowed",
+                          "Take a smaller area or a coarser --gsd-m, or raise --max-hours.")
     return [mosaic]
 
 

@@ -83,7 +83,8 @@ def open_imagery(source: str | Path, settings: MapBuildConfig | None = None) -> 
         from justzoomin.imagery.opentiles import open_mosaic
 
         tiles = settings.tiles
-        options: dict[str, Any] = {"tile_px": tiles.source_tile_px, "scheme": tiles.scheme, "attribution": settings.attribution}
+        options: dict[str, Any] = {"tile_px": tiles.source_tile_px, "scheme": tiles.scheme, "attribution": settings.attribution,
+                                   "tile_limit_s": tiles.tile_seconds, "run_limit_s": 3600 * tiles.max_hours}
         if tiles.requests_per_second is not None:
             options["requests_per_second"] = tiles.requests_per_second
         region = None if settings.region is None else find_grid(settings.region).region

@@ -111,6 +111,16 @@ class TileProjection:
         crs = np.asarray(crs, np.float64)
         return np.stack(self._transformer().transform(crs[..., 0], crs[..., 1], direction="INVERSE"), -1)
 
+    def east_north(self, crs: npt.ArrayLike) -> tuple[Floats, Floats]:
+        """East and north (N,) of projected coordinates (N, 2) in the projection's axis order."""
+        crs = np.asarray(crs, np.float64)
+        return crs @ self._east, crs @ self._north
+
+    def from_east_north(self, east: Floats, north: Floats) -> Floats:
+        """Projected coordinates (N, 2) in the projection's axis order of east and north (N,)."""
+        crs: Floats = east[:, None] * self._east + north[:, None] * self._north
+        return crs
+
     def tile_to_crs(self, tile: npt.ArrayLike, level: int) -> Floats:
         """Projected coordinates (..., 2) of tile coordinates (..., 2) of a level."""
         size = self.layout.tile_size_crs(level)

@@ -16,15 +16,18 @@ import numpy as np
 
 from justzoomin.errors import ConfigError, TileError
 from justzoomin.maps.layout import TileLayout
+from justzoomin.maps.levelprobe import LevelProbe
+from justzoomin.maps.notiles import no_tile
 from justzoomin.maps.projection import TileProjection
-from justzoomin.maps.sources import TileId, TileTable
+from justzoomin.maps.sources import NoTiles, TileId, TileTable
 from justzoomin.maps.tilecache_disk import KeptTile, KeptTiles
-from justzoomin.maps.tilefetch import Fetcher, FetchRules, Pace, UnreachableError, agent
+from justzoomin.maps.tilefetch import Fetcher, FetchRules, NoTileError, Pace, UnreachableError, agent
 from justzoomin.maps.tileimage import MAX_TILE_BYTES, check_whole
 from justzoomin.maps.urltemplate import UrlTemplate, Variables, rows_from_south
 
 MAX_XYZ_ZOOM = 30
 _DAY_S = 86_400.0
+_HOUR_S = 3_600.0
 
 
 def web_layout(min_zoom: int, max_zoom: int, tile_px: int = 256, url: str | None = None) -> TileLayout:
@@ -36,6 +39,12 @@ def web_layout(min_zoom: int, max_zoom: int, tile_px: int = 256, url: str | None
     values = {"preset": "XYZ", "min_zoom": min_zoom, "max_zoom": max_zoom, "path": "{zoom}/{x}/{y}.png"}
     layout = TileLayout.from_mapping(values if url is None else {**values, "url": url})
     return layout if tile_px == 256 else replace(layout, tile_shape_px=(tile_px, tile_px), preset=None)
+
+
+def is_web_square(layout: TileLayout) -> bool:
+    """Whether tiles lie as in web maps, whatever their size in pixels."""
+    square = web_layout(0, 0)
+    return replace(layout, tile_shape_px=square.tile_shape_px).same_place(square)
 
 
 class Matrix(NamedTuple):
@@ -74,6 +83,8 @@ class TileServer:
         requests_per_second: Requests a second and host, over all threads of a process.
         parallel: Requests under way at once to a host.
         timeout_s: Seconds to wait for a connection, and for more bytes.
+        tile_limit_s: Seconds for one tile, all tries together; pauses between them do not count.
+        run_limit_s: Seconds after the first fetched tile in which a process may fetch; None for no limit.
         retries: Further tries after a cut connection, a busy server (429) or its inner errors (5xx).
         keep_days: Days after which a kept tile is asked for again; an older one still serves where the server cannot
             be reached.
@@ -98,6 +109,8 @@ class TileServer:
     requests_per_second: float = 5.0
     parallel: int = 2
     timeout_s: float = 20.0
+    tile_limit_s: float = 60.0
+    run_limit_s: float | None = None
     retries: int = 4
     keep_days: float = 30.0
     max_tiles: int = 50_000
@@ -107,23 +120,24 @@ class TileServer:
     def __post_init__(self) -> None:
         template, where = self.template, f"tile server {self.name}"
         for name, low, high in (("requests_per_second", 1e-3, 1e3), ("parallel", 1, 16), ("timeout_s", 1e-3, 600.0),
-                                ("retries", 0, 20), ("keep_days", 0.0, 1e5), ("max_tiles", 0, 10**9)):
+                                ("tile_limit_s", 1e-3, 86_400.0), ("run_limit_s", 1.0, 1e9), ("retries", 0, 20),
+                                ("keep_days", 0.0, 1e5), ("max_tiles", 0, 10**9)):
             value = getattr(self, name)
-            if not (math.isfinite(value) and low <= value <= high):
+            if value is not None and not (math.isfinite(value) and low <= value <= high):
                 raise ConfigError(f"{where}: {name}", f"{value} is not within {low} to {high}", "Give another number.")
         if self.scheme not in {"xyz", "tms"}:
             raise ConfigError(f"{where}: scheme", f"unknown scheme {self.scheme!r}", "Schemes: xyz, tms.")
+        if self.scheme == "tms" and "{-y}" not in template.text.lower():
+            raise ConfigError(where, "its address has no y to count from the south", "Leave out --tms (scheme).")
         if any(ord(letter) < 32 or ord(letter) > 126 for letter in self.contact):
             raise ConfigError(f"{where}: contact", "it is no plain text", "Give a mail or web address.")
-        square = web_layout(0, 0)
         if self.layout is None:
             if not 0 <= self.min_zoom <= self.max_zoom <= MAX_XYZ_ZOOM:
                 raise ConfigError(f"{where}: min_zoom, max_zoom",
                                   f"{self.min_zoom} to {self.max_zoom} are no levels of a web map",
                                   f"Levels run from 0, the whole earth, to {MAX_XYZ_ZOOM}.")
             web_layout(self.min_zoom, self.max_zoom, self.tile_px)
-        elif (template.needs_square or self.scheme == "tms") and not replace(
-                self.layout, tile_shape_px=square.tile_shape_px).same_place(square):
+        elif (template.needs_square or self.scheme == "tms") and not is_web_square(self.layout):
             raise ConfigError(where, "{-y}, {quadkey} and tms belong to the web mercator square, the layout is another",
                               "Use {x} and {y}, or the preset XYZ.")
 
@@ -146,8 +160,8 @@ class TileServer:
 
     def rules(self) -> FetchRules:
         """How it may be asked."""
-        return FetchRules(self.requests_per_second, self.parallel, self.timeout_s, self.retries, MAX_TILE_BYTES,
-                          agent(self.contact))
+        return FetchRules(self.requests_per_second, self.parallel, self.timeout_s, self.tile_limit_s, self.retries,
+                          MAX_TILE_BYTES, agent(self.contact))
 
 
 class ServerSource:
@@ -170,6 +184,8 @@ class ServerSource:
         about = {"server": server.name, "attribution": server.attribution, "tile_px": self.layout.tile_px}
         self._kept = KeptTiles(json.dumps(identity), about)
         self._fetched = 0
+        self._began: float | None = None
+        self.no_tiles = NoTiles()
         self._locks: dict[int, list[threading.Lock]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -203,13 +219,30 @@ class ServerSource:
             return None
         with self._lock(tile):  # two threads need not fetch one tile twice
             kept = self._kept.read(tile)
-            if kept is not None and self._serves(tile, kept):
-                return kept.content
-            return self._fetch(tile, kept)
+            if kept is None or not self._serves(tile, kept):
+                return self._fetch(tile, kept)
+            none = "known from an earlier run" if kept.content is None else no_tile(kept.content)
+            if none:
+                self.no_tiles.setdefault(tile, none)
+            return None if none else kept.content
 
     def describe(self, tile: TileId) -> str:
         """The address of a tile, without secrets."""
         return self._template.shown(tile, self._matrix_name(tile.level))
+
+    def require_level(self, level: int, extent: tuple[float, float, float, float]) -> None:
+        """Make sure, with a few requests, that there is any tile of a level in an area.
+
+        Args:
+            level: The level.
+            extent: The area in the projection: west, south, east, north.
+
+        Raises:
+            TileError: If there is none; it names the finest level that has one.
+        """
+        web = is_web_square(self.layout)
+        LevelProbe(self.server.name, self.read, self._projection, self.levels(), extent,
+                   lambda known: 2**known if web else 0).require(level)
 
     def table(self, level: int) -> TileTable:
         """A server lists no tiles.
@@ -267,16 +300,38 @@ class ServerSource:
 
     def _fetch(self, tile: TileId, kept: KeptTile | None) -> bytes | None:
         where, tile_px = self.describe(tile), self.layout.tile_px
+
+        def check(content: bytes) -> None:
+            none = no_tile(content)
+            if none:
+                raise NoTileError(none)
+            check_whole(content, where, tile_px)
+
         if self._fetched >= self.server.max_tiles:
             raise TileError(self.server.name, f"{self._fetched} tiles were fetched, and no more are allowed",
                             "If the server's terms allow it, raise --max-tiles (max_tiles); what was fetched is kept.")
+        self._require_time()
         self._fetched += 1
         try:
-            content = self._fetcher.get(self._template.url(tile, self._matrix_name(tile.level)), where,
-                                        lambda content: check_whole(content, where, tile_px))
+            content, none = self._fetcher.get(self._template.url(tile, self._matrix_name(tile.level)), where, check)
         except UnreachableError:
             if kept is not None:
                 return kept.content
             raise
+        if none:
+            self.no_tiles[tile] = none
         self._kept.write(tile, content)
         return content
+
+    def _require_time(self) -> None:
+        """Take note of when fetching began.
+
+        Raises:
+            TileError: If the time for it is over.
+        """
+        now, limit = self._fetcher.pace.clock(), self.server.run_limit_s
+        if self._began is None:
+            self._began = now
+        if limit is not None and now - self._began > limit:
+            raise TileError(self.server.name, f"fetching takes longer than {limit / _HOUR_S:g} hours, the limit of a run",
+                            "Run it again: what was fetched is kept. To allow more: --max-hours (run_limit_s).")

@@ -64,7 +64,7 @@ def set_layout(matrix_set: ElementTree.Element, where: str, limits: Mapping[str,
     """
     crs, projection = _projection(text(matrix_set, "SupportedCRS"), where)
     north_first = projection.axis_info[0].direction == "north"
-    unit_m = projection.axis_info[0].unit_conversion_factor
+    unit_m = float(projection.axis_info[0].unit_conversion_factor)
     own = text(matrix_set, "Identifier")
     known = {**limits, **{name.removeprefix(f"{own}:"): limit for name, limit in limits.items()}}
     levels = sorted((_level(entry, where) for entry in children(matrix_set, "TileMatrix")), key=lambda level: -level.scale)
@@ -81,7 +81,11 @@ def set_layout(matrix_set: ElementTree.Element, where: str, limits: Mapping[str,
     if first is not None:
         return web_layout(first, finest, tile_px), matrices
     width, height = levels[0].columns * tiles[0], levels[0].rows * tiles[0]
-    (west, north), in_order = corners[0], (lambda east, north: (north, east) if north_first else (east, north))
+    west, north = corners[0]
+
+    def in_order(east: float, north: float) -> tuple[float, float]:
+        return (north, east) if north_first else (east, north)
+
     shifts = tuple((number, in_order(x - west, y - north)) for number, (x, y) in zip(numbers, corners, strict=True)
                    if (x, y) != (west, north))
     layout = TileLayout(crs=crs, tile_shape_px=(tile_px, tile_px), tile_shape_crs=(tiles[0], tiles[0]),
@@ -201,8 +205,8 @@ def _place(projection: Any, area: Rectangle | None) -> Rectangle | None:
     use = projection.area_of_use
     meant = None if use is None or use.west >= use.east else (use.west, use.south, use.east, use.north)
     if area is not None and meant is not None:
-        west, south, east, north = (*np.maximum(area[:2], meant[:2]).tolist(), *np.minimum(area[2:], meant[2:]).tolist())
-        area = (west, south, east, north) if west < east and south < north else area
+        both = max(area[0], meant[0]), max(area[1], meant[1]), min(area[2], meant[2]), min(area[3], meant[3])
+        area = both if both[0] < both[2] and both[1] < both[3] else area
     area = area or meant
     if area is None:
         return None
