@@ -68,6 +68,21 @@ def test_doubled_fields_are_named(tmp_path):
         TileLayout.load(path)
 
 
+@pytest.mark.parametrize("crs", [
+    "+proj=utm +zone=33 +nadgrids=/dev/stdin", "+proj=utm +zone=33 +NadGrids = @/tmp/pipe", "+init=/dev/stdin:x",
+    "+proj=pipeline +step +proj=vgridshift +grids=/dev/stdin", "+proj=pipeline +step +proj=tinshift +file=/dev/stdin",
+    'BOUNDCRS[ABRIDGEDTRANSFORMATION["x",PARAMETERFILE["f","/dev/stdin"]]]'])
+def test_a_projection_opens_no_files(crs):
+    with pytest.raises(LayoutError, match=r"crs: it names a file for PROJ to open"):
+        TileProjection(TileLayout.from_mapping({**CARD, "crs": crs}))
+
+
+def test_the_grid_that_is_none_is_no_file():
+    web = ("+proj=merc +a=6378137 +b=6378137 +lat_ts=0 +lon_0=0 +x_0=0 +y_0=0 +k=1 +units=m +nadgrids=@null +wktext +no_defs")
+    place = TileProjection(TileLayout.from_mapping({**CARD, "crs": web})).to_crs(48.0, 11.0)
+    assert place == pytest.approx(TileProjection(TileLayout.from_mapping({**CARD, "crs": "epsg:3857"})).to_crs(48.0, 11.0))
+
+
 @pytest.mark.parametrize("crs", ["epsg:999999", "nonsense", "epsg:4979", "epsg:4978"])
 def test_unknown_projections(crs):
     with pytest.raises(LayoutError, match="crs"):

@@ -134,8 +134,8 @@ class TileMosaic:
 
     def holes(self) -> str:
         """How many tiles turned out to hold no data, and why, for a person; empty if none did."""
-        words = self.source.no_tiles.describe()
-        return f"{self.name}: {words}." if words else ""
+        found = getattr(self.source, "no_tiles", None)  # folders and sources of others do not count them
+        return f"{self.name}: {found.describe()}." if found else ""
 
     def read(self, crs: str, bounds: Bounds, width: int, height: int) -> tuple[Pixels, Mask]:
         """Its pixels on a north-up raster of a projection; see `Imagery.read`.

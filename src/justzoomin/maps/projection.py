@@ -8,6 +8,7 @@ approximations (see `pixels_per_metre`) are those of tiledwebmaps 0.2.0, so that
 from __future__ import annotations
 
 import math
+import re
 import threading
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -21,6 +22,8 @@ from justzoomin.maps.layout import TileLayout
 
 Floats = npt.NDArray[np.float64]
 _VECTORS = {"north": (1, 0), "south": (-1, 0), "east": (0, 1), "west": (0, -1)}  # (north, east) of a direction
+_FILES = re.compile(r"(?:grids|init|file)\s*=\s*(?!@null\b)|PARAMETERFILE", re.IGNORECASE)
+"""What makes PROJ open files: a layout.yaml may come from elsewhere, and a name may be that of a pipe. `@null` opens none."""
 _CONVERGENCE_STEP_DEG = 1e-4
 _TILE_STEP = 0.1
 
@@ -79,6 +82,9 @@ class TileProjection:
         """The projection's two axes as rows in (north, east)."""
         import pyproj
 
+        if _FILES.search(self.layout.crs):
+            raise LayoutError(f"{self._where}: crs", "it names a file for PROJ to open",
+                              "Name a projection such as epsg:26985.")
         try:
             crs = pyproj.CRS.from_user_input(self.layout.crs)
         except pyproj.exceptions.CRSError as error:
@@ -98,7 +104,11 @@ class TileProjection:
         if transformer is None:
             import pyproj
 
-            transformer = pyproj.Transformer.from_crs("epsg:4326", self.layout.crs)
+            try:
+                transformer = pyproj.Transformer.from_crs("epsg:4326", self.layout.crs)
+            except pyproj.exceptions.ProjError as error:
+                raise LayoutError(f"{self._where}: crs", f"PROJ finds no way to {self.layout.crs[:80]!r}",
+                                  "Name a projection such as epsg:26985.") from error
             self._local.transformer = transformer
         return transformer
 

@@ -55,7 +55,7 @@ class TileTable:
 
 
 class NoTiles(dict[TileId, str]):
-    """Tiles that were asked for and turned out to hold no data, and why."""
+    """Tiles of a server or package that were asked for and turned out to hold no data, and why."""
 
     def describe(self) -> str:
         """How many they are, and why, for people; empty where there are none."""
@@ -65,8 +65,6 @@ class NoTiles(dict[TileId, str]):
 
 class TileSource(Protocol):
     """What the renderer needs of a place that holds tiles."""
-
-    no_tiles: NoTiles
 
     def levels(self) -> tuple[int, ...]:
         """Levels with at least one tile, coarsest first."""
@@ -116,7 +114,6 @@ class FolderSource:
     def __init__(self, folder: Path, layout: TileLayout) -> None:
         self.folder = Path(folder)
         self.layout = layout
-        self.no_tiles = NoTiles()
         self._start = os.path.join(self.folder, "")  # noqa: PTH118 (paths of tiles are put together often)
 
     def levels(self) -> tuple[int, ...]:
@@ -214,7 +211,6 @@ class ShardSource:
     def __init__(self, archives: Path, layout: TileLayout, cache_dir: Path | None = None) -> None:
         self.archives = Path(archives)
         self.layout = layout
-        self.no_tiles = NoTiles()
         self._cache_dir = cache_dir
         levels = range(layout.min_zoom, layout.max_zoom + 1)
         self._paths = {level: paths for level, paths in find_shards(self.archives).items() if level in levels}

@@ -180,7 +180,9 @@ class Fetcher:
             except NoTileError as error:
                 return Fetched(None, str(error))
             except _AskAgainError as error:
-                problem, host = error.problem, error.host
+                host = error.host
+                if tried == 0 or clock.left() > 0:  # what was wrong before the time was over says more
+                    problem = error.problem
                 if clock.left() <= 0:
                     self.pace.set_down(host)
                     raise UnreachableError(
@@ -260,8 +262,8 @@ class Fetcher:
                 if len(content) > self.rules.max_bytes:
                     raise TileError(where, f"the answer is longer than {self.rules.max_bytes} bytes", "It is no tile.")
         except (kinds.ConnectionError, kinds.ChunkedEncodingError):
-            what = f"it promises {promised} bytes" if promised.isdigit() else "its length is not stated"
-            raise _AskAgainError(host, f"the answer stops before its end ({what})") from None
+            size = f" of {promised} bytes" if promised.isdigit() else ""
+            raise _AskAgainError(host, f"the answer{size} stops before its end") from None
         if not content and not promised and "chunked" not in answer.headers.get("Transfer-Encoding", "").lower():
             raise _AskAgainError(host, "the server closes the connection without a byte")
         return bytes(content)
