@@ -19,6 +19,16 @@ def test_info(jzi: Jzi, repository: Path) -> None:
     assert values["map"]["fingerprint"] in ran.out
 
 
+def test_words_of_a_dataset_are_printed_as_they_are(jzi: Jzi, repository: Path, tmp_path: Path) -> None:
+    """Square brackets are colours and links to the terminal library, and patterns to the table library: neither reads them."""
+    root = extract(repository, tmp_path / "town [red]")
+    words = "Town [/b] of [link=file:///etc/passwd]Nowhere[/link] {env:HF_TOKEN} %s $HOME [bold]"
+    (root / "ATTRIBUTION").write_text(words)
+    ran = jzi("data", "info", root)
+    assert (ran.code, ran.err) == (0, ""), ran.err
+    assert words in ran.out and "town [red]" in ran.out
+
+
 def test_extracted_is_the_same_dataset(jzi: Jzi, repository: Path, tmp_path: Path) -> None:
     one, other = (jzi("data", "info", r, "--json").json for r in (repository, extract(repository, tmp_path / "extracted")))
     for key in ("splits", "photos", "photo_bytes"):
