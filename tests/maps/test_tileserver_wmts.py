@@ -73,6 +73,7 @@ def test_a_description_never_gets_variables_of_the_environment(variable, place, 
         source = ServerSource(read_capabilities(path))
     except ConfigError as error:
         assert place in {"template", "href"}
+        assert str(error).startswith(f"{path}: tile server https://e.org/")
         assert "from your environment. A server's description never gets variables." in str(error)
         return
     address = source._template.url(TileId(0, 0, 0), source._matrix_name(0))

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
-from justzoomin.errors import JustZoomInError, LayoutError
+from justzoomin.errors import ConfigError, JustZoomInError, LayoutError
 from justzoomin.maps.layout import TileLayout
 from justzoomin.maps.tileserver import Matrix, TileServer
 from justzoomin.maps.wmtsgrid import OTHER_SET, PIXEL_M, Rectangle, read_limits, set_layout
@@ -68,7 +68,11 @@ def read_capabilities(content: Path | bytes, where: str | None = None, *, layer:
         raise LayoutError(where, "the layer names no tile matrix set that is there", "Name another layer with --layer.")
     name, layout, matrices = min(found, key=lambda entry: entry[1].crs != "epsg:3857")
     settings["attribution"] = settings.get("attribution") or _provider(root)
-    return TileServer(_template(root, chosen, name, where), layout=layout, matrices=matrices, variables="none", **settings)
+    template = _template(root, chosen, name, where)
+    try:
+        return TileServer(template, layout=layout, matrices=matrices, variables="none", **settings)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error.where}", error.what, error.remedy) from error
 
 
 def _choose(root: ElementTree.Element, layer: str | None, where: str) -> ElementTree.Element:
