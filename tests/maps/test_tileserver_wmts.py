@@ -142,6 +142,8 @@ def test_a_local_projection_gives_the_views_of_the_folder(tmp_path):
     (document(matrices("m", "EPSG:99999999", [("0", 1e6)], (0.0, 6e6)), ["m"], resource=by_path("https://e.org")), "PROJ"),
     (document(matrices("m", "EPSG:32633", [("0", math.nan)], (0.0, 6e6)), ["m"], resource=by_path("https://e.org")),
      "no sense"),
+    (document(matrices("m", "EPSG:32633", [("0", 5e-324), ("1", 1e11)], (0.0, 6e6)), ["m"], resource=by_path("https://e.org")),
+     "no sense"),
     (document(matrices("m", "EPSG:32633", [("0", 1e6)], (0.0, 6e6), tile="x"), ["m"], resource=by_path("https://e.org")),
      "cannot be read"),
     (document(web(), ["GoogleMapsCompatible"], head="<!DOCTYPE c [<!ENTITY a 'b'>]>"), "document type"),

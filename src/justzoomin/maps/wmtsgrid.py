@@ -139,7 +139,7 @@ def _level(entry: ElementTree.Element, where: str) -> _Level:
             int(text(entry, key)) for key in ("TileWidth", "TileHeight", "MatrixWidth", "MatrixHeight"))
     except ValueError as error:
         raise LayoutError(at, "its numbers cannot be read", OTHER_SET) from error
-    sound = math.isfinite(scale) and 0 < scale < 1e12 and all(math.isfinite(v) and abs(v) < 1e10 for v in (first, second))
+    sound = 1e-3 < scale < 1e12 and all(math.isfinite(v) and abs(v) < 1e10 for v in (first, second))
     if not sound or width != height or not 0 < width <= 4096 or not (0 < columns < 2**40 and 0 < rows < 2**40):
         raise LayoutError(at, "its tiles are not square, or its numbers make no sense", OTHER_SET)
     return _Level(name, scale, (first, second), width, columns, rows)
