@@ -28,14 +28,14 @@ def out() -> Console:
     """Console for results."""
     from rich.console import Console
 
-    return Console(soft_wrap=True, highlight=False, markup=False)
+    return Console(soft_wrap=True, highlight=False)
 
 
 def err() -> Console:
     """Console for progress and remarks: standard error."""
     from rich.console import Console
 
-    return Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    return Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def print_json(value: Any) -> None:

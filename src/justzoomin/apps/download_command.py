@@ -120,8 +120,7 @@ def _byte_bar() -> Iterator[Callable[[str, int, int], None]]:
     """A bar of bytes on standard error; silent where that is no terminal."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
-               TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err(), disable=not sys.stderr.isatty(), transient=True) as bars:
         task = bars.add_task("looking", total=None)
         yield lambda label, done, total: bars.update(task, description=label, completed=done, total=total)
