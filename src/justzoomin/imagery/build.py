@@ -130,10 +130,8 @@ class MapBuild:
         """
         report = progress or (lambda stage, done, total: None)
         if not self.complete:
+            self._require_levels()
             fresh = not self.resumes
-            for piece in self.imagery:
-                if isinstance(piece, TileMosaic):
-                    piece.require_level(self.plan.gsd_m)
             with folder_lock(self._work, "build"):
                 if fresh:
                     self._save_record(complete=False)
@@ -167,6 +165,12 @@ class MapBuild:
     def _save_record(self, *, complete: bool) -> None:
         save_record(self.dest, complete=complete, settings=self.settings.identity(), sources=self._stamps,
                     plan=self._plan_values())
+
+    def _require_levels(self) -> None:
+        """Refuse a tile server that has no tile of the level that is needed, before anything is written."""
+        for piece in self.imagery:
+            if isinstance(piece, TileMosaic):
+                piece.require_level(self.plan.gsd_m)
 
     def _require_disk(self) -> None:
         """Refuse a disk that is too small, before anything is written.
