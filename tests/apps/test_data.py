@@ -19,6 +19,15 @@ def test_info(jzi: Jzi, repository: Path) -> None:
     assert values["map"]["fingerprint"] in ran.out
 
 
+def test_a_folder_with_square_brackets_is_a_folder(jzi: Jzi, repository: Path, tmp_path: Path) -> None:
+    """To the table library a name such as town [ab] is a pattern that means the folder `town a`: no name is expanded."""
+    for name in ("town a", "town [ab]"):
+        extract(repository, tmp_path / name)
+    (tmp_path / "town a" / "metadata" / "large_area_train_map.csv").write_text("not a table")
+    ran = jzi("data", "info", tmp_path / "town [ab]", "--json")
+    assert (ran.code, ran.err) == (0, "") and ran.json["splits"] == {"train": 8, "val": 5}
+
+
 def test_extracted_is_the_same_dataset(jzi: Jzi, repository: Path, tmp_path: Path) -> None:
     one, other = (jzi("data", "info", r, "--json").json for r in (repository, extract(repository, tmp_path / "extracted")))
     for key in ("splits", "photos", "photo_bytes"):

@@ -68,10 +68,43 @@ def test_doubled_fields_are_named(tmp_path):
         TileLayout.load(path)
 
 
+@pytest.mark.parametrize("crs", [
+    "+proj=utm +zone=33 +nadgrids=/dev/stdin", "+proj=utm +zone=33 +NadGrids = @/tmp/pipe", "+init=/dev/stdin:x",
+    "+proj=pipeline +step +proj=vgridshift +grids=/dev/stdin", "+proj=pipeline +step +proj=tinshift +file=/dev/stdin",
+    'BOUNDCRS[ABRIDGEDTRANSFORMATION["x",PARAMETERFILE["f","/dev/stdin"]]]'])
+def test_a_projection_opens_no_files(crs):
+    with pytest.raises(LayoutError, match=r"crs: it names a file for PROJ to open"):
+        TileProjection(TileLayout.from_mapping({**CARD, "crs": crs}))
+
+
+def test_the_grid_that_is_none_is_no_file():
+    web = ("+proj=merc +a=6378137 +b=6378137 +lat_ts=0 +lon_0=0 +x_0=0 +y_0=0 +k=1 +units=m +nadgrids=@null +wktext +no_defs")
+    place = TileProjection(TileLayout.from_mapping({**CARD, "crs": web})).to_crs(48.0, 11.0)
+    assert place == pytest.approx(TileProjection(TileLayout.from_mapping({**CARD, "crs": "epsg:3857"})).to_crs(48.0, 11.0))
+
+
 @pytest.mark.parametrize("crs", ["epsg:999999", "nonsense", "epsg:4979", "epsg:4978"])
 def test_unknown_projections(crs):
     with pytest.raises(LayoutError, match="crs"):
         TileProjection(TileLayout.from_mapping({**CARD, "crs": crs}))
+
+
+AXES = [(one, other) for one in ("north", "south", "east", "west") for other in ("north", "south", "east", "west")
+        if (one in {"north", "south"}) != (other in {"north", "south"})]
+
+
+@pytest.mark.parametrize("axes", AXES)
+@pytest.mark.parametrize(("crs", "first"), [("epsg:32633", "east"), ("epsg:2180", "north")])
+def test_tile_numbers_begin_in_a_corner_of_the_tiled_area(crs, first, axes):
+    """Whatever the projection counts first and wherever tiles grow: numbers of the area run from 0 to its size."""
+    east, north, wide, high = 300_000.0, 400_000.0, 8_000.0, 2_000.0
+    order = (lambda e, n: (n, e)) if first == "north" else (lambda e, n: (e, n))
+    layout = TileLayout(crs=crs, tile_shape_crs=(20.0, 20.0), origin_crs=order(east, north), size_crs=order(wide, high),
+                        tile_axes=axes)
+    corners = [order(e, n) for e in (east, east + wide) for n in (north, north + high)]
+    tiles = TileProjection(layout).crs_to_tile(corners, 0)
+    sizes = [wide if axis in {"east", "west"} else high for axis in axes]
+    assert tiles.min(0).tolist() == [0.0, 0.0] and tiles.max(0).tolist() == [size / 20.0 for size in sizes]
 
 
 @pytest.mark.parametrize("axes", [("east", "north"), ("east", "south"), ("west", "north"), ("north", "west"),

@@ -66,7 +66,10 @@ def test_every_kind_of_address_gives_the_views_of_the_folder(http, grid, xyz_map
 
 
 def test_the_scheme_tms_counts_from_the_south(http, grid, xyz_map):
-    assert same(Map.open(server(http, "/tms/{z}/{x}/{y}.png", scheme="tms"), grid), Map.open(xyz_map))
+    for path in ("{z}/{x}/{y}", "{z}/{x}/{Y}", "{zoom}/{x}/{TileRow}", "{TileMatrix}/{TileCol}/{tilerow}", "{z}/{x}/{-y}"):
+        assert same(Map.open(server(http, f"/tms/{path}.png", scheme="tms"), grid), Map.open(xyz_map))
+    with pytest.raises(ConfigError, match=r"no y to count from the south.*--tms"):
+        server(http, "/{quadkey}.png", scheme="tms")
 
 
 def test_jpeg_tiles_are_decoded_as_from_a_folder(tmp_path, grid):
@@ -193,7 +196,7 @@ def test_cut_and_broken_answers_are_not_kept(http):
 
 
 @pytest.mark.parametrize(("body", "words"), [
-    (b"<!DOCTYPE html><html>Please log in</html>", "HTML page"), (b'{"error": "quota"}', "JSON"), (b"", "empty"),
+    (b"<!DOCTYPE html><html>Please log in</html>", "HTML page"), (b'{"error": "quota"}', "JSON"),
     (b"%!PS-Adobe-3.0 EPSF-3.0", "PostScript"), (b"\x1f\x8b" + bytes(40), "gzip"),
 ])
 def test_what_is_no_picture_is_an_error_and_not_kept(http, body, words):
@@ -374,6 +377,10 @@ def test_a_strange_layout_may_not_ask_for_secrets(xyz_map, tmp_path, monkeypatch
     (tmp_path / "layout.yaml").write_text(text + "url: 'https://example.org/{z}/{x}/{y}?k=${HF_TOKEN}'\n")
     with pytest.raises(ConfigError, match=r"'HF_TOKEN'.*JZI_"):
         Map.open(tmp_path)
+    for name in ("JZI_HOME", "JZI_KEY_x", "JZI_TOKEN", "JZI_VIEWS", "MY_KEY", ""):
+        (tmp_path / "layout.yaml").write_text(text + "url: 'https://example.org/{z}/{x}/{y}?k={env:" + name + "}'\n")
+        with pytest.raises(ConfigError, match=r"from your environment.*JZI_\.\.\._KEY only"):
+            Map.open(tmp_path)
     (tmp_path / "layout.yaml").write_text(text + "url: 'https://example.org/{z}/{x}/{y}?k=${JZI_TOWN_KEY}'\n")
     assert Map.open(tmp_path).info().source == "server, not listed"
 

@@ -36,18 +36,22 @@ def build(
     workers: Annotated[int | None, typer.Option(help="Threads that build. Default: all cores.")] = None,
     max_gigapixels: Annotated[float, typer.Option("--max-gigapixels", help="Refuse a larger map.")] = 25.0,
     layer: Annotated[str | None, typer.Option(help="Layer of a WMTSCapabilities.xml.")] = None,
+    matrix_set: Annotated[str | None, typer.Option("--matrix-set", help="Its tile matrix set. Default: web mercator.")] = None,
     min_zoom: Annotated[int | None, typer.Option("--min-zoom", help="Coarsest level of a tile server.")] = None,
     max_zoom: Annotated[int | None, typer.Option("--max-zoom", help="Finest level to use of tiles.")] = None,
     max_tiles: Annotated[int, typer.Option("--max-tiles", help="Most tiles to fetch from a server.")] = 50_000,
     requests_per_second: Annotated[float | None, typer.Option("--requests-per-second", help="Pace at a tile server.")] = None,
+    tile_seconds: Annotated[float, typer.Option("--tile-seconds", help="Seconds for one tile, all tries together.")] = 60.0,
+    max_hours: Annotated[float, typer.Option("--max-hours", help="Hours in which a run may fetch tiles.")] = 24.0,
     tms: Annotated[bool, typer.Option("--tms", help="The server counts tile y from the south.")] = False,
     source_tile_px: Annotated[int, typer.Option("--source-tile-px", help="Edge of a server's tiles, pixels.")] = 256,
 ) -> None:
     """Build a map from imagery: tiles of every level and layout.yaml. Run again, an interrupted build goes on."""
     from justzoomin.imagery import MapBuild
 
-    tiles = {"layer": layer, "min_zoom": min_zoom, "max_zoom": max_zoom, "max_tiles": max_tiles,
-             "requests_per_second": requests_per_second, "scheme": "tms" if tms else "xyz", "source_tile_px": source_tile_px}
+    tiles = {"layer": layer, "matrix_set": matrix_set, "min_zoom": min_zoom, "max_zoom": max_zoom, "max_tiles": max_tiles,
+             "requests_per_second": requests_per_second, "tile_seconds": tile_seconds, "max_hours": max_hours,
+             "scheme": "tms" if tms else "xyz", "source_tile_px": source_tile_px}
     values: dict[str, object] = {
         "crs": crs, "gsd_m": gsd_m, "format": format_, "stretch": stretch, "bands": _numbers("bands", bands), "nodata": nodata,
         "area": _numbers("area", area), "region": region, "attribution": attribution, "tile_px": tile_px, "quality": quality,
@@ -58,6 +62,8 @@ def build(
     _announce(job)
     with stage_bars("map") as advance:
         path = job.run(lambda stage, done, total: advance(_LABELS[stage], done, total))
+    for note in job.holes():
+        err().print(f"note: {note}", markup=False)
     out().print(f"{path}: {_summary(job)}")
     region_fit = "" if region is not None else f"next: jzi region fit {shlex.quote(str(path))}"
     out().print(region_fit or f"next: jzi map check {shlex.quote(str(path))}")
@@ -114,7 +120,7 @@ def _announce(job: MapBuild) -> None:
                   f"{plan.pixels / 1e6:,.0f} megapixels, up to {plan.tiles:,} tiles of level 0, levels {plan.min_zoom} to 0, "
                   f"about {job.bytes_estimate / 1e6:,.0f} MB on the disk while it is built")
     for remark in job.remarks():
-        console.print(f"note: {remark}")
+        console.print(f"note: {remark}", markup=False)
 
 
 def _summary(job: MapBuild) -> str:

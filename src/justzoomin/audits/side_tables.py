@@ -43,7 +43,7 @@ def side_tables(root: Path) -> dict[str, pl.DataFrame]:
         if path.suffix not in {".csv", ".parquet"}:
             continue
         try:
-            table = read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema=False)
+            table = read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema=False, glob=False)
         except (pl.exceptions.PolarsError, OSError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise DataError(path, f"it cannot be read as a table ({reason})", "Correct or remove it.") from error

@@ -94,6 +94,6 @@ def _read_csv(path: Path, wanted: Collection[str], as_text: Collection[str]) -> 
     _refuse_twice(path, [name for name in headers[separator] if name])
     if len(headers[separator]) > MAX_COLUMNS:
         raise DataError(path, f"it has more than {MAX_COLUMNS} columns", "Keep the columns that are needed.")
-    columns = pl.read_csv(path, n_rows=0, infer_schema=False, separator=separator).columns
+    columns = pl.read_csv(path, n_rows=0, infer_schema=False, separator=separator, glob=False).columns
     text = {c: pl.String for c in columns if _plain(c) in as_text}
-    return pl.read_csv(path, schema_overrides=text, infer_schema_length=None, separator=separator)
+    return pl.read_csv(path, schema_overrides=text, infer_schema_length=None, separator=separator, glob=False)

@@ -116,6 +116,10 @@ class MapBuild:
             found.append("no attribution: neither --attribution nor the sources name anyone. Maps usually must.")
         return found
 
+    def holes(self) -> list[str]:
+        """What tile servers and packages turned out not to hold while the map was built: sentences."""
+        return [words for piece in self.imagery if isinstance(piece, TileMosaic) and (words := piece.holes())]
+
     def run(self, progress: Progress | None = None) -> Path:
         """Build the map, or go on where a build stopped; return its folder.
 
@@ -126,6 +130,7 @@ class MapBuild:
         """
         report = progress or (lambda stage, done, total: None)
         if not self.complete:
+            self._require_levels()
             fresh = not self.resumes
             with folder_lock(self._work, "build"):
                 if fresh:
@@ -160,6 +165,12 @@ class MapBuild:
     def _save_record(self, *, complete: bool) -> None:
         save_record(self.dest, complete=complete, settings=self.settings.identity(), sources=self._stamps,
                     plan=self._plan_values())
+
+    def _require_levels(self) -> None:
+        """Refuse a tile server that has no tile of the level that is needed, before anything is written."""
+        for piece in self.imagery:
+            if isinstance(piece, TileMosaic):
+                piece.require_level(self.plan.gsd_m)
 
     def _require_disk(self) -> None:
         """Refuse a disk that is too small, before anything is written.

@@ -20,10 +20,13 @@ class TileOptions(BaseModel):
 
     Args:
         layer: Layer of a WMTSCapabilities.xml, where it has several.
+        matrix_set: Tile matrix set of the layer; without it web mercator, else the first that can be used.
         min_zoom: Coarsest level of a server.
         max_zoom: Finest level of a server, or to use of a package.
         max_tiles: Most tiles to fetch from a server.
         requests_per_second: Requests a second and host.
+        tile_seconds: Seconds for one tile of a server, all tries together.
+        max_hours: Hours in which one run may fetch from a server.
         scheme: Whether a server counts y from the north (`xyz`) or from the south (`tms`).
         source_tile_px: Edge of a server's tiles.
     """
@@ -31,10 +34,13 @@ class TileOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     layer: str | None = None
+    matrix_set: str | None = None
     min_zoom: int | None = None
     max_zoom: int | None = None
     max_tiles: Count = 50_000
     requests_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    tile_seconds: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)] = 60.0
+    max_hours: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] = 24.0
     scheme: Literal["xyz", "tms"] = "xyz"
     source_tile_px: Count = 256
 
@@ -90,6 +96,8 @@ class MapBuildConfig(BaseModel):
     def identity(self) -> dict[str, object]:
         """The settings that decide the pixels and files: a build can only go on with the same."""
         aside: Any = {"attribution": True, "region": True, "workers": True, "max_gigapixels": True,
-                      "tiles": {"max_tiles", "requests_per_second"}}
+                      "tiles": {"max_tiles", "requests_per_second", "tile_seconds", "max_hours"}}
         values = self.model_dump(mode="json", exclude=aside)
+        if self.tiles.matrix_set is None:  # records from before there was a choice do not have it
+            del values["tiles"]["matrix_set"]
         return values if self.nodata is None else {**values, "nodata": str(self.nodata)}  # not a number is a value too

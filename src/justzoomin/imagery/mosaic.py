@@ -80,6 +80,20 @@ class TileMosaic:
         """Whom to name."""
         return self._attribution
 
+    def require_level(self, metres_per_pixel: float) -> None:
+        """Make sure, with a few requests, that a server has the level that a ground resolution is drawn from.
+
+        Raises:
+            TileError: If it has no tile of that level in the area; it names the finest level that has one.
+        """
+        if isinstance(self.source, ServerSource):
+            self.source.require_level(self.level_for(metres_per_pixel), self._extent)
+
+    def holes(self) -> str:
+        """How many tiles turned out to hold no data, and why, for a person; empty if none did."""
+        found = getattr(self.source, "no_tiles", None)  # folders and sources of others do not count them
+        return f"{self.name}: {found.describe()}." if found else ""
+
     def bounds(self, crs: str) -> Bounds:
         """Its extent in a projection.
 

@@ -15,8 +15,8 @@ from justzoomin.maps import ServerSource, TileServer, is_address, is_package, op
 
 
 def open_mosaic(source: Path | str | TileServer, *, region: Region | None = None,
-                area: Area | None = None, layer: str | None = None, min_zoom: int | None = None,
-                max_zoom: int | None = None, gsd_m: float | None = None, max_tiles: int = 50_000,
+                area: Area | None = None, layer: str | None = None, matrix_set: str | None = None,
+                min_zoom: int | None = None, max_zoom: int | None = None, gsd_m: float | None = None, max_tiles: int = 50_000,
                 **settings: Any) -> list[Imagery]:
     """Open a tile package, a tile server or a WMTSCapabilities.xml as imagery. Nothing is fetched yet.
 
@@ -25,6 +25,7 @@ def open_mosaic(source: Path | str | TileServer, *, region: Region | None = None
         region: The area as a region; a server needs it or `area`.
         area: The area as south, west, north, east in degrees; goes before the region's.
         layer: Layer of a WMTSCapabilities.xml, where it has several.
+        matrix_set: Tile matrix set of the layer; without it web mercator, else the first that can be used.
         min_zoom: Coarsest level of a server.
         max_zoom: Finest level of a server, or to use of a package.
         gsd_m: Ground resolution that is wanted, for the count of tiles; the finest level's if None.
@@ -42,7 +43,7 @@ def open_mosaic(source: Path | str | TileServer, *, region: Region | None = None
         package = open_package(Path(source))
         return [TileMosaic(str(source), package, package.layout, area or tiles_area(package, package.layout),
                            str(settings.get("attribution") or package.attribution), max_zoom)]
-    server = _server(source, layer, min_zoom, max_zoom, {"max_tiles": max_tiles, **settings})
+    server = _server(source, layer, matrix_set, min_zoom, max_zoom, {"max_tiles": max_tiles, **settings})
     if area is None:
         raise ConfigError(server.name, "a tile server covers much, and nothing says which area to take",
                           "Give --area south,west,north,east or --region.")
@@ -54,18 +55,25 @@ def open_mosaic(source: Path | str | TileServer, *, region: Region | None = None
     if count > server.max_tiles:
         raise ConfigError(server.name, f"the area has {count} tiles of level {level}, and {server.max_tiles} are allowed",
                           "Take a smaller area or a coarser --gsd-m; if the server's terms allow it, raise --max-tiles.")
+    hours = count / server.requests_per_second / 3600
+    if server.run_limit_s is not None and 3600 * hours > server.run_limit_s:
+        raise ConfigError(server.name, f"its {count} tiles of level {level} take {hours:,.1f} hours at "
+                          f"{server.requests_per_second:g} a second, and {server.run_limit_s / 3600:g} hours are allowed",
+                          "Take a smaller area or a coarser --gsd-m, or raise --max-hours.")
     return [mosaic]
 
 
-def _server(source: Path | str | TileServer, layer: str | None, min_zoom: int | None, max_zoom: int | None,
-            settings: dict[str, Any]) -> TileServer:
+def _server(source: Path | str | TileServer, layer: str | None, matrix_set: str | None, min_zoom: int | None,
+            max_zoom: int | None, settings: dict[str, Any]) -> TileServer:
     """The server that is meant, its levels cut to those that are wanted."""
     if isinstance(source, TileServer):
         return source
     zooms = {key: value for key, value in (("min_zoom", min_zoom), ("max_zoom", max_zoom)) if value is not None}
     if is_address(str(source)):
         return TileServer(str(source), **{**settings, **zooms})
-    server = read_capabilities(Path(source), layer=layer, **settings)
+    if settings.get("scheme") == "tms":
+        raise ConfigError(f"--tms {source}", "a WMTS counts its rows from the north", "Leave out --tms.")
+    server = read_capabilities(Path(source), layer=layer, matrix_set=matrix_set, **settings)
     layout = server.tile_layout()
     low, high = zooms.get("min_zoom", layout.min_zoom), zooms.get("max_zoom", layout.max_zoom)
     return replace(server, layout=replace(layout, min_zoom=max(low, layout.min_zoom), max_zoom=min(high, layout.max_zoom)))

@@ -11,7 +11,7 @@ from typing import Any
 
 from justzoomin.errors import ConfigError, TileError
 from justzoomin.imagery.base import Imagery
-from justzoomin.imagery.config import MapBuildConfig
+from justzoomin.imagery.config import MapBuildConfig, TileOptions
 from justzoomin.imagery.rastermosaic import RasterMosaic, mosaics
 from justzoomin.imagery.rasteropening import open_raster
 from justzoomin.imagery.rasters import RasterFile
@@ -83,12 +83,14 @@ def open_imagery(source: str | Path, settings: MapBuildConfig | None = None) -> 
         from justzoomin.imagery.opentiles import open_mosaic
 
         tiles = settings.tiles
-        options: dict[str, Any] = {"tile_px": tiles.source_tile_px, "scheme": tiles.scheme, "attribution": settings.attribution}
+        options: dict[str, Any] = {"tile_px": tiles.source_tile_px, "scheme": tiles.scheme, "attribution": settings.attribution,
+                                   "tile_limit_s": tiles.tile_seconds, "run_limit_s": 3600 * tiles.max_hours}
         if tiles.requests_per_second is not None:
             options["requests_per_second"] = tiles.requests_per_second
         region = None if settings.region is None else find_grid(settings.region).region
-        return open_mosaic(str(source), region=region, area=settings.area, layer=tiles.layer, min_zoom=tiles.min_zoom,
-                           max_zoom=tiles.max_zoom, gsd_m=settings.gsd_m, max_tiles=tiles.max_tiles, **options)
+        return open_mosaic(str(source), region=region, area=settings.area, layer=tiles.layer, matrix_set=tiles.matrix_set,
+                           min_zoom=tiles.min_zoom, max_zoom=tiles.max_zoom, gsd_m=settings.gsd_m, max_tiles=tiles.max_tiles,
+                           **options)
     return list(mosaics(open_raster(path, settings.bands, settings.nodata) for path in find_rasters(Path(source))))
 
 
@@ -96,11 +98,12 @@ def open_all(sources: Sequence[str | Path], settings: MapBuildConfig) -> list[Im
     """Open every source, first on top; neighbouring raster files on one grid become one piece.
 
     Raises:
-        ConfigError: If there is no source.
+        ConfigError: If there is no source, or an option is for a kind of source that is not among them.
         TileError: If one cannot be read.
     """
     if not sources:
         raise ConfigError("SOURCE", "no source is named", "Give raster files, folders of them, or addresses of tiles.")
+    _require_use(sources, settings.tiles)
     found: list[Imagery] = []
     waiting: list[RasterFile] = []
     for piece in [piece for source in sources for piece in open_imagery(source, settings)]:
@@ -111,6 +114,21 @@ def open_all(sources: Sequence[str | Path], settings: MapBuildConfig) -> list[Im
         found.append(piece)
         waiting = []
     return [*found, *mosaics(waiting)]
+
+
+def _require_use(sources: Sequence[str | Path], tiles: TileOptions) -> None:
+    """Refuse an option that no source can follow: it would be without effect, and nobody would know.
+
+    Raises:
+        ConfigError: If there is one.
+    """
+    described = any(str(source).lower().endswith(".xml") for source in sources)
+    addressed = any(is_address(str(source)) for source in sources)
+    for option, given, possible, kind in (("--tms", tiles.scheme == "tms", addressed, "an address of tiles"),
+                                          ("--layer", tiles.layer, described, "a WMTSCapabilities.xml"),
+                                          ("--matrix-set", tiles.matrix_set, described, "a WMTSCapabilities.xml")):
+        if given and not possible:
+            raise ConfigError(option, f"none of the sources is {kind}", f"Leave out {option}.")
 
 
 def raster_files(imagery: Iterable[Imagery]) -> list[RasterFile]:

@@ -44,6 +44,8 @@ class TileLayout:
         size_crs: Size of the tiled area; needed where an axis grows south or west.
         url: Template of addresses of a tile server; used only where no tile is on disk.
         preset: Name of the preset the values came from, if any.
+        shifts: Levels of a server whose tiles begin elsewhere than `origin_crs` says, and by how much, in the projection's own
+            axis order. A `layout.yaml` has none.
 
     Raises:
         LayoutError: If a value cannot be right; it names the field.
@@ -60,6 +62,7 @@ class TileLayout:
     size_crs: tuple[float, float] | None = None
     url: str | None = None
     preset: str | None = None
+    shifts: tuple[tuple[int, tuple[float, float]], ...] = ()
 
     def __post_init__(self) -> None:
         _check(self, "layout")
@@ -76,7 +79,7 @@ class TileLayout:
     def same_place(self, other: TileLayout) -> bool:
         """Whether both number the same places alike, whatever levels and files they have."""
         return all(getattr(self, key) == getattr(other, key) for key in _GEOMETRY_KEYS if key != "crs") \
-            and self.crs.strip().lower() == other.crs.strip().lower()
+            and self.crs.strip().lower() == other.crs.strip().lower() and self.shifts == other.shifts
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain values as `layout.yaml` holds them; tiledwebmaps reads them too."""

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from justzoomin.errors import TileError
+from justzoomin.maps.notiles import first_picture, no_tile
 from justzoomin.maps.packagefacts import MAX_LISTED, PackageFacts, plain_text, read_facts, table_of
-from justzoomin.maps.sources import TileId, TileTable
+from justzoomin.maps.sources import NoTiles, TileId, TileTable
 from justzoomin.maps.tileimage import MAX_TILE_BYTES, check_size
 
 MAX_ZOOM = 30
@@ -54,10 +55,12 @@ class MBTilesSource:
             "SELECT 1 FROM tiles WHERE zoom_level = ? LIMIT 1", (level,)))
         if not self._levels:
             raise TileError(self.path, "it holds no tile", "Give a package with tiles.")
-        first = self._row("SELECT tile_data FROM tiles WHERE zoom_level = ? LIMIT 1", (self._levels[-1],))
-        self.facts: PackageFacts = read_facts(self.path, first[0] if first else b"", self._levels,
-                                              plain_text(values.get("attribution", "")))
+        with self._query("SELECT tile_data FROM tiles WHERE zoom_level = ? LIMIT 1000", (self._levels[-1],),
+                         _READ_STEPS) as cursor:
+            first = first_picture(row[0] for row in cursor)
+        self.facts: PackageFacts = read_facts(self.path, first, self._levels, plain_text(values.get("attribution", "")))
         self.layout = self.facts.layout
+        self.no_tiles = NoTiles()
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key not in {"_local", "_tables"}}
@@ -93,6 +96,9 @@ class MBTilesSource:
             return None
         if not isinstance(row[0], bytes):
             raise TileError(self.describe(tile), "the tile is no blob but text or a number", "Build the package again.")
+        if none := no_tile(row[0]):
+            self.no_tiles[tile] = none
+            return None
         check_size(row[0], self.describe(tile), self.layout.tile_px)
         return row[0]
 
@@ -108,8 +114,8 @@ class MBTilesSource:
         """
         if level not in self._tables:
             rows = []
-            with self._query("SELECT tile_column, tile_row, length(tile_data) FROM tiles WHERE zoom_level = ?", (level,),
-                             _LIST_STEPS) as cursor:
+            with self._query("SELECT tile_column, tile_row, length(tile_data) FROM tiles WHERE zoom_level = ? "
+                             "AND ifnull(length(tile_data), -1) <> 0", (level,), _LIST_STEPS) as cursor:
                 for row in cursor:
                     if not all(type(v) is int for v in row):
                         raise TileError(f"{self.path}: level {level}", f"a tile is listed as {row!r}"[:200],

@@ -105,7 +105,7 @@ def _find_source(folder: Path, layout: TileLayout, attribution: str) -> TileSour
     if source.levels():
         return source
     if layout.url is not None:
-        return ServerSource(TileServer(layout.url, attribution, layout=layout, own_keys_only=True))
+        return ServerSource(TileServer(layout.url, attribution, layout=layout, variables="own"))
     raise TileError(folder, f"there is no tile of levels {layout.min_zoom} to {layout.max_zoom} at {layout.path}, "
                     "and no archives/satellite_level_*.tar",
                     "Download the archives, or check path, min_zoom and max_zoom in layout.yaml.")

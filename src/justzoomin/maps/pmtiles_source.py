@@ -12,6 +12,7 @@ import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from justzoomin.errors import MissingExtraError, TileError
+from justzoomin.maps.notiles import first_picture, no_tile
 from justzoomin.maps.packagefacts import MAX_LISTED, PackageFacts, plain_text, read_facts, table_of
-from justzoomin.maps.sources import TileId, TileTable
+from justzoomin.maps.sources import NoTiles, TileId, TileTable
 from justzoomin.maps.tileimage import MAX_TILE_BYTES, check_size
 
 MAX_ZOOM = 26
@@ -48,12 +50,13 @@ class PMTilesSource:
         self.path = Path(path)
         self._forget()
         self._header = self._read_header()
-        first = next(self._entries(), None)
-        if first is None:
+        if next(self._entries(), None) is None:
             raise TileError(self.path, "it holds no tile", "Give a package with tiles.")
-        levels = tuple(range(self._header["min_zoom"], self._header["max_zoom"] + 1))
-        self.facts: PackageFacts = read_facts(self.path, self._content(first), levels, self._stated_attribution())
+        self._levels = self._find_levels()
+        first = first_picture(self._content(entry) for entry in islice(self._entries(), 1000))
+        self.facts: PackageFacts = read_facts(self.path, first, self._levels, self._stated_attribution())
         self.layout = self.facts.layout
+        self.no_tiles = NoTiles()
 
     def _forget(self) -> None:
         self._directories: OrderedDict[int, list[Any]] = OrderedDict()
@@ -74,14 +77,21 @@ class PMTilesSource:
 
     def levels(self) -> tuple[int, ...]:
         """Levels with at least one tile, coarsest first."""
-        return tuple(level for level in range(self.layout.min_zoom, self.layout.max_zoom + 1) if self.has_level(level))
+        return self._levels
 
     def has_level(self, level: int) -> bool:
         """Whether the level has at least one tile."""
-        if not self.layout.min_zoom <= level <= self.layout.max_zoom:
-            return False
-        first, last = _level_ids(level)
-        return next(self._entries(first, last), None) is not None
+        return level in self._levels
+
+    def _find_levels(self) -> tuple[int, ...]:
+        """Levels that have tiles, by the directory: many writers never set those of the header, or set them wrongly."""
+        try:
+            found = [level for level in range(MAX_ZOOM + 1) if next(self._entries(*_level_ids(level)), None) is not None]
+        except TileError:  # a part that cannot be walked: it is named when it is read
+            return tuple(range(self._header["min_zoom"], self._header["max_zoom"] + 1))
+        if not found:
+            raise self._broken(f"its tiles are finer than level {MAX_ZOOM}")
+        return tuple(found)
 
     def read(self, tile: TileId) -> bytes | None:
         """A tile's file, or None where there is none.
@@ -102,6 +112,9 @@ class PMTilesSource:
                 return None
             if entry.run_length:
                 content = self._content(entry)
+                if none := no_tile(content):
+                    self.no_tiles[tile] = none
+                    return None
                 check_size(content, self.describe(tile), self.layout.tile_px)
                 return content
             offset, length = self._header["leaf_directory_offset"] + entry.offset, entry.length

@@ -8,6 +8,7 @@ approximations (see `pixels_per_metre`) are those of tiledwebmaps 0.2.0, so that
 from __future__ import annotations
 
 import math
+import re
 import threading
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -21,6 +22,8 @@ from justzoomin.maps.layout import TileLayout
 
 Floats = npt.NDArray[np.float64]
 _VECTORS = {"north": (1, 0), "south": (-1, 0), "east": (0, 1), "west": (0, -1)}  # (north, east) of a direction
+_FILES = re.compile(r"(?:grids|init|file)\s*=\s*(?!@null\b)|PARAMETERFILE", re.IGNORECASE)
+"""What makes PROJ open files: a layout.yaml may come from elsewhere, and a name may be that of a pipe. `@null` opens none."""
 _CONVERGENCE_STEP_DEG = 1e-4
 _TILE_STEP = 0.1
 
@@ -61,8 +64,9 @@ class TileProjection:
         origin = np.array(layout.origin_crs)
         if (self._tile_from_crs < 0).any() and layout.size_crs is not None:
             # An axis that runs against the projection's counts from the far side of the tiled area.
-            origin = origin + np.maximum(-(self._tile_from_crs @ np.array(layout.size_crs)), 0.0)
+            origin = origin + np.where(self._tile_from_crs.sum(0) < 0, layout.size_crs, 0.0)
         self._origin = origin
+        self._origins = {level: origin + np.array(shift) for level, shift in layout.shifts}
 
     def __getstate__(self) -> dict[str, Any]:
         return {"layout": self.layout, "where": self._where}
@@ -78,6 +82,9 @@ class TileProjection:
         """The projection's two axes as rows in (north, east)."""
         import pyproj
 
+        if _FILES.search(self.layout.crs):
+            raise LayoutError(f"{self._where}: crs", "it names a file for PROJ to open",
+                              "Name a projection such as epsg:26985.")
         try:
             crs = pyproj.CRS.from_user_input(self.layout.crs)
         except pyproj.exceptions.CRSError as error:
@@ -97,7 +104,11 @@ class TileProjection:
         if transformer is None:
             import pyproj
 
-            transformer = pyproj.Transformer.from_crs("epsg:4326", self.layout.crs)
+            try:
+                transformer = pyproj.Transformer.from_crs("epsg:4326", self.layout.crs)
+            except pyproj.exceptions.ProjError as error:
+                raise LayoutError(f"{self._where}: crs", f"PROJ finds no way to {self.layout.crs[:80]!r}",
+                                  "Name a projection such as epsg:26985.") from error
             self._local.transformer = transformer
         return transformer
 
@@ -110,16 +121,26 @@ class TileProjection:
         crs = np.asarray(crs, np.float64)
         return np.stack(self._transformer().transform(crs[..., 0], crs[..., 1], direction="INVERSE"), -1)
 
+    def east_north(self, crs: npt.ArrayLike) -> tuple[Floats, Floats]:
+        """East and north (N,) of projected coordinates (N, 2) in the projection's axis order."""
+        crs = np.asarray(crs, np.float64)
+        return crs @ self._east, crs @ self._north
+
+    def from_east_north(self, east: Floats, north: Floats) -> Floats:
+        """Projected coordinates (N, 2) in the projection's axis order of east and north (N,)."""
+        crs: Floats = east[:, None] * self._east + north[:, None] * self._north
+        return crs
+
     def tile_to_crs(self, tile: npt.ArrayLike, level: int) -> Floats:
         """Projected coordinates (..., 2) of tile coordinates (..., 2) of a level."""
         size = self.layout.tile_size_crs(level)
-        crs: Floats = np.asarray(tile, np.float64) @ self._tile_from_crs * size + self._origin
+        crs: Floats = np.asarray(tile, np.float64) @ self._tile_from_crs * size + self._origins.get(level, self._origin)
         return crs
 
     def crs_to_tile(self, crs: npt.ArrayLike, level: int) -> Floats:
         """Tile coordinates (..., 2), fractional, of projected coordinates (..., 2)."""
         size = self.layout.tile_size_crs(level)
-        tile: Floats = (np.asarray(crs, np.float64) - self._origin) / size @ self._tile_from_crs.T
+        tile: Floats = (np.asarray(crs, np.float64) - self._origins.get(level, self._origin)) / size @ self._tile_from_crs.T
         return tile
 
     def tile_to_pixel(self, tile: npt.ArrayLike) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -51,6 +52,15 @@ class TileTable:
     def numbers(self) -> list[tuple[int, int]]:
         """The tiles as pairs (x, y)."""
         return [(x, y) for x, y in self.tiles.tolist()]
+
+
+class NoTiles(dict[TileId, str]):
+    """Tiles of a server or package that were asked for and turned out to hold no data, and why."""
+
+    def describe(self) -> str:
+        """How many they are, and why, for people; empty where there are none."""
+        reasons = ", ".join(f"{count:,} {why}" for why, count in Counter(self.values()).most_common())
+        return f"tiles without data: {len(self):,} ({reasons})" if self else ""
 
 
 class TileSource(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import quote, urlsplit
 
 from justzoomin.errors import ConfigError
@@ -22,6 +23,10 @@ _OPEN_KEYS = frozenset({"service", "request", "version", "layer", "layers", "sty
 _LONG = re.compile(r"(?=[^/?#&=]*\d)(?=[^/?#&=]*[A-Za-z])[A-Za-z0-9_\-.~]{24,}")
 """A part of an address that may be a key: long, and of letters and digits."""
 HIDDEN = "***"
+_OWN_KEY = re.compile(r"JZI_\w+_KEY")
+"""Variables that a `layout.yaml` may name: no setting of this program (JZI_HOME) and no other program's secret is called so."""
+Variables = Literal["any", "own", "none"]
+"""Variables that a template may name: any (the user typed it), JZI_..._KEY (a layout.yaml), none (a server wrote it)."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +36,15 @@ class UrlTemplate:
     Args:
         text: The template as given; secrets stand in it as `${NAME}` or `{env:NAME}`, names in the environment.
         subdomains: What {s} stands for, in turn.
-        own_keys_only: Take only variables called `JZI_...` from the environment: for templates that others wrote.
+        variables: Which variables of the environment it may name.
 
     Raises:
-        ConfigError: If it is no http address, a placeholder is unknown, or one is missing.
+        ConfigError: If it is no http address, a placeholder is unknown or not allowed, or one is missing.
     """
 
     text: str
     subdomains: tuple[str, ...] = ("a", "b", "c")
-    own_keys_only: bool = False
+    variables: Variables = "any"
 
     def __post_init__(self) -> None:
         where = f"tile server {self.masked()[:200]}"
@@ -53,9 +58,12 @@ class UrlTemplate:
             name = match["shell"] if match["shell"] is not None else match["env"]
             if name is None:
                 found.add(self._known(match["name"], where))
-            elif not name or (self.own_keys_only and not name.startswith("JZI_")):
-                raise ConfigError(where, f"it asks for the environment's {name!r}",
-                                  "A layout.yaml may ask for variables called JZI_... only: others may have written it.")
+            elif self.variables == "none":
+                raise ConfigError(where, f"it asks for {name!r} from your environment",
+                                  "A server's description never gets variables. If you trust it, type the address yourself.")
+            elif not name or (self.variables == "own" and not _OWN_KEY.fullmatch(name)):
+                raise ConfigError(where, f"it asks for {name!r} from your environment",
+                                  "A layout.yaml may name JZI_..._KEY only: others may have written it.")
         if re.search(r"[{}]", _PLACE.sub("", self.text)):
             raise ConfigError(where, "its braces do not match", _EXAMPLE)
         if _PLACE.search(parts.netloc.replace("{s}", "")):
@@ -122,6 +130,11 @@ class UrlTemplate:
             return quote(os.environ[name], safe="")
 
         return _PLACE.sub(value, text)
+
+
+def rows_from_south(text: str) -> str:
+    """A template whose tile rows are counted from the south, however they are spelt: {y}, {Y} and {TileRow} become {-y}."""
+    return _PLACE.sub(lambda match: "{-y}" if _NAMES.get((match["name"] or "").lower()) == "y" else match[0], text)
 
 
 def is_address(text: str) -> bool:
