@@ -101,6 +101,8 @@ class MapBuild:
                 ("its transparency has values between nothing and full almost everywhere; if it is a fourth colour, correct "
                  "the file with gdal_translate -colorinterp_4 undefined",
                  [f for f in self._files[:_ALPHAS] if f.odd_alpha()]),
+                ("this VRT states no no-data value and leaves out pixels: 0 in all bands counts as no data",
+                 [f for f in self._files if f.cover is not None and f.cover.leaves_out]),
                 ("a palette is drawn in its colours", [f for f in self._files if f.palette is not None]),
                 ("the file is stored in rows, not in tiles, and slow to cut from; gdal_translate -co TILED=YES helps",
                  [f for f in self._files if f.block[1] >= f.width > 8 * self.plan.chunk_px])):
@@ -261,7 +263,9 @@ class MapBuild:
         """Write what is beside the tiles."""
         folder = self.dest / "satellite"
         if not self.complete and not (any(folder.glob("*/*/*.jpg")) or any(self.dest.glob("archives/satellite_level_*.tar"))):
-            raise TileError(self.dest, "no pixel of the sources has data", "Check the sources' no-data values and masks.")
+            raise TileError(self.dest, "no pixel of the sources has data",
+                            "Check the sources' no-data values, masks and alpha bands; gdal_translate -b 1 -b 2 -b 3 IN OUT "
+                            "leaves an alpha band out.")
         self.plan.layout().save(folder / "layout.yaml")
         if self._grid is not None:
             save_grid(self._grid, folder / "region.yaml")
