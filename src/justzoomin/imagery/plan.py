@@ -11,17 +11,19 @@ import numpy as np
 
 from justzoomin.errors import ConfigError, TileError
 from justzoomin.geometry import LatLon
+from justzoomin.imagery.areas import area_bounds
 from justzoomin.imagery.base import Bounds, Imagery
 from justzoomin.imagery.config import MapBuildConfig
-from justzoomin.imagery.points import DEGREES, convert, convert_bounds, ground_scale, projection
+from justzoomin.imagery.points import DEGREES, convert, convert_bounds, ground_scale, projection, shifted, turn
 from justzoomin.imagery.rastermosaic import RasterMosaic
-from justzoomin.maps import TileLayout
+from justzoomin.maps import OFF_SCALE, TileLayout, TileProjection, ViewScale, utm_zone, view_scale
 
 CHUNK_PX = 1024
 COARSEST_PX = 512
 """Levels go down to one that shows the whole map in so many pixels: 2 x 2 tiles of 256."""
 _TRUE_SCALE = 0.01
 _OWN_SCALE = 0.001
+_SCALE_STEP_M = 100.0
 _FLAT = {"north": 0, "east": 1}
 
 
@@ -96,19 +98,26 @@ class MapPlan:
         return int(self.pixels * share * 4 / 3)
 
 
-def make_plan(imagery: Sequence[Imagery], settings: MapBuildConfig) -> MapPlan:
+def make_plan(imagery: Sequence[Imagery], settings: MapBuildConfig, place: LatLon | None = None) -> MapPlan:
     """Settle projection, resolution, tiles and levels.
+
+    Args:
+        imagery: The sources, rasters cut to the wanted area by `within`.
+        settings: How.
+        place: Where the map will be used: its projection is chosen there. The middle of the sources in the area if None.
 
     Raises:
         ConfigError: If the projection cannot be a map's, or the map would be too large.
         TileError: If a source does not lie where the projection holds, or nothing lies in the wanted area.
     """
-    centre = _centre(imagery)
+    imagery = seen(imagery)
+    centre = place or _centre(imagery)
     crs = _choose_crs(imagery, settings, centre)
     footprints = _footprints(imagery, crs, settings)
     corners = np.array(footprints)
     west, south = (float(v) for v in corners[:, :2].min(0))
     east, north = (float(v) for v in corners[:, 2:].max(0))
+    _require_one_piece(crs, (west, south, east, north), centre)
     middle = (west + east) / 2, (south + north) / 2
     per_unit, nominal = _metres_per_unit(crs, middle)
     pixel, gsd_m = _choose_pixel(imagery, settings, crs, per_unit, nominal)
@@ -132,6 +141,22 @@ def make_plan(imagery: Sequence[Imagery], settings: MapBuildConfig) -> MapPlan:
                    centre=LatLon(float(lat_lon[1]), float(lat_lon[0])), north_first=_north_first(crs))
 
 
+def seen(imagery: Sequence[Imagery]) -> list[Imagery]:
+    """The sources that lie in the wanted area.
+
+    Raises:
+        TileError: If none does.
+    """
+    found = [piece for piece in imagery if not isinstance(piece, RasterMosaic) or piece.is_seen]
+    if not found:
+        raise _nothing_there()
+    return found
+
+
+def _nothing_there() -> TileError:
+    return TileError("--area", "no source lies in it", "Give south, west, north, east in degrees, around the sources.")
+
+
 def _centre(imagery: Sequence[Imagery]) -> LatLon:
     """The middle of all sources on the earth; mean of directions, so that the antimeridian is no border."""
     total = np.zeros(3)
@@ -146,12 +171,6 @@ def _centre(imagery: Sequence[Imagery]) -> LatLon:
                   float(np.degrees(np.arctan2(total[1], total[0]))))
 
 
-def utm_zone(centre: LatLon) -> str:
-    """The UTM zone (WGS 84) of a position; beyond 84 degrees too, because maps need one axis north and one east."""
-    zone = min(60, max(1, int((centre.lon + 180.0) // 6.0) + 1))
-    return f"epsg:{(32600 if centre.lat >= 0 else 32700) + zone}"
-
-
 def _choose_crs(imagery: Sequence[Imagery], settings: MapBuildConfig, centre: LatLon) -> str:
     if settings.crs is not None:
         crs = settings.crs.strip()
@@ -163,10 +182,9 @@ def _choose_crs(imagery: Sequence[Imagery], settings: MapBuildConfig, centre: La
     if len(names) == 1 and own.startswith("epsg:"):
         known = projection(own, "source")
         if known.is_projected and _usable_axes(known) and known.axis_info[0].unit_conversion_factor == 1.0:
-            west, south, east, north = imagery[0].bounds(own)
-            step = max(1.0, (east - west) / 100)
-            scales = ground_scale(own, (west + east) / 2, (south + north) / 2, step)
-            if max(abs(scale - 1.0) for scale in scales) <= _OWN_SCALE:
+            x, y = (float(v) for v in convert(DEGREES, own, centre.lon, centre.lat))
+            scales = ground_scale(own, x, y, _SCALE_STEP_M)
+            if max(abs(scale - 1.0) for scale in scales) <= _OWN_SCALE and abs(shown_scale(own, centre).error) <= OFF_SCALE:
                 return own
     return utm_zone(centre)
 
@@ -198,22 +216,53 @@ def _footprints(imagery: Sequence[Imagery], crs: str, settings: MapBuildConfig) 
     found: list[Bounds] = []
     for piece in imagery:
         found += piece.footprints(crs) if isinstance(piece, RasterMosaic) else [piece.bounds(crs)]
-    if settings.area is None:
+    area = None if settings.area is None else _area_bounds(settings.area, crs)
+    # Where the projection goes around the earth, all is said in the same turn.
+    middle = (found[0][0] + found[0][2]) / 2 if area is None else (area[0] + area[2]) / 2
+    found = [shifted(crs, bounds, middle) for bounds in found]
+    if area is None:
         return found
-    area = _area_bounds(settings.area, crs)
     cut = [(max(w, area[0]), max(s, area[1]), min(e, area[2]), min(n, area[3])) for w, s, e, n in found]
     cut = [bounds for bounds in cut if bounds[0] < bounds[2] and bounds[1] < bounds[3]]
     if not cut:
-        raise TileError("--area", "no source lies in it", "Give south, west, north, east in degrees, around the sources.")
+        raise _nothing_there()
     return cut
 
 
 def _area_bounds(area: tuple[float, float, float, float], crs: str) -> Bounds:
-    south, west, north, east = area
-    found = convert_bounds(DEGREES, crs, (west, south, east if east > west else east + 360.0, north))
+    found = convert_bounds(DEGREES, crs, area_bounds(area))
     if found is None:
         raise ConfigError("--area", f"the projection {crs[:60]} fails there", "Choose another --crs or area.")
     return found
+
+
+def _require_one_piece(crs: str, bounds: Bounds, centre: LatLon) -> None:
+    """Refuse a projection whose end, usually the antimeridian, runs through the map: positions beyond it lie elsewhere.
+
+    Raises:
+        ConfigError: If it does, with a projection that does not.
+    """
+    west, south, east, north = bounds
+    x = np.array([west, east]) + (east - west) * np.array([1e-6, -1e-6])
+    y = np.full(2, (south + north) / 2)
+    around = turn(crs)
+    if around is not None and np.abs(convert(DEGREES, crs, *convert(crs, DEGREES, x, y))[0] - x).max() > around / 2:
+        raise ConfigError(f"crs {crs[:60]}", "this projection ends at a meridian that runs through the map",
+                          f"Here, UTM would be --crs {utm_zone(centre).upper()}.")
+
+
+def shown_scale(crs: str, place: LatLon) -> ViewScale:
+    """What a view of 1 000 m shows at a place on a map in a projection.
+
+    Raises:
+        GeometryError: If the projection fails there.
+    """
+    x, y = (float(v) for v in convert(DEGREES, crs, place.lon, place.lat))
+    edge = 256.0 / float(projection(crs, "crs").axis_info[0].unit_conversion_factor)
+    origin = (y, x) if _north_first(crs) else (x, y)
+    layout = TileLayout(crs=crs, tile_shape_px=(256, 256), tile_shape_crs=(edge, edge), origin_crs=origin,
+                        tile_axes=("east", "north"), min_zoom=0, max_zoom=0)
+    return view_scale(TileProjection(layout), *place, size_m=1000.0, pixels=100)
 
 
 def _metres_per_unit(crs: str, middle: tuple[float, float]) -> tuple[float, float]:
