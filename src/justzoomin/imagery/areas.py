@@ -1,4 +1,4 @@
-"""Areas in degrees: checked, around a region, around a package's tiles."""
+"""Areas in degrees: checked, around a region."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 from justzoomin.errors import GeometryError
 from justzoomin.geometry import LatLon, Region, from_local, wrap_lon
 from justzoomin.imagery.base import Bounds
-from justzoomin.maps import TileLayout, TileProjection, TileSource
 
 Area = tuple[float, float, float, float]
 """South, west, north, east in degrees; west above east for an area across the antimeridian."""
@@ -52,16 +51,3 @@ def region_area(region: Region) -> Area:
     beside = wrap_lon(lon - region.reference_lon)  # degrees east of the reference, so that no longitude jumps
     return (float(lat.min()), float(wrap_lon(region.reference_lon + beside.min())),
             float(lat.max()), float(wrap_lon(region.reference_lon + beside.max())))
-
-
-def tiles_area(source: TileSource, layout: TileLayout) -> Area:
-    """The rectangle around the tiles of a package's finest level."""
-    level = source.levels()[-1]
-    tiles = source.table(level).tiles
-    low, high = tiles.min(0), tiles.max(0) + 1
-    projection = TileProjection(layout)
-    corners = projection.to_latlon(projection.tile_to_crs(np.array([low, high, [low[0], high[1]], [high[0], low[1]]]), level))
-    (south, west), (north, east) = corners.min(0), corners.max(0)
-    if west >= east - 1e-9:  # a package of the whole world: its eastern edge is its western
-        west, east = -180.0, 180.0
-    return check_area((float(south), float(west), float(north), float(east)))

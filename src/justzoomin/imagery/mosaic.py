@@ -13,6 +13,7 @@ import numpy.typing as npt
 from justzoomin.errors import GeometryError, TileError
 from justzoomin.imagery.areas import Area, area_bounds, area_centre, check_area
 from justzoomin.imagery.base import Bounds, Mask, Pixels
+from justzoomin.imagery.gaps import COARSER, FINER, covering, stand_in
 from justzoomin.imagery.points import DEGREES, convert, convert_bounds, shifted, turn, unwrapped
 from justzoomin.imagery.warp import warp
 from justzoomin.maps import ServerSource, TileId, TileLayout, TileProjection, TileSource, decode_tile
@@ -49,14 +50,15 @@ class TileMosaic:
         area: South, west, north, east in degrees; nothing outside is read.
         attribution: Whom to name.
         max_level: Finest level to use; the layout's own if None.
+        fills: Whether tiles of other levels stand in for missing ones; for packages, whose tiles are listed.
 
     Raises:
-        GeometryError: If the area is none, or the projection fails there.
+        GeometryError: If the area cannot be one, or the projection fails there.
     """
 
     def __init__(self, name: str, source: TileSource, layout: TileLayout, area: Area,
-                 attribution: str = "", max_level: int | None = None) -> None:
-        self.source, self.layout = source, layout
+                 attribution: str = "", max_level: int | None = None, *, fills: bool = False) -> None:
+        self.source, self.layout, self._fills = source, layout, fills
         self.area = check_area(area)
         self.max_level = layout.max_zoom if max_level is None else max_level
         self._name, self._attribution = name, attribution
@@ -114,14 +116,41 @@ class TileMosaic:
         return rows * (min(columns, around) if around else columns)
 
     def remark(self, metres_per_pixel: float) -> str:
-        """What a person should know before it is read at a ground resolution: how many tiles are fetched; empty if none."""
+        """What a person should know before it is read at a ground resolution: tiles to fetch or missing; empty if none."""
+        level = self.level_for(metres_per_pixel)
+        if self._fills:
+            return self._gaps(level)
         if not isinstance(self.source, ServerSource):
             return ""
-        level = self.level_for(metres_per_pixel)
         count = self.count_tiles(level)
         minutes = count / self.source.server.requests_per_second / 60
         return (f"{self.name}: up to {count:,} tiles of level {level} are fetched, {minutes:,.0f} minutes at "
                 f"{self.source.server.requests_per_second:g} a second. Its terms must allow it.")
+
+    def _gaps(self, level: int) -> str:
+        """What stands in where a level has no tile; empty where it has all."""
+        here = {k: self._count_there(k) for k in self._levels if k >= level - COARSER}
+        share = here[level] / self.count_tiles(level)
+        found = []
+        if share < 1:
+            others = [str(k) for k, count in here.items() if k != level and k <= level + FINER and count]
+            instead = f"where it has none, tiles of level {', '.join(others)} stand in if they show something" if others else \
+                "the rest is no data"
+            found.append(f"level {level} has tiles for {share:.2%} of the area; {instead}.")
+        beyond = [k for k, _ in covering(self.source, level, self._levels[-1], level) if k < level - COARSER]
+        if beyond:
+            found.append(f"level {max(beyond)} and coarser cover more than level {level} and the {COARSER} above it; for a map "
+                         "of that, give a coarser --gsd-m or --max-zoom.")
+        return f"{self.name}: {' '.join(found)}" if found else ""
+
+    def _count_there(self, level: int) -> int:
+        """How many tiles of a level there are in the area."""
+        window, edge, around = self._window(self._extent, level), self.layout.tile_px, self._columns_around(level)
+        tiles, first = self.source.table(level).tiles, window.left // edge
+        columns = first + (tiles[:, 0] - first) % around if around else tiles[:, 0]
+        inside = (columns >= first) & (columns < math.ceil(window.right / edge))
+        inside &= (tiles[:, 1] >= window.top // edge) & (tiles[:, 1] < math.ceil(window.bottom / edge))
+        return int(np.count_nonzero(inside))
 
     def read(self, crs: str, bounds: Bounds, width: int, height: int) -> tuple[Pixels, Mask]:
         """Its pixels on a north-up raster of a projection; see `Imagery.read`.
@@ -264,7 +293,13 @@ class TileMosaic:
         return mosaic
 
     def _tile(self, tile: TileId) -> Pixels | None:
-        """A tile, uint8 RGBA; None where there is none."""
+        """A tile, uint8 RGBA, or what stands in for it; None where there is nothing."""
+        own = self._own_tile(tile)
+        if own is not None or not self._fills:
+            return own
+        return stand_in(tile, self._own_tile, self.layout.tile_px, (self._levels[0], self._levels[-1]))
+
+    def _own_tile(self, tile: TileId) -> Pixels | None:
         content = self.source.read(tile)
         if content is None:
             return None
