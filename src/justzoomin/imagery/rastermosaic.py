@@ -52,9 +52,8 @@ class RasterMosaic:
         offsets = np.array([_offset(self.files[0], file) for file in self.files]).round().astype(np.int64)
         sizes = np.array([(file.width, file.height) for file in self.files], np.int64)
         self._boxes = np.concatenate([offsets, offsets + sizes], 1)  # first and last column and row of each file
-        # Once around the earth the same pixels come again: columns count on across the antimeridian.
-        turn_px = _turn_px(self.crs, self.transform)
-        self._turn_px = round(turn_px) if turn_px is not None and abs(turn_px - round(turn_px)) <= _ALIGNED_PX else 0
+        # Once around the earth the same pixels come again, to half a pixel: columns count on across the antimeridian.
+        self._turn_px = round(_turn_px(self.crs, self.transform) or 0.0)
         moves = (0, -self._turn_px, self._turn_px) if self._turn_px else (0,)
         self._placed = np.concatenate([self._boxes + np.array([move, 0, move, 0]) for move in moves])  # file k: rows k + n * i
         self._seen = self._boxes.astype(np.float64)
