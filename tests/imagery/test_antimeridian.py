@@ -16,12 +16,12 @@ from tile_http import serving
 from webtiles import WORLD, colours, drawn, square, write_tiles
 
 from justzoomin.errors import ConfigError
-from justzoomin.geometry import Region
+from justzoomin.geometry import Region, ZoomGrid
 from justzoomin.imagery import MapBuild, MapBuildConfig, open_imagery
 from justzoomin.imagery.areas import region_area
 from justzoomin.imagery.opentiles import open_mosaic
 from justzoomin.imagery.points import convert_bounds, turn
-from justzoomin.maps import tilefetch
+from justzoomin.maps import Map, tilefetch, web_layout
 
 PLACE, HALF, LEVEL = (-16.8, 180.0), 0.05, 15
 AREA = (-16.81, 179.99, -16.79, -179.99)
@@ -129,3 +129,24 @@ def test_a_region_across(tmp_path):
     assert (north - south) * 111_319 == pytest.approx(1000, rel=0.001)
     folder = write_tiles(tmp_path / "tiles", LEVEL, square(PLACE, LEVEL, 2), PLACE, HALF)
     assert open_mosaic(mbtiles(folder, tmp_path / "town.mbtiles"), region=region)[0].area == (south, west, north, east)
+
+
+@pytest.mark.parametrize("how", ["folder", "package", "built"])
+def test_views(how, tmp_path):
+    """Views whose square, or whose scale's measure, reaches across show both sides at their true size."""
+    folder = write_tiles(tmp_path / "tiles", LEVEL, square(PLACE, LEVEL, 2), PLACE, HALF)
+    grid = ZoomGrid(Region(PLACE[0], -180.0, (-400.0, 400.0), (-400.0, 400.0)), 2, 1)
+    if how == "folder":
+        web_layout(LEVEL, LEVEL).save(folder / "layout.yaml")
+        root = folder
+    else:
+        root = mbtiles(folder, tmp_path / "town.mbtiles")
+    if how == "built":
+        root = MapBuild([root], tmp_path / "map", MapBuildConfig(tile_px=64, quality=95)).run()
+    opened = Map.open(root, grid)
+    for lon in (180.0, -180.0, 179.99999, -179.99999, 179.998, -179.998):
+        view = opened.view(PLACE[0], lon, 800.0, 100)
+        assert view.no_data == 0.0
+        east = (np.arange(100) - 50) * 8.0 / (111_319.49 * np.cos(np.radians(PLACE[0])))
+        red = colours(np.full(100, PLACE[0]), lon + east, PLACE, HALF)[:, 0]
+        assert np.abs(view.pixels[50, :, 0] - red).max() < 3.0
