@@ -18,7 +18,7 @@ from justzoomin.geometry import LatLon, ZoomGrid, find_grid, save_grid
 from justzoomin.imagery.bundles import Bundles
 from justzoomin.imagery.config import MapBuildConfig
 from justzoomin.imagery.mosaic import TileMosaic
-from justzoomin.imagery.plan import MapPlan, make_plan, seen, shown_scale
+from justzoomin.imagery.plan import MapPlan, make_plan, seen, shown_scale, worst_scale
 from justzoomin.imagery.points import DEGREES, convert, unwrapped
 from justzoomin.imagery.pyramid import Canvas, compose, cut_tiles, halve
 from justzoomin.imagery.rastermosaic import RasterMosaic
@@ -112,7 +112,9 @@ class MapBuild:
                 more = f" and {len(files) - 1} more" if len(files) > 1 else ""
                 found.append(f"{files[0].path}{more}: {text}.")
         close_files()
-        if off := scale_warning(self.plan.crs, shown_scale(self.plan.crs, self._place() or self.plan.centre)):
+        place = self._place()
+        scale = worst_scale(self.plan) if place is None else shown_scale(self.plan.crs, place)
+        if off := scale_warning(self.plan.crs, scale):
             found.append(off)
         if self.limits is not None:
             spans = ", ".join(f"{low:g} to {high:g}" for low, high in self.limits)

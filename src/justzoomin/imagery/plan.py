@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,17 +13,14 @@ from justzoomin.geometry import LatLon
 from justzoomin.imagery.areas import area_bounds
 from justzoomin.imagery.base import Bounds, Imagery
 from justzoomin.imagery.config import MapBuildConfig
-from justzoomin.imagery.points import DEGREES, convert, convert_bounds, ground_scale, projection, shifted, turn
+from justzoomin.imagery.mapcrs import choose_crs, metres_per_unit, north_first, require_one_piece, shown_scale
+from justzoomin.imagery.points import DEGREES, convert, convert_bounds, shifted
 from justzoomin.imagery.rastermosaic import RasterMosaic
-from justzoomin.maps import OFF_SCALE, TileLayout, TileProjection, ViewScale, utm_zone, view_scale
+from justzoomin.maps import TileLayout, ViewScale
 
 CHUNK_PX = 1024
 COARSEST_PX = 512
 """Levels go down to one that shows the whole map in so many pixels: 2 x 2 tiles of 256."""
-_TRUE_SCALE = 0.01
-_OWN_SCALE = 0.001
-_SCALE_STEP_M = 100.0
-_FLAT = {"north": 0, "east": 1}
 
 
 @dataclass(frozen=True)
@@ -112,14 +108,14 @@ def make_plan(imagery: Sequence[Imagery], settings: MapBuildConfig, place: LatLo
     """
     imagery = seen(imagery)
     centre = place or _centre(imagery)
-    crs = _choose_crs(imagery, settings, centre)
+    crs = choose_crs(imagery, settings, centre)
     footprints = _footprints(imagery, crs, settings)
     corners = np.array(footprints)
     west, south = (float(v) for v in corners[:, :2].min(0))
     east, north = (float(v) for v in corners[:, 2:].max(0))
-    _require_one_piece(crs, (west, south, east, north), centre)
+    require_one_piece(crs, (west, south, east, north), centre)
     middle = (west + east) / 2, (south + north) / 2
-    per_unit, nominal = _metres_per_unit(crs, middle)
+    per_unit, nominal = metres_per_unit(crs, middle)
     pixel, gsd_m = _choose_pixel(imagery, settings, crs, per_unit, nominal)
     x_phase, y_phase = _phase(imagery, crs, pixel)
     left = math.floor((west - x_phase) / pixel + 1e-6) * pixel + x_phase
@@ -138,7 +134,7 @@ def make_plan(imagery: Sequence[Imagery], settings: MapBuildConfig, place: LatLo
     min_zoom = -max(0, math.ceil(math.log2(size / COARSEST_PX)))
     return MapPlan(crs=crs, gsd_m=gsd_m, pixel=pixel, west=left, south=bottom, tile_px=settings.tile_px, per_chunk=per_chunk,
                    min_zoom=min_zoom, bounds=(west, south, east, north), chunks=chunks,
-                   centre=LatLon(float(lat_lon[1]), float(lat_lon[0])), north_first=_north_first(crs))
+                   centre=LatLon(float(lat_lon[1]), float(lat_lon[0])), north_first=north_first(crs))
 
 
 def seen(imagery: Sequence[Imagery]) -> list[Imagery]:
@@ -171,46 +167,6 @@ def _centre(imagery: Sequence[Imagery]) -> LatLon:
                   float(np.degrees(np.arctan2(total[1], total[0]))))
 
 
-def _choose_crs(imagery: Sequence[Imagery], settings: MapBuildConfig, centre: LatLon) -> str:
-    if settings.crs is not None:
-        crs = settings.crs.strip()
-        crs = f"epsg:{crs}" if crs.isdigit() else crs.lower() if crs.lower().startswith("epsg:") else crs
-        _require_usable(projection(crs, f"--crs {crs[:80]}"), f"--crs {crs[:80]}", centre)
-        return crs
-    names = {piece.crs for piece in imagery}
-    own = next(iter(names))
-    if len(names) == 1 and own.startswith("epsg:"):
-        known = projection(own, "source")
-        if known.is_projected and _usable_axes(known) and known.axis_info[0].unit_conversion_factor == 1.0:
-            x, y = (float(v) for v in convert(DEGREES, own, centre.lon, centre.lat))
-            scales = ground_scale(own, x, y, _SCALE_STEP_M)
-            if max(abs(scale - 1.0) for scale in scales) <= _OWN_SCALE and abs(shown_scale(own, centre).error) <= OFF_SCALE:
-                return own
-    return utm_zone(centre)
-
-
-def _usable_axes(known: Any) -> bool:
-    return sorted(_FLAT.get(axis.direction, 9) for axis in known.axis_info[:2]) == [0, 1]
-
-
-def _require_usable(known: Any, where: str, centre: LatLon) -> None:
-    """A map's projection is projected, with one axis north and one east.
-
-    Raises:
-        ConfigError: If it is not, with one that is.
-    """
-    remedy = f"Here, UTM would be --crs {utm_zone(centre).upper()}."
-    if not known.is_projected:
-        raise ConfigError(where, f"{known.name!r} counts degrees or is no map projection; tiles are squares in metres", remedy)
-    if not _usable_axes(known):
-        directions = ", ".join(axis.direction for axis in known.axis_info)
-        raise ConfigError(where, f"the axes of {known.name!r} are {directions}; a map has one north and one east", remedy)
-
-
-def _north_first(crs: str) -> bool:
-    return bool(projection(crs, "crs").axis_info[0].direction == "north")
-
-
 def _footprints(imagery: Sequence[Imagery], crs: str, settings: MapBuildConfig) -> list[Bounds]:
     """Rectangles that hold data, in the map's projection, cut to the wanted area."""
     found: list[Bounds] = []
@@ -236,45 +192,13 @@ def _area_bounds(area: tuple[float, float, float, float], crs: str) -> Bounds:
     return found
 
 
-def _require_one_piece(crs: str, bounds: Bounds, centre: LatLon) -> None:
-    """Refuse a projection whose end, usually the antimeridian, runs through the map: positions beyond it lie elsewhere.
-
-    Raises:
-        ConfigError: If it does, with a projection that does not.
-    """
-    west, south, east, north = bounds
-    x = np.array([west, east]) + (east - west) * np.array([1e-6, -1e-6])
-    y = np.full(2, (south + north) / 2)
-    around = turn(crs)
-    if around is not None and np.abs(convert(DEGREES, crs, *convert(crs, DEGREES, x, y))[0] - x).max() > around / 2:
-        raise ConfigError(f"crs {crs[:60]}", "this projection ends at a meridian that runs through the map",
-                          f"Here, UTM would be --crs {utm_zone(centre).upper()}.")
-
-
-def shown_scale(crs: str, place: LatLon) -> ViewScale:
-    """What a view of 1 000 m shows at a place on a map in a projection.
-
-    Raises:
-        GeometryError: If the projection fails there.
-    """
-    x, y = (float(v) for v in convert(DEGREES, crs, place.lon, place.lat))
-    edge = 256.0 / float(projection(crs, "crs").axis_info[0].unit_conversion_factor)
-    origin = (y, x) if _north_first(crs) else (x, y)
-    layout = TileLayout(crs=crs, tile_shape_px=(256, 256), tile_shape_crs=(edge, edge), origin_crs=origin,
-                        tile_axes=("east", "north"), min_zoom=0, max_zoom=0)
-    return view_scale(TileProjection(layout), *place, size_m=1000.0, pixels=100)
-
-
-def _metres_per_unit(crs: str, middle: tuple[float, float]) -> tuple[float, float]:
-    """Metres on the ground per unit at the map's centre, and the length of the unit itself."""
-    nominal = float(projection(crs, "crs").axis_info[0].unit_conversion_factor)
-    scales = ground_scale(crs, *middle, 100.0 / nominal)
-    per_unit = math.sqrt(scales[0] * scales[1])
-    if not (math.isfinite(per_unit) and per_unit > 0):
-        raise ConfigError(f"--crs {crs[:60]}", "it has no scale at the map's centre",
-                          "Choose a projection made for this place.")
-    # Projections made for a place are off by less than a per cent: pixels are then round numbers of their own units.
-    return (nominal if abs(per_unit / nominal - 1.0) < _TRUE_SCALE else per_unit), nominal
+def worst_scale(plan: MapPlan) -> ViewScale:
+    """What a view shows that is farthest off, of views in the middle of a map and at its corners."""
+    west, south, east, north = plan.bounds
+    corners = convert(plan.crs, DEGREES, [west, east, west, east], [south, south, north, north])
+    places = [plan.centre, *(LatLon(lat, lon) for lon, lat in zip(*(axis.tolist() for axis in corners), strict=True)
+                             if math.isfinite(lat) and math.isfinite(lon))]
+    return max((shown_scale(plan.crs, place) for place in places), key=lambda view: abs(view.error))
 
 
 def _choose_pixel(imagery: Sequence[Imagery], settings: MapBuildConfig, crs: str, per_unit: float, nominal: float,
@@ -327,4 +251,3 @@ def _refuse_size(pixels: int, settings: MapBuildConfig, gsd_m: float) -> None:
     raise ConfigError("map", f"it would have at least {pixels / 1e9:,.1f} gigapixels at {gsd_m:g} m per pixel, more than "
                       f"{settings.max_gigapixels:g}", "Give a coarser --gsd-m, an --area, fewer sources, or, if this is meant, "
                       f"--max-gigapixels {math.ceil(pixels / 1e9 * 1.01)}.")
-

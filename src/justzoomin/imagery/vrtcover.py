@@ -77,7 +77,8 @@ def _filled(path: Path, root: ElementTree.Element, band: ElementTree.Element) ->
     if not sources and (attribute(band, "subclass") or attribute(root, "subclass")):
         return VrtCover((np.array([[0.0, 0.0, *size]]),), True, (), True)  # warped: its source need not fill it
     found, leaves_out = [np.empty((0, 4))], False
-    files, rescales = [], any(tag_name(element) == "pixelfunctiontype" for element in band)
+    files: list[Path] = []
+    rescales = any(tag_name(element) == "pixelfunctiontype" for element in band)
     for source in sources:
         left, top, right, bottom = _rectangle(source, "dstrect", size)
         boxes = np.array([[left, top, right, bottom]])

@@ -80,7 +80,7 @@ def grid_scale(projection: TileProjection, grid: ZoomGrid, pixels: int) -> ViewS
 
 def _action(grid: ZoomGrid, row: int, column: int, step: int, level: int) -> int:
     """The action of a step on the way to a cell of a level, given by its row from the north and its column from the west."""
-    below = grid.grid ** (level - 1 - step)
+    below = int(grid.grid ** (level - 1 - step))
     return row // below % grid.grid * grid.grid + column // below % grid.grid
 
 
