@@ -17,11 +17,12 @@ from webtiles import WORLD, colours, drawn, square, write_tiles
 
 from justzoomin.errors import ConfigError
 from justzoomin.geometry import Region, ZoomGrid
-from justzoomin.imagery import MapBuild, MapBuildConfig, open_imagery
+from justzoomin.imagery import MapBuild, MapBuildConfig, open_imagery, weights_from_raster, write_heat_raster
 from justzoomin.imagery.areas import region_area
 from justzoomin.imagery.opentiles import open_mosaic
 from justzoomin.imagery.points import convert_bounds, turn
 from justzoomin.maps import Map, tilefetch, web_layout
+from justzoomin.posterior import Posterior
 
 PLACE, HALF, LEVEL = (-16.8, 180.0), 0.05, 15
 AREA = (-16.81, 179.99, -16.79, -179.99)
@@ -150,3 +151,15 @@ def test_views(how, tmp_path):
         east = (np.arange(100) - 50) * 8.0 / (111_319.49 * np.cos(np.radians(PLACE[0])))
         red = colours(np.full(100, PLACE[0]), lon + east, PLACE, HALF)[:, 0]
         assert np.abs(view.pixels[50, :, 0] - red).max() < 3.0
+
+
+@pytest.mark.parametrize("crs", ["epsg:4326", "epsg:3857", UTM])
+def test_heat_maps_and_priors(crs, tmp_path):
+    """A posterior across the antimeridian is written as fine as any other, and read back as weights of the same cells."""
+    grid = ZoomGrid(Region(PLACE[0], 179.9999, (-160.0, 160.0), (-160.0, 160.0)), 4, 2)
+    found = Posterior.of(grid, np.random.default_rng(0).normal(0, 2, 256))
+    path = write_heat_raster(found, crs, tmp_path / "heat.tif")
+    with rasterio.open(path) as file:
+        assert file.width < 200 and file.height < 200
+    weights = weights_from_raster(path, grid).values
+    assert weights / weights.sum() == pytest.approx(found.probs, abs=0.02 * found.probs.max())

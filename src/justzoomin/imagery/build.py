@@ -17,8 +17,9 @@ from justzoomin.files import folder_lock, sync_folder, write_bytes
 from justzoomin.geometry import LatLon, ZoomGrid, find_grid, save_grid
 from justzoomin.imagery.bundles import Bundles
 from justzoomin.imagery.config import MapBuildConfig
+from justzoomin.imagery.mapcrs import shown_scale
 from justzoomin.imagery.mosaic import TileMosaic
-from justzoomin.imagery.plan import MapPlan, make_plan, seen, shown_scale, worst_scale
+from justzoomin.imagery.plan import MapPlan, make_plan, seen, worst_scale
 from justzoomin.imagery.points import DEGREES, convert, unwrapped
 from justzoomin.imagery.pyramid import Canvas, compose, cut_tiles, halve
 from justzoomin.imagery.rastermosaic import RasterMosaic

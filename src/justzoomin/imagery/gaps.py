@@ -144,8 +144,9 @@ def _resampled(pixels: Pixels, matrix: npt.NDArray[np.float64] | None, edge: int
 
     weights = pixels[..., 3:].astype(np.float32)
     planes = np.concatenate([pixels[..., :3] * weights, weights], -1)
-    drawn = np.asarray(cv2.resize(planes, (edge, edge), interpolation=cv2.INTER_AREA) if matrix is None else
-                       cv2.warpAffine(planes, matrix, (edge, edge), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                                      borderMode=cv2.BORDER_REPLICATE))
-    drawn[..., :3] /= np.maximum(drawn[..., 3:], 1e-3)
-    return np.clip(drawn + 0.5, 0, 255).astype(np.uint8)
+    drawn = cv2.resize(planes, (edge, edge), interpolation=cv2.INTER_AREA) if matrix is None else cv2.warpAffine(
+        planes, matrix, (edge, edge), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)
+    weighted: npt.NDArray[np.float32] = np.asarray(drawn, np.float32)
+    solid = weighted[..., 3:]
+    values = np.concatenate([weighted[..., :3] / np.maximum(solid, np.float32(1e-3)), solid], -1)
+    return np.asarray(np.clip(values + 0.5, 0, 255), np.uint8)
