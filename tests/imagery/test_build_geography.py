@@ -8,6 +8,7 @@ from orthophotos import LAT, LON, colours, errors, grid, level_pixels, orthophot
 from rasterio.control import GroundControlPoint
 
 from justzoomin.errors import TileError
+from justzoomin.geometry import save_grid
 from justzoomin.imagery import MapBuild, MapBuildConfig, build_map
 from justzoomin.maps import Map
 
@@ -156,6 +157,68 @@ def test_the_antimeridian_is_no_border(tmp_path):
     for south, half in ((-16.0018, 0.0028), (-16.0038, 0.0013)):
         inside = (places[:, 0] > south) & (places[:, 0] < south + 0.0016) & (np.abs(lon - 180.0) < half)
         assert inside.sum() > 10_000 * half / 0.0028 and not white[inside].any()
+
+
+def country(tmp_path, west, south, east, north, lat=LAT, lon=LON, crs="epsg:4326", pixel=1e-4, size=200):
+    """A VRT of a large rectangle that holds one small file around a place, of known colours."""
+    columns, rows = round((east - west) / pixel), round((north - south) / pixel)
+    x, y = pyproj.Transformer.from_crs("epsg:4326", crs, always_xy=True).transform(lon, lat)
+    left, top = round((x - west) / pixel) - size // 2, round((north - y) / pixel) - size // 2
+    transform = rasterio.Affine(pixel, 0, west + left * pixel, 0, -pixel, north - top * pixel)
+    write(tmp_path / "part.tif", painted(crs, transform, size, size), crs, transform)
+    bands = "".join(f'''<VRTRasterBand dataType="Byte" band="{band}"><SimpleSource>
+        <SourceFilename relativeToVRT="1">part.tif</SourceFilename><SourceBand>{band}</SourceBand>
+        <SrcRect xOff="0" yOff="0" xSize="{size}" ySize="{size}"/><DstRect xOff="{left}" yOff="{top}" xSize="{size}"
+        ySize="{size}"/></SimpleSource></VRTRasterBand>''' for band in (1, 2, 3))
+    (tmp_path / "large.vrt").write_text(f'''<VRTDataset rasterXSize="{columns}" rasterYSize="{rows}"><SRS>{crs}</SRS>
+        <GeoTransform>{west}, {pixel}, 0, {north}, 0, {-pixel}</GeoTransform>{bands}</VRTDataset>''')
+    return tmp_path / "large.vrt"
+
+
+def around(degrees, lat=LAT, lon=LON):
+    return lat - degrees, lon - degrees, lat + degrees, lon + degrees
+
+
+@pytest.mark.parametrize(("extent", "crs", "pixel", "expected"), [
+    ((-180, -90, 180, 90), "epsg:4326", 1e-5, "epsg:32633"),
+    ((14, 41, 180, 82), "epsg:4326", 1e-5, "epsg:32633"),
+    ((-20037508, -20037508, 20037508, 20037508), "epsg:3857", 1.5, "epsg:32633"),
+    ((-7e6, 4e6, 2e6, 9e6), "epsg:32645", 1.0, "epsg:32633"),  # one grid for all of a large country
+    ((1e5, 5e6, 9e5, 7e6), "epsg:32633", 1.0, "epsg:32633")])
+@pytest.mark.parametrize("wanted", [1e-3, 3.0])
+def test_the_area_decides_the_projection_and_the_resolution(extent, crs, pixel, expected, wanted, tmp_path):
+    """A source of a country or the world is drawn in a projection of the area, wherever the source's middle is."""
+    source = country(tmp_path, *extent, crs=crs, pixel=pixel)
+    if wanted > 1:  # an area larger than a UTM zone still takes the zone of its own middle
+        assert MapBuild([source], tmp_path / "map", MapBuildConfig(area=around(wanted), gsd_m=50.0)).plan.crs == expected
+        return
+    build = MapBuild([source], tmp_path / "map", MapBuildConfig(area=around(wanted), tile_px=32, format="tar",
+                                                                          quality=95))
+    assert build.plan.crs == expected
+    assert build.plan.gsd_m == pytest.approx({"epsg:4326": 0.88, "epsg:3857": 0.92, "epsg:32645": 0.8}.get(crs, 1.0),
+                                             rel=0.05)
+    assert not any("does not fit" in remark for remark in build.remarks())
+    found = errors(build.run())
+    assert found.mean() < 3.0 and np.quantile(found, 0.97) < 12.0  # some are at the file's border
+    if extent[0] != -180:
+        with pytest.raises(TileError, match="--area: no source lies in it"):
+            MapBuild([source], tmp_path / "other", MapBuildConfig(area=around(1e-3, -86.0, -100.0)))
+
+
+def test_a_projection_that_does_not_fit_is_said(tmp_path):
+    source = country(tmp_path, 14, 41, 180, 82, pixel=1e-5)
+    build = MapBuild([source], tmp_path / "map", MapBuildConfig(area=around(1e-3), crs="epsg:32638", gsd_m=1.0))
+    [remark] = [remark for remark in build.remarks() if "does not fit" in remark]
+    assert "a view of 1,000 m" in remark and "--crs EPSG:32633" in remark
+
+
+def test_the_region_decides_where_there_is_no_area(tmp_path):
+    save_grid(grid(), tmp_path / "region.yaml")
+    source = country(tmp_path, 14, 51, 24, 53, pixel=1e-4)
+    settings = {"max_gigapixels": 1000.0, "gsd_m": 50.0}
+    assert MapBuild([source], tmp_path / "map", MapBuildConfig(**settings)).plan.crs == "epsg:32634"
+    assert MapBuild([source], tmp_path / "map", MapBuildConfig(region=str(tmp_path / "region.yaml"), **settings)).plan.crs \
+        == "epsg:32633"
 
 
 def test_naip(shared, tmp_path):

@@ -206,3 +206,27 @@ def test_the_area_of_a_region_holds_its_corners():
     lats, lons = from_local(48.1, 11.5, np.array([-500.0, 1500.0, 1500.0, -500.0]), np.array([0.0, 0.0, 2000.0, 2000.0]))
     assert south <= lats.min() and west <= lons.min() and lats.max() <= north and lons.max() <= east
     assert (north - south) * 111_194 == pytest.approx(2000, rel=0.01)
+
+
+@pytest.mark.parametrize("factor", [0.7, 1.0, 2.6])
+def test_another_projection_ends_where_the_area_ends(tiles, origin, factor):
+    """Outside of the area there is no data, not black, even where every tile that is read is whole."""
+    from pyproj import Transformer
+
+    layout = web_layout(LEVEL - 1, LEVEL)
+    corners = [(origin[0] + a * EDGE, origin[1] - b * EDGE) for a, b in ((300, 700), (700, 300))]
+    (west, east), (south, north) = Transformer.from_crs("epsg:3857", "epsg:4326", always_xy=True).transform(
+        *zip(*corners, strict=True))
+    inside = TileMosaic("tiles", FolderSource(tiles, layout), layout, (south, west, north, east), "Town")
+    step = np.cos(np.radians(PLACE[0])) * EDGE * factor
+    n = round(600 / factor)
+    x, y = Transformer.from_crs("epsg:3857", "epsg:32632", always_xy=True).transform(origin[0] + 500 * EDGE,
+                                                                                    origin[1] - 500 * EDGE)
+    bounds = (x - n / 2 * step, y - n / 2 * step, x + n / 2 * step, y + n / 2 * step)
+    pixels, mask = inside.read("epsg:32632", bounds, n, n)
+    columns, rows = np.meshgrid(bounds[0] + (np.arange(n) + 0.5) * step, bounds[3] - (np.arange(n) + 0.5) * step)
+    lon, lat = Transformer.from_crs("epsg:32632", "epsg:4326", always_xy=True).transform(columns, rows)
+    expected = (lon > west) & (lon < east) & (lat > south) & (lat < north)
+    assert 0.3 < expected.mean() < 0.5
+    assert (mask != expected).mean() < 4.0 / n  # a pixel along the border
+    assert pixels[mask].min() >= 18  # the picture's darkest is 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -55,6 +56,19 @@ def test_a_whole_map_is_good(whole: Path) -> None:
     size = sum(p.stat().st_size for p in (whole / "0").rglob("*.jpg"))
     assert found.unused[1][2] == size
     assert all(np.array_equal(cover.picture, np.ones((64, 64))) for cover in found.covers)
+
+
+def test_a_projection_of_another_place_is_measured(whole: Path, tmp_path: Path) -> None:
+    """Views of a map in a UTM zone far away show more ground than they should; the number is that of the ground shown."""
+    assert abs(checked(whole).scale.error) < 0.004
+    far = build(tmp_path / "far", replace(UTM, crs="epsg:32636"), *UTM_PLACE, radius_m=160.0, seed=6)
+    found = checked(far)
+    # North is turned by g, and the rule takes the mean of both axes of a turned step: cos g / cos 2g.
+    turned = abs(np.radians(found.convergence_deg))
+    assert found.scale.error == pytest.approx(np.cos(turned) / np.cos(2 * turned) - 1, abs=0.005) and found.scale.error > 0.1
+    [warning] = [text for text in found.warnings if "does not fit this place" in text]
+    assert f"scale error +{found.scale.error:.1%}" in warning and "--crs EPSG:32633" in warning
+    assert found.to_dict()["scale"]["error"] == found.scale.error
 
 
 def test_a_missing_tile_is_counted_and_placed(folder: Path) -> None:

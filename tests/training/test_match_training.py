@@ -96,7 +96,8 @@ def test_validation_asks_the_matcher(towns, tmp_path, precision, tolerance):
     """The best model is the one whose answers are best, and those are the matcher's."""
     town = open_dataset(towns / "a")
     run = tmp_path / "run"
-    train(train_config("best", None, (*SETTINGS, "epochs=1", "val_split=val", "validate_every=1", f"precision={precision}")), town, run)
+    words = (*SETTINGS, "epochs=1", "val_split=val", "validate_every=1", f"precision={precision}")
+    train(train_config("best", None, words), town, run)
     with (run / "metrics.csv").open() as file:
         found = {row["name"]: float(row["value"]) for row in csv.DictReader(file)}
     model = ZoomModel.from_pretrained(run / "models" / "last")

@@ -28,7 +28,7 @@ def build(
     stretch: Annotated[bool, typer.Option("--stretch", help="Bring values to 8 bits: 2nd to 98th percentile a band.")] = False,
     bands: Annotated[str | None, typer.Option(help="Red, green and blue, from 1: 1,2,3. Default: what the file says.")] = None,
     nodata: Annotated[float | None, typer.Option(help="Value that means no data, besides what the files state.")] = None,
-    area: Annotated[str | None, typer.Option(help="Build only this: south,west,north,east in degrees.")] = None,
+    area: Annotated[str | None, typer.Option(help="Build only this, in degrees: south,west,north,east.")] = None,
     region: Annotated[str | None, typer.Option("--region", help=f"{REGION_HELP} It is put beside the map.")] = None,
     attribution: Annotated[str, typer.Option(help="Whom to name, besides what the sources state.")] = "",
     tile_px: Annotated[int, typer.Option("--tile-px", help="Edge of a tile, pixels.")] = 256,

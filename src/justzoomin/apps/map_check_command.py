@@ -66,6 +66,9 @@ def print_check(checked: MapCheck) -> None:
     console.print(f"projection: {checked.crs}, its north {abs(checked.convergence_deg):.2f} degrees {side} of true north; "
                   "tile x "
                   f"grows {checked.tile_axes[0]}, tile y {checked.tile_axes[1]}; views are drawn north up", markup=False)
+    scale = checked.scale
+    console.print(f"scale error: at most {abs(scale.error):.2%}; a view of {scale.size_m:,.2f} m at {scale.lat:.5f} "
+                  f"{scale.lon:.5f} shows {scale.across_m:,.2f} m across and {scale.down_m:,.2f} m down")
     words = {"full": "yes", "just": "just", "enlarged": "enlarged", "missing": "NO TILES", "too_large": "TOO FINE"}
     views = Table(title=f"Views of {checked.pixels} px from {checked.root}")
     for name in ("level", "edge", "m/px wanted", "map level", "m/px there", "tiles a side", "served"):

@@ -5,10 +5,19 @@ from justzoomin.geometry.grid import Cell, ZoomGrid, format_sequence, parse_sequ
 from justzoomin.geometry.layers import Layer, ViewLayers, zoom_layers
 from justzoomin.geometry.numbers import view_count, view_number, view_numbers, view_sequence
 from justzoomin.geometry.region import Region
-from justzoomin.geometry.sphere import EARTH_RADIUS_M, LatLon, from_local, haversine_m, move, stated_bearings, to_local
+from justzoomin.geometry.sphere import (
+    EARTH_RADIUS_M,
+    LatLon,
+    from_local,
+    haversine_m,
+    move,
+    stated_bearings,
+    to_local,
+    wrap_lon,
+)
 
 __all__ = [
     "EARTH_RADIUS_M", "Cell", "LatLon", "Layer", "Region", "ViewLayers", "ZoomGrid", "find_grid", "format_sequence",
     "from_local", "grid_from_dict", "grid_to_dict", "haversine_m", "load_grid", "move", "parse_sequence", "preset", "save_grid",
-    "stated_bearings", "to_local", "view_count", "view_number", "view_numbers", "view_sequence", "zoom_layers",
+    "stated_bearings", "to_local", "view_count", "view_number", "view_numbers", "view_sequence", "wrap_lon", "zoom_layers",
 ]

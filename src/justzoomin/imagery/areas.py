@@ -1,4 +1,4 @@
-"""Areas in degrees: checked, around a region, around a package's tiles."""
+"""Areas in degrees: checked, around a region."""
 
 from __future__ import annotations
 
@@ -7,25 +7,39 @@ import math
 import numpy as np
 
 from justzoomin.errors import GeometryError
-from justzoomin.geometry import Region, from_local
-from justzoomin.maps import TileLayout, TileProjection, TileSource
+from justzoomin.geometry import LatLon, Region, from_local, wrap_lon
+from justzoomin.imagery.base import Bounds
 
 Area = tuple[float, float, float, float]
-"""South, west, north, east in degrees."""
+"""South, west, north, east in degrees; west above east for an area across the antimeridian."""
 
 
 def check_area(area: Area) -> Area:
     """An area in degrees, checked.
 
     Raises:
-        GeometryError: If it is no south, west, north, east.
+        GeometryError: If it is not south, west, north, east.
     """
     values = tuple(float(v) for v in area)
     sound = len(values) == 4 and all(math.isfinite(v) for v in values)
-    if not sound or not (-90 <= values[0] < values[2] <= 90 and -180 <= values[1] < values[3] <= 180):
-        raise GeometryError(f"--area {','.join(map(str, values))}", "it is no area",
-                            "Give south,west,north,east in degrees, south below north and west below east.")
+    if not sound or not (-90 <= values[0] < values[2] <= 90 and all(abs(lon) <= 180 for lon in (values[1], values[3]))
+                         and values[1] != values[3]):
+        raise GeometryError(f"--area {','.join(map(str, values))}", "this is not an area",
+                            "Give south,west,north,east in degrees, south below north; west may be above east only across "
+                            "the antimeridian.")
     return values[0], values[1], values[2], values[3]
+
+
+def area_bounds(area: Area) -> Bounds:
+    """An area as west, south, east, north in degrees; east is above 180 where it crosses the antimeridian."""
+    south, west, north, east = area
+    return west, south, east if east > west else east + 360.0, north
+
+
+def area_centre(area: Area) -> LatLon:
+    """The middle of an area."""
+    west, south, east, north = area_bounds(area)
+    return LatLon((south + north) / 2, float(wrap_lon((west + east) / 2)))
 
 
 def region_area(region: Region) -> Area:
@@ -34,17 +48,6 @@ def region_area(region: Region) -> Area:
     east = region.east_m[0] + steps * (region.east_m[1] - region.east_m[0])
     north = region.north_m[0] + steps * (region.north_m[1] - region.north_m[0])
     lat, lon = from_local(region.reference_lat, region.reference_lon, east[None, :], north[:, None])
-    return float(lat.min()), float(lon.min()), float(lat.max()), float(lon.max())
-
-
-def tiles_area(source: TileSource, layout: TileLayout) -> Area:
-    """The rectangle around the tiles of a package's finest level."""
-    level = source.levels()[-1]
-    tiles = source.table(level).tiles
-    low, high = tiles.min(0), tiles.max(0) + 1
-    projection = TileProjection(layout)
-    corners = projection.to_latlon(projection.tile_to_crs(np.array([low, high, [low[0], high[1]], [high[0], low[1]]]), level))
-    (south, west), (north, east) = corners.min(0), corners.max(0)
-    if west >= east - 1e-9:  # a package of the whole world: its eastern edge is its western
-        west, east = -180.0, 180.0
-    return check_area((float(south), float(west), float(north), float(east)))
+    beside = wrap_lon(lon - region.reference_lon)  # degrees east of the reference, so that no longitude jumps
+    return (float(lat.min()), float(wrap_lon(region.reference_lon + beside.min())),
+            float(lat.max()), float(wrap_lon(region.reference_lon + beside.max())))

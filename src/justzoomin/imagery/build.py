@@ -14,12 +14,13 @@ import numpy as np
 
 from justzoomin.errors import ConfigError, DataError, TileError
 from justzoomin.files import folder_lock, sync_folder, write_bytes
-from justzoomin.geometry import ZoomGrid, find_grid, save_grid
+from justzoomin.geometry import LatLon, ZoomGrid, find_grid, save_grid
 from justzoomin.imagery.bundles import Bundles
 from justzoomin.imagery.config import MapBuildConfig
+from justzoomin.imagery.mapcrs import shown_scale
 from justzoomin.imagery.mosaic import TileMosaic
-from justzoomin.imagery.plan import MapPlan, make_plan
-from justzoomin.imagery.points import DEGREES, convert
+from justzoomin.imagery.plan import MapPlan, make_plan, seen, worst_scale
+from justzoomin.imagery.points import DEGREES, convert, unwrapped
 from justzoomin.imagery.pyramid import Canvas, compose, cut_tiles, halve
 from justzoomin.imagery.rastermosaic import RasterMosaic
 from justzoomin.imagery.rasters import close_files
@@ -27,7 +28,7 @@ from justzoomin.imagery.record import WORK_FOLDER, load_record, require_same, sa
 from justzoomin.imagery.sources import SourceStamp, open_all, raster_files, stamp_sources
 from justzoomin.imagery.stretch import find_limits, require_bytes
 from justzoomin.imagery.working import gdal_cache, in_threads, quiet_libraries
-from justzoomin.maps import ShardWriter
+from justzoomin.maps import ShardWriter, scale_warning
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage (`tiles`, `levels`, `packing`), what is done and how much there is."""
@@ -73,7 +74,9 @@ class MapBuild:
         else:
             require_bytes(self._files)
         close_files()
-        self.plan: MapPlan = make_plan(self.imagery, self.settings)
+        self.imagery = [piece.within(self.settings.area) if isinstance(piece, RasterMosaic) else piece
+                        for piece in self.imagery]
+        self.plan: MapPlan = make_plan(self.imagery, self.settings, self._place())
         if self._grid is not None:
             _require_inside(self._grid, self.plan)
         self.attribution = self._attribution()
@@ -92,7 +95,7 @@ class MapBuild:
     def remarks(self) -> list[str]:
         """What a person should know before the build: sentences."""
         found = []
-        finest = min(piece.metres_per_pixel() for piece in self.imagery)
+        finest = min(piece.metres_per_pixel() for piece in seen(self.imagery))
         if self.plan.gsd_m < 0.99 * finest:
             found.append(f"{self.plan.gsd_m:g} m per pixel is finer than the sources ({finest:.3g} m): the picture is "
                          "enlarged, not sharper.")
@@ -101,6 +104,8 @@ class MapBuild:
                 ("its transparency has values between nothing and full almost everywhere; if it is a fourth colour, correct "
                  "the file with gdal_translate -colorinterp_4 undefined",
                  [f for f in self._files[:_ALPHAS] if f.odd_alpha()]),
+                ("this VRT states no no-data value and leaves out pixels: 0 in all bands counts as no data",
+                 [f for f in self._files if f.cover is not None and f.cover.leaves_out]),
                 ("a palette is drawn in its colours", [f for f in self._files if f.palette is not None]),
                 ("the file is stored in rows, not in tiles, and slow to cut from; gdal_translate -co TILED=YES helps",
                  [f for f in self._files if f.block[1] >= f.width > 8 * self.plan.chunk_px])):
@@ -108,6 +113,10 @@ class MapBuild:
                 more = f" and {len(files) - 1} more" if len(files) > 1 else ""
                 found.append(f"{files[0].path}{more}: {text}.")
         close_files()
+        place = self._place()
+        scale = worst_scale(self.plan) if place is None else shown_scale(self.plan.crs, place)
+        if off := scale_warning(self.plan.crs, scale):
+            found.append(off)
         if self.limits is not None:
             spans = ", ".join(f"{low:g} to {high:g}" for low, high in self.limits)
             found.append(f"colours are stretched: {spans} become 0 to 255.")
@@ -148,6 +157,17 @@ class MapBuild:
             shutil.rmtree(self._work, ignore_errors=True)
             self._finish()
         return self.dest
+
+    def _place(self) -> LatLon | None:
+        """The middle of the region, where one is given, no area is, and a source lies there."""
+        if self._grid is None or self.settings.area is not None:
+            return None
+        centre = self._grid.region.centre
+        for piece in self.imagery:
+            west, south, east, north = piece.bounds(DEGREES)
+            if south <= centre.lat <= north and west <= float(unwrapped(DEGREES, centre.lon, (west + east) / 2)) <= east:
+                return centre
+        return None
 
     # --- what is said beforehand -------------------------------------------------------------------------------------
 
@@ -190,7 +210,8 @@ class MapBuild:
 
     def _build(self, report: Progress) -> None:
         plan, stages = self.plan, _stages(self.plan)
-        extents = [(piece, piece.bounds(plan.crs)) for piece in self.imagery]
+        extents = [(piece, piece.reach(plan.crs) if isinstance(piece, RasterMosaic) else piece.bounds(plan.crs))
+                   for piece in self.imagery]
         upper = sum(len(chunks) for _, chunks in stages[1:])
         with quiet_libraries(), gdal_cache(self._files, plan.chunk_px, self.settings.workers):
             self._stage(stages[0][1], 0, lambda chunk: compose(extents, plan.crs, plan.chunk_bounds(*chunk), plan.chunk_px),
@@ -272,7 +293,9 @@ class MapBuild:
         """Write what is beside the tiles."""
         folder = self.dest / "satellite"
         if not self.complete and not (any(folder.glob("*/*/*.jpg")) or any(self.dest.glob("archives/satellite_level_*.tar"))):
-            raise TileError(self.dest, "no pixel of the sources has data", "Check the sources' no-data values and masks.")
+            raise TileError(self.dest, "no pixel of the sources has data",
+                            "Check the sources' no-data values, masks and alpha bands; gdal_translate -b 1 -b 2 -b 3 IN OUT "
+                            "leaves an alpha band out.")
         self.plan.layout().save(folder / "layout.yaml")
         if self._grid is not None:
             save_grid(self._grid, folder / "region.yaml")

@@ -50,13 +50,13 @@ class MapBuildConfig(BaseModel):
 
     Args:
         crs: Projection of the map; without it the sources' own where all share one that measures true metres on the
-            ground, else the UTM zone of their centre.
+            ground there, else the UTM zone; "there" is the middle of the area, of the region or of the sources.
         gsd_m: Metres on the ground per pixel of the finest level; without it the finest source's own.
         format: Tiles as files (`folder`) or in the card's TAR shards (`tar`).
         stretch: Whether colours are stretched to 8 bits: the 2nd to 98th percentile of each band over all sources.
         bands: The bands that are red, green and blue, from 1; without it what the file says, else the first three.
         nodata: A value that stands for no data where all three colours have it, besides what the files state.
-        area: South, west, north, east in degrees: only tiles that touch it are built.
+        area: South, west, north, east in degrees: only tiles that touch it are built. West is above east across 180 degrees.
         tile_px: Edge of a tile.
         quality: JPEG quality of the tiles.
         shard_bytes: Bytes of content after which a TAR shard ends.

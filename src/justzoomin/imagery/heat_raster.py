@@ -10,6 +10,7 @@ import numpy as np
 from justzoomin.errors import ConfigError
 from justzoomin.files import write_bytes
 from justzoomin.geometry import from_local
+from justzoomin.imagery.points import unwrapped
 from justzoomin.imagery.rasters import gdal
 from justzoomin.posterior import Posterior
 
@@ -54,6 +55,7 @@ def write_heat_raster(posterior: Posterior, crs: str, path: Path) -> Path:
     here = np.array(to_crs.transform(lon, lat))                                                # (2, 3)
     if not (np.isfinite(x).all() and np.isfinite(y).all() and np.isfinite(here).all()):
         raise ConfigError("heat map", f"the projection {crs[:80]!r} does not show the whole region", "Give the map's own.")
+    x, here[0] = unwrapped(crs, x, here[0, 0]), unwrapped(crs, here[0], here[0, 0])
     pixel = np.abs(here[:, 1:] - here[:, :1]).max(1) / PIXELS_PER_CELL                         # of x and of y
     extent = np.array([np.max(x) - np.min(x), np.max(y) - np.min(y)])
     pixel = np.maximum(pixel, extent / (MAX_SIDE - 1))

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from justzoomin.errors import GeometryError, TileError
-from justzoomin.imagery.areas import Area, check_area
+from justzoomin.imagery.areas import Area, area_bounds, area_centre, check_area
 from justzoomin.imagery.base import Bounds, Mask, Pixels
-from justzoomin.imagery.points import DEGREES, convert, convert_bounds
+from justzoomin.imagery.gaps import COARSER, FINER, covering, stand_in
+from justzoomin.imagery.points import DEGREES, convert, convert_bounds, shifted, turn, unwrapped
 from justzoomin.imagery.warp import warp
 from justzoomin.maps import ServerSource, TileId, TileLayout, TileProjection, TileSource, decode_tile
 
@@ -49,21 +50,22 @@ class TileMosaic:
         area: South, west, north, east in degrees; nothing outside is read.
         attribution: Whom to name.
         max_level: Finest level to use; the layout's own if None.
+        fills: Whether tiles of other levels stand in for missing ones; for packages, whose tiles are listed.
 
     Raises:
-        GeometryError: If the area is none, or the projection fails there.
+        GeometryError: If the area cannot be one, or the projection fails there.
     """
 
     def __init__(self, name: str, source: TileSource, layout: TileLayout, area: Area,
-                 attribution: str = "", max_level: int | None = None) -> None:
-        self.source, self.layout = source, layout
+                 attribution: str = "", max_level: int | None = None, *, fills: bool = False) -> None:
+        self.source, self.layout, self._fills = source, layout, fills
         self.area = check_area(area)
         self.max_level = layout.max_zoom if max_level is None else max_level
         self._name, self._attribution = name, attribution
         self._projection = TileProjection(layout, name)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in {"_axes", "_extent", "_levels"}}
+        return {key: value for key, value in self.__dict__.items() if key not in {"_axes", "_east_axis", "_extent", "_levels"}}
 
     @property
     def name(self) -> str:
@@ -100,8 +102,7 @@ class TileMosaic:
         Raises:
             TileError: If the projection fails there.
         """
-        south, west, north, east = self.area
-        return _project(DEGREES, crs, (west, south, east, north), self._name)
+        return _project(DEGREES, crs, area_bounds(self.area), self._name)
 
     def metres_per_pixel(self) -> float:
         """Ground resolution of its finest level at its centre, in metres."""
@@ -113,8 +114,7 @@ class TileMosaic:
         Raises:
             GeometryError: If the projection fails there.
         """
-        south, west, north, east = self.area
-        scale = self._projection.pixels_per_metre((south + north) / 2, (west + east) / 2)[level - self.layout.min_zoom]
+        scale = self._projection.pixels_per_metre(*area_centre(self.area))[level - self.layout.min_zoom]
         return float(1.0 / scale.mean())
 
     def level_for(self, metres_per_pixel: float) -> int:
@@ -124,18 +124,47 @@ class TileMosaic:
     def count_tiles(self, level: int) -> int:
         """How many tiles of a level its area touches."""
         window = self._window(self._extent, level)
-        edge = self.layout.tile_px
-        return (math.ceil(window.bottom / edge) - window.top // edge) * (math.ceil(window.right / edge) - window.left // edge)
+        edge, around = self.layout.tile_px, self._columns_around(level)
+        rows = math.ceil(window.bottom / edge) - window.top // edge
+        columns = math.ceil(window.right / edge) - window.left // edge
+        return rows * (min(columns, around) if around else columns)
 
     def remark(self, metres_per_pixel: float) -> str:
-        """What a person should know before it is read at a ground resolution: how many tiles are fetched; empty if none."""
+        """What a person should know before it is read at a ground resolution: tiles to fetch or missing; empty if none."""
+        level = self.level_for(metres_per_pixel)
+        if self._fills:
+            return self._gaps(level)
         if not isinstance(self.source, ServerSource):
             return ""
-        level = self.level_for(metres_per_pixel)
         count = self.count_tiles(level)
         minutes = count / self.source.server.requests_per_second / 60
         return (f"{self.name}: up to {count:,} tiles of level {level} are fetched, {minutes:,.0f} minutes at "
                 f"{self.source.server.requests_per_second:g} a second. Its terms must allow it.")
+
+    def _gaps(self, level: int) -> str:
+        """What stands in where a level has no tile; empty where it has all."""
+        here = {k: self._count_there(k) for k in self._levels if k >= level - COARSER}
+        share = here[level] / self.count_tiles(level)
+        found = []
+        if share < 1:
+            others = [str(k) for k, count in here.items() if k != level and k <= level + FINER and count]
+            instead = f"where it has none, tiles of level {', '.join(others)} stand in if they show something" if others else \
+                "the rest is no data"
+            found.append(f"level {level} has tiles for {share:.2%} of the area; {instead}.")
+        beyond = [k for k, _ in covering(self.source, level, self._levels[-1], level) if k < level - COARSER]
+        if beyond:
+            found.append(f"level {max(beyond)} and coarser cover more than level {level} and the {COARSER} above it; for a map "
+                         "of that, give a coarser --gsd-m or --max-zoom.")
+        return f"{self.name}: {' '.join(found)}" if found else ""
+
+    def _count_there(self, level: int) -> int:
+        """How many tiles of a level there are in the area."""
+        window, edge, around = self._window(self._extent, level), self.layout.tile_px, self._columns_around(level)
+        tiles, first = self.source.table(level).tiles, window.left // edge
+        columns = first + (tiles[:, 0] - first) % around if around else tiles[:, 0]
+        inside = (columns >= first) & (columns < math.ceil(window.right / edge))
+        inside &= (tiles[:, 1] >= window.top // edge) & (tiles[:, 1] < math.ceil(window.bottom / edge))
+        return int(np.count_nonzero(inside))
 
     def read(self, crs: str, bounds: Bounds, width: int, height: int) -> tuple[Pixels, Mask]:
         """Its pixels on a north-up raster of a projection; see `Imagery.read`.
@@ -147,9 +176,11 @@ class TileMosaic:
         pixels, mask = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.bool_)
         same = crs.strip().lower() == self.crs.strip().lower()
         wanted = bounds if same else _project(crs, self.crs, bounds, self._name)
-        west, south, east, north = (max(wanted[0], self._extent[0]), max(wanted[1], self._extent[1]),
-                                    min(wanted[2], self._extent[2]), min(wanted[3], self._extent[3]))
-        if not (west < east and south < north):
+        wanted = shifted(self.crs, wanted, (self._extent[0] + self._extent[2]) / 2)
+        if same:
+            bounds = wanted
+        if not (max(wanted[0], self._extent[0]) < min(wanted[2], self._extent[2])
+                and max(wanted[1], self._extent[1]) < min(wanted[3], self._extent[3])):
             return pixels, mask
         step = self._step(crs, bounds, width, height)
         level = self._level(step)
@@ -184,9 +215,23 @@ class TileMosaic:
         return axes.index("east"), axes.index("north")
 
     @cached_property
+    def _east_axis(self) -> int:
+        """Which tile axis runs east or west."""
+        return next(k for k, axis in enumerate(self.layout.tile_axes) if axis in {"east", "west"})
+
+    @cached_property
     def _extent(self) -> Bounds:
-        """The area in the tiles' own projection."""
-        return self.bounds(self.crs)
+        """The area in the tiles' own projection; without end to east and west where it goes around the earth."""
+        west, south, east, north = self.bounds(self.crs)
+        around = turn(self.crs)
+        return (west - around, south, east + around, north) if around and east - west >= around * (1 - 1e-9) else \
+            (west, south, east, north)
+
+    def _columns_around(self, level: int) -> int:
+        """Tiles of a level once around the earth, after which the same come again; 0 where none do."""
+        around = turn(self.crs)
+        count = 0.0 if around is None else around / self.layout.tile_size_crs(level)
+        return round(count) if count and abs(count - round(count)) < 1e-6 * count else 0
 
     @cached_property
     def _levels(self) -> list[int]:
@@ -209,6 +254,7 @@ class TileMosaic:
         x, y = (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2
         across, down = (bounds[2] - bounds[0]) / width, (bounds[3] - bounds[1]) / height
         xs, ys = convert(crs, self.crs, [x, x + across, x], [y, y, y + down])
+        xs = unwrapped(self.crs, xs, float(xs[0]))
         steps = np.hypot(xs[1:] - xs[0], ys[1:] - ys[0])
         if not (np.isfinite(steps).all() and (steps > 0).all()):
             raise TileError(self._name, f"the projection {self.crs[:80]} fails on the raster", "Build nearer to its area.")
@@ -243,13 +289,15 @@ class TileMosaic:
 
     def _mosaic(self, level: int, window: _Window) -> Pixels:
         """The pixels of a window, uint8 RGBA; transparent where there is no tile, or it lies outside the area."""
-        edge = self.layout.tile_px
+        edge, around = self.layout.tile_px, self._columns_around(level)
+        east = self._east_axis
         mosaic = np.zeros((window.bottom - window.top, window.right - window.left, 4), np.uint8)
         area = _cut(window, self._window(self._extent, level))
         for row in range(area.top // edge, math.ceil(area.bottom / edge)):
             for column in range(area.left // edge, math.ceil(area.right / edge)):
                 middle = np.array([row + 0.5, column + 0.5]) * edge
                 number = np.floor(self._projection.pixel_to_tile(middle)).astype(int).tolist()
+                number[east] = number[east] % around if around else number[east]
                 part = self._tile(TileId(level, *number))
                 if part is None:
                     continue
@@ -259,7 +307,13 @@ class TileMosaic:
         return mosaic
 
     def _tile(self, tile: TileId) -> Pixels | None:
-        """A tile, uint8 RGBA; None where there is none."""
+        """A tile, uint8 RGBA, or what stands in for it; None where there is nothing."""
+        own = self._own_tile(tile)
+        if own is not None or not self._fills:
+            return own
+        return stand_in(tile, self._own_tile, self.layout.tile_px, (self._levels[0], self._levels[-1]))
+
+    def _own_tile(self, tile: TileId) -> Pixels | None:
         content = self.source.read(tile)
         if content is None:
             return None

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from justzoomin.errors import ConfigError
+from justzoomin.errors import ConfigError, TileError
 from justzoomin.geometry import Region
-from justzoomin.imagery.areas import Area, region_area, tiles_area
+from justzoomin.imagery.areas import Area, region_area
 from justzoomin.imagery.base import Imagery
+from justzoomin.imagery.gaps import package_area, shared_area
 from justzoomin.imagery.mosaic import TileMosaic
 from justzoomin.maps import ServerSource, TileServer, is_address, is_package, open_package, read_capabilities
 
@@ -40,9 +41,7 @@ def open_mosaic(source: Path | str | TileServer, *, region: Region | None = None
     if area is None and region is not None:
         area = region_area(region)
     if not isinstance(source, TileServer) and not is_address(str(source)) and is_package(Path(source)):
-        package = open_package(Path(source))
-        return [TileMosaic(str(source), package, package.layout, area or tiles_area(package, package.layout),
-                           str(settings.get("attribution") or package.attribution), max_zoom)]
+        return [_package(Path(source), area, str(settings.get("attribution") or ""), max_zoom, gsd_m)]
     server = _server(source, layer, matrix_set, min_zoom, max_zoom, {"max_tiles": max_tiles, **settings})
     if area is None:
         raise ConfigError(server.name, "a tile server covers much, and nothing says which area to take",
@@ -61,6 +60,22 @@ def open_mosaic(source: Path | str | TileServer, *, region: Region | None = None
                           f"{server.requests_per_second:g} a second, and {server.run_limit_s / 3600:g} hours are allowed",
                           "Take a smaller area or a coarser --gsd-m, or raise --max-hours.")
     return [mosaic]
+
+
+def _package(path: Path, area: Area | None, attribution: str, max_zoom: int | None, gsd_m: float | None) -> TileMosaic:
+    """A package, cut to what the levels in use cover."""
+    package = open_package(path)
+    levels = [level for level in package.levels() if max_zoom is None or level <= max_zoom]
+    if not levels:
+        raise TileError(path, f"it has no level up to {max_zoom}", "Name a finer level.")
+
+    def cut(level: int) -> TileMosaic:
+        whole = package_area(package, package.layout, level, levels[-1])
+        return TileMosaic(str(path), package, package.layout, whole if area is None else shared_area(area, whole, str(path)),
+                          attribution or package.attribution, max_zoom, fills=True)
+
+    mosaic = cut(levels[-1])
+    return mosaic if gsd_m is None else cut(mosaic.level_for(gsd_m))
 
 
 def _server(source: Path | str | TileServer, layer: str | None, matrix_set: str | None, min_zoom: int | None,

@@ -5,24 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from justzoomin.errors import ConfigError, TileError
 from justzoomin.geometry import LatLon
+from justzoomin.imagery.areas import area_bounds
 from justzoomin.imagery.base import Bounds, Imagery
 from justzoomin.imagery.config import MapBuildConfig
-from justzoomin.imagery.points import DEGREES, convert, convert_bounds, ground_scale, projection
+from justzoomin.imagery.mapcrs import choose_crs, metres_per_unit, north_first, require_one_piece, shown_scale
+from justzoomin.imagery.points import DEGREES, convert, convert_bounds, shifted
 from justzoomin.imagery.rastermosaic import RasterMosaic
-from justzoomin.maps import TileLayout
+from justzoomin.maps import TileLayout, ViewScale
 
 CHUNK_PX = 1024
 COARSEST_PX = 512
 """Levels go down to one that shows the whole map in so many pixels: 2 x 2 tiles of 256."""
-_TRUE_SCALE = 0.01
-_OWN_SCALE = 0.001
-_FLAT = {"north": 0, "east": 1}
 
 
 @dataclass(frozen=True)
@@ -96,21 +94,28 @@ class MapPlan:
         return int(self.pixels * share * 4 / 3)
 
 
-def make_plan(imagery: Sequence[Imagery], settings: MapBuildConfig) -> MapPlan:
+def make_plan(imagery: Sequence[Imagery], settings: MapBuildConfig, place: LatLon | None = None) -> MapPlan:
     """Settle projection, resolution, tiles and levels.
+
+    Args:
+        imagery: The sources, rasters cut to the wanted area by `within`.
+        settings: How.
+        place: Where the map will be used: its projection is chosen there. The middle of the sources in the area if None.
 
     Raises:
         ConfigError: If the projection cannot be a map's, or the map would be too large.
         TileError: If a source does not lie where the projection holds, or nothing lies in the wanted area.
     """
-    centre = _centre(imagery)
-    crs = _choose_crs(imagery, settings, centre)
+    imagery = seen(imagery)
+    centre = place or _centre(imagery)
+    crs = choose_crs(imagery, settings, centre)
     footprints = _footprints(imagery, crs, settings)
     corners = np.array(footprints)
     west, south = (float(v) for v in corners[:, :2].min(0))
     east, north = (float(v) for v in corners[:, 2:].max(0))
+    require_one_piece(crs, (west, south, east, north), centre)
     middle = (west + east) / 2, (south + north) / 2
-    per_unit, nominal = _metres_per_unit(crs, middle)
+    per_unit, nominal = metres_per_unit(crs, middle)
     pixel, gsd_m = _choose_pixel(imagery, settings, crs, per_unit, nominal)
     x_phase, y_phase = _phase(imagery, crs, pixel)
     left = math.floor((west - x_phase) / pixel + 1e-6) * pixel + x_phase
@@ -129,7 +134,23 @@ def make_plan(imagery: Sequence[Imagery], settings: MapBuildConfig) -> MapPlan:
     min_zoom = -max(0, math.ceil(math.log2(size / COARSEST_PX)))
     return MapPlan(crs=crs, gsd_m=gsd_m, pixel=pixel, west=left, south=bottom, tile_px=settings.tile_px, per_chunk=per_chunk,
                    min_zoom=min_zoom, bounds=(west, south, east, north), chunks=chunks,
-                   centre=LatLon(float(lat_lon[1]), float(lat_lon[0])), north_first=_north_first(crs))
+                   centre=LatLon(float(lat_lon[1]), float(lat_lon[0])), north_first=north_first(crs))
+
+
+def seen(imagery: Sequence[Imagery]) -> list[Imagery]:
+    """The sources that lie in the wanted area.
+
+    Raises:
+        TileError: If none does.
+    """
+    found = [piece for piece in imagery if not isinstance(piece, RasterMosaic) or piece.is_seen]
+    if not found:
+        raise _nothing_there()
+    return found
+
+
+def _nothing_there() -> TileError:
+    return TileError("--area", "no source lies in it", "Give south, west, north, east in degrees, around the sources.")
 
 
 def _centre(imagery: Sequence[Imagery]) -> LatLon:
@@ -146,86 +167,38 @@ def _centre(imagery: Sequence[Imagery]) -> LatLon:
                   float(np.degrees(np.arctan2(total[1], total[0]))))
 
 
-def utm_zone(centre: LatLon) -> str:
-    """The UTM zone (WGS 84) of a position; beyond 84 degrees too, because maps need one axis north and one east."""
-    zone = min(60, max(1, int((centre.lon + 180.0) // 6.0) + 1))
-    return f"epsg:{(32600 if centre.lat >= 0 else 32700) + zone}"
-
-
-def _choose_crs(imagery: Sequence[Imagery], settings: MapBuildConfig, centre: LatLon) -> str:
-    if settings.crs is not None:
-        crs = settings.crs.strip()
-        crs = f"epsg:{crs}" if crs.isdigit() else crs.lower() if crs.lower().startswith("epsg:") else crs
-        _require_usable(projection(crs, f"--crs {crs[:80]}"), f"--crs {crs[:80]}", centre)
-        return crs
-    names = {piece.crs for piece in imagery}
-    own = next(iter(names))
-    if len(names) == 1 and own.startswith("epsg:"):
-        known = projection(own, "source")
-        if known.is_projected and _usable_axes(known) and known.axis_info[0].unit_conversion_factor == 1.0:
-            west, south, east, north = imagery[0].bounds(own)
-            step = max(1.0, (east - west) / 100)
-            scales = ground_scale(own, (west + east) / 2, (south + north) / 2, step)
-            if max(abs(scale - 1.0) for scale in scales) <= _OWN_SCALE:
-                return own
-    return utm_zone(centre)
-
-
-def _usable_axes(known: Any) -> bool:
-    return sorted(_FLAT.get(axis.direction, 9) for axis in known.axis_info[:2]) == [0, 1]
-
-
-def _require_usable(known: Any, where: str, centre: LatLon) -> None:
-    """A map's projection is projected, with one axis north and one east.
-
-    Raises:
-        ConfigError: If it is not, with one that is.
-    """
-    remedy = f"Here, UTM would be --crs {utm_zone(centre).upper()}."
-    if not known.is_projected:
-        raise ConfigError(where, f"{known.name!r} counts degrees or is no map projection; tiles are squares in metres", remedy)
-    if not _usable_axes(known):
-        directions = ", ".join(axis.direction for axis in known.axis_info)
-        raise ConfigError(where, f"the axes of {known.name!r} are {directions}; a map has one north and one east", remedy)
-
-
-def _north_first(crs: str) -> bool:
-    return bool(projection(crs, "crs").axis_info[0].direction == "north")
-
-
 def _footprints(imagery: Sequence[Imagery], crs: str, settings: MapBuildConfig) -> list[Bounds]:
     """Rectangles that hold data, in the map's projection, cut to the wanted area."""
     found: list[Bounds] = []
     for piece in imagery:
         found += piece.footprints(crs) if isinstance(piece, RasterMosaic) else [piece.bounds(crs)]
-    if settings.area is None:
+    area = None if settings.area is None else _area_bounds(settings.area, crs)
+    # Where the projection goes around the earth, all is said in the same turn.
+    middle = (found[0][0] + found[0][2]) / 2 if area is None else (area[0] + area[2]) / 2
+    found = [shifted(crs, bounds, middle) for bounds in found]
+    if area is None:
         return found
-    area = _area_bounds(settings.area, crs)
     cut = [(max(w, area[0]), max(s, area[1]), min(e, area[2]), min(n, area[3])) for w, s, e, n in found]
     cut = [bounds for bounds in cut if bounds[0] < bounds[2] and bounds[1] < bounds[3]]
     if not cut:
-        raise TileError("--area", "no source lies in it", "Give south, west, north, east in degrees, around the sources.")
+        raise _nothing_there()
     return cut
 
 
 def _area_bounds(area: tuple[float, float, float, float], crs: str) -> Bounds:
-    south, west, north, east = area
-    found = convert_bounds(DEGREES, crs, (west, south, east if east > west else east + 360.0, north))
+    found = convert_bounds(DEGREES, crs, area_bounds(area))
     if found is None:
         raise ConfigError("--area", f"the projection {crs[:60]} fails there", "Choose another --crs or area.")
     return found
 
 
-def _metres_per_unit(crs: str, middle: tuple[float, float]) -> tuple[float, float]:
-    """Metres on the ground per unit at the map's centre, and the length of the unit itself."""
-    nominal = float(projection(crs, "crs").axis_info[0].unit_conversion_factor)
-    scales = ground_scale(crs, *middle, 100.0 / nominal)
-    per_unit = math.sqrt(scales[0] * scales[1])
-    if not (math.isfinite(per_unit) and per_unit > 0):
-        raise ConfigError(f"--crs {crs[:60]}", "it has no scale at the map's centre",
-                          "Choose a projection made for this place.")
-    # Projections made for a place are off by less than a per cent: pixels are then round numbers of their own units.
-    return (nominal if abs(per_unit / nominal - 1.0) < _TRUE_SCALE else per_unit), nominal
+def worst_scale(plan: MapPlan) -> ViewScale:
+    """What a view shows that is farthest off, of views in the middle of a map and at its corners."""
+    west, south, east, north = plan.bounds
+    corners = convert(plan.crs, DEGREES, [west, east, west, east], [south, south, north, north])
+    places = [plan.centre, *(LatLon(lat, lon) for lon, lat in zip(*(axis.tolist() for axis in corners), strict=True)
+                             if math.isfinite(lat) and math.isfinite(lon))]
+    return max((shown_scale(plan.crs, place) for place in places), key=lambda view: abs(view.error))
 
 
 def _choose_pixel(imagery: Sequence[Imagery], settings: MapBuildConfig, crs: str, per_unit: float, nominal: float,
@@ -278,4 +251,3 @@ def _refuse_size(pixels: int, settings: MapBuildConfig, gsd_m: float) -> None:
     raise ConfigError("map", f"it would have at least {pixels / 1e9:,.1f} gigapixels at {gsd_m:g} m per pixel, more than "
                       f"{settings.max_gigapixels:g}", "Give a coarser --gsd-m, an --area, fewer sources, or, if this is meant, "
                       f"--max-gigapixels {math.ceil(pixels / 1e9 * 1.01)}.")
-

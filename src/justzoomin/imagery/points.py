@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from functools import lru_cache
 from typing import Any
@@ -15,6 +16,8 @@ from justzoomin.imagery.base import Bounds
 Floats = npt.NDArray[np.float64]
 _local = threading.local()
 _EDGE_POINTS = 21
+_SAME_X = 2e-5
+"""Share of a turn by which x may differ between latitudes: old datums are off by some hundred metres."""
 DEGREES = "epsg:4326"
 
 
@@ -45,19 +48,40 @@ def convert(source: str, target: str, x: npt.ArrayLike, y: npt.ArrayLike) -> tup
     return np.asarray(found[0], np.float64), np.asarray(found[1], np.float64)
 
 
-def unwrapped(crs: str, x: Floats, middle: float) -> Floats:
-    """East coordinates; longitudes are brought to within 180 degrees of a middle, so that none jumps at the antimeridian."""
-    if not projection(crs, "crs").is_geographic:
-        return x
-    return np.asarray(middle + np.mod(x - middle + 180.0, 360.0) - 180.0)
+@lru_cache(maxsize=64)
+def turn(crs: str) -> float | None:
+    """How far x goes once around the earth, where it is the longitude but for its scale; None elsewhere.
+
+    In such projections (degrees, Mercator and its kind) x jumps by so much at one meridian, usually the antimeridian.
+    """
+    known = projection(crs, "crs")
+    if known.is_geographic:
+        return 2.0 * math.pi / float(known.axis_info[0].unit_conversion_factor)
+    lon = np.arange(-179.0, 180.0, 2.0)
+    rows = [convert(DEGREES, crs, lon, np.full_like(lon, lat))[0] for lat in (0.0, 45.0)]
+    if not np.isfinite(rows).all():
+        return None
+    step = float(np.median(np.diff(rows[0])))
+    around, small = step * 180.0, abs(step) * 180.0 * _SAME_X
+    jumps = np.abs(np.diff(rows[0]) - step) > small
+    straight = step > 0 and np.count_nonzero(jumps) <= 1 and np.abs(rows[0] - rows[1]).max() <= small
+    return around if straight else None
+
+
+def unwrapped(crs: str, x: npt.ArrayLike, middle: float) -> Floats:
+    """East coordinates within half a turn of a middle, so that none jumps at the antimeridian; see `turn`."""
+    around = turn(crs)
+    if around is None:
+        return np.asarray(x, np.float64)
+    return np.asarray(middle + np.mod(np.asarray(x, np.float64) - middle + around / 2, around) - around / 2)
 
 
 def along(low: npt.ArrayLike, high: npt.ArrayLike, steps: int = _EDGE_POINTS) -> tuple[Floats, Floats]:
-    """Points along the border of the rectangle between two corners: x and y, each (4 * steps,)."""
+    """Points along the border of the rectangle between two corners, in order: x and y, each (4 * steps,)."""
     (x0, y0), (x1, y1) = np.asarray(low, np.float64), np.asarray(high, np.float64)
     t = np.linspace(0.0, 1.0, steps)
     zeros, ones = np.zeros_like(t), np.ones_like(t)
-    u, v = np.concatenate([t, t, zeros, ones]), np.concatenate([zeros, ones, t, t])
+    u, v = np.concatenate([t, ones, t[::-1], zeros]), np.concatenate([zeros, t, ones, t[::-1]])
     return x0 + u * (x1 - x0), y0 + v * (y1 - y0)
 
 
@@ -69,8 +93,33 @@ def bounds_of(x: Floats, y: Floats) -> Bounds | None:
 
 
 def convert_bounds(source: str, target: str, bounds: Bounds) -> Bounds | None:
-    """The rectangle of one projection around a rectangle of another; None where it fails."""
-    return bounds_of(*convert(source, target, *along(bounds[:2], bounds[2:])))
+    """The rectangle of one projection around a rectangle of another; None where it fails.
+
+    Across the antimeridian its east edge lies beyond the end of the projection, as 181 degrees do.
+    """
+    return convert_border(source, target, *along(bounds[:2], bounds[2:]))
+
+
+def convert_border(source: str, target: str, x: Floats, y: Floats) -> Bounds | None:
+    """The rectangle of one projection around a border of `along` in another; None where it fails."""
+    found_x, found_y = convert(source, target, x, y)
+    around = turn(target)
+    if around is None or not np.isfinite(found_x).all():
+        return bounds_of(found_x, found_y)
+    found_x = np.unwrap(found_x, period=around)
+    bounds = bounds_of(found_x, found_y)
+    if bounds is None:
+        return None
+    far = len(x) // 2  # the corner across
+    middle = float(convert(source, target, (x[0] + x[far]) / 2, (y[0] + y[far]) / 2)[0])
+    return shifted(target, bounds, middle) if math.isfinite(middle) else bounds
+
+
+def shifted(crs: str, bounds: Bounds, middle: float) -> Bounds:
+    """The same rectangle of the earth, moved by whole turns so that its middle is the nearest to an east coordinate."""
+    own = (bounds[0] + bounds[2]) / 2
+    move = float(unwrapped(crs, own, middle)) - own
+    return bounds[0] + move, bounds[1], bounds[2] + move, bounds[3]
 
 
 @lru_cache(maxsize=64)

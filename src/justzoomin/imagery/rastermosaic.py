@@ -10,8 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 from justzoomin.errors import TileError
+from justzoomin.imagery.areas import Area, area_bounds
 from justzoomin.imagery.base import Bounds, Mask, Pixels
-from justzoomin.imagery.points import DEGREES, along, bounds_of, convert, metres_between, unwrapped
+from justzoomin.imagery.points import (
+    DEGREES,
+    along,
+    convert,
+    convert_border,
+    convert_bounds,
+    metres_between,
+    shifted,
+    turn,
+    unwrapped,
+)
 from justzoomin.imagery.rasters import Limits, RasterFile, Transform
 from justzoomin.imagery.warp import warp
 
@@ -19,7 +30,9 @@ _ALIGNED_PX = 0.02
 _MAX_WINDOW_PX = 1 << 22
 _GRID = 17
 _FARTHEST_PX = 10_000_000
-"""Files farther apart are not joined: on both sides of the antimeridian the same grid goes on around the earth."""
+"""Files farther apart are not joined."""
+_FAR_DEG = 20.0
+"""Where files reach farther, the border of their rectangle says little about their place in another projection."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -39,6 +52,11 @@ class RasterMosaic:
         offsets = np.array([_offset(self.files[0], file) for file in self.files]).round().astype(np.int64)
         sizes = np.array([(file.width, file.height) for file in self.files], np.int64)
         self._boxes = np.concatenate([offsets, offsets + sizes], 1)  # first and last column and row of each file
+        # Once around the earth the same pixels come again, to half a pixel: columns count on across the antimeridian.
+        self._turn_px = round(_turn_px(self.crs, self.transform) or 0.0)
+        moves = (0, -self._turn_px, self._turn_px) if self._turn_px else (0,)
+        self._placed = np.concatenate([self._boxes + np.array([move, 0, move, 0]) for move in moves])  # file k: rows k + n * i
+        self._seen = self._boxes.astype(np.float64)
 
     @property
     def name(self) -> str:
@@ -68,32 +86,56 @@ class RasterMosaic:
         return RasterMosaic([file if file.palette is not None else
                              dataclasses.replace(file, limits=limits[:len(file.bands)]) for file in self.files])
 
+    def within(self, area: Area | None) -> RasterMosaic:
+        """The same, but an area alone decides where it lies and how fine it is; all of it can be read."""
+        bounds = None if area is None else convert_bounds(DEGREES, self.crs, area_bounds(area))
+        if bounds is None:  # the projection fails in the area: nothing can be cut
+            return self
+        west, south, east, north = shifted(self.crs, bounds, self._middle)
+        columns, rows = self._to_pixels(*along((west, south), (east, north)))
+        low = np.maximum(self._placed[:, :2], [columns.min(), rows.min()])
+        high = np.minimum(self._placed[:, 2:], [columns.max(), rows.max()])
+        cut = RasterMosaic(self.files)
+        cut._seen = np.concatenate([low, high], 1)[(low < high).all(1)]
+        return cut
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether any file lies in the area of `within`."""
+        return len(self._seen) > 0
+
     def footprints(self, crs: str) -> list[Bounds]:
-        """The rectangle around each file in a projection.
+        """The rectangle around each file in a projection, or around what lies in the area of `within`.
 
         Raises:
             TileError: If the projection fails at one.
         """
+        return self._footprints(crs, self._seen)
+
+    def _footprints(self, crs: str, boxes: Floats) -> list[Bounds]:
         found = []
-        for file, (left, top, right, bottom) in zip(self.files, self._boxes.tolist(), strict=True):
-            x, y = self._to_crs(*along((left, top), (right, bottom)))
-            bounds = bounds_of(*convert(self.crs, crs, x, y))
+        for left, top, right, bottom in boxes.tolist():
+            bounds = convert_border(self.crs, crs, *self._to_crs(*along((left, top), (right, bottom))))
             if bounds is None:
-                raise TileError(file.path, f"it does not lie where the projection {crs[:60]} holds",
+                raise TileError(self.name, f"it does not lie where the projection {crs[:60]} holds",
                                 "Choose another with --crs, or check the file's georeference.")
             found.append(bounds)
         return found
 
     def bounds(self, crs: str) -> Bounds:
-        """The rectangle around all files in a projection.
+        """The rectangle around all footprints in a projection.
 
         Raises:
             TileError: If the projection fails at one.
         """
-        corners = np.array(self.footprints(crs))
-        west, south = corners[:, :2].min(0).tolist()
-        east, north = corners[:, 2:].max(0).tolist()
-        return west, south, east, north
+        return _around(self._footprints(crs, self._seen))
+
+    def reach(self, crs: str) -> Bounds:
+        """A rectangle in a projection outside of which no file has pixels; endless for files of large parts of the earth."""
+        west, south, east, north = _around(self._footprints(DEGREES, self._boxes.astype(np.float64)))
+        if east - west > _FAR_DEG or north - south > _FAR_DEG:
+            return -np.inf, -np.inf, np.inf, np.inf
+        return _around(self._footprints(crs, self._boxes.astype(np.float64)))
 
     @cached_property
     def _middle(self) -> float:
@@ -103,7 +145,7 @@ class RasterMosaic:
 
     @cached_property
     def _metres_per_pixel(self) -> float:
-        file, box = self.files[0], self._boxes[0]
+        file, box = self.files[0], self._seen[0]
         column, row = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
         lon, lat = convert(self.crs, DEGREES, *self._to_crs(np.array([column - 0.5, column + 0.5, column, column]),
                                                             np.array([row, row, row - 0.5, row + 0.5])))
@@ -112,7 +154,7 @@ class RasterMosaic:
         return float(np.sqrt(metres_between(lon[:2], lat[:2]) * metres_between(lon[2:], lat[2:])))
 
     def metres_per_pixel(self) -> float:
-        """Ground resolution at the first file's centre: the geometric mean of both axes, in metres.
+        """Ground resolution at the centre of the first footprint: the geometric mean of both axes, in metres.
 
         Raises:
             TileError: If it does not lie on the earth.
@@ -165,7 +207,9 @@ class RasterMosaic:
         """Columns and rows of the files' grid that a raster needs, cut to where files are, and pixels per its pixel."""
         u, v = np.meshgrid(np.linspace(0, width, _GRID), np.linspace(0, height, _GRID))
         x, y = convert(crs, self.crs, target[2] + u * target[0], target[5] + v * target[4])
-        columns, rows = self._to_pixels(unwrapped(self.crs, x, self._middle), y)
+        middle = x[_GRID // 2, _GRID // 2]
+        near = float(unwrapped(self.crs, middle, self._middle)) if self._turn_px and np.isfinite(middle) else self._middle
+        columns, rows = self._to_pixels(unwrapped(self.crs, x, near), y)
         good = np.isfinite(columns) & np.isfinite(rows)
         if not good.any():
             return None, None, 1.0
@@ -174,7 +218,7 @@ class RasterMosaic:
                      for k, size in ((1, width), (0, height))]
         ratio = max((float(np.median(s[np.isfinite(s)])) for s in steps if np.isfinite(s).any()), default=1.0)
         margin = 4 + int(np.ceil(2 * ratio))
-        low, high = self._boxes[:, :2].min(0) - margin, self._boxes[:, 2:].max(0) + margin
+        low, high = self._placed[:, :2].min(0) - margin, self._placed[:, 2:].max(0) + margin
         span = []
         for values, first, last in ((columns[good], low[0], high[0]), (rows[good], low[1], high[1])):
             begin = max(int(np.floor(max(values.min(), -1e15))) - margin, int(first))
@@ -201,16 +245,17 @@ class RasterMosaic:
     def _native(self, column: int, row: int, width: int, height: int) -> tuple[Pixels, Mask]:
         """Pixels of the common grid, the first file on top; no data outside of all files."""
         low, high = np.array([column, row]), np.array([column + width, row + height])
-        hit = np.flatnonzero((self._boxes[:, 2:] > low).all(1) & (self._boxes[:, :2] < high).all(1))
+        hit = np.flatnonzero((self._placed[:, 2:] > low).all(1) & (self._placed[:, :2] < high).all(1))
+        hit = hit[np.argsort(hit % len(self.files), kind="stable")]
         pixels, mask = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.bool_)
         for index in hit.tolist():
-            box = self._boxes[index]
+            box, file = self._placed[index], self.files[index % len(self.files)]
             left, top = np.maximum(low, box[:2]).tolist()
             right, bottom = np.minimum(high, box[2:]).tolist()
             part = np.s_[top - row:bottom - row, left - column:right - column]
             if mask[part].all():
                 continue
-            found, valid = self.files[index].read(left - int(box[0]), top - int(box[1]), right - left, bottom - top)
+            found, valid = file.read(left - int(box[0]), top - int(box[1]), right - left, bottom - top)
             new = valid & ~mask[part]
             if new.all():
                 pixels[part] = found
@@ -228,6 +273,19 @@ def _offset(first: RasterFile, other: RasterFile) -> tuple[float, float]:
     return (e * x - b * y) / det, (a * y - d * x) / det
 
 
+def _turn_px(crs: str, transform: Transform) -> float | None:
+    """Columns once around the earth, where a row of pixels leads there."""
+    around = turn(crs)
+    return around / abs(transform[0]) if around is not None and transform[1] == transform[3] == 0.0 else None
+
+
+def _around(footprints: Sequence[Bounds]) -> Bounds:
+    corners = np.array(footprints)
+    west, south = corners[:, :2].min(0).tolist()
+    east, north = corners[:, 2:].max(0).tolist()
+    return west, south, east, north
+
+
 def _same_grid(first: RasterFile, other: RasterFile) -> bool:
     """Whether two files' pixels fall into place on one grid."""
     if other.crs != first.crs:
@@ -235,6 +293,9 @@ def _same_grid(first: RasterFile, other: RasterFile) -> bool:
     scale = max(map(abs, (first.transform[k] for k in (0, 1, 3, 4))))
     drift = max(abs(first.transform[k] - other.transform[k]) for k in (0, 1, 3, 4)) / scale * max(other.width, other.height)
     column, row = _offset(first, other)
+    turn_px = _turn_px(first.crs, first.transform)
+    if turn_px is not None and abs(column) > turn_px / 2:  # on both sides of the antimeridian: their middle is far from both
+        return False
     return drift <= _ALIGNED_PX and max(abs(column - round(column)), abs(row - round(row)), 0.0) <= _ALIGNED_PX \
         and max(abs(column), abs(row)) < _FARTHEST_PX
 

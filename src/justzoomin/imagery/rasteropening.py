@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from justzoomin.errors import ConfigError, TileError
+from justzoomin.imagery.bandfacts import Depth, depth_of, depth_within, full_value
 from justzoomin.imagery.rasters import RasterFile, Transform, gdal, reason
 from justzoomin.imagery.vrt import vrt_files
+from justzoomin.imagery.vrtcover import vrt_cover
 
 _SIGNATURES = {b"II*\0": "GTiff", b"MM\0*": "GTiff", b"II+\0": "GTiff", b"MM\0+": "GTiff", b"\xff\x4f\xff\x51": "JP2OpenJPEG",
                b"\0\0\0\x0cjP  ": "JP2OpenJPEG"}
@@ -31,9 +33,8 @@ def open_raster(path: Path, bands: tuple[int, int, int] | None = None, nodata: f
         MissingExtraError: If rasterio is not installed.
     """
     rasterio = gdal()
-    if path.suffix.lower() == ".vrt":
-        for leaf in vrt_files(path):
-            _try_open(leaf, _driver(leaf)).close()
+    leaves = vrt_files(path) if path.suffix.lower() == ".vrt" else []
+    depths = {leaf: _leaf_depth(leaf) for leaf in leaves}
     driver = _driver(path)
     with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE"), _try_open(path, driver) as raster:
         chosen, palette, alpha = _choose_bands(raster, path, bands)
@@ -41,16 +42,50 @@ def open_raster(path: Path, bands: tuple[int, int, int] | None = None, nodata: f
         if np.dtype(dtype).kind not in "iuf":
             raise TileError(path, f"its values are {dtype}", "Convert it to 8 bits with gdal_translate -ot Byte.")
         crs, transform = _place(raster, path)
-        flags = raster.mask_flag_enums[chosen[0] - 1]
         _probe(raster, path, chosen[0])
+        nodata_values = tuple(raster.nodatavals[band - 1] for band in chosen)
+        masks = () if alpha is not None else _mask_bands(raster, chosen)
+        depth, cover = depth_of(raster, chosen[0]), vrt_cover(path, chosen) if leaves else None
+        if cover is not None and not cover.rescales and palette is None and dtype == "uint8":
+            depth = depth_within(path, depth, ((file, depths[file]) for file in cover.files))
+        if alpha is not None or masks or None not in nodata_values:
+            cover = None
+        elif cover is not None and cover.leaves_out:
+            nodata_values = tuple(0.0 if value is None else value for value in nodata_values)
         return RasterFile(
             path=path, crs=crs, transform=transform, width=raster.width, height=raster.height, bands=chosen, dtype=dtype,
-            palette=palette, alpha_band=alpha,
-            has_mask=alpha is None and rasterio.enums.MaskFlags.per_dataset in flags and
-            rasterio.enums.MaskFlags.alpha not in flags,
-            nodata=tuple(raster.nodatavals[band - 1] for band in chosen), given_nodata=nodata,
+            palette=palette, alpha_band=alpha, alpha_full=_alpha_full(raster, path, alpha), mask_bands=masks,
+            nodata=nodata_values, given_nodata=nodata, cover=cover, brightest=depth.brightest,
+            inverted=depth.inverted and palette is None,
             driver=driver, block=tuple(raster.block_shapes[chosen[0] - 1]), has_overviews=bool(raster.overviews(chosen[0])),
             attribution=_attribution(raster.tags()))
+
+
+def _leaf_depth(path: Path) -> Depth | None:
+    """Open a file that a VRT is made of, and say what its values mean; None where they are not 8-bit colours or grey."""
+    from rasterio.enums import ColorInterp
+
+    with _try_open(path, _driver(path)) as raster:
+        plain = raster.colorinterp[0] != ColorInterp.palette and raster.dtypes[0] == "uint8"
+        return depth_of(raster, 1) if plain else None
+
+
+def _mask_bands(raster: Any, chosen: tuple[int, ...]) -> tuple[int, ...]:
+    """The bands of those that are read that have masks of their own; the first alone where it has the file's."""
+    from rasterio.enums import MaskFlags
+
+    flags = {band: set(raster.mask_flag_enums[band - 1]) for band in chosen}
+    found = tuple(band for band in chosen if not flags[band] & {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha})
+    return found[:1] if all(MaskFlags.per_dataset in flags[band] for band in found) else found
+
+
+def _alpha_full(raster: Any, path: Path, alpha: int | None) -> float:
+    rasterio = gdal()
+    try:
+        return 0.0 if alpha is None else full_value(raster, alpha)
+    except rasterio.errors.RasterioError as error:
+        raise TileError(path, f"its transparency cannot be read ({reason(error)})",
+                        "The file is truncated or broken: fetch it again.") from error
 
 
 def _driver(path: Path) -> str:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from justzoomin.errors import MissingExtraError, TileError
 from justzoomin.imagery.base import Mask, Pixels
+from justzoomin.imagery.vrtcover import VrtCover
 
 Transform = tuple[float, float, float, float, float, float]
 """a, b, c, d, e, f: x = a * column + b * row + c, y = d * column + e * row + f, at pixel corners."""
@@ -50,14 +51,18 @@ class RasterFile:
         dtype: Their numpy kind.
         palette: Colours of a palette, uint8 (entries, 4), else None.
         alpha_band: Band that says where there is data, if any.
-        has_mask: Whether the file has a mask of its own, and no alpha band.
+        alpha_full: Its value where there is data in full.
+        mask_bands: Bands that have masks of their own, where there is no alpha band; one stands for all that share one.
         nodata: Value of each band read that stands for no data, if any; a pixel has none where all bands have it.
         given_nodata: The same for all bands, as the user stated it.
         driver: GDAL's reader of its format: the only one that is let at it.
+        cover: What the sources of a VRT fill, where nothing else says where there is data.
         block: Rows and columns of a block in the file.
         has_overviews: Whether it has smaller copies inside.
         attribution: Whom to name, as the file states it.
-        limits: How values become 8 bits; None for 8-bit values as they are.
+        brightest: Largest value that the file's bits can hold; 0 for floating-point values.
+        inverted: Whether its smallest value is white.
+        limits: How values become 8 bits; None where they have 8 bits or fewer.
     """
 
     path: Path
@@ -69,13 +74,17 @@ class RasterFile:
     dtype: str
     palette: npt.NDArray[np.uint8] | None
     alpha_band: int | None
-    has_mask: bool
+    alpha_full: float
+    mask_bands: tuple[int, ...]
     nodata: tuple[float | None, ...]
     given_nodata: float | None
+    cover: VrtCover | None
     driver: str
     block: tuple[int, int]
     has_overviews: bool
     attribution: str
+    brightest: float
+    inverted: bool
     limits: Limits | None = None
 
     def values(self, column: int, row: int, width: int, height: int, shape: tuple[int, int] | None = None,
@@ -101,12 +110,14 @@ class RasterFile:
                 bands = raster.read(list(self.bands), out_shape=(len(self.bands), *size), **options)
                 if self.alpha_band is not None:
                     alpha = raster.read(self.alpha_band, out_shape=size, **options)
-                    top = np.iinfo(alpha.dtype).max if alpha.dtype.kind in "iu" else 1.0
-                    mask = alpha >= (top + 1) / 2 if alpha.dtype.kind in "iu" else alpha >= top / 2
-                elif self.has_mask:
-                    mask = raster.read_masks(self.bands[0], out_shape=size, **options) >= 128
+                    mask = alpha >= (self.alpha_full + (alpha.dtype.kind in "iu")) / 2
+                elif self.mask_bands:
+                    masks = raster.read_masks(list(self.mask_bands), out_shape=(len(self.mask_bands), *size), **options)
+                    mask = (masks > 0).all(0)
                 else:
                     mask = _has_data(bands, self.nodata)
+                    if self.cover is not None:
+                        mask &= self.cover.mask((column, row, width, height), size)
             except rasterio.errors.RasterioError as error:
                 raise TileError(self.path, f"rows {row} to {row + height} cannot be read ({reason(error)})",
                                 "The file is truncated or broken: fetch it again, then build into a new folder.") from error
@@ -126,12 +137,19 @@ class RasterFile:
         if self.palette is not None:
             colours = self.palette[np.minimum(bands[0], len(self.palette) - 1)]
             return np.ascontiguousarray(colours[..., :3]), mask & (colours[..., 3] >= 128)
+        bands = self.upright(bands)
         if self.limits is not None:
             bands = np.stack([_stretched(band, *limit) for band, limit in zip(bands, self.limits, strict=True)])
+        elif self.brightest < 255:
+            bands = _stretched(bands, 0.0, self.brightest)
         pixels = np.empty((height, width, 3), np.uint8)
         for channel in range(3):
             pixels[..., channel] = bands[min(channel, len(bands) - 1)]
         return pixels, mask
+
+    def upright(self, bands: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The bands with their largest value bright, whatever the file does."""
+        return (self.brightest - bands).astype(bands.dtype) if self.inverted else bands
 
     def odd_alpha(self) -> bool:
         """Whether the transparency is mostly neither nothing nor full: a fourth colour that is wrongly called so.
@@ -144,10 +162,9 @@ class RasterFile:
         if self.alpha_band is None:
             return False
         width, height = min(256, self.width), min(256, self.height)
-        plain = replace(self, bands=(self.alpha_band,), alpha_band=None, has_mask=False, nodata=(None,), given_nodata=None)
+        plain = replace(self, bands=(self.alpha_band,), alpha_band=None, mask_bands=(), nodata=(None,), given_nodata=None)
         values, _ = plain.values((self.width - width) // 2, (self.height - height) // 2, width, height)
-        top = np.iinfo(values.dtype).max if values.dtype.kind in "iu" else 1.0
-        return bool(((values > 0) & (values < top)).mean() > 0.5)
+        return bool(((values > 0) & (values < self.alpha_full)).mean() > 0.5)
 
     def _open(self) -> Any:
         """This thread's handle on the file; the least recently used of several is closed."""

@@ -50,7 +50,7 @@ def find_limits(files: Sequence[RasterFile]) -> Limits:
     found: list[list[npt.NDArray[Any]]] = [[], [], []]
     for file in picked:
         for bands, mask in _samples(file):
-            for channel, band in enumerate(bands):
+            for channel, band in enumerate(file.upright(bands)):
                 found[channel].append(band[mask].astype(np.float64))
     columns = [np.concatenate(parts) for parts in found if parts]
     if not columns or not columns[0].size:

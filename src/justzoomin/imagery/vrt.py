@@ -33,36 +33,54 @@ def vrt_files(path: Path, nested: int = 0) -> list[Path]:
     if nested >= _MAX_NESTED:
         raise TileError(path, f"it is a VRT of VRTs more than {_MAX_NESTED} deep", "Flatten it with gdal_translate.")
     found: list[Path] = []
-    for element in _elements(path):
-        tag = element.tag.rpartition("}")[2].lower()
-        values = {name.lower(): value for name, value in element.attrib.items()}
-        refused = _REFUSED.get(tag) or _REFUSED_CLASSES.get(values.get("subclass", "").lower())
+    for element in parse_vrt(path).iter():
+        tag = tag_name(element)
+        refused = _REFUSED.get(tag) or _REFUSED_CLASSES.get(attribute(element, "subclass").lower())
         if refused:
             raise TileError(path, f"this VRT contains {refused}", _REMEDY)
         if tag in _SOURCES:
-            name = (element.text or "").strip()
-            relative = values.get("relativetovrt", "0").strip().lower() in {"1", "yes", "true", "on"}
-            source = _source(path, name, relative)
+            source = named_source(path, element)
             found.append(source)
             if source.suffix.lower() == ".vrt":
                 found += vrt_files(source, nested + 1)
     return found
 
 
-def _elements(path: Path) -> list[ElementTree.Element]:
+def parse_vrt(path: Path) -> ElementTree.Element:
+    """The XML of a VRT, without entities.
+
+    Raises:
+        TileError: If it is not XML, or declares entities.
+    """
     try:
         text = read_limited(path, _MAX_BYTES)
         if b"<!DOCTYPE" in text.upper() or b"<!ENTITY" in text.upper():
             raise TileError(path, "this VRT declares XML entities", _REMEDY)
-        return list(ElementTree.fromstring(text).iter())
+        return ElementTree.fromstring(text)
     except OSError as error:
         raise TileError(path, f"it cannot be read ({error.strerror})", "Give a readable file.") from error
     except (ElementTree.ParseError, ValueError, RecursionError) as error:
         raise TileError(path, f"this VRT is no XML ({error})", "Build it again with gdalbuildvrt.") from error
 
 
-def _source(path: Path, name: str, relative: bool) -> Path:
-    """A source that a VRT names, checked to be a raster file of this machine."""
+def tag_name(element: ElementTree.Element) -> str:
+    """An element's name in lower case: GDAL reads names in any case."""
+    return element.tag.rpartition("}")[2].lower()
+
+
+def attribute(element: ElementTree.Element, name: str, default: str = "") -> str:
+    """An attribute by its name in lower case."""
+    return next((value for key, value in element.attrib.items() if key.lower() == name), default)
+
+
+def named_source(path: Path, element: ElementTree.Element) -> Path:
+    """The file that an element of a VRT names, checked to be a raster file of this machine.
+
+    Raises:
+        TileError: If it is anything else, or missing.
+    """
+    name = (element.text or "").strip()
+    relative = attribute(element, "relativetovrt", "0").strip().lower() in {"1", "yes", "true", "on"}
     shown = f"{path}: source {name[:120]!r}"
     if not name or "\0" in name or "<" in name or ":" in name[2:] or name.lower().startswith(("/vsi", "vrt:", "\\\\", "//")):
         _refuse(shown)

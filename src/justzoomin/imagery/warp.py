@@ -22,6 +22,7 @@ HALF = 0.499
 """A pixel has data where about half of its area does; the rounding of two halves must not lose both."""
 _EXACT_PX = 0.05
 _SMALLEST_PX = 8
+_INSIDE_PX = 1e-6
 _AWAY = 1000.0
 """GDAL takes pixels that begin at 0, 0 for a raster without georeference."""
 _PLANE = "epsg:3857"
@@ -49,12 +50,7 @@ def warp(pixels: Pixels, mask: Mask, source: tuple[str, Transform], target: tupl
         uint8 RGB (height, width, 3), and True where there is data.
     """
     drawn, there = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.bool_)
-    planes = None
-    if not mask.all():
-        planes = np.empty((4, *mask.shape), np.float32)
-        planes[3] = mask
-        for channel in range(3):
-            np.multiply(pixels[..., channel], mask, out=planes[channel], casting="unsafe")
+    whole, planes = bool(mask.all()), None
     waiting = [(0, 0, width, height)]
     while waiting:
         left, top, right, bottom = waiting.pop()
@@ -65,10 +61,28 @@ def warp(pixels: Pixels, mask: Mask, source: tuple[str, Transform], target: tupl
             waiting += [(left, top, middle[0], bottom), (middle[0], top, right, bottom)] if size[0] >= size[1] else \
                 [(left, top, right, middle[1]), (left, middle[1], right, bottom)]
         elif matrix is not None:
-            part = np.s_[top:bottom, left:right]
-            drawn[part], there[part] = _draw(pixels if planes is None else planes, matrix, *size,
-                                             "average" if ratio > AVERAGE_FROM else "cubic")
+            part, how = np.s_[top:bottom, left:right], "average" if ratio > AVERAGE_FROM else "cubic"
+            if whole and _lies_inside(matrix, size, pixels.shape):
+                drawn[part], there[part] = _draw(pixels, matrix, *size, how)
+            else:
+                planes = _weighted(pixels, mask) if planes is None else planes
+                drawn[part], there[part] = _draw(planes, matrix, *size, how)
     return drawn, there
+
+
+def _lies_inside(matrix: Floats, size: tuple[int, int], shape: tuple[int, ...]) -> bool:
+    """Whether all pixels of a part are made of source pixels; GDAL draws black, not no data, beyond the source."""
+    corners = np.array([(0, 0, 1), (size[0], 0, 1), (0, size[1], 1), (*size, 1)]) @ matrix.T
+    return bool((corners >= -_INSIDE_PX).all() and (corners <= np.array(shape[1::-1]) + _INSIDE_PX).all())
+
+
+def _weighted(pixels: Pixels, mask: Mask) -> npt.NDArray[np.float32]:
+    """Colours weighted by the mask, and the mask itself: (4, h, w)."""
+    planes = np.empty((4, *mask.shape), np.float32)
+    planes[3] = mask
+    for channel in range(3):
+        np.multiply(pixels[..., channel], mask, out=planes[channel], casting="unsafe")
+    return planes
 
 
 def _plane(source: tuple[str, Transform], target: tuple[str, Transform], box: tuple[int, int, int, int],

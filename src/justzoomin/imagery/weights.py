@@ -8,6 +8,7 @@ import numpy as np
 
 from justzoomin.errors import ConfigError
 from justzoomin.geometry import ZoomGrid, from_local
+from justzoomin.imagery.points import unwrapped
 from justzoomin.imagery.rasteropening import open_raster
 from justzoomin.imagery.rasters import close_files
 from justzoomin.posterior import Weights, lattice
@@ -34,12 +35,13 @@ def weights_from_raster(path: Path, grid: ZoomGrid) -> Weights:
     steps = ((np.arange(_SAMPLES) + 0.5) / _SAMPLES - 0.5) * cells.cell_m
     a, b, c, d, e, f = raster.transform
     to_crs = Transformer.from_crs("epsg:4326", raster.crs, always_xy=True)
+    middle = a * raster.width / 2 + b * raster.height / 2 + c
     points = []
     for east in steps:
         for north in steps:
             lat, lon = from_local(cells.lat, cells.lon, east, north)
             x, y = to_crs.transform(lon, lat)
-            x, y = np.asarray(x) - c, np.asarray(y) - f
+            x, y = unwrapped(raster.crs, x, middle) - c, np.asarray(y) - f
             points.append(np.stack([(e * x - b * y), (a * y - d * x)]) / (a * e - b * d))  # columns and rows
     where = np.nan_to_num(np.stack(points), nan=-1.0, posinf=-1.0, neginf=-1.0)                # (16, 2, N)
     size = np.array([raster.width, raster.height])[None, :, None]

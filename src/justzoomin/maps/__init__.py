@@ -24,6 +24,7 @@ from justzoomin.maps.needs import ViewNeed, view_needs
 from justzoomin.maps.opening import find_region, layout_folder
 from justzoomin.maps.packages import PACKAGE_SUFFIXES, is_package, open_package
 from justzoomin.maps.projection import TileProjection
+from justzoomin.maps.scale import OFF_SCALE, ViewScale, grid_scale, scale_warning, utm_zone, view_scale
 from justzoomin.maps.shardwriter import ShardWriter
 from justzoomin.maps.sources import SHARD_PATTERN, FolderSource, ShardSource, TileId, TileSource, TileTable
 from justzoomin.maps.squares import FitSquare
@@ -41,14 +42,15 @@ from justzoomin.maps.windows import Windows
 from justzoomin.maps.wmts import read_capabilities
 
 __all__ = [
-    "AERIAL_ATTRIBUTION", "BUILD_RECORD", "CARD_LAYOUT", "PACKAGE_SUFFIXES", "PICTURE_FORMATS", "SHARD_PATTERN",
-    "CellCover", "DownloadRecord", "ExtractRecord", "FileProblem", "FileStamp", "FitSquare", "FolderSource", "GridViews",
-    "LayerViews", "LevelCheck", "LevelInfo", "LevelQuality", "Map", "MapCheck", "MapContent", "MapInfo", "RegionFit",
-    "ServerSource", "ShardSource", "ShardWriter", "Square", "TarShards", "TileId", "TileInventory", "TileLayout",
-    "TilePiece", "TileProjection", "TileServer", "TileSource", "TileTable", "View", "ViewCache", "ViewCacheBuild",
-    "ViewNeed", "Windows", "build_view_cache", "cache_notes", "cell_places", "check_hashes", "check_map", "check_shard",
-    "compare_files", "decode_tile", "extract_command", "find_region", "find_view_cache", "fit_region", "is_address",
-    "is_heic", "is_package", "layout_folder", "look_alike", "looks_like", "map_content", "open_package", "open_unplaced",
-    "plain_path", "read_capabilities", "region_look", "region_path", "require_complete", "too_many_scans", "view_levels",
-    "view_needs", "web_layout",
+    "AERIAL_ATTRIBUTION", "BUILD_RECORD", "CARD_LAYOUT", "OFF_SCALE", "PACKAGE_SUFFIXES", "PICTURE_FORMATS",
+    "SHARD_PATTERN", "CellCover", "DownloadRecord", "ExtractRecord", "FileProblem", "FileStamp", "FitSquare",
+    "FolderSource", "GridViews", "LayerViews", "LevelCheck", "LevelInfo", "LevelQuality", "Map", "MapCheck", "MapContent",
+    "MapInfo", "RegionFit", "ServerSource", "ShardSource", "ShardWriter", "Square", "TarShards", "TileId", "TileInventory",
+    "TileLayout", "TilePiece", "TileProjection", "TileServer", "TileSource", "TileTable", "View", "ViewCache",
+    "ViewCacheBuild", "ViewNeed", "ViewScale", "Windows", "build_view_cache", "cache_notes", "cell_places", "check_hashes",
+    "check_map", "check_shard", "compare_files", "decode_tile", "extract_command", "find_region", "find_view_cache",
+    "fit_region", "grid_scale", "is_address", "is_heic", "is_package", "layout_folder", "look_alike", "looks_like",
+    "map_content", "open_package", "open_unplaced", "plain_path", "read_capabilities", "region_look", "region_path",
+    "require_complete", "scale_warning", "too_many_scans", "utm_zone", "view_levels", "view_needs", "view_scale",
+    "web_layout",
 ]

@@ -1,4 +1,4 @@
-"""Whether a map can serve a zoom grid: coverage, missing and blank tiles, resolution, levels that nothing needs."""
+"""Whether a map can serve a zoom grid: coverage, missing and blank tiles, resolution, scale, levels that nothing needs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from justzoomin.maps.cellcover import CellCover, cell_cover, has_tile
 from justzoomin.maps.map import Map
 from justzoomin.maps.needs import ViewNeed, view_needs
 from justzoomin.maps.projection import TileProjection
+from justzoomin.maps.scale import ViewScale, grid_scale, scale_warning
 from justzoomin.maps.sources import TileTable
 from justzoomin.maps.tilequality import LevelQuality, level_quality
 from justzoomin.maps.tileserver import ServerSource
@@ -77,6 +78,7 @@ class MapCheck:
         crs: The projection.
         tile_axes: Where tile x and tile y grow.
         convergence_deg: Angle from the projection's north to true north at the region's centre, counter-clockwise.
+        scale: What the view shows that is farthest from what it should.
         places: How many places were asked about.
         covers: Per level, the cells that were looked at and their shares, for pictures.
         problems: Why the map cannot be trained on.
@@ -92,6 +94,7 @@ class MapCheck:
     crs: str
     tile_axes: tuple[str, str]
     convergence_deg: float
+    scale: ViewScale
     places: int
     covers: tuple[CellCover, ...]
     problems: tuple[str, ...] = ()
@@ -109,6 +112,7 @@ class MapCheck:
             "root": self.root, "verdict": self.verdict, "problems": list(self.problems), "warnings": list(self.warnings),
             "pixels": self.pixels, "region": grid_to_dict(self.grid), "region_centre": list(centre),
             "crs": self.crs, "tile_axes": list(self.tile_axes), "convergence_deg": self.convergence_deg,
+            "scale": self.scale.to_dict(),
             "levels": [level.to_dict() for level in self.levels],
             "tile_samples": [quality.to_dict() for quality in self.qualities],
             "unused_levels": [dict(zip(("level", "tiles", "bytes"), row, strict=True)) for row in self.unused],
@@ -133,7 +137,7 @@ def check_map(source: Map, grid: ZoomGrid | None = None, *, pixels: int = 384, t
     Raises:
         ConfigError: If the number of pixels or tiles makes no sense, or the tiles come from a server.
         TileError: If a level's tiles cannot be listed.
-        GeometryError: If the projection fails at the region's centre.
+        GeometryError: If the projection fails in the region.
     """
     if not 8 <= pixels <= 8192:
         raise ConfigError("pixels", f"views of {pixels} px", "Give 8 to 8192.")
@@ -168,9 +172,12 @@ def check_map(source: Map, grid: ZoomGrid | None = None, *, pixels: int = 384, t
             progress("tiles", done, len(wanted))
     places_asked = 0 if places is None else len(places[0])
     problems, warnings = judge(tuple(levels), tuple(qualities), source.layout.min_zoom, places_asked)
+    scale = grid_scale(projection, grid, pixels)
+    off = scale_warning(source.layout.crs, scale)
+    warnings = (off, *warnings) if off else warnings
     return MapCheck(
         source.name, grid, pixels, tuple(levels), tuple(qualities), _unused(source, set(tables)), source.layout.crs,
-        source.layout.tile_axes, math.degrees(projection.convergence_rad(*grid.region.centre)), places_asked,
+        source.layout.tile_axes, math.degrees(projection.convergence_rad(*grid.region.centre)), scale, places_asked,
         tuple(covers), problems, warnings)
 
 

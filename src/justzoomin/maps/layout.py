@@ -26,6 +26,7 @@ _MAX_ZOOM = 60
 _PRESETS = ("XYZ",)
 _HALF_WORLD_M = 6_378_137.0 * math.pi
 """Half the width of the web mercator square: radius of WGS 84 times pi."""
+_SAME_M = 0.01
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,14 @@ class TileLayout:
     def tile_size_crs(self, level: int) -> float:
         """Edge of a tile of a level in the projection's units."""
         return self.tile_shape_crs[0] * 2.0 ** -level
+
+    def tiles_around(self, level: int) -> int | None:
+        """Tiles of a level once around the earth, where tile x counts from the antimeridian in web mercator; None elsewhere."""
+        if self.crs.strip().lower() != "epsg:3857" or self.tile_axes[0] != "east" or \
+                abs(self.origin_crs[0] + _HALF_WORLD_M) > _SAME_M:
+            return None
+        count = 2.0 * _HALF_WORLD_M / self.tile_size_crs(level)
+        return round(count) if count >= 1.0 and abs(count - round(count)) < 1e-9 * count else None
 
     def same_place(self, other: TileLayout) -> bool:
         """Whether both number the same places alike, whatever levels and files they have."""

@@ -199,7 +199,9 @@ class TileProjection:
     def _per_metre(self, lat: float, crs: Floats) -> Floats:
         ends = self.to_latlon(np.stack([crs - self._steps, crs + self._steps]))
         with np.errstate(divide="ignore", invalid="ignore"):
-            metres = np.abs(ends[1] - ends[0]) / _one_metre_deg(lat)
+            degrees = np.abs(ends[1] - ends[0])
+            degrees = np.where(degrees > 180.0, 360.0 - degrees, degrees)  # across the antimeridian
+            metres = degrees / _one_metre_deg(lat)
             scale: Floats = _TILE_STEP * self.layout.tile_px / metres
         return scale
 

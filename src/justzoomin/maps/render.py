@@ -175,7 +175,11 @@ def _mosaic(level: int, low: npt.NDArray[np.int64], high: npt.NDArray[np.int64],
     first, last = low // tile_px, -(-high // tile_px)
     (top, left), (rows, columns) = (first * tile_px - low).tolist(), (last - first).tolist()
     middles = np.stack(np.meshgrid(*(np.arange(a, b) + 0.5 for a, b in zip(first, last, strict=True)), indexing="ij"), -1)
-    numbers = np.floor(projection.pixel_to_tile(middles * tile_px)).astype(np.int64).tolist()
+    numbers = np.floor(projection.pixel_to_tile(middles * tile_px)).astype(np.int64)
+    around = projection.layout.tiles_around(level)
+    if around is not None:  # beyond the antimeridian the same tiles come again
+        numbers[..., 0] %= around
+    numbers = numbers.tolist()
     mosaic = scratch("mosaic", (*(high - low).tolist(), 3), np.uint8)
     has_tile = np.zeros((rows, columns), np.bool_)
     for row in range(rows):
