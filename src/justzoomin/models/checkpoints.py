@@ -37,7 +37,7 @@ PROVENANCE_FILE = "provenance.json"
 FORMAT = "justzoomin-model/1"
 """Value of `format` in config.json: what tells our folders from other models' of the same file names."""
 
-_MAX_CONFIG_BYTES = 4 << 20
+MAX_CONFIG_BYTES = 4 << 20
 _MAX_PROVENANCE_BYTES = 16 << 20
 _CANNOT_BE_BUILT = (RuntimeError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
 """What torch and our own parts raise for settings that contradict each other."""
@@ -240,7 +240,7 @@ def _refuse(constant: str) -> None:
 
 
 def _read_config(path: Path) -> ModelConfig:
-    content = _read_json(path, _MAX_CONFIG_BYTES)
+    content = _read_json(path, MAX_CONFIG_BYTES)
     if content.pop("format", None) != FORMAT:
         raise ModelError(path, f'this is not the configuration of a justzoomin model: its "format" is not "{FORMAT}"',
                          "Name a folder that save_pretrained wrote; a bare encoder belongs into encoder.source.")

@@ -30,7 +30,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 """Standard deviation beside `IMAGENET_MEAN`."""
 
 
-MAX_PIXELS = 4096
+MAX_PIXELS = 2048
 """Largest edge of an image."""
 MAX_CELLS = 1 << 24
 """Cells that a classifier may have."""
@@ -244,7 +244,7 @@ def check_sizes(config: ModelConfig, architecture: dict[str, Any]) -> None:
         raise ValueError(f"matcher.ranges, matcher.channels: a photo's fan has {fan} numbers; at most {MAX_FAN} are computed")
     if matcher.window_m < patch * matcher.metres_per_pixel:
         least = patch * matcher.metres_per_pixel
-        raise ValueError(f"matcher.window_m: it must not be less than a patch of the encoder, {least:g} m")
+        raise ValueError(f"matcher.window_m, matcher.metres_per_pixel: a window must hold a patch of the encoder, {least:g} m")
     try:
         check_image(architecture, matcher.window_pixels)
     except ValueError as error:
