@@ -48,7 +48,7 @@ _OTHER_MODELS = ("backbone", "use_timm_backbone", "use_pretrained_backbone", "ti
 
 
 def safe_architecture(values: Mapping[str, Any]) -> dict[str, Any]:
-    """An architecture without private keys, version marks and settings that could load foreign code; labels as JSON has them."""
+    """An architecture without private keys, version marks and settings that could load foreign code."""
     return {key: {str(k): v for k, v in value.items()} if key in _LABELS and isinstance(value, dict) else value
             for key, value in values.items() if key not in _LEFT_OUT and not str(key).startswith("_")}
 
