@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -191,7 +192,7 @@ def put(name, tensor):
     (put("decoder.blocks.5.norm1.weight", torch.ones(W)), r"block decoder\.blocks\.2 is missing"),
     (put("encoder.backbone.embeddings.position_embeddings", torch.ones(1, 8, W)), "8 positions"),
     (put("module.decoder.final_norm.weight", torch.ones(W)), "is there twice"),
-    (put("decoder.final_norm.weight", "text"), "is no tensor but str"),
+    (put("decoder.final_norm.weight", "text"), "is not a tensor but of the kind str"),
 ])
 def test_every_difference_is_named(tmp_path, change, words):
     weights = published_weights()
@@ -218,6 +219,50 @@ def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path):
         with pytest.raises(ModelError, match="not opened"):
             import_checkpoint(tmp_path / name, tmp_path / "m")
     assert not (tmp_path / "ran").exists()
+
+
+def compressed(path):
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+
+
+def flipped(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 255
+    path.write_bytes(data)
+
+
+class Room:
+    def __reduce__(self):
+        return (bytearray, (1 << 31,))
+
+
+NORM = "decoder.final_norm.weight"
+
+
+@pytest.mark.parametrize(("entries", "spoil", "words"), [
+    ({}, compressed, "it is compressed"), ({}, flipped, "the checksum of .* is wrong|damaged"),
+    ({"room": Room()}, None, "makes room of a size of its own choice"),
+    ({NORM: torch.zeros(1).expand(W)}, None, f"{NORM} is not an ordinary one"),
+    ({"decoder.action_embed.weight": torch.zeros(1).expand(16, 1 << 33)}, None, "is not an ordinary one"),
+    ({NORM: torch.ones(W).to_sparse()}, None, "is not an ordinary one"),
+    ({NORM: torch.empty(W, device="meta")}, None, "is not an ordinary one"),
+    ({NORM: torch.full((W,), 1e300, dtype=torch.float64)}, None, f"{NORM} holds values that are not finite in torch.float32")])
+def test_no_checkpoint_takes_more_than_its_file_or_is_read_damaged(tmp_path, entries, spoil, words):
+    torch.save({**published_weights(), **entries}, tmp_path / "a.pth")
+    if spoil:
+        spoil(tmp_path / "a.pth")
+    with pytest.raises(ModelError, match=words):
+        import_checkpoint(tmp_path / "a.pth", tmp_path / "m", image_pixels=20)
+
+
+def test_room_is_refused_in_a_file_of_before_torch_1_6_too(tmp_path):
+    torch.save({**published_weights(), "room": Room()}, tmp_path / "a.pth", _use_new_zipfile_serialization=False)
+    with pytest.raises(ModelError, match="makes room of a size of its own choice"):
+        import_checkpoint(tmp_path / "a.pth", tmp_path / "m", image_pixels=20)
 
 
 def test_what_is_no_checkpoint_is_told(tmp_path):

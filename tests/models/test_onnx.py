@@ -10,6 +10,7 @@ import torch
 from justzoomin.errors import MissingExtraError, ModelError
 from justzoomin.geometry import preset
 from justzoomin.models import DecoderConfig, EncoderConfig, ModelConfig, ZoomModel, export_onnx, model_preset
+from justzoomin.models import onnx_encoder as running
 from justzoomin.models import onnx_export as exporting
 from justzoomin.models.onnx_file import read_header
 
@@ -91,9 +92,12 @@ def test_the_encoder_of_another_model_is_refused(folder, tmp_path):
             ZoomModel.from_pretrained(other, runtime=runtime)
 
 
-def test_an_encoder_whose_vectors_differ_leaves_no_file(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting, "_probes", lambda pixels: iter([torch.full((1, 3, pixels, pixels), float("nan"))]))
-    with pytest.raises(ModelError, match="differ from torch's"):
+@pytest.mark.parametrize(("name", "value", "words"), [
+    ("TOLERANCE", -1.0, "differ from torch's"),
+    ("_probes", lambda pixels: iter([torch.full((1, 3, pixels, pixels), float("nan"))]), "not finite")])
+def test_an_encoder_whose_vectors_differ_leaves_no_file(folder, tmp_path, monkeypatch, name, value, words):
+    monkeypatch.setattr(exporting, name, value)
+    with pytest.raises(ModelError, match=words):
         export_onnx(folder, tmp_path / "out" / "encoder.onnx")
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -208,6 +212,52 @@ def test_a_graph_that_is_not_what_its_header_says(folder, tmp_path):
 
     with pytest.raises(ModelError, match="cannot open it"):
         ZoomModel.from_pretrained(folder, runtime=str(changed(folder, tmp_path, broken)))
+
+
+def add_to_vectors(model, nodes, constants=()):
+    """Let the graph add a number that `nodes` make, named `extra`, to its vectors."""
+    for node in model.graph.node:
+        node.output[:] = ["before" if name == "vectors" else name for name in node.output]
+        node.input[:] = ["before" if name == "vectors" else name for name in node.input]
+    model.graph.initializer.extend(constants)
+    model.graph.node.extend([*nodes, onnx.helper.make_node("Add", ["before", "extra"], ["vectors"])])
+
+
+def room(size):
+    return onnx.helper.make_tensor("room", onnx.TensorProto.INT64, [len(size)], size)
+
+
+def giant_constant(model):
+    add_to_vectors(model, [onnx.helper.make_node("ConstantOfShape", ["room"], ["giant"]),
+                           onnx.helper.make_node("ReduceMax", ["giant"], ["extra"], keepdims=0)], [room([1 << 32])])
+
+
+def doubling(model):
+    parts = [onnx.helper.make_node("Concat", [f"d{k}", f"d{k}"], [f"d{k + 1}"], axis=0) for k in range(45)]
+    add_to_vectors(model, [onnx.helper.make_node("Identity", ["before"], ["d0"]), *parts,
+                           onnx.helper.make_node("ReduceMax", ["d45"], ["extra"], keepdims=0)])
+
+
+def endless(model):
+    steps = [onnx.helper.make_node("MatMul", [f"m{k}", "m0"], [f"m{k + 1}"]) for k in range(3000)]
+    add_to_vectors(model, [onnx.helper.make_node("ConstantOfShape", ["room"], ["m0"]), *steps,
+                           onnx.helper.make_node("ReduceMax", ["m3000"], ["extra"], keepdims=0)], [room([500, 500])])
+
+
+def not_a_number(model):
+    add_to_vectors(model, [onnx.helper.make_node("Sub", ["before", "before"], ["zero"]),
+                           onnx.helper.make_node("Div", ["zero", "zero"], ["extra"])])
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    (giant_constant, "ONNX Runtime cannot run it"), (doubling, "ONNX Runtime cannot run it"),
+    (endless, "did not end within 0.3 s for 2 images"), (not_a_number, "not finite")])
+def test_a_graph_without_bounds_ends_in_words(folder, tmp_path, monkeypatch, change, words):
+    monkeypatch.setattr(running, "SECONDS", 0.1 if change is endless else 60.0)
+    monkeypatch.setattr(running, "SECONDS_PER_IMAGE", 0.1)
+    model = ZoomModel.from_pretrained(folder, runtime=str(changed(folder, tmp_path, change)))
+    with pytest.raises(ModelError, match=words):
+        model.encode_views(torch.zeros(2, 3, 16, 16))
 
 
 def test_any_changed_byte_gives_a_header_or_an_error_of_ours(folder, tmp_path):

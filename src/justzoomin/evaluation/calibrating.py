@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from justzoomin.data import Dataset, hash_records, normalize
+from justzoomin.data import Dataset, hash_records
 from justzoomin.errors import ConfigError
 from justzoomin.evaluation.predictions import Progress, photo_batches
 from justzoomin.evaluation.tables import trained_splits
 from justzoomin.maps import GridViews, region_look
 from justzoomin.models import MapModel, ZoomModel
 from justzoomin.posterior import Calibration, Claims, curve, fit_calibration
-from justzoomin.search import MapIndex, ViewVectors, check_fits, scorer, views_of
+from justzoomin.search import MapIndex, ViewVectors, check_fits, photo_vectors, scorer, views_of
 
 SCORED = ("val", "test")
 """Splits of these names are for scores: fitted numbers would know them."""
@@ -173,6 +173,4 @@ def posteriors(model: MapModel, dataset: Dataset, ids: list[str], vectors: ViewV
     """
     config, score = model.config, scorer(model, vectors)
     for pairs in photo_batches(config, dataset, ids, batch_size):
-        with torch.inference_mode():
-            found = model.encode_photos(normalize(pairs.to(model.device), config.mean, config.std))
-        yield torch.from_numpy(score(found)).log_softmax(1).numpy()
+        yield torch.from_numpy(score(photo_vectors(model, pairs))).log_softmax(1).numpy()

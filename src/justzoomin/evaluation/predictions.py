@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from justzoomin.data import Dataset, halves, normalize, to_tensor, wide_photo
+from justzoomin.data import Dataset, halves, to_tensor, wide_photo
 from justzoomin.errors import ConfigError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews
 from justzoomin.models import ModelConfig, ZoomModel
 from justzoomin.parallel import ordered_map
 from justzoomin.scoring import cell_errors_m
-from justzoomin.search import MapIndex, ViewVectors, along_path, check_fits, greedy
+from justzoomin.search import MapIndex, ViewVectors, along_path, check_fits, greedy, photo_vectors
 
 Progress = Callable[[int, int], None]
 
@@ -103,7 +103,7 @@ def predict(model: ZoomModel, dataset: Dataset, split: str, *, batch_size: int =
     with torch.inference_mode():
         for start, pixels in zip(range(0, len(ids), batch_size), photo_batches(config, dataset, ids, batch_size), strict=True):
             began = time.perf_counter()
-            photos = model.encode_photos(normalize(pixels.to(model.device), config.mean, config.std))
+            photos = photo_vectors(model, pixels)
             found = greedy(model, photos, vectors, grid.depth)
             seconds += [(time.perf_counter() - began) / len(pixels)] * len(pixels)
             path = torch.from_numpy(true[start:start + batch_size])

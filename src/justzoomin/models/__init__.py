@@ -25,6 +25,7 @@ from justzoomin.models.onnx_encoder import ONNX_FILE, OnnxEncoder
 from justzoomin.models.onnx_export import Export, export_onnx
 from justzoomin.models.ray_matcher import Ground, RayMatcher
 from justzoomin.models.retriever import DualEncoder
+from justzoomin.models.torch_file import check_torch_file
 from justzoomin.models.zoom_model import ZoomModel, with_matcher
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "VisionEncoder",
     "ZoomModel",
     "build_model",
+    "check_torch_file",
     "export_onnx",
     "import_checkpoint",
     "model_preset",

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,10 @@ from torch import Tensor
 from justzoomin.errors import ModelError
 from justzoomin.geometry import ZoomGrid, load_grid, save_grid
 from justzoomin.models.compute import plan
-from justzoomin.models.config import ModelConfig
+from justzoomin.models.config import ModelConfig, setting_problems
 from justzoomin.models.encoder_names import match_names
+from justzoomin.models.weights import Budget, check_settings, open_weights, read_shapes
+from justzoomin.untrusted import printable, read_limited
 
 if TYPE_CHECKING:
     from justzoomin.models.map_model import MapModel
@@ -34,6 +36,11 @@ GRID_FILE = "region.yaml"
 PROVENANCE_FILE = "provenance.json"
 FORMAT = "justzoomin-model/1"
 """Value of `format` in config.json: what tells our folders from other models' of the same file names."""
+
+MAX_CONFIG_BYTES = 4 << 20
+_MAX_PROVENANCE_BYTES = 16 << 20
+_CANNOT_BE_BUILT = (RuntimeError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
+"""What torch and our own parts raise for settings that contradict each other."""
 
 _ALL_FILES = (WEIGHTS_FILE, GRID_FILE, PROVENANCE_FILE, CONFIG_FILE)
 
@@ -86,8 +93,6 @@ def save_checkpoint(model: MapModel, folder: Path, grid: ZoomGrid | None, extra:
 
 def load_checkpoint(source: str | Path, device: str | torch.device, revision: str | None, runtime: str = "torch") -> MapModel:
     """Open a model folder or hub repository; see `MapModel.from_pretrained`."""
-    from justzoomin.models.families import build_model
-
     target = resolve_device(device) if runtime == "torch" else _cpu_only(device, runtime)
     folder = find_folder(source, revision)
     for name in (CONFIG_FILE, WEIGHTS_FILE):
@@ -96,21 +101,32 @@ def load_checkpoint(source: str | Path, device: str | torch.device, revision: st
                              f"A model folder holds {', '.join(_ALL_FILES)}, as save_pretrained writes them.")
     config = _read_config(folder / CONFIG_FILE)
     weights = folder / WEIGHTS_FILE
-    if runtime == "torch":
-        model = build_model(config, pretrained=False, fresh=False)
-        read_weights(model, _open_weights(weights), weights)
-    else:
-        model = build_model(config, encoder=_exported(runtime, folder, config), fresh=False)
-        read_weights(model, _open_weights(weights, without="encoder."), weights)
+    exported = None if runtime == "torch" else _exported(runtime, folder, config)
+    model = _build(config, weights, folder / CONFIG_FILE, exported)
+    read_weights(model, open_weights(weights, without="encoder." if exported else None), weights)
     if (folder / GRID_FILE).is_file():
         model.grid = load_grid(folder / GRID_FILE)
         if model.grid.grid != config.grid:
             raise ModelError(folder / GRID_FILE, f"its grid is {model.grid.grid} but the model's is {config.grid}",
                              "Restore the region.yaml that was saved with the weights.")
     if (folder / PROVENANCE_FILE).is_file():
-        model.provenance = _read_json(folder / PROVENANCE_FILE)
+        model.provenance = _read_json(folder / PROVENANCE_FILE, _MAX_PROVENANCE_BYTES, _refuse)
     plan(target).prepare(model.to(target))
     return model.eval()
+
+
+def _build(config: ModelConfig, weights: Path, where: Path, exported: OnnxEncoder | None) -> MapModel:
+    """The model that settings describe, with unset weights, no larger than the file of its weights allows."""
+    from justzoomin.models.families import build_model
+
+    shapes = read_shapes(weights)
+    check_settings(config, shapes, where)
+    try:
+        with Budget(shapes, where):
+            return build_model(config, pretrained=False, fresh=False, encoder=exported)
+    except _CANNOT_BE_BUILT as error:
+        raise ModelError(where, f"no model can be built from these settings ({printable(error) or type(error).__name__})",
+                         "Restore the file that was saved with the weights.") from error
 
 
 def _exported(runtime: str, folder: Path, config: ModelConfig) -> OnnxEncoder:
@@ -142,12 +158,15 @@ def read_weights(model: MapModel, tensors: dict[str, Tensor], where: Path) -> No
         parts = [f"{len(names)} {kind}: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
                  for kind, names in (("missing", missing), ("unexpected", unexpected)) if names]
         raise ModelError(where, f"the tensors are not those of the model ({'; '.join(parts)})", remedy)
-    for name, tensor in found.items():
+    for name, tensor in list(found.items()):
         if tensor.shape != wanted[name].shape:
             raise ModelError(where, f"tensor {name} has shape {tuple(tensor.shape)} where the model has "
                              f"{tuple(wanted[name].shape)}", remedy)
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ModelError(where, f"tensor {name} holds values that are not finite",
+        if tensor.is_floating_point() != wanted[name].is_floating_point() or tensor.is_complex():
+            raise ModelError(where, f"tensor {name} holds {tensor.dtype} where the model has {wanted[name].dtype}", remedy)
+        found[name] = tensor.to(wanted[name].dtype)
+        if tensor.is_floating_point() and not bool(torch.isfinite(found[name]).all()):  # 1e300 was, before the cast
+            raise ModelError(where, f"tensor {name} holds values that are not finite in {found[name].dtype}",
                              "Take another checkpoint: this training diverged or the file is damaged.")
     model.load_state_dict(found)
 
@@ -204,44 +223,36 @@ def find_folder(source: str | Path, revision: str | None) -> Path:
                          ) from error
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path, max_bytes: int, parse_constant: Callable[[str], Any] | None = None) -> dict[str, Any]:
     remedy = "Restore the file from where it came."
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_limited(path, max_bytes), parse_constant=parse_constant)
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(path, f"this is not readable JSON ({error})", remedy) from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ModelError(path, f"this is not readable JSON ({printable(reason)})", remedy) from error
     if not isinstance(content, dict):
         raise ModelError(path, "this is not a JSON object", remedy)
     return content
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number of JSON")
+
+
 def _read_config(path: Path) -> ModelConfig:
-    content = _read_json(path)
+    content = _read_json(path, MAX_CONFIG_BYTES)
     if content.pop("format", None) != FORMAT:
         raise ModelError(path, f'this is not the configuration of a justzoomin model: its "format" is not "{FORMAT}"',
                          "Name a folder that save_pretrained wrote; a bare encoder belongs into encoder.source.")
     try:
         config = ModelConfig.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'config'}: {item['msg']}" for item in error.errors())
-        raise ModelError(path, f"these settings cannot be ({problems})", "Correct or restore the file.") from error
+        raise ModelError(path, f"these settings cannot be ({setting_problems(error)})",
+                         "Correct or restore the file.") from error
     if config.encoder.architecture is None:
         raise ModelError(path, "encoder.architecture is missing, without which it cannot be built offline",
                          "Restore the file that was saved with the weights.")
     return config
-
-
-def _open_weights(path: Path, without: str | None = None) -> dict[str, Tensor]:
-    """Tensors of a file by name; those whose names begin with `without` are not read."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in sorted(file.keys())
-                    if without is None or not name.startswith(without)}
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise ModelError(path, f"these weights cannot be read ({error})",
-                         "The file is cut off or no safetensors file; copy or download it again.") from error
 
 
 def _put_in_place(temporary: Path, folder: Path) -> None:

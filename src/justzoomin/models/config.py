@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from justzoomin.errors import ModelError
+from justzoomin.models.architectures import (
+    MAX_BLOCKS,
+    MAX_WIDTH,
+    check_architecture,
+    check_image,
+    patch_of,
+    safe_architecture,
+)
+from justzoomin.untrusted import printable
 
 Pooling = Literal["cls", "pooler", "mean"]
 PhotoDecode = Literal["scaled", "full", "quick"]
@@ -21,8 +30,18 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 """Standard deviation beside `IMAGENET_MEAN`."""
 
 
+MAX_PIXELS = 2048
+"""Largest edge of an image."""
+MAX_CELLS = 1 << 24
+"""Cells that a classifier may have."""
+MAX_FAN = 65_536
+"""Numbers of a photo's fan."""
+_Mean = Annotated[float, Field(ge=-1_000.0, le=1_000.0)]
+_Deviation = Annotated[float, Field(ge=0.001, le=1_000.0)]
+
+
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class EncoderConfig(_Settings):
@@ -30,7 +49,8 @@ class EncoderConfig(_Settings):
 
     Attributes:
         source: Hub id or folder that the pretrained weights come from; None to build from `architecture` alone.
-        architecture: A transformers configuration with `model_type`; None to read it from `source`.
+        architecture: A transformers configuration with `model_type`, of a kind that `models/architectures.py` lists; None to
+            read it from `source`.
         pooling: How an image becomes one vector: its class token, the model's own pooled output, or the mean of
             its patch tokens.
         trainable_blocks: None trains everything; n trains the last n blocks and the final norm; 0 trains nothing.
@@ -39,14 +59,21 @@ class EncoderConfig(_Settings):
     source: str | None = None
     architecture: dict[str, Any] | None = None
     pooling: Pooling = "cls"
-    trainable_blocks: int | None = Field(default=None, ge=0)
+    trainable_blocks: int | None = Field(default=None, ge=0, le=MAX_BLOCKS)
+
+    @field_validator("architecture")
+    @classmethod
+    def _is_supported(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is None:
+            return None
+        found = safe_architecture(value)
+        check_architecture(found)
+        return found
 
     @model_validator(mode="after")
     def _has_origin(self) -> EncoderConfig:
         if self.source is None and self.architecture is None:
             raise ValueError("an encoder needs a source (hub id or folder) or an architecture")
-        if self.architecture is not None and not isinstance(self.architecture.get("model_type"), str):
-            raise ValueError("the encoder's architecture needs a model_type, such as 'dinov2'")
         return self
 
 
@@ -62,12 +89,12 @@ class DecoderConfig(_Settings):
         rope_theta: Base of the rotary positions' wavelengths.
     """
 
-    width: int | None = Field(default=None, ge=2)
-    blocks: int = Field(default=6, ge=1)
-    heads: int = Field(default=8, ge=1)
-    ffn_multiple_of: int = Field(default=256, ge=1)
+    width: int | None = Field(default=None, ge=2, le=MAX_WIDTH)
+    blocks: int = Field(default=6, ge=1, le=MAX_BLOCKS)
+    heads: int = Field(default=8, ge=1, le=MAX_WIDTH)
+    ffn_multiple_of: int = Field(default=256, ge=1, le=MAX_WIDTH)
     dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
-    rope_theta: float = Field(default=10_000.0, gt=0.0)
+    rope_theta: float = Field(default=10_000.0, ge=1.0, le=1e9)
 
 
 class MatcherConfig(_Settings):
@@ -93,27 +120,34 @@ class MatcherConfig(_Settings):
             search to the matcher: a zoomer rules out streets that no training photo shows.
     """
 
-    metres_per_pixel: float = Field(default=0.625, gt=0.0)
-    channels: int = Field(default=16, ge=1)
-    ranges: int = Field(default=10, ge=2)
-    nearest_m: float = Field(default=3.0, gt=0.0)
-    reach_m: float = Field(default=45.0, gt=0.0)
-    headings: int = Field(default=16, ge=4, multiple_of=4)
-    tried: int = Field(default=32, ge=4)
+    metres_per_pixel: float = Field(default=0.625, ge=0.01, le=100.0)
+    channels: int = Field(default=16, ge=1, le=256)
+    ranges: int = Field(default=10, ge=2, le=256)
+    nearest_m: float = Field(default=3.0, ge=0.01, le=10_000.0)
+    reach_m: float = Field(default=45.0, ge=0.01, le=10_000.0)
+    headings: int = Field(default=16, ge=4, le=720, multiple_of=4)
+    tried: int = Field(default=32, ge=4, le=720)
     symmetries: Literal[1, 4, 8] = 8
-    assumed_fov_deg: float = Field(default=75.0, gt=0.0, lt=180.0)
-    camera_height_m: float = Field(default=1.75, gt=0.0)
-    width: int = Field(default=64, ge=1)
-    window_m: float = Field(default=320.0, gt=0.0)
-    margin_m: float = Field(default=10.0, ge=0.0)
+    assumed_fov_deg: float = Field(default=75.0, ge=1.0, le=170.0)
+    camera_height_m: float = Field(default=1.75, ge=0.01, le=1_000.0)
+    width: int = Field(default=64, ge=1, le=4096)
+    window_m: float = Field(default=320.0, ge=1.0, le=100_000.0)
+    margin_m: float = Field(default=10.0, ge=0.0, le=10_000.0)
     own_encoder: bool = False
-    zoom_weight: float = Field(default=0.0, ge=0.0)
+    zoom_weight: float = Field(default=0.0, ge=0.0, le=1_000.0)
 
     @model_validator(mode="after")
     def _near_before_far(self) -> MatcherConfig:
         if self.nearest_m >= self.reach_m:
             raise ValueError("nearest_m must be below reach_m")
+        if self.margin_m > self.window_m:
+            raise ValueError("margin_m must not be above window_m")
         return self
+
+    @property
+    def window_pixels(self) -> int:
+        """Edge in pixels of the picture of a piece of map, with its margins."""
+        return round((self.window_m + 2 * self.margin_m) / self.metres_per_pixel)
 
 
 class RetrieverConfig(_Settings):
@@ -128,9 +162,9 @@ class RetrieverConfig(_Settings):
     """
 
     contexts: tuple[int, ...] = (1,)
-    width: int | None = Field(default=None, ge=1)
+    width: int | None = Field(default=None, ge=1, le=MAX_WIDTH)
     temperature: float = Field(default=0.07, ge=0.01, le=10.0)
-    beam: int = Field(default=4, ge=1)
+    beam: int = Field(default=4, ge=1, le=65_536)
     experts: int = Field(default=0, ge=0, le=64)
 
     @model_validator(mode="after")
@@ -168,16 +202,18 @@ class ModelConfig(_Settings):
     retriever: RetrieverConfig = RetrieverConfig()
     preset: str | None = None
     grid: int = Field(default=4, ge=2, le=8)
-    depth: int = Field(default=4, ge=1)
-    image_pixels: int = Field(default=384, ge=8)
+    depth: int = Field(default=4, ge=1, le=32)
+    image_pixels: int = Field(default=384, ge=8, le=MAX_PIXELS)
     photo_decode: PhotoDecode = "scaled"
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: tuple[_Mean, _Mean, _Mean] = IMAGENET_MEAN
+    std: tuple[_Deviation, _Deviation, _Deviation] = IMAGENET_STD
 
     @model_validator(mode="after")
-    def _std_divides(self) -> ModelConfig:
-        if min(self.std) <= 0:
-            raise ValueError("std must be above 0 for every colour")
+    def _can_be_computed(self) -> ModelConfig:
+        if self.family == "classifier" and self.actions**self.depth > MAX_CELLS:
+            raise ValueError(f"depth: {self.actions}^{self.depth} cells; a classifier knows at most {MAX_CELLS}")
+        if self.encoder.architecture is not None:
+            check_sizes(self, self.encoder.architecture)
         return self
 
     @property
@@ -189,6 +225,40 @@ class ModelConfig(_Settings):
         """The settings that the model's fingerprint depends on, as JSON: those of what it has not are left out."""
         others = {"family", "retriever"} if self.family == "zoom" else {"decoder"}
         return self.model_dump_json(exclude=others if self.matcher else {*others, "matcher"})
+
+
+def check_sizes(config: ModelConfig, architecture: dict[str, Any]) -> None:
+    """Refuse pictures that an encoder cannot take or that cost too much, of photos and of what a ray matcher sees of the map.
+
+    Raises:
+        ValueError: It names the setting.
+    """
+    try:
+        check_image(architecture, config.image_pixels)
+    except ValueError as error:
+        raise ValueError(f"image_pixels: {error}") from error
+    matcher, patch = config.matcher, patch_of(architecture)
+    if matcher is None:
+        return
+    if (fan := config.image_pixels // patch * matcher.ranges * matcher.channels) > MAX_FAN:
+        raise ValueError(f"matcher.ranges, matcher.channels: a photo's fan has {fan} numbers; at most {MAX_FAN} are computed")
+    if matcher.window_m < patch * matcher.metres_per_pixel:
+        least = patch * matcher.metres_per_pixel
+        raise ValueError(f"matcher.window_m, matcher.metres_per_pixel: a window must hold a patch of the encoder, {least:g} m")
+    try:
+        check_image(architecture, matcher.window_pixels)
+    except ValueError as error:
+        raise ValueError(f"matcher.window_m, matcher.margin_m, matcher.metres_per_pixel: {error}") from error
+
+
+def setting_problems(error: ValidationError) -> str:
+    """What is wrong with settings, in words: name and reason of the first five."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    words = []
+    for item in found[:5]:
+        what = "there is no such setting" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
+        words.append(": ".join([*([".".join(map(str, item["loc"]))] if item["loc"] else []), what]))
+    return printable("; ".join([*words, f"and {len(found) - 5} more"] if len(found) > 5 else words), 600)
 
 
 def _paper() -> ModelConfig:

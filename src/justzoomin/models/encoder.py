@@ -1,4 +1,4 @@
-"""Images to vectors: any vision model of transformers behind one signature, frozen as far as asked."""
+"""Images to vectors: the supported vision models of transformers behind one signature, frozen as far as asked."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from justzoomin.errors import ModelError
+from justzoomin.models.architectures import check_architecture, patch_of, safe_architecture
 from justzoomin.models.config import EncoderConfig
 from justzoomin.models.parts import Parts, find_blocks, find_norm, find_parts
 
-# Settings that could make transformers fetch or run foreign code; an architecture never needs them.
-_UNSAFE_KEYS = frozenset({"auto_map", "attn_implementation", "quantization_config", "custom_pipelines"})
-
 
 class VisionEncoder(nn.Module):
-    """One vector per image from a model that transformers' AutoModel knows.
+    """One vector per image from a model of transformers that `models/architectures.py` lists.
 
     Args:
         config: Which model, how its output is pooled, and how much of it is trained.
@@ -33,14 +31,15 @@ class VisionEncoder(nn.Module):
         width: Length of the vectors.
 
     Raises:
-        ModelError: The source cannot be opened, transformers does not know the architecture, the pooling does not
+        ModelError: The source cannot be opened, its architecture is not supported or cannot be built, the pooling does not
             fit it, or its blocks cannot be found though some are to be frozen.
     """
 
     def __init__(self, config: EncoderConfig, *, pretrained: bool = True, fresh: bool = True) -> None:
         super().__init__()
         self.backbone = _build_backbone(config, pretrained=pretrained, fresh=fresh)
-        architecture = _safe_architecture(self.backbone.config.to_dict())
+        architecture = safe_architecture(self.backbone.config.to_dict())
+        _check(architecture, config.source or "encoder.architecture")  # what is saved must open again
         self.config = config.model_copy(update={"architecture": architecture})
         self.width = _width(self.backbone.config)
         self._leading_tokens = _leading_tokens(self.backbone)
@@ -143,8 +142,7 @@ class VisionEncoder(nn.Module):
     @property
     def stride(self) -> int:
         """Pixels between two places of the finest feature map."""
-        patch = self.backbone.config.patch_size
-        return int(patch if isinstance(patch, int) else patch[0])
+        return patch_of(self.config.architecture or {})
 
     def stages(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Vectors (N, D) as `forward` gives them, and feature maps (N, C, h, w), the finest first.
@@ -248,21 +246,43 @@ def _build_backbone(config: EncoderConfig, *, pretrained: bool, fresh: bool) -> 
     """The transformers model in float32: pretrained, or from its architecture with fresh or unset weights."""
     from transformers import AutoConfig, AutoModel
 
+    source = config.source if pretrained else None
     try:
-        if pretrained and config.source is not None:
+        from_source = source is not None or config.architecture is None
+        values = _architecture_of(str(config.source)) if from_source else dict(config.architecture or {})
+        architecture = safe_architecture(values)
+        _check(architecture, str(config.source) if from_source else "encoder.architecture")
+        settings = AutoConfig.for_model(architecture.pop("model_type"), **architecture)
+        if source is not None:
             # Weights may be stored in half precision; training decides about precision, not the file.
-            return AutoModel.from_pretrained(config.source, trust_remote_code=False).float()
-        if config.architecture is not None:
-            safe = _safe_architecture(config.architecture)
-            architecture = AutoConfig.for_model(safe.pop("model_type"), **safe)
-        else:
-            architecture = AutoConfig.from_pretrained(str(config.source), trust_remote_code=False)
+            return AutoModel.from_pretrained(source, config=settings, trust_remote_code=False,
+                                             local_files_only=Path(source).is_dir()).float()
         build: Any = AutoModel.from_config
         with contextlib.nullcontext() if fresh else _unset_weights():
-            return build(architecture, trust_remote_code=False).float()
+            return build(settings, trust_remote_code=False).float()
+    except ModelError:
+        raise
     except Exception as error:  # transformers raises many kinds here; each becomes one with a remedy
         logging.getLogger(__name__).debug("building the encoder failed", exc_info=error)
         raise _build_error(config, error, pretrained=pretrained) from error
+
+
+def _architecture_of(source: str) -> dict[str, Any]:
+    """What the config.json of a folder or of a repository that the user named says; nothing is built of it yet."""
+    from transformers import PretrainedConfig
+
+    values, _ = PretrainedConfig.get_config_dict(source, local_files_only=Path(source).is_dir())
+    if not values:
+        raise OSError(f"there is no config.json in {source}")
+    return dict(values)
+
+
+def _check(architecture: dict[str, Any], where: str) -> None:
+    try:
+        check_architecture(architecture)
+    except ValueError as error:
+        raise ModelError(where, f"this encoder cannot be used ({error})",
+                         "Use a supported encoder, such as dinov2, dinov3_vit, vit or convnext.") from error
 
 
 def _unset_weights() -> contextlib.AbstractContextManager[Any]:
@@ -285,13 +305,6 @@ def _build_error(config: EncoderConfig, error: Exception, *, pretrained: bool) -
     return ModelError(f"encoder.architecture (model_type {model_type})",
                       f"transformers cannot build this architecture ({reason})",
                       "Correct it, or install a version of transformers that knows it.")
-
-
-def _safe_architecture(architecture: dict[str, Any]) -> dict[str, Any]:
-    """An architecture without private keys, version marks and settings that could load foreign code."""
-    return {key: value for key, value in architecture.items()
-            if key not in _UNSAFE_KEYS and not key.startswith("_") and key not in {"transformers_version", "dtype",
-                                                                                   "torch_dtype"}}
 
 
 def _width(config: Any) -> int:

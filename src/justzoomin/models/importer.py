@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import pickle
@@ -16,10 +15,14 @@ from torch import Tensor
 
 from justzoomin.errors import ModelError
 from justzoomin.geometry import ZoomGrid
-from justzoomin.models.checkpoints import read_weights
-from justzoomin.models.config import DecoderConfig, EncoderConfig, ModelConfig, model_preset
+from justzoomin.models.checkpoints import MAX_CONFIG_BYTES, read_weights
+from justzoomin.models.config import DecoderConfig, EncoderConfig, ModelConfig, model_preset, setting_problems
 from justzoomin.models.decoder import feed_forward_width, rotary_frequencies
+from justzoomin.models.onnx_encoder import file_digest
+from justzoomin.models.torch_file import check_torch_file
+from justzoomin.models.weights import Budget, check_settings
 from justzoomin.models.zoom_model import ZoomModel
+from justzoomin.untrusted import printable, read_limited
 
 _WRAPPERS = frozenset({"module", "_orig_mod"})  # what DistributedDataParallel and torch.compile put into names
 _BACKBONE = "encoder.backbone."
@@ -62,18 +65,21 @@ def import_checkpoint(pth: Path, dest: Path, encoder_config: Path | None = None,
             photo_decode="full",
         )
     except ValidationError as error:
-        raise ModelError(pth, f"its sizes make no model ({error.errors()[0]['msg']})",
+        raise ModelError(pth, f"its sizes make no model ({setting_problems(error)})",
                          "Only checkpoints of the published code can be imported.") from error
     blocks = config.encoder.architecture["num_hidden_layers"] if config.encoder.architecture else 0
     config = config.model_copy(update={
         "encoder": config.encoder.model_copy(update={"trainable_blocks": min(4, int(blocks))}),
         "preset": "paper" if _is_paper(config) else None,
     })
-    model = ZoomModel(config, pretrained=False)
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    check_settings(config, shapes, pth)
+    with Budget(shapes, pth):
+        model = ZoomModel(config, pretrained=False)
     read_weights(model, tensors, pth)
     provenance = {
         "imported_from": pth.name,
-        "imported_sha256": hashlib.sha256(pth.read_bytes()).hexdigest(),
+        "imported_sha256": file_digest(pth),
         "photo_resize": "bilinear without antialiasing, after full decoding",
     }
     return model.save_pretrained(dest, grid, provenance)
@@ -83,6 +89,7 @@ def _load_tensors(pth: Path) -> dict[str, Tensor]:
     if not pth.is_file():
         raise ModelError(pth, "there is no such file", "Name the .pth file of a checkpoint.")
     try:
+        check_torch_file(pth)
         content = torch.load(pth, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(pth, "this file holds more than tensors and plain values, or is no torch file, so it is not "
@@ -98,9 +105,17 @@ def _load_tensors(pth: Path) -> dict[str, Tensor]:
         raise ModelError(pth, "this file holds no dict of tensors", "It must hold model_state_dict or be a state dict.")
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise ModelError(pth, f"entry {name!r} is no tensor but {type(value).__name__}",
+            raise ModelError(pth, f"entry {printable(name, 100)} is not a tensor but of the kind {type(value).__name__}",
                              "It must hold model_state_dict or be a state dict.")
+        if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized or 0 in _broadcast(value):
+            raise ModelError(pth, f"tensor {printable(name, 100)} is not an ordinary one with a number for each of its places",
+                             "Save the checkpoint again from plain tensors.")
     return dict(content)
+
+
+def _broadcast(tensor: Tensor) -> list[int]:
+    """Steps between neighbours in memory, of dimensions with any: 0 where one number stands for many."""
+    return [step for step, size in zip(tensor.stride(), tensor.shape, strict=True) if size > 1]
 
 
 def _strip_wrappers(tensors: dict[str, Tensor], pth: Path) -> dict[str, Tensor]:
@@ -205,9 +220,9 @@ def _encoder_architecture(tensors: dict[str, Tensor], pth: Path, encoder_config:
 def _read_architecture(path: Path) -> dict[str, Any]:
     path = path / "config.json" if path.is_dir() else path
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(path, f"the encoder's configuration cannot be read ({error})",
+        content = json.loads(read_limited(path, MAX_CONFIG_BYTES))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(path, f"the encoder's configuration cannot be read ({printable(error)})",
                          "Give the config.json of the encoder as its hub repository has it.") from error
     if not isinstance(content, dict) or not isinstance(content.get("model_type"), str):
         raise ModelError(path, "the encoder's configuration has no model_type",

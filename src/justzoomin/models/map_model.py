@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from justzoomin.errors import ModelError
 from justzoomin.geometry import ViewLayers, ZoomGrid
-from justzoomin.models.config import ModelConfig
+from justzoomin.models.config import ModelConfig, check_sizes
 from justzoomin.models.encoder import VisionEncoder
 from justzoomin.models.onnx_encoder import OnnxEncoder
 from justzoomin.models.unset import UnsetWeights
@@ -49,6 +49,7 @@ class MapModel(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.encoder = encoder or VisionEncoder(config.encoder, pretrained=pretrained, fresh=fresh)
+            _check_sizes(config, self.encoder)
             with contextlib.nullcontext() if fresh else UnsetWeights():
                 self._build(config)
         self.config = config.model_copy(update={"encoder": self.encoder.config})
@@ -154,3 +155,11 @@ class MapModel(nn.Module):
             raise ModelError(folder_or_hub_id, f"this model is of the family {model.family!r}, not {cls.family!r}",
                              f"Open it with justzoomin.models.open_model, or {type(model).__name__}.from_pretrained.")
         return model
+
+
+def _check_sizes(config: ModelConfig, encoder: VisionEncoder | OnnxEncoder) -> None:
+    """Refuse pictures that the encoder cannot take; only now is its architecture known where it comes from a source."""
+    try:
+        check_sizes(config, encoder.config.architecture or {})
+    except ValueError as error:
+        raise ModelError("model", str(error), "Choose other sizes, or another encoder.") from error

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +19,10 @@ from justzoomin.models.onnx_file import ExportHeader, read_header
 ONNX_FILE = "encoder.onnx"
 """Name of the exported encoder in its model's folder."""
 INPUT, OUTPUT = "images", "vectors"
+MEMORY_BYTES = 6 << 30
+"""Memory that exported encoders may take: a file has up to 2 GiB of weights, a batch less than that."""
+SECONDS, SECONDS_PER_IMAGE = 60.0, 30.0
+"""Time that a batch may take, and each of its images besides."""
 _AGAIN = "Export it again with: jzi export MODEL."
 
 
@@ -55,15 +62,27 @@ class OnnxEncoder(nn.Module):
         """Encode normalized images (N, 3, H, W) to vectors (N, D).
 
         Raises:
-            ModelError: If ONNX Runtime fails, or gives something else.
+            ModelError: If ONNX Runtime fails, takes too long or too much memory, or gives something else.
         """
+        import onnxruntime
+
         batch = images.detach().to("cpu", torch.float32).contiguous().numpy()
+        options, seconds = onnxruntime.RunOptions(), SECONDS + SECONDS_PER_IMAGE * len(batch)
+        clock = threading.Timer(seconds, setattr, (options, "terminate", True))
+        clock.daemon = True
+        clock.start()
         try:
-            vectors = self._session.run([OUTPUT], {INPUT: batch})[0]
+            vectors = self._session.run([OUTPUT], {INPUT: batch}, options)[0]
         except Exception as error:  # its errors share no base of their own
+            if options.terminate:
+                raise ModelError(self.path, f"it did not end within {seconds:g} s for {len(batch)} images", _AGAIN) from error
             raise ModelError(self.path, f"ONNX Runtime cannot run it ({_reason(error)})", _AGAIN) from error
+        finally:
+            clock.cancel()
         if vectors.shape != (len(images), self.width):
             raise ModelError(self.path, f"it gave vectors of shape {vectors.shape}", _AGAIN)
+        if not np.isfinite(vectors).all():
+            raise ModelError(self.path, "its vectors hold values that are not finite", _AGAIN)
         return torch.from_numpy(vectors)
 
     def check_belongs(self, config_file: Path, weights_file: Path) -> None:
@@ -119,10 +138,24 @@ def _session(path: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()  # whoever bounds torch bounds this too
     options.log_severity_level = 4  # what goes wrong is raised as well
+    _bound_memory()
+    options.add_session_config_entry("session.use_env_allocators", "1")
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        # Folding computes what a file calls constant while it is opened, however long that takes; an export has folded already.
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"],
+                                            disabled_optimizers=["ConstantFolding"])
     except Exception as error:  # its errors share no base of their own
         raise ModelError(path, f"ONNX Runtime cannot open it ({_reason(error)})", _AGAIN) from error
+
+
+@functools.cache
+def _bound_memory() -> None:
+    """Give all sessions of this process one allocator that says no beyond `MEMORY_BYTES`."""
+    import onnxruntime
+
+    kind, use = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT
+    memory = onnxruntime.OrtMemoryInfo("Cpu", kind, 0, use)
+    onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg({"max_mem": MEMORY_BYTES}))
 
 
 def _reason(error: Exception) -> str:

@@ -14,12 +14,12 @@ from justzoomin.search.retrieval import CellScores, cell_scores, path_scores
 from justzoomin.search.scorer import Scorer, scorer
 from justzoomin.search.searches import Search, choose_search, parse_search
 from justzoomin.search.tracking import TrackPoint, geojson, gpx, photo_posteriors, track_points
-from justzoomin.search.view_vectors import DrawnViews, ViewVectors, views_of
+from justzoomin.search.view_vectors import DrawnViews, ViewVectors, photo_vectors, views_of
 
 __all__ = [
     "FORMATS", "MAX_PLACES", "Beam", "BulkReport", "CellScores", "DrawnViews", "Fix", "GroundMap", "IndexHead", "Localizer",
     "MapIndex", "NotTrainedHereWarning", "Paths", "Precision", "Scorer", "Search", "TrackPoint", "ViewVectors", "along_path",
     "beam", "build_index", "build_part", "cell_scores", "check_fits", "check_suffix", "choose_search", "credible_radius_m",
     "exact", "geojson", "gpx", "greedy", "index_blocks", "localize_to_file", "parse_search", "path_scores",
-    "photo_posteriors", "read_photo", "scorer", "track_points", "views_of",
+    "photo_posteriors", "photo_vectors", "read_photo", "scorer", "track_points", "views_of",
 ]

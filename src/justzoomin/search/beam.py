@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from justzoomin.models import ZoomModel
-from justzoomin.search.view_vectors import ViewVectors
+from justzoomin.search.view_vectors import ViewVectors, refuse_undefined
 
 
 class Beam(NamedTuple):
@@ -52,4 +52,6 @@ def beam(model: ZoomModel, photos: torch.Tensor, vectors: ViewVectors, depth: in
         rows = (parent + torch.arange(B, device=device)[:, None] * chances.shape[1]).flatten()
         cache, action = cache.select(rows), picked.flatten()
         numbers = numbers[rows.cpu().numpy()] * A + 1 + action.cpu().numpy()
-    return Beam(sequences.cpu(), total.cpu())
+    found = Beam(sequences.cpu(), total.cpu())
+    refuse_undefined(found.log_probs.numpy()[:, 0])
+    return found

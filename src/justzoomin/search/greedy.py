@@ -9,7 +9,7 @@ import torch
 
 from justzoomin.geometry import view_numbers
 from justzoomin.models import ZoomModel
-from justzoomin.search.view_vectors import ViewVectors
+from justzoomin.search.view_vectors import ViewVectors, refuse_undefined
 
 
 class Paths(NamedTuple):
@@ -48,7 +48,9 @@ def greedy(model: ZoomModel, photos: torch.Tensor, vectors: ViewVectors, depth: 
         picked.append(action.cpu())
         chances.append(best.cpu())
         numbers = numbers * model.config.actions + 1 + picked[-1].numpy()
-    return Paths(torch.stack(picked, 1), torch.stack(chances, 1))
+    found = Paths(torch.stack(picked, 1), torch.stack(chances, 1))
+    refuse_undefined(found.probabilities.numpy())
+    return found
 
 
 @torch.inference_mode()
@@ -56,4 +58,6 @@ def along_path(model: ZoomModel, photos: torch.Tensor, vectors: ViewVectors, seq
     """Log-probabilities (B, T, A) of every action along given paths (B, T): teacher forcing, nothing chosen."""
     numbers = view_numbers(vectors.views.grid, sequences.numpy())  # (B, T)
     views = vectors.at(numbers.ravel()).view(*numbers.shape, -1)
-    return model.decode(photos, views, sequences.to(photos.device)).float().log_softmax(-1).cpu()
+    found = model.decode(photos, views, sequences.to(photos.device)).float().log_softmax(-1).cpu()
+    refuse_undefined(found.numpy().max(-1))
+    return found

@@ -192,12 +192,30 @@ class MapIndex:
         return known
 
     def read(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Vectors (N, D) of views that are there, as `known` says."""
-        return self._records["vector"][numbers].astype(np.float32)
+        """Vectors (N, D) of views that are there, as `known` says.
+
+        Raises:
+            DataError: If one of them is not finite, whatever its checksum says.
+        """
+        vectors = self._records["vector"][numbers].astype(np.float32)
+        wrong = ~np.isfinite(vectors).all(1)
+        if wrong.any():
+            raise DataError(self.folder / VIEWS_FILE, f"the vector of view {int(numbers[wrong][0])} holds values that are not "
+                            "finite", _AGAIN)
+        return vectors
 
     def no_data(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Shares (N,) without data of views that are there."""
-        return np.asarray(self._records["no_data"][numbers], np.float32)
+        """Shares (N,) without data of views that are there.
+
+        Raises:
+            DataError: If one of them does not lie from 0 to 1.
+        """
+        shares = np.asarray(self._records["no_data"][numbers], np.float32)
+        wrong = ~((shares >= 0) & (shares <= 1))
+        if wrong.any():
+            raise DataError(self.folder / VIEWS_FILE, f"the share without data of view {int(numbers[wrong][0])} is "
+                            f"{shares[wrong][0]:g}", _AGAIN)
+        return shares
 
     def keep(self, numbers: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32],
              no_data: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from justzoomin.data import halves, normalize, to_tensor, wide_photo
+from justzoomin.data import halves, to_tensor, wide_photo
 from justzoomin.errors import JustZoomInError, ModelError, PhotoError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews, Map, look_alike, region_look
@@ -26,7 +26,7 @@ from justzoomin.search.fix import Fix
 from justzoomin.search.index import MapIndex
 from justzoomin.search.scorer import Scorer, scorer
 from justzoomin.search.searches import choose_search
-from justzoomin.search.view_vectors import ViewVectors, views_of
+from justzoomin.search.view_vectors import ViewVectors, photo_vectors, views_of
 
 Item = TypeVar("Item")
 
@@ -183,11 +183,9 @@ class Localizer:
         except JustZoomInError as error:
             return error
 
-    @torch.inference_mode()
     def encode(self, pairs: torch.Tensor) -> torch.Tensor:
         """Vectors (B, D) of photos, uint8 halves (B, 2, 3, n, n)."""
-        config = self.model.config
-        return self.model.encode_photos(normalize(pairs.to(self.model.device), config.mean, config.std))
+        return photo_vectors(self.model, pairs)
 
     def localize_posterior(self, photo: str | Path | bytes) -> Posterior:
         """How probable each terminal cell is for one photo, calibrated and with the prior, whatever the search.

@@ -23,6 +23,8 @@ MAX_PLACES = 1 << 16
 """Places that all photos are tried at; of a larger region only those of the cells that the zoomer finds most probable."""
 KEPT_BYTES = 512 << 20
 """What lies under the fans of all poses is kept in half precision where it takes at most this."""
+MAX_GROUND = 1 << 30
+"""Numbers that describe a region: 4 GiB."""
 FEW = 4
 """Up to so many photos are compared part by part: sampling numbers costs less than sampling vectors for later photos."""
 _CHUNK = 4096
@@ -37,13 +39,18 @@ class GroundMap:
         grid: The grid.
 
     Raises:
-        ModelError: If the model has no matcher.
+        ModelError: If the model has no matcher, or its description of the region would be too large.
     """
 
     def __init__(self, model: ZoomModel, source: Map, grid: ZoomGrid) -> None:
         self.model, self.grid = model, grid
         self.matcher = _matcher(model)
         config = self.matcher.config
+        numbers = (grid.region.size_m / self.matcher.place_m) ** 2 * (config.channels + config.headings)
+        if numbers > MAX_GROUND:
+            raise ModelError("model: matcher.metres_per_pixel", f"a region of {grid.region.size_m:g} m in places of "
+                             f"{self.matcher.place_m:g} m takes {numbers:.2g} numbers; up to {MAX_GROUND:.2g} are kept",
+                             "Use a smaller region, or a model that sees the map more coarsely.")
         self.windows = Windows(source, grid, config.window_m, config.margin_m, config.metres_per_pixel)
         self._ground: Ground | None = None
         self._places = _places(grid, self.windows)

@@ -14,7 +14,7 @@ from justzoomin.models import MapModel, ZoomModel
 from justzoomin.search.exact import exact
 from justzoomin.search.matching import MAX_PLACES, GroundMap
 from justzoomin.search.retrieval import CellScores
-from justzoomin.search.view_vectors import ViewVectors
+from justzoomin.search.view_vectors import ViewVectors, refuse_undefined
 
 Scorer = Callable[[torch.Tensor], npt.NDArray[np.floating]]
 """From photo vectors (B, D) to scores (B, N), log-probabilities up to a constant, in the order of `ZoomGrid.flatten`."""
@@ -34,6 +34,17 @@ def scorer(model: MapModel, vectors: ViewVectors) -> Scorer:
         ModelError: If the model does not fit the grid.
         TileError: If the map cannot give a view.
     """
+    score = _scorer(model, vectors)
+
+    def checked(photos: torch.Tensor) -> npt.NDArray[np.floating]:
+        found = score(photos)
+        refuse_undefined(found.max(1))  # the largest is not a number where any is not
+        return found
+
+    return checked
+
+
+def _scorer(model: MapModel, vectors: ViewVectors) -> Scorer:
     grid = vectors.views.grid
     if not isinstance(model, ZoomModel):
         cells = CellScores(model, vectors)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,15 +11,56 @@ import numpy.typing as npt
 import torch
 
 from justzoomin.data import normalize
+from justzoomin.errors import ModelError
 from justzoomin.geometry import ZoomGrid, view_number, view_numbers
 from justzoomin.maps import GridViews, LayerViews, Map
 from justzoomin.models import MapModel, ZoomModel
 from justzoomin.search.index import MapIndex
+from justzoomin.untrusted import printable
 
 MEMORY_BYTES = 1 << 30
 """Bound of the vectors that are kept in memory where no index can keep them."""
 
 Ints = npt.NDArray[np.int64]
+
+
+def photo_vectors(model: MapModel, pairs: torch.Tensor) -> torch.Tensor:
+    """Vectors (B, D) of photos, uint8 halves (B, 2, 3, n, n).
+
+    Raises:
+        ModelError: If a photo cannot be encoded, or its vector is not finite.
+    """
+    return encoded(model, model.encode_photos, pairs)
+
+
+@torch.inference_mode()
+def encoded(model: MapModel, encode: Callable[[torch.Tensor], torch.Tensor], pixels: torch.Tensor) -> torch.Tensor:
+    """What a model makes of pictures, uint8 (..., 3, n, n), normalized as its settings say.
+
+    Raises:
+        ModelError: If it cannot, or if a number is not finite: nothing is concluded from it then.
+    """
+    config = model.config
+    try:
+        vectors = encode(normalize(pixels.to(model.device), config.mean, config.std))
+    except (RuntimeError, ValueError, TypeError, LookupError) as error:
+        raise ModelError("model", f"it cannot encode pictures of {pixels.shape[-1]} px ({printable(error, 200)})",
+                         "Check image_pixels and encoder.architecture in its config.json, and the free memory.") from error
+    if not bool(torch.isfinite(vectors).all()):
+        raise ModelError("model", "its vectors hold values that are not finite", "Check its weights, and mean and std in its "
+                         "config.json.")
+    return vectors
+
+
+def refuse_undefined(values: npt.NDArray[np.floating]) -> None:
+    """Refuse scores or probabilities from which nothing can be concluded.
+
+    Raises:
+        ModelError: If one of them is not a finite number.
+    """
+    if not np.isfinite(values).all():
+        raise ModelError("model", "its scores are not finite numbers", "Check its weights, and those of its decoder or ray "
+                         "matcher; the vectors of photos and views are in order.")
 
 
 def views_of(model: MapModel, source: Map, grid: ZoomGrid | None = None) -> GridViews | LayerViews:
@@ -103,10 +144,10 @@ class ViewVectors:
         """Vectors (N, D) of drawn views, on the model's device; kept in the index, if there is one that can be written.
 
         Raises:
-            ModelError: If a vector is not finite.
+            ModelError: If a view cannot be encoded, or its vector is not finite.
         """
-        config, device = self.model.config, self.model.device
-        vectors = self.model.encode_views(normalize(drawn.pixels.to(device), config.mean, config.std)).float()
+        device = self.model.device
+        vectors = encoded(self.model, self.model.encode_views, drawn.pixels).float()
         self.encoded += len(drawn.numbers)
         if self.index is None:
             return vectors

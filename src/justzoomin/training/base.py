@@ -16,6 +16,7 @@ from justzoomin.geometry import ZoomGrid, haversine_m
 from justzoomin.maps import GridViews, LayerViews
 from justzoomin.models import MapModel
 from justzoomin.training.config import TrainConfig
+from justzoomin.training.state import check_weights
 from justzoomin.training.viewpixels import ViewPixels
 
 
@@ -162,6 +163,14 @@ class Task(lightning.LightningModule):
     def trained(self) -> list[Any]:
         """The parameters that train, or groups of them."""
         return [p for p in self.model.parameters() if p.requires_grad]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse the weights of another model.
+
+        Raises:
+            TrainingError: If they are.
+        """
+        check_weights(checkpoint["state_dict"], self.state_dict(), "state.ckpt")
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW over the parameters that train, with the schedule stepped per optimizer step."""

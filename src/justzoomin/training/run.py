@@ -28,6 +28,7 @@ from justzoomin.training.maps import TrainingMaps
 from justzoomin.training.mining import Miner
 from justzoomin.training.prefix_cache import PrefixCache, open_cache
 from justzoomin.training.saving import AtomicCheckpoints, CsvLog, Saver, TrainProgress, environment, write_text
+from justzoomin.training.state import load_state
 
 
 def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, *, resume: bool = False,
@@ -201,7 +202,7 @@ def _ready(config: TrainConfig, settings: ModelConfig, dataset: Dataset, split: 
 def _loggers(config: TrainConfig, out: Path, resume_from: Path | None) -> list[Logger]:
     step = None
     if resume_from is not None:
-        step = int(torch.load(resume_from, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+        step = int(load_state(resume_from)["global_step"])
     loggers: list[Logger] = [CsvLog(out / "metrics.csv", step)]
     try:
         from lightning.pytorch.loggers import TensorBoardLogger

@@ -21,6 +21,7 @@ from justzoomin.data import ResumableBatchSampler
 from justzoomin.errors import TrainingError
 from justzoomin.files import write_bytes
 from justzoomin.training.base import Task
+from justzoomin.training.state import load_state
 
 
 class AtomicCheckpoints(CheckpointIO):
@@ -38,9 +39,8 @@ class AtomicCheckpoints(CheckpointIO):
         temporary.replace(final)
 
     def load_checkpoint(self, path: Any, map_location: Any | None = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """Read a state; nothing but tensors and plain values is unpickled."""
-        state: dict[str, Any] = torch.load(path, map_location=map_location or "cpu", weights_only=True)
-        return state
+        """Read a state; see `load_state`."""
+        return load_state(Path(path), map_location or "cpu")
 
     def remove_checkpoint(self, path: Any) -> None:
         """Remove a state."""
