@@ -72,7 +72,8 @@ def test_suffix_of_prefix_is_the_whole(name, trained, pooling):
         wanted, found = gradients(encoder, at_once), gradients(encoder, encoder(pictures))
         assert found.keys() == wanted.keys() != set()
         for key, gradient in wanted.items():
-            torch.testing.assert_close(found[key], gradient, atol=1e-5, rtol=1e-5)
+            # Sums of many terms: processors round them in other orders.
+            torch.testing.assert_close(found[key], gradient, atol=3e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
