@@ -206,7 +206,7 @@ def _read_architecture(path: Path) -> dict[str, Any]:
     path = path / "config.json" if path.is_dir() else path
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(path, f"the encoder's configuration cannot be read ({error})",
                          "Give the config.json of the encoder as its hub repository has it.") from error
     if not isinstance(content, dict) or not isinstance(content.get("model_type"), str):
