@@ -93,3 +93,8 @@ def test_the_guard_counts_time_of_the_processors_and_not_of_waiting(tmp_path, mo
     monkeypatch.setattr(fuzz_guard, "WAITING_SECONDS", 0.2)
     with pytest.raises(LawBroken, match="in all"):
         check(lambda c, f: time.sleep(0.4), b"", tmp_path)
+
+
+def test_the_page_names_every_target():
+    page = (CORPUS.parents[2] / "docs" / "fuzzing.md").read_text(encoding="utf-8")
+    assert [name for name in TARGETS if f"`{name}`" not in page] == []

@@ -43,7 +43,7 @@ class Bundles:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
             if top is not None:
-                archive.writestr(zipfile.ZipInfo(_TOP), pack_canvas(top))  # without the clock's time, which may be none of ZIP's
+                archive.writestr(zipfile.ZipInfo(_TOP), pack_canvas(top))  # no time: a clock may show none of ZIP's
             for (level, x, y), content in tiles:
                 archive.writestr(zipfile.ZipInfo(f"{level}/{x}/{y}"), content)
         write_bytes(self.path(stage, column, row), buffer.getvalue())
