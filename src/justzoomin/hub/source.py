@@ -10,7 +10,7 @@ from typing import Any
 
 from huggingface_hub import constants, get_session, hf_hub_url, hf_raise_for_status
 from huggingface_hub.errors import HFValidationError
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # it is there, named at run time
 
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.hub.listing import facts_of, files_of, request_headers, timeout
