@@ -2,13 +2,14 @@
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
-from justzoomin.errors import ConfigError, LayoutError
+from justzoomin.errors import ConfigError, DataError, LayoutError
 from justzoomin.geometry import load_grid
 from justzoomin.maps import TileLayout
-from justzoomin.untrusted import load_yaml, plain_yaml, printable, read_limited
+from justzoomin.untrusted import files_in, load_yaml, plain_yaml, printable, read_limited
 
 BOMB = b"a: &a [x, x, x, x, x, x, x, x, x]\n" + b"".join(
     b"%c: &%c [%s]\n" % (c, c, b", ".join([b"*%c" % (c - 1)] * 9)) for c in range(ord("b"), ord("j")))
@@ -68,6 +69,24 @@ def test_reading_is_bounded_and_waits_for_nobody(tmp_path):
             read_limited(other, 9)
         with pytest.raises(LayoutError, match="cannot be read"):
             load_yaml(other, 9)
+
+
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(tmp_path, monkeypatch):
+    for name in ("b.csv", "a.csv", ".c.csv", "d.CSV", "e.txt"):
+        (tmp_path / name).touch()
+    assert files_in(tmp_path, "[!.]*.csv") == [tmp_path / "a.csv", tmp_path / "b.csv"]
+    assert files_in(tmp_path / "none", "*") == []
+    (tmp_path / "circle").symlink_to("circle")
+    for other in ("e.txt", "circle"):
+        with pytest.raises(DataError, match=f"{other}: the folder cannot be read"):
+            files_in(tmp_path / other, "*")
+
+    def closed(path):  # root may read everything
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", closed)
+    with pytest.raises(DataError, match=r"the folder cannot be read \(Permission denied\)\. Make it readable\."):
+        files_in(tmp_path, "*")
 
 
 def test_words_cannot_move_a_terminal():

@@ -6,9 +6,10 @@ import math
 import os
 import re
 import stat
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from justzoomin.errors import JustZoomInError, LayoutError
+from justzoomin.errors import DataError, JustZoomInError, LayoutError
 
 _MAX_DEPTH = 16
 _MAX_INTEGER = 1 << 63
@@ -38,6 +39,23 @@ def read_limited(path: Path, max_bytes: int) -> bytes:
     if len(content) > max_bytes:
         raise OSError(0, f"it has more than {max_bytes} bytes", str(path))
     return content
+
+
+def files_in(folder: Path, pattern: str) -> list[Path]:
+    """The paths in a folder whose names match a pattern, in order; none where the folder is not there.
+
+    Path.glob finds nothing in a folder that cannot be read, and says nothing.
+
+    Raises:
+        DataError: If the folder cannot be read.
+    """
+    try:
+        paths = list(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise DataError(folder, f"the folder cannot be read ({error.strerror})", "Make it readable.") from error
+    return sorted(path for path in paths if fnmatchcase(path.name, pattern))
 
 
 def load_yaml(path: Path, max_bytes: int, refuse: type[JustZoomInError] = LayoutError) -> object:

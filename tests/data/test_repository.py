@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import fakes
-from justzoomin.data import find_splits, open_dataset
+from justzoomin.data import find_splits, open_dataset, verify_repository
 from justzoomin.errors import DataError, LayoutError, PhotoError
 from justzoomin.geometry import Region, ZoomGrid, save_grid
 
@@ -86,6 +86,17 @@ def test_what_is_no_dataset_is_refused(tmp_path):
         shard.unlink()
     with pytest.raises(DataError, match="streetview_images"):
         open_dataset(root)
+
+
+def test_metadata_that_cannot_be_read_are_not_missing(repository, tmp_path):
+    for path in repository.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "metadata").unlink()
+    (tmp_path / "metadata").symlink_to("metadata")  # a circle, which nobody may read
+    with pytest.raises(DataError, match="metadata: the folder cannot be read"):
+        open_dataset(tmp_path)
+    [problem] = [p for p in verify_repository(tmp_path).problems if p["kind"] == "table"]
+    assert "metadata: the folder cannot be read" in problem["detail"]
 
 
 def test_an_unknown_split_names_those_there(dataset):

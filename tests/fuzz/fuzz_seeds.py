@@ -239,6 +239,24 @@ def weight_pictures() -> list[bytes]:
 
 
 @cache
+def weight_rasters() -> list[bytes]:
+    import rasterio.warp
+    from rasterio.io import MemoryFile
+    from rasterio.transform import from_bounds
+
+    found = []
+    for kind, crs, options in (("uint8", "epsg:4326", {}), ("float32", "epsg:32631", {"compress": "deflate"}),
+                               ("uint16", "epsg:3857", {"tiled": True, "blockxsize": 16, "blockysize": 16, "nodata": 7})):
+        ends = rasterio.warp.transform_bounds("epsg:4326", crs, 2.99, 54.49, 3.01, 54.51)
+        with MemoryFile() as memory:
+            with memory.open(driver="GTiff", width=32, height=32, count=1, dtype=kind, crs=crs,
+                             transform=from_bounds(*ends, 32, 32), **options) as raster:
+                raster.write(np.arange(1024).reshape(1, 32, 32).astype(kind))
+            found.append(bytes(memory.getbuffer()))
+    return found
+
+
+@cache
 def calibrations() -> list[bytes]:
     values = {"format": "justzoomin-calibration/2", "model": "a" * 64, "split": "b" * 64, "photos": 100,
               "temperatures": [1.1, 0.9], "tails": [0.01, 0.0], "off_map_measure": "entropy",

@@ -37,6 +37,7 @@ from fuzz_seeds import (
     tile_pictures,
     training,
     weight_pictures,
+    weight_rasters,
     with_exif,
 )
 from PIL import Image
@@ -287,6 +288,14 @@ def _run_weights(content: bytes, folder: Path) -> None:
     assert np.isfinite(weights.values).all() and (weights.values >= 0).all()
 
 
+def _run_raster(content: bytes, folder: Path) -> None:
+    from justzoomin.imagery import weights_from_raster
+
+    weights = weights_from_raster(_file(folder, "weights.tif", content), GRID)
+    assert weights.values.shape == (GRID.actions**GRID.depth,)
+    assert np.isfinite(weights.values).all() and (weights.values >= 0).all()
+
+
 def _run_calibration(content: bytes, folder: Path) -> None:
     from justzoomin.posterior import Calibration
 
@@ -362,6 +371,7 @@ def _targets() -> list[Target]:
         Target("journal", journals, _run_journal, (b'"photo"', b'"error"', b"\n", b"{}", b"[]", b'"file": []')),
         Target("polygons", polygons, _run_polygons, (b'"MultiPolygon"', b"[]", b"{}", b"1e400", b"180.0", b"-90")),
         Target("weights", weight_pictures, _run_weights, index_words),
+        Target("raster", weight_rasters, _run_raster, (b"II*\0", b"MM\0*", b"II+\0", b"<VRTDataset>", b"nan")),
         Target("calibration", calibrations, _run_calibration, (b"1e400", b"NaN", b"[]", b"null", b"-1", b"1e-300")),
         Target("times", drive_times, _run_times, (b"east_m", b"\n" + b"," * 30, b"1e400", b"a.jpg", b"9999-12-31")),
         Target("gpx", gpx, _run_source("track.gpx", "gpx"), gpx_words),

@@ -1,8 +1,10 @@
 """A short slice of the fuzzing, and every input that once broke a law. The long run is tests/fuzz/run.py."""
 
 import os
+import time
 from pathlib import Path
 
+import fuzz_guard
 import pytest
 from fuzz_guard import LawBroken, check
 from fuzz_mutations import mutate, mutations
@@ -75,3 +77,24 @@ def test_the_guard_sees_what_it_must(tmp_path):
         check(lambda c, f: os.system("true"), b"", inside)
     with pytest.raises(ZeroDivisionError):
         check(lambda c, f: 1 / 0, b"", inside)
+
+
+def test_the_guard_counts_time_of_the_processors_and_not_of_waiting(tmp_path, monkeypatch):
+    monkeypatch.setattr(fuzz_guard, "SECONDS", 0.2)
+
+    def works(content, folder):
+        end = time.process_time() + 0.4
+        while time.process_time() < end:
+            pass
+
+    assert check(lambda c, f: time.sleep(0.4), b"", tmp_path) == "valid"
+    with pytest.raises(LawBroken, match="s of the processors"):
+        check(works, b"", tmp_path)
+    monkeypatch.setattr(fuzz_guard, "WAITING_SECONDS", 0.2)
+    with pytest.raises(LawBroken, match="in all"):
+        check(lambda c, f: time.sleep(0.4), b"", tmp_path)
+
+
+def test_the_page_names_every_target():
+    page = (CORPUS.parents[2] / "docs" / "fuzzing.md").read_text(encoding="utf-8")
+    assert [name for name in TARGETS if f"`{name}`" not in page] == []

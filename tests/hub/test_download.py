@@ -317,6 +317,47 @@ def test_listings_without_size_or_hash(hub: Hub, tmp_path: Path, change: dict[st
         plan_download(tmp_path / "dest", REPO)
 
 
+@pytest.mark.parametrize("junk", [
+    None, 7, "README.md", [], {}, {"type": "file"}, {"type": "file", "path": 5, "size": 1, "oid": "0" * 40},
+    {"type": "link", "path": "x", "size": 1, "oid": "0" * 40}, {"path": "x"}])
+def test_junk_in_a_listing(hub: Hub, tmp_path: Path, junk: object):
+    hub.listed = lambda entries: [*entries, junk]
+    with pytest.raises(DataError, match=r"the hub lists .*, neither a file nor a folder\. Check HF_ENDPOINT"):
+        plan_download(tmp_path / "dest", REPO)
+
+
+@pytest.mark.parametrize("lfs", [7, [], {}, {"oid": "0" * 64}, {"oid": None, "size": 3}])
+def test_junk_for_a_large_file(hub: Hub, tmp_path: Path, lfs: object):
+    hub.listed = lambda entries: [{**entries[0], "lfs": lfs}, *entries[1:]]
+    with pytest.raises(DataError, match="without size and hash"):
+        plan_download(tmp_path / "dest", REPO)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"[" * 100_000, b"7", b"{}", b"null", b"\xff\xfe"])
+@pytest.mark.parametrize("what", ["/revision/main", "/tree/"])
+def test_answers_that_no_hub_gives(hub: Hub, tmp_path: Path, what: str, content: bytes):
+    hub.failures[what if what != "/tree/" else f"/tree/{hub.branches['main']}"] = [Answer(200, content=content)]
+    with pytest.raises(DataError, match="Check HF_ENDPOINT"):
+        plan_download(tmp_path / "dest", REPO)
+
+
+def test_a_listing_without_end(hub: Hub, tmp_path: Path, monkeypatch):
+    listing, plain = f"/tree/{hub.branches['main']}", hub.entries(hub.branches["main"])
+    again = Answer(200, {"Link": '<http://127.0.0.1:9/else?cursor=0>; rel="next"'}, b"[]")
+    monkeypatch.setattr("justzoomin.hub.listing.MAX_PAGES", 20)
+    hub.failures[listing] = [again] * 30
+    with pytest.raises(DataError, match="has more than 20 pages"):
+        plan_download(tmp_path / "dest", REPO)
+    assert len(hub.failures[listing]) == 10, "pages come from the server that was asked, and the token goes nowhere else"
+    hub.failures.clear()
+    monkeypatch.setattr("justzoomin.hub.listing.MAX_FILES", len(plain) - 3)
+    with pytest.raises(DataError, match=rf"more than {len(plain) - 3} files"):
+        plan_download(tmp_path / "dest", REPO)
+    monkeypatch.setattr("justzoomin.hub.listing.MAX_ANSWER_BYTES", 100)
+    with pytest.raises(DataError, match="more than 100 bytes"):
+        plan_download(tmp_path / "dest", REPO)
+
+
 def test_too_little_disk_is_found_before_the_first_byte(hub: Hub, tmp_path: Path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
     plan = plan_download(tmp_path / "dest", REPO, selection=SMALL)

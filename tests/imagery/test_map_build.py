@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -52,6 +54,14 @@ def test_folder_and_tar_are_the_same_map(source, tmp_path):
 def test_threads_do_not_matter(source, tmp_path):
     roots = [build_map([source], tmp_path / str(n), SMALL.model_copy(update={"workers": n, "format": "tar"})) for n in (1, 3)]
     assert contents(roots[0]) == contents(roots[1])
+
+
+@pytest.mark.parametrize("years", [-300, 5, 180])
+def test_a_clock_before_1980_or_after_2107_is_good_enough(years, source, tmp_path, monkeypatch):
+    """A ZIP cannot state such times, and a machine without a battery starts in 1970."""
+    monkeypatch.setattr("zipfile.time", SimpleNamespace(time=lambda: years * 31_556_952.0, localtime=time.localtime))
+    root = build_map([source], tmp_path / "map", SMALL.model_copy(update={"format": "tar"}))
+    assert sorted(p.name for p in (root / "archives").iterdir() if p.suffix == ".tar")
 
 
 @pytest.mark.parametrize("format_", ["folder", "tar"])

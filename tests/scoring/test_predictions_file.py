@@ -1,6 +1,7 @@
 """The predictions file: what is written comes back, and a file that lies is refused by name."""
 
 import dataclasses
+import json
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ from prediction_tables import GRID, info, places, scores, table
 
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.scoring import (
+    Protocol,
     Tabulator,
     log_normalize,
     rank_listed,
@@ -186,3 +188,35 @@ def test_no_file_no_table_no_photo(tmp_path):
     pl.read_parquet(path).clear().write_parquet(path, metadata={"justzoomin": note})
     with pytest.raises(DataError, match="no photo"):
         read_predictions(path)
+
+
+def test_one_long_list_does_not_make_all_rows_wide(tmp_path, monkeypatch):
+    monkeypatch.setattr("justzoomin.scoring.predictions_file._EMPTY", (2, 100))
+    path = write_predictions(tmp_path / "p.parquet", table(20, listed=None))
+    assert len(read_predictions(path)) == 20
+    rows = pl.col("photo") == "photo 003"
+    rewritten = pl.read_parquet(path).drop("^occupied_.*$").with_columns(
+        *(pl.when(rows).then(pl.col(name)).otherwise(pl.col(name).list.head(3)) for name in ("cells", "probs")))
+    rewritten.write_parquet(path, metadata={"justzoomin": pl.read_parquet_metadata(path)["justzoomin"]})
+    with pytest.raises(DataError, match="longest list has 256 cells, which makes 5120 places in 20 rows; up to 726 are read"):
+        read_predictions(path)
+
+
+@pytest.mark.parametrize(("field", "value"), [
+    ("cost", {"index_bytes": 1e308}), ("cost", {"index_bytes": -1.0}), ("cost", {f"k{n}": 1.0 for n in range(101)}),
+    ("cost", {"index_bytes": float("inf")}), ("cost", {"\x1b": 1.0}), ("seed", 10**30), ("listed", 1 << 63),
+    ("hashes", {f"k{n}": None for n in range(101)}), ("confidence", "within:1e400")])
+def test_numbers_that_nothing_can_have_are_refused(tmp_path, field, value):
+    path = write_predictions(tmp_path / "p.parquet", table(3))
+    note = json.loads(pl.read_parquet_metadata(path)["justzoomin"])
+    text = json.dumps(note | {field: value}).replace("Infinity", "1e400")
+    pl.read_parquet(path).write_parquet(path, metadata={"justzoomin": text})
+    with pytest.raises(DataError, match=field):
+        read_predictions(path)
+
+
+@pytest.mark.parametrize("values", [(float("inf"),), (float("nan"),), (0.0,), (40.0, -1.0)])
+@pytest.mark.parametrize("name", ["radii_m", "areas_m2"])
+def test_a_protocol_has_finite_radii_and_areas(name, values):
+    with pytest.raises(ConfigError, match=f"{name}: .* not finite or not above 0"):
+        Protocol(**{name: values})

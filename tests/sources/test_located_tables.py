@@ -147,10 +147,12 @@ def test_wrong_rows_are_skipped_with_the_reason(images: Path, row: str, kind: st
 def test_the_images_folder_decides_what_is_inside(images: Path, tmp_path: Path) -> None:
     table = tmp_path / "tables"
     table.mkdir()
-    rows = [f"{images}/1.jpg,55,13", "../data/2.jpg,55,13.1", "walk/3.jpg,55,13.2", "../secret.jpg,55,13"]
+    rows = [f"{images}/1.jpg,55,13", "../data/2.jpg,55,13.1", "walk/3.jpg,55,13.2", "../secret.jpg,55,13", "9.jpg,55,13.3",
+            "walk/9.jpg,55,13.4"]
     records, skipped = read(table, "file,lat,lon\n" + "\n".join(rows) + "\n", images=images)
     assert [(r.image_id[:4], r.path.name) for r in records] == [("1", "1.jpg"), ("2", "2.jpg"), ("walk", "3.jpg")]
-    assert [s.kind for s in skipped] == ["outside"]
+    assert [s.kind for s in skipped] == ["outside", "missing_file", "missing_file"]
+    assert skipped[1].detail == f"list.csv, row 5: no such image in {images}"
     with pytest.raises(DataError, match="no such folder"):
         read(table, PLAIN, images=tmp_path / "nowhere")
 

@@ -82,13 +82,13 @@ def _print(found: Comparison) -> None:
     radii = list(found.rows[0].score.recall_at_m)
     main = f"recall_at_{radii[0]:g}m"
     table = Table("", "R@1 %", *(f"R@{r:g}m" for r in radii), "median m",
-                  f"R@{radii[0]:g}m against {found.reference}".replace("[", "\\["),
-                  title=f"{found.photos:,} photos of split {found.split} \\[95 % interval]", box=box.SIMPLE_HEAD)
+                  f"R@{radii[0]:g}m against {found.reference}",
+                  title=f"{found.photos:,} photos of split {found.split} [95 % interval]", box=box.SIMPLE_HEAD)
     for row in found.rows:
         values = [row.score.recall_at_1, *row.score.recall_at_m.values(), row.score.median_m]
         change = row.changes.get(main)
-        words = "" if change is None else (f"{change.difference.value:+.1f} \\[{change.difference.low:+.1f}, "
+        words = "" if change is None else (f"{change.difference.value:+.1f} [{change.difference.low:+.1f}, "
                                            f"{change.difference.high:+.1f}]")
-        table.add_row(row.name.replace("[", "\\["), *(value_text(vars(value)) for value in values), words)
+        table.add_row(row.name, *(value_text(vars(value)) for value in values), words)
     console_of().print(table)
     typer.echo(f"intervals: {found.protocol['intervals']}")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from justzoomin.apps.terminal import plain_bars, plain_console
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -26,16 +28,12 @@ DEVICE_HELP = "Where the model runs: auto, cpu, cuda, cuda:1, mps."
 
 def out() -> Console:
     """Console for results."""
-    from rich.console import Console
-
-    return Console(soft_wrap=True, highlight=False)
+    return plain_console(stderr=False)
 
 
 def err() -> Console:
     """Console for progress and remarks: standard error."""
-    from rich.console import Console
-
-    return Console(stderr=True, soft_wrap=True, highlight=False)
+    return plain_console(stderr=True)
 
 
 def print_json(value: Any) -> None:
@@ -126,11 +124,11 @@ def rate_bar(label: str) -> Iterator[Callable[[int, int, int], None]]:
     """
     import time
 
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), "{task.fields[pace]}")
     terminal, started, said = sys.stderr.isatty(), time.monotonic(), time.monotonic()
-    with Progress(*columns, console=err(), disable=not terminal, transient=True) as bars:
+    with plain_bars(*columns, disable=not terminal) as bars:
         task = bars.add_task(label, total=None, pace="")
 
         def advance(done: int, before: int, total: int) -> None:
@@ -155,10 +153,10 @@ def duration(seconds: float) -> str:
 @contextmanager
 def stage_bars(title: str = "") -> Iterator[Callable[[str, int, int], None]]:
     """Progress bars, one per stage, called with stage, done and total."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err(), disable=not sys.stderr.isatty(), transient=True) as bars:
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with plain_bars(*columns, disable=not sys.stderr.isatty()) as bars:
         tasks: dict[str, Any] = {}
 
         def advance(stage: str, done: int, total: int) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from justzoomin.apps.console import err, out, print_json
+from justzoomin.apps.terminal import plain_bars
 
 if TYPE_CHECKING:
     from justzoomin.hub import DownloadPlan, Selection
@@ -118,9 +119,9 @@ def _bytes(count: int) -> str:
 @contextmanager
 def _byte_bar() -> Iterator[Callable[[str, int, int], None]]:
     """A bar of bytes on standard error; silent where that is no terminal."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err(), disable=not sys.stderr.isatty(), transient=True) as bars:
+    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with plain_bars(*columns, disable=not sys.stderr.isatty()) as bars:
         task = bars.add_task("looking", total=None)
         yield lambda label, done, total: bars.update(task, description=label, completed=done, total=total)

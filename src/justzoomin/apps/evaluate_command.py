@@ -120,21 +120,17 @@ def _table(reports: dict[str, dict[str, Any]], first: dict[str, Any]) -> Table:
     cells = {name: _cells(values, radii) for name, values in columns.items()}
     title = f"{first['n']:,} photos of split {first['split']}, percent"
     if len(reports) == 1:
-        table = Table("", *map(_plain, columns), title=f"{title} and metres [95 % interval]", box=box.SIMPLE_HEAD)
+        table = Table("", *columns, title=f"{title} and metres [95 % interval]", box=box.SIMPLE_HEAD)
         for row, figure in enumerate(figures):
             unit = "m" if figure in {"median", "mean"} else "%"
-            table.add_row(f"{figure} {unit}", *(f"{value} \\[{low}, {high}]" for value, low, high in
+            table.add_row(f"{figure} {unit}", *(f"{value} [{low}, {high}]" for value, low, high in
                                                (cells[name][row] for name in columns)))
         return table
     table = Table("", *(f"{f} m" if f in {"median", "mean"} else f for f in figures), title=f"{title} and metres",
                   box=box.SIMPLE_HEAD)
     for name in columns:
-        table.add_row(_plain(name), *(value for value, _, _ in cells[name]))
+        table.add_row(name, *(value for value, _, _ in cells[name]))
     return table
-
-
-def _plain(name: str) -> str:
-    return name.replace("[", "\\[")
 
 
 def _cells(values: dict[str, Any], radii: list[str]) -> list[tuple[str, str, str]]:

@@ -26,10 +26,12 @@ from justzoomin.apps import (
     train_command,
     visualize_command,
 )
+from justzoomin.apps.terminal import guard_streams
 from justzoomin.errors import JustZoomInError
 
 app = typer.Typer(
     name="jzi", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    context_settings={"color": True},  # else typer drops escapes without a word; standard output and error show them as text
     help="Say where a street photo was taken, from the photo and an overhead map alone.")
 
 app.command("localize")(localize_command.localize)
@@ -74,17 +76,18 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: Words after `jzi`; those of the process if None.
     """
+    guard_streams()
     warnings.showwarning = _show_warning
     try:
         app(arguments, prog_name="jzi")
     except JustZoomInError as error:
-        typer.echo(f"error: {_one_line(error)}", err=True)
+        _say(f"error: {_one_line(error)}")
         sys.exit(1)
     except OSError as error:
         if error.filename is None:
             raise
-        typer.echo(f"error: {error.filename}: {_one_line(error.strerror)}. "
-                   "Check that it is there, that you may read or write it, and that the disk has room.", err=True)
+        _say(f"error: {error.filename}: {_one_line(error.strerror)}. "
+             "Check that it is there, that you may read or write it, and that the disk has room.")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(_interrupted())
@@ -95,8 +98,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _interrupted() -> int:
-    typer.echo("interrupted", err=True)
+    _say("interrupted")
     return INTERRUPTED
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True, color=True)
 
 
 def _one_line(value: object) -> str:
@@ -106,7 +113,7 @@ def _one_line(value: object) -> str:
 def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: object = None,
                   line: str | None = None) -> None:
     if category.__module__.startswith("justzoomin") or issubclass(category, UserWarning):
-        typer.echo(f"warning: {message}", err=True)
+        _say(f"warning: {_one_line(message)}")
 
 
 if __name__ == "__main__":

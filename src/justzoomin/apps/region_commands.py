@@ -114,6 +114,7 @@ def _check_target(target: Path, grid: ZoomGrid, force: bool, *, tables: bool) ->
     """Refuse to write over another region, and to change the region under split tables that were written for one."""
     from justzoomin.errors import ConfigError, JustZoomInError
     from justzoomin.geometry import load_grid
+    from justzoomin.untrusted import files_in
 
     if force:
         return
@@ -125,7 +126,7 @@ def _check_target(target: Path, grid: ZoomGrid, force: bool, *, tables: bool) ->
         if not same:
             raise ConfigError(target, "another region stands there", "Give --force to replace it, or --out FILE.")
     elif tables and (target.parent.name == "satellite") and any(
-            path.suffix in {".csv", ".parquet"} for path in (target.parent.parent / "metadata").glob("[!.]*")):
+            path.suffix in {".csv", ".parquet"} for path in files_in(target.parent.parent / "metadata", "[!.]*")):
         raise ConfigError(target, "the dataset has split tables, whose sequences belong to the region it has now",
                           "Give --out FILE and use it with --region, or --force.")
 

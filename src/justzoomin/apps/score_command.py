@@ -67,8 +67,8 @@ def _print(console: Console, path: Path, values: dict[str, Any]) -> None:
     if "warning" in words:
         typer.echo(f"warning: {words['warning']}", err=True)
     columns = {values["method"]: values, "chance": values["chance"], "ceiling": values["ceiling"]}
-    table = Table("", *(name.replace("[", "\\[") for name in columns), box=box.SIMPLE_HEAD,
-                  title=f"{path.name}: {values['n']:,} photos of split {values['split']} [95 % interval]".replace("[", "\\["))
+    table = Table("", *columns, box=box.SIMPLE_HEAD,
+                  title=f"{path.name}: {values['n']:,} photos of split {values['split']} [95 % interval]")
 
     def row(words: str, *keys: str) -> None:
         found = [functools.reduce(operator.getitem, keys, v) for v in columns.values()]
@@ -94,7 +94,7 @@ def figure_text(figure: dict[str, float] | None) -> str:
     """A figure with its interval for a cell of a table; a dash where it is not known."""
     if figure is None:
         return "-"
-    return f"{_number(figure['value'])} \\[{_number(figure['low'])}, {_number(figure['high'])}]"
+    return f"{_number(figure['value'])} [{_number(figure['low'])}, {_number(figure['high'])}]"
 
 
 def value_text(figure: dict[str, float] | None) -> str:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import REGION_HELP, duration, err, region_option, tell_view_cache
+from justzoomin.apps.console import REGION_HELP, duration, region_option, tell_view_cache
+from justzoomin.apps.terminal import plain_bars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,12 +98,11 @@ def _refuse_changes(out: Path, preset: str, file: Path | None, settings: tuple[s
 @contextmanager
 def training_bar() -> Iterator[Callable[[TrainProgress], None]]:
     """A bar with loss, photos/s and time left; on no terminal a line now and then."""
-    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.progress import BarColumn
 
-    columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(), TextColumn("{task.completed}/{task.total} steps"),
-               TextColumn("{task.fields[text]}"))
+    columns = ("epoch {task.fields[epoch]}", BarColumn(), "{task.completed}/{task.total} steps", "{task.fields[text]}")
     terminal = sys.stderr.isatty()
-    with Progress(*columns, console=err(), disable=not terminal) as bars:
+    with plain_bars(*columns, disable=not terminal, transient=False) as bars:
         task: list[Any] = []
         lines = [0.0]
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from justzoomin.data import Dataset, Split, read_parquet
 from justzoomin.errors import DataError
+from justzoomin.untrusted import files_in
 
 IN_SPLITS = {"image_id", "sequence", "latitude", "longitude"}
 """Columns that mean something else in a split table than elsewhere, or nothing more: `sequence` is the zoom's actions there."""
@@ -39,7 +40,7 @@ def side_tables(root: Path) -> dict[str, pl.DataFrame]:
         DataError: If one cannot be read.
     """
     found: dict[str, pl.DataFrame] = {}
-    for path in sorted((root / "streetview").glob("metadata*")):
+    for path in files_in(root / "streetview", "metadata*"):
         if path.suffix not in {".csv", ".parquet"}:
             continue
         try:

@@ -17,30 +17,67 @@ MAX_ROWS = 50_000_000
 """More rows than all street photos of a city; a Parquet file of some kilobytes can claim any number."""
 MAX_COLUMNS = 1000
 MAX_CELLS = 500_000_000
+MAX_TEXT_BYTES = 1 << 16
+"""Of one text. Names, words and outlines are shorter. A long text that all rows share takes little room in a file."""
+DECODED_BYTES, DECODED_RATIO = 256 << 20, 100
+"""Bytes of the whole table once it is decoded: so many, and so many more for each byte of the file."""
+MAX_NOTE_BYTES = 1 << 20
 _SECONDS = 600
 _TOO_MANY, _REFUSED = 2, 3
-_AGAIN = "Download it again, or write it anew."
-MAX_NOTE_BYTES = 1 << 20
+_AGAIN = "Download it again, or write it again."
 _CHILD = """
 import sys
 import polars as pl
 source, key, limits = sys.argv[1], sys.argv[2], [int(word) for word in sys.argv[3:]]
+decoded, longest = limits[4:]
+
+def stop(words, limit):
+    sys.stdout.write(f"{words}, more than the {limit} that are read")
+    sys.exit(2)
+
+def leaves(series):
+    if isinstance(series.dtype, (pl.List, pl.Array)):
+        yield from leaves(series.explode())
+    elif isinstance(series.dtype, pl.Struct):
+        for name in series.struct.fields:
+            yield from leaves(series.struct.field(name))
+    else:
+        yield series
+
+try:
+    import resource
+    memory = (1 << 30) + 3 * decoded
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    resource.setrlimit(resource.RLIMIT_DATA, (memory if hard == resource.RLIM_INFINITY else min(memory, hard), hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+except ImportError:
+    pass
 try:
     rows = pl.scan_parquet(source, glob=False).select(pl.len()).collect().item()
-    columns = len(pl.read_parquet_schema(source))
+    columns = len(pl.scan_parquet(source, glob=False).collect_schema())
     for name, value, limit in zip(("rows", "columns", "cells"), (rows, columns, rows * columns), limits):
         if value > limit:
-            sys.stdout.write(f"{value} {name}")
-            sys.exit(2)
+            stop(f"{value} {name}", limit)
     note = pl.read_parquet_metadata(source).get(key) if key else None
     table = pl.read_parquet(source, glob=False)
+    total = 0
+    for column in table:
+        for leaf in leaves(column):
+            if leaf.dtype in (pl.String, pl.Binary):
+                sizes = (leaf.str.len_bytes() if leaf.dtype == pl.String else leaf.bin.size()).cast(pl.Int64)
+                total += 16 * len(leaf) + sizes.sum()
+                if leaf.dtype == pl.String and (sizes.max() or 0) > longest:
+                    stop(f"a text of {sizes.max()} bytes in column {column.name[:80]}", longest)
+            else:
+                total += leaf.estimated_size()
+        if total > decoded:
+            stop(f"values of {total} bytes", decoded)
 except (Exception, pl.exceptions.PanicException) as error:
     sys.stdout.write((str(error).splitlines() or [""])[0] or type(error).__name__)
     sys.exit(3)
 text = b"" if note is None else note.encode("utf-8", "replace")
 if len(text) > limits[3]:
-    sys.stdout.write(f"{len(text)} bytes of metadata")
-    sys.exit(2)
+    stop(f"{len(text)} bytes of metadata", limits[3])
 sys.stdout.buffer.write((-1 if note is None else len(text)).to_bytes(8, "little", signed=True) + text)
 table.write_ipc(sys.stdout.buffer)
 """
@@ -59,19 +96,21 @@ def read_noted_parquet(path: Path, key: str) -> tuple[pl.DataFrame, str | None]:
     """A Parquet file's table, and what its own metadata say under a key; None where they say nothing.
 
     Broken sizes make polars ask for more memory than there is, which ends the process without an exception. So a child
-    reads the file and hands the table over.
+    reads the file, within a limit of memory where the system has one, and hands the table over.
 
     Raises:
         DataError: If it is none, cannot be read, or is far too large.
     """
     _check_ends(path)
-    limits = (MAX_ROWS, MAX_COLUMNS, MAX_CELLS, MAX_NOTE_BYTES)
+    decoded = DECODED_BYTES + DECODED_RATIO * path.stat().st_size
+    limits = (MAX_ROWS, MAX_COLUMNS, MAX_CELLS, MAX_NOTE_BYTES, decoded, MAX_TEXT_BYTES)
     # -P: no module of the working folder stands in for one of ours
     words = [sys.executable, "-P", "-c", _CHILD, str(path.absolute()), key, *map(str, limits)]
-    environment = {**os.environ, "RUST_BACKTRACE": "0", "PYTHONIOENCODING": "utf-8"}
+    environment = {**os.environ, "RUST_BACKTRACE": "0", "PYTHONIOENCODING": "utf-8",
+                   "POLARS_MAX_THREADS": os.environ.get("POLARS_MAX_THREADS", "4")}  # each one's stack counts as memory
     try:
-        child = subprocess.run(words, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                               timeout=_SECONDS, env=environment)
+        child = subprocess.run(words, check=False, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS,
+                               env=environment)
     except subprocess.TimeoutExpired as error:
         raise DataError(path, f"it cannot be read as a table within {_SECONDS} s", _AGAIN) from error
     if child.returncode == 0:
@@ -80,9 +119,10 @@ def read_noted_parquet(path: Path, key: str) -> tuple[pl.DataFrame, str | None]:
         return pl.read_ipc(child.stdout[start:]), None if size < 0 else child.stdout[8:start].decode()
     said = printable(child.stdout[:1000].decode("utf-8", "replace"))
     if child.returncode == _TOO_MANY:
-        raise DataError(path, f"it claims {said}",
-                        f"Tables of up to {MAX_ROWS} rows, {MAX_COLUMNS} columns, {MAX_CELLS} cells and"
-                        f" {MAX_NOTE_BYTES} bytes of metadata are read.")
+        raise DataError(path, f"it claims {said}", "Keep the rows, columns and texts that are needed, or give several files.")
+    if b"memory allocation" in child.stderr:
+        raise DataError(path, f"reading it takes far more memory than the {path.stat().st_size} bytes of the file promise",
+                        f"It is damaged, or made to fill memory. {_AGAIN}")
     reason = f"({said})" if child.returncode == _REFUSED else \
         f"and ends the program that tries it (exit code {child.returncode})"
     raise DataError(path, f"it cannot be read as a table {reason}", _AGAIN)

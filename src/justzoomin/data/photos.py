@@ -10,7 +10,7 @@ from typing import Protocol
 from justzoomin.data.decoding import FORMATS, MAX_PIXELS, MIN_SIDE, decode_photo, exif_orientation, photo_aspect
 from justzoomin.errors import DataError, PhotoError
 from justzoomin.maps import TarShards
-from justzoomin.untrusted import read_limited
+from justzoomin.untrusted import files_in, read_limited
 
 __all__ = [
     "FORMATS", "MAX_PIXELS", "MEMBER_FOLDER", "MIN_SIDE", "SUFFIX", "FolderPhotos", "PhotoStore", "ShardPhotos", "decode_photo",
@@ -94,7 +94,7 @@ class FolderPhotos:
 
     def ids(self) -> set[str]:
         """Ids of all photos in the folder."""
-        return {p.name.removesuffix(SUFFIX) for p in self._folder.glob("*" + SUFFIX)}
+        return {p.name.removesuffix(SUFFIX) for p in files_in(self._folder, "*" + SUFFIX)}
 
     def where(self, image_id: str) -> str:
         """Path of a photo."""
@@ -114,11 +114,11 @@ def open_photos(root: Path, without: Collection[Path] = ()) -> PhotoStore:
         without: Shards that are left closed.
 
     Raises:
-        DataError: If there are neither shards nor a folder of photos.
+        DataError: If there are neither shards nor a folder of photos, or a folder cannot be read.
     """
     folder = root / MEMBER_FOLDER
-    shards = sorted((root / "archives").glob("streetview_images_*.tar"))
-    if folder.is_dir() and not (shards and next(folder.glob("*" + SUFFIX), None) is None):
+    shards = files_in(root / "archives", "streetview_images_*.tar")
+    if folder.is_dir() and not (shards and not files_in(folder, "*" + SUFFIX)):
         return FolderPhotos(folder)
     if shards:
         return ShardPhotos(path for path in shards if path not in without)

@@ -95,7 +95,7 @@ class ReadyPhotos:
             head = json.loads(read_limited(folder / HEAD, 1 << 16))
             raw = (folder / ENTRIES).read_bytes() if (folder / ENTRIES).stat().st_size == len(ids) * ENTRY.itemsize else b""
             size = (folder / PICTURES).stat().st_size
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise DataError(folder, "these are no ready photos that can be read", _AGAIN) from error
         if head != kind.head(ids):
             raise DataError(folder / HEAD, "the ready photos are of another split, another table or other settings",

@@ -137,7 +137,7 @@ def _resume(part: Path, kind: ReadyKind, photos: PhotoStore, ids: Sequence[str])
         if json.loads((part / HEAD).read_bytes()) != kind.head(ids):
             raise ValueError("another kind")
         raw, size = (part / ENTRIES).read_bytes(), (part / PICTURES).stat().st_size
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         write_json(kind.head(ids), part / HEAD)

@@ -21,6 +21,7 @@ from justzoomin.data.tables import Split, read_split
 from justzoomin.errors import DataError, LayoutError
 from justzoomin.geometry import ZoomGrid, stated_bearings
 from justzoomin.maps import AERIAL_ATTRIBUTION, CARD_LAYOUT, GridViews, Map, require_complete
+from justzoomin.untrusted import files_in
 
 if TYPE_CHECKING:
     from justzoomin.data.torch_data import ZoomDataset
@@ -132,7 +133,7 @@ class Dataset:
         """
         split = self.split(name)
         tables = [split.table, *(read_table(path, ("image_id", BEARING), ("image_id",))
-                                 for path in sorted((self.root / "streetview").glob("[!.]*.csv")))]
+                                 for path in files_in(self.root / "streetview", "[!.]*.csv"))]
         found = np.full(len(split), np.nan)
         for table in tables:
             if "image_id" in table.columns and BEARING in table.columns:
@@ -175,11 +176,11 @@ def find_splits(root: Path) -> dict[str, Path]:
     """Names and files of the splits in `metadata/`.
 
     Raises:
-        DataError: If two tables of one kind would go by the same name.
+        DataError: If two tables of one kind would go by the same name, or the folder cannot be read.
     """
     found: dict[str, Path] = {}
     for suffix in (".csv", ".parquet"):  # Parquet last: it wins
-        for path in sorted((root / "metadata").glob("[!.]*" + suffix)):
+        for path in files_in(root / "metadata", "[!.]*" + suffix):
             name = split_name(path.stem)
             if name in found and found[name].suffix == suffix:
                 raise DataError(path, f"it and {found[name].name} are both the split {name!r}", "Rename or remove one.")

@@ -24,9 +24,10 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from justzoomin.errors import DataError
 from justzoomin.files import folder_lock, sync_folder
+from justzoomin.hub.listing import request_headers
 from justzoomin.hub.plan import STAGING, DownloadPlan, PlannedFile, part_path
 from justzoomin.hub.retry import TRANSPORT, Retry
-from justzoomin.hub.source import Source, request_headers
+from justzoomin.hub.source import Source
 from justzoomin.maps import DownloadRecord, compare_files
 
 Progress = Callable[[str, int, int], None]

@@ -43,9 +43,9 @@ class Bundles:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
             if top is not None:
-                archive.writestr(_TOP, pack_canvas(top))
+                archive.writestr(zipfile.ZipInfo(_TOP), pack_canvas(top))  # no time: a clock may show none of ZIP's
             for (level, x, y), content in tiles:
-                archive.writestr(f"{level}/{x}/{y}", content)
+                archive.writestr(zipfile.ZipInfo(f"{level}/{x}/{y}"), content)
         write_bytes(self.path(stage, column, row), buffer.getvalue())
 
     def top(self, stage: int, column: int, row: int) -> Canvas | None:

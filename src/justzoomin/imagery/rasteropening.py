@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +20,25 @@ _SIGNATURES = {b"II*\0": "GTiff", b"MM\0*": "GTiff", b"II+\0": "GTiff", b"MM\0+"
                b"\0\0\0\x0cjP  ": "JP2OpenJPEG"}
 _GCP_TOLERANCE_PX = 1.0
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
+
+def _in_words(opening: Callable[P, R]) -> Callable[P, R]:
+    """Turn what GDAL says of a damaged file, whatever is asked of it, into an error of ours; the path comes first."""
+    @functools.wraps(opening)
+    def worded(*args: P.args, **options: P.kwargs) -> R:
+        try:
+            return opening(*args, **options)
+        except Exception as error:
+            if not type(error).__module__.startswith("rasterio"):
+                raise
+            raise TileError(str(args[0]), f"it cannot be understood ({reason(error)})",
+                            "The file is broken: fetch it again, or convert it with gdal_translate.") from error
+    return worded
+
+
+@_in_words
 def open_raster(path: Path, bands: tuple[int, int, int] | None = None, nodata: float | None = None) -> RasterFile:
     """Open a GeoTIFF, JPEG 2000 or VRT and check what it states.
 

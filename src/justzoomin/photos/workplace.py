@@ -64,7 +64,7 @@ class Workplace:
         found = {}
         with contextlib.suppress(FileNotFoundError):
             for line in self._log.read_text(encoding="utf-8", errors="replace").splitlines():
-                with contextlib.suppress(ValueError, TypeError, KeyError):
+                with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
                     values = json.loads(line)
                     path, size, time_ns = values.pop("file")
                     found[path, size, time_ns] = Examined(**values)

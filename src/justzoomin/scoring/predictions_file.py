@@ -25,8 +25,10 @@ KEY = "justzoomin"
 MAX_BYTES = 4 << 30
 MAX_LISTED = 200_000_000
 """Cells listed in all rows together, empty places at the ends of shorter lists counted."""
+_EMPTY = (8, 1_000_000)
+"""So many empty places for each cell that is listed, and so many more, may stand there: one long list makes all rows wide."""
 _SLACK = 1e-3
-_AGAIN = "Write it anew with jzi evaluate --predictions."
+_AGAIN = "Write it again with jzi evaluate --predictions."
 _RANKING = ("cells", "probs", "true_log_prob", "true_rank", "mass_before")
 
 
@@ -179,9 +181,10 @@ def _read_ranking(path: Path, frame: pl.DataFrame, column: Callable[[str], npt.N
     _refuse(names["cells"], sizes != others, "its lists have other lengths than those of probs")
     _refuse(names["cells"], sizes > (count if info.listed is None else min(info.listed, count)),
             "it lists more cells than there are, or than its metadata say")
-    if width * len(frame) > MAX_LISTED:
-        raise DataError(names["cells"], f"lists of up to {width} cells in {len(frame)} rows are too many",
-                        f"Write fewer cells per photo: {MAX_LISTED} in all rows are read.")
+    most = min(MAX_LISTED, _EMPTY[0] * int(sizes.sum()) + _EMPTY[1])
+    if width * len(frame) > most:
+        raise DataError(names["cells"], f"its longest list has {width} cells, which makes {width * len(frame)} places in "
+                        f"{len(frame)} rows; up to {most} are read", "Write fewer cells per photo, or lists of one length.")
     there = np.arange(width)[None] < sizes[:, None]
     cells, probs = np.full(there.shape, -1, np.int64), np.zeros(there.shape, np.float32)
     for name, into in (("cells", cells), ("probs", probs)):

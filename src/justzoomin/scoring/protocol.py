@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from justzoomin.scoring.ranking import Ranking
 from justzoomin.scoring.resampling import Figure, Floats, Ints, Resampling
 from justzoomin.scoring.rows import DEFAULT_RADII_M, Row, Score
 from justzoomin.scoring.table import PredictionTable
+from justzoomin.untrusted import printable
 
 FEWEST_DRIVES = 10
 """With fewer drives than this, drawing drives says nothing."""
@@ -38,6 +40,9 @@ class Protocol:
         areas_m2: Areas of recall against area; a ladder from 100 m2 on if None.
         intervals: Draw by `photo`, by `drive`, or `auto`: by drive where the table tells of at least `FEWEST_DRIVES`.
         seed: Seed of the draws.
+
+    Raises:
+        ConfigError: If a radius or an area is not finite or not above 0.
     """
 
     gallery: Literal["all", "occupied"] = "all"
@@ -48,6 +53,12 @@ class Protocol:
     areas_m2: tuple[float, ...] | None = None
     intervals: Literal["auto", "photo", "drive"] = "auto"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, values in (("radii_m", self.radii_m), ("areas_m2", self.areas_m2 or ())):
+            if not all(0 < value < math.inf for value in values):
+                raise ConfigError(name, f"{printable(list(values), 80)} holds a number that is not finite or not above 0",
+                                  "Give metres and square metres above 0.")
 
     def measure(self, table: PredictionTable) -> Distance:
         """The distance.

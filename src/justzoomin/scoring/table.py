@@ -22,6 +22,9 @@ MAX_NAME = 200
 Word = Annotated[str, Field(max_length=2000)]
 _LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 Line = Annotated[str, Field(max_length=2000, pattern=_LINE)]
+Cost = Annotated[float, Field(ge=0, le=1e18)]
+_FEW = 100
+"""Entries of a mapping."""
 Decide = Callable[[Floats], tuple[Floats, Floats]]
 """From log-probabilities (B, N) to answers (B, 2), latitude and longitude, and the probability (B,) claimed for each."""
 
@@ -39,13 +42,13 @@ class PredictionInfo(BaseModel):
     decision: Line = Field("top", description="how the answer was made: top, within:40, distance, position ...")
     confidence: str | None = Field(None, pattern=r"^(cell|within:[0-9]{1,9}(\.[0-9]{1,9})?)$",
                                    description="what `confidence` claims: cell (the true cell is named) or within:METRES")
-    listed: int | None = Field(DEFAULT_LISTED, ge=1, description="cells listed for a photo at most; null: all")
-    seed: int | None = Field(None, description="seed of the training")
-    hashes: dict[str, Word | None] = Field({}, description="model, map, split, index, train_split")
+    listed: int | None = Field(DEFAULT_LISTED, ge=1, lt=1 << 63, description="cells listed for a photo at most; null: all")
+    seed: int | None = Field(None, ge=-(1 << 63), lt=1 << 64, description="seed of the training")
+    hashes: dict[Line, Word | None] = Field({}, max_length=_FEW, description="model, map, split, index, train_split")
     trained_on_this_split: bool | None = None
     calibration: Word | None = Field(None, description="fingerprint of the calibration, if there was one")
-    cost: dict[str, float] = Field({}, description="index_bytes, train_images, train_seconds ...")
-    protocol: dict[str, Word] = Field({}, description="what was done, in words")
+    cost: dict[Line, Cost] = Field({}, max_length=_FEW, description="index_bytes, train_images, train_seconds ...")
+    protocol: dict[Line, Word] = Field({}, max_length=_FEW, description="what was done, in words")
     crs: Line | None = Field(None, description="projection of the map")
     attribution: Word = ""
 

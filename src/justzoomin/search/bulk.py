@@ -124,7 +124,7 @@ def _stamp(name: str) -> list[int]:
 
 
 def _json(line: bytes) -> Any:
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         return json.loads(line)
     return None
 

@@ -76,7 +76,7 @@ class StatedImages:
     def find(self, stated: str) -> Path | Skipped:
         """The file that a stated path means, or why there is none."""
         item = printable(stated)
-        outside = False
+        inside = outside = False
         for text in dict.fromkeys((stated, stated.replace("\\", "/"))):
             if PureWindowsPath(text).drive and os.name != "nt":
                 outside = True
@@ -88,9 +88,11 @@ class StatedImages:
                         outside = True
                     elif path.is_file():
                         return root / text
+                    else:
+                        inside = True
                 except (OSError, ValueError, RuntimeError):  # names too long, zero bytes, links in a circle
                     continue
-        if outside:
+        if outside and not inside:  # below the table's folder it may lie outside, and be missing below the images'
             return Skipped(item, "outside", f"the path leads out of {self.folder}; name the images' folder with --images")
         return Skipped(item, "missing_file", f"no such image in {self.folder}")
 
