@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
     from justzoomin.geometry import ZoomGrid
     from justzoomin.maps import Map
+    from justzoomin.search import Localizer
 
 REGION_HELP = "Zoom grid to use: a region.yaml or the name of a preset (dc). Default: what the map states."
 RAY_HELP = ("Share the work among the machines of a ray cluster: its host:port, auto for the one that this machine belongs to, "
             "local for this machine alone. See docs/cluster.md.")
+MAX_VIEWS_HELP = "Refuse more views than this. Default: 1,000,000; a grid of 4 x 4 cells has 69,905 at depth 5."
+_MANY_VIEWS = 1000
+"""Views that are worth a word before the wait: those of a grid of 4 x 4 cells from depth 4 on."""
 DEVICE_HELP = "Where the model runs: auto, cpu, cuda, cuda:1, mps."
 
 
@@ -111,6 +115,13 @@ def tell_view_cache(source: Map, grid: ZoomGrid, pixels: int) -> None:
         typer.echo(note, err=True)
 
 
+def tell_views_ahead(localizer: Localizer) -> None:
+    """Say on standard error that many views are encoded before the first photo has its answer."""
+    if (ahead := localizer.views_ahead) >= _MANY_VIEWS:
+        typer.echo(f"the posterior needs {ahead:,} views: they are drawn and encoded before the first photo; "
+                   "jzi index keeps them for the next time", err=True)
+
+
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on standard error, called with done and total; silent where that is no terminal."""
@@ -122,14 +133,15 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
 def rate_bar(label: str) -> Iterator[Callable[[int, int, int], None]]:
     """A progress bar with the rate and the time left, called with done, those of them done before, and total.
 
-    On standard error; where that is no terminal, a line every ten seconds.
+    On standard error; where that is no terminal, a line after two seconds and then every ten.
     """
     import time
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
-    terminal, started, said = sys.stderr.isatty(), time.monotonic(), time.monotonic()
+    terminal, started = sys.stderr.isatty(), time.monotonic()
+    said = started - 8
     with Progress(*columns, console=err(), disable=not terminal, transient=True) as bars:
         task = bars.add_task(label, total=None, pace="")
 
