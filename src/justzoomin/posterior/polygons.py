@@ -16,7 +16,7 @@ from justzoomin.errors import ConfigError
 from justzoomin.geometry import ZoomGrid, to_local
 from justzoomin.posterior.coverage import Edges, polygon_coverage
 from justzoomin.posterior.lattice import Floats, lattice
-from justzoomin.posterior.priors import log
+from justzoomin.posterior.priors import Prior, log
 from justzoomin.untrusted import printable, read_limited
 
 MAX_BYTES = 32 << 20
@@ -54,6 +54,12 @@ class Polygons:
         image = sum((polygon_coverage(cells.side, edges, self.name) for edges in parts if edges is not None),
                     np.zeros((cells.side, cells.side)))
         return log(cells.from_image(np.minimum(image, 1.0)))
+
+    def exchanged(self) -> Prior | None:
+        """The polygons with latitude and longitude swapped."""
+        if any(np.abs(ring[:, 0]).max() > 90 for rings in self.polygons for ring in rings):
+            return None
+        return Polygons(tuple(tuple(ring[:, ::-1] for ring in rings) for rings in self.polygons), self.name)
 
     def __str__(self) -> str:
         return f"within the polygons of {self.name}"
