@@ -81,6 +81,20 @@ def test_a_prior_that_rules_everything_out_is_an_error_that_says_where_the_regio
         apply(east, Weights(TOWN, (lattice(TOWN).east_m < 0).astype(float)))
 
 
+def test_swapped_latitude_and_longitude_are_named(tmp_path: Path) -> None:
+    ring = [[lat, lon] for lon, lat in square(50.0)]
+    polygon = read(tmp_path, {"type": "Polygon", "coordinates": [ring]})
+    for prior in (Circle(3.0, 54.5, 100.0), last_fix(3.0, 54.5, 1.0, 50.0), polygon, Both((Circle(3.0, 54.5, 9.0), polygon))):
+        with pytest.raises(GeometryError, match=r"rules out every cell .*; latitude and longitude look swapped"):
+            apply(some_posterior(), prior)
+    for other in (Circle(3.0, 53.5, 100.0), Circle(3.0, 120.0, 100.0), Weights(TOWN, np.zeros(4096))):
+        with pytest.raises(GeometryError) as caught:
+            apply(some_posterior(), other)
+        assert "swapped" not in str(caught.value)
+    with pytest.raises(ConfigError, match="look swapped"):
+        Circle(-122.4, 37.8, 100.0)
+
+
 @pytest.mark.parametrize(("radius", "east"), [(50.0, 0.0), (50.0, 1.7), (3.0, 2.5), (1.0, 0.0), (140.0, 3.3)])
 def test_a_circle_covers_its_area(radius: float, east: float) -> None:
     lat, lon = from_local(54.5, 3.0, east, 0.9)

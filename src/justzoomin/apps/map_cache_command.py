@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import MAX_VIEWS_HELP, REGION_HELP, err, print_json, rate_bar, region_option, stage_bars
+from justzoomin.apps.console import (
+    MAX_VIEWS_HELP,
+    REGION_HELP,
+    VIEWS_PRESET_HELP,
+    err,
+    print_json,
+    rate_bar,
+    region_option,
+    stage_bars,
+    view_pixels,
+)
 
 if TYPE_CHECKING:
     from justzoomin.maps import ViewCacheBuild
@@ -16,7 +26,9 @@ if TYPE_CHECKING:
 
 def cache(
     root: Annotated[str, typer.Argument(metavar="MAP", help="Folder of a map or a dataset, or a tile package.")], *,
-    pixels: Annotated[int, typer.Option(min=1, help="Edge of the views, as the model looks at them.")] = 384,
+    pixels: Annotated[int | None, typer.Option(min=1, help="Edge of the views, as the model looks at them.  [default: 384]",
+                                               show_default=False)] = None,
+    preset: Annotated[str | None, typer.Option("--preset", help=f"Instead of --pixels: {VIEWS_PRESET_HELP}")] = None,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
     to: Annotated[Path | None, typer.Option("--out", help="Folder to keep it in. Default: .jzi-views beside the map, where it "
                                             "is found by itself.")] = None,
@@ -36,20 +48,20 @@ def cache(
     from justzoomin.maps import Map, ViewCacheBuild
 
     source = Map.open(root, region_option(region))
-    start = time.monotonic()
+    start, edge = time.monotonic(), view_pixels(pixels, preset)
     with stage_bars() as advance:
-        build = ViewCacheBuild(source, pixels=pixels, out=to, progress=advance, max_views=max_views or MAX_VIEWS)
+        build = ViewCacheBuild(source, pixels=edge, out=to, progress=advance, max_views=max_views or MAX_VIEWS)
     existed = build.exists
     err().print(_plan(build), markup=False)
     with rate_bar("views") as bar:
         made = build.run(workers, _pace(bar))
-    values = {"folder": str(made.folder), "views": len(made), "pixels": pixels, "bytes": build.bytes, "existed": existed,
+    values = {"folder": str(made.folder), "views": len(made), "pixels": edge, "bytes": build.bytes, "existed": existed,
               "seconds": round(time.monotonic() - start, 1), "content": made.head.content.digest,
               "others": [str(path) for path in build.others]}
     if as_json:
         print_json(values)
         return
-    typer.echo(f"{made.folder}: {len(made):,} views of {pixels} px" + (", all whole" if existed else ""))
+    typer.echo(f"{made.folder}: {len(made):,} views of {edge} px" + (", all whole" if existed else ""))
     for path in build.others:
         typer.echo(f"other tiles, may be deleted: {path}")
 
