@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from fakes import encoded
 from justzoomin.apps.map_commands import app
+from justzoomin.apps.region_commands import app as region_app
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.geometry import load_grid, save_grid
 from justzoomin.imagery import MapBuild, MapBuildConfig, build, build_map
@@ -167,6 +168,9 @@ def test_command(source, tmp_path):
     assert f"next: jzi map check {tmp_path / 'map2'}" in run.output and "no attribution" in run.output
     assert load_grid(tmp_path / "map2" / "satellite" / "region.yaml") == fit_region(open_unplaced(tmp_path / "map2")).grid
     assert "views of 384 px (preset paper)" in run.output
+    for words, code in ((("--depth", "2"), 0), (("--depth", "1"), 1), (("--depth", "1", "--force"), 0)):
+        fit = CliRunner().invoke(region_app, ["fit", str(tmp_path / "map2"), "--write", *words])
+        assert (fit.exit_code, load_grid(tmp_path / "map2" / "satellite" / "region.yaml").depth) == (code, 2 - ("--force" in words))
     run = CliRunner().invoke(app, ["build", str(source), str(tmp_path / "map3"), "--gsd-m", "2", "--preset", "small"],
                              catch_exceptions=False)
     fitted = fit_region(open_unplaced(tmp_path / "map3"), pixels=48).grid

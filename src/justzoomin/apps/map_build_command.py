@@ -84,7 +84,7 @@ def _place(path: Path, preset: str | None) -> bool:
     except JustZoomInError as error:
         err().print(f"note: no region was proposed: {error}", markup=False)
         return False
-    save(fitted.grid, target)
+    save(fitted.grid, target, proposed=True)
     grid = fitted.grid
     lat, lon = grid.region.centre
     out().print(f"region: {grid.region.size_m:,.6g} m around {lat:.6f} {lon:.6f}, depth {grid.depth}, cells of "

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from justzoomin.geometry import ZoomGrid
     from justzoomin.maps import RegionFit
 
+_PROPOSED = b"# Proposed by jzi map build.\n"
+
 app = typer.Typer(no_args_is_help=True, help="Regions: propose one for a map.")
 
 
@@ -108,12 +110,13 @@ def check_target(target: Path, grid: ZoomGrid, force: bool, *, tables: bool) -> 
         return
     if target.exists():
         try:
-            same = load_grid(target) == grid
+            if load_grid(target) == grid:
+                return
         except JustZoomInError:
-            same = False
-        if not same:
+            pass
+        if not target.read_bytes().startswith(_PROPOSED):
             raise ConfigError(target, "another region stands there", "Give --force to replace it, or --out FILE.")
-    elif tables and (target.parent.name == "satellite") and any(
+    if tables and (target.parent.name == "satellite") and any(
             path.suffix in {".csv", ".parquet"} for path in (target.parent.parent / "metadata").glob("[!.]*")):
         raise ConfigError(target, "the dataset has split tables, whose sequences belong to the region it has now",
                           "Give --out FILE and use it with --region, or --force.")
@@ -127,12 +130,12 @@ def _text(grid: ZoomGrid) -> str:
     return yaml.safe_dump(grid_to_dict(grid), sort_keys=False)
 
 
-def save(grid: ZoomGrid, target: Path) -> None:
-    """Write a region.yaml; that it cannot be written is said with a remedy."""
+def save(grid: ZoomGrid, target: Path, *, proposed: bool = False) -> None:
+    """Write a region.yaml; that it cannot be written is said with a remedy. A proposed one may be replaced without --force."""
     from justzoomin.errors import ConfigError
-    from justzoomin.geometry import save_grid
+    from justzoomin.files import write_bytes
 
     try:
-        save_grid(grid, target)
+        write_bytes(target, (_PROPOSED if proposed else b"") + _text(grid).encode())
     except OSError as error:
         raise ConfigError(target, f"it cannot be written ({error.strerror})", "Give --out FILE elsewhere.") from error

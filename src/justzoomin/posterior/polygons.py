@@ -75,7 +75,8 @@ def _near(polygons: tuple[tuple[Ring, ...], ...], grid: ZoomGrid, turn: float) -
     shifted = np.concatenate([ring for _, _, ring in every]) - [centre.lon - turn, centre.lat]
     starts = np.cumsum([0, *(len(ring) for _, _, ring in every)])
     low, top = (fold.reduceat(shifted, starts[:-1]) for fold in (np.minimum, np.maximum))
-    meets, whole = ((low <= limit) & (top >= -limit)).all(1), ((low >= -limit) & (top <= limit)).all(1)
+    meets = np.all((low <= limit) & (top >= -limit), axis=1)
+    whole: npt.NDArray[np.bool_] = np.all((low >= -limit) & (top <= limit), axis=1)
     kept = [(number, shifted[starts[number]:starts[number + 1]]) for number in np.flatnonzero(meets).tolist()]
     rings = [(number, ring if whole[number] else _clip_to(ring, limit)) for number, ring in kept]
     rings = [(number, ring) for number, ring in rings if len(ring) >= 3]
