@@ -170,7 +170,8 @@ def test_command(source, tmp_path):
     assert "views of 384 px (preset paper)" in run.output
     for words, code in ((("--depth", "2"), 0), (("--depth", "1"), 1), (("--depth", "1", "--force"), 0)):
         fit = CliRunner().invoke(region_app, ["fit", str(tmp_path / "map2"), "--write", *words])
-        assert (fit.exit_code, load_grid(tmp_path / "map2" / "satellite" / "region.yaml").depth) == (code, 2 - ("--force" in words))
+        there = load_grid(tmp_path / "map2" / "satellite" / "region.yaml")
+        assert (fit.exit_code, there.depth) == (code, 2 - ("--force" in words))
     run = CliRunner().invoke(app, ["build", str(source), str(tmp_path / "map3"), "--gsd-m", "2", "--preset", "small"],
                              catch_exceptions=False)
     fitted = fit_region(open_unplaced(tmp_path / "map3"), pixels=48).grid
