@@ -62,6 +62,31 @@ def test_map_view(jzi: Jzi, repository: Path, tmp_path: Path) -> None:
     assert away.err.startswith("warning: the map has no tile")
 
 
+def test_a_view_needs_no_region(jzi: Jzi, repository: Path, tmp_path: Path) -> None:
+    lost = make_repository(tmp_path / "lost", train=1, val=1, pixels=32, region=False)
+    ran = jzi("map", "view", lost, "--at", "54.5,3.0", "--size", 100, "--pixels", 64, "--out", tmp_path / "a.png", "--json")
+    assert (ran.code, ran.json["lat"], ran.json["lon"], ran.json["no_data"]) == (0, 54.5, 3.0, 0.0)
+    for words in ((), ("--at", "54.5,3.0", "--lat", 54.5), ("--lat", 54.5)):
+        assert "--at LAT,LON" in jzi("map", "view", lost, *words, "--size", 100, "--out", tmp_path / "b.png").refusal()
+
+
+def test_swapped_positions_are_named_not_drawn_white(jzi: Jzi, repository: Path, tmp_path: Path) -> None:
+    for place in (("--at", "3.0,54.5"), ("--lat", 3.0, "--lon", 54.5)):
+        refusal = jzi("map", "view", repository, *place, "--size-m", 100, "--out", tmp_path / "v.png").refusal()
+        assert "look swapped" in refusal and "--at=54.5,3." in refusal
+    assert "they look swapped" in jzi("map", "view", repository, "--at", "130,54", "--size", 9, "--out",
+                                      tmp_path / "v.png").refusal()
+    for more in ((), ("--size-m", 100)):
+        assert "--centre=54.5,3." in jzi("region", "fit", repository, "--centre", "3.0,54.5", *more).refusal()
+    assert not (tmp_path / "v.png").exists()
+
+
+def test_imagery_in_the_place_of_a_map_is_sent_to_map_build(jzi: Jzi, tmp_path: Path) -> None:
+    (tmp_path / "photo.tif").write_bytes(b"II*\0")
+    assert f"jzi map build {tmp_path / 'photo.tif'} MAP" in jzi("map", "info", tmp_path / "photo.tif").refusal()
+    assert f"jzi map build {tmp_path} MAP" in jzi("map", "info", tmp_path).refusal()
+
+
 @pytest.mark.parametrize(("more", "names"), [
     (("--size-m", "-5"), "size_m"), (("--size-m", "nan"), "size_m"), (("--size-m", 100, "--pixels", 0), "pixels 0"),
     (("--size-m", 100, "--lat", 99), "99"),

@@ -12,6 +12,9 @@ from fakes import tiny_model
 def test_an_index_is_made_and_used(jzi: Jzi, photos: Path, model: Path, repository: Path, tmp_path: Path) -> None:
     made = jzi("index", model, "--data", repository, "--out", tmp_path / "index", "--json")
     assert (made.code, made.json["ready"], made.json["views"]) == (0, 17, 17)
+    assert f"17 views, {made.json['bytes'] / 1e6:.1f} MB on the disk" in made.err
+    too_many = jzi("index", model, "--data", repository, "--out", tmp_path / "few", "--max-views", 16).refusal()
+    assert "17 views" in too_many and "--max-views 17" in too_many
     again = jzi("index", model, "--data", repository, "--out", tmp_path / "index")
     assert again.code == 0
     assert "17 of 17 views ready" in again.out

@@ -9,6 +9,7 @@ from PIL import Image
 from running import Jzi
 
 from fakes import encoded, make_repository, picture, tiny_model, with_exif
+from justzoomin.apps import console
 from justzoomin.apps.console import percent
 from justzoomin.geometry import haversine_m
 from justzoomin.search import Localizer
@@ -21,6 +22,14 @@ def test_for_people(jzi: Jzi, photos: Path, model: Path, repository: Path) -> No
     assert ran.out.splitlines()[0] == str(photos / "b.jpg")
     assert f"position  {fix.lat:.6f} {fix.lon:.6f}   cell of 25 m" in ran.out
     assert f"sequence  {','.join(map(str, fix.sequence))}" in ran.out
+
+
+def test_many_views_before_the_first_photo_are_said(jzi: Jzi, photos: Path, model: Path, repository: Path,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "_MANY_VIEWS", 17)
+    words = ("localize", photos / "b.jpg", "--model", model, "--map", repository, "--search")
+    assert jzi(*words, "greedy").err == ""
+    assert "the posterior needs 17 views" in jzi(*words, "posterior").err
 
 
 def test_for_programs_photos_that_fail_do_not_stop_the_others(jzi: Jzi, photos: Path, unusable: Path, model: Path,

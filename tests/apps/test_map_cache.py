@@ -25,7 +25,7 @@ def test_it_is_built_then_checked_and_used(jzi: Jzi, data: Path, model: Path, tm
     assert built.json["views"] == view_count(grid_of(data)) == 17
     assert built.json["bytes"] == sum((folder / name).stat().st_size for name in ("views.bin", "facts.bin"))
     assert not built.json["existed"]
-    assert "17 views" in built.err
+    assert f"17 views of {PIXELS} px, 0.1 MB on the disk" in built.err
     assert jzi("map", "cache", data, "--pixels", PIXELS).out.endswith("all whole\n")
     words = ("evaluate", model, "--data", data, "--device", "cpu", "--json")
     with_cache = jzi(*words, tmp_path / "with.json")
@@ -47,7 +47,8 @@ def test_training_says_which_cache_it_reads(jzi: Jzi, data: Path, tmp_path: Path
     assert "17 views of 32 px" in jzi(*words, "--resume").err  # the preset has other pixels, the run's own settings count
 
 
-@pytest.mark.parametrize(("words", "names"), [(("--pixels", "9000"), "1 to 8192"), (("--region", "nope"), "Presets: dc")])
+@pytest.mark.parametrize(("words", "names"), [(("--pixels", "9000"), "1 to 8192"), (("--region", "nope"), "Presets: dc"),
+                                             (("--max-views", "16"), "17 views of 384 px, 7.5 MB on the disk; at most 16")])
 def test_refusals(jzi: Jzi, data: Path, words: tuple[str, ...], names: str) -> None:
     assert names in jzi("map", "cache", data, *words).refusal()
     assert not (data / ".jzi-views").exists()

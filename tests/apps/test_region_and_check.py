@@ -38,6 +38,14 @@ def test_fit_prints_a_region(jzi: Jzi, unplaced: Path, tmp_path: Path) -> None:
     assert jzi("map", "check", unplaced, "--region", file, "--pixels", 32).code == 0
 
 
+def test_views_are_those_of_a_preset(jzi: Jzi, unplaced: Path) -> None:
+    fit = ("region", "fit", unplaced, "--size-m", 200, "--depth", 1, "--json")
+    sizes = [jzi(*fit, *more).json["pixels"] for more in ((), ("--preset", "small"), ("--pixels", 100))]
+    assert sizes == [384, 48, 100]
+    assert "--pixels, --preset" in jzi(*fit, "--pixels", 100, "--preset", "small").refusal()
+    assert "paper, small" in jzi(*fit, "--preset", "tiny").refusal()
+
+
 def test_fit_writes_where_it_belongs(jzi: Jzi, unplaced: Path, tmp_path: Path) -> None:
     target = unplaced / "satellite" / "region.yaml"
     ran = jzi("region", "fit", unplaced, *FIT, "--write")

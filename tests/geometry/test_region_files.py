@@ -54,7 +54,9 @@ def test_wrong_values_name_the_file_and_the_field(tmp_path, values, words):
 def test_impossible_numbers_name_the_file(tmp_path):
     path = tmp_path / "region.yaml"
     for values, words in (({"reference_lat": 95}, "latitude"), ({"east_m": [0, 5]}, "square"), ({"grid": 20}, "grid"),
-                          ({"reference_lat": ".nan"}, "finite")):
+                          ({"reference_lat": ".nan"}, "finite"), ({"depth": 0}, "depth: 0 levels"),
+                          ({"depth": 10**9}, "depth: 1000000000 levels; a grid has 1 to 31"), ({"grid": 10**9}, "cells a side"),
+                          ({"grid": 2, "depth": 32}, "a grid has 1 to 31"), ({"depth": 31}, "overflow 62 bits")):
         path.write_text(text_of({**GOOD, **values}))
         with pytest.raises(GeometryError, match=words) as caught:
             load_grid(path)

@@ -16,10 +16,11 @@ from typer.testing import CliRunner
 
 from fakes import encoded
 from justzoomin.apps.map_commands import app
+from justzoomin.apps.region_commands import app as region_app
 from justzoomin.errors import ConfigError, DataError
-from justzoomin.geometry import save_grid
+from justzoomin.geometry import load_grid, save_grid
 from justzoomin.imagery import MapBuild, MapBuildConfig, build, build_map
-from justzoomin.maps import Map
+from justzoomin.maps import Map, fit_region, open_unplaced
 
 SMALL = MapBuildConfig(tile_px=64, shard_bytes=20_000)
 
@@ -174,7 +175,18 @@ def test_command(source, tmp_path):
     assert opened.view(LAT, LON, 300.0, 128).no_data == 0.0
     run = CliRunner().invoke(app, ["build", str(source), str(tmp_path / "map2"), "--tile-px", "64", "--gsd-m", "8"],
                              catch_exceptions=False)
-    assert f"next: jzi region fit {tmp_path / 'map2'}" in run.output and "no attribution" in run.output
+    assert f"next: jzi map check {tmp_path / 'map2'}" in run.output and "no attribution" in run.output
+    assert load_grid(tmp_path / "map2" / "satellite" / "region.yaml") == fit_region(open_unplaced(tmp_path / "map2")).grid
+    assert "views of 384 px (preset paper)" in run.output
+    for words, code in ((("--depth", "2"), 0), (("--depth", "1"), 1), (("--depth", "1", "--force"), 0)):
+        fit = CliRunner().invoke(region_app, ["fit", str(tmp_path / "map2"), "--write", *words])
+        there = load_grid(tmp_path / "map2" / "satellite" / "region.yaml")
+        assert (fit.exit_code, there.depth) == (code, 2 - ("--force" in words))
+    run = CliRunner().invoke(app, ["build", str(source), str(tmp_path / "map3"), "--gsd-m", "2", "--preset", "small"],
+                             catch_exceptions=False)
+    fitted = fit_region(open_unplaced(tmp_path / "map3"), pixels=48).grid
+    assert load_grid(tmp_path / "map3" / "satellite" / "region.yaml") == fitted and "--pixels 48" in run.output
+    assert fitted.depth > fit_region(open_unplaced(tmp_path / "map3")).grid.depth
     for option, text in (("--quality=101", "--quality"), ("--bands=1,2", "--bands"), ("--area=1,2,3", "--area")):
         with pytest.raises(ConfigError, match=text):
             CliRunner().invoke(app, ["build", str(source), str(tmp_path / "no"), option], catch_exceptions=False)

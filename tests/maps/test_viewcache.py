@@ -16,7 +16,7 @@ import pytest
 
 from fakes import extract, make_repository
 from justzoomin.errors import ConfigError, DataError, JustZoomInError, TileError
-from justzoomin.geometry import Region, ZoomGrid, view_count, view_numbers, view_sequence
+from justzoomin.geometry import Region, ZoomGrid, grid_from_dict, view_count, view_numbers, view_sequence
 from justzoomin.maps import GridViews, Map, TileServer, ViewCache, ViewCacheBuild, build_view_cache, viewbuild, viewfinder
 from justzoomin.maps.viewcache import FACTS, HEAD, VIEWS
 
@@ -278,6 +278,10 @@ def edit(**values):
     return change
 
 
+def deep(depth: int) -> dict[str, object]:
+    return {"reference_lat": 54.5, "reference_lon": 3.0, "east_m": [0, 9], "north_m": [0, 9], "grid": 4, "depth": depth}
+
+
 def bad_share(path: Path) -> None:
     facts = np.frombuffer(path.read_bytes(), viewbuild.FACT).copy()
     facts["no_data"][3] = np.nan
@@ -295,6 +299,7 @@ def bad_level(path: Path) -> None:
     (HEAD, cut), (HEAD, lambda path: path.write_text("[" * 5000)), (HEAD, lambda path: path.write_bytes(b"\0" * 100_000)),
     (HEAD, edit(format="justzoomin-views/2")), (HEAD, edit(count=10**30)), (HEAD, edit(pixels=True)),
     (HEAD, edit(pixels=10**9)), (HEAD, edit(pixels=PIXELS - 1)), (HEAD, edit(grid={})), (HEAD, edit(content=None)),
+    (HEAD, edit(grid=deep(10**9))), (HEAD, edit(grid=deep(10), count=view_count(grid_from_dict(deep(10), "grid")))),
     (HEAD, edit(renderer=5)), (HEAD, edit(more=1)), (VIEWS, lambda path: (path.unlink(), os.mkfifo(path)))])
 def test_a_broken_cache_is_refused_with_words_and_never_served(built, name, damage, tmp_path):
     whole = shutil.copytree(built.folder, tmp_path / "whole")

@@ -66,6 +66,16 @@ def test_end_to_end(walk: list[PhotoRecord], town: Path, tmp_path: Path) -> None
     assert json.loads((dest / "import-report.json").read_text()) == report.to_dict()
 
 
+def test_of_another_dataset_the_credit_of_its_map_is_taken_and_not_that_of_its_photos(walk: list[PhotoRecord], town: Path,
+                                                                                   tmp_path: Path) -> None:
+    run(walk, town, tmp_path / "first")
+    credit = tmp_path / "first" / "ATTRIBUTION"
+    text = credit.read_text()
+    credit.write_text("Overhead map: " + text.replace("A. Walker", "Somebody Else") + "Street photos: and 3 more; see there.\n")
+    run(walk, tmp_path / "first", tmp_path / "second")
+    assert (tmp_path / "second" / "ATTRIBUTION").read_text() == text
+
+
 def test_photos_lose_their_metadata_and_keep_their_pixels(walk: list[PhotoRecord], town: Path, tmp_path: Path) -> None:
     run(walk, town, tmp_path / "data")
     for image_id, data in photo_bytes(tmp_path / "data").items():

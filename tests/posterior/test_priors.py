@@ -20,6 +20,7 @@ from justzoomin.posterior import (
     Prior,
     Weights,
     apply,
+    coverage,
     last_fix,
     lattice,
     read_polygons,
@@ -78,6 +79,20 @@ def test_a_prior_that_rules_everything_out_is_an_error_that_says_where_the_regio
     east = apply(some_posterior(), Weights(TOWN, (lattice(TOWN).east_m > 0).astype(float)))
     with pytest.raises(GeometryError, match="posterior allows"):
         apply(east, Weights(TOWN, (lattice(TOWN).east_m < 0).astype(float)))
+
+
+def test_swapped_latitude_and_longitude_are_named(tmp_path: Path) -> None:
+    ring = [[lat, lon] for lon, lat in square(50.0)]
+    polygon = read(tmp_path, {"type": "Polygon", "coordinates": [ring]})
+    for prior in (Circle(3.0, 54.5, 100.0), last_fix(3.0, 54.5, 1.0, 50.0), polygon, Both((Circle(3.0, 54.5, 9.0), polygon))):
+        with pytest.raises(GeometryError, match=r"rules out every cell .*; latitude and longitude look swapped"):
+            apply(some_posterior(), prior)
+    for other in (Circle(3.0, 53.5, 100.0), Circle(3.0, 120.0, 100.0), Weights(TOWN, np.zeros(4096))):
+        with pytest.raises(GeometryError) as caught:
+            apply(some_posterior(), other)
+        assert "swapped" not in str(caught.value)
+    with pytest.raises(ConfigError, match="look swapped"):
+        Circle(-122.4, 37.8, 100.0)
 
 
 @pytest.mark.parametrize(("radius", "east"), [(50.0, 0.0), (50.0, 1.7), (3.0, 2.5), (1.0, 0.0), (140.0, 3.3)])
@@ -145,6 +160,36 @@ def test_the_whole_world_is_a_flat_prior_and_another_country_none(tmp_path: Path
     far = [[float(x), float(y) - 8] for x, y in zip(lon, lat, strict=True)]
     with pytest.raises(GeometryError, match=r"area\.geojson"):
         apply(some_posterior(), read(tmp_path, {"type": "Polygon", "coordinates": [far]}))
+
+
+def triangles(count: int, reach: float, size: float) -> tuple[list[list[list[float]]], float]:
+    """Rings of triangles in TOWN, and the sum of their areas in m2."""
+    rng = np.random.default_rng(5)
+    east, north = (rng.uniform(-reach, reach, (count, 1)) + rng.uniform(-size, size, (count, 3)) for _ in range(2))
+    cross = (east[:, 1] - east[:, 0]) * (north[:, 2] - north[:, 0]) - (east[:, 2] - east[:, 0]) * (north[:, 1] - north[:, 0])
+    rings = [around(TOWN, [*e, e[0]], [*n, n[0]]) for e, n in zip(east.tolist(), north.tolist(), strict=True)]
+    return rings, float(np.abs(cross).sum() / 2)
+
+
+def test_many_polygons_weigh_what_each_does_alone(tmp_path: Path) -> None:
+    rings, area = triangles(400, 140.0, 4.0)
+    alone = sum(np.exp(read(tmp_path, {"type": "Polygon", "coordinates": [ring]}).log_weights(TOWN)) for ring in rings)
+    together = np.exp(read(tmp_path, {"type": "MultiPolygon", "coordinates": [[r] for r in rings]}).log_weights(TOWN))
+    np.testing.assert_allclose(together, np.minimum(alone, 1.0), atol=1e-12)
+    assert np.array_equal(together > 0, alone > 0)  # what no polygon touches is ruled out
+    assert alone.sum() * CELL_M2 == pytest.approx(area, rel=2e-3)
+    holed = read(tmp_path, {"type": "Polygon", "coordinates": [square(310.0), *rings[:40]]})
+    left = np.exp(holed.log_weights(TOWN)).sum() * CELL_M2
+    assert 310.0**2 - 40 * 32 < left < 310.0**2
+
+
+def test_polygons_that_would_take_minutes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rings, _ = triangles(40, 0.0, 150.0)
+    large = read(tmp_path, {"type": "MultiPolygon", "coordinates": [[r] for r in rings]})
+    assert np.exp(large.log_weights(TOWN)).max() == pytest.approx(1.0)
+    monkeypatch.setattr(coverage, "_MOST", 10_000)
+    with pytest.raises(ConfigError, match=r"area\.geojson: its 40 polygons .* fewer levels"):
+        large.log_weights(TOWN)
 
 
 @pytest.mark.parametrize("text", [

@@ -135,6 +135,7 @@ LIES = {
     "other format": ({"note": lambda n: n.replace("predictions/2", "predictions/1")}, "format"),
     "unknown key": ({"note": lambda n: n.replace('"method"', '"x":1,"method"')}, "x: "),
     "not finite": ({"note": lambda n: n.replace("12345.0", "NaN")}, "index_bytes"),
+    "endless grid": ({"note": lambda n: n.replace('"depth":2', '"depth":1000000000')}, "a grid has 1 to 31"),
     "no grid": ({"note": lambda n: n.replace('"grid":4', '"grid":99')}, "99"),
     "escape": ({"note": lambda n: n.replace('"method":"', '"method":"\\u001b[2J')}, "method"),
     "claim": ({"note": lambda n: n.replace('"confidence":"cell"', '"confidence":"within:1.2.3"')}, "confidence"),

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import fakes
-from justzoomin.errors import DataError, JustZoomInError, ModelError
+from justzoomin.errors import DataError, GeometryError, JustZoomInError, ModelError
 from justzoomin.evaluation import evaluate
 from justzoomin.geometry import Region, ZoomGrid, view_count, view_sequence
 from justzoomin.maps import GridViews, Map
@@ -145,10 +145,15 @@ def test_a_record_that_was_torn_is_encoded_again(model, dataset, tmp_path):
     assert again.count() == 91 and np.abs(again.read(np.arange(91)) - before).max() < 1e-5
 
 
+def grid_of_depth(depth):
+    return {"reference_lat": 54.5, "reference_lon": 3.0, "east_m": [0, 9], "north_m": [0, 9], "grid": 4, "depth": depth}
+
+
 @pytest.mark.parametrize(("change", "words"), [
     ({"format": "x"}, "format"), ({"views": 90}, "views"), ({"width": 17}, "bytes"), ({"width": -1}, "width"),
     ({"width": 1 << 40}, "width"), ({"precision": "fp64"}, "precision"), ({"model": 3}, "model"), ({"map": {}}, "map"),
-    ({"grid": {"depth": 2}}, "grid"), ({"pixels": "32"}, "pixels")])
+    ({"grid": {"depth": 2}}, "grid"), ({"pixels": "32"}, "pixels"), ({"grid": grid_of_depth(10**9)}, "a grid has 1 to 31"),
+    ({"grid": grid_of_depth(10), "layers": [[9, 1]]}, "68,719,476,736 views, more than")])
 def test_heads_that_lie(index, tmp_path, change, words):
     copy = shutil.copytree(index.folder, tmp_path / "copy")
     head = json.loads((copy / HEAD_FILE).read_text())
@@ -156,6 +161,17 @@ def test_heads_that_lie(index, tmp_path, change, words):
     with pytest.raises(JustZoomInError, match=words) as raised:
         MapIndex.open(copy)
     assert str(copy) in str(raised.value)
+
+
+def test_the_cost_is_said_before_it_is_paid(model, dataset, tmp_path):
+    said = []
+    build_index(model, dataset.map, tmp_path / "i", batch_size=8, max_views=91, announce=lambda *cost: said.append(cost))
+    assert said == [(91, (tmp_path / "i" / VIEWS_FILE).stat().st_size)]
+    deep = ZoomGrid(dataset.grid.region, 4, 6)
+    for most, words in ((90, "--max-views 91"), (1_000_000, "1,118,481 views of 32 px.* MB on the disk; at most 1,000,000")):
+        with pytest.raises(GeometryError, match=words):
+            build_index(model, dataset.map, tmp_path / "j", dataset.grid if most == 90 else deep, max_views=most)
+    assert not (tmp_path / "j").exists()
 
 
 def test_what_is_no_index(index, model, dataset, tmp_path):

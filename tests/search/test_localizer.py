@@ -15,7 +15,16 @@ import fakes
 from justzoomin.errors import JustZoomInError, ModelError, PhotoError
 from justzoomin.geometry import Region, ZoomGrid, haversine_m, save_grid
 from justzoomin.maps import Map
-from justzoomin.search import Fix, Localizer, NotTrainedHereWarning, check_fits, credible_radius_m, greedy, read_photo
+from justzoomin.search import (
+    Fix,
+    Localizer,
+    NotTrainedHereWarning,
+    build_index,
+    check_fits,
+    credible_radius_m,
+    greedy,
+    read_photo,
+)
 from justzoomin.search import localizer as module
 
 
@@ -29,6 +38,13 @@ def photo(dataset, tmp_path):
     path = tmp_path / "photo.jpg"
     path.write_bytes(dataset.photos.read(dataset.split("val").image_ids[0]))
     return path
+
+
+def test_the_views_of_a_posterior_are_counted_before_the_first_photo(localizer, model, dataset, tmp_path):
+    assert localizer.views_ahead == 0
+    assert Localizer(model, dataset.map, search="posterior").views_ahead == 91
+    build_index(model, dataset.map, tmp_path / "i")
+    assert Localizer(model, dataset.map, index=tmp_path / "i", search="posterior").views_ahead == 0
 
 
 def answer(fix):

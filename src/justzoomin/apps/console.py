@@ -17,12 +17,18 @@ from justzoomin.apps.terminal import plain_bars, plain_console
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from justzoomin.geometry import ZoomGrid
+    from justzoomin.geometry import LatLon, ZoomGrid
     from justzoomin.maps import Map
+    from justzoomin.search import Localizer
 
 REGION_HELP = "Zoom grid to use: a region.yaml or the name of a preset (dc). Default: what the map states."
 RAY_HELP = ("Share the work among the machines of a ray cluster: its host:port, auto for the one that this machine belongs to, "
             "local for this machine alone. See docs/cluster.md.")
+MAX_VIEWS_HELP = "Refuse more views than this. Default: 1,000,000; a grid of 4 x 4 cells has 69,905 at depth 5."
+_MANY_VIEWS = 1000
+"""Views that are worth a word before the wait: those of a grid of 4 x 4 cells from depth 4 on."""
+VIEWS_PRESET_HELP = ("Model preset that will look at the map, for the size of its views: paper (384 px), small (48 px) ... "
+                     "Default: paper.")
 DEVICE_HELP = "Where the model runs: auto, cpu, cuda, cuda:1, mps."
 
 
@@ -91,6 +97,44 @@ def percent(share: float) -> str:
     return f"{100 * share:.{3 if share >= 0.995 else 2}g} %"
 
 
+def position(text: str, option: str) -> LatLon:
+    """The position of an option such as --at 54.5,3.0.
+
+    Raises:
+        ConfigError: If it is not a latitude and a longitude; it says so where they look swapped.
+    """
+    from justzoomin.errors import ConfigError
+    from justzoomin.geometry import LatLon
+
+    try:
+        lat, lon = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(f"{option} {text}", "it is not a position", "Give degrees as LAT,LON: 54.5,3.0.") from None
+    if not (abs(lat) <= 90 and abs(lon) <= 180):
+        swapped = abs(lon) <= 90 and abs(lat) <= 180
+        raise ConfigError(f"{option} {text}", "it is not a latitude and a longitude" + "; they look swapped" * swapped,
+                          f"Give the latitude first: {option}={lon:g},{lat:g}." if swapped else "Give degrees, latitude first.")
+    return LatLon(lat, lon)
+
+
+def view_pixels(pixels: int | None, preset: str | None) -> int:
+    """Edge of the views that a model looks at: as given, else that of a model preset, else that of `paper`.
+
+    Raises:
+        ConfigError: If both are given.
+        ModelError: If there is no preset of that name.
+    """
+    from justzoomin.errors import ConfigError
+
+    if pixels is not None and preset is not None:
+        raise ConfigError("--pixels, --preset", "both say how large the views are", "Give one of them.")
+    if pixels is not None:
+        return pixels
+    from justzoomin.models import model_preset
+
+    return model_preset(preset or "paper").image_pixels
+
+
 def region_option(region: str | None) -> ZoomGrid | None:
     """Grid of a --region option: a preset's name or a file; None where the option was not given."""
     if region is None:
@@ -109,6 +153,13 @@ def tell_view_cache(source: Map, grid: ZoomGrid, pixels: int) -> None:
         typer.echo(note, err=True)
 
 
+def tell_views_ahead(localizer: Localizer) -> None:
+    """Say on standard error that many views are encoded before the first photo has its answer."""
+    if (ahead := localizer.views_ahead) >= _MANY_VIEWS:
+        typer.echo(f"the posterior needs {ahead:,} views: they are drawn and encoded before the first photo; "
+                   "jzi index keeps them for the next time", err=True)
+
+
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on standard error, called with done and total; silent where that is no terminal."""
@@ -120,14 +171,15 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
 def rate_bar(label: str) -> Iterator[Callable[[int, int, int], None]]:
     """A progress bar with the rate and the time left, called with done, those of them done before, and total.
 
-    On standard error; where that is no terminal, a line every ten seconds.
+    On standard error; where that is no terminal, a line after two seconds and then every ten.
     """
     import time
 
     from rich.progress import BarColumn, MofNCompleteColumn
 
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), "{task.fields[pace]}")
-    terminal, started, said = sys.stderr.isatty(), time.monotonic(), time.monotonic()
+    terminal, started = sys.stderr.isatty(), time.monotonic()
+    said = started - 8
     with plain_bars(*columns, disable=not terminal) as bars:
         task = bars.add_task(label, total=None, pace="")
 

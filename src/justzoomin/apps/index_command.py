@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import DEVICE_HELP, RAY_HELP, REGION_HELP, out, print_json, rate_bar, region_option, single_model
+from justzoomin.apps.console import (
+    DEVICE_HELP,
+    MAX_VIEWS_HELP,
+    RAY_HELP,
+    REGION_HELP,
+    out,
+    print_json,
+    rate_bar,
+    region_option,
+    single_model,
+)
 
 if TYPE_CHECKING:
     from justzoomin.geometry import ZoomGrid
@@ -24,6 +34,7 @@ def index(
     fp16: Annotated[bool, typer.Option("--fp16", help="Half the size; vectors are rounded to 16-bit floats.")] = False,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
+    max_views: Annotated[int | None, typer.Option("--max-views", min=1, help=MAX_VIEWS_HELP, show_default=False)] = None,
     processes: Annotated[int, typer.Option("--processes", min=0, help="Processes that share the work; 0 for one per GPU.")] = 0,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Views encoded at once.")] = 32,
     ray: Annotated[str | None, typer.Option("--ray", help=RAY_HELP)] = None,
@@ -31,17 +42,26 @@ def index(
 ) -> None:
     """Encode every view of a map once, for --index of localize and evaluate.
 
+    How many views there are and what they take on the disk is said first; the time left follows after the first of them.
     The index belongs to this model and this map, by their content: with others it is refused. An interrupted command goes on
     where it stopped. See docs/index.md.
     """
+    from justzoomin.geometry import MAX_KEPT_VIEWS, MAX_VIEWS
+
     precision: Precision = "fp16" if fp16 else "fp32"
+    most = max_views or (MAX_KEPT_VIEWS if lazy else MAX_VIEWS)  # an empty index costs nothing yet
+
+    def announce(views: int, size: int) -> None:
+        typer.echo(f"{folder}: {views:,} views, {size / 1e6:,.1f} MB on the disk" + (" once all are encoded" if lazy else ""),
+                   err=True)
+
     with rate_bar("views") as advance:
         def progress(done: int, total: int) -> None:
             advance(done, 0, total)
 
         if ray is not None:
             made = _on_cluster(ray, single_model(model), data, folder, region_option(region), precision, device, batch_size,
-                               progress, lazy=lazy, processes=processes)
+                               progress, most, announce, lazy=lazy, processes=processes)
         else:
             import torch
 
@@ -50,13 +70,14 @@ def index(
 
             made = build_index(
                 single_model(model), Map.open(data, grid=region_option(region)), folder, precision=precision, device=device,
-                batch_size=batch_size, lazy=lazy, progress=progress,
+                batch_size=batch_size, lazy=lazy, progress=progress, max_views=most, announce=announce,
                 processes=processes or (max(1, torch.cuda.device_count()) if device in {"auto", "cuda"} else 1))
     _say(made, as_json=as_json)
 
 
 def _on_cluster(ray: str, model: str, data: str, folder: Path, grid: ZoomGrid | None, precision: Precision, device: str,
-                batch_size: int, progress: Callable[[int, int], None], *, lazy: bool, processes: int) -> MapIndex:
+                batch_size: int, progress: Callable[[int, int], None], max_views: int, announce: Callable[[int, int], None], *,
+                lazy: bool, processes: int) -> MapIndex:
     """Build with the workers of a ray cluster."""
     from justzoomin.errors import ConfigError
 
@@ -66,7 +87,7 @@ def _on_cluster(ray: str, model: str, data: str, folder: Path, grid: ZoomGrid | 
     from justzoomin.cluster import build_index_on_cluster
 
     return build_index_on_cluster(ray, model, data, folder, grid, precision=precision, device=device, batch_size=batch_size,
-                                  progress=progress)
+                                  progress=progress, max_views=max_views, announce=announce)
 
 
 def _say(made: MapIndex, *, as_json: bool) -> None:

@@ -23,6 +23,7 @@ from justzoomin.apps.console import (
     rate_bar,
     region_option,
     single_model,
+    tell_views_ahead,
     writable_file,
 )
 
@@ -89,6 +90,8 @@ def localize(
     prior = priors.prior_from_options(source.grid, prior_circle, prior_polygon, prior_raster, near, seconds, speed)
     localizer = Localizer.load(name, source, None, "cpu" if on_cluster else device, index, runtime, calibrated=calibration,
                                search=search, decision=decide, prior=prior)
+    if not on_cluster:
+        tell_views_ahead(localizer)
     if to_file is not None:
         work = partial(on_cluster, localizer=localizer, model=model, map=map_root, index=index, device=device,
                        batch_size=batch_size) if on_cluster else None

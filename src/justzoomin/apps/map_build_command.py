@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import REGION_HELP, err, out, stage_bars
+from justzoomin.apps.console import REGION_HELP, VIEWS_PRESET_HELP, err, metres, out, stage_bars, view_pixels
 
 if TYPE_CHECKING:
     from justzoomin.imagery import MapBuild, MapBuildConfig
@@ -30,6 +30,7 @@ def build(
     nodata: Annotated[float | None, typer.Option(help="Value that means no data, besides what the files state.")] = None,
     area: Annotated[str | None, typer.Option(help="Build only this, in degrees: south,west,north,east.")] = None,
     region: Annotated[str | None, typer.Option("--region", help=f"{REGION_HELP} It is put beside the map.")] = None,
+    preset: Annotated[str | None, typer.Option("--preset", help=f"Without --region: {VIEWS_PRESET_HELP}")] = None,
     attribution: Annotated[str, typer.Option(help="Whom to name, besides what the sources state.")] = "",
     tile_px: Annotated[int, typer.Option("--tile-px", help="Edge of a tile, pixels.")] = 256,
     quality: Annotated[int, typer.Option(help="JPEG quality of the tiles.")] = 90,
@@ -49,6 +50,8 @@ def build(
     """Build a map from imagery: tiles of every level and layout.yaml. Run again, an interrupted build goes on."""
     from justzoomin.imagery import MapBuild
 
+    if preset is not None:
+        view_pixels(None, preset)  # an unknown preset is refused before the work
     tiles = {"layer": layer, "matrix_set": matrix_set, "min_zoom": min_zoom, "max_zoom": max_zoom, "max_tiles": max_tiles,
              "requests_per_second": requests_per_second, "tile_seconds": tile_seconds, "max_hours": max_hours,
              "scheme": "tms" if tms else "xyz", "source_tile_px": source_tile_px}
@@ -65,8 +68,37 @@ def build(
     for note in job.holes():
         err().print(f"note: {note}", markup=False)
     out().print(f"{path}: {_summary(job)}")
-    region_fit = "" if region is not None else f"next: jzi region fit {shlex.quote(str(path))}"
-    out().print(region_fit or f"next: jzi map check {shlex.quote(str(path))}")
+    if region is None and not _place(path, preset):
+        out().print(f"next: jzi region fit {shlex.quote(str(path))}")
+        return
+    out().print(f"next: jzi map check {shlex.quote(str(path))}" + (f" --pixels {view_pixels(None, preset)}" if preset else ""))
+
+
+def _place(path: Path, preset: str | None) -> bool:
+    """Propose a region for the map and write it beside it, unless one is there; returns whether there is one then."""
+    from justzoomin.apps.region_commands import check_target, save
+    from justzoomin.errors import JustZoomInError
+    from justzoomin.maps import fit_region, open_unplaced, region_path
+
+    target, pixels = region_path(path), view_pixels(None, preset)
+    if target.exists():
+        out().print(f"region: {target} is there and stays as it is", markup=False)
+        return True
+    try:
+        fitted = fit_region(open_unplaced(path), pixels=pixels)
+        check_target(target, fitted.grid, force=False, tables=True)
+    except JustZoomInError as error:
+        err().print(f"note: no region was proposed: {error}", markup=False)
+        return False
+    save(fitted.grid, target, proposed=True)
+    grid = fitted.grid
+    lat, lon = grid.region.centre
+    out().print(f"region: {grid.region.size_m:,.6g} m around {lat:.6f} {lon:.6f}, depth {grid.depth}, cells of "
+                f"{metres(grid.cell_size_m(grid.depth))}, for views of {pixels} px (preset {preset or 'paper'}); written to "
+                f"{target}", markup=False)
+    for warning in fitted.warnings:
+        err().print(f"warning: {warning}", markup=False)
+    return True
 
 
 def _settings(values: dict[str, object]) -> MapBuildConfig:

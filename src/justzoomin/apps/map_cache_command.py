@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import REGION_HELP, err, print_json, region_option, stage_bars
+from justzoomin.apps.console import (
+    MAX_VIEWS_HELP,
+    REGION_HELP,
+    VIEWS_PRESET_HELP,
+    err,
+    print_json,
+    rate_bar,
+    region_option,
+    stage_bars,
+    view_pixels,
+)
 
 if TYPE_CHECKING:
     from justzoomin.maps import ViewCacheBuild
@@ -15,42 +26,59 @@ if TYPE_CHECKING:
 
 def cache(
     root: Annotated[str, typer.Argument(metavar="MAP", help="Folder of a map or a dataset, or a tile package.")], *,
-    pixels: Annotated[int, typer.Option(min=1, help="Edge of the views, as the model looks at them.")] = 384,
+    pixels: Annotated[int | None, typer.Option(min=1, help="Edge of the views, as the model looks at them.  [default: 384]",
+                                               show_default=False)] = None,
+    preset: Annotated[str | None, typer.Option("--preset", help=f"Instead of --pixels: {VIEWS_PRESET_HELP}")] = None,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
     to: Annotated[Path | None, typer.Option("--out", help="Folder to keep it in. Default: .jzi-views beside the map, where it "
                                             "is found by itself.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads. Default: one per core.")] = None,
+    max_views: Annotated[int | None, typer.Option("--max-views", min=1, help=MAX_VIEWS_HELP, show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Draw all views that a search of the region can look at, once, and keep their pixels.
 
+    How many views there are and what they take on the disk is said first; the time left follows after the first of them.
     Training, evaluation and jzi localize then read them from there by themselves, as long as the map's tiles stay as they are.
     Stopped or killed, the same command goes on where it was. Run again, it checks the cache that is there.
     """
     import time
 
+    from justzoomin.geometry import MAX_VIEWS
     from justzoomin.maps import Map, ViewCacheBuild
 
     source = Map.open(root, region_option(region))
-    start = time.monotonic()
+    start, edge = time.monotonic(), view_pixels(pixels, preset)
     with stage_bars() as advance:
-        build = ViewCacheBuild(source, pixels=pixels, out=to, progress=advance)
+        build = ViewCacheBuild(source, pixels=edge, out=to, progress=advance, max_views=max_views or MAX_VIEWS)
     existed = build.exists
     err().print(_plan(build), markup=False)
-    with stage_bars() as advance:
-        made = build.run(workers, advance)
-    values = {"folder": str(made.folder), "views": len(made), "pixels": pixels, "bytes": build.bytes, "existed": existed,
+    with rate_bar("views") as bar:
+        made = build.run(workers, _pace(bar))
+    values = {"folder": str(made.folder), "views": len(made), "pixels": edge, "bytes": build.bytes, "existed": existed,
               "seconds": round(time.monotonic() - start, 1), "content": made.head.content.digest,
               "others": [str(path) for path in build.others]}
     if as_json:
         print_json(values)
         return
-    typer.echo(f"{made.folder}: {len(made):,} views of {pixels} px" + (", all whole" if existed else ""))
+    typer.echo(f"{made.folder}: {len(made):,} views of {edge} px" + (", all whole" if existed else ""))
     for path in build.others:
         typer.echo(f"other tiles, may be deleted: {path}")
 
 
+def _pace(bar: Callable[[int, int, int], None]) -> Callable[[str, int, int], None]:
+    """A bar that counts views which were there before and are only checked as done before."""
+    before = 0
+
+    def advance(stage: str, done: int, total: int) -> None:
+        nonlocal before
+        before = done if stage == "checks" else before
+        bar(done, before, total)
+
+    return advance
+
+
 def _plan(build: ViewCacheBuild) -> str:
     """What will be done, before it is."""
-    size = f"{build.head.count:,} views of {build.head.pixels} px, {build.bytes / 1e6:,.1f} MB"
+    size = f"{build.head.count:,} views of {build.head.pixels} px, {build.bytes / 1e6:,.1f} MB on the disk"
     return f"{build.folder}: {size}" + (", there already: checking" if build.exists else "")

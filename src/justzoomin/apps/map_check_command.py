@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import REGION_HELP, metres, out, print_json, region_option, stage_bars, writable_file
+from justzoomin.apps.console import (
+    REGION_HELP,
+    VIEWS_PRESET_HELP,
+    metres,
+    out,
+    print_json,
+    region_option,
+    stage_bars,
+    view_pixels,
+    writable_file,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +29,9 @@ if TYPE_CHECKING:
 def check(
     root: Annotated[str, typer.Argument(metavar="MAP", help="Folder of a map or a dataset, or a tile package.")], *,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
-    pixels: Annotated[int, typer.Option(help="Edge of the views that the model will look at.")] = 384,
+    pixels: Annotated[int | None, typer.Option(help="Edge of the views that the model will look at.  [default: 384]",
+                                               show_default=False)] = None,
+    preset: Annotated[str | None, typer.Option("--preset", help=f"Instead of --pixels: {VIEWS_PRESET_HELP}")] = None,
     sheet: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a contact sheet: png, pdf, svg, jpg or "
                                                                     "webp.")] = None,
     tiles: Annotated[int, typer.Option(help="Tiles to decode of each level that is used.")] = 200,
@@ -37,9 +49,9 @@ def check(
         from justzoomin.figures import check_format
 
         check_format(writable_file(sheet, "--sheet"))
-    source = Map.open(root, region_option(region))
+    source, edge = Map.open(root, region_option(region)), view_pixels(pixels, preset)
     with stage_bars() as advance:
-        checked = check_map(source, pixels=pixels, tiles=tiles, seed=seed, places=_places(Path(root), source), progress=advance)
+        checked = check_map(source, pixels=edge, tiles=tiles, seed=seed, places=_places(Path(root), source), progress=advance)
     if sheet is not None:
         from justzoomin.figures import contact_sheet, save_figure
 

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import err, metres, out, print_json, writable_file
+from justzoomin.apps.console import VIEWS_PRESET_HELP, err, metres, out, position, print_json, view_pixels, writable_file
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from justzoomin.geometry import LatLon, ZoomGrid
+    from justzoomin.geometry import ZoomGrid
     from justzoomin.maps import RegionFit
+
+_PROPOSED = b"# Proposed by jzi map build.\n"
 
 app = typer.Typer(no_args_is_help=True, help="Regions: propose one for a map.")
 
@@ -27,7 +29,9 @@ def _group() -> None:
 def fit(
     root: Annotated[str, typer.Argument(metavar="MAP", help="Folder of a map or a dataset, a tile package or the address "
                                         "template of a tile server; needs no region.yaml.")], *,
-    pixels: Annotated[int, typer.Option(help="Edge of the views that the model will look at.")] = 384,
+    pixels: Annotated[int | None, typer.Option(help="Edge of the views that the model will look at.  [default: 384]",
+                                               show_default=False)] = None,
+    model_preset: Annotated[str | None, typer.Option("--preset", help=f"Instead of --pixels: {VIEWS_PRESET_HELP}")] = None,
     grid: Annotated[int, typer.Option(help="Cells a side, 2 to 8.")] = 4,
     cell_m: Annotated[float | None, typer.Option("--cell-m", help="Wanted edge of a terminal cell in metres.  [default: 39]",
                                                  show_default=False)] = None,
@@ -52,15 +56,15 @@ def fit(
     from justzoomin.maps import fit_region, open_unplaced, region_path
 
     source = open_unplaced(root)
-    fitted = fit_region(source, pixels=pixels, grid=grid, cell_m=cell_m, depth=depth, size_m=size_m, no_data=max_no_data,
-                        centre=None if centre is None else _position(centre), level=level)
+    fitted = fit_region(source, pixels=view_pixels(pixels, model_preset), grid=grid, cell_m=cell_m, depth=depth, size_m=size_m,
+                        no_data=max_no_data, centre=None if centre is None else position(centre, "--centre"), level=level)
     targets = [] if to is None else [writable_file(to, "--out")]
     if write:
         targets.append(region_path(root))
     for target in targets:
-        _check_target(target, fitted.grid, force, tables=write and target == targets[-1])
+        check_target(target, fitted.grid, force, tables=write and target == targets[-1])
     for target in targets:
-        _save(fitted.grid, target)
+        save(fitted.grid, target)
     if as_json:
         print_json({"map": root, **fitted.to_dict(), "written": [str(target) for target in targets]})
         return
@@ -97,20 +101,7 @@ def print_fit(fitted: RegionFit, console: Console, root: str) -> None:
         console.print(f"warning: {warning}", markup=False)
 
 
-def _position(text: str) -> LatLon:
-    from justzoomin.errors import ConfigError
-    from justzoomin.geometry import LatLon
-
-    try:
-        lat, lon = (float(part) for part in text.split(","))
-    except ValueError:
-        raise ConfigError(f"--centre {text}", "it is no position", "Give degrees as LAT,LON: 54.5,3.0.") from None
-    if not (abs(lat) <= 90 and abs(lon) <= 180):
-        raise ConfigError(f"--centre {text}", "it is no latitude and longitude", "Give degrees, latitude first.")
-    return LatLon(lat, lon)
-
-
-def _check_target(target: Path, grid: ZoomGrid, force: bool, *, tables: bool) -> None:
+def check_target(target: Path, grid: ZoomGrid, force: bool, *, tables: bool) -> None:
     """Refuse to write over another region, and to change the region under split tables that were written for one."""
     from justzoomin.errors import ConfigError, JustZoomInError
     from justzoomin.geometry import load_grid
@@ -120,12 +111,13 @@ def _check_target(target: Path, grid: ZoomGrid, force: bool, *, tables: bool) ->
         return
     if target.exists():
         try:
-            same = load_grid(target) == grid
+            if load_grid(target) == grid:
+                return
         except JustZoomInError:
-            same = False
-        if not same:
+            pass
+        if not target.read_bytes().startswith(_PROPOSED):
             raise ConfigError(target, "another region stands there", "Give --force to replace it, or --out FILE.")
-    elif tables and (target.parent.name == "satellite") and any(
+    if tables and (target.parent.name == "satellite") and any(
             path.suffix in {".csv", ".parquet"} for path in files_in(target.parent.parent / "metadata", "[!.]*")):
         raise ConfigError(target, "the dataset has split tables, whose sequences belong to the region it has now",
                           "Give --out FILE and use it with --region, or --force.")
@@ -139,11 +131,12 @@ def _text(grid: ZoomGrid) -> str:
     return yaml.safe_dump(grid_to_dict(grid), sort_keys=False)
 
 
-def _save(grid: ZoomGrid, target: Path) -> None:
+def save(grid: ZoomGrid, target: Path, *, proposed: bool = False) -> None:
+    """Write a region.yaml; that it cannot be written is said with a remedy. A proposed one may be replaced without --force."""
     from justzoomin.errors import ConfigError
-    from justzoomin.geometry import save_grid
+    from justzoomin.files import write_bytes
 
     try:
-        save_grid(grid, target)
+        write_bytes(target, (_PROPOSED if proposed else b"") + _text(grid).encode())
     except OSError as error:
         raise ConfigError(target, f"it cannot be written ({error.strerror})", "Give --out FILE elsewhere.") from error

@@ -18,6 +18,7 @@ from justzoomin.apps.console import (
     progress_bar,
     region_option,
     single_model,
+    tell_views_ahead,
     writable_file,
 )
 from justzoomin.apps.localize_command import expand
@@ -70,6 +71,7 @@ def track(
     files = [f for f in found if not isinstance(f, JustZoomInError)]
     drive = times_from_table(files, times, time_zone) if times is not None else times_from_exif(files, time_zone)
     localizer = Localizer.load(single_model(model), map_root, region_option(region), device, index, search="posterior")
+    tell_views_ahead(localizer)
     with progress_bar("photos") as advance:
         alone = photo_posteriors(localizer, [p.path for p in drive], batch_size, advance)
     motion = _motion(lattice(localizer.grid), drive, speed, drift)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from justzoomin.cluster.blocks import run_blocks
 from justzoomin.cluster.joining import joined, room
 from justzoomin.cluster.workers import EncodedViews, IndexWorker, Places, path_everywhere
-from justzoomin.geometry import ZoomGrid
+from justzoomin.geometry import MAX_VIEWS, ZoomGrid
 from justzoomin.maps import Map
 from justzoomin.search import MapIndex, Precision, build_index, index_blocks
 
@@ -21,7 +21,8 @@ _FLUSH_BLOCKS = 8
 
 def build_index_on_cluster(address: str, model: str | Path, map: str | Path, folder: str | Path, grid: ZoomGrid | None = None,
                            *, precision: Precision = "fp32", device: str = "auto", batch_size: int = 32,
-                           progress: Callable[[int, int], None] | None = None) -> MapIndex:
+                           progress: Callable[[int, int], None] | None = None, max_views: int = MAX_VIEWS,
+                           announce: Callable[[int, int], None] | None = None) -> MapIndex:
     """Make the index of a map under a model, or go on with it, with the workers of a ray cluster.
 
     The result is what `search.build_index` makes, bit for bit on machines of the same kind with the same number of threads.
@@ -38,6 +39,8 @@ def build_index_on_cluster(address: str, model: str | Path, map: str | Path, fol
         device: Where the model runs in workers: `auto` takes the cluster's GPUs where it has some.
         batch_size: Views encoded at once.
         progress: Called with views that are ready and all views.
+        max_views: Refuse more views than this.
+        announce: Called with the number of views and the bytes of their file before they are drawn.
 
     Raises:
         MissingExtraError: If ray is not installed.
@@ -48,7 +51,8 @@ def build_index_on_cluster(address: str, model: str | Path, map: str | Path, fol
     with joined(address) as ray:
         source = Map.open(map, grid=grid)
         grid = grid or source.grid
-        index = build_index(model, source, folder, grid, precision=precision, device="cpu", lazy=True)
+        index = build_index(model, source, folder, grid, precision=precision, device="cpu", lazy=True,
+                            max_views=max_views, announce=announce)
         size = room(ray, device)
         places = Places(path_everywhere(model), path_everywhere(map), grid, device, size.cores, batch_size)
         make = partial(IndexWorker, places, index.head.model, index.head.content)

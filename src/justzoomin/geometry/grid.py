@@ -20,11 +20,14 @@ import numpy.typing as npt
 from justzoomin.errors import GeometryError, OffRegionError
 from justzoomin.geometry.region import Region
 from justzoomin.geometry.sphere import Floats, LatLon, from_local, to_local
+from justzoomin.untrusted import printable
 
 Ints = npt.NDArray[np.int64]
 
 MIN_GRID, MAX_GRID = 2, 8
 MAX_CELLS = 2**62
+MAX_DEPTH = 31
+"""Levels of a grid of 2 x 2 cells that has `MAX_CELLS` terminal cells. Deeper ones are refused before a power is taken."""
 _CHUNK = 1 << 16
 _TABLE_CELLS = 1 << 16
 _ACTION = re.compile(r"[+-]?[0-9]{1,9}")
@@ -67,9 +70,10 @@ class ZoomGrid:
                 raise GeometryError(name, f"{value!r} is no whole number", "Give a whole number.")
             object.__setattr__(self, name, int(value))
         if not MIN_GRID <= self.grid <= MAX_GRID:
-            raise GeometryError("grid", f"{self.grid} cells a side", f"Use {MIN_GRID} to {MAX_GRID}.")
-        if self.depth < 1:
-            raise GeometryError("depth", f"{self.depth} levels", "Use at least 1.")
+            raise GeometryError("grid", f"{printable(self.grid, 20)} cells a side", f"Use {MIN_GRID} to {MAX_GRID}.")
+        if not 1 <= self.depth <= MAX_DEPTH:
+            raise GeometryError("depth", f"{printable(self.depth, 20)} levels; a grid has 1 to {MAX_DEPTH}",
+                                "Give a depth in this range.")
         if self.actions**self.depth > MAX_CELLS:
             raise GeometryError("depth", f"{self.depth} levels of {self.actions} actions overflow 62 bits",
                                 "Use fewer levels or a smaller grid.")

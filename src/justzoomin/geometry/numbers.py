@@ -10,9 +10,32 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from justzoomin.errors import GeometryError
 from justzoomin.geometry.grid import ZoomGrid
 
 Ints = npt.NDArray[np.int64]
+
+MAX_VIEWS = 1_000_000
+"""Views that are drawn into a map index or a view cache without asking: a grid of 4 x 4 cells has 69,905 at depth 5."""
+MAX_KEPT_VIEWS = 1 << 24
+"""Views that a map index or a view cache can hold."""
+
+
+def allow_views(count: int, most: int, cost: str) -> None:
+    """Refuse more views than were allowed, before any of them is drawn.
+
+    Args:
+        count: How many there are.
+        most: How many are allowed.
+        cost: What they take, for the error: `of 48 px, 7,748.8 MB on the disk`.
+
+    Raises:
+        GeometryError: If there are more.
+    """
+    if count > min(most, MAX_KEPT_VIEWS):
+        remedy = f", or allow them with --max-views {count}" if count <= MAX_KEPT_VIEWS else ""
+        raise GeometryError("region", f"its grid has {count:,} views {cost}; at most {min(most, MAX_KEPT_VIEWS):,} are allowed",
+                            f"Use a region of fewer levels{remedy}.")
 
 
 def view_count(grid: ZoomGrid) -> int:

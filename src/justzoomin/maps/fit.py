@@ -23,7 +23,9 @@ from justzoomin.maps.urltemplate import is_address
 DEFAULT_CELL_M = 39.0
 """Edge of a terminal cell, about that of the benchmark (39.06 m)."""
 DEFAULT_NO_DATA = 0.05
+_LEAST_M = 0.001
 _CELL_OFF = 1.5
+_LOOK_M = 100.0
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,9 @@ def fit_region(source: Map, *, pixels: int = 384, grid: int = 4, cell_m: float |
         GeometryError: If the numbers cannot be a region, or the projection fails there.
     """
     _check(pixels, cell_m, depth, size_m, no_data)
+    if centre is not None and source.listed and source.looks_swapped(*centre, size_m or _LOOK_M):
+        raise ConfigError(f"--centre {centre.lat:g},{centre.lon:g}", "the map shows nothing there; latitude and longitude look "
+                          "swapped", f"Give the latitude first: --centre={centre.lon:g},{centre.lat:g}.")
     projection = TileProjection(source.layout, source.name)
     table = outline_table(source, level)
     notes: list[str] = []
@@ -146,8 +151,8 @@ def _check(pixels: int, cell_m: float | None, depth: int | None, size_m: float |
     if cell_m is not None and depth is not None:
         raise ConfigError("--cell-m, --depth", "both say how fine the grid is", "Give one of them.")
     for name, value in (("--cell-m", cell_m), ("--size-m", size_m)):
-        if value is not None and not (math.isfinite(value) and value > 0):
-            raise ConfigError(name, f"{value} is no edge in metres", "Give metres above 0.")
+        if value is not None and not (math.isfinite(value) and value >= _LEAST_M):
+            raise ConfigError(name, f"{value} m is not the edge of a square", f"Give {_LEAST_M} m or more.")
     if not 8 <= pixels <= 8192:
         raise ConfigError("--pixels", f"views of {pixels} px", "Give 8 to 8192.")
     if not 0 <= no_data < 1:

@@ -98,9 +98,11 @@ class GridViews:
             TileError: If the view of the whole region has no data anywhere, or cannot be rendered.
         """
         if self.no_data(()) >= 1.0:
-            centre = self.grid.region.centre
-            raise TileError(self.source.name, f"the map has no tile in the region of {self.grid.region.size_m:g} m around "
-                            f"{centre.lat:.6f}, {centre.lon:.6f}", "Give the region that the map covers with --region.")
+            centre, size_m = self.grid.region.centre, self.grid.region.size_m
+            swapped = self.source.looks_swapped(*centre, size_m, self.pixels)
+            raise TileError(self.source.name, f"the map has no tile in the region of {size_m:g} m around {centre.lat:.6f}, "
+                            f"{centre.lon:.6f}" + ("; its latitude and longitude look swapped" if swapped else ""),
+                            "Give the region that the map covers with --region.")
 
     def _disk(self) -> ViewCache | None:
         if self._found is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from justzoomin.errors import TileError
+from justzoomin.errors import JustZoomInError, TileError
 from justzoomin.geometry import LatLon, ZoomGrid, move
 from justzoomin.maps.layout import TileLayout
 from justzoomin.maps.opening import find_map
@@ -132,6 +132,16 @@ class Map:
             self._require_level(placement.level, size_m, pixels)
         picture, no_data = render(placement, self._projection, self._tiles)
         return View(picture, Square.around(lat, lon, size_m, bearing_deg), no_data, placement.level)
+
+    def looks_swapped(self, lat: float, lon: float, size_m: float, pixels: int = 64) -> bool:
+        """Whether a square shows nothing, and the one with latitude and longitude swapped shows something."""
+        def shows(lat: float, lon: float) -> bool:
+            try:
+                return self.view(lat, lon, size_m, pixels).no_data < 1.0
+            except JustZoomInError:
+                return False
+
+        return abs(lon) <= 90 and not shows(lat, lon) and shows(lon, lat)
 
     def tile(self, level: int, x: int, y: int) -> Pixels | None:
         """One tile, uint8 RGB (tile_px, tile_px, 3), read-only; None where there is none.

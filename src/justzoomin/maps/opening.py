@@ -17,6 +17,8 @@ from justzoomin.maps.urltemplate import is_address
 from justzoomin.maps.wmts import read_capabilities
 from justzoomin.untrusted import read_limited
 
+RASTER_SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".asc", ".ecw", ".png", ".jpg", ".jpeg"}
+"""Names of files that may be georeferenced imagery, of which a map can be built."""
 _MAX_ATTRIBUTION = 65_536
 
 
@@ -59,6 +61,8 @@ def find_map(root: Path | str | TileServer, grid: ZoomGrid | None) -> MapParts:
         package = open_package(path)
         return MapParts(package.layout, package, grid or find_region(path.parent, package.layout), str(path),
                         package.attribution or None)
+    if path.suffix.lower() in RASTER_SUFFIXES and path.is_file():
+        raise LayoutError(path, "it is imagery, not a map", f"Build a map from it first: jzi map build {path} MAP.")
     require_complete(path)
     return _folder_parts(path, grid)
 
@@ -91,7 +95,9 @@ def layout_folder(root: Path) -> Path:
             return folder
     if not root.is_dir():
         raise LayoutError(root, "there is no such folder", "Give the dataset's folder or a folder with a layout.yaml.")
+    imagery = any(path.suffix.lower() in RASTER_SUFFIXES for path in root.iterdir())
     raise LayoutError(root, "neither layout.yaml nor satellite/layout.yaml is there",
+                      f"It holds imagery: build a map from it first: jzi map build {root} MAP." if imagery else
                       "Give the dataset's folder or a folder with a layout.yaml.")
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from justzoomin.errors import ConfigError, DataError, JustZoomInError, TileError
 from justzoomin.files import LOCK, folder_lock, sync_folder
-from justzoomin.geometry import ZoomGrid, view_sequence, zoom_layers
+from justzoomin.geometry import MAX_VIEWS, ZoomGrid, allow_views, view_count, view_sequence, zoom_layers
 from justzoomin.maps.content import map_content, view_levels
 from justzoomin.maps.map import Map
 from justzoomin.maps.render import MAX_VIEW_PX, renderer_name
@@ -38,17 +38,21 @@ class ViewCacheBuild:
         pixels: Edge of every view in pixels.
         out: Folder to put the cache's own folder into; by default one that it is found in by itself.
         progress: Called while tiles are hashed.
+        max_views: Refuse more views than this.
 
     Raises:
         ConfigError: If the pixel size cannot be.
+        GeometryError: If the grid has more views than are allowed.
         TileError: If the tiles come from a server or cannot be read.
     """
 
     def __init__(self, source: Map, grid: ZoomGrid | None = None, pixels: int = 384, out: Path | str | None = None,
-                 progress: Progress | None = None) -> None:
+                 progress: Progress | None = None, max_views: int = MAX_VIEWS) -> None:
         if not 1 <= pixels <= MAX_VIEW_PX:
             raise ConfigError(f"pixels {pixels}", "it is no edge of a view", f"Give 1 to {MAX_VIEW_PX}.")
         self.source, self.grid = source, grid or source.grid
+        count = view_count(self.grid)
+        allow_views(count, max_views, f"of {pixels} px, {count * (3 * pixels**2 + FACT.itemsize) / 1e6:,.1f} MB on the disk")
         places = cache_places(source) if out is None else [Path(out)]
         stem = cache_stem(source, self.grid, pixels)
         records = [record for place in [*places, *([] if out is None else cache_places(source))]

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from justzoomin.errors import JustZoomInError, TileError
 from justzoomin.files import write_json
-from justzoomin.geometry import ZoomGrid, grid_from_dict, grid_to_dict, view_count
+from justzoomin.geometry import MAX_KEPT_VIEWS, ZoomGrid, grid_from_dict, grid_to_dict, view_count
 from justzoomin.maps.content import MapContent
 from justzoomin.maps.render import MAX_VIEW_PX
 from justzoomin.maps.tiles import Pixels
@@ -90,6 +90,8 @@ class CacheHead:
                 raise ValueError("pixels or renderer are none")
             head = cls(MapContent.from_dict(values["content"], where), MapContent.from_dict(values["seen"], where),
                        grid_from_dict(values["grid"], where), pixels, renderer)
+            if head.count > MAX_KEPT_VIEWS:
+                raise ValueError(f"its grid has {head.count:,} views, more than {MAX_KEPT_VIEWS:,}")
             if values["count"] != head.count:
                 raise ValueError(f"it says {printable(values['count'], 40)} views and its grid has {head.count}")
         except OSError as error:

@@ -12,12 +12,15 @@ from justzoomin.photos.settings import ImportSettings
 from justzoomin.photos.writing import Written
 
 _MOST_NAMED = 20
+_MAP_LINE = re.compile(r"\s*(?:Overhead map:\s*)+")
+_PHOTO_LINES = ("Street photos:", "Street-view imagery")
+"""How lines on photos begin in the ATTRIBUTION of an imported dataset, and in that of the published one."""
 _PER_PHOTO = "streetview/metadata_satellite_covered.csv"
 
 
 def attribution_text(photos: Sequence[Written], map_attribution: str | None) -> str:
     """The file ATTRIBUTION: of the map, and of the photos, those who made most of them first."""
-    lines = ["Overhead map: " + (map_attribution or "not stated.").strip()]
+    lines = ["Overhead map: " + (_of_the_map(map_attribution or "") or "not stated.")]
     credits_ = Counter((_one_line(p.record.attribution), _one_line(p.record.license)) for p in photos)
     ordered = sorted(credits_.items(), key=lambda item: (-item[1], item[0]))
     for (name, license_), count in ordered[:_MOST_NAMED]:
@@ -27,6 +30,12 @@ def attribution_text(photos: Sequence[Written], map_attribution: str | None) -> 
     if len(ordered) > _MOST_NAMED:
         lines.append(f"Street photos: and {len(ordered) - _MOST_NAMED} more; {_PER_PHOTO} names them for every photo.")
     return "\n".join(lines) + "\n"
+
+
+def _of_the_map(text: str) -> str:
+    """What an attribution says of the map. That of a dataset names its photos too, which are not those of another."""
+    lines = [_MAP_LINE.sub("", line) for line in text.splitlines() if not line.lstrip().startswith(_PHOTO_LINES)]
+    return "\n".join(lines).strip()
 
 
 def _one_line(text: str | None) -> str:

@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from justzoomin.errors import ConfigError
 from justzoomin.geometry import ZoomGrid, to_local
-from justzoomin.posterior.coverage import polygon_coverage
+from justzoomin.posterior.coverage import Edges, polygon_coverage
 from justzoomin.posterior.lattice import Floats, lattice
-from justzoomin.posterior.priors import log
+from justzoomin.posterior.priors import Prior, log
 from justzoomin.untrusted import printable, read_limited
 
 MAX_BYTES = 32 << 20
@@ -43,59 +43,86 @@ class Polygons:
     name: str = "polygon"
 
     def log_weights(self, grid: ZoomGrid) -> Floats:
-        """Log of the share inside (N,)."""
+        """Log of the share inside (N,).
+
+        Raises:
+            ConfigError: If weighing so many and so large polygons would take minutes.
+        """
         cells = lattice(grid)
-        image = np.zeros((cells.side, cells.side))
-        for rings in self.polygons:
-            for turn in (-360.0, 0.0, 360.0):  # regions and polygons may lie on two sides of the antimeridian
-                near = [_oriented(ring, hole) for hole, ring in enumerate(_near(ring, grid, turn) for ring in rings)
-                        if len(ring)]
-                image += polygon_coverage(cells.side, near)
-        return log(cells.from_image(np.minimum(image, 1.0)).astype(np.float64))
+        # Regions and polygons may lie on two sides of the antimeridian.
+        parts = [_near(self.polygons, grid, turn) for turn in (-360.0, 0.0, 360.0)]
+        image = sum((polygon_coverage(cells.side, edges, self.name) for edges in parts if edges is not None),
+                    np.zeros((cells.side, cells.side)))
+        return log(cells.from_image(np.minimum(image, 1.0)))
+
+    def exchanged(self) -> Prior | None:
+        """The polygons with latitude and longitude swapped."""
+        if any(np.abs(ring[:, 0]).max() > 90 for rings in self.polygons for ring in rings):
+            return None
+        return Polygons(tuple(tuple(ring[:, ::-1] for ring in rings) for rings in self.polygons), self.name)
 
     def __str__(self) -> str:
         return f"within the polygons of {self.name}"
 
 
-def _oriented(ring: Ring, hole: int) -> Ring:
-    """The ring, outlines turned one way and holes the other."""
-    x, y = ring[:-1].T
-    signed = float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum())
-    return ring[::-1] if (signed > 0) == (hole > 0) else ring
-
-
-def _near(ring: Ring, grid: ZoomGrid, turn: float) -> Ring:
-    """The part of a ring about a region, in squares of its lattice from the north-west corner; empty where there is none."""
+def _near(polygons: tuple[tuple[Ring, ...], ...], grid: ZoomGrid, turn: float) -> Edges | None:
+    """Edges of the parts of polygons about a region, in squares of its lattice; None where there are none."""
     centre, size = grid.region.centre, grid.region.size_m
     high = np.degrees(0.6 * size / 6_300_000.0)
     wide = min(high / max(math.cos(math.radians(min(abs(centre.lat) + high, 89.9))), 1e-3), 80.0)
-    corners = [(lon - centre.lon + turn, lat - centre.lat) for lon, lat in ring[:-1].tolist()]
-    for axis, limit in ((0, wide), (1, high)):
+    limit = np.array([wide, high])
+    every = [(number, hole > 0, ring[:-1]) for number, rings in enumerate(polygons) for hole, ring in enumerate(rings)]
+    shifted = np.concatenate([ring for _, _, ring in every]) - [centre.lon - turn, centre.lat]
+    starts = np.cumsum([0, *(len(ring) for _, _, ring in every)])
+    low, top = (fold.reduceat(shifted, starts[:-1]) for fold in (np.minimum, np.maximum))
+    meets = np.all((low <= limit) & (top >= -limit), axis=1)
+    whole: npt.NDArray[np.bool_] = np.all((low >= -limit) & (top <= limit), axis=1)
+    kept = [(number, shifted[starts[number]:starts[number + 1]]) for number in np.flatnonzero(meets).tolist()]
+    rings = [(number, ring if whole[number] else _clip_to(ring, limit)) for number, ring in kept]
+    rings = [(number, ring) for number, ring in rings if len(ring) >= 3]
+    if not rings:
+        return None
+    corners, ring_of = _pieces([ring for _, ring in rings], limit)
+    east, north = to_local(centre.lat, centre.lon, corners[:, 1] + centre.lat, corners[:, 0] + centre.lon)
+    at = np.stack([east + size / 2, size / 2 - north], 1) / grid.cell_size_m(grid.depth)
+    end = at[_following(ring_of)]
+    signed = np.bincount(ring_of, at[:, 0] * end[:, 1] - end[:, 0] * at[:, 1])
+    numbers = [number for number, _ in rings]
+    outline = np.array([not every[number][1] for number in numbers])
+    sign = np.where((signed > 0) == outline, 1.0, -1.0)  # outlines one way round, holes the other
+    return Edges(at, end, sign[ring_of], np.array([every[number][0] for number in numbers])[ring_of])
+
+
+def _pieces(rings: list[Ring], limit: npt.NDArray[np.float64]) -> tuple[Ring, npt.NDArray[np.int64]]:
+    """Corners of rings and points between them (K, 2), and the number (K,) of the ring each belongs to."""
+    corners = np.concatenate(rings)
+    ring_of = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
+    way = corners[_following(ring_of)] - corners
+    count = np.maximum(1, np.ceil(_PIECES * np.abs(way / limit).max(1))).astype(np.int64)
+    edge = np.repeat(np.arange(len(corners)), count)
+    step = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
+    return corners[edge] + (step / count[edge])[:, None] * way[edge], ring_of[edge]
+
+
+def _following(ring_of: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Number (K,) of the corner that follows each in its ring."""
+    starts = np.flatnonzero(np.diff(ring_of, prepend=-1))
+    following = np.arange(1, len(ring_of) + 1)
+    following[np.append(starts[1:], len(ring_of)) - 1] = starts
+    return following
+
+
+def _clip_to(corners: Ring, limit: npt.NDArray[np.float64]) -> Ring:
+    """The part of a polygon within so much of the origin. Source: Sutherland and Hodgman, CACM 17 (1974)."""
+    for axis in (0, 1):
         for sign in (1.0, -1.0):
-            corners = _clip(corners, axis, sign, limit)
-    if len(corners) < 3:
-        return np.empty((0, 2))
-    closed = np.array([*corners, corners[0]])
-    lengths = np.abs(np.diff(closed, axis=0) / [wide, high]).max(1)
-    pieces = [np.linspace(a, b, max(1, math.ceil(_PIECES * length)), endpoint=False)
-              for a, b, length in zip(closed[:-1], closed[1:], lengths.tolist(), strict=True)]
-    lon, lat = np.concatenate([*pieces, closed[-1:]]).T
-    east, north = to_local(centre.lat, centre.lon, lat + centre.lat, lon + centre.lon)
-    cell = grid.cell_size_m(grid.depth)
-    return np.stack([(east + size / 2) / cell, (size / 2 - north) / cell], 1)
-
-
-def _clip(corners: list[tuple[float, float]], axis: int, sign: float, limit: float) -> list[tuple[float, float]]:
-    """The part of a polygon where sign * coordinate <= limit. Source: Sutherland and Hodgman, CACM 17 (1974)."""
-    kept: list[tuple[float, float]] = []
-    for before, corner in zip([corners[-1], *corners[:-1]] if corners else [], corners, strict=True):
-        inside, was = sign * corner[axis] <= limit, sign * before[axis] <= limit
-        if inside != was:
-            t = (sign * limit - before[axis]) / (corner[axis] - before[axis])
-            kept.append((before[0] + t * (corner[0] - before[0]), before[1] + t * (corner[1] - before[1])))
-        if inside:
-            kept.append(corner)
-    return kept
+            inside = sign * corners[:, axis] <= limit[axis]
+            before, was = np.roll(corners, 1, 0), np.roll(inside, 1)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                t = (sign * limit[axis] - before[:, axis]) / (corners - before)[:, axis]
+                cut = before + t[:, None] * (corners - before)
+            corners = np.stack([cut, corners], 1)[np.stack([inside != was, inside], 1)]
+    return corners
 
 
 def read_polygons(path: Path) -> Polygons:

@@ -19,6 +19,7 @@ from justzoomin.posterior.lattice import MAX_TERMINAL_CELLS, Floats, lattice
 from justzoomin.posterior.posterior import Posterior
 from justzoomin.untrusted import printable, read_limited
 
+_SWAPPED = "; latitude and longitude look swapped"
 _EARTH_M = 20_100_000.0
 """More than half of the way round the earth: distances beyond it are none."""
 
@@ -28,6 +29,10 @@ class Prior(Protocol):
 
     def log_weights(self, grid: ZoomGrid) -> Floats:
         """Natural log-weights (N,) of the terminal cells, up to a constant; -inf rules a cell out."""
+        ...
+
+    def exchanged(self) -> Prior | None:
+        """The same with latitude and longitude swapped; None where it states no position or that cannot be."""
         ...
 
     def __str__(self) -> str:
@@ -59,7 +64,8 @@ class Circle:
 
     def __post_init__(self) -> None:
         if not (abs(self.lat) <= 90 and abs(self.lon) <= 360):
-            raise ConfigError("prior", f"{self.lat}, {self.lon} is no position",
+            swapped = _SWAPPED if abs(self.lon) <= 90 and abs(self.lat) <= 360 else ""
+            raise ConfigError("prior", f"{self.lat}, {self.lon} is not a position{swapped}",
                               "Give latitude and longitude in degrees, latitude first.")
         if not (0 <= self.radius_m <= _EARTH_M and 0 <= self.soft_m <= _EARTH_M and self.radius_m + self.soft_m > 0):
             raise ConfigError("prior", f"a circle of {self.radius_m} m, {self.soft_m} m soft, is none",
@@ -72,6 +78,10 @@ class Circle:
             beyond = np.maximum(haversine_m(cells.lat, cells.lon, self.lat, self.lon) - self.radius_m, 0.0)
             return np.asarray(-0.5 * (beyond / self.soft_m) ** 2)
         return log(circle_coverage(cells, LatLon(self.lat, self.lon), self.radius_m))
+
+    def exchanged(self) -> Prior | None:
+        """The circle around the position with latitude and longitude swapped."""
+        return Circle(self.lon, self.lat, self.radius_m, self.soft_m) if abs(self.lon) <= 90 else None
 
     def __str__(self) -> str:
         soft = f", {self.soft_m:g} m soft" if self.soft_m else ""
@@ -131,6 +141,10 @@ class Weights:
             raise ConfigError(self.name, "these weights belong to another grid", "Make them for the grid that is searched.")
         return log(self.values.astype(np.float64))
 
+    def exchanged(self) -> Prior | None:
+        """None: weights belong to cells."""
+        return None
+
     def __str__(self) -> str:
         return self.name
 
@@ -175,6 +189,10 @@ class Both:
             total = total + prior.log_weights(grid)
         return total
 
+    def exchanged(self) -> Prior | None:
+        """None: each part is looked at by itself."""
+        return None
+
     def __str__(self) -> str:
         return " and ".join(map(str, self.priors))
 
@@ -200,7 +218,8 @@ def apply_many(grid: ZoomGrid, log_probs: Floats, prior: Prior) -> Floats:
     top = weights.max()
     if top == -np.inf:
         centre = grid.region.centre
-        raise GeometryError("prior", f"it rules out every cell ({prior})",
+        swapped = any(_looks_swapped(part, grid) for part in (prior.priors if isinstance(prior, Both) else (prior,)))
+        raise GeometryError("prior", f"it rules out every cell ({prior})" + _SWAPPED * swapped,
                             f"The region reaches {grid.region.size_m / 2:g} m from {centre.lat:.6f}, {centre.lon:.6f}: "
                             "give a prior that meets it.")
     weights = weights - top
@@ -212,6 +231,12 @@ def apply_many(grid: ZoomGrid, log_probs: Floats, prior: Prior) -> Floats:
         raise GeometryError("prior", f"it rules out every cell that the photo's posterior allows ({prior})",
                             "Give priors that meet each other.")
     return np.asarray(total - (best + np.log(np.exp(total - best).sum(1, keepdims=True))))
+
+
+def _looks_swapped(prior: Prior, grid: ZoomGrid) -> bool:
+    """Whether a prior leaves no cell, and would with latitude and longitude swapped."""
+    other = prior.exchanged()
+    return other is not None and prior.log_weights(grid).max() == -np.inf and other.log_weights(grid).max() > -np.inf
 
 
 def log(values: Floats) -> Floats:

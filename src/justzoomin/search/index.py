@@ -20,9 +20,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from justzoomin.errors import DataError, JustZoomInError, LayoutError, ModelError
+from justzoomin.errors import DataError, JustZoomInError, ModelError
 from justzoomin.files import folder_lock, write_json
-from justzoomin.geometry import Layer, ViewLayers, ZoomGrid, grid_from_dict, grid_to_dict
+from justzoomin.geometry import MAX_KEPT_VIEWS, Layer, ViewLayers, ZoomGrid, grid_from_dict, grid_to_dict
 from justzoomin.maps import Map, MapContent, map_content, view_levels
 from justzoomin.models import MapModel
 from justzoomin.untrusted import read_limited
@@ -74,7 +74,7 @@ class IndexHead:
     @property
     def record(self) -> np.dtype[np.void]:
         """Layout of a record in `views.bin`."""
-        return np.dtype([("mark", "<u4"), ("no_data", "<f4"), ("vector", _KIND[self.precision], (self.width,))])
+        return record_of(self.width, self.precision)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for `index.json`."""
@@ -257,6 +257,11 @@ class MapIndex:
         return len(self) - sum(len(part) for part in self.missing())
 
 
+def record_of(width: int, precision: Precision) -> np.dtype[np.void]:
+    """Layout of a record of a vector of `width` numbers."""
+    return np.dtype([("mark", "<u4"), ("no_data", "<f4"), ("vector", _KIND[precision], (width,))])
+
+
 def _layers_of(model: MapModel, grid: ZoomGrid) -> ViewLayers:
     layers = model.layers(grid)
     if not layers.layers:
@@ -295,11 +300,12 @@ def read_head(folder: Path) -> IndexHead:
     try:
         layers = ViewLayers(grid_from_dict(values.get("grid"), f"{path}: grid"), _read_layers(values.get("layers"), path))
         content = MapContent.from_dict(values.get("map"), f"{path}: map")
-    except LayoutError as error:
-        raise DataError(error.where, error.what, _AGAIN) from error
     except JustZoomInError as error:
-        raise DataError(f"{path}: {error.where}", error.what, _AGAIN) from error
+        named = str(error.where).startswith(str(path))
+        raise DataError(error.where if named else f"{path}: {error.where}", error.what, _AGAIN) from error
     head = IndexHead(values["model"], content, layers, values["pixels"], values["width"], values["precision"])
+    if head.views > MAX_KEPT_VIEWS:
+        raise DataError(f"{path}: grid", f"it has {head.views:,} views, more than {MAX_KEPT_VIEWS:,}", _AGAIN)
     if values.get("views") != head.views:
         raise DataError(f"{path}: views", f"it is not {head.views}, as its grid and layers say", _AGAIN)
     return head

@@ -12,14 +12,15 @@ import numpy as np
 import torch
 
 from justzoomin.errors import JustZoomInError, ModelError
-from justzoomin.geometry import ZoomGrid
+from justzoomin.geometry import MAX_VIEWS, ZoomGrid, allow_views
 from justzoomin.maps import Map
 from justzoomin.models import MapModel, open_model
 from justzoomin.parallel import ordered_map
-from justzoomin.search.index import MapIndex, Precision
+from justzoomin.search.index import MapIndex, Precision, record_of
 from justzoomin.search.view_vectors import Ints, ViewVectors, views_of
 
 Progress = Callable[[int, int], None]
+Announce = Callable[[int, int], None]
 BLOCK = 256
 """Views that a process takes at a time; their cells lie together, and so do the tiles that they are drawn from."""
 _FLUSH_VIEWS = 2048
@@ -71,7 +72,8 @@ def build_part(vectors: ViewVectors, part: int = 0, parts: int = 1, progress: Ca
 
 def build_index(model: str | Path | MapModel, source: Map, folder: str | Path, grid: ZoomGrid | None = None, *,
                 precision: Precision = "fp32", device: str = "auto", processes: int = 1, batch_size: int = 32,
-                lazy: bool = False, progress: Progress | None = None) -> MapIndex:
+                lazy: bool = False, progress: Progress | None = None, max_views: int = MAX_VIEWS,
+                announce: Announce | None = None) -> MapIndex:
     """Make the index of a map under a model, or go on with it: views that are there are not encoded again.
 
     Args:
@@ -85,8 +87,11 @@ def build_index(model: str | Path | MapModel, source: Map, folder: str | Path, g
         batch_size: Views encoded at once.
         lazy: Make the index without any view: each is encoded when it is first needed.
         progress: Called with views that are ready and all views.
+        max_views: Refuse more views than this.
+        announce: Called with the number of views and the bytes of their file before they are drawn.
 
     Raises:
+        GeometryError: If there are more views than are allowed.
         ModelError: If the model does not fit, a process died, or several are asked for and the model has no folder.
         DataError: If the folder holds something else, or an index of another map or grid.
         TileError: If the map cannot give a view.
@@ -95,8 +100,13 @@ def build_index(model: str | Path | MapModel, source: Map, folder: str | Path, g
     opened = model if isinstance(model, MapModel) else open_model(model, device=device)
     grid = grid or source.grid
     views = views_of(opened, source, grid)
+    count = len(opened.layers(grid))
+    size = count * record_of(opened.encoder.width, precision).itemsize
+    allow_views(count, max_views, f"of {opened.config.image_pixels} px, {size / 1e6:,.1f} MB on the disk")
     views.check_root()
     index = MapIndex.create(folder, opened, source, grid, precision)
+    if announce:
+        announce(count, size)
     if lazy:
         return index
     total, done = len(index), 0

@@ -116,6 +116,14 @@ class Localizer:
         own = self.vectors.views
         return own if isinstance(own, GridViews) else GridViews(self.map, self.grid, self.model.config.image_pixels)
 
+    @property
+    def views_ahead(self) -> int:
+        """Views that are drawn and encoded before the first answer: for a posterior, all that an index does not hold."""
+        if not self._whole:
+            return 0
+        index = self.vectors.index
+        return len(self.model.layers(self.grid)) - (0 if index is None else index.count())
+
     @cached_property
     def map_hash(self) -> str:
         """Fingerprint of the map."""
