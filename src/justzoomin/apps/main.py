@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 
@@ -27,6 +28,7 @@ from justzoomin.apps import (
     visualize_command,
 )
 from justzoomin.errors import JustZoomInError
+from justzoomin.spelling import SPELLED
 
 app = typer.Typer(
     name="jzi", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -75,6 +77,9 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: Words after `jzi`; those of the process if None.
     """
     warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):  # names of files that the terminal cannot show must not end a job
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=SPELLED)
     try:
         app(arguments, prog_name="jzi")
     except JustZoomInError as error:
