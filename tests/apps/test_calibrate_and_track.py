@@ -162,7 +162,7 @@ def test_track_passes_over_what_it_cannot_use(jzi: Jzi, drive: Path, model: Path
 
 
 @pytest.mark.parametrize(("words", "table"), [
-    ("photo", "photo\na.jpg\n"), ("no row for", "photo,time\na.jpg,2024-05-01T10:00:00Z\n"),
+    ("photo", "photo\na.jpg\n"), ("no row for", "photo,time\nzz.jpg,2024-05-01T10:00:00Z\n"),
     ("is no time", "photo,time\na.jpg,soon\n"), ("twice", "photo,time\na.jpg,2024-05-01\na.jpg,2024-05-01\n"),
     ("no displacement", "photo,time,east_m,north_m\na.jpg,2024-05-01,x,1\n"),
     ("none of the photos", "photo,time,east_m,north_m\nzz.jpg,2024-05-01,1,1\n")])
