@@ -5,9 +5,10 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "justzoomin"
 
-# Each room may import what stands before it; the three neighbours of the second-last line not each other.
-ORDER = ["errors", "files", "untrusted", "parallel", "geometry", "posterior", "maps", "imagery", "data", "audits", "hub",
-         "sources", "photos", "city", "models", "search", "scoring", "cluster", ("training", "evaluation", "figures"), "apps"]
+# Each room may import what stands before it; the three neighbours before the last one not each other.
+ORDER = ["errors", "spelling", "files", "untrusted", "parallel", "geometry", "posterior", "maps", "imagery", "data", "audits",
+         "hub", "sources", "photos", "city", "models", "search", "scoring", "cluster", ("training", "evaluation", "figures"),
+         "apps"]
 RANK = {room: level for level, rooms in enumerate(ORDER) for room in (rooms if isinstance(rooms, tuple) else (rooms,))}
 PRINTING = {"apps"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from justzoomin.errors import DataError
+from justzoomin.spelling import json_text
 
 _UMASK = os.umask(0o022)
 os.umask(_UMASK)
@@ -61,7 +61,7 @@ def write_json(values: Any, path: Path) -> Path:
     Raises:
         OSError: If it cannot be written.
     """
-    return write_bytes(path, (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
+    return write_bytes(path, (json_text(values) + "\n").encode())
 
 
 def sync_folder(folder: Path) -> None:

@@ -51,12 +51,11 @@ def model(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of two photos and a text that is none."""
+    """A folder of two photos."""
     folder = tmp_path_factory.mktemp("apps") / "photos"
     folder.mkdir()
     (folder / "b.jpg").write_bytes(fakes.encoded(fakes.picture(160, 90, 1)))
     (folder / "a.PNG").write_bytes(fakes.encoded(fakes.picture(120, 90, 2), "PNG"))
-    (folder / "notes.txt").write_text("no photo")
     return folder
 
 

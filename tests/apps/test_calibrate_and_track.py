@@ -162,7 +162,7 @@ def test_track_passes_over_what_it_cannot_use(jzi: Jzi, drive: Path, model: Path
 
 
 @pytest.mark.parametrize(("words", "table"), [
-    ("photo", "photo\na.jpg\n"), ("no row for", "photo,time\na.jpg,2024-05-01T10:00:00Z\n"),
+    ("photo", "photo\na.jpg\n"), ("no row for", "photo,time\nzz.jpg,2024-05-01T10:00:00Z\n"),
     ("'soon' cannot be read as a time", "photo,time\na.jpg,soon\n"),
     ("'2024-05-01' cannot be read", "photo,time\na.jpg,2024-05-01\n"),
     ("twice", "photo,time\na.jpg,2024-05-01T10:00\na.jpg,2024-05-01T10:00\n"),

@@ -310,8 +310,9 @@ def _run_calibration(content: bytes, folder: Path) -> None:
 def _run_times(content: bytes, folder: Path) -> None:
     from justzoomin.sources import times_from_table
 
-    found = times_from_table([folder / "a.jpg", folder / "b.jpg"], _file(folder, "times.csv", content), "UTC")
-    assert len(found) == 2 and found[0].time <= found[1].time
+    photos = [folder / "a.jpg", folder / "b.jpg"]
+    found, missing = times_from_table(photos, _file(folder, "times.csv", content), "UTC")
+    assert len(found) + len(missing) == 2 and [p.time for p in found] == sorted(p.time for p in found)
     for photo in found:
         assert photo.time.tzinfo is not None
         assert photo.displacement_m is None or np.isfinite(photo.displacement_m).all()

@@ -148,7 +148,7 @@ def _png(pixels):
 
 
 @pytest.mark.parametrize(("damage", "words"), [
-    (lambda b: b[: len(b) // 2], "broken JPEG"), (lambda b: b[:-2], "broken JPEG"), (lambda b: b"", "empty"),
+    (lambda b: b[: len(b) // 2], "broken JPEG"), (lambda b: b[:-12], "broken JPEG"), (lambda b: b"", "empty"),
     (lambda b: b"<html>not found</html>", "no JPEG"), (lambda b: b"\xff\xd8 and nothing", "broken JPEG"),
     (lambda b: _png(np.zeros((64, 64, 3), np.uint8)), "no JPEG"),
     (lambda b: simplejpeg.encode_jpeg(np.zeros((64, 60, 3), np.uint8)), "60 x 64")])

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from justzoomin.errors import PhotoError
-from justzoomin.photos import crops, cut
+from justzoomin.photos import Pose, crops, cut
+from justzoomin.photos.panoramas import stated_pose
 
 W, H = 720, 360
 
@@ -61,3 +62,46 @@ def test_names_tell_headings() -> None:
 def test_partial_panoramas_are_refused(size: tuple[int, int]) -> None:
     with pytest.raises(PhotoError, match=r"partial panoramas are not cut\. Give it as a perspective photo"):
         crops(*size, 4, 90.0, 1.0)
+
+
+def tilted(pose: Pose, size: int = W) -> np.ndarray:
+    """The panorama of a camera that was tilted: made by turning each of its own rays into the world."""
+    yaw = ((np.arange(size) + 0.5) / size - 0.5) * 2 * math.pi
+    angle = (0.5 - (np.arange(size // 2) + 0.5) / (size // 2)) * math.pi
+    up, yaw = np.meshgrid(angle, yaw, indexing="ij")
+    (a, b), (c, d) = [(math.cos(math.radians(t)), math.sin(math.radians(t))) for t in (pose.pitch_deg, pose.roll_deg)]
+    pitch, roll = np.array([[1, 0, 0], [0, a, -b], [0, b, a]]), np.array([[c, 0, d], [0, 1, 0], [-d, 0, c]])
+    rays = np.stack([np.cos(up) * np.sin(yaw), np.cos(up) * np.cos(yaw), np.sin(up)], -1) @ (pitch @ roll).T
+    seen = sky(np.arctan2(rays[..., 0], rays[..., 1]), np.arcsin(np.clip(rays[..., 2], -1, 1)))
+    return np.repeat(seen.round().astype(np.uint8)[..., None], 3, 2)
+
+
+@pytest.mark.parametrize(("pitch", "roll"), [(0, 40), (0, 180), (20, 0), (-75, 0), (30, -50), (-10, 170)])
+def test_a_tilted_panorama_cut_level_equals_the_level_one(pitch: float, roll: float) -> None:
+    pose = Pose(pitch, roll)
+    for crop in crops(W, H, 5, 90.0, 1.5):
+        level, levelled = cut(tilted(Pose()), crop), cut(tilted(pose), crop, pose)
+        assert np.abs(level.astype(int) - levelled).max() <= 4 and np.abs(level.astype(int) - levelled).mean() < 0.6
+    assert np.array_equal(tilted(Pose()), panorama())
+
+
+def test_the_signs_of_pitch_and_roll_are_those_of_photo_spheres() -> None:
+    """Pitch is how far the middle is above the horizon; as roll grows, the horizon in the picture turns counterclockwise."""
+    rows, columns = np.mgrid[:H, :W]
+    down, turn = np.radians((rows + 0.5) / H * 180 - 90), np.radians((columns + 0.5) / W * 360 - 180)
+    slope = math.tan(math.radians(20))
+    ground = {"pitch": np.tan(down) > slope * np.cos(turn), "roll": np.tan(down) > -slope * np.sin(turn)}
+    crop = crops(W, H, 1, 90.0, 1.5)[0]
+    for name, pose in (("pitch", Pose(pitch_deg=20)), ("roll", Pose(roll_deg=20))):
+        picture = np.repeat(np.where(ground[name], 200, 50).astype(np.uint8)[..., None], 3, 2)
+        out = cut(picture, crop, pose)[..., 0]
+        horizon = (out > 125).argmax(0)
+        assert np.abs(horizon - crop.height / 2).max() <= 3, name
+
+
+@pytest.mark.parametrize("said", ["steep", "nan", "1e999"])
+def test_a_pose_that_is_not_a_number_is_named(said: str) -> None:
+    assert stated_pose({}, "x") == stated_pose({"PoseRollDegrees": ""}, "x") == Pose()
+    assert stated_pose({"PosePitchDegrees": "-3.5", "PoseRollDegrees": "190"}, "x") == Pose(-3.5, 190)
+    with pytest.raises(PhotoError, match=f"x: its PoseRollDegrees is '{said}', not a number of degrees"):
+        stated_pose({"PoseRollDegrees": said}, "x")

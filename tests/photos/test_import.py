@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import tarfile
 from dataclasses import replace
@@ -277,3 +278,28 @@ def test_another_region(walk: list[PhotoRecord], town: Path, tmp_path: Path) -> 
     import_photos(source(tmp_path / "walk", walk), own, Map.open(own, grid), SETTINGS, grid=grid)
     assert open_dataset(own).grid == grid
     save_grid(grid, own / "again.yaml")
+
+
+def test_faulty_jpegs_stay_as_they_are_and_odd_names_are_spelled_out(town: Path, tmp_path: Path) -> None:
+    """Padding before the end and a JFIF version cost no pixel, and names that are not UTF-8 no import."""
+    folder = tmp_path / "walk"
+    records = [record(folder, k) for k in range(12)]
+    for odd in records[:6]:
+        data = odd.path.read_bytes()
+        odd.path.write_bytes(data[:-2] + bytes(50) + data[-2:])
+    odd = folder / os.fsdecode(b"caf\xe9.jpg")
+    records[0].path.rename(odd)
+    records[0] = replace(records[0], path=odd, sequence_id=os.fsdecode(b"\xff"), extra={"note": "a\ud800b"})
+    report = run(records, town, tmp_path / "data")
+    assert report.failed() == 0 and report.treatments == {"none": 12}
+    table = pl.read_parquet(tmp_path / "data" / "streetview" / "metadata_satellite_covered.parquet")
+    row = table.row(by_predicate=pl.col("image_id") == records[0].image_id, named=True)
+    assert (row["source_file"], row["sequence_id"], row["note"]) == ("caf\\xe9.jpg", "\\xff", "a\\ud800b")
+    for data in photo_bytes(tmp_path / "data").values():
+        simplejpeg.decode_jpeg(data, "RGB", strict=True)
+
+
+def test_what_lies_beside_photos_is_reported_and_is_no_failure(town: Path, walk: list[PhotoRecord], tmp_path: Path) -> None:
+    beside = (Skipped("notes.txt", "not_a_photo", "it is a text"), Skipped("a", "unreadable_folder", "it is closed"))
+    report = import_photos(source(tmp_path / "walk", walk, *beside), tmp_path / "data", Map.open(town), SETTINGS)
+    assert report.found == len(walk) + 1 and report.failed() == 1 and report.dropped()["not_a_photo"] == 1

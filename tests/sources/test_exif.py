@@ -209,7 +209,7 @@ def test_broken_files_are_listed_not_raised(tmp_path: Path) -> None:
     assert [r.image_id for r in source.records] == ["good"]
     assert {s.item: s.kind for s in source.skipped} == {"text.jpg": "broken", "cut.jpg": "broken", "gif.png": "broken",
                                                         "odd.jpg": "no_position"}
-    with pytest.raises(PhotoError, match=r"text\.jpg: it is no image that can be read\. Give JPEG"):
+    with pytest.raises(PhotoError, match=r"text\.jpg: it is no image that can be read: it looks like a text\. Give JPEG"):
         read_header(tmp_path / "text.jpg")
 
 

@@ -46,7 +46,10 @@ def test_a_folder_is_walked_without_rubbish(tmp_path: Path) -> None:
     assert [r.path.relative_to(tmp_path).as_posix() for r in source.records] == ["a/1.jpg", "a/1.png", "b/2.JPG", "å/3.jpg"]
     assert [r.sequence_id for r in source.records] == ["a", "a", "b", "å"]
     assert len({r.image_id for r in source.records}) == 4
-    assert [(s.item, s.kind) for s in source.skipped] == [("b/9.NEF", "raw")]
+    assert [(s.item, s.kind, s.detail) for s in source.skipped] == [
+        (".thumbs", "not_a_photo", "it is a hidden folder"), ("__MACOSX", "not_a_photo", "it is a folder of the system"),
+        ("notes.md", "not_a_photo", "it is a text"), ("a/._1.jpg", "not_a_photo", "it is a hidden file"),
+        ("b/9.NEF", "raw", "camera raw files are not read; export it as JPEG")]
     assert seen[-1] == (4, 4)
     assert read_source(tmp_path).records[0].image_id == source.records[0].image_id
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -44,7 +43,9 @@ def err() -> Console:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON on standard output."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    from justzoomin.spelling import json_text
+
+    typer.echo(json_text(value))
 
 
 def writable_file(path: Path, option: str) -> Path:

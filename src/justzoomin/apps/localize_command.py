@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import codecs
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -31,16 +31,18 @@ if TYPE_CHECKING:
     from justzoomin.errors import JustZoomInError
     from justzoomin.search import Fix, Localizer
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 LIST_SUFFIX = ".txt"
 MAX_LIST_BYTES = 1 << 28
+NAMED = 5
+"""Of the files of a folder that are passed over, so many are named."""
 RASTER_SUFFIXES = {".tif", ".tiff"}
 NO_DATA_WORTH_SAYING = 0.5
 """Share of the whole map without data above which a person should be told."""
 
 
 def localize(
-    photos: Annotated[list[Path], typer.Argument(help="Photos, folders of photos, or .txt files with a path per line.")],
+    photos: Annotated[list[Path], typer.Argument(readable=False, help="Photos, folders (with their subfolders), or .txt files "
+                                                 "with a path per line.")],
     model: Annotated[str, typer.Option("--model", help="Model folder or hub id.")],
     map_root: Annotated[str, typer.Option("--map", help="Folder of the map or of a dataset, tile package, or address "
                                                          "template of a tile server.")],
@@ -81,10 +83,11 @@ def localize(
     """
     from justzoomin.maps import Map
     from justzoomin.search import Localizer
+    from justzoomin.spelling import json_text
 
     _check_outputs(to_file, geojson, figure, heatmap, as_json=as_json)
     on_cluster = _cluster_work(ray, to_file, runtime)
-    files = expand(photos)
+    files, remarks = expand(photos)
     _check_heatmap(heatmap, files)
     name, source = single_model(model), Map.open(map_root, grid=region_option(region))
     prior = priors.prior_from_options(source.grid, prior_circle, prior_polygon, prior_raster, near, seconds, speed)
@@ -92,6 +95,8 @@ def localize(
                                search=search, decision=decide, prior=prior)
     if not on_cluster:
         tell_views_ahead(localizer)
+    for remark in remarks:
+        typer.echo(remark, err=True)
     if to_file is not None:
         work = partial(on_cluster, localizer=localizer, model=model, map=map_root, index=index, device=device,
                        batch_size=batch_size) if on_cluster else None
@@ -112,7 +117,7 @@ def localize(
         _print(rows)
     if geojson is not None:
         features = [feature for fix in fixes for feature in fix.to_geojson()]
-        _write(geojson, json.dumps({"type": "FeatureCollection", "features": features}, indent=1))
+        _write(geojson, json_text({"type": "FeatureCollection", "features": features}, indent=1))
         typer.echo(f"geojson: {geojson}", err=True)
     if figure is not None and fixes:
         from justzoomin.figures import localize_figure
@@ -222,27 +227,54 @@ def _to_file(localizer: Localizer, files: list[Path | JustZoomInError], to_file:
     return 1 if report.failed or wrong else 0
 
 
-def expand(paths: list[Path]) -> list[Path | JustZoomInError]:
-    """Files as given, folders replaced by the photos in them, by name, and lists by the paths in them, in order.
+def expand(paths: list[Path]) -> tuple[list[Path | JustZoomInError], list[str]]:
+    """Files as given, folders replaced by the photos in them and their subfolders, and lists by the paths in them, in order.
 
-    An error stands in the place of a folder or list without any.
+    An error stands in the place of a folder or list without any. Remarks say what else is in each folder.
     """
-    from justzoomin.errors import PhotoError
+    from justzoomin.errors import DataError, PhotoError
 
     files: list[Path | JustZoomInError] = []
+    remarks: list[str] = []
     for path in paths:
         try:
             if path.is_dir():
-                inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
-                files += inside or [PhotoError(path, "the folder holds no photo",
-                                               f"Photos end in {', '.join(sorted(SUFFIXES))}.")]
+                files += _inside(path, remarks)
             elif path.suffix.lower() == LIST_SUFFIX and path.is_file():
                 files += _listed(path)
             else:
                 files.append(path)
+        except DataError as error:
+            files.append(error)
         except OSError as error:
             files.append(PhotoError(path, f"it cannot be read ({error.strerror})", "Give a readable folder or list."))
-    return files
+    return files, remarks
+
+
+def _inside(folder: Path, remarks: list[str]) -> list[Path | JustZoomInError]:
+    """The photos of a folder; errors stand for folders below it that cannot be read, and for one without photos.
+
+    What else is in it is put into `remarks`.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    from justzoomin.data import photo_files
+    from justzoomin.errors import PhotoError
+    from justzoomin.untrusted import printable
+
+    photos, others = photo_files(folder)
+    passed = [f"{other.path.relative_to(folder)} ({other.why})" for other in others if not other.failed]
+    if passed:
+        more = f" and {len(passed) - NAMED:,} more" if len(passed) > NAMED else ""
+        remarks.append(f"{folder}: {len(passed):,} {'entry' if len(passed) == 1 else 'entries'} passed over: "
+                       f"{printable(', '.join(passed[:NAMED]), 1000)}{more}")
+    failed: list[JustZoomInError] = [PhotoError(other.path, f"it is {other.why}", "Make it readable, or move it away.")
+                                     for other in others if other.failed]
+    if not photos and not failed:
+        failed = [PhotoError(folder, "neither the folder nor its subfolders hold a photo",
+                             "Give JPEG, PNG, TIFF, WebP, BMP, GIF or HEIC photos.")]
+    return [*photos, *failed]
 
 
 def _listed(path: Path) -> list[Path | JustZoomInError]:
@@ -251,16 +283,21 @@ def _listed(path: Path) -> list[Path | JustZoomInError]:
     Raises:
         OSError: If it cannot be read, or is larger than any list.
     """
+    from justzoomin.data import StatedFiles
     from justzoomin.errors import PhotoError
     from justzoomin.untrusted import read_limited
 
-    lines = read_limited(path, MAX_LIST_BYTES).split(b"\n")
+    content = read_limited(path, MAX_LIST_BYTES)
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # what Notepad calls Unicode
+        content = content.decode("utf-16", "replace").encode("utf-8", "replace")
+    lines = content.removeprefix(codecs.BOM_UTF8).split(b"\n")
     names = [os.fsdecode(line.strip()) for line in lines if line.strip()]
     bad = next((name for name in names if "\0" in name), None)
     if bad is not None or not names:
         return [PhotoError(path, "the list names no photo" if bad is None else "it is no list of paths: it holds zero bytes",
                            "Write one path on each line.")]
-    return [path.parent / name for name in names]
+    stated = StatedFiles(names)
+    return [stated.find(path.parent, name) or path.parent / name for name in names]
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

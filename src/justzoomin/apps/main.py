@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 
@@ -28,6 +29,7 @@ from justzoomin.apps import (
 )
 from justzoomin.apps.terminal import guard_streams
 from justzoomin.errors import JustZoomInError
+from justzoomin.spelling import SPELLED
 
 app = typer.Typer(
     name="jzi", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -78,6 +80,9 @@ def main(arguments: list[str] | None = None) -> None:
     """
     guard_streams()
     warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):  # names of files that the terminal cannot show must not end a job
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=SPELLED)
     try:
         app(arguments, prog_name="jzi")
     except JustZoomInError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,13 +23,15 @@ from justzoomin.apps.console import (
 from justzoomin.apps.localize_command import expand
 
 if TYPE_CHECKING:
+    from justzoomin.errors import JustZoomInError
     from justzoomin.posterior import Lattice, Motion
     from justzoomin.search import TrackPoint
     from justzoomin.sources import PhotoTime
 
 
 def track(
-    photos: Annotated[list[Path], typer.Argument(help="Photos of one drive, folders, or .txt files with a path per line.")],
+    photos: Annotated[list[Path], typer.Argument(readable=False, help="Photos of one drive, folders (with their subfolders), "
+                                                 "or .txt files with a path per line.")],
     model: Annotated[str, typer.Option("--model", help="Model folder or hub id.")],
     map_root: Annotated[str, typer.Option("--map", help="Folder of the map or of a dataset, tile package, or address "
                                                         "template of a tile server.")],
@@ -60,6 +61,7 @@ def track(
     from justzoomin.posterior import TEMPERING, lattice
     from justzoomin.search import Localizer, geojson, gpx, photo_posteriors, track_points
     from justzoomin.sources import times_from_exif, times_from_table
+    from justzoomin.spelling import json_text
 
     for path, option in ((gpx_file, "--gpx"), (geojson_file, "--geojson")):
         if path is not None:
@@ -67,29 +69,37 @@ def track(
     for value, option in ((speed, "--speed"), (drift, "--drift"), (1.0 if tempering is None else tempering, "--tempering")):
         if not 0 <= value < math.inf or (option != "--drift" and value == 0):
             raise ConfigError(f"{option} {value:g}", "it is out of range", "Give a positive number.")
-    found = expand(photos)
+    found, remarks = expand(photos)
     files = [f for f in found if not isinstance(f, JustZoomInError)]
-    drive = times_from_table(files, times, time_zone) if times is not None else times_from_exif(files, time_zone)
+    drive, timeless = times_from_table(files, times, time_zone) if times is not None else times_from_exif(files, time_zone)
+    failed = [f for f in (*found, *timeless) if isinstance(f, JustZoomInError)]
+    for remark in remarks:
+        typer.echo(remark, err=True)
+    _report(failed)
     localizer = Localizer.load(single_model(model), map_root, region_option(region), device, index, search="posterior")
     tell_views_ahead(localizer)
     with progress_bar("photos") as advance:
         alone = photo_posteriors(localizer, [p.path for p in drive], batch_size, advance)
+    unusable = [f for f in alone if isinstance(f, JustZoomInError)]
+    _report(unusable)
     motion = _motion(lattice(localizer.grid), drive, speed, drift)
     points = track_points(localizer, [(p.path, p.time) for p in drive], alone, motion, smooth=smooth,
                           tempering=TEMPERING if tempering is None else tempering)
-    failed = [f for f in (*found, *alone) if isinstance(f, JustZoomInError)]
-    for error in failed:
-        typer.echo(f"error: {error}", err=True)
     if as_json:
         print_json([p.to_dict() for p in points])
     else:
         _print(points)
     zoned = all(p.known_zone for p in drive)
     _write(gpx_file, gpx(points, with_time=zoned), "gpx")
-    _write(geojson_file, (json.dumps(geojson(points), indent=1) + "\n").encode(), "geojson")
+    _write(geojson_file, (json_text(geojson(points), indent=1) + "\n").encode(), "geojson")
     if gpx_file is not None and not zoned:
         typer.echo("the GPX file has no times: their zone is not known; give --time-zone", err=True)
-    raise typer.Exit(1 if failed else 0)
+    raise typer.Exit(1 if failed or unusable else 0)
+
+
+def _report(errors: list[JustZoomInError]) -> None:
+    for error in errors:
+        typer.echo(f"error: {error}", err=True)
 
 
 def _motion(cells: Lattice, drive: Sequence[PhotoTime], speed: float, drift: float) -> Callable[[int, int], Motion]:

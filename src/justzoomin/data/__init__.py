@@ -6,9 +6,13 @@ a photo not for tables.
 
 from typing import TYPE_CHECKING, Any
 
+from justzoomin.data.exiftags import exif_tags, loaded_exif
 from justzoomin.data.findings import VerifyReport
-from justzoomin.data.photos import FORMATS, PhotoStore, decode_photo, exif_orientation
+from justzoomin.data.photofiles import PHOTO_ENDINGS, PassedOver, is_photo, photo_files, walk
+from justzoomin.data.photos import FORMATS, PhotoStore, decode_photo, exif_orientation, sound_jpeg
 from justzoomin.data.picturehash import difference_hash
+from justzoomin.data.statedfiles import StatedFiles, composed
+from justzoomin.data.xmp import declared_panorama, gpano, xmp_of, xmp_text
 
 if TYPE_CHECKING:
     from justzoomin.data.augment import Augment, AugmentConfig
@@ -25,11 +29,13 @@ if TYPE_CHECKING:
     from justzoomin.data.verify import verify_dataset, verify_repository
 
 __all__ = [
-    "ATTRIBUTION", "FORMATS", "Augment", "AugmentConfig", "Batch", "Dataset", "Draw", "JoinedDataset", "PhotoStore",
-    "ReadyKind", "ReadyPhotos", "ReadyPlan", "RecordProblem", "ResumableBatchSampler", "Sample", "Split", "VerifyReport",
-    "ZoomDataset", "check_records", "collate", "decode_photo", "difference_hash", "exif_orientation", "find_ready",
-    "find_splits", "halves", "hash_records", "make_ready", "normalize", "open_dataset", "open_datasets", "read_noted_parquet",
-    "read_parquet", "read_split", "ready_plan", "split_name", "to_tensor", "verify_dataset", "verify_repository", "wide_photo",
+    "ATTRIBUTION", "FORMATS", "PHOTO_ENDINGS", "Augment", "AugmentConfig", "Batch", "Dataset", "Draw", "JoinedDataset",
+    "PassedOver", "PhotoStore", "ReadyKind", "ReadyPhotos", "ReadyPlan", "RecordProblem", "ResumableBatchSampler", "Sample",
+    "Split", "StatedFiles", "VerifyReport", "ZoomDataset", "check_records", "collate", "composed", "declared_panorama",
+    "decode_photo", "difference_hash", "exif_orientation", "exif_tags", "find_ready", "find_splits", "gpano", "halves",
+    "hash_records", "is_photo", "loaded_exif", "make_ready", "normalize", "open_dataset", "open_datasets", "photo_files",
+    "read_noted_parquet", "read_parquet", "read_split", "ready_plan", "sound_jpeg", "split_name", "to_tensor",
+    "verify_dataset", "verify_repository", "walk", "wide_photo", "xmp_of", "xmp_text",
 ]
 
 _LATER = {

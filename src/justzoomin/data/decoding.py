@@ -13,9 +13,10 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
+from justzoomin.data.exiftags import ORIENTATION, exif_tags
 from justzoomin.data.scans import reduced_jpeg
 from justzoomin.errors import PhotoError
-from justzoomin.maps import PICTURE_FORMATS, is_heic, looks_like, too_many_scans
+from justzoomin.maps import PICTURE_FORMATS, decoded_jpeg, is_heic, looks_like, mended_jpegs, too_many_scans
 from justzoomin.untrusted import printable
 
 Pixels = npt.NDArray[np.uint8]
@@ -27,7 +28,6 @@ MIN_SIDE = 16
 COARSE_FROM = 1.5
 """A photo this many times as large as needed may be decoded without its refining scans."""
 FORMATS = PICTURE_FORMATS
-_ORIENTATION = 0x0112
 _AGAIN = "Fetch or export the photo again."
 _DECODING = (OSError, ValueError, TypeError, SyntaxError, struct.error, EOFError, MemoryError, LookupError, ArithmeticError,
              RuntimeError, AttributeError, zlib.error)
@@ -40,7 +40,7 @@ def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = Non
     JPEGs are decoded at the smallest of libjpeg's scales (1/1 to 1/8) that is not below `min_size`: a 2048 x 1152
     photo that becomes 768 x 384 is never decoded in full. The content says what a file is, not its name. Of files with
     several pictures (GIF, WebP, MPO, HEIC) the first or main one is taken. Transparency and colour profiles are not
-    looked at: photos for training were not converted either.
+    looked at: photos for training were not converted either. JPEGs with harmless faults are read, see `decoded_jpeg`.
 
     Args:
         data: The file's bytes, in one of `FORMATS` or HEIC (which needs the extra `own`).
@@ -59,7 +59,7 @@ def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = Non
             return _heic(data, where)
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         _check_size(image.size, where)
-        orientation = exif_orientation(image)
+        orientation = exif_orientation(image, data)
         if image.format in {"JPEG", "MPO"}:
             if too_many_scans(data):
                 raise PhotoError(where, "the JPEG has far too many scans: decoding it would take minutes", _AGAIN)
@@ -67,8 +67,10 @@ def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = Non
                 need = (min_size if orientation < 5 else min_size[::-1]) if min_size else (0, 0)
                 if coarse and min_size and min(image.height / need[0], image.width / need[1]) >= COARSE_FROM:
                     data = reduced_jpeg(data)
-                pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=need[0], min_width=need[1], strict=True)
-                return _upright(pixels, orientation)
+                return _upright(decoded_jpeg(data, lambda jpeg: simplejpeg.decode_jpeg(
+                    jpeg, "RGB", min_height=need[0], min_width=need[1], strict=True)), orientation)
+            return _upright(decoded_jpeg(data, lambda jpeg: _other(Image.open(io.BytesIO(jpeg), formats=FORMATS), where)),
+                            orientation)
         return _upright(_other(image, where), orientation)
     except Image.DecompressionBombError as error:
         raise PhotoError(where, f"it claims more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels",
@@ -87,16 +89,36 @@ def photo_aspect(data: bytes) -> float:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             width, height = image.size
-            turned = exif_orientation(image) >= 5
+            turned = exif_orientation(image, data) >= 5
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return 16 / 9
     return height / width if turned else width / height
 
 
-def exif_orientation(image: Image.Image) -> int:
-    """EXIF orientation 1 to 8 of an image; 1, as it lies, where it states none or its EXIF part cannot be read."""
+def sound_jpeg(data: bytes) -> bytes:
+    """A JPEG that strict decoders read: the file as it is, or without its harmless faults.
+
+    Raises:
+        ValueError: If it cannot be decoded.
+    """
+    if next(mended_jpegs(data), None) is None:
+        return data
+
+    def decodes(jpeg: bytes) -> bytes:
+        simplejpeg.decode_jpeg(jpeg, "GRAY", min_height=1, min_width=1, strict=True)
+        return jpeg
+
+    return decoded_jpeg(data, decodes)
+
+
+def exif_orientation(image: Image.Image, data: bytes) -> int:
+    """EXIF orientation 1 to 8 of an image in the file `data`; 1, as it lies, where its EXIF states none or cannot be read.
+
+    It is 1 for TIFF: Pillow turns these itself while it decodes them, and would do so by their XMP too.
+    """
     try:
-        value = image.getexif().get(_ORIENTATION, 1)
+        tags = exif_tags(image, io.BytesIO(data))
+        value = 1 if image.format == "TIFF" else tags.get(ORIENTATION, 1)
     except _DECODING:
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1

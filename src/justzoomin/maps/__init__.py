@@ -16,6 +16,7 @@ from justzoomin.maps.filestamps import FileProblem, FileStamp, compare_files, pl
 from justzoomin.maps.fit import RegionFit, fit_region, open_unplaced, region_path
 from justzoomin.maps.gridviews import GridViews
 from justzoomin.maps.inspection import TileInventory, TilePiece
+from justzoomin.maps.jpegfaults import decoded_jpeg, mended_jpegs
 from justzoomin.maps.layerviews import LayerViews
 from justzoomin.maps.layout import AERIAL_ATTRIBUTION, CARD_LAYOUT, TileLayout
 from justzoomin.maps.look import look_alike, region_look
@@ -48,9 +49,9 @@ __all__ = [
     "MapInfo", "RegionFit", "ServerSource", "ShardSource", "ShardWriter", "Square", "TarShards", "TileId", "TileInventory",
     "TileLayout", "TilePiece", "TileProjection", "TileServer", "TileSource", "TileTable", "View", "ViewCache",
     "ViewCacheBuild", "ViewNeed", "ViewScale", "Windows", "build_view_cache", "cache_notes", "cell_places", "check_hashes",
-    "check_map", "check_shard", "compare_files", "decode_tile", "extract_command", "find_region", "find_view_cache",
-    "fit_region", "grid_scale", "is_address", "is_heic", "is_package", "layout_folder", "look_alike", "looks_like",
-    "map_content", "open_package", "open_unplaced", "plain_path", "read_capabilities", "region_look", "region_path",
-    "require_complete", "scale_warning", "too_many_scans", "utm_zone", "view_levels", "view_needs", "view_scale",
-    "web_layout",
+    "check_map", "check_shard", "compare_files", "decode_tile", "decoded_jpeg", "extract_command", "find_region",
+    "find_view_cache", "fit_region", "grid_scale", "is_address", "is_heic", "is_package", "layout_folder", "look_alike",
+    "looks_like", "map_content", "mended_jpegs", "open_package", "open_unplaced", "plain_path", "read_capabilities",
+    "region_look", "region_path", "require_complete", "scale_warning", "too_many_scans", "utm_zone", "view_levels",
+    "view_needs", "view_scale", "web_layout",
 ]

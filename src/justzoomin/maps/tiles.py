@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from justzoomin.errors import TileError
 from justzoomin.maps.filekind import PICTURE_FORMATS, looks_like, too_many_scans
+from justzoomin.maps.jpegfaults import decoded_jpeg
 from justzoomin.maps.sources import TileId, TileSource
 from justzoomin.untrusted import printable
 
@@ -54,19 +55,24 @@ def _check_size(height: int, width: int, where: str, tile_px: int) -> None:
 
 
 def _decode_jpeg(content: bytes, where: str, tile_px: int, into: Pixels | None) -> Pixels:
-    import simplejpeg
-
     try:
-        height, width, colorspace, _ = simplejpeg.decode_jpeg_header(content)
-        _check_size(height, width, where, tile_px)
-        if colorspace in {"CMYK", "YCCK"}:
-            raise TileError(where, f"the tile is a {colorspace} JPEG", "Tiles are colour (YCbCr, RGB) or grey.")
-        if too_many_scans(content):
-            raise TileError(where, "the tile is a JPEG of far too many scans", _AGAIN)
-        pixels: Pixels = simplejpeg.decode_jpeg(content, "RGB", fastdct=False, fastupsample=False, buffer=into)
+        pixels = decoded_jpeg(content, lambda jpeg: _jpeg_pixels(jpeg, where, tile_px, into))
     except ValueError as error:
         raise TileError(where, f"the tile is a broken JPEG ({printable(error, 200)})", _AGAIN) from error
     return pixels if into is None else into
+
+
+def _jpeg_pixels(content: bytes, where: str, tile_px: int, into: Pixels | None) -> Pixels:
+    import simplejpeg
+
+    height, width, colorspace, _ = simplejpeg.decode_jpeg_header(content)
+    _check_size(height, width, where, tile_px)
+    if colorspace in {"CMYK", "YCCK"}:
+        raise TileError(where, f"the tile is a {colorspace} JPEG", "Tiles are colour (YCbCr, RGB) or grey.")
+    if too_many_scans(content):
+        raise TileError(where, "the tile is a JPEG of far too many scans", _AGAIN)
+    pixels: Pixels = simplejpeg.decode_jpeg(content, "RGB", fastdct=False, fastupsample=False, buffer=into)
+    return pixels
 
 
 def _decode_other(content: bytes, where: str, tile_px: int) -> Pixels:

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from justzoomin.data import decode_photo, exif_orientation
+from justzoomin.data import declared_panorama, decode_photo, exif_orientation, sound_jpeg
 from justzoomin.errors import PhotoError
 from justzoomin.photos.cameras import hfov_deg, is_distorted, undistorted_size, undistortion
 from justzoomin.photos.jpegs import strip_jpeg
-from justzoomin.photos.panoramas import check_panorama, crops, cut
+from justzoomin.photos.panoramas import Pose, check_panorama, crops, cut, stated_pose
 from justzoomin.photos.quality import LOOKED_AT_PX, look
 from justzoomin.photos.settings import ImportSettings
 from justzoomin.sources import Camera, PhotoRecord
@@ -117,7 +117,7 @@ def _size(data: bytes, pixels: Pixels) -> tuple[int, int]:
         return pixels.shape[1], pixels.shape[0]
     with Image.open(io.BytesIO(data), formats=("JPEG", "MPO")) as image:
         width, height = image.size
-        return (height, width) if exif_orientation(image) >= 5 else (width, height)
+        return (height, width) if exif_orientation(image, data) >= 5 else (width, height)
 
 
 def develop(record: PhotoRecord, examined: Examined, settings: ImportSettings) -> list[Developed]:
@@ -130,7 +130,7 @@ def develop(record: PhotoRecord, examined: Examined, settings: ImportSettings) -
     if hashlib.sha256(data).hexdigest() != examined.digest:
         raise PhotoError(where, "the file changed during the import", "Import again.")
     if record.camera is not None and record.camera.projection == "equirectangular":
-        return _cut(record, decode_photo(data, where), settings)
+        return _cut(record, decode_photo(data, where), stated_pose(declared_panorama(data), where), settings)
     if not is_distorted(record.camera, examined.width, examined.height):
         return [_plain(record, data, examined, settings)]
     assert record.camera is not None  # it is distorted
@@ -145,7 +145,7 @@ def _plain(record: PhotoRecord, data: bytes, examined: Examined, settings: Impor
     focal = record.camera.focal if record.camera else None
     field = None if focal is None else hfov_deg(width, focal * max(width, height))
     if max(width, height) <= settings.max_side and _stays(data):
-        jpeg = strip_jpeg(data, where)
+        jpeg = strip_jpeg(sound_jpeg(data), where)
         return Developed(record.image_id, jpeg, width, height, record.bearing_deg, field, None, "none")
     return _finished(record.image_id, decode_photo(data, where), settings, record.bearing_deg, field, None, "encoded")
 
@@ -155,16 +155,16 @@ def _stays(data: bytes) -> bool:
     if not data.startswith(_JPEG):
         return False
     with Image.open(io.BytesIO(data), formats=("JPEG", "MPO")) as image:
-        return image.mode in {"RGB", "L"} and exif_orientation(image) == 1
+        return image.mode in {"RGB", "L"} and exif_orientation(image, data) == 1
 
 
-def _cut(record: PhotoRecord, panorama: Pixels, settings: ImportSettings) -> list[Developed]:
+def _cut(record: PhotoRecord, panorama: Pixels, pose: Pose, settings: ImportSettings) -> list[Developed]:
     height, width = panorama.shape[:2]
     out = []
     for crop in crops(width, height, settings.views_per_panorama, settings.hfov_deg, settings.crop_aspect):
         bearing = None if record.bearing_deg is None else (record.bearing_deg + crop.heading_deg) % 360.0
         field, image_id = hfov_deg(crop.width, crop.focal_px), record.image_id + crop.suffix
-        out.append(_finished(image_id, cut(panorama, crop), settings, bearing, field, record.image_id, "cut"))
+        out.append(_finished(image_id, cut(panorama, crop, pose), settings, bearing, field, record.image_id, "cut"))
     return out
 
 

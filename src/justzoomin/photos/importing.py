@@ -25,7 +25,8 @@ from justzoomin.photos.shards import Job, write_shards
 from justzoomin.photos.splits import Splits, assign_splits
 from justzoomin.photos.workplace import Workplace, check_dest, key_of, read_json
 from justzoomin.photos.writing import Written, write_tables
-from justzoomin.sources import PhotoRecord, Skipped, Source
+from justzoomin.sources import NOT_A_PHOTO, PhotoRecord, Skipped, Source
+from justzoomin.spelling import SPELLED
 
 Progress = Callable[[str, int, int], None]
 
@@ -33,7 +34,7 @@ REPORT = "import-report.json"
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGITS = 7
 """Decimals of degrees that are written: a centimetre."""
-_VERSION = 1
+_VERSION = 2
 _MANY = 1000
 """What was seen of so many photos is kept for the next try even where the import is refused."""
 
@@ -78,7 +79,8 @@ class _Import:
         self.workers = workers
         self.progress = progress or (lambda stage, done, total: None)
         self.root = source.path if source.path.is_dir() else source.path.parent
-        self.report = ImportReport(dest, len(source.records) + len(source.skipped), notes=list(source.notes))
+        found = len(source.records) + sum(skipped.kind != NOT_A_PHOTO for skipped in source.skipped)
+        self.report = ImportReport(dest, found, notes=list(source.notes))
         for skipped in source.skipped:
             self.skip(skipped.item, skipped.kind, skipped.detail)
 
@@ -290,8 +292,8 @@ class _Import:
         if work.in_place and (self.dest / name).exists():
             name = "README-photos.md"
             self.report.notes.append(f"the map's {self.dest / 'README.md'} stays; the card of the photos is {name}")
-        write_bytes(work.out / name, card.encode())
-        write_bytes(work.out / "ATTRIBUTION", self.report.attribution.encode())
+        write_bytes(work.out / name, card.encode("utf-8", SPELLED))
+        write_bytes(work.out / "ATTRIBUTION", self.report.attribution.encode("utf-8", SPELLED))
         write_json(self.report.to_dict(), work.out / REPORT)
 
 

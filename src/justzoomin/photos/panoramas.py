@@ -3,16 +3,59 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from justzoomin.errors import PhotoError
+from justzoomin.untrusted import printable
 
+Floats = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]
 
 _ASPECT_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Pose:
+    """How the camera of a panorama was tilted; its heading is told apart, as the photo's bearing.
+
+    Args:
+        pitch_deg: Degrees of the panorama's middle above the horizon.
+        roll_deg: Turn about the axis through the middle, in degrees; where it is positive, the camera's right side was down and
+            the horizon in the picture is turned counterclockwise.
+    """
+
+    pitch_deg: float = 0.0
+    roll_deg: float = 0.0
+
+
+LEVEL = Pose()
+
+
+def stated_pose(panorama: Mapping[str, str], where: str) -> Pose:
+    """The tilt that a panorama's file states, level where it states none.
+
+    Args:
+        panorama: What its XMP says, see `data.gpano`.
+        where: Name of the file, for messages.
+
+    Raises:
+        PhotoError: If an angle is not a number.
+    """
+    angles = []
+    for name in ("PosePitchDegrees", "PoseRollDegrees"):
+        try:
+            angle = float(panorama.get(name) or 0.0)
+        except ValueError:
+            angle = math.nan
+        if not math.isfinite(angle):
+            raise PhotoError(where, f"its {name} is {printable(panorama[name], 30)!r}, not a number of degrees",
+                             "Correct it in the photo's XMP, or remove it if the panorama is level.")
+        angles.append(angle)
+    return Pose(*angles)
 
 
 @dataclass(frozen=True)
@@ -70,12 +113,13 @@ def check_panorama(width: int, height: int) -> None:
         raise PhotoError(f"panorama of {width} x {height} px", "it is too wide to be cut", "Reduce it to 32000 px or less.")
 
 
-def cut(panorama: Pixels, crop: Crop) -> Pixels:
-    """A crop of a panorama, uint8 (height, width, 3).
+def cut(panorama: Pixels, crop: Crop, pose: Pose = LEVEL) -> Pixels:
+    """A crop of a panorama, uint8 (height, width, 3), level whatever the tilt of the panorama.
 
     Args:
         panorama: uint8 (H, W, 3), W = 2 H; its columns run once around, its middle column is straight ahead.
         crop: Where it lies.
+        pose: How the panorama was tilted.
     """
     import cv2
 
@@ -83,12 +127,29 @@ def cut(panorama: Pixels, crop: Crop) -> Pixels:
     x = (np.arange(crop.width) - (crop.width - 1) / 2.0) / crop.focal_px
     y = (np.arange(crop.height) - (crop.height - 1) / 2.0) / crop.focal_px
     turn = np.arctan(x) + math.radians(crop.heading_deg)
+    down = np.arctan2(y[:, None], np.sqrt(1.0 + x * x)[None, :])
+    if pose != LEVEL:
+        turn, down = _in_panorama(turn, down, pose)
     columns = turn / (2.0 * math.pi) * width + width / 2.0 - 0.5
     # Taken from a strip that begins left of the crop, so that the seam lies nowhere in it.
-    first = math.floor(float(columns[0])) - 1
-    last = math.ceil(float(columns[-1])) + 2
+    first = math.floor(float(columns.min())) - 1
+    last = math.ceil(float(columns.max())) + 2
     strip = np.take(panorama, np.arange(first, last), axis=1, mode="wrap")
-    down = np.arctan2(y[:, None], np.sqrt(1.0 + x * x)[None, :])
     rows = (down / math.pi * height + height / 2.0 - 0.5).astype(np.float32)
     along = np.broadcast_to((columns - first).astype(np.float32), rows.shape)
     return np.asarray(cv2.remap(strip, np.ascontiguousarray(along), rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+
+
+def _in_panorama(turn: Floats, down: Floats, pose: Pose) -> tuple[Floats, Floats]:
+    """Directions as a tilted panorama has them: turns right of its middle and angles below it, in radians.
+
+    Args:
+        turn: Angles right of the panorama's heading, of each column.
+        down: Angles below the horizon.
+        pose: The tilt. Source of its order, heading, then pitch, then roll: Google's Photo Sphere XMP, Euler angles.
+    """
+    pitch, roll = math.radians(pose.pitch_deg), math.radians(pose.roll_deg)
+    right, ahead, up = np.cos(down) * np.sin(turn), np.cos(down) * np.cos(turn), -np.sin(down)
+    ahead, up = math.cos(pitch) * ahead + math.sin(pitch) * up, math.cos(pitch) * up - math.sin(pitch) * ahead
+    right, up = math.cos(roll) * right - math.sin(roll) * up, math.cos(roll) * up + math.sin(roll) * right
+    return np.arctan2(right, ahead), -np.arcsin(np.clip(up, -1.0, 1.0))

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from justzoomin.sources import Skipped
+from justzoomin.sources import NOT_A_PHOTO, Skipped
 
-BY_RULE = frozenset({"off_map", "blurred", "duplicate", "too_small", "no_position", "no_time", "raw", "guard"})
+BY_RULE = frozenset({"off_map", "blurred", "duplicate", "too_small", "no_position", "no_time", "raw", "guard", NOT_A_PHOTO})
 """Reasons to drop a photo that are no failure: the import did what it was told."""
 
 
@@ -22,7 +22,7 @@ class ImportReport:
         found: Photos of the source, with and without a position.
         splits: Of each split its number of photos and the hash of its records.
         treatments: How many photos came as they were, encoded, undistorted, cut.
-        skipped: All photos that were dropped, and why.
+        skipped: All photos that were dropped, and why; and what lies beside them and is passed over.
         notes: What a person should know, as sentences.
         map_files: How the map came into the dataset.
         attribution: The text of ATTRIBUTION.

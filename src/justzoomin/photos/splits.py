@@ -90,7 +90,7 @@ def _chosen(keys: Iterable[str], settings: SplitSettings) -> dict[str, bool]:
 
 
 def _number(seed: int, key: str) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed} {key}".encode()).digest()[:8], "big")
+    return int.from_bytes(hashlib.sha256(f"{seed} {key}".encode("utf-8", "surrogatepass")).digest()[:8], "big")
 
 
 def _empty(keys: Sequence[str], settings: SplitSettings, empty: str) -> ConfigError:

@@ -18,6 +18,7 @@ from justzoomin.files import write_bytes, write_json
 from justzoomin.geometry import ZoomGrid
 from justzoomin.photos.settings import ImportSettings
 from justzoomin.sources import PhotoRecord
+from justzoomin.spelling import spelled
 
 SPLITS = ("train", "val")
 COLUMNS = ("image_id", "latitude", "longitude", "split", "sequence_id", "captured_at", "bearing_deg", "hfov_deg", "width",
@@ -102,10 +103,11 @@ def _everything(photos: Sequence[Written], source_root: Path) -> pl.DataFrame:
 
 def plain_column(name: str) -> str:
     """A column's name without what breaks a CSV's header."""
-    return re.sub(r"[\x00-\x1f,\"]+", " ", name).strip()[:100] or "source"
+    return re.sub(r"[\x00-\x1f,\"]+", " ", spelled(name)).strip()[:100] or "source"
 
 
 def _column(name: str, values: list[Any]) -> pl.Series:
+    values = [spelled(v) if isinstance(v, str) else v for v in values]
     kinds = {type(v) for v in values if v is not None}
     if kinds == {int, float}:
         values, kinds = [None if v is None else float(v) for v in values], {float}
@@ -120,7 +122,7 @@ def _row(photo: Written, source_root: Path) -> dict[str, Any]:
     captured = record.captured_at
     if captured is not None and captured.tzinfo is not None:
         captured = captured.astimezone(UTC)
-    return {
+    row = {
         "latitude": record.lat, "longitude": record.lon, "split": photo.split, "sequence_id": record.sequence_id,
         "captured_at": None if captured is None else captured.isoformat().replace("+00:00", "Z"),
         "camera_type": camera.projection if camera else None, "camera_focal": camera.focal if camera else None,
@@ -128,6 +130,7 @@ def _row(photo: Written, source_root: Path) -> dict[str, Any]:
         "attribution": record.attribution, "license": record.license, "sharpness": round(photo.sharpness, 4),
         "source_file": relative_name(record.path, source_root), **photo.values,
     }
+    return {name: spelled(value) if isinstance(value, str) else value for name, value in row.items()}
 
 
 def relative_name(path: Path, root: Path) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,6 +15,7 @@ from justzoomin.files import atomic_file
 from justzoomin.geometry import ZoomGrid
 from justzoomin.search.answers import LEVELS
 from justzoomin.search.fix import Fix
+from justzoomin.spelling import SPELLED, spelled
 
 Row = dict[str, Any]
 _LISTS = ("sequence", "probabilities", "no_data", "region_90")
@@ -43,8 +43,9 @@ def write_fixes(rows: Iterable[Row], grid: ZoomGrid, path: Path) -> Path:
     Raises:
         OSError: If it cannot be written.
     """
+    named = ({**row, "photo": spelled(row["photo"])} for row in rows)
     with atomic_file(path) as file:
-        FORMATS[path.suffix.lower()](rows, grid, file)
+        FORMATS[path.suffix.lower()](named, grid, file)
     return path
 
 
@@ -58,7 +59,7 @@ def write_failures(rows: Iterable[Row], path: Path) -> Path:
 
 
 def _text(file: IO[bytes]) -> io.TextIOWrapper:
-    return _Kept(file, encoding="utf-8", errors="surrogateescape", newline="")
+    return _Kept(file, encoding="utf-8", errors=SPELLED, newline="")
 
 
 class _Kept(io.TextIOWrapper):
@@ -109,10 +110,8 @@ def _parquet(rows: Iterable[Row], grid: ZoomGrid, file: IO[bytes]) -> None:
         "regions": pl.Struct({str(level): pl.Float64 for level in LEVELS}), "region_90": pl.List(pl.Int64),
         "covariance_m2": pl.List(pl.List(pl.Float64)), "entropy_bits": pl.Float64,
     }
-    # Parquet holds Unicode alone, and names of files may be any bytes.
-    named = ({**row, "photo": os.fsencode(row["photo"]).decode("utf-8", "backslashreplace")} for row in rows)
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as lines:
-        _jsonl(named, grid, lines)
+        _jsonl(rows, grid, lines)
         lines.flush()
         pl.scan_ndjson(lines.name, schema=schema).sink_parquet(file)
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from justzoomin.data import halves, to_tensor, wide_photo
+from justzoomin.data import declared_panorama, halves, to_tensor, wide_photo
 from justzoomin.errors import JustZoomInError, ModelError, PhotoError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews, Map, look_alike, region_look
@@ -27,6 +27,7 @@ from justzoomin.search.index import MapIndex
 from justzoomin.search.scorer import Scorer, scorer
 from justzoomin.search.searches import choose_search
 from justzoomin.search.view_vectors import ViewVectors, photo_vectors, views_of
+from justzoomin.untrusted import printable
 
 Item = TypeVar("Item")
 
@@ -187,6 +188,7 @@ class Localizer:
         config = self.model.config
         try:
             data, where = (photo, "photo") if isinstance(photo, bytes) else (read_photo(Path(photo)), str(photo))
+            _refuse_panorama(data, where)
             return halves(to_tensor(wide_photo(data, where, config.image_pixels, config.photo_decode)))
         except JustZoomInError as error:
             return error
@@ -345,6 +347,18 @@ def read_photo(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise PhotoError(path, f"it cannot be read ({error.strerror})", "Give the path of a readable photo.") from error
+
+
+def _refuse_panorama(data: bytes, where: str) -> None:
+    """Refuse a photo that says it is a panorama: models learn ordinary photos, and would answer something.
+
+    Raises:
+        PhotoError: If it says so.
+    """
+    projection = declared_panorama(data).get("ProjectionType", "").lower()
+    if projection:
+        raise PhotoError(where, f"it is a panorama ({printable(projection, 30)}, says its XMP), not an ordinary photo",
+                         "Give a photo of about 90 degrees cut from it; jzi photos import cuts such photos.")
 
 
 def check_fits(model: MapModel, grid: ZoomGrid) -> None:

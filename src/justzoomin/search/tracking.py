@@ -16,6 +16,7 @@ from justzoomin.errors import JustZoomInError, PhotoError
 from justzoomin.geometry import LatLon
 from justzoomin.posterior import TEMPERING, Distance, Motion, Posterior, decide, track
 from justzoomin.search.localizer import Localizer
+from justzoomin.spelling import spelled
 
 GPX = "http://www.topografix.com/GPX/1/1"
 OWN = "urn:justzoomin:gpx:1"
@@ -143,8 +144,7 @@ def gpx(points: Sequence[TrackPoint], *, with_time: bool = True, name: str = "ju
 
 def _text(words: str) -> str:
     """Words without characters that XML has not."""
-    plain = words.encode("utf-8", "replace").decode()
-    return "".join(c if c.isprintable() or c in "\t\n" else "\ufffd" for c in plain)
+    return "".join(c if c.isprintable() or c in "\t\n" else "\ufffd" for c in spelled(words))
 
 
 def geojson(points: Sequence[TrackPoint]) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from justzoomin.data import walk
 from justzoomin.errors import ConfigError, DataError, PhotoError
 from justzoomin.geometry import haversine_m, move
 from justzoomin.sources.exif import ExifFacts
 from justzoomin.sources.gpx_file import AGREE_M, Segment, read_gpx
-from justzoomin.sources.image_files import image_files, walk
+from justzoomin.sources.image_files import image_files
 from justzoomin.sources.options import Progress, SourceOptions
 from justzoomin.sources.photo_folder import ids_of_files, read_facts
 from justzoomin.sources.records import PhotoRecord, Scalar, Skipped
@@ -65,7 +66,7 @@ def read_gpx_folder(source: Path, options: SourceOptions, progress: Progress | N
     folder = options.images if options.images is not None else home
     if not folder.is_dir():
         raise DataError(folder, "no such folder", "Give the folder of the photos with --images.")
-    paths, skipped = image_files(folder)
+    paths, skipped = image_files(folder, frozenset({".gpx"}))
     located: list[tuple[Path, ExifFacts, TrackPosition]] = []
     for path, facts in zip(paths, read_facts(paths, options, progress), strict=True):
         item = path.relative_to(folder).as_posix()

@@ -3,56 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path, PureWindowsPath
 
+from justzoomin.data import PassedOver, StatedFiles, composed, is_photo, photo_files, walk
 from justzoomin.errors import DataError
-from justzoomin.sources.records import Skipped
+from justzoomin.sources.records import NOT_A_PHOTO, Skipped
 from justzoomin.untrusted import printable
 
-IMAGE_ENDINGS = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".webp", ".heic", ".heif"})
-RAW_ENDINGS = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"})
-_NO_PHOTOS = frozenset({"__macosx", "@eadir", "$recycle.bin", "lost+found"})
-"""Folders that systems and network drives make beside photos; they hold previews and rubbish."""
+_RAW = "a camera raw file"
 
 
-def walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder in a stable order, without hidden ones; links to folders are not followed.
+def image_files(folder: Path, beside: frozenset[str] = frozenset()) -> tuple[list[Path], list[Skipped]]:
+    """The photos below a folder, and what else is there; of camera raw files those without a photo beside them.
 
-    Raises:
-        DataError: If a folder cannot be read.
-    """
-    def refuse(error: OSError) -> None:
-        raise DataError(error.filename or folder, f"the folder cannot be read ({error.strerror})",
-                        "Make it readable, or move it away.") from error
-
-    for parent, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and f.lower() not in _NO_PHOTOS)
-        for name in sorted(files):
-            if not name.startswith("."):
-                yield Path(parent, name)
-
-
-def is_image(path: Path) -> bool:
-    """Whether a file has the ending of an image."""
-    return path.suffix.lower() in IMAGE_ENDINGS
-
-
-def image_files(folder: Path) -> tuple[list[Path], list[Skipped]]:
-    """The images below a folder, and camera raw files without an image beside them.
+    Args:
+        folder: The folder.
+        beside: Endings of files that are read too, and so are not passed over.
 
     Raises:
-        DataError: If a folder cannot be read.
+        DataError: If the folder cannot be read.
     """
-    images, raws = [], []
-    for path in walk(folder):
-        if is_image(path):
-            images.append(path)
-        elif path.suffix.lower() in RAW_ENDINGS:
-            raws.append(path)
-    beside = {p.with_suffix("") for p in images}
-    return images, [Skipped(str(p.relative_to(folder)), "raw", "camera raw files are not read; export it as JPEG")
-                    for p in raws if p.with_suffix("") not in beside]
+    images, others = photo_files(folder)
+    stems = {p.with_suffix("") for p in images}
+    return images, [_skipped(other, folder) for other in others if other.path.suffix.lower() not in beside and
+                    not (other.why == _RAW and other.path.with_suffix("") in stems)]
+
+
+def _skipped(other: PassedOver, folder: Path) -> Skipped:
+    item = printable(other.path.relative_to(folder).as_posix())
+    if other.failed:
+        return Skipped(item, "unreadable_folder", f"it is {other.why}")
+    if other.why == _RAW:
+        return Skipped(item, "raw", "camera raw files are not read; export it as JPEG")
+    return Skipped(item, NOT_A_PHOTO, f"it is {other.why}")
 
 
 class StatedImages:
@@ -61,9 +45,11 @@ class StatedImages:
     Args:
         home: Folder of the table; paths are relative to it.
         images: Folder that the user named; paths are relative to it first, and must end in it.
+        stated: All paths of the table; see `StatedFiles`.
     """
 
-    def __init__(self, home: Path, images: Path | None = None) -> None:
+    def __init__(self, home: Path, images: Path | None = None, stated: Iterable[str] = ()) -> None:
+        self._files = StatedFiles(stated)
         self._roots = [images, home] if images is not None else [home]
         self.folder = (images or home)
         try:
@@ -77,17 +63,17 @@ class StatedImages:
         """The file that a stated path means, or why there is none."""
         item = printable(stated)
         inside = outside = False
-        for text in dict.fromkeys((stated, stated.replace("\\", "/"))):
+        for text in self._files.readings(stated):
             if PureWindowsPath(text).drive and os.name != "nt":
                 outside = True
                 continue
             for root in self._roots:
                 try:
-                    path = (root / text).resolve()
-                    if not path.is_relative_to(self._inside):
+                    path = self._files.existing(root / text) or root / text
+                    if not path.resolve().is_relative_to(self._inside):
                         outside = True
                     elif path.is_file():
-                        return root / text
+                        return path
                     else:
                         inside = True
                 except (OSError, ValueError, RuntimeError):  # names too long, zero bytes, links in a circle
@@ -115,18 +101,19 @@ class ImagesById:
         self._undistorted: dict[str, list[Path]] = {}
         self._folders: dict[str, list[Path]] = {}
         for path in walk(folder):
-            if not is_image(path) or (path.is_symlink() and not path.resolve().is_relative_to(inside)):
+            if not is_photo(path) or (path.is_symlink() and not path.resolve().is_relative_to(inside)):
                 continue
-            self._plain.setdefault(path.stem, []).append(path)
-            if path.stem.endswith(self.UNDISTORTED):
-                self._undistorted.setdefault(path.stem.removesuffix(self.UNDISTORTED), []).append(path)
+            stem = composed(path.stem)
+            self._plain.setdefault(stem, []).append(path)
+            if stem.endswith(self.UNDISTORTED):
+                self._undistorted.setdefault(stem.removesuffix(self.UNDISTORTED), []).append(path)
             if path.parent != folder:
-                self._folders.setdefault(path.parent.name, []).append(path)
+                self._folders.setdefault(composed(path.parent.name), []).append(path)
 
     def find(self, image_id: str) -> tuple[Path, bool] | Skipped:
         """The image of an id and whether it was undistorted by others, or why there is none."""
         for there, undistorted in ((self._plain, False), (self._undistorted, True), (self._folders, False)):
-            paths = there.get(image_id, [])
+            paths = there.get(composed(image_id), [])
             if len(paths) > 1:
                 names = ", ".join(str(p.relative_to(self.folder)) for p in paths[:4])
                 return Skipped(image_id, "ambiguous_file", f"{len(paths)} images could be meant: {printable(names, 200)}")

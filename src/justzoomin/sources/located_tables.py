@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from justzoomin.errors import DataError
@@ -73,7 +73,8 @@ def read_table(path: Path, options: SourceOptions, progress: Progress | None = N
     _not_hemispheres(table, roles, options)
     positions = list(table.positions) if table.positions is not None else _positions(table, roles)
     _check_whole(table, roles, positions)
-    finder = _Finder(path.parent, options.images, by_id="file" not in roles)
+    stated = [text for row in table.rows if (text := _text(row.get(roles["file"])))] if "file" in roles else []
+    finder = _Finder(path.parent, options.images, stated, by_id="file" not in roles)
     extras = [c for c in table.columns if c not in roles.values()]
     numbers_where_all_are(extras, table.rows)
     whole_where_all_are([roles[r] for r in ("image_id", "sequence_id") if r in roles], table.rows)
@@ -176,8 +177,8 @@ def _check_whole(table: LocatedTable, roles: Mapping[str, str], positions: Seque
 class _Finder:
     """Images by a stated path, or by id where the table has no paths."""
 
-    def __init__(self, home: Path, images: Path | None, by_id: bool) -> None:
-        self._stated = StatedImages(home, images)
+    def __init__(self, home: Path, images: Path | None, stated: Sequence[str], *, by_id: bool) -> None:
+        self._stated = StatedImages(home, images, stated)
         self._by_id = ImagesById(images if images is not None else home) if by_id else None
 
     def find(self, stated: str | None, image_id: str | None) -> tuple[Path, str] | Skipped:
@@ -190,7 +191,7 @@ class _Finder:
             return path
         name = Path(str(stated).replace("\\", "/"))
         folder = self._stated.folder
-        if name.is_absolute() or ".." in name.parts:
+        if name.is_absolute() or PureWindowsPath(name).drive or ".." in name.parts:
             name = path.resolve().relative_to(folder.resolve())
         return path, image_id or name.with_suffix("").as_posix()
 

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from justzoomin.data import walk
 from justzoomin.errors import DataError
 from justzoomin.geometry import haversine_m
 from justzoomin.sources.camera_times import parse_time
 from justzoomin.sources.ids import id_text
-from justzoomin.sources.image_files import ImagesById, StatedImages, walk
+from justzoomin.sources.image_files import ImagesById, StatedImages
 from justzoomin.sources.json_input import LINE_ENDINGS, finite, json_values, point, position_problem, scalar, true_bearing
 from justzoomin.sources.options import Progress, SourceOptions
 from justzoomin.sources.records import Camera, PhotoRecord, Scalar, Skipped

@@ -13,7 +13,7 @@ from justzoomin.parallel import ordered_map
 from justzoomin.sources.camera_times import parse_zone
 from justzoomin.sources.exif import ExifFacts, exif_facts
 from justzoomin.sources.exif_times import drop_standing
-from justzoomin.sources.headers import HEIC_ENDINGS, heic_reader, read_header
+from justzoomin.sources.headers import read_header
 from justzoomin.sources.ids import unique_ids
 from justzoomin.sources.image_files import image_files
 from justzoomin.sources.options import Progress, SourceOptions
@@ -76,8 +76,6 @@ def read_facts(paths: Sequence[Path], options: SourceOptions, progress: Progress
         MissingExtraError: If there are HEIC files and pillow_heif is missing.
     """
     zone = parse_zone(options.time_zone) if options.time_zone else None
-    if any(p.suffix.lower() in HEIC_ENDINGS for p in paths):
-        heic_reader()
 
     def facts(path: Path) -> ExifFacts | PhotoError:
         try:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from justzoomin.data import is_photo, walk
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.sources.gpx import read_gpx_folder
-from justzoomin.sources.image_files import is_image, walk
 from justzoomin.sources.json_input import LINE_ENDINGS, json_values
 from justzoomin.sources.located_tables import is_table, read_table
 from justzoomin.sources.mapillary import ATTRIBUTION, JSON_ENDINGS, LICENSE, is_mapillary, read_mapillary
@@ -138,7 +138,7 @@ def _look(folder: Path) -> _Found:
     found, tables, jsons = _Found(), [], []
     for path in walk(folder):
         ending = path.suffix.lower()
-        if is_image(path):
+        if is_photo(path):
             found.images += 1
         elif ending == ".gpx":
             found.gpx += 1
@@ -190,7 +190,7 @@ def _kind_of_file(path: Path) -> str:
         return "gpx"
     if is_table(path):
         return "table"
-    if is_image(path):
+    if is_photo(path):
         return "exif"
     if ending in JSON_ENDINGS | LINE_ENDINGS:
         value = next((v for _, v in islice(json_values(path), 1)), None)
@@ -212,6 +212,6 @@ def _chosen(source: Path, kind: str) -> tuple[str, Path]:
     if source.is_file() and kind in endings and source.suffix.lower() not in endings[kind]:
         raise DataError(source, f"it is no {kind} file by its ending",
                         f"Give one that ends in {', '.join(sorted(endings[kind]))}.")
-    if source.is_file() and kind == "exif" and not is_image(source):
+    if source.is_file() and kind == "exif" and not is_photo(source):
         raise DataError(source, "it is no photo by its ending", "Give a folder of photos, or leave --kind out.")
     return kind, source

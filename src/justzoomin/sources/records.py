@@ -10,6 +10,8 @@ from typing import Literal
 
 Projection = Literal["perspective", "fisheye", "equirectangular"]
 Scalar = str | int | float | bool | None
+NOT_A_PHOTO = "not_a_photo"
+"""Kind of what lies beside photos and is passed over: texts, films, hidden files."""
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
-from justzoomin.errors import DataError
+from justzoomin.data import composed
+from justzoomin.errors import DataError, JustZoomInError
 from justzoomin.sources.camera_times import parse_time, parse_zone
 from justzoomin.sources.exif_times import photo_clock
 from justzoomin.sources.headers import read_header
@@ -35,20 +36,25 @@ class PhotoTime:
     displacement_m: tuple[float, float] | None = None
 
 
-def times_from_exif(photos: Sequence[Path], zone: str | None = None) -> list[PhotoTime]:
-    """Times of photos by their EXIF, earliest first.
+def times_from_exif(photos: Sequence[Path], zone: str | None = None) -> tuple[list[PhotoTime], list[JustZoomInError]]:
+    """Times of photos by their EXIF, earliest first, and what is wrong with those that have none or cannot be read.
 
     Args:
         photos: The photos.
         zone: Zone of the camera's clock where a photo states none: a name or an offset.
 
     Raises:
-        DataError: If one has no time, or the zones of only some are known.
-        PhotoError: If one cannot be read.
+        DataError: If no photo has a time, or the zones of only some are known.
         ConfigError: If there is no such zone.
     """
     given = parse_zone(zone) if zone else None
-    return _ordered([_exif_time(path, given) for path in photos], "its EXIF", "Give --time-zone, or --times FILE.csv.")
+    looked = [_exif_time(path, given) for path in photos]
+    failed = [f for f in looked if isinstance(f, JustZoomInError)]
+    found = [f for f in looked if not isinstance(f, JustZoomInError)]
+    if failed and not found:
+        raise failed[0] if len(failed) == 1 else DataError(
+            f"{len(failed)} photos", f"none has a time that can be read (of the first: {failed[0].what})", _REMEDY)
+    return _ordered(found, "its EXIF", "Give --time-zone, or --times FILE.csv."), failed
 
 
 def _ordered(found: Sequence[PhotoTime], what: str, remedy: str) -> list[PhotoTime]:
@@ -63,18 +69,22 @@ def _ordered(found: Sequence[PhotoTime], what: str, remedy: str) -> list[PhotoTi
     return sorted(found, key=lambda p: p.time)
 
 
-def _exif_time(path: Path, zone: tzinfo | None) -> PhotoTime:
+def _exif_time(path: Path, zone: tzinfo | None) -> PhotoTime | JustZoomInError:
     """The time of a photo; its clock comes before GPS time, which stands still between two fixes."""
-    taken = photo_clock(read_header(path), zone, None)
+    try:
+        taken = photo_clock(read_header(path), zone, None)
+    except JustZoomInError as error:
+        return error
     if taken.time is not None and (taken.by != "gps" or taken.clock is None):
         return PhotoTime(path, taken.time, known_zone=True)
     if taken.clock is not None:
         return PhotoTime(path, taken.clock.replace(tzinfo=UTC), known_zone=False)
-    raise DataError(path, taken.problem if taken.stated else "its EXIF has no time", _REMEDY)
+    return DataError(path, taken.problem if taken.stated else "its EXIF has no time", _REMEDY)
 
 
-def times_from_table(photos: Sequence[Path], table: Path, zone: str | None = None) -> list[PhotoTime]:
-    """Times of photos by a CSV of photo, time and perhaps east_m and north_m, earliest first.
+def times_from_table(photos: Sequence[Path], table: Path, zone: str | None = None
+                     ) -> tuple[list[PhotoTime], list[JustZoomInError]]:
+    """Times of photos by a CSV of photo, time and perhaps east_m and north_m, earliest first, and the photos that it lacks.
 
     A row belongs to the photo of the same path, or else of the same file name. Rows of other photos are left out, but not
     where they state displacements: the way would have a gap.
@@ -85,7 +95,7 @@ def times_from_table(photos: Sequence[Path], table: Path, zone: str | None = Non
         zone: Zone of times that state none.
 
     Raises:
-        DataError: If the table is none, a photo has no row or two, or a value is wrong.
+        DataError: If the table is none, no photo has a row, one has two, or a value is wrong.
         ConfigError: If there is no such zone.
     """
     columns, rows = read_csv(table)
@@ -98,13 +108,13 @@ def times_from_table(photos: Sequence[Path], table: Path, zone: str | None = Non
     given = parse_zone(zone) if zone else None
     by_path: dict[str, list[Path]] = {}
     for path in photos:
-        for key in {str(path), path.name}:
+        for key in {composed(str(path)), composed(path.name)}:
             by_path.setdefault(key, []).append(path)
     found: dict[Path, PhotoTime] = {}
     for number, row in enumerate(rows, 2):
         where = f"{table}, row {number}"
-        name = str(row[lowered["photo"]] or "").strip()
-        mine = by_path.get(name) or by_path.get(Path(name).name) or []
+        name = composed(str(row[lowered["photo"]] or "").strip())
+        mine = by_path.get(name) or by_path.get(PureWindowsPath(name).name) or []
         if len(mine) > 1 or (mine and mine[0] in found):
             raise DataError(where, f"{printable(name, 80)} stands for several photos, or stands there twice",
                             "Write each photo's whole path, once.")
@@ -119,10 +129,11 @@ def times_from_table(photos: Sequence[Path], table: Path, zone: str | None = Non
             stated = printable(row[lowered["time"]], 40)
             raise DataError(where, f"{stated!r} cannot be read as a time, or could be two times", _REMEDY)
         found[mine[0]] = PhotoTime(mine[0], time, utc is not None, _displacement(row, lowered, where) if moves else None)
-    for path in photos:
-        if path not in found:
-            raise DataError(table, f"it has no row for {path}", _REMEDY)
-    return _ordered(list(found.values()), f"its row in {table}", "Write the zone into every row, or give --time-zone.")
+    missing = [path for path in photos if path not in found]
+    if missing and not found:
+        raise DataError(table, f"it has no row for {missing[0]}" + (" and the others" if len(missing) > 1 else ""), _REMEDY)
+    drive = _ordered(list(found.values()), f"its row in {table}", "Write the zone into every row, or give --time-zone.")
+    return drive, [DataError(path, f"{table} has no row for it", _REMEDY) for path in missing]
 
 
 def _displacement(row: dict[str, object], names: dict[str, str], where: str) -> tuple[float, float] | None:
