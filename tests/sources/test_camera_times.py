@@ -88,7 +88,7 @@ def table(tmp_path: Path, *times: str) -> tuple[list[Path], Path]:
 
 
 def test_a_drive_by_digits_of_dates(tmp_path: Path) -> None:
-    found = times_from_table(*table(tmp_path, "20240709120000", "202407091201", "20240709120002"))
+    found, _ = times_from_table(*table(tmp_path, "20240709120000", "202407091201", "20240709120002"))
     assert [(p.path.stem, p.time.isoformat(), p.known_zone) for p in found] == [
         ("0", "2024-07-09T12:00:00+00:00", False), ("2", "2024-07-09T12:00:02+00:00", False),
         ("1", "2024-07-09T12:01:00+00:00", False)]
@@ -101,4 +101,4 @@ def test_a_zone_that_only_some_rows_state_is_an_error(tmp_path: Path) -> None:
             times_from_table(photos, times)
         assert str(caught.value) == (f"0.jpg: its row in {times} states no time zone and that of others does. "
                                      "Write the zone into every row, or give --time-zone.")
-        assert [p.path.stem for p in times_from_table(photos, times, "+02:00")] == ["0", "1"]
+        assert [p.path.stem for p in times_from_table(photos, times, "+02:00")[0]] == ["0", "1"]

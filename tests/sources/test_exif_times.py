@@ -85,11 +85,11 @@ def test_gps_time_that_stands_still_while_the_clock_runs_is_said_and_not_used(tm
 
 def test_a_drive_goes_by_the_clock(tmp_path: Path) -> None:
     stale = [photo(tmp_path / f"{k}.jpg", gps_time(NOON), clock(NOON + timedelta(seconds=2 * k))) for k in range(3)]
-    found = times_from_exif(stale[::-1])
+    found, _ = times_from_exif(stale[::-1])
     assert [(p.path, p.known_zone) for p in found] == [(p, False) for p in stale]
     assert [(p.time - found[0].time).total_seconds() for p in found] == [0, 2, 4]
     only_gps = [photo(tmp_path / f"gps{k}.jpg", gps_time(NOON + timedelta(seconds=k))) for k in range(2)]
-    assert next((p.time, p.known_zone) for p in times_from_exif(only_gps)) == (NOON.replace(tzinfo=UTC), True)
+    assert next((p.time, p.known_zone) for p in times_from_exif(only_gps)[0]) == (NOON.replace(tzinfo=UTC), True)
 
 
 @pytest.mark.parametrize(("text", "utc"), [

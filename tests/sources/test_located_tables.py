@@ -134,7 +134,7 @@ def test_columns_can_be_named(images: Path) -> None:
     ("2.jpg,95,13", "no_position", "95, 13 is no position"), ("9.jpg,55,13", "missing_file", "no such image"),
     ("walk,55,13", "missing_file", "no such image"), (",55,13", "missing_file", "no image is named"),
     ("../secret.jpg,55,13", "outside", "leads out of"), ("/etc/passwd,55,13", "outside", "--images"),
-    ("C:\\photos\\8.jpg,55,13", "outside", "--images"), ("walk/../../secret.jpg,55,13", "outside", "--images"),
+    ("C:\\photos\\8.jpg,55,13", "missing_file", "no such image"), ("walk/../../secret.jpg,55,13", "outside", "--images"),
     ("link.jpg,55,13", "outside", "--images"), ("./1.jpg,55.7,13.2", "duplicate", "row 3 repeats list.csv, row 1"),
     ("a" * 5000 + ".jpg,55,13", "missing_file", "no such image")])
 def test_wrong_rows_are_skipped_with_the_reason(images: Path, row: str, kind: str, words: str) -> None:
