@@ -129,6 +129,18 @@ def open_to_write(path: Path, mode: Literal["wb", "xb", "ab", "r+b"] = "wb", tol
     return io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
 
 
+def open_for_rows(path: Path) -> IO[bytes]:
+    """Open a file that is read and written at offsets; it is made if missing.
+
+    Raises:
+        DataError: If it is a link, or not a regular file.
+        OSError: If it cannot be opened.
+    """
+    with contextlib.suppress(FileExistsError):
+        open_to_write(path, "xb").close()
+    return open_to_write(path, "r+b")
+
+
 def _told(file: IO[bytes]) -> Path:
     return Path(getattr(getattr(file, "raw", None), "told", file.name))
 
