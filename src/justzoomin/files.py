@@ -12,7 +12,9 @@ import io
 import json
 import os
 import secrets
+import shutil
 import stat
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,11 +29,14 @@ except ImportError:  # no such locks on this system
 
 LOCK = ".jzi-lock"
 """The file that is locked while a job works in a folder; a killed job leaves it behind, unlocked."""
+PART = ".part"
+"""End of the names of files and folders that are not whole yet; they begin with a dot."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 _NO_ROOM_CALL = {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENODEV}
 _MAX_NAME_BYTES = 200
 _held: set[Path] = set()
 _holding = threading.Lock()
+_locks: set[int] = set()
 
 # --- links ---------------------------------------------------------------------------------------------------------------
 
@@ -142,7 +147,8 @@ def open_for_rows(path: Path) -> IO[bytes]:
 
 
 def _told(file: IO[bytes]) -> Path:
-    return Path(getattr(getattr(file, "raw", None), "told", file.name))
+    name = getattr(getattr(file, "raw", None), "told", file.name)
+    return Path(name) if isinstance(name, str | Path) else Path(tempfile.gettempdir())  # a temporary file without a name
 
 
 def sync(file: IO[bytes]) -> None:
@@ -222,7 +228,7 @@ def atomic_file(path: Path, root: Path | None = None) -> Iterator[IO[bytes]]:
 def _part_of(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
     """Open the file that holds another's content until it is whole, and hold it."""
     stem = f".{os.fsdecode(os.fsencode(path.name)[:_MAX_NAME_BYTES])}"
-    temporary = path.with_name(f"{stem}.part")
+    temporary = path.with_name(f"{stem}{PART}")
     while True:
         with _holding:
             free = temporary not in _held
@@ -236,7 +242,7 @@ def _part_of(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
         finally:
             if free:
                 _held.discard(temporary)
-        temporary = path.with_name(f"{stem}.{secrets.token_hex(4)}.part")
+        temporary = path.with_name(f"{stem}.{secrets.token_hex(4)}{PART}")
 
 
 def _held_new(path: Path, told: Path) -> IO[bytes] | None:
@@ -324,19 +330,55 @@ def is_free(folder: Path, *own: str) -> bool:
         folder: The folder.
         own: Names that the job makes before it says what the folder is.
     """
-    return not folder.exists() or all(place.name in {LOCK, *own} or _is_part(place.name) for place in folder.iterdir())
+    return not folder.exists() or all(place.name in own or _is_left(place.name) for place in folder.iterdir())
 
 
 def sweep(folder: Path) -> None:
-    """Remove files that killed jobs left half-written in a folder; what a living process writes stays."""
+    """Remove what killed jobs left half-written in a folder, and their locks; what a living process holds stays."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         for place in list(folder.iterdir()):
-            if _is_part(place.name):
+            if place.name.endswith(PART) and place.is_dir() and not place.is_symlink():
+                with contextlib.suppress(DataError, OSError), lock_file(_lock_of(place), place, "job"):
+                    shutil.rmtree(place)
+            elif _is_left(place.name):
                 remove_left(place)
 
 
-def _is_part(name: str) -> bool:
-    return name.startswith(".") and name.endswith(".part")
+def _is_left(name: str) -> bool:
+    return name.startswith(".") and name.endswith((PART, LOCK))
+
+
+def _lock_of(work: Path) -> Path:
+    return work.with_name(f"{work.name.removesuffix(PART)}{LOCK}")
+
+
+@contextlib.contextmanager
+def work_folder(final: Path, job: str) -> Iterator[Path]:
+    """A new folder beside a file or folder that is made, `.NAME.part`; it is removed at the end, if it is still there.
+
+    Args:
+        final: What is made.
+        job: What is done, for the error.
+
+    Raises:
+        DataError: If another process makes the same.
+        OSError: If it cannot be made.
+    """
+    named = final.absolute()
+    work = named.with_name(f".{named.name}{PART}")
+    with disk_words(final):
+        work.parent.mkdir(parents=True, exist_ok=True)
+    with lock_file(_lock_of(work), final, job):
+        if work.is_symlink():
+            work.unlink()
+        elif work.exists():
+            shutil.rmtree(work)  # a killed job's
+        with disk_words(final):
+            work.mkdir()
+        try:
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -370,18 +412,35 @@ def lock_file(path: Path, where: Path, job: str) -> Iterator[None]:
         DataError: If another process holds it.
         OSError: If the file cannot be written.
     """
-    with open_to_write(path, "ab") as file:
-        try:
-            if fcntl is not None:  # without such locks two jobs would repeat each other's work, not spoil it
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
-                    raise BlockingIOError  # another job ended and a third began between our two calls
-        except BlockingIOError as error:
-            raise DataError(where, f"another {job} is running here", "Wait for it to end.") from error
-        except OSError:  # a file system without locks
-            pass
-        try:
-            yield
-        finally:
+    with disk_words(path):
+        descriptor = _open_no_link(str(path), os.O_RDWR | os.O_CREAT)
+    try:
+        if fcntl is not None:  # without such locks two jobs would repeat each other's work, not spoil it
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not path.exists() or not os.path.samestat(path.stat(), os.fstat(descriptor)):
+                raise BlockingIOError  # another job ended and a third began between our two calls
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise DataError(where, f"another {job} is running here", "Wait for it to end.") from error
+    except OSError:  # a file system without locks
+        pass
+    _locks.add(descriptor)
+    try:
+        yield
+    finally:
+        if descriptor in _locks:  # not in a forked worker: the job is its parent's
+            _locks.discard(descriptor)
             with contextlib.suppress(OSError):  # where an open file cannot be removed it stays, unlocked
                 path.unlink(missing_ok=True)
+            os.close(descriptor)
+
+
+def _let_go() -> None:
+    """In a forked worker: it may live for some seconds longer than a parent that is killed, and must not hold its locks."""
+    for descriptor in _locks:
+        os.close(descriptor)
+    _locks.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)

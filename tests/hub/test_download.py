@@ -331,7 +331,7 @@ def test_a_disk_that_fills_up(hub: Hub, tmp_path: Path, pauses: Pauses, monkeypa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("justzoomin.hub.fetching._Fetcher._stream", full)
-    with pytest.raises(DataError, match=r"the disk is full.*goes on"):
+    with pytest.raises(DataError, match=r"the disk is full.*run the same command again"):
         fetch(tmp_path / "dest", pauses)
     assert pauses == []
     assert "not complete" in refused(tmp_path / "dest")

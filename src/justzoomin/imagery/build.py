@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from justzoomin.errors import ConfigError, DataError, TileError
-from justzoomin.files import folder_lock, sync_folder, write_bytes
+from justzoomin.files import folder_lock, refuse_links, sync_folder, write_bytes
 from justzoomin.geometry import ZoomGrid, find_grid, save_grid
 from justzoomin.imagery.bundles import Bundles
 from justzoomin.imagery.config import MapBuildConfig
@@ -127,6 +127,8 @@ class MapBuild:
         report = progress or (lambda stage, done, total: None)
         if not self.complete:
             fresh = not self.resumes
+            for place in (self._work, self.dest / "satellite", self.dest / "archives"):
+                refuse_links(self.dest, place)
             with folder_lock(self._work, "build"):
                 if fresh:
                     self._save_record(complete=False)
@@ -217,7 +219,7 @@ class MapBuild:
             canvas = halve(canvas)
         if self.settings.format == "folder":
             for number, content in tiles:
-                write_bytes(self.dest / "satellite" / _tile_path(*number), content)
+                write_bytes(self.dest / "satellite" / _tile_path(*number), content, self.dest)
             tiles = []
         self._bundles.write(stage, *chunk, top, tiles)
 
