@@ -26,7 +26,7 @@ from justzoomin.apps import (
     train_command,
     visualize_command,
 )
-from justzoomin.errors import JustZoomInError
+from justzoomin.errors import DiskError, JustZoomInError
 
 app = typer.Typer(
     name="jzi", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -80,11 +80,10 @@ def main(arguments: list[str] | None = None) -> None:
     except JustZoomInError as error:
         typer.echo(f"error: {_one_line(error)}", err=True)
         sys.exit(1)
+    except (ConnectionError, TimeoutError):
+        raise
     except OSError as error:
-        if error.filename is None:
-            raise
-        typer.echo(f"error: {error.filename}: {_one_line(error.strerror)}. "
-                   "Check that it is there, that you may read or write it, and that the disk has room.", err=True)
+        typer.echo(f"error: {_one_line(DiskError(error.filename or 'a file', error))}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(_interrupted())

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from justzoomin.errors import ConfigError
-from justzoomin.files import atomic_file
+from justzoomin.files import atomic_file, disk_words
 from justzoomin.geometry import ZoomGrid
 from justzoomin.search.answers import LEVELS
 from justzoomin.search.fix import Fix
@@ -112,8 +112,9 @@ def _parquet(rows: Iterable[Row], grid: ZoomGrid, file: IO[bytes]) -> None:
     # Parquet holds Unicode alone, and names of files may be any bytes.
     named = ({**row, "photo": os.fsencode(row["photo"]).decode("utf-8", "backslashreplace")} for row in rows)
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as lines:
-        _jsonl(named, grid, lines)
-        lines.flush()
+        with disk_words(Path(lines.name)):
+            _jsonl(named, grid, lines)
+            lines.flush()
         pl.scan_ndjson(lines.name, schema=schema).sink_parquet(file)
 
 
