@@ -69,7 +69,7 @@ class DiskError(DataError, OSError):
     def __init__(self, where: str | Path, error: OSError) -> None:
         words = " ".join(str(error.strerror or error).split())
         super().__init__(where, *_DISK.get(error.errno or 0, (
-            words, f"Check that it is there, that you may read or write it, and that the disk has room, {_AGAIN}")))
+            words, "Check that it is there, that you may read or write it, and that the disk has room.")))
         self.errno, self.strerror, self.filename = error.errno, error.strerror, str(where)
 
     def __reduce__(self) -> tuple[type[DiskError], tuple[str, OSError]]:

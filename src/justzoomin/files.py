@@ -344,6 +344,17 @@ def sweep(folder: Path) -> None:
                 remove_left(place)
 
 
+def remove_work(folder: Path, last: str) -> None:
+    """Remove a work folder; the file that says that the job has ended goes last, when only the folder itself is left."""
+    for left in list(folder.iterdir()):
+        if left.name not in {last, LOCK}:
+            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+    for name in (LOCK, last):
+        (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
 def _is_left(name: str) -> bool:
     return name.startswith(".") and name.endswith((PART, LOCK))
 
@@ -430,9 +441,11 @@ def lock_file(path: Path, where: Path, job: str) -> Iterator[None]:
     finally:
         if descriptor in _locks:  # not in a forked worker: the job is its parent's
             _locks.discard(descriptor)
-            with contextlib.suppress(OSError):  # where an open file cannot be removed it stays, unlocked
-                path.unlink(missing_ok=True)
-            os.close(descriptor)
+            try:
+                with contextlib.suppress(OSError):  # where an open file cannot be removed it stays, unlocked
+                    path.unlink(missing_ok=True)
+            finally:
+                os.close(descriptor)
 
 
 def _let_go() -> None:

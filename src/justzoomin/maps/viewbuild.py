@@ -14,7 +14,7 @@ from typing import IO
 import numpy as np
 
 from justzoomin.errors import ConfigError, DataError, JustZoomInError, TileError
-from justzoomin.files import lock_file, open_for_rows, sweep, sync, sync_folder, write_at
+from justzoomin.files import lock_file, open_for_rows, remove_left, sweep, sync, sync_folder, write_at
 from justzoomin.geometry import ZoomGrid, view_sequence, zoom_layers
 from justzoomin.maps.content import map_content, view_levels
 from justzoomin.maps.map import Map
@@ -107,12 +107,14 @@ class ViewCacheBuild:
         report = progress or (lambda stage, done, total: None)
         self.require_room()
         place, before = self.folder.parent, self.exists
+        lock = place / f".{self.folder.name}.jzi-lock"
         if before and (cache := self._whole(workers, report)) is not None:
+            remove_left(lock)
             return cache
         refuse_links_to(self._work)
         refuse_links_to(self.folder)
         place.mkdir(parents=True, exist_ok=True)
-        with lock_file(place / f".{self.folder.name}.jzi-lock", self.folder, "build of this view cache"):
+        with lock_file(lock, self.folder, "build of this view cache"):
             sweep(self.folder)
             sweep(self._work)
             if self.exists:

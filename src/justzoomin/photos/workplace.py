@@ -13,7 +13,7 @@ from typing import Any
 
 from justzoomin.data import find_splits
 from justzoomin.errors import DataError, JustZoomInError
-from justzoomin.files import LOCK, folder_lock, is_free, open_to_write, refuse_links, sync_folder, write_json
+from justzoomin.files import folder_lock, is_free, open_to_write, refuse_links, remove_work, sync_folder, write_json
 from justzoomin.photos.developing import Examined
 
 _SPLIT_TABLES = "metadata"
@@ -140,20 +140,13 @@ class Workplace:
                 place.rmdir()  # it is empty
             self.out.replace(place)
             sync_folder(place.parent)
-        for left in list(self.path.iterdir()):
-            if left.name not in {_ENDING, LOCK}:
-                shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
-        self.remove()  # what says that all is in its place goes last
-
-    def remove(self) -> None:
-        """Remove the folder."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        remove_work(self.path, _ENDING)
 
     def sweep(self) -> None:
         """Remove the folder if nothing but an ended import's lock is left in it."""
         if self.path.is_dir() and is_free(self.path):
             with folder_lock(self.path, "import"):
-                self.remove()
+                shutil.rmtree(self.path, ignore_errors=True)
 
     def _move(self) -> None:
         files = [p.relative_to(self.out) for p in self.out.rglob("*") if p.is_file()]
@@ -195,11 +188,13 @@ def check_dest(dest: Path, in_place: bool) -> None:
     if not in_place:
         if dest.is_dir() and any(dest.iterdir()):
             raise DataError(dest, "there is something already" + (" (a dataset)" if find_splits(dest) else ""),
-                            "Name a new folder, the map's own folder, or remove this one first.")
+                            "If this command made it, the job is done. Otherwise name a new folder, the map's own folder, or "
+                            "remove this one first.")
         return
     splits = ", ".join(find_splits(dest))
     if splits:
-        raise DataError(dest, f"photos were imported there already (splits: {splits})", "Import into another folder.")
+        raise DataError(dest, f"photos were imported there already (splits: {splits})",
+                        "If this command did it, the job is done. Otherwise import into another folder.")
     if next((dest / "archives").glob("streetview_images_*.tar"), None) or (dest / "streetview" / "images").is_dir():
         raise DataError(dest, "it has street photos already", "Import into another folder.")
 

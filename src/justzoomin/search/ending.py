@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from justzoomin.errors import DataError
-from justzoomin.files import LOCK, sync_folder, write_json
+from justzoomin.files import is_free, remove_work, sync_folder, write_json
 from justzoomin.untrusted import read_limited
 
 _ENDED = "ended.json"
@@ -36,6 +36,8 @@ class Ending:
     def __init__(self, work: Path, out: Path, job: str) -> None:
         self._work, self._out, self._job = work, out, job
         if out.exists() and self.facts() is None:
+            if work.is_dir() and is_free(work):  # what a job leaves that is killed in its very last moment
+                shutil.rmtree(work, ignore_errors=True)
             raise DataError(out, "the file exists already",
                             "If this command wrote it, the job is done. Otherwise remove it, or name another file.")
 
@@ -73,10 +75,7 @@ class Ending:
 
     def clear(self) -> None:
         """Remove the work folder; what says that the job has ended goes last."""
-        for left in list(self._work.iterdir()):
-            if left.name not in {_ENDED, LOCK}:
-                left.unlink()
-        shutil.rmtree(self._work, ignore_errors=True)
+        remove_work(self._work, _ENDED)
 
 
 def _stamp(path: Path) -> list[int]:
