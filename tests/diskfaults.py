@@ -93,7 +93,7 @@ def failing_at(number: int, code: int) -> Iterator[Count]:
         yield count
 
 
-def spread(total: int, first: int = 5, last: int = 6, between: int = 4) -> list[int]:
+def spread(total: int, first: int = 2, last: int = 4, between: int = 2) -> list[int]:
     """Some of `total` moments: the first, the last, and some between them."""
     middle = [first + (total - first - last) * step // (between + 1) for step in range(1, between + 1)]
     return sorted({n for n in (*range(first), *middle, *range(total - last, total)) if 0 <= n < total})

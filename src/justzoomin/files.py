@@ -344,6 +344,15 @@ def sweep(folder: Path) -> None:
                 remove_left(place)
 
 
+def sweep_beside(final: Path) -> None:
+    """Remove the work folder and the lock that a killed job left beside what it has made."""
+    named = final.absolute()
+    work = named.with_name(f".{named.name}{PART}")
+    if work.exists() or _lock_of(work).exists():
+        with contextlib.suppress(DataError, OSError), lock_file(_lock_of(work), final, "job"):
+            shutil.rmtree(work, ignore_errors=True)
+
+
 def remove_work(folder: Path, last: str) -> None:
     """Remove a work folder; the file that says that the job has ended goes last, when only the folder itself is left."""
     for left in list(folder.iterdir()):

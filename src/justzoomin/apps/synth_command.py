@@ -47,9 +47,10 @@ def synth(
         first = error.errors()[0]
         option = "--" + "-".join(str(part) for part in first["loc"]).replace("_", "-")
         raise ConfigError(option, first["msg"], f"It was {first['input']!r}; see `jzi data synth --help`.") from error
-    if is_town(dest, config):
-        out().print(f"{dest}: this town is there already; nothing was done")
-        return
+    there = is_town(dest, config)
     with stage_bars("synthetic town") as advance:
         path = build_city(dest, config, lambda stage, done, total: advance(_LABELS.get(stage, stage), done, total))
+    if there:
+        out().print(f"{path}: this town is there already; nothing was done", markup=False)
+        return
     out().print(f"{path}: {config.photos:,} training and {config.val_photos:,} validation photos, town {config.seed}")

@@ -22,7 +22,7 @@ from justzoomin.city.overhead import render_overhead
 from justzoomin.city.repository import ATTRIBUTES, readme, write_attribution, write_layout, write_readme, write_table
 from justzoomin.city.world import World, build_world
 from justzoomin.errors import DataError
-from justzoomin.files import sync_folder, work_folder
+from justzoomin.files import sweep_beside, sync_folder, work_folder
 from justzoomin.geometry import Region, ZoomGrid, save_grid
 from justzoomin.maps import ShardWriter
 
@@ -191,6 +191,7 @@ def build_city(dest: Path, config: CityConfig, progress: Progress | None = None)
     """
     dest = Path(dest)
     if is_town(dest, config):
+        sweep_beside(dest)
         return dest
     _require_free(dest)
     report = progress or (lambda stage, done, total: None)

@@ -78,7 +78,8 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
     provenance = {"trained_with": "jzi train", "config": config.model_dump(mode="json"), **maps.provenance(config, views),
                   **_start(config, model)}
     if resumes and is_done(out, steps, provenance["train_split_hash"]):
-        warnings.warn(f"{out}: this run is complete; nothing is left to train", stacklevel=2)
+        with held(out) if rank == 0 else nullcontext():
+            warnings.warn(f"{out}: this run is complete; nothing is left to train", stacklevel=2)
         return _best(out)
     with held(out) if rank == 0 else nullcontext():  # not before what can be refused: a refused run leaves no folder behind
         prefix = _prefix_cache(config, model, maps, out, compute)
