@@ -8,11 +8,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from running import Jzi
 
-import fakes
 from diskfaults import WRITES, Killed, failing_at, killed_at, spread
 
 TRAIN = ("epochs=2", "batch_size=4", "save_every=1", "log_every=1", "model.image_pixels=32", "accelerator=cpu",
@@ -20,30 +18,6 @@ TRAIN = ("epochs=2", "batch_size=4", "save_every=1", "log_every=1", "model.image
          "augment.enabled=false")
 Job = Callable[[Path], tuple[object, ...]]
 """A command's words, given an empty folder to work in."""
-
-
-@pytest.fixture(scope="session")
-def walk(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photos with positions on the repository's map."""
-    folder = tmp_path_factory.mktemp("apps") / "walk"
-    folder.mkdir()
-    for number in range(10):
-        photo = fakes.with_exif(fakes.picture(160, 90, number), gps=(54.5 + 0.0002 * (number - 5), 3.0 + 0.0003 * (number - 5)))
-        (folder / f"p{number}.jpg").write_bytes(photo)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def raster(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small orthophoto."""
-    rasterio = pytest.importorskip("rasterio", reason="maps are built with the extra 'imagery'")
-    from affine import Affine
-
-    path = tmp_path_factory.mktemp("apps") / "ortho.tif"
-    with rasterio.open(path, "w", driver="GTiff", dtype="uint8", count=3, width=300, height=300, crs="epsg:32631",
-                       transform=Affine(0.5, 0, 500_000, 0, -0.5, 6_039_000)) as file:
-        file.write(np.random.default_rng(0).integers(1, 255, (3, 300, 300), np.uint8))
-    return path
 
 
 @pytest.fixture(autouse=True)

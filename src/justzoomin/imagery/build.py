@@ -254,7 +254,7 @@ class MapBuild:
                         done += 1
                         report("packing", done, total)
                 sync_folder(archives)
-                packed.touch()
+                write_bytes(packed, b"")
             else:
                 done += len(levels[level])
                 report("packing", done, total)
