@@ -62,14 +62,15 @@ class Ending:
             OSError: If it cannot be written.
         """
         write_json({"job": self._job, "file": _stamp(result), "facts": facts}, self._work / _ENDED)
+        appeared = DataError(self._out, "a file of this name appeared while the job ran",
+                             "Move it away and run the same command again: what is done is not done again.")
         try:
             os.link(result, self._out)
         except FileExistsError as error:
-            raise DataError(self._out, "a file of this name appeared while the job ran",
-                            "Move it away and run the same command again: what is done is not done again.") from error
-        except OSError:  # a file system without hard links
+            raise appeared from error
+        except OSError as error:  # a file system without hard links
             if self._out.exists():
-                raise
+                raise appeared from error
             result.replace(self._out)
         sync_folder(self._out.parent)
 
