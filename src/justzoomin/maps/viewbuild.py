@@ -26,6 +26,7 @@ from justzoomin.parallel import ordered_map
 Progress = Callable[[str, int, int], None]
 """Called with a stage (`tiles`: hashing them, `views`: drawing them, `checks`), what is done and how much there is."""
 _SPARE_BYTES = 16 << 20
+_File = IO[bytes]  # `bytes` is something else in the class below
 
 
 class ViewCacheBuild:
@@ -191,7 +192,7 @@ class ViewCacheBuild:
         fact = np.frombuffer(_read(facts_of, FACT.itemsize, number * FACT.itemsize), FACT)[0]
         return checksum(pixels, float(fact["no_data"]), int(fact["level"])) == int(fact["crc"])
 
-    def _draw(self, views: IO[bytes], facts: IO[bytes], number: int) -> None:
+    def _draw(self, views: _File, facts: _File, number: int) -> None:
         cell = self.grid.cell(view_sequence(self.grid, number))
         view = self.source.view(cell.centre.lat, cell.centre.lon, cell.size_m, self.head.pixels)
         if view.level not in self.head.content.levels:

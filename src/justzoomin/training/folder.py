@@ -24,7 +24,10 @@ def goes_on(out: Path, config: TrainConfig, *, resume: bool) -> bool:
 
     Raises:
         TrainingError: If there is no run to resume, or the folder holds something else.
+        DataError: If a link leads out of it.
     """
+    for name in _WRITTEN:
+        refuse_links(out, out / name)
     saved = out / CONFIG
     if resume and not saved.is_file():
         raise TrainingError(out, "there is no run to resume",
@@ -53,10 +56,8 @@ def held(out: Path) -> Iterator[None]:
     """Hold a run's folder, and remove what a killed training left half-written there.
 
     Raises:
-        DataError: If another training runs in it, or a link leads out of it.
+        DataError: If another training runs in it.
     """
-    for name in _WRITTEN:
-        refuse_links(out, out / name)
     with folder_lock(out, "training"):
         sweep(out / "models")
         yield

@@ -81,8 +81,8 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
         with held(out) if rank == 0 else nullcontext():
             warnings.warn(f"{out}: this run is complete; nothing is left to train", stacklevel=2)
         return _best(out)
+    prefix = _prefix_cache(config, model, maps, out, compute)
     with held(out) if rank == 0 else nullcontext():  # not before what can be refused: a refused run leaves no folder behind
-        prefix = _prefix_cache(config, model, maps, out, compute)
         if rank == 0:
             write_text(out / CONFIG, dump_config(config))
             write_text(out / "environment.json", environment(compute.words()))
