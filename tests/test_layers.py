@@ -1,6 +1,7 @@
 """The house stands as docs/architecture.md draws it: imports point down only."""
 
 import ast
+import re
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "justzoomin"
@@ -67,4 +68,13 @@ def test_no_room_imports_from_the_inside_of_another() -> None:
                 parts = node.module.split(".")
                 if parts[1] != room and len(parts) > 2:
                     wrong.append(f"{path.relative_to(SOURCE)} imports {node.module}")
+    assert not wrong, wrong
+
+
+def test_only_files_py_writes() -> None:
+    """So no link leads a writer out of its folder, and every error of the disk has words."""
+    writing = re.compile(r"\.write_text\(|[a-z]\.open\(\"[wxa]|\.open\(\"r\+|\bopen\(.*, ?\"[wxa]b?\"|mkstemp|mkdtemp|O_CREAT"
+                         r"|O_RDWR|\"w\+\"|copyfile\(|\.touch\(|os\.truncate|os\.pwrite")
+    wrong = [f"{path.relative_to(SOURCE)}:{number}: {line.strip()}" for path in sources() if path.name != "files.py"
+             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if writing.search(line)]
     assert not wrong, wrong

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 
@@ -46,6 +47,34 @@ class TileError(JustZoomInError):
 
 class DataError(JustZoomInError):
     """A dataset, split table or record is missing, broken or contradicts itself."""
+
+
+_AGAIN = "and run the same command again."
+_DISK = {
+    errno.ENOSPC: ("the disk is full", f"Free some room {_AGAIN}"),
+    errno.EDQUOT: ("your share of the disk is used up", f"Free some room {_AGAIN}"),
+    errno.EFBIG: ("a file cannot become this large here", f"Write to another disk, or raise the limit (ulimit -f), {_AGAIN}"),
+    errno.EIO: ("the disk reports an error", f"Check the disk {_AGAIN}"),
+}
+
+
+class DiskError(DataError, OSError):
+    """A file cannot be written, because the disk is full or reports an error. It is an `OSError` too.
+
+    Args:
+        where: The file.
+        error: What the system said.
+    """
+
+    def __init__(self, where: str | Path, error: OSError) -> None:
+        words = " ".join(str(error.strerror or error).split())
+        super().__init__(where, *_DISK.get(error.errno or 0, (
+            words, "Check that it is there, that you may read or write it, and that the disk has room.")))
+        self.errno, self.strerror, self.filename = error.errno, error.strerror, str(where)
+
+    def __reduce__(self) -> tuple[type[DiskError], tuple[str, OSError]]:
+        """Pickle it as it was made."""
+        return DiskError, (self.where, OSError(self.errno, self.strerror))
 
 
 class PhotoError(JustZoomInError):

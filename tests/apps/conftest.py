@@ -7,6 +7,7 @@ import warnings
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from running import Jzi, Ran
 
@@ -57,6 +58,30 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "b.jpg").write_bytes(fakes.encoded(fakes.picture(160, 90, 1)))
     (folder / "a.PNG").write_bytes(fakes.encoded(fakes.picture(120, 90, 2), "PNG"))
     return folder
+
+
+@pytest.fixture(scope="session")
+def walk(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photos with positions on the repository's map."""
+    folder = tmp_path_factory.mktemp("apps") / "walk"
+    folder.mkdir()
+    for number in range(10):
+        photo = fakes.with_exif(fakes.picture(160, 90, number), gps=(54.5 + 0.0002 * (number - 5), 3.0 + 0.0003 * (number - 5)))
+        (folder / f"p{number}.jpg").write_bytes(photo)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def raster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small orthophoto."""
+    rasterio = pytest.importorskip("rasterio", reason="maps are built with the extra 'imagery'")
+    from affine import Affine
+
+    path = tmp_path_factory.mktemp("apps") / "ortho.tif"
+    with rasterio.open(path, "w", driver="GTiff", dtype="uint8", count=3, width=300, height=300, crs="epsg:32631",
+                       transform=Affine(0.5, 0, 500_000, 0, -0.5, 6_039_000)) as file:
+        file.write(np.random.default_rng(0).integers(1, 255, (3, 300, 300), np.uint8))
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -26,10 +26,15 @@ def test_the_whole_way(jzi: Jzi, repository: Path, tmp_path: Path) -> None:
     assert trained.out == f"run:   {run}\nmodel: {run / 'models' / 'best'}\n"
     assert {"config.yaml", "environment.json", "metrics.csv", "models", "state.ckpt"} <= {p.name for p in run.iterdir()}
 
-    # A run is not trained over, goes on only with its own settings, and a resumed one that is done stays done.
-    assert "not empty" in jzi("train", *data, *shorter, "--out", run).refusal()
+    # A run is not trained over, goes on only with its own settings, and one that is done stays done, and says so.
+    assert "not empty" in jzi("train", *data, *shorter, *sets("epochs=9"), "--out", run).refusal()
     assert "--set epochs=9" in jzi("train", *data, *sets("epochs=9"), "--out", run, "--resume").refusal()
-    assert jzi("train", *data, *shorter, "--out", run, "--resume").code == 0
+    weights = (run / "models" / "last" / "model.safetensors").stat().st_mtime_ns
+    for more in ((), ("--resume",)):
+        again = jzi("train", *data, *shorter, "--out", run, *more)
+        assert again.code == 0 and again.out == trained.out, again.err
+        assert f"{run}: this run is complete; nothing is left to train" in again.err
+    assert (run / "models" / "last" / "model.safetensors").stat().st_mtime_ns == weights
 
     # One model: a table with chance and ceiling, and the JSON.
     best, written = run / "models" / "best", tmp_path / "new" / "report.json"

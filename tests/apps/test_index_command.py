@@ -63,7 +63,7 @@ def test_outputs_that_cannot_be(jzi: Jzi, photos: Path, model: Path, repository:
     assert ".parquet" in jzi(*use, tmp_path / "fixes.xlsx").refusal()
     assert "--json" in jzi(*use, tmp_path / "fixes.csv", "--json").refusal()
     (tmp_path / "fixes.csv").touch()
-    assert "it exists" in jzi(*use, tmp_path / "fixes.csv").refusal()
+    assert "the file exists already" in jzi(*use, tmp_path / "fixes.csv").refusal()
     (tmp_path / "empty.txt").write_text("\n")
     ran = jzi("localize", tmp_path / "empty.txt", "--model", model, "--map", repository)
     assert "names no photo" in ran.err

@@ -68,6 +68,10 @@ def test_version_and_wrong_words(jzi: Jzi) -> None:
     (TileError("shard.tar", "two\nlines", "Do this."), "error: shard.tar: two lines. Do this.\n"),
     (PermissionError(13, "Permission denied", "/x/y"), "error: /x/y: Permission denied. Check that it is there, that you may "
                                                        "read or write it, and that the disk has room.\n"),
+    (OSError(28, "No space left on device", "/x/y"), "error: /x/y: the disk is full. Free some room and run the same command "
+                                                     "again.\n"),
+    (OSError(5, "Input/output error"), "error: a file: the disk reports an error. Check the disk and run the same command "
+                                       "again.\n"),
 ])
 def test_errors_are_one_line(jzi: Jzi, monkeypatch: pytest.MonkeyPatch, error: Exception, line: str) -> None:
     def fail(*_: object, **__: object) -> None:

@@ -121,6 +121,28 @@ def test_interruption_leaves_nothing(tmp_path, small_config):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_two_at_once_and_the_same_again(tmp_path, small_config):
+    """The second is told before its work; what a killed one left goes; and the same town is not made twice."""
+    config, told = small_config.model_copy(update={"gsd_m": 1.0}), []
+
+    def second(stage, done, total):
+        if not told:
+            with pytest.raises(DataError, match="another data synth is running here") as error:
+                build_city(tmp_path / "town", config)
+            told.append(error)
+
+    (tmp_path / ".town.part" / "archives").mkdir(parents=True)
+    (tmp_path / ".town.part" / "left.txt").write_text("by a killed process")
+    (tmp_path / ".town.jzi-lock").touch()
+    build_city(tmp_path / "town", config, second)
+    assert told and [p.name for p in tmp_path.iterdir()] == ["town"]
+    before = (tmp_path / "town" / "README.md").stat().st_mtime_ns
+    build_city(tmp_path / "town", config, lambda *_: pytest.fail("it is there"))
+    assert (tmp_path / "town" / "README.md").stat().st_mtime_ns == before
+    with pytest.raises(DataError, match="there is something already, and not this town"):
+        build_city(tmp_path / "town", config.model_copy(update={"seed": 6}))
+
+
 def test_shards_are_cut(tmp_path):
     from justzoomin.maps import ShardWriter
 

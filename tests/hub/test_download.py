@@ -372,10 +372,23 @@ def test_a_disk_that_fills_up(hub: Hub, tmp_path: Path, pauses: Pauses, monkeypa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("justzoomin.hub.fetching._Fetcher._stream", full)
-    with pytest.raises(DataError, match=r"the disk is full.*goes on"):
+    with pytest.raises(DataError, match=r"the disk is full.*run the same command again"):
         fetch(tmp_path / "dest", pauses)
     assert pauses == []
     assert "not complete" in refused(tmp_path / "dest")
+
+
+@pytest.mark.parametrize("place", [".jzi-download", "archives", "metadata"])
+def test_a_link_in_the_folder_is_not_followed(hub: Hub, tmp_path: Path, pauses: Pauses, place: str):
+    """What an earlier run left is removed from `.jzi-download`: as a link, it emptied the folder behind it."""
+    outside = tmp_path / "outside"
+    (outside / "deep").mkdir(parents=True)
+    (outside / "mine").write_text("mine")
+    (tmp_path / "dest").mkdir()
+    (tmp_path / "dest" / place).symlink_to(outside)
+    with pytest.raises(DataError, match=rf"{place}: it is a link, which may lead out of the folder"):
+        fetch(tmp_path / "dest", pauses)
+    assert sorted(path.name for path in outside.iterdir()) == ["deep", "mine"]
 
 
 def test_without_a_network(hub: Hub, tmp_path: Path, pauses: Pauses, monkeypatch):

@@ -131,6 +131,25 @@ def test_an_interrupted_job_goes_on_and_gives_the_same(localizer, photos, tmp_pa
     assert not journal.parent.exists()
 
 
+@pytest.mark.parametrize("links", [True, False])
+def test_an_output_that_appears_meanwhile_is_not_overwritten(localizer, photos, tmp_path, monkeypatch, links):
+    out = tmp_path / "fixes.jsonl"
+
+    def late(todo):
+        yield from localizer.localize_many(todo)
+        out.write_text("somebody's")
+
+    if not links:
+        monkeypatch.setattr("os.link", lambda *_: (_ for _ in ()).throw(PermissionError(1, "Operation not permitted")))
+    with pytest.raises((DataError, OSError)) as told:
+        localize_to_file(localizer, photos, out, localize=late)
+    assert out.read_text() == "somebody's"
+    assert "a file of this name appeared while the job ran. Move it away and run the same command again" in str(told.value)
+    out.unlink()
+    again = localize_to_file(localizer, photos, out)
+    assert again.resumed == again.localized and len(rows_of(out)) == again.localized
+
+
 def test_photos_that_changed_since_or_are_not_asked_for_any_more(localizer, photos, tmp_path):
     out = tmp_path / "fixes.jsonl"
     broken_off(localizer, photos, out, 4)

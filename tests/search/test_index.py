@@ -1,5 +1,6 @@
 """The index gives what the model would: the same vectors, sequences and probabilities; and belongs to one model and map."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 import fakes
-from justzoomin.errors import DataError, GeometryError, JustZoomInError, ModelError
+from justzoomin.errors import DataError, DiskError, GeometryError, JustZoomInError, ModelError
 from justzoomin.evaluation import evaluate
 from justzoomin.geometry import Region, ZoomGrid, view_count, view_sequence
 from justzoomin.maps import GridViews, Map
@@ -71,6 +72,45 @@ def test_an_index_that_cannot_be_written_is_read_and_the_rest_kept_in_memory(mod
     assert MapIndex.open(tmp_path / "i").count() == 1
 
 
+def test_a_link_in_an_index_is_never_written_through(model, dataset, tmp_path):
+    """An index from elsewhere whose views.bin is a link: a photo was localized, and the file behind the link overwritten."""
+    made = build_index(model, dataset.map, tmp_path / "i", lazy=True)
+    outside = tmp_path / "outside"
+    outside.write_bytes(bytes((tmp_path / "i" / VIEWS_FILE).stat().st_size))
+    (tmp_path / "i" / VIEWS_FILE).unlink()
+    (tmp_path / "i" / VIEWS_FILE).symlink_to(outside)
+    opened = MapIndex.open_for(tmp_path / "i", model, dataset.map)
+    vectors = ViewVectors(model, views_of(model, dataset), index=opened)
+    assert vectors.get([(), (3,)]).shape == (2, 16) and vectors.encoded == 2
+    assert not any(outside.read_bytes()) and opened.count() == 0
+    with pytest.raises(DataError, match="lacks 91 views and cannot be written"):
+        build_index(model, dataset.map, tmp_path / "i")
+    with pytest.raises(DataError, match="it is a link"):
+        MapIndex(tmp_path / "i", made.head, writable=True).reserve()
+    assert not any(outside.read_bytes())
+
+
+def test_a_full_disk_is_an_error_of_the_build_and_no_error_of_a_photo(model, dataset, tmp_path, monkeypatch):
+    """Written through a memory map with holes, a full disk ended the process (SIGBUS)."""
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    lazy = build_index(model, dataset.map, tmp_path / "i", lazy=True)
+    monkeypatch.setattr(os, "pwrite", full)
+    vectors = ViewVectors(model, views_of(model, dataset), index=lazy)
+    with pytest.warns(UserWarning, match="views are encoded and not kept .* the disk is full"):
+        found = vectors.get([(), (3,)])
+    assert torch.equal(vectors.get([(), (3,)]), found) and lazy.count() == 0
+    with pytest.raises(DiskError, match=r"i/views.bin: the disk is full. Free some room and run the same command again."):
+        build_index(model, dataset.map, tmp_path / "i")
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(DiskError, match=r"views.bin: the disk is full"):
+        build_index(model, dataset.map, tmp_path / "i")
+    monkeypatch.undo()
+    assert build_index(model, dataset.map, tmp_path / "i").count() == 91
+
+
 def test_an_index_that_lacks_views_and_cannot_be_written_is_no_success(model, dataset, tmp_path, monkeypatch):
     build_index(model, dataset.map, tmp_path / "i", lazy=True)
     monkeypatch.setattr(os, "access", lambda *_: False)
@@ -120,6 +160,8 @@ def test_a_changed_tile_is_seen_and_a_copy_is_accepted(model, repository, tmp_pa
     copy = fakes.extract(repository, tmp_path / "copy")
     index = build_index(model, Map.open(repository), tmp_path / "index", lazy=True)
     opened = MapIndex.open_for(index.folder, model, Map.open(copy))
+    assert MapIndex.open(index.folder).head.content.stamp == index.head.content.stamp  # reading an index does not write
+    build_index(model, Map.open(copy), tmp_path / "index", lazy=True)
     assert MapIndex.open(index.folder).head.content.stamp != index.head.content.stamp  # next time it is not read again
     level = opened.head.content.levels[0]
     tile = sorted((copy / "satellite" / str(level)).rglob("*.jpg"))[-1]

@@ -28,7 +28,7 @@ from justzoomin.apps import (
     visualize_command,
 )
 from justzoomin.apps.terminal import guard_streams
-from justzoomin.errors import JustZoomInError
+from justzoomin.errors import DiskError, JustZoomInError
 from justzoomin.spelling import SPELLED
 
 app = typer.Typer(
@@ -88,11 +88,10 @@ def main(arguments: list[str] | None = None) -> None:
     except JustZoomInError as error:
         _say(f"error: {_one_line(error)}")
         sys.exit(1)
+    except (ConnectionError, TimeoutError):
+        raise
     except OSError as error:
-        if error.filename is None:
-            raise
-        _say(f"error: {error.filename}: {_one_line(error.strerror)}. "
-             "Check that it is there, that you may read or write it, and that the disk has room.")
+        _say(f"error: {_one_line(DiskError(error.filename or 'a file', error))}")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(_interrupted())

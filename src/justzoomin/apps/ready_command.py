@@ -27,12 +27,13 @@ def ready(
     """Make ready photos, for --set ready_photos=DIR of jzi train. See docs/photo-cache.md."""
     from justzoomin.data import ReadyKind, make_ready, open_dataset, ready_plan
     from justzoomin.errors import ConfigError
+    from justzoomin.files import refuse_links
 
     for option, value, known in (("--decode", decode, ("full", "scaled", "quick")), ("--encoding", encoding, ("raw", "jpeg"))):
         if value not in known:
             raise ConfigError(option, f"there is no {value!r}", f"Choose from: {', '.join(known)}.")
     dataset = open_dataset(root)
-    folder = dest or root / "ready"
+    folder = dest or refuse_links(root, root / "ready")
     for name in split or sorted(dataset.split_paths):
         ids = dataset.split(name).image_ids
         kind = ReadyKind(name, pixels, decode, least_crop, encoding)  # type: ignore[arg-type]

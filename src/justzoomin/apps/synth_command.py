@@ -34,7 +34,7 @@ def synth(
     """
     from pydantic import ValidationError
 
-    from justzoomin.city import CityConfig, build_city
+    from justzoomin.city import CityConfig, build_city, is_town
     from justzoomin.errors import ConfigError
 
     values = {"seed": seed, "size_m": size_m, "photos": photos, "val_photos": val_photos, "held_out": held_out, "split": split,
@@ -47,6 +47,10 @@ def synth(
         first = error.errors()[0]
         option = "--" + "-".join(str(part) for part in first["loc"]).replace("_", "-")
         raise ConfigError(option, first["msg"], f"It was {first['input']!r}; see `jzi data synth --help`.") from error
+    there = is_town(dest, config)
     with stage_bars("synthetic town") as advance:
         path = build_city(dest, config, lambda stage, done, total: advance(_LABELS.get(stage, stage), done, total))
+    if there:
+        out().print(f"{path}: this town is there already; nothing was done", markup=False)
+        return
     out().print(f"{path}: {config.photos:,} training and {config.val_photos:,} validation photos, town {config.seed}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import shutil
+import os
 import signal
-import tempfile
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -19,9 +19,10 @@ from justzoomin.city.camera import render_photo
 from justzoomin.city.config import CityConfig
 from justzoomin.city.drives import PHOTOS_PER_DRIVE, SPLIT_NUMBERS, Router, Shot, Split
 from justzoomin.city.overhead import render_overhead
-from justzoomin.city.repository import ATTRIBUTES, write_attribution, write_layout, write_readme, write_table
+from justzoomin.city.repository import ATTRIBUTES, readme, write_attribution, write_layout, write_readme, write_table
 from justzoomin.city.world import World, build_world
 from justzoomin.errors import DataError
+from justzoomin.files import sweep_beside, sync_folder, work_folder
 from justzoomin.geometry import Region, ZoomGrid, save_grid
 from justzoomin.maps import ShardWriter
 
@@ -98,7 +99,16 @@ _studio: _Studio | None = None
 def _start_worker(world: World, config: CityConfig) -> None:
     global _studio  # noqa: PLW0603 - the town of this process
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops its workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _studio = _Studio(world, config)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _ready() -> bool:
@@ -170,23 +180,23 @@ def build_city(dest: Path, config: CityConfig, progress: Progress | None = None)
     """Build a town and write its whole repository to `dest`; return `dest`.
 
     Args:
-        dest: Folder to make; it must not exist or be empty.
+        dest: Folder to make; it must not exist or be empty. Where this very town is there, nothing is done.
         config: The town.
         progress: Called as (stage, done, total) with stages `town`, `overhead` and `photos`.
 
     Raises:
-        DataError: If `dest` is not an empty place.
+        DataError: If `dest` is not an empty place, or another process makes a town there.
         ConfigError: If the split leaves no street.
         MissingExtraError: If embreex is not installed.
     """
     dest = Path(dest)
-    if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
-        raise DataError(dest, "there is something already", "Name a new folder, or remove this one first.")
+    if is_town(dest, config):
+        sweep_beside(dest)
+        return dest
+    _require_free(dest)
     report = progress or (lambda stage, done, total: None)
-    dest.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{dest.name}.", suffix=".part", dir=dest.parent))
-    try:
-        work.chmod(0o755)
+    with work_folder(dest, "data synth") as work:
+        _require_free(dest)  # another process may just have made it
         for folder in ("archives", "metadata", "streetview", "satellite"):
             (work / folder).mkdir()
         report("town", 0, 1)
@@ -201,11 +211,22 @@ def build_city(dest: Path, config: CityConfig, progress: Progress | None = None)
         write_readme(work / "README.md", config)
         write_attribution(work / "ATTRIBUTION", config)
         save_grid(town_grid(config), work / "satellite" / "region.yaml")
-        work.replace(dest)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
+        work.replace(dest.absolute())
+        sync_folder(dest.absolute().parent)
     return dest
+
+
+def is_town(dest: Path, config: CityConfig) -> bool:
+    """Whether this very town is there already: a town has its name only when it is whole."""
+    try:
+        return (dest / "README.md").read_text(encoding="utf-8") == readme(config) and (dest / "ATTRIBUTION").is_file()
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _require_free(dest: Path) -> None:
+    if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
+        raise DataError(dest, "there is something already, and not this town", "Name a new folder, or remove this one first.")
 
 
 def _write_overhead(work: Path, config: CityConfig, crew: _Crew, report: Progress) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from justzoomin.city.config import CityConfig
+from justzoomin.files import write_bytes
 
 ATTRIBUTES = ("image_id", "latitude", "longitude", "split", "sequence_id", "captured_at", "bearing_deg", "hfov_deg",
               "pitch_deg", "roll_deg", "height_m", "sun_azimuth_deg", "sun_elevation_deg", "season", "weather", "vehicles")
@@ -16,12 +17,11 @@ ATTRIBUTES = ("image_id", "latitude", "longitude", "split", "sequence_id", "capt
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
     """Write rows as CSV with the given columns."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        file.flush()
-        os.fsync(file.fileno())
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_bytes(path, text.getvalue().encode())
 
 
 def write_layout(path: Path, crs: str, origin: tuple[float, float], tile_m: float, tile_px: int, min_zoom: int) -> None:
@@ -30,16 +30,21 @@ def write_layout(path: Path, crs: str, origin: tuple[float, float], tile_m: floa
 
     layout = {"crs": crs, "max_zoom": 0, "min_zoom": min_zoom, "origin_crs": list(origin), "path": "{zoom}/{x}/{y}.jpg",
               "tile_axes": ["east", "north"], "tile_shape_crs": [tile_m, tile_m], "tile_shape_px": [tile_px, tile_px]}
-    path.write_text(yaml.safe_dump(layout), encoding="utf-8")
+    write_bytes(path, yaml.safe_dump(layout).encode())
 
 
 def write_readme(path: Path, config: CityConfig) -> None:
     """Write the card of a synthetic town."""
+    write_bytes(path, readme(config).encode())
+
+
+def readme(config: CityConfig) -> str:
+    """The card of a synthetic town."""
     cell = config.size_m / config.grid**config.depth
     difference = "drive (position and conditions)" if config.split == "drive" else \
         f"place: blocks at least {config.guard_m:g} m apart"
     held_out = f", {config.held_out} held out of training to calibrate on" if config.held_out else ""
-    path.write_text(f"""---
+    return f"""---
 license: cc0-1.0
 pretty_name: A synthetic town
 tags: [synthetic, cross-view-geo-localization]
@@ -58,10 +63,10 @@ The town lies in the North Sea, where no place can be confused with it. Licence:
 
 The layout is that of the Just Zoom In dataset: `archives/*.tar`, `metadata/large_area_{{train,val}}_map.csv`,
 `streetview/metadata_satellite_covered.csv` (one row per photo, with drive, heading and conditions), `satellite/layout.yaml`.
-""", encoding="utf-8")
+"""
 
 
 def write_attribution(path: Path, config: CityConfig) -> None:
     """Write whom to name: nobody, and that nothing here is real."""
-    path.write_text(f"Synthetic town (seed {config.seed}) made by justzoomin; photos and overhead image are CC0 1.0.\n",
-                    encoding="utf-8")
+    text = f"Synthetic town (seed {config.seed}) made by justzoomin; photos and overhead image are CC0 1.0.\n"
+    write_bytes(path, text.encode())

@@ -53,6 +53,7 @@ def build_index_on_cluster(address: str, model: str | Path, map: str | Path, fol
         grid = grid or source.grid
         index = build_index(model, source, folder, grid, precision=precision, device="cpu", lazy=True,
                             max_views=max_views, announce=announce)
+        index.reserve()
         size = room(ray, device)
         places = Places(path_everywhere(model), path_everywhere(map), grid, device, size.cores, batch_size)
         make = partial(IndexWorker, places, index.head.model, index.head.content)
@@ -62,7 +63,7 @@ def build_index_on_cluster(address: str, model: str | Path, map: str | Path, fol
         blocks = list(_missing(index))
         encoded: EncodedViews
         for count, (_, encoded) in enumerate(run_blocks(ray, make, blocks, size.no_more_than(len(blocks))), 1):
-            index.keep(*encoded)
+            index.keep(*encoded, must=True)
             if count % _FLUSH_BLOCKS == 0:
                 index.flush()
             done += len(encoded.numbers)

@@ -20,7 +20,7 @@ from justzoomin.data.photos import PhotoStore, photo_aspect
 from justzoomin.data.ready import ENTRIES, ENTRY, HEAD, PICTURES, ReadyKind, ReadyPhotos, photo_digest
 from justzoomin.data.transforms import least_crop, sized_photo
 from justzoomin.errors import DataError
-from justzoomin.files import folder_lock, sync_folder, write_json
+from justzoomin.files import folder_lock, open_for_rows, open_to_write, refuse_links, sync, sync_folder, write_json
 from justzoomin.parallel import ordered_map
 
 _SAMPLE = 8
@@ -76,11 +76,10 @@ def make_ready(photos: PhotoStore, ids: Sequence[str], kind: ReadyKind, out: Pat
         progress: Called with the number of photos done and of all.
 
     Raises:
-        DataError: If the disk has too little room, or another process makes them.
+        DataError: If the disk has too little room, another process makes them, or one of the folders is a link.
         PhotoError: If a photo cannot be used.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    final, part = out / kind.folder, out / (kind.folder + ".part")
+    final, part = refuse_links(out, out / kind.folder), refuse_links(out, out / (kind.folder + ".part"))
     with folder_lock(out, "making of ready photos"):
         if final.is_dir() and _unchanged(final, kind, photos, ids):
             return final
@@ -141,32 +140,29 @@ def _resume(part: Path, kind: ReadyKind, photos: PhotoStore, ids: Sequence[str])
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         write_json(kind.head(ids), part / HEAD)
-        (part / ENTRIES).touch()
-        (part / PICTURES).touch()
         return 0
     entries = np.frombuffer(raw, ENTRY, len(raw) // ENTRY.itemsize)[:len(ids)]
     starts = np.concatenate([[0], np.cumsum(entries["length"], dtype=np.int64)])
     whole = (entries["offset"].astype(np.int64) == starts[:-1]) & (starts[1:] <= size)
     done = len(entries) if whole.all() else int(whole.argmin())
     done = _same(entries[:done], photos, ids)
-    os.truncate(part / ENTRIES, done * ENTRY.itemsize)
-    os.truncate(part / PICTURES, int(starts[done]))
+    for name, size in ((ENTRIES, done * ENTRY.itemsize), (PICTURES, int(starts[done]))):
+        with open_for_rows(part / name) as file:
+            file.truncate(size)
     return done
 
 
 def _append(part: Path, kind: ReadyKind, photos: PhotoStore, ids: Sequence[str], done: int, workers: int | None,
             progress: Callable[[int, int], None]) -> None:
     waiting: list[bytes] = []
-    with (part / PICTURES).open("ab") as pictures, (part / ENTRIES).open("ab") as entries:
+    with open_to_write(part / PICTURES, "ab") as pictures, open_to_write(part / ENTRIES, "ab") as entries:
         offset = pictures.seek(0, os.SEEK_END)
 
-        def sync() -> None:
+        def bring() -> None:
             """Pictures first: an entry on the disk then means that its picture is there too."""
-            pictures.flush()
-            os.fsync(pictures.fileno())
+            sync(pictures)
             entries.write(b"".join(waiting))
-            entries.flush()
-            os.fsync(entries.fileno())
+            sync(entries)
             waiting.clear()
 
         try:
@@ -176,7 +172,7 @@ def _append(part: Path, kind: ReadyKind, photos: PhotoStore, ids: Sequence[str],
                 offset += pictures.write(content)
                 waiting.append(entry.tobytes())
                 if len(waiting) >= _SYNC_EVERY:
-                    sync()
+                    bring()
                 progress(number, len(ids))
         finally:
-            sync()
+            bring()

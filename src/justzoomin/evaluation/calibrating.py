@@ -17,6 +17,7 @@ from justzoomin.data import Dataset, hash_records
 from justzoomin.errors import ConfigError
 from justzoomin.evaluation.predictions import Progress, photo_batches
 from justzoomin.evaluation.tables import trained_splits
+from justzoomin.files import reserve
 from justzoomin.maps import GridViews, region_look
 from justzoomin.models import MapModel, ZoomModel
 from justzoomin.posterior import Calibration, Claims, curve, fit_calibration
@@ -127,6 +128,7 @@ def calibrate(model: MapModel, dataset: Dataset, split: str, *, after: int = 0, 
         DataError: If they are too few, or the index belongs to another map.
         ModelError: If the model does not fit the dataset's grid, or the index belongs to another model.
         PhotoError: If a photo is missing or broken.
+        DiskError: If the folder of temporary files has no room for the scores of all photos.
     """
     if not 0 < keep < 1:
         raise ConfigError(f"--keep {keep:g}", "it is no share", "Give a number between 0 and 1, such as 0.95.")
@@ -139,7 +141,9 @@ def calibrate(model: MapModel, dataset: Dataset, split: str, *, after: int = 0, 
     vectors.check_root()
     true = grid.flatten(photos.sequences)
     with tempfile.TemporaryFile() as file:
-        kept = np.memmap(file, np.float32, "w+", shape=(len(photos.ids), grid.actions**grid.depth))
+        shape = (len(photos.ids), grid.actions**grid.depth)
+        reserve(file, 4 * shape[0] * shape[1])
+        kept = np.memmap(file, np.float32, "r+", shape=shape)
         done = 0
         for scores in posteriors(model, dataset, photos.ids, vectors, batch_size):
             kept[done:done + len(scores)] = scores

@@ -10,8 +10,6 @@ name is right. Nothing goes through the hub's cache: there is never a second cop
 
 from __future__ import annotations
 
-import errno
-import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -23,7 +21,7 @@ from huggingface_hub import constants, get_session, hf_hub_download, hf_raise_fo
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from justzoomin.errors import DataError
-from justzoomin.files import folder_lock, sync_folder
+from justzoomin.files import disk_words, folder_lock, open_for_rows, open_to_write, refuse_links, sync, sync_folder
 from justzoomin.hub.listing import request_headers
 from justzoomin.hub.plan import STAGING, DownloadPlan, PlannedFile, part_path
 from justzoomin.hub.retry import TRANSPORT, Retry
@@ -55,21 +53,23 @@ def download(plan: DownloadPlan, progress: Progress | None = None, *, workers: i
 
     Raises:
         DataError: If the disk is too small or full, a file stays wrong, the hub fails for good, or the folder holds another
-            file under a name of the download.
+            file under a name of the download, or a link on the way to one.
         OSError: If the folder cannot be written.
     """
     if plan.complete or plan.source is None:
         return plan.record
     plan.require_room()
+    staging = refuse_links(plan.dest, plan.dest / STAGING)
+    for name in {*(file.path for file in plan.files), *plan.remove}:
+        refuse_links(plan.dest, (plan.dest / name).parent)
     with folder_lock(plan.dest, "download"):
         _check_unproved(plan, progress)
         _replace_record(plan)
-        staging = plan.dest / STAGING
         staging.mkdir(exist_ok=True)
         wanted = {part_path(plan.dest, file.path, file.stamp) for file in plan.files if file.state == "fetch"}
         for path in staging.iterdir():  # parts of another commit, and what the hub client left
             if path not in wanted:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         _fetch_all(plan, plan.source, progress, workers, retry or Retry())
         problems = plan.record.problems(plan.dest)
         if problems:
@@ -155,7 +155,7 @@ class _Fetcher:
         """Fetch one file, check it, give it its name."""
         part, final = part_path(self._plan.dest, file.path, file.stamp), self._plan.dest / file.path
         where = self._source.where(file.path)
-        try:
+        with disk_words(final):
             for last in range(WRONG_TRIES - 1, -1, -1):
                 if file.stamp.size > LARGEST_PLAIN_BYTES:
                     self._fetch_large(file, part)
@@ -171,23 +171,18 @@ class _Fetcher:
                                     "Run the same command again later; the other files stay. If it stays so, tell the "
                                     "repository's owners.")
                 self._retry.notice(f"{where}: {problem}; fetching it again")
-            with part.open("rb+") as whole:
-                os.fsync(whole.fileno())
+            with open_to_write(part, "r+b", final) as whole:
+                sync(whole)
             final.parent.mkdir(parents=True, exist_ok=True)
             part.replace(final)
             sync_folder(final.parent)
-        except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                raise DataError(final, "the disk is full", "Free some room and run the same command again: it goes on "
-                                "where it stopped.") from error
-            raise
 
     def _fill(self, file: PlannedFile, part: Path, where: str) -> None:
         """Append to the part until it has the file's size, over as many connections as it takes."""
         failures = 0
         if part.exists() and part.stat().st_size > file.stamp.size:
             part.unlink()
-        part.touch()
+        open_for_rows(part).close()
         while (have := part.stat().st_size) < file.stamp.size:
             error: Exception
             try:
@@ -199,7 +194,7 @@ class _Fetcher:
                 error = refused
                 if refused.response.status_code == 416:  # it thinks that there is nothing behind what we have
                     self._advance(-have)
-                    part.write_bytes(b"")
+                    open_to_write(part).close()
                     error = ConnectionError("the hub does not know that part of the file")
             except (TRANSPORT, ConnectionError, TimeoutError) as broken:
                 error = broken
@@ -215,7 +210,7 @@ class _Fetcher:
             raise _Stopped
         with get_session().stream("GET", self._source.url(file.path), headers=headers,
                                   timeout=float(constants.HF_HUB_DOWNLOAD_TIMEOUT)) as response, \
-                part.open("rb+", buffering=0) as out:
+                open_to_write(part, "r+b", self._plan.dest / file.path) as out:
             hf_raise_for_status(response)
             start = have
             if have and not (response.status_code == 206 and

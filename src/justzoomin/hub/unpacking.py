@@ -8,7 +8,6 @@ again what lies there, so that nothing is lost wherever the first one ended.
 
 from __future__ import annotations
 
-import errno
 import filecmp
 import os
 import shutil
@@ -17,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from justzoomin.errors import DataError
-from justzoomin.files import LOCK, atomic_file, folder_lock, sync_folder
+from justzoomin.files import atomic_file, folder_lock, is_free, open_to_write, refuse_links, remove_left, sync_folder
 from justzoomin.hub.selection import classify
 from justzoomin.hub.shards import Shard, one_disk, open_shards, require_room
 from justzoomin.maps import SHARD_PATTERN, DownloadRecord, ExtractRecord, extract_command, require_complete
@@ -78,13 +77,8 @@ def extract(root: Path | str, dest: Path | str, *, delete_archives: bool = False
         raise DataError(source / "archives" / name, "the shard is gone and was not extracted", "Download it again.")
     record = replace(record, complete=False, shards={**record.shards, **{s.path.name: s.bytes for s in shards}})
     require_room(shards, record, target, frees=delete_archives and one_disk(source, target))
-    try:
-        with folder_lock(target, "extraction"):
-            return _Extraction(source, target, delete_archives, progress).run(shards, left, record, copy=not same)
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise DataError(target, "the disk is full", "Free some room and run the same command again.") from error
-        raise
+    with folder_lock(target, "extraction"):
+        return _Extraction(source, target, delete_archives, progress).run(shards, left, record, copy=not same)
 
 
 def _begin_or_go_on(source: Path, target: Path, *, same: bool) -> ExtractRecord:
@@ -103,7 +97,7 @@ def _begin_or_go_on(source: Path, target: Path, *, same: bool) -> ExtractRecord:
         return found
     if target.exists() and not target.is_dir():
         raise DataError(target, "it is a file", "Name a folder.")
-    if not same and target.exists() and any(place.name != LOCK for place in target.iterdir()):
+    if not same and not is_free(target):
         raise DataError(target, "the folder is not empty", "Name a new folder, or the download's own.")
     return ExtractRecord(str(source.absolute()), {}, origin=origin)
 
@@ -195,16 +189,8 @@ class _Extraction:
             DataError: If there is a link on the way.
         """
         if folder not in self._made:
-            self._refuse_links(folder)
-            folder.mkdir(parents=True, exist_ok=True)
+            refuse_links(self._target, folder).mkdir(parents=True, exist_ok=True)
             self._made.add(folder)
-
-    def _refuse_links(self, folder: Path) -> None:
-        for place in (folder, *folder.parents):
-            if place == self._target:
-                return
-            if place.is_symlink():
-                raise DataError(place, "it is a link, which may lead out of the folder", "Replace it by a folder.")
 
     def _refuse_foreign(self, shard: Shard) -> None:
         """Refuse before anything is written if another file lies where a member belongs.
@@ -213,7 +199,7 @@ class _Extraction:
             DataError: Naming the file.
         """
         for parent in {(self._target / name).parent for name, _ in shard.members}:
-            self._refuse_links(parent)
+            refuse_links(self._target, parent)
         for name, _ in shard.members:
             final = self._target / name
             if os.path.lexists(final) and not self._same(final, shard, name):
@@ -237,7 +223,9 @@ class _Extraction:
             folders.add(final.parent)
             if not (final.exists() and final.stat().st_size == size and self._same(final, shard, name)):
                 part = final.with_name(_PART)
-                part.write_bytes(shard.reader.read(name))
+                remove_left(part)
+                with open_to_write(part, told=final) as file:
+                    file.write(shard.reader.read(name))
                 part.replace(final)
             self._advance(size)
         for folder in folders:
@@ -263,5 +251,5 @@ class _Extraction:
             files = dict(record.files)
             replace(record, files=files, extracted={**record.extracted, name: files.pop(name)}).save(self._source)
         path.unlink(missing_ok=True)
-        (path.parent / ".jzi-index" / f"{path.name}.npz").unlink(missing_ok=True)
+        refuse_links(self._source, path.parent / ".jzi-index" / f"{path.name}.npz").unlink(missing_ok=True)
         sync_folder(path.parent)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from justzoomin.errors import ConfigError, DataError, TileError
-from justzoomin.files import folder_lock, sync_folder, write_bytes
+from justzoomin.files import folder_lock, refuse_links, sync_folder, write_bytes
 from justzoomin.geometry import LatLon, ZoomGrid, find_grid, save_grid
 from justzoomin.imagery.bundles import Bundles
 from justzoomin.imagery.config import MapBuildConfig
@@ -141,6 +141,8 @@ class MapBuild:
         if not self.complete:
             self._require_levels()
             fresh = not self.resumes
+            for place in (self._work, self.dest / "satellite", self.dest / "archives"):
+                refuse_links(self.dest, place)
             with folder_lock(self._work, "build"):
                 if fresh:
                     self._save_record(complete=False)
@@ -249,7 +251,7 @@ class MapBuild:
             canvas = halve(canvas)
         if self.settings.format == "folder":
             for number, content in tiles:
-                write_bytes(self.dest / "satellite" / _tile_path(*number), content)
+                write_bytes(self.dest / "satellite" / _tile_path(*number), content, self.dest)
             tiles = []
         self._bundles.write(stage, *chunk, top, tiles)
 
@@ -284,7 +286,7 @@ class MapBuild:
                         done += 1
                         report("packing", done, total)
                 sync_folder(archives)
-                packed.touch()
+                write_bytes(packed, b"")
             else:
                 done += len(levels[level])
                 report("packing", done, total)

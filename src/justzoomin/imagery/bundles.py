@@ -46,7 +46,7 @@ class Bundles:
                 archive.writestr(zipfile.ZipInfo(_TOP), pack_canvas(top))  # no time: a clock may show none of ZIP's
             for (level, x, y), content in tiles:
                 archive.writestr(zipfile.ZipInfo(f"{level}/{x}/{y}"), content)
-        write_bytes(self.path(stage, column, row), buffer.getvalue())
+        write_bytes(self.path(stage, column, row), buffer.getvalue(), self.folder)
 
     def top(self, stage: int, column: int, row: int) -> Canvas | None:
         """The chunk shrunk to one tile; None where it has no data or is no chunk of the map.

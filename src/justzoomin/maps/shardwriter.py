@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 import tarfile
 from pathlib import Path
 from types import TracebackType
+from typing import IO
+
+from justzoomin.files import open_to_write, remove_left, sync
 
 
 class ShardWriter:
@@ -19,7 +21,7 @@ class ShardWriter:
         self._folder, self._stem, self._limit = folder, stem, limit_bytes
         self._number, self._written = 0, 0
         self._tar: tarfile.TarFile | None = None
-        self._file: io.BufferedWriter | None = None
+        self._file: IO[bytes] | None = None
 
     def add(self, name: str, data: bytes) -> None:
         """Append a member; its metadata hold neither clock nor user."""
@@ -27,7 +29,8 @@ class ShardWriter:
             self._close()
             self._number += 1
         if self._tar is None:
-            self._file = self._part().open("wb")
+            remove_left(self._part())
+            self._file = open_to_write(self._part(), told=self._named())
             self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)
             self._written = 0
         member = tarfile.TarInfo(name)
@@ -36,15 +39,17 @@ class ShardWriter:
         self._written += len(data) + 1024
 
     def _part(self) -> Path:
-        return self._folder / f".{self._stem}_{self._number:03d}.tar.part"
+        return self._folder / f".{self._named().name}.part"
+
+    def _named(self) -> Path:
+        return self._folder / f"{self._stem}_{self._number:03d}.tar"
 
     def _close(self) -> None:
         if self._tar is not None and self._file is not None:
             self._tar.close()
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            sync(self._file)
             self._file.close()
-            self._part().replace(self._folder / f"{self._stem}_{self._number:03d}.tar")
+            self._part().replace(self._named())
         self._tar = self._file = None
 
     def __enter__(self) -> ShardWriter:

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from justzoomin.errors import TileError
-from justzoomin.files import write_bytes
+from justzoomin.errors import DataError, TileError
+from justzoomin.files import refuse_links, write_bytes
 from justzoomin.maps.tarheaders import BLOCK, MAX_NAME_BYTES, odd_names
 from justzoomin.maps.tarscan import MAX_TABLE_BYTES, ShardIndex, open_shard, refuse_twins, scan, stamp_of
 
@@ -167,8 +167,8 @@ def _keep(index: ShardIndex, places: list[Path]) -> None:
     """Write an index to the first place that can be written; where none can, it is built again next time."""
     for place in places:
         try:
-            _save(index, place)
-        except OSError:
+            _save(index, refuse_links(place.parent.parent.parent if place.parent.name == INDEX_FOLDER else place.parent, place))
+        except (OSError, DataError):  # DataError: a link in the place of the folders that the shard came with
             continue
         return
     _log.warning("No place to keep the index of %s (tried %s): it will be built again next time.",

@@ -5,28 +5,28 @@ The cache grows in a folder called as the final one with `.building` behind it, 
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import numpy as np
 
 from justzoomin.errors import ConfigError, DataError, JustZoomInError, TileError
-from justzoomin.files import LOCK, folder_lock, sync_folder
+from justzoomin.files import lock_file, open_for_rows, remove_left, sweep, sync, sync_folder, write_at
 from justzoomin.geometry import MAX_VIEWS, ZoomGrid, allow_views, view_count, view_sequence, zoom_layers
 from justzoomin.maps.content import map_content, view_levels
 from justzoomin.maps.map import Map
 from justzoomin.maps.render import MAX_VIEW_PX, renderer_name
-from justzoomin.maps.viewcache import FACT, FACTS, HEAD, VIEWS, CacheHead, ViewCache, checksum
+from justzoomin.maps.viewcache import FACT, FACTS, HEAD, VIEWS, CacheHead, ViewCache, checksum, refuse_links_to
 from justzoomin.maps.viewfinder import BUILDING, cache_name, cache_places, cache_stem, forget_caches, writable_place
 from justzoomin.parallel import ordered_map
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage (`tiles`: hashing them, `views`: drawing them, `checks`), what is done and how much there is."""
 _SPARE_BYTES = 16 << 20
+_File = IO[bytes]  # `bytes` is something else in the class below
 
 
 class ViewCacheBuild:
@@ -104,33 +104,40 @@ class ViewCacheBuild:
             progress: Called while views are checked and drawn.
 
         Raises:
-            DataError: If the disk is too small or full, or another process builds this cache.
+            DataError: If the disk is too small or full, another process builds this cache, or a link leads out of the map's
+                folder.
             TileError: If a view cannot be drawn, or the map changes meanwhile.
             OSError: If the folder cannot be written.
         """
         report = progress or (lambda stage, done, total: None)
         self.require_room()
-        if self.exists:
-            cache = self._whole(workers, report)
-            if cache is not None:
-                return cache
-        with folder_lock(self._work, "build of this view cache"):
-            try:
-                self._fill(workers, report)
-            except OSError as error:
-                if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-                    raise
-                raise DataError(self._work, "the disk is full", "Free some room and run the same command again: it goes on "
-                                "where it stopped.") from error
+        place, before = self.folder.parent, self.exists
+        lock = place / f".{self.folder.name}.jzi-lock"
+        if before and (cache := self._whole(workers, report)) is not None:
+            remove_left(lock)
+            return cache
+        refuse_links_to(self._work)
+        refuse_links_to(self.folder)
+        place.mkdir(parents=True, exist_ok=True)
+        with lock_file(lock, self.folder, "build of this view cache"):
+            sweep(self.folder)
+            sweep(self._work)
+            if self.exists:
+                if not before and (cache := self._whole(workers, report)) is not None:
+                    return cache  # another process has just built it
+                if self._work.exists():
+                    shutil.rmtree(self._work)
+                self.folder.replace(self._work)
+            self._work.mkdir(exist_ok=True)
+            self._fill(workers, report)
             self.head.save(self._work)
-            (self._work / LOCK).unlink(missing_ok=True)
             self._work.replace(self.folder)
         sync_folder(self.folder.parent)
         forget_caches(self.source)
         return ViewCache(self.folder)
 
     def _whole(self, workers: int | None, report: Progress) -> ViewCache | None:
-        """The cache that is there, or None if it is damaged: then it is work again."""
+        """The cache that is there, or None if it is damaged."""
         try:
             cache = ViewCache(self.folder)
             step, done, damaged = 64, 0, []
@@ -142,16 +149,14 @@ class ViewCacheBuild:
                 return cache
         except TileError:
             pass
-        if self._work.exists():
-            shutil.rmtree(self._work)
-        self.folder.replace(self._work)
         return None
 
     def _fill(self, workers: int | None, report: Progress) -> None:
         head = self.head
         step = self.grid.actions
-        with _sized(self._work / VIEWS, head.count * head.view_bytes) as views, \
-                _sized(self._work / FACTS, head.count * FACT.itemsize) as facts:
+        with open_for_rows(self._work / VIEWS) as views, open_for_rows(self._work / FACTS) as facts:
+            views.truncate(head.count * head.view_bytes)  # what is new of it is holes
+            facts.truncate(head.count * FACT.itemsize)
             pixels_of, facts_of = views.fileno(), facts.fileno()
 
             def sound(numbers: list[int]) -> list[int]:
@@ -159,7 +164,7 @@ class ViewCacheBuild:
 
             def draw(numbers: list[int]) -> int:
                 for number in numbers:
-                    self._draw(pixels_of, facts_of, number)
+                    self._draw(views, facts, number)
                 return len(numbers)
 
             marks = np.frombuffer(_read(facts_of, head.count * FACT.itemsize, 0), FACT)["crc"]
@@ -174,8 +179,8 @@ class ViewCacheBuild:
             for count in ordered_map(draw, _parts(missing, step), workers):
                 done += count
                 report("views", done, head.count)
-            os.fsync(pixels_of)
-            os.fsync(facts_of)
+            sync(views)
+            sync(facts)
             checked = sum(len(found) for found in ordered_map(sound, _parts(missing, step), workers))
         if checked != len(missing):
             raise DataError(self._work, f"{len(missing) - checked} views were not read back as they were written",
@@ -191,7 +196,7 @@ class ViewCacheBuild:
         fact = np.frombuffer(_read(facts_of, FACT.itemsize, number * FACT.itemsize), FACT)[0]
         return checksum(pixels, float(fact["no_data"]), int(fact["level"])) == int(fact["crc"])
 
-    def _draw(self, pixels_of: int, facts_of: int, number: int) -> None:
+    def _draw(self, views: _File, facts: _File, number: int) -> None:
         cell = self.grid.cell(view_sequence(self.grid, number))
         view = self.source.view(cell.centre.lat, cell.centre.lon, cell.size_m, self.head.pixels)
         if view.level not in self.head.content.levels:
@@ -199,8 +204,8 @@ class ViewCacheBuild:
                             "Tell the authors: levels of views are found at sampled cells.")
         mark = checksum(view.pixels, view.no_data, view.level)
         # The mark goes last: a view without its mark is drawn again.
-        _write(pixels_of, view.pixels.tobytes(), number * self.head.view_bytes)
-        _write(facts_of, np.array([(view.no_data, view.level, mark)], FACT).tobytes(), number * FACT.itemsize)
+        write_at(views, view.pixels.tobytes(), number * self.head.view_bytes)
+        write_at(facts, np.array([(view.no_data, view.level, mark)], FACT).tobytes(), number * FACT.itemsize)
 
 
 def build_view_cache(source: Map, grid: ZoomGrid | None = None, pixels: int = 384, out: Path | str | None = None,
@@ -224,20 +229,5 @@ def _parts(numbers: list[int], step: int) -> list[list[int]]:
     return [numbers[start:start + step] for start in range(0, len(numbers), step)]
 
 
-def _sized(path: Path, size: int) -> Any:
-    """A file opened to be read and written, of exactly so many bytes; what is new of it is holes."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
-    file = os.fdopen(descriptor, "r+b", buffering=0)
-    file.truncate(size)
-    return file
-
-
 def _read(descriptor: int, size: int, offset: int) -> bytes:
     return os.pread(descriptor, size, offset)
-
-
-def _write(descriptor: int, content: bytes, offset: int) -> None:
-    rest = memoryview(content)
-    while rest:
-        written = os.pwrite(descriptor, rest, offset)
-        rest, offset = rest[written:], offset + written

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from justzoomin.errors import JustZoomInError, TileError
-from justzoomin.files import write_json
+from justzoomin.errors import DataError, JustZoomInError, TileError
+from justzoomin.files import refuse_links, write_json
 from justzoomin.geometry import MAX_KEPT_VIEWS, ZoomGrid, grid_from_dict, grid_to_dict, view_count
 from justzoomin.maps.content import MapContent
 from justzoomin.maps.render import MAX_VIEW_PX
@@ -28,6 +28,8 @@ from justzoomin.maps.tiles import Pixels
 from justzoomin.untrusted import printable, read_limited
 
 FORMAT = "justzoomin-views/1"
+FOLDER = ".jzi-views"
+"""Where caches lie beside their map."""
 HEAD, VIEWS, FACTS = "head.json", "views.bin", "facts.bin"
 FACT = np.dtype([("no_data", "<f8"), ("level", "<i4"), ("crc", "<u4")])
 _MAX_HEAD = 65_536
@@ -178,8 +180,19 @@ class ViewCache:
     def remember(self, seen: MapContent) -> None:
         """Note in the head, where it can be written, what the map's tiles were found to be: they need not be read again."""
         self.head = CacheHead(self.head.content, seen, self.head.grid, self.head.pixels, self.head.renderer)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, DataError):
+            refuse_links_to(self.folder)
             self.head.save(self.folder)
+
+
+def refuse_links_to(folder: Path) -> None:
+    """Refuse to write into a cache that a link beside the map, or in the place of the cache, leads to.
+
+    Raises:
+        DataError: If there is such a link.
+    """
+    place = folder.parent
+    refuse_links(place.parent if place.name == FOLDER else place, folder)
 
 
 def checksum(pixels: npt.NDArray[np.uint8], no_data: float, level: int) -> int:

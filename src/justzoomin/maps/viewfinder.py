@@ -17,9 +17,8 @@ from justzoomin.maps.content import MapContent, map_content
 from justzoomin.maps.map import Map
 from justzoomin.maps.render import renderer_name
 from justzoomin.maps.sources import FolderSource, ShardSource
-from justzoomin.maps.viewcache import HEAD, CacheHead, ViewCache
+from justzoomin.maps.viewcache import FOLDER, HEAD, CacheHead, ViewCache
 
-FOLDER = ".jzi-views"
 BUILDING = ".building"
 
 

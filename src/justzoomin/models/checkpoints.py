@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +17,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from justzoomin.errors import ModelError
+from justzoomin.files import work_folder, write_bytes
 from justzoomin.geometry import ZoomGrid, load_grid, save_grid
 from justzoomin.models.compute import plan
 from justzoomin.models.config import ModelConfig, setting_problems
@@ -55,6 +54,7 @@ def save_checkpoint(model: MapModel, folder: Path, grid: ZoomGrid | None, extra:
     Raises:
         ModelError: The grid does not fit the model, `extra` is no JSON, or the folder cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     if grid is not None and grid.grid != model.config.grid:
@@ -69,13 +69,10 @@ def save_checkpoint(model: MapModel, folder: Path, grid: ZoomGrid | None, extra:
     tensors = {name: (tensor.half() if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
                for name, tensor in model.state_dict().items()}
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
-            temporary.chmod(0o755)
+        with work_folder(folder, "saving of this model") as temporary:
             save_file(tensors, temporary / WEIGHTS_FILE, metadata={"format": "pt"})
-            (temporary / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-            (temporary / PROVENANCE_FILE).write_text(provenance, encoding="utf-8")
+            write_bytes(temporary / CONFIG_FILE, (json.dumps(config, indent=2) + "\n").encode())
+            write_bytes(temporary / PROVENANCE_FILE, provenance.encode())
             if grid is not None:
                 save_grid(grid, temporary / GRID_FILE)
             for path in temporary.iterdir():
@@ -83,10 +80,9 @@ def save_checkpoint(model: MapModel, folder: Path, grid: ZoomGrid | None, extra:
                 _sync(path)
             _sync(temporary)
             _put_in_place(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
-        raise ModelError(folder, f"the model cannot be written here ({error.strerror or error})",
+    except (OSError, SafetensorError) as error:
+        words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ModelError(folder, f"the model cannot be written here ({words})",
                          "Choose a folder that can be written, with room for the weights.") from error
     return folder
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from justzoomin.errors import MissingExtraError, ModelError
-from justzoomin.files import sync_folder
+from justzoomin.files import sync_folder, work_folder
 from justzoomin.models.checkpoints import CONFIG_FILE, WEIGHTS_FILE, find_folder, load_checkpoint
 from justzoomin.models.map_model import MapModel
 from justzoomin.models.onnx_encoder import INPUT, ONNX_FILE, OUTPUT, OnnxEncoder, belonging_header
@@ -81,9 +80,8 @@ def export_onnx(source: str | Path, out: Path | None = None, revision: str | Non
     header = belonging_header(model.fingerprint(), folder / CONFIG_FILE, folder / WEIGHTS_FILE, model.config.image_pixels,
                               model.encoder.width)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as place:
-            temporary = Path(place) / ONNX_FILE
+        with work_folder(path, "export of this model") as place:
+            temporary = place / ONNX_FILE
             _write(model, header.text(), temporary)
             difference = _compare(model, OnnxEncoder(temporary, model.config), path)
             with temporary.open("rb") as file:

@@ -91,11 +91,13 @@ class _Import:
         self.report.skipped.append(Skipped(item, kind, detail))
 
     def run(self) -> None:
-        in_place = check_dest(self.dest, repository_of(self.map))
+        in_place = self.dest.is_dir() and self.dest.resolve() == repository_of(self.map).resolve()
         work = Workplace(self.dest, in_place)
         if work.publishing():
             self._bring_to_its_end(work)
             return
+        work.sweep()
+        check_dest(self.dest, in_place)
         self._check_region(in_place)
         records = self._ordered(self._on_map(self._with_position()))
         # A split that is empty with all photos is so with fewer: better said before they are looked at.
@@ -121,7 +123,7 @@ class _Import:
         with work.locked():
             work.publish_rest()
         self.report = ImportReport.from_dict(read_json(self.dest / REPORT), self.dest)
-        self.report.notes.append("an import that was interrupted at its very end was brought to it; nothing else was imported")
+        self.report.notes.append("an import that was interrupted at its very end is complete now; nothing else was imported")
 
     def _check_region(self, in_place: bool) -> None:
         if in_place and (map_folder(self.map) / "region.yaml").is_file():

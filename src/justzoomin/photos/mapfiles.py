@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from justzoomin.errors import DataError, LayoutError
+from justzoomin.files import open_to_write, remove_left
 from justzoomin.geometry import ZoomGrid, save_grid
 from justzoomin.maps import SHARD_PATTERN, FolderSource, Map, ShardSource, TileId, is_package, layout_folder
 
@@ -119,7 +120,9 @@ def _link(path: Path, target: Path) -> bool:
 
 def _copy(path: Path, target: Path) -> int:
     partial = target.with_name(f".{target.name}.part")
-    shutil.copyfile(path, partial)
+    remove_left(partial)
+    with path.open("rb") as content, open_to_write(partial, told=target) as file:
+        shutil.copyfileobj(content, file)
     partial.replace(target)
     return target.stat().st_size
 

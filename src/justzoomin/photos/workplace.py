@@ -13,10 +13,11 @@ from typing import Any
 
 from justzoomin.data import find_splits
 from justzoomin.errors import DataError, JustZoomInError
-from justzoomin.files import folder_lock, sync_folder, write_json
+from justzoomin.files import folder_lock, is_free, open_to_write, refuse_links, remove_work, sync_folder, write_json
 from justzoomin.photos.developing import Examined
 
 _SPLIT_TABLES = "metadata"
+_ENDING = "publishing.json"
 
 
 class Workplace:
@@ -46,9 +47,11 @@ class Workplace:
             keep_when_refused: Whether it stays where the import ends with one of our errors.
 
         Raises:
-            DataError: If another import holds it.
+            DataError: If another import holds it, or a link leads out of it.
             OSError: If it cannot be made.
         """
+        for folder in (self.out / "archives", self.path / "shards", self.open_folder):
+            refuse_links(self.path.parent, folder)
         with folder_lock(self.path, "import"):
             try:
                 yield
@@ -73,7 +76,7 @@ class Workplace:
     @contextlib.contextmanager
     def examination_log(self) -> Iterator[ExaminationLog]:
         """Append to what files showed."""
-        with self._log.open("ab") as file:
+        with open_to_write(self._log, "ab") as file:
             file.write(b"\n")  # after a line that may be torn
             yield ExaminationLog(file)
 
@@ -120,31 +123,36 @@ class Workplace:
 
     def publish(self) -> None:
         """Turn `out/` into the dataset: by one rename, or file by file with the split tables last."""
-        if not self.in_place:
+        write_json({}, self.path / _ENDING)
+        self.publish_rest()
+
+    def publishing(self) -> bool:
+        """Whether a run was killed while it put finished files in their places, or after it."""
+        return (self.path / _ENDING).is_file() and (self.out.is_dir() or self.dest.is_dir())
+
+    def publish_rest(self) -> None:
+        """Put the rest of the finished files in their places, and remove the folder."""
+        if self.in_place:
+            self._move()
+        elif self.out.is_dir():
             place = self.dest.resolve()
             if place.is_dir():
                 place.rmdir()  # it is empty
             self.out.replace(place)
             sync_folder(place.parent)
-        else:
-            write_json({}, self.path / "publishing.json")
-            self._move()
-        shutil.rmtree(self.path, ignore_errors=True)
+        remove_work(self.path, _ENDING)
 
-    def publishing(self) -> bool:
-        """Whether a run was killed while it put finished files in their places."""
-        return (self.path / "publishing.json").is_file()
-
-    def publish_rest(self) -> None:
-        """Put the rest of the finished files in their places."""
-        self._move()
-        shutil.rmtree(self.path, ignore_errors=True)
+    def sweep(self) -> None:
+        """Remove the folder if nothing but an ended import's lock is left in it."""
+        if self.path.is_dir() and is_free(self.path):
+            with folder_lock(self.path, "import"):
+                shutil.rmtree(self.path, ignore_errors=True)
 
     def _move(self) -> None:
         files = [p.relative_to(self.out) for p in self.out.rglob("*") if p.is_file()]
         # Backwards: photos before their tables, and the training split, without which nothing is trained, at the very end.
         for name in sorted(files, key=lambda n: (n.parts[0] != _SPLIT_TABLES, n), reverse=True):
-            (self.dest / name).parent.mkdir(parents=True, exist_ok=True)
+            refuse_links(self.dest, (self.dest / name).parent).mkdir(parents=True, exist_ok=True)
             (self.out / name).replace(self.dest / name)
             sync_folder((self.dest / name).parent)
 
@@ -165,32 +173,30 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def check_dest(dest: Path, repository: Path) -> bool:
-    """Whether photos are added to the map's own folder; a new place otherwise.
+def check_dest(dest: Path, in_place: bool) -> None:
+    """Refuse a folder that holds something that must not be written over.
 
     Args:
         dest: Where the dataset is to be.
-        repository: The folder of the map.
+        in_place: Whether that is the map's own folder, to which photos are added.
 
     Raises:
-        DataError: If something is there that must not be written over.
+        DataError: If there is something.
     """
     if dest.exists() and not dest.is_dir():
         raise DataError(dest, "it is a file", "Name a folder.")
-    in_place = dest.is_dir() and dest.resolve() == repository.resolve()
     if not in_place:
         if dest.is_dir() and any(dest.iterdir()):
             raise DataError(dest, "there is something already" + (" (a dataset)" if find_splits(dest) else ""),
-                            "Name a new folder, the map's own folder, or remove this one first.")
-        return False
-    if (dest / ".jzi-import" / "publishing.json").is_file():
-        return True
+                            "If this command made it, the job is done. Otherwise name a new folder, the map's own folder, or "
+                            "remove this one first.")
+        return
     splits = ", ".join(find_splits(dest))
     if splits:
-        raise DataError(dest, f"photos were imported there already (splits: {splits})", "Import into another folder.")
+        raise DataError(dest, f"photos were imported there already (splits: {splits})",
+                        "If this command did it, the job is done. Otherwise import into another folder.")
     if next((dest / "archives").glob("streetview_images_*.tar"), None) or (dest / "streetview" / "images").is_dir():
         raise DataError(dest, "it has street photos already", "Import into another folder.")
-    return True
 
 
 def key_of(*parts: object) -> str:

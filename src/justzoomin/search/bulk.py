@@ -1,15 +1,15 @@
 """Localizing very many photos into a file: bounded memory, resumable, what failed listed apart.
 
 Results go to a journal first, a line of JSON per photo, in a folder beside the output. An interrupted job goes on behind the
-photos that stand in it; when all are done, the output is written from it in one piece and the journal is removed.
+photos that stand in it; when all are done, the output is written from it in one piece, beside it too, and gets its name if no
+other file has it by then. What is removed last says that the job has ended: run again, it is not called an obstacle.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from justzoomin.errors import ConfigError, DataError, JustZoomInError
-from justzoomin.files import folder_lock
+from justzoomin.files import folder_lock, open_to_write, refuse_links, sweep, sync
 from justzoomin.geometry import grid_to_dict
+from justzoomin.search.ending import Ending
 from justzoomin.search.fix import Fix
 from justzoomin.search.fix_files import check_suffix, write_failures, write_fixes
 from justzoomin.search.localizer import Localizer
@@ -72,42 +73,56 @@ def localize_to_file(localizer: Localizer, photos: Sequence[Path], out: Path, *,
 
     Raises:
         ConfigError: If the suffix is unknown.
-        DataError: If the output exists, another job writes it, or the interrupted job had another model, map, grid,
-            search, decision, prior or calibration.
+        DataError: If another file has the output's name, another job writes it, or the interrupted job had another model, map,
+            grid, search, decision, prior or calibration.
         OSError: If it cannot be written.
     """
     started = time.perf_counter()
     check_suffix(out)
-    if out.exists():
-        raise DataError(out, "it exists", "Remove it, or name another file.")
     wanted = list(dict.fromkeys(str(photo) for photo in photos))
     if not wanted:
         raise ConfigError("photos", "there is none", "Give photos, folders that hold some, or a list of them.")
-    work = out.with_name(f".{out.name}.jzi-work")
+    head, work = _head(localizer), refuse_links(out.parent, out.with_name(f".{out.name}.jzi-work"))
     failures = out.with_name(f"{out.name}.failed.csv")
-    with folder_lock(work, "localization"), Journal(work / "journal.jsonl", _head(localizer)) as journal:
-        before = {name for name in wanted if journal.has_fix(name, _stamp(name))}
-        todo = [Path(name) for name in wanted if name not in before]
-        done = len(before)
-        if progress:
-            progress(done, len(before), len(wanted))
-        results = localize(todo) if localize else localizer.localize_many(todo, batch_size)
-        for photo, result in zip(todo, results, strict=True):
-            journal.add(str(photo), result, _stamp(str(photo)))
-            done += 1
-            if progress:
-                progress(done, len(before), len(wanted))
-        journal.sync()
-        failed = sum(1 for row in journal.rows(wanted) if "error" in row)
-        if failed:
-            write_failures((row for row in journal.rows(wanted) if "error" in row), failures)
-        else:
-            failures.unlink(missing_ok=True)
-        if failed < len(wanted):
-            write_fixes((row for row in journal.rows(wanted) if "error" not in row), localizer.grid, out)
-    shutil.rmtree(work, ignore_errors=True)
+    ending = Ending(work, out, hashlib.sha256(json.dumps([head, wanted]).encode()).hexdigest())
+    with folder_lock(work, "localization"):
+        sweep(work)
+        done = ending.facts()
+        if done is not None:  # killed after the output got its name
+            ending.clear()
+            return BulkReport(out, failures if done["failed"] else None, done["localized"], done["failed"], len(wanted),
+                              time.perf_counter() - started)
+        with Journal(work / "journal.jsonl", head) as journal:
+            before = {name for name in wanted if journal.has_fix(name, _stamp(name))}
+            _localize(localizer, journal, wanted, before, batch_size, localize, progress)
+            failed = sum(1 for row in journal.rows(wanted) if "error" in row)
+            if failed:
+                write_failures((row for row in journal.rows(wanted) if "error" in row), failures)
+            else:
+                failures.unlink(missing_ok=True)
+            if failed < len(wanted):
+                result = work / f"result{out.suffix}"
+                write_fixes((row for row in journal.rows(wanted) if "error" not in row), localizer.grid, result)
+                ending.publish(result, {"localized": len(wanted) - failed, "failed": failed})
+        ending.clear()
     return BulkReport(out if failed < len(wanted) else None, failures if failed else None, len(wanted) - failed, failed,
                       len(before), time.perf_counter() - started)
+
+
+def _localize(localizer: Localizer, journal: Journal, wanted: list[str], before: set[str], batch_size: int,
+              localize: Callable[[list[Path]], Results] | None, progress: Progress | None) -> None:
+    """Localize the photos that the journal has no fix of, into the journal."""
+    todo = [Path(name) for name in wanted if name not in before]
+    done = len(before)
+    if progress:
+        progress(done, len(before), len(wanted))
+    results = localize(todo) if localize else localizer.localize_many(todo, batch_size)
+    for photo, result in zip(todo, results, strict=True):
+        journal.add(str(photo), result, _stamp(str(photo)))
+        done += 1
+        if progress:
+            progress(done, len(before), len(wanted))
+    journal.sync()
 
 
 def _head(localizer: Localizer) -> dict[str, Any]:
@@ -145,7 +160,7 @@ class Journal:
         self._places: dict[str, tuple[int, bool, list[int]]] = {}  # photo to offset, whether it is a fix, stamp of the file
         self._synced = time.monotonic()
         end = self._read(head) if path.exists() else 0
-        self._file: IO[bytes] = path.open("r+b" if end else "wb")
+        self._file: IO[bytes] = open_to_write(path, "r+b" if end else "wb")
         self._file.seek(end)
         self._file.truncate()
         if not end:
@@ -183,8 +198,7 @@ class Journal:
 
     def sync(self) -> None:
         """Bring everything to the disk."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        sync(self._file)
         self._synced = time.monotonic()
 
     def _write(self, values: dict[str, Any]) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from justzoomin.errors import ConfigError
-from justzoomin.files import atomic_file
+from justzoomin.files import atomic_file, disk_words
 from justzoomin.geometry import ZoomGrid
 from justzoomin.search.answers import LEVELS
 from justzoomin.search.fix import Fix
@@ -111,8 +111,9 @@ def _parquet(rows: Iterable[Row], grid: ZoomGrid, file: IO[bytes]) -> None:
         "covariance_m2": pl.List(pl.List(pl.Float64)), "entropy_bits": pl.Float64,
     }
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as lines:
-        _jsonl(rows, grid, lines)
-        lines.flush()
+        with disk_words(Path(lines.name)):
+            _jsonl(rows, grid, lines)
+            lines.flush()
         pl.scan_ndjson(lines.name, schema=schema).sink_parquet(file)
 
 

@@ -8,20 +8,22 @@ built, by one process or by several, and when its views are encoded only as they
 
 from __future__ import annotations
 
-import contextlib
 import json
+import mmap
 import os
+import stat
+import warnings
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import IO, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from justzoomin.errors import DataError, JustZoomInError, ModelError
-from justzoomin.files import folder_lock, write_json
+from justzoomin.files import folder_lock, is_free, open_to_write, reserve, sweep, sync, write_at, write_json
 from justzoomin.geometry import MAX_KEPT_VIEWS, Layer, ViewLayers, ZoomGrid, grid_from_dict, grid_to_dict
 from justzoomin.maps import Map, MapContent, map_content, view_levels
 from justzoomin.models import MapModel
@@ -38,6 +40,8 @@ _MAX_WIDTH = 1 << 16
 _MAX_LAYERS = 64
 _BLOCK = 4096
 """Views whose marks are looked at together."""
+_READ_BYTES = 1 << 24
+"""Bytes that are read at once to look at marks."""
 _AGAIN = "Make it anew with jzi index, in another folder."
 
 
@@ -87,18 +91,21 @@ class MapIndex:
     """An open index. Use `create`, `open` or `open_for`.
 
     Can be used from several processes at once: each writes whole records, and a record that two of them spoil between them does
-    not pass its checksum.
+    not pass its checksum. Records are read through a memory map and written at their offsets: a full disk is then an error, and
+    not the end of the process. Only records that are there are touched in the map: a hole of a file has no room on the disk.
 
     Args:
         folder: Its folder.
         head: What it belongs to.
-        writable: Whether views may be added.
+        writable: Whether views may be added. The file is opened to be written, through no link, when the first one is.
     """
 
     def __init__(self, folder: Path, head: IndexHead, *, writable: bool) -> None:
         self.folder, self.head, self.writable = folder, head, writable
-        self._records: np.memmap[Any, np.dtype[np.void]] = np.memmap(
-            folder / VIEWS_FILE, head.record, "r+" if writable else "r", shape=(head.views,))
+        self._file = _open(folder / VIEWS_FILE, head.views * head.record.itemsize)
+        mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._records: npt.NDArray[np.void] = np.frombuffer(mapped, head.record)
+        self._out: IO[bytes] | None = None
         self._checked = np.zeros(head.views, np.bool_)  # marks that were compared with their records before
 
     @classmethod
@@ -120,21 +127,33 @@ class MapIndex:
             if not found.writable and found.count() < len(found):
                 raise DataError(folder / VIEWS_FILE, f"it lacks {len(found) - found.count()} views and cannot be written",
                                 "Allow writing to it, or make an index in another folder.")
+            if found.writable:
+                found.remember()
             return found
-        if folder.exists() and any(p.name not in {VIEWS_FILE, ".jzi-lock"} for p in folder.iterdir()):
+        if not is_free(folder, VIEWS_FILE):
             raise DataError(folder, "the folder is not empty and holds no index", "Give a new folder.")
         pixels, layers = model.config.image_pixels, _layers_of(model, grid)
         head = IndexHead(model.fingerprint(), map_content(source, view_levels(source, layers, pixels)), layers, pixels,
                          model.encoder.width, precision)
         with folder_lock(folder, "index"):
-            with (folder / VIEWS_FILE).open("wb") as file:
+            sweep(folder)
+            with open_to_write(folder / VIEWS_FILE) as file:
                 file.truncate(head.views * head.record.itemsize)  # a hole: the disk gives room as views are written
             write_json(head.to_dict(), folder / HEAD_FILE)
         return cls(folder, head, writable=True)
 
+    def reserve(self) -> None:
+        """Take the room for all views on the disk: before they are encoded, not after hours of it.
+
+        Raises:
+            DiskError: If the disk has no room.
+        """
+        if self.writable:
+            reserve(self._writer(), len(self) * self.head.record.itemsize)
+
     @classmethod
     def open(cls, folder: str | Path) -> MapIndex:
-        """Open an index, whatever it belongs to; for writing where its file can be written.
+        """Open an index, whatever it belongs to; views may be added where its file can be written. Nothing is written by this.
 
         Raises:
             DataError: If it is no index, or its file has another size than its head says.
@@ -142,14 +161,7 @@ class MapIndex:
         folder = Path(folder)
         head = read_head(folder)
         path = folder / VIEWS_FILE
-        try:
-            size = path.stat().st_size
-        except OSError as error:
-            raise DataError(path, f"it cannot be read ({error.strerror})", _AGAIN) from error
-        wanted = head.views * head.record.itemsize
-        if not path.is_file() or size != wanted:
-            raise DataError(path, f"it has {size} bytes where its head asks for {wanted}", _AGAIN)
-        return cls(folder, head, writable=os.access(path, os.W_OK))
+        return cls(folder, head, writable=os.access(path, os.W_OK) and not path.is_symlink())
 
     @classmethod
     def open_for(cls, folder: str | Path, model: MapModel, source: Map, grid: ZoomGrid | None = None) -> MapIndex:
@@ -173,11 +185,19 @@ class MapIndex:
         now = map_content(source, head.content.levels, known=head.content)
         if now.digest != head.content.digest:
             raise DataError(folder, f"the index was made from other tiles than those of {source.name}", _AGAIN)
-        if now.stamp != head.content.stamp and index.writable:  # a copy of the map: next time it need not be read again
-            with contextlib.suppress(OSError):
-                write_json(IndexHead(head.model, now, head.layers, head.pixels, head.width, head.precision).to_dict(),
-                           folder / HEAD_FILE)
+        index.head = replace(head, content=now)
         return index
+
+    def remember(self) -> None:
+        """Note in `index.json` what the map's tiles were found to be when it was opened: a copy need not be read again.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        with folder_lock(self.folder, "index"):
+            sweep(self.folder)
+            if read_head(self.folder).content != self.head.content:
+                write_json(self.head.to_dict(), self.folder / HEAD_FILE)
 
     def __len__(self) -> int:
         return self.head.views
@@ -185,9 +205,15 @@ class MapIndex:
     def known(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which (N,) of the views of these numbers (N,) are there and whole."""
         new = np.unique(numbers[~self._checked[numbers]])
-        for number in new[self._records["mark"][new] != 0].tolist():
-            record = self._records[number]
-            self._checked[number] = int(record["mark"]) == _mark(record.tobytes())
+        size = self.head.record.itemsize
+        most = max(1, _READ_BYTES // size)
+        for run in np.split(new, np.flatnonzero(np.diff(new) != 1) + 1):
+            for start in range(0, len(run), most):
+                part = run[start:start + most]
+                content = os.pread(self._file.fileno(), len(part) * size, int(part[0]) * size)
+                records = np.frombuffer(content, self.head.record, len(content) // size)
+                for place in np.flatnonzero(records["mark"]).tolist():
+                    self._checked[part[place]] = int(records["mark"][place]) == _mark(records[place].tobytes())
         known: npt.NDArray[np.bool_] = self._checked[numbers]
         return known
 
@@ -218,14 +244,21 @@ class MapIndex:
         return shares
 
     def keep(self, numbers: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32],
-             no_data: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+             no_data: npt.NDArray[np.float32], *, must: bool = False) -> npt.NDArray[np.float32]:
         """Write vectors (N, D) and shares without data (N,) of views (N,), if the index can be written.
+
+        Args:
+            numbers: The views.
+            vectors: Their vectors.
+            no_data: Their shares without data.
+            must: Whether a failure to write is an error. Otherwise it is a warning, and no more views are added.
 
         Returns:
             The vectors (N, D) as they are read from now on: rounded to the index's number format.
 
         Raises:
             ModelError: If a vector is not finite, or not in the index's number format.
+            DiskError: If the disk is full or broken, and the views must be kept.
         """
         records = np.zeros(len(numbers), self.head.record)
         with np.errstate(over="ignore"):
@@ -235,16 +268,31 @@ class MapIndex:
             raise ModelError(self.folder, f"the vector of view {int(numbers[wrong][0])} holds values that are not finite in "
                              f"{self.head.precision}", "Make the index with fp32; check the model.")
         if self.writable:
-            for number, record in zip(numbers.tolist(), records, strict=True):
-                record["mark"] = _mark(record.tobytes())
-                self._records[number] = record
-            self._checked[numbers] = True
+            try:
+                for number, record in zip(numbers.tolist(), records, strict=True):
+                    record["mark"] = _mark(record.tobytes())
+                    write_at(self._writer(), record.tobytes(), number * records.itemsize)
+                self._checked[numbers] = True
+            except (DataError, OSError) as error:
+                if must:
+                    raise
+                self.writable = False
+                warnings.warn(f"views are encoded and not kept in the index {self.folder}: {error}", stacklevel=2)
         return records["vector"].astype(np.float32)
 
     def flush(self) -> None:
-        """Bring what was written to the disk."""
-        if self.writable:
-            self._records.flush()
+        """Bring what was written to the disk.
+
+        Raises:
+            DiskError: If the disk is full or broken.
+        """
+        if self._out is not None:
+            sync(self._out)
+
+    def _writer(self) -> IO[bytes]:
+        if self._out is None:
+            self._out = open_to_write(self.folder / VIEWS_FILE, "r+b")
+        return self._out
 
     def missing(self) -> Iterator[npt.NDArray[np.int64]]:
         """Numbers of the views that are not there, in blocks."""
@@ -260,6 +308,23 @@ class MapIndex:
 def record_of(width: int, precision: Precision) -> np.dtype[np.void]:
     """Layout of a record of a vector of `width` numbers."""
     return np.dtype([("mark", "<u4"), ("no_data", "<f4"), ("vector", _KIND[precision], (width,))])
+
+
+def _open(path: Path, wanted: int) -> IO[bytes]:
+    """The file of records, opened to be read.
+
+    Raises:
+        DataError: If it cannot be read, or has another size than its head says.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    except OSError as error:
+        raise DataError(path, f"it cannot be read ({error.strerror})", _AGAIN) from error
+    file, status = os.fdopen(descriptor, "rb"), os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size != wanted:
+        file.close()
+        raise DataError(path, f"it has {status.st_size} bytes where its head asks for {wanted}", _AGAIN)
+    return file
 
 
 def _layers_of(model: MapModel, grid: ZoomGrid) -> ViewLayers:

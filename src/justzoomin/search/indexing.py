@@ -60,7 +60,7 @@ def build_part(vectors: ViewVectors, part: int = 0, parts: int = 1, progress: Ca
 
     since_flush = 0
     for drawn in ordered_map(vectors.draw, missing(), workers=1):  # one thread: GridViews is not shared
-        vectors.encode(drawn)
+        vectors.encode(drawn, must_keep=True)
         since_flush += len(drawn.numbers)
         if since_flush >= _FLUSH_VIEWS:
             index.flush()
@@ -95,7 +95,7 @@ def build_index(model: str | Path | MapModel, source: Map, folder: str | Path, g
         ModelError: If the model does not fit, a process died, or several are asked for and the model has no folder.
         DataError: If the folder holds something else, or an index of another map or grid.
         TileError: If the map cannot give a view.
-        OSError: If the index cannot be written.
+        OSError: If the index cannot be written, or the disk has no room for it.
     """
     opened = model if isinstance(model, MapModel) else open_model(model, device=device)
     grid = grid or source.grid
@@ -109,6 +109,7 @@ def build_index(model: str | Path | MapModel, source: Map, folder: str | Path, g
         announce(count, size)
     if lazy:
         return index
+    index.reserve()
     total, done = len(index), 0
 
     def advance(count: int) -> None:

@@ -140,11 +140,16 @@ class ViewVectors:
         return DrawnViews(numbers, pixels, self.views.no_data_at(numbers))
 
     @torch.inference_mode()
-    def encode(self, drawn: DrawnViews) -> torch.Tensor:
+    def encode(self, drawn: DrawnViews, *, must_keep: bool = False) -> torch.Tensor:
         """Vectors (N, D) of drawn views, on the model's device; kept in the index, if there is one that can be written.
+
+        Args:
+            drawn: The views.
+            must_keep: Whether it is an error if they cannot be kept, and not a warning.
 
         Raises:
             ModelError: If a view cannot be encoded, or its vector is not finite.
+            DiskError: If the index must keep them and the disk is full or broken.
         """
         device = self.model.device
         vectors = encoded(self.model, self.model.encode_views, drawn.pixels).float()
@@ -152,7 +157,8 @@ class ViewVectors:
         if self.index is None:
             return vectors
         # As they are read from the index later on: a lazy index gives the same answers the first time and the second.
-        return torch.from_numpy(self.index.keep(drawn.numbers, vectors.cpu().numpy(), drawn.no_data)).to(device)
+        return torch.from_numpy(self.index.keep(drawn.numbers, vectors.cpu().numpy(), drawn.no_data,
+                                                must=must_keep)).to(device)
 
     def check_root(self) -> None:
         """Refuse a map that has nothing at all in the grid's region; see `GridViews.check_root`.

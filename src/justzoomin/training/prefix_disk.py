@@ -18,13 +18,13 @@ import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
 
 from justzoomin.errors import TrainingError
-from justzoomin.files import write_json
+from justzoomin.files import open_for_rows, sweep, write_at, write_json
 from justzoomin.untrusted import read_limited
 
 FORMAT = "justzoomin-prefix/1"
@@ -70,10 +70,10 @@ class DiskStore:
         """The output of a view, or None if it is not there, is damaged, or was made from other pixels."""
         if not 0 <= number < self.rows:
             return None
-        mark = os.pread(self._marks, _MARK.size, number * _MARK.size)
+        mark = os.pread(self._marks.fileno(), _MARK.size, number * _MARK.size)
         if len(mark) < _MARK.size or not any(mark):
             return None
-        row = os.pread(self._tokens, self._bytes, number * self._bytes)
+        row = os.pread(self._tokens.fileno(), self._bytes, number * self._bytes)
         if len(row) < self._bytes:
             return None
         if number not in self._seen:
@@ -89,8 +89,8 @@ class DiskStore:
             return
         row = tokens.detach().cpu().to(self._dtype).contiguous().numpy().astype(_NUMPY[self._dtype], copy=False).tobytes()
         try:
-            _write(self._tokens, row, number * self._bytes)
-            _write(self._marks, _MARK.pack(_hash(pixels()), zlib.crc32(row)), number * _MARK.size)
+            write_at(self._tokens, row, number * self._bytes)
+            write_at(self._marks, _MARK.pack(_hash(pixels()), zlib.crc32(row)), number * _MARK.size)
         except OSError as error:
             warnings.warn(f"{self.folder}: no more outputs of frozen blocks are kept ({error.strerror})", stacklevel=2)
             self.rows = 0
@@ -99,11 +99,12 @@ class DiskStore:
 
     def close(self) -> None:
         """Close the files."""
-        for descriptor in (self._tokens, self._marks):
-            os.close(descriptor)
+        self._tokens.close()
+        self._marks.close()
 
     def _open(self, header: dict[str, object], count: int) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        sweep(self.folder)
         path = self.folder / "header.json"
         if path.exists():
             try:
@@ -124,11 +125,11 @@ class DiskStore:
         if not path.exists():
             write_json(header, path)
 
-    def _sized(self, name: str, size: int) -> int:
-        descriptor = os.open(self.folder / name, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
-        if os.fstat(descriptor).st_size < size:
-            os.ftruncate(descriptor, size)
-        return descriptor
+    def _sized(self, name: str, size: int) -> IO[bytes]:
+        file = open_for_rows(self.folder / name)
+        if os.fstat(file.fileno()).st_size < size:
+            file.truncate(size)
+        return file
 
     def _check_room(self) -> None:
         file = self.folder / "tokens.bin"
@@ -142,10 +143,3 @@ class DiskStore:
 
 def _hash(pixels: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(pixels, digest_size=8).digest(), "little")
-
-
-def _write(descriptor: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        done = os.pwrite(descriptor, view, offset)
-        view, offset = view[done:], offset + done

@@ -6,6 +6,7 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from justzoomin.models import Compute, MapModel, ModelConfig, ZoomModel, build_m
 from justzoomin.training.base import mix_seed
 from justzoomin.training.config import TrainConfig, dump_config, load_config
 from justzoomin.training.families import check_family, task_for
+from justzoomin.training.folder import CONFIG, METRICS, PREFIX, STATE, goes_on, held, is_done
 from justzoomin.training.maps import TrainingMaps
 from justzoomin.training.mining import Miner
 from justzoomin.training.prefix_cache import PrefixCache, open_cache
@@ -36,7 +38,8 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
     """Train a model; on one device or, started by torchrun or with `devices`/`nodes`, on many.
 
     Args:
-        config: The settings. With `resume`, those that the run saved hold instead.
+        config: The settings. With `resume`, those that the run saved hold instead. Where they are those of the run in `out`, it
+            is gone on with too.
         dataset: The dataset, or several: a batch then mixes photos of all maps (see `TrainingMaps.of`).
         out: Folder of the run: config.yaml, environment.json, metrics.csv, tensorboard/, state.ckpt, models/best, models/last.
         resume: Go on with the run in `out` where it stopped.
@@ -49,19 +52,16 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
     Raises:
         TrainingError: If the folder holds another run, there is nothing to resume or it began on other photos, or the
             devices asked for are not there.
-        DataError: If a split is empty, contradicts itself or lacks photos, or grids differ in size or depth.
+        DataError: If a split is empty, contradicts itself or lacks photos, grids differ in size or depth, or another training
+            runs in the folder.
         ModelError: If the model does not fit the grid.
     """
-    out = Path(out)
-    state = out / "state.ckpt"
-    if resume:
-        if not (out / "config.yaml").is_file():
-            raise TrainingError(out, "there is no run to resume", "Leave --resume out, or give the run's folder.")
-        config = load_config(out / "config.yaml")
+    out, asked = Path(out), config
+    resumes = goes_on(out, asked, resume=resume)
+    if resumes:
+        config = load_config(out / CONFIG)
     devices = _devices(config)
     rank, world = _place(config, devices)
-    if rank == 0 and not resume and out.exists() and any(out.iterdir()):
-        raise TrainingError(out, "the folder is not empty", "Give a new folder, or --resume to go on with this run.")
     maps = TrainingMaps.of(config, [dataset] if isinstance(dataset, Dataset) else dataset)
     _check(config, maps)
     config = config.model_copy(update={"model": config.model.model_copy(update={"depth": maps.grid.depth})})
@@ -75,36 +75,44 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
         each.check_root()  # a map without a usable root view is known before the first step
     loaders, miner = _loaders(config, model.config, maps, views, rank, world)
     sampler = miner.sampler
-    prefix = _prefix_cache(config, model, maps, out, compute)
-    if rank == 0:  # not before what can be refused: a refused run leaves no folder behind
-        out.mkdir(parents=True, exist_ok=True)
-        write_text(out / "config.yaml", dump_config(config))
-        write_text(out / "environment.json", environment(compute.words()))
     steps = -(-len(sampler) // config.accumulate) * config.epochs
-    task = task_for(model, config, maps, views, steps, miner, prefix, compute.fused_optimizer)
     provenance = {"trained_with": "jzi train", "config": config.model_dump(mode="json"), **maps.provenance(config, views),
                   **_start(config, model)}
-    saver = Saver(out, sampler, provenance, report)
-    resume_from = state if resume and state.is_file() else None
-    loggers = _loggers(config, out, resume_from) if rank == 0 else []
-    _quiet()
-    # Mirrored photos of a matcher teach no decoder: which parameters a step moves differs between processes.
-    many = "ddp" if model.config.matcher is None else "ddp_find_unused_parameters_true"
-    trainer = lightning.Trainer(
-        accelerator=config.accelerator, devices=devices, num_nodes=config.nodes, precision=compute.lightning_precision,
-        strategy=many if world > 1 else "auto", max_epochs=config.epochs, max_steps=stop_after or -1,
-        accumulate_grad_batches=config.accumulate, gradient_clip_val=config.clip_norm or None,
-        check_val_every_n_epoch=config.validate_every, num_sanity_val_steps=0, logger=loggers,
-        callbacks=[saver], plugins=[AtomicCheckpoints()], enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, use_distributed_sampler=False, log_every_n_steps=config.log_every,
-    )
-    grouped = torch.distributed.is_available() and torch.distributed.is_initialized()
-    try:
-        trainer.fit(task, *loaders, ckpt_path=resume_from, weights_only=True)
-    finally:
-        if world > 1 and not grouped and torch.distributed.is_initialized():
-            # Lightning leaves gloo's threads running: a process that ends with them may abort.
-            torch.distributed.destroy_process_group()
+    if resumes and is_done(out, steps, provenance["train_split_hash"]):
+        with held(out) if rank == 0 else nullcontext():
+            warnings.warn(f"{out}: this run is complete; nothing is left to train", stacklevel=2)
+        return _best(out)
+    prefix = _prefix_cache(config, model, maps, out, compute)
+    with held(out) if rank == 0 else nullcontext():  # not before what can be refused: a refused run leaves no folder behind
+        if rank == 0:
+            write_text(out / CONFIG, dump_config(config))
+            write_text(out / "environment.json", environment(compute.words()))
+        task = task_for(model, config, maps, views, steps, miner, prefix, compute.fused_optimizer)
+        saver = Saver(out, sampler, provenance, report)
+        resume_from = out / STATE if resumes and (out / STATE).is_file() else None
+        loggers = _loggers(config, out, resume_from) if rank == 0 else []
+        _quiet()
+        # Mirrored photos of a matcher teach no decoder: which parameters a step moves differs between processes.
+        many = "ddp" if model.config.matcher is None else "ddp_find_unused_parameters_true"
+        trainer = lightning.Trainer(
+            accelerator=config.accelerator, devices=devices, num_nodes=config.nodes, precision=compute.lightning_precision,
+            strategy=many if world > 1 else "auto", max_epochs=config.epochs, max_steps=stop_after or -1,
+            accumulate_grad_batches=config.accumulate, gradient_clip_val=config.clip_norm or None,
+            check_val_every_n_epoch=config.validate_every, num_sanity_val_steps=0, logger=loggers,
+            callbacks=[saver], plugins=[AtomicCheckpoints()], enable_checkpointing=False, enable_progress_bar=False,
+            enable_model_summary=False, use_distributed_sampler=False, log_every_n_steps=config.log_every,
+        )
+        grouped = torch.distributed.is_available() and torch.distributed.is_initialized()
+        try:
+            trainer.fit(task, *loaders, ckpt_path=resume_from, weights_only=True)
+        finally:
+            if world > 1 and not grouped and torch.distributed.is_initialized():
+                # Lightning leaves gloo's threads running: a process that ends with them may abort.
+                torch.distributed.destroy_process_group()
+    return _best(out)
+
+
+def _best(out: Path) -> Path:
     best = out / "models" / "best"
     return best if best.is_dir() else out / "models" / "last"
 
@@ -203,7 +211,7 @@ def _loggers(config: TrainConfig, out: Path, resume_from: Path | None) -> list[L
     step = None
     if resume_from is not None:
         step = int(load_state(resume_from)["global_step"])
-    loggers: list[Logger] = [CsvLog(out / "metrics.csv", step)]
+    loggers: list[Logger] = [CsvLog(out / METRICS, step)]
     try:
         from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -230,7 +238,7 @@ def _compute(config: TrainConfig) -> Compute:
 def _prefix_cache(config: TrainConfig, model: MapModel, maps: TrainingMaps, out: Path, compute: Compute) -> PrefixCache | None:
     if config.prefix_cache is None or not isinstance(model, ZoomModel):
         return None
-    folder = out / "prefix" if config.prefix_cache_folder is None else Path(config.prefix_cache_folder)
+    folder = out / PREFIX if config.prefix_cache_folder is None else Path(config.prefix_cache_folder)
     if config.augment.enabled and config.augment.views:
         warnings.warn("prefix_cache: views are augmented, so the root view alone is kept; augment.views=false keeps all",
                       stacklevel=3)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 
 from justzoomin.data import ResumableBatchSampler
 from justzoomin.errors import TrainingError
-from justzoomin.files import write_bytes
+from justzoomin.files import atomic_file, open_to_write, write_bytes
 from justzoomin.training.base import Task
 from justzoomin.training.state import load_state
 
@@ -29,14 +29,8 @@ class AtomicCheckpoints(CheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Write a state."""
-        final = Path(path)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        temporary = final.with_name(final.name + ".part")
-        with temporary.open("wb") as file:
+        with atomic_file(Path(path)) as file:
             torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(final)
 
     def load_checkpoint(self, path: Any, map_location: Any | None = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Read a state; see `load_state`."""
@@ -190,13 +184,12 @@ class CsvLog(Logger):
     def __init__(self, path: Path, resume_step: int | None = None) -> None:
         super().__init__()
         self.path = path
-        kept = []
+        kept: list[list[str]] = []
         if resume_step is not None and path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                kept = [row for row in list(csv.reader(file))[1:] if int(row[0]) < resume_step]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([["step", "epoch", "name", "value"], *kept])
+            whole = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            rows = csv.reader(line for line in whole[1:] if line.endswith("\n"))  # a kill may have cut the last line
+            kept = [row for row in rows if len(row) == 4 and row[0].isdecimal() and int(row[0]) < resume_step]
+        write_bytes(path, _csv_text([["step", "epoch", "name", "value"], *kept]))
 
     @property
     def name(self) -> str:
@@ -214,8 +207,14 @@ class CsvLog(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Append metrics."""
         epoch = int(metrics.get("epoch", 0))
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([step, epoch, k, f"{v:.6g}"] for k, v in metrics.items() if k != "epoch")
+        with open_to_write(self.path, "ab") as file:
+            file.write(_csv_text([step, epoch, k, f"{v:.6g}"] for k, v in metrics.items() if k != "epoch"))
+
+
+def _csv_text(rows: Iterable[Iterable[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
 
 
 def write_text(path: Path, text: str) -> Path:
