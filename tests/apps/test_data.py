@@ -77,7 +77,9 @@ def test_synth(jzi: Jzi, tmp_path: Path) -> None:
     assert (ran.code, ran.err) == (0, "")
     assert "2 training and 1 validation photos" in ran.out
     assert jzi("data", "verify", town).code == 0
-    assert str(town) in jzi("data", "synth", town, *words).refusal()  # never over something that is there
+    again = jzi("data", "synth", town, *words)
+    assert (again.code, again.out) == (0, f"{town}: this town is there already; nothing was done\n")
+    assert str(town) in jzi("data", "synth", town, *words[:-1], 4).refusal()  # never over something else that is there
 
 
 @pytest.mark.parametrize("words", [("--size-m", 10), ("--split", "season"), ("--depth", 20), ("--gsd-m", 0)])

@@ -18,9 +18,10 @@ from running import Jzi
 from justzoomin.apps import console
 from justzoomin.apps.terminal import PlainStream, guard_streams, visible
 from justzoomin.errors import GeometryError
+from justzoomin.spelling import json_text, spelled
 
 HOSTILE = "\x1b]0;owned\x07 \x1b[8mhidden \x9b31m \x7f \u202egnp.exe \udcff\U000e0041 [red]x[/] :key:"
-SHOWN = r"\u001b]0;owned\u0007 \u001b[8mhidden \u009b31m \u007f \u202egnp.exe \udcff\udb40\udc41 [red]x[/] :key:"
+SHOWN = r"\u001b]0;owned\u0007 \u001b[8mhidden \u009b31m \u007f \u202egnp.exe \xff\udb40\udc41 [red]x[/] :key:"
 
 
 def clean(text: str) -> bool:
@@ -36,8 +37,8 @@ class Terminal(io.StringIO):
 
 @given(st.text(st.characters()))
 def test_json_stays_the_same_json(text: str) -> None:
-    shown = visible(json.dumps({text: text}, ensure_ascii=False))
-    assert clean(shown) and json.loads(shown) == {text: text}
+    shown = visible(json_text({text: text}))
+    assert clean(shown) and json.loads(shown) == {spelled(text): spelled(text)}
     assert clean(visible(text).removeprefix("\r"))
 
 
@@ -86,7 +87,7 @@ def test_settings_of_a_model_and_an_attribution(jzi: Jzi, model: Path, repositor
     foreign = Path(shutil.copytree(model, tmp_path / "model"))
     config = json.loads((foreign / "config.json").read_text())
     (foreign / "config.json").write_text(json.dumps({**config, "\x1b]0;owned\x07\x9b31m[red]": 1}))
-    assert r"\u001b]0;owned\u0007\u009b31m[red]: Extra inputs" in jzi("model", "info", foreign).refusal()
+    assert r"\x1b]0;owned\x07\x9b31m[red]: there is no such setting" in jzi("model", "info", foreign).refusal()
     town = tmp_path / "town"
     town.mkdir()
     for path in repository.iterdir():

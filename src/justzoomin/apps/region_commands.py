@@ -132,11 +132,7 @@ def _text(grid: ZoomGrid) -> str:
 
 
 def save(grid: ZoomGrid, target: Path, *, proposed: bool = False) -> None:
-    """Write a region.yaml; that it cannot be written is said with a remedy. A proposed one may be replaced without --force."""
-    from justzoomin.errors import ConfigError
+    """Write a region.yaml. A proposed one may be replaced without --force."""
     from justzoomin.files import write_bytes
 
-    try:
-        write_bytes(target, (_PROPOSED if proposed else b"") + _text(grid).encode())
-    except OSError as error:
-        raise ConfigError(target, f"it cannot be written ({error.strerror})", "Give --out FILE elsewhere.") from error
+    write_bytes(target, (_PROPOSED if proposed else b"") + _text(grid).encode())

@@ -6,6 +6,8 @@ import re
 import sys
 from typing import TYPE_CHECKING, TextIO, cast
 
+from justzoomin.spelling import spelled
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn
@@ -27,6 +29,8 @@ def visible(text: str) -> str:
 
 
 def _escape(character: str) -> str:
+    if "\udc80" <= character < "\udd00":  # a byte of a file's name that is not UTF-8
+        return spelled(character)
     return re.sub("(....)", r"\\u\1", character.encode("utf-16-be", "surrogatepass").hex())
 
 
