@@ -63,11 +63,12 @@ def picture(world: object, shot: Shot, size: tuple[int, int], shrink: int) -> by
     return data.tobytes()
 
 
-def motions(shots: list[Shot], grid: ZoomGrid, kind: str, seed: int, *, one_second: bool) -> list[Motion]:
+def motions(shots: list[Shot], grid: ZoomGrid, kind: str, seed: int, *, seconds: float | None) -> list[Motion]:
     """What is known of the way between the photos of a drive."""
     cells, rng = lattice(grid), np.random.default_rng(seed)
     if kind == "speed":
-        return [speed_limit(cells, 1.0 if one_second else max(1.0, np.ceil(step / 14.0)), SPEED) for step in steps_m(shots)]
+        return [speed_limit(cells, max(1.0, np.ceil(step / 14.0)) if seconds is None else seconds, SPEED)
+                for step in steps_m(shots)]
     ways = np.stack([np.diff([s.pose.east_m for s in shots]), np.diff([s.pose.north_m for s in shots])], 1)
     errors = DRIFT * steps_m(shots)
     seen = ways + rng.normal(0, 1, ways.shape) * errors[:, None]
@@ -91,7 +92,7 @@ def main() -> None:
     parser.add_argument("--shrink", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--tempering", type=float, nargs="+", default=[0.35, 0.5, 0.7, 1.0])
     parser.add_argument("--jumps", action="store_true")
-    parser.add_argument("--one-second", action="store_true", help="claim a second between photos whatever the way")
+    parser.add_argument("--seconds", type=float, help="claim so many seconds between any two photos, whatever the way")
     parser.add_argument("--seed", type=int, default=SEED, help="of the town; the model never saw any but the demo's")
     parser.add_argument("--calibration", type=Path)
     parser.add_argument("--json", type=Path)
@@ -128,7 +129,7 @@ def main() -> None:
             for tempering in options.tempering:
                 for smooth in (False, True):
                     rows[f"{kind}, {'smoothed' if smooth else 'forward'}, {tempering:g}"] = [
-                        track(grid, a, motions(d, grid, kind, n, one_second=options.one_second), smooth=smooth,
+                        track(grid, a, motions(d, grid, kind, n, seconds=options.seconds), smooth=smooth,
                               tempering=tempering)
                         for n, (a, d) in enumerate(zip(alone, drives, strict=True))]
         print(f"{len(drives)} drives of {options.photos} photos, shrunk by {shrink}, "

@@ -1,6 +1,7 @@
 """Small machines: the exported encoder against torch, and what a fresh process takes until its first fix.
 
-python benchmarks/small_machines.py
+python benchmarks/small_machines.py             # the encoders alone, and a zoomer
+python benchmarks/small_machines.py demo/town   # the packaged model with its ray matcher, on the town of make demo
 """
 
 from __future__ import annotations
@@ -9,13 +10,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import torch
 
+from justzoomin.apps.demo_names import packaged_model
+from justzoomin.data import open_dataset
 from justzoomin.geometry import preset
 from justzoomin.models import DecoderConfig, EncoderConfig, ModelConfig, ZoomModel, export_onnx, model_preset
+from justzoomin.search import Localizer
+from justzoomin.search.matching import GroundMap
 from material import make_region
 from timing import Row, Section, in_turns, medians
 
@@ -47,7 +53,8 @@ def run(folder: Path) -> Section:
         source = model.save_pretrained(folder / name.split("-")[0], preset("dc"))
         export_onnx(source)
         _encoders(section, name, source, config.image_pixels, sizes, rounds)
-        _cold_start(section, name, source, region, photo, rounds=3 if name == "small" else 1)
+        words = ["localize", str(photo), "--model", str(source), "--map", str(region), "--device", "cpu"]
+        _cold_start(section, name, words, "onnx", rounds=3 if name == "small" else 1)
     return section
 
 
@@ -64,19 +71,49 @@ def _encoders(section: Section, name: str, source: Path, pixels: int, sizes: tup
                                 note=f"{pixels} px, ONNX Runtime fp32, {torch.get_num_threads()} threads each"))
 
 
-def _cold_start(section: Section, name: str, source: Path, region: Path, photo: Path, rounds: int) -> None:
-    """`jzi localize` of one photo in fresh processes, the runtimes in turns."""
+def _cold_start(section: Section, name: str, words: list[str], onnx: str, rounds: int) -> None:
+    """`jzi localize` in fresh processes, the runtimes in turns."""
     taken: dict[str, list[tuple[float, float, float]]] = {"torch": [], "onnx": []}
     for _ in range(rounds):
         for runtime, found in taken.items():
-            found.append(first_fix(["localize", str(photo), "--model", str(source), "--map", str(region), "--device", "cpu",
-                                    "--runtime", runtime]))
+            found.append(first_fix([*words, "--runtime", onnx if runtime == "onnx" else "torch"]))
     middle = {runtime: [median(column) for column in zip(*found, strict=True)] for runtime, found in taken.items()}
     section.rows.append(Row(f"first fix from a cold start, {name}", middle["onnx"][0], middle["torch"][0], "s", "torch",
-                            note="fresh process, one photo, files in the system's cache"))
+                            note="fresh process, files in the system's cache"))
     section.rows.append(Row(f"peak memory of it, {name}", middle["onnx"][2], middle["torch"][2], "MB", "torch"))
     section.remarks.append(f"First fix with {name}: {middle['torch'][1]:.1f} s of processor time with torch, "
                            f"{middle['onnx'][1]:.1f} s with ONNX.")
+
+
+def run_demo(town: Path, folder: Path, rounds: int = 7) -> Section:
+    """Compare the packaged model, whose ray matcher has an encoder of its own, with its export, on two photos of a town."""
+    section = Section("The packaged model with its ray matcher")
+    exported = export_onnx(packaged_model(), folder / "exported").path
+    data = open_dataset(town)
+    photos = [folder / f"{image_id}.jpg" for image_id in data.split("val").image_ids[:2]]
+    for photo in photos:
+        photo.write_bytes(data.photos.read(photo.stem))
+    words = ["localize", *map(str, photos), "--model", str(packaged_model()), "--map", str(town), "--device", "cpu"]
+    _cold_start(section, "the packaged model, two photos", words, str(exported), rounds)
+    warm = {name: Localizer.load(packaged_model(), town, device="cpu", runtime=runtime)
+            for name, runtime in (("onnx", str(exported)), ("torch", "torch"))}
+    later = medians(in_turns({name: partial(_localize, localizer, photos) for name, localizer in warm.items()}, 3 * rounds),
+                    0.001 * len(photos))
+    section.rows.append(Row("each later photo", later["onnx"], later["torch"], "ms", "torch", note="map described before"))
+    grounds = {name: partial(_describe, localizer) for name, localizer in warm.items()}
+    found = medians(in_turns(grounds, rounds), 0.001)
+    section.rows.append(Row("describing the map", found["onnx"], found["torch"], "ms", "torch", note="once in a process"))
+    return section
+
+
+def _localize(localizer: Localizer, photos: list[Path]) -> None:
+    for photo in photos:
+        localizer.localize(photo)
+
+
+def _describe(localizer: Localizer) -> None:
+    assert isinstance(localizer.model, ZoomModel)
+    GroundMap(localizer.model, localizer.map, localizer.grid).ground()
 
 
 def first_fix(words: list[str]) -> tuple[float, float, float]:
@@ -98,7 +135,7 @@ def first_fix(words: list[str]) -> tuple[float, float, float]:
 def main() -> None:
     """Print the figures."""
     with tempfile.TemporaryDirectory() as place:
-        section = run(Path(place))
+        section = run_demo(Path(sys.argv[1]), Path(place)) if len(sys.argv) > 1 else run(Path(place))
     for row in section.rows:
         print(row.text())
     print(*section.remarks, sep="\n")

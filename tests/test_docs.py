@@ -1,22 +1,26 @@
 """The pages say what is true: links lead somewhere, settings are listed with their defaults, examples run."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 from pydantic import BaseModel
 
 from fakes import encoded, grid_of, make_repository, picture, tiny_model
-from justzoomin.data import AugmentConfig
+from justzoomin.apps.main import app
+from justzoomin.data import AugmentConfig, verify_repository
 from justzoomin.models import DecoderConfig, EncoderConfig, MatcherConfig, ModelConfig, RetrieverConfig
 from justzoomin.training import MatchingConfig, TrainConfig, train_config
+from pages import PAGES, PROJECT, Command, commands
 
-PROJECT = Path(__file__).resolve().parents[1]
 DOCS = PROJECT / "docs"
-PAGES = sorted([*DOCS.glob("*.md"), PROJECT / "README.md"])
+TRUSTED = {"tar", "tensorboard", "make", ".", "export"}
+"""Commands of others, whose words are not checked."""
 GROUPS = {"augment", "matching", "model", "encoder", "decoder", "retriever"}
 
 
@@ -93,3 +97,72 @@ def test_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         line = text[:block.start(1)].count("\n")
         code = compile("\n" * line + block[1], str(DOCS / page), "exec")  # tracebacks name the page's own lines
         exec(code, names)
+    assert verify_repository("town").ok  # with the splits that the page adds
+
+
+def parse(words: list[str]) -> None:
+    """Let the command line read words as if to run them: unknown commands, options and missing values are errors."""
+    command, context = typer.main.get_command(app), None
+    while words and words[0] in getattr(command, "commands", {}):
+        context = typer.Context(command, parent=context, info_name=words[0])
+        command, words = command.commands[words[0]], words[1:]
+    assert words == ["--help"] or not hasattr(command, "commands"), f"there is no command {words[:1]}"
+    if words != ["--help"]:
+        command.make_context("jzi", list(words), parent=context)
+
+
+def check_script(words: list[str]) -> None:
+    """The file of a Python command is there and names the options."""
+    if words[0] == "-m":
+        assert words[1] == "pytest", words
+        assert all((PROJECT / word.partition("::")[0]).exists() for word in words[2:])
+    elif words[0] != "-":
+        assert (PROJECT / words[0]).is_file(), words
+        source = "".join(path.read_text(encoding="utf-8") for path in (PROJECT / words[0]).parent.glob("*.py"))
+        assert all(f'"{word}"' in source for word in words if word.startswith("--")), words
+
+
+def check_install(words: list[str]) -> None:
+    """The extras of an installation are the project's."""
+    extras = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    asked = re.findall(r"\[([\w,]+)\]", " ".join(words))
+    assert asked and all(extra in extras for group in asked for extra in group.split(",")), words
+
+
+@pytest.mark.parametrize("command", [command for page in PAGES for command in commands(page)], ids=lambda c: c.where)
+def test_commands_of_the_pages_are_those_of_the_program(command: Command) -> None:
+    words = command.words
+    if words[0] in TRUSTED:
+        return
+    if "justzoomin.apps.main" in words:
+        words = ["jzi", *words[words.index("justzoomin.apps.main") + 1:]]
+    checks = {"jzi": parse, "python": check_script, "pip": check_install}
+    assert words[0] in checks, f"{command.where}: {command.text}"
+    checks[words[0]](words[1:])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_options_named_in_the_text_are_those_of_the_program(page: Path) -> None:
+    """Commands in the text may be cut short, so only their names and options are looked at."""
+    wrong = []
+    for text in re.findall(r"`jzi ([^`]+)`", prose(page.read_text(encoding="utf-8"))):
+        command, words = typer.main.get_command(app), text.split()
+        while words and words[0] in getattr(command, "commands", {}):
+            command, words = command.commands[words[0]], words[1:]
+        options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
+        named = {word.split("=")[0].rstrip(",.;") for word in words if re.match(r"--?[a-z]", word)}
+        unknown = words[:1] if hasattr(command, "commands") and re.match("[a-z]", "".join(words[:1])) else []
+        if unknown or named - options:
+            wrong.append(f"jzi {text}")
+    assert not wrong, wrong
+
+
+def test_presets_are_those_of_the_program_on_the_page_and_in_the_help() -> None:
+    from justzoomin.apps.train_command import train
+    from justzoomin.training.config import _PRESETS
+
+    text = (DOCS / "training.md").read_text(encoding="utf-8").partition("\n## Presets\n")[2].partition("\n\n`paper`")[0]
+    page = [name for row in re.findall(r"^\| (`.*?) \|", text, flags=re.MULTILINE) for name in re.findall(r"`(\w+)`", row)]
+    listed = str(train.__doc__).partition("\b\n")[2].partition("\n\n")[0]
+    spoken = [name for row in re.findall(r"^    (\w[\w, ]*?)(?:  |$)", listed, flags=re.MULTILINE) for name in row.split(", ")]
+    assert page == spoken == [name for name in _PRESETS if name in page] and len(page) == len(_PRESETS)

@@ -65,7 +65,7 @@ def write_report(recipe: str, folder: Path, docs: Path) -> None:
     lines, draws = {}, {}
     for test in TESTS:
         lines[test], draws[test] = _read(folder / test, order)
-    parts = [(HERE / "intro.md").read_text().format(epochs=EPOCHS, set=recipe)]
+    parts = [(HERE / "intro.md").read_text().format(epochs=EPOCHS, set=recipe), _behind(folder)]
     for test, title in TITLES.items():
         parts.append(f"## {title}\n\n{_table(lines[test], draws[test])}")
     picture = docs / "images" / "accuracy.png"
@@ -104,6 +104,18 @@ def _read(folder: Path, order: list[str]) -> tuple[list[Line], Resampling]:
         of_all = [rows[k] for rows in baselines]
         lines.append(Line(of_all[0].name, _pooled(of_all), 1, None, True))
     return lines, _groups(tables)
+
+
+def _behind(folder: Path) -> str:
+    """What the intervals rest on: photos, drives and towns of each test set, counted in the stored predictions."""
+    text = ["## What is behind the intervals", "",
+            "| test set | photos | drives | towns | what is drawn |", "|---|---|---|---|---|"]
+    for test, title in TITLES.items():
+        tables = [read_predictions(path) for path in sorted(folder.joinpath(test).glob("best-within-40-m-0-*.parquet"))]
+        drives = sum(len(set(table.drives or ())) for table in tables)
+        text.append(f"| {title.split(':')[0]} | {sum(len(t.photos) for t in tables)} | {drives} | {len(tables)} | "
+                    f"{'towns' if len(tables) > 1 else 'drives'} |")
+    return "\n".join([*text, "", (HERE / "behind.md").read_text().strip()])
 
 
 def _ids(tables: list[PredictionTable]) -> list[str]:

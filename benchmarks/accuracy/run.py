@@ -29,6 +29,7 @@ from sets import SETS
 
 from justzoomin.data import Dataset, open_dataset, open_datasets
 from justzoomin.evaluation import evaluate
+from justzoomin.files import write_json
 from justzoomin.geometry import haversine_m
 from justzoomin.models import MapModel, MatcherConfig, ZoomModel, open_model
 from justzoomin.scoring import controls_of, read_predictions, write_predictions
@@ -83,6 +84,7 @@ def _train(name: str, data: Path, run: Path, seed: int) -> None:
     train(train_config(training.preset, None, words), open_datasets(towns), run, resume=run.exists())
     used = resource.getrusage(resource.RUSAGE_SELF)
     cost = {"wall_s": time.perf_counter() - started, "processor_s": used.ru_utime + used.ru_stime}
+    write_json(cost, run / "cost.json")
     print(f"{run}: {json.dumps(cost)} (of this start, if it was resumed)")
 
 
@@ -90,8 +92,9 @@ def _predict(name: str, data: Path, run: Path, folder: Path, seed: int) -> None:
     model = open_model(run / "models" / "last")
     log = folder / "logs" / run.name
     log.mkdir(parents=True, exist_ok=True)
-    for file in ("config.yaml", "metrics.csv"):
-        shutil.copyfile(run / file, log / file)
+    for file in ("config.yaml", "metrics.csv", "cost.json"):
+        if (run / file).is_file():
+            shutil.copyfile(run / file, log / file)
     for row in (r for r in ROWS if r.training == name):
         _set_matcher(model, {"zoom_weight": row.zoom_weight})
         for test in TESTS:

@@ -77,7 +77,8 @@ def test_scored_and_trained_photos_are_refused(jzi: Jzi, many: Path, taught: Pat
     use = ("calibrate", taught, "--data", many, "--out", tmp_path / "c.json")
     assert "--split val" in jzi(*use, "--split", "val").refusal()
     assert "trained on these photos" in jzi(*use, "--split", "train").refusal()
-    assert "no split called" in jzi(*use, "--split", "nope").refusal()
+    missing = jzi(*use, "--split", "nope").refusal()
+    assert "--split nope: no split called 'nope'; splits there: held_out, train, val. Make one" in missing
     assert "--after 24" in jzi(*use, "--split", "held_out", "--after", "24").refusal()
     assert "too few" in jzi(*use, "--split", "held_out", "--limit", "3").refusal()
     assert "--keep" in jzi(*use, "--split", "held_out", "--keep", "1.5").refusal()

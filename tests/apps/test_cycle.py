@@ -23,7 +23,8 @@ def test_the_whole_way(jzi: Jzi, repository: Path, tmp_path: Path) -> None:
     run, data = tmp_path / "run", ("--data", repository)
     trained = jzi("train", *data, *shorter, "--out", run)
     assert trained.code == 0, trained.err
-    assert trained.out == f"run:   {run}\nmodel: {run / 'models' / 'best'}\n"
+    assert trained.out.startswith(f"run:   {run}\nmodel: {run / 'models' / 'best'}\non 5 photos of val in ")
+    assert trained.out.splitlines()[-1].startswith("  chance ")
     assert {"config.yaml", "environment.json", "metrics.csv", "models", "state.ckpt"} <= {p.name for p in run.iterdir()}
 
     # A run is not trained over, goes on only with its own settings, and one that is done stays done, and says so.

@@ -1,6 +1,7 @@
 """`jzi localize`: positions for people, for programs and for maps; photos that cannot be used."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from running import Jzi
 
 from fakes import encoded, make_repository, picture, tiny_model, with_exif
 from justzoomin.apps import console
-from justzoomin.apps.console import percent
+from justzoomin.apps.console import metres, percent
 from justzoomin.geometry import haversine_m
 from justzoomin.search import Localizer
 
@@ -19,9 +20,32 @@ def test_for_people(jzi: Jzi, photos: Path, model: Path, repository: Path) -> No
     ran = jzi("localize", photos / "b.jpg", "--model", model, "--map", repository)
     assert (ran.code, ran.err) == (0, "")
     fix = Localizer.load(model, repository, device="cpu").localize(photos / "b.jpg")
-    assert ran.out.splitlines()[0] == str(photos / "b.jpg")
-    assert f"position  {fix.lat:.6f} {fix.lon:.6f}   cell of 25 m" in ran.out
-    assert f"sequence  {','.join(map(str, fix.sequence))}" in ran.out
+    lat, lon, path = f"{fix.lat:.6f}", f"{fix.lon:.6f}", ",".join(map(str, fix.sequence))
+    short = [str(photos / "b.jpg"), f"  {lat} {lon}   90 % within {metres(fix.radius_90_m)}",
+             f"  https://www.openstreetmap.org/?mlat={lat}&mlon={lon}#map=18/{lat}/{lon}",
+             f"  {percent(fix.expected)} within 40 m (not calibrated: the model has no calibration)"]
+    assert ran.out.splitlines() == short
+    for option in ("--verbose", "-v"):
+        more = jzi("localize", photos / "b.jpg", "--model", model, "--map", repository, option)
+        assert (more.code, more.err) == (0, "")
+        lines = more.out.splitlines()
+        assert lines[:4] == short
+        steps = " ".join(f"{p:.2f}" for p in fix.probabilities)
+        assert lines[4].startswith(f"  cell of 25 m: {path}   steps {steps}   50 % within {metres(fix.credible_radius_m)}   ")
+        assert lines[5] == f"  geo:{lat},{lon};u={fix.radius_90_m:.0f}"
+        assert lines[6].startswith("  90 % in ") and lines[6].endswith("posterior, within:40") and len(lines) == 7
+
+
+def test_what_is_calibrated_for_the_map_is_said_so(jzi: Jzi, photos: Path, model: Path, tmp_path: Path) -> None:
+    """The same model and photo: fitted on this map, or on another one."""
+    own, other = (make_repository(tmp_path / str(seed), train=24, val=2, pixels=32, seed=seed) for seed in (0, 9))
+    folder, claims = tmp_path / "model", {}
+    shutil.copytree(model, folder)
+    for name, data in (("elsewhere", other), ("itself", own)):
+        assert jzi("calibrate", folder, "--data", data, "--split", "train").code == 0
+        claims[name] = jzi("localize", photos / "b.jpg", "--model", folder, "--map", own).out.splitlines()[3]
+    assert claims["elsewhere"].endswith("(not calibrated: the model's calibration is for another map)")
+    assert claims["itself"].endswith("% within 40 m (calibrated)") or "does not look like" in claims["itself"]
 
 
 def test_many_views_before_the_first_photo_are_said(jzi: Jzi, photos: Path, model: Path, repository: Path,
@@ -56,7 +80,7 @@ def test_errors_for_people_go_to_standard_error(jzi: Jzi, photos: Path, unusable
     assert ran.code == 1
     assert ran.err == (f"error: {unusable / 'text.jpg'}: it is no image that can be read: it looks like a text. "
                        "Give a JPEG or PNG photo.\n")
-    assert ran.out.count("position  ") == 2
+    assert ran.out.count("90 % within ") == ran.out.count("openstreetmap.org") == 2
 
 
 def test_geojson_and_figure(jzi: Jzi, photos: Path, unusable: Path, model: Path, repository: Path, tmp_path: Path) -> None:
@@ -87,11 +111,13 @@ def test_searches_and_decisions(jzi: Jzi, photos: Path, model: Path, repository:
     assert greedy["regions"] is None
     assert {**auto, "seconds": 0} == {**whole, "seconds": 0}
     printed = jzi(*use, "--decide", "within:55").out.splitlines()
-    assert "% within 55 m, 90 % in " in printed[-1]
-    assert f"top cell {','.join(map(str, whole['top_cells'][0]['sequence']))} (" in printed[-1]
+    assert "% within 55 m (not calibrated" in printed[-1]
+    printed = jzi(*use, "--verbose").out.splitlines()
+    assert "90 % in " in printed[-1]
+    assert f"most probable cell {','.join(map(str, whole['top_cells'][0]['sequence']))} (" in printed[-1]
     assert "m off on average" in jzi(*use, "--decide", "distance").out
     assert "% in this cell" in jzi(*use, "--search", "posterior", "--decide", "top").out
-    assert "90 % in" not in jzi(*use, "--search", "greedy").out
+    assert "90 % in" not in jzi(*use, "--search", "greedy", "--verbose").out
     assert "beam:K" in jzi(*use, "--search", "best").refusal()
     assert "within:METRES" in jzi(*use, "--decide", "best").refusal()
     assert "a decision needs the whole posterior" in jzi(*use, "--search", "greedy", "--decide", "distance").refusal()

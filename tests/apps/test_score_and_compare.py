@@ -67,7 +67,7 @@ def test_refusals(jzi: Jzi, kept: dict[str, Path], model: Path, repository: Path
             (("score", tmp_path / "none.parquet"), "cannot be read"), (("score", some, "--gallery", "occupied"), "occupied"),
             (("score", some, "--gallery", "some"), "all, occupied"), (("score", some, "--radii", "10,x"), "--radii"),
             (("score", some, "--radii", "0"), "--radii"), (("score", some, "--decide", "luck"), "luck"),
-            (("score", some, "--intervals", "drive"), "drive"), (("score", next(repository.rglob("*.csv"))), "Parquet"),
+            (("score", some, "--intervals", "drive"), "drive"), (("score", next(repository.rglob("*.csv"))), "--data TOWN"),
             ((*compare, "--train", "town"), "DATA:SPLIT"), ((*compare, "--rows", "a,b"), "2 names"),
             ((*compare, "--train", f"{repository}:val"), "evaluated"), (("compare", some, "--out", some), "no folder"),
             ((*one, "--search", "luck"), "luck"), ((*one, "--search", "greedy", "--decide", "within:40"), "posterior"),

@@ -192,3 +192,45 @@ def test_region_beside_the_layout_is_what_counts(tmp_path):
     assert open_dataset(root).grid.grid == 3
     save_grid(ZoomGrid(open_dataset(root).grid.region, 4, 2), root / "satellite" / "region.yaml")
     assert open_dataset(root).grid.grid == 4
+
+
+@pytest.mark.parametrize("header", ["image_id,sequence,latitude,longitude", ",note,longitude,latitude,sequence,image_id"])
+def test_the_cards_loader_takes_three_paths_in_different_folders(tmp_path, header):
+    """The card's metadata_csv, ground_root and tile_layout; order, extra and index columns of the table do not matter."""
+    extracted = fakes.make_repository(tmp_path / "extracted", train=3, val=2, extracted=True)
+    whole = open_dataset(extracted)
+    tables = tmp_path / "elsewhere" / "tables"
+    tables.mkdir(parents=True)
+    for name in ("train", "val"):
+        rows = whole.split(name).table
+        lines = [header]
+        for k, row in enumerate(rows.iter_rows(named=True)):
+            row |= {"": k, "sequence": f'"{row["sequence"]}"'}
+            lines.append(",".join(str(row[c]) for c in header.split(",")))
+        (tables / f"large_area_{name}_map.csv").write_text("\n".join(lines) + "\n")
+    (tables / "other.csv").write_text("not,a,split\n1,2,3\n")
+    (tmp_path / "photos").symlink_to(extracted / "streetview" / "images")
+    card = {"ground_root": tmp_path / "photos", "tile_layout": extracted / "satellite" / "layout.yaml"}
+    dataset = open_dataset(metadata_csv=tables / "large_area_train_map.csv", **card)
+    assert list(dataset.split_paths) == ["train", "val"] and dataset.grid == whole.grid
+    for name in ("train", "val"):
+        dataset.check(name)
+        assert dataset.split_hash(name) == whole.split_hash(name)
+    for a, b in zip(whole.torch_dataset("val", 32), dataset.torch_dataset("val", 32), strict=True):
+        assert torch.equal(a["wide"], b["wide"]) and all(torch.equal(x, y) for x, y in zip(a["views"], b["views"], strict=True))
+    found = verify_repository(dataset.places)
+    assert found.ok and found.counts["photos"] == 5, found.to_dict()
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    ({}, "no metadata_csv, ground_root, tile_layout is given"), ({"metadata_csv": "table.csv"}, "no ground_root, tile_layout"),
+    ({"root": ".", "tile_layout": "layout.yaml"}, "a dataset's folder and single paths"),
+    ({"metadata_csv": "none.csv", "ground_root": ".", "tile_layout": "layout.yaml"}, "metadata_csv none.csv: there is no"),
+    ({"metadata_csv": "table.csv", "ground_root": "none", "tile_layout": "layout.yaml"}, "ground_root none: there is no"),
+    ({"metadata_csv": "table.csv", "ground_root": ".", "tile_layout": "."}, "tile_layout .: there is no such file")])
+def test_paths_of_the_card_that_are_missing_are_named(tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "table.csv").write_text("image_id,sequence,latitude,longitude\n")
+    (tmp_path / "layout.yaml").write_text("")
+    with pytest.raises(DataError, match=said):
+        open_dataset(**words)

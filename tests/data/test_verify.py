@@ -61,7 +61,29 @@ def test_a_broken_table_and_a_shared_photo(tmp_path):
     (root / "metadata" / "again.csv").write_bytes(table.read_bytes())
     table.with_name("bad.csv").write_text("image_id,latitude\n1,2\n")
     report = verify_dataset(open_dataset(root), tiles=False)
-    assert report.kinds() == {"table": 1, "shared_photo": 1}
+    assert report.kinds() == {"table": 1, "also_in_split": 1}
+
+
+@pytest.mark.parametrize(("name", "of", "kind", "also"), [
+    ("north", "val", "also_in_split", "val"), ("few", "train", "also_in_split", "few"),
+    ("val_north", "val", "also_in_split", "val"),
+    ("test", "train", "shared_photo", "train")])
+def test_a_split_of_ones_own_may_hold_photos_of_others(tmp_path, name, of, kind, also):
+    """Only photos that are trained on and scored on cannot be used as they are."""
+    root = fakes.make_repository(tmp_path, train=2, val=2)
+    tables = {split: root / "metadata" / f"large_area_{split}_map.csv" for split in ("train", "val")}
+    (root / "metadata" / f"{name}.csv").write_bytes(tables[of].read_bytes())
+    report = verify_repository(root, tiles=False)
+    assert (report.kinds(), report.ok) == ({kind: 2}, kind == "also_in_split")
+    assert {p["detail"] for p in report.problems} == {f"the photo is in split {also} as well"}
+
+
+def test_photos_trained_and_scored_on_are_found_behind_a_third_split(tmp_path):
+    root = fakes.make_repository(tmp_path, train=2, val=1)
+    train = root / "metadata" / "large_area_train_map.csv"
+    for name in ("all", "large_area_val_map"):
+        (root / "metadata" / f"{name}.csv").write_bytes(train.read_bytes())
+    assert verify_repository(root, tiles=False).kinds() == {"also_in_split": 2, "shared_photo": 2}
 
 
 def test_another_region_does_not_contradict(repository, dataset):

@@ -9,7 +9,16 @@ import torch
 
 from justzoomin.errors import MissingExtraError, ModelError
 from justzoomin.geometry import preset
-from justzoomin.models import DecoderConfig, EncoderConfig, ModelConfig, ZoomModel, export_onnx, model_preset
+from justzoomin.models import (
+    DecoderConfig,
+    EncoderConfig,
+    MatcherConfig,
+    ModelConfig,
+    OnnxEncoder,
+    ZoomModel,
+    export_onnx,
+    with_matcher,
+)
 from justzoomin.models import onnx_encoder as running
 from justzoomin.models import onnx_export as exporting
 from justzoomin.models.onnx_file import read_header
@@ -41,9 +50,9 @@ def folder(tmp_path_factory):
     return path
 
 
-def changed(folder, tmp_path, change):
-    """The exported file after a change of its content."""
-    model = onnx.load(folder / "encoder.onnx")
+def changed(file, tmp_path, change):
+    """An exported file, or the one in a folder, after a change of its content."""
+    model = onnx.load(file / "encoder.onnx" if file.is_dir() else file)
     change(model)
     path = tmp_path / "changed.onnx"
     path.write_bytes(model.SerializeToString())
@@ -62,8 +71,10 @@ def test_the_same_answers_from_an_exported_encoder(folder, batch):
             torch.testing.assert_close(exported.encode_views(images), torch_model.encode_views(images), rtol=1e-4, atol=1e-4)
 
 
-def test_a_vision_transformer_is_exported_too(tmp_path):
-    path = tiny(DINOV2, "cls", 24).save_pretrained(tmp_path / "model")  # not the size of its position table
+@pytest.mark.parametrize("table_pixels", [32, 256])
+def test_a_vision_transformer_is_exported_too(tmp_path, table_pixels):
+    """Its table of positions is reduced to the size of the images: a small one when exported, a large one when run."""
+    path = tiny({**DINOV2, "image_size": table_pixels}, "cls", 24).save_pretrained(tmp_path / "model")
     done = export_onnx(path, tmp_path / "elsewhere")
     assert done.path == tmp_path / "elsewhere" / "encoder.onnx" and done.difference < 1e-4
     images = torch.randn(3, 3, 24, 24)
@@ -111,11 +122,121 @@ def test_packages_that_are_missing_are_named(folder, tmp_path, monkeypatch):
         export_onnx(folder, tmp_path / "encoder.onnx")
 
 
-def test_a_ray_matcher_needs_more_than_an_export_gives(tmp_path):
-    path = ZoomModel(model_preset("best")).save_pretrained(tmp_path / "model")
-    with pytest.raises(ModelError, match="feature maps"):
+def matching(architecture, pooling, own_encoder):
+    """A tiny model with a ray matcher; an encoder of the matcher's own differs from the zoomer's."""
+    plain = tiny(architecture, pooling, 32)
+    model = with_matcher(plain, MatcherConfig(metres_per_pixel=1.0, channels=4, ranges=4, headings=4, width=8, window_m=64.0,
+                                              margin_m=8.0, own_encoder=own_encoder))
+    if own_encoder:
+        model.matcher_encoder.load_state_dict(tiny(architecture, pooling, 32, seed=5).encoder.state_dict())
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def matching_folder(tmp_path_factory):
+    """A folder of a model whose ray matcher has an encoder of its own, both exported."""
+    path = matching(CONVNEXT, "pooler", own_encoder=True).save_pretrained(tmp_path_factory.mktemp("matching") / "model")
+    done = export_onnx(path)
+    assert (done.path, done.matcher_path) == (path / "encoder.onnx", path / "encoder.matcher.onnx")
+    assert done.bytes == done.path.stat().st_size + done.matcher_path.stat().st_size and done.difference < 1e-4
+    return path
+
+
+def same_matching(folder, runtime="onnx"):
+    """Check that a folder's model gives the same vectors, fans and descriptions of ground with an exported encoder."""
+    wanted, found = ZoomModel.from_pretrained(folder), ZoomModel.from_pretrained(folder, runtime=runtime)
+    assert found.fingerprint() == wanted.fingerprint()
+    assert not any("encoder." in name for name in found.state_dict())
+    generator = torch.Generator().manual_seed(1)
+    photos, views = torch.randn(3, 2, 3, 32, 32, generator=generator), torch.randn(4, 3, 32, 32, generator=generator)
+    with torch.inference_mode():
+        torch.testing.assert_close(found.encode_photos(photos), wanted.encode_photos(photos), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(found.encode_views(views), wanted.encode_views(views), rtol=1e-4, atol=1e-4)
+        for pixels in (80, 64):  # pieces of map are larger than photos; any size does
+            picture = torch.randn(3, pixels, pixels, generator=generator)
+            for ours, torchs in zip(found.describe_ground(picture), wanted.describe_ground(picture), strict=True):
+                torch.testing.assert_close(ours, torchs, rtol=1e-3, atol=1e-4)
+
+
+def test_a_ray_matcher_with_an_encoder_of_its_own_has_both_exported(matching_folder):
+    same_matching(matching_folder)
+
+
+@pytest.mark.parametrize(("architecture", "pooling"), [(CONVNEXT, "pooler"), ({**DINOV2, "image_size": 256}, "cls")])
+def test_a_ray_matcher_that_shares_the_encoder_has_one_file(architecture, pooling, tmp_path):
+    path = matching(architecture, pooling, own_encoder=False).save_pretrained(tmp_path / "model")
+    done = export_onnx(path, tmp_path / "out" / "shared.onnx")
+    assert done.matcher_path is None and [p.name for p in done.path.parent.iterdir()] == ["shared.onnx"]
+    assert read_header(done.path).channels == ZoomModel.from_pretrained(path).encoder.stage_widths
+    same_matching(path, str(done.path))
+
+
+def test_an_encoder_that_gives_no_maps_of_other_sizes_is_not_exported(tmp_path):
+    """Exported, its table of positions fits images of one size only."""
+    path = matching({**DINOV2, "model_type": "dinov2_with_registers"}, "cls", own_encoder=False).save_pretrained(tmp_path / "m")
+    with pytest.raises(ModelError, match=r"fails on images of 32 px.*nothing was written.*runtime torch"):
         export_onnx(path)
     assert not (path / "encoder.onnx").exists()
+
+
+def test_both_files_of_a_matcher_must_be_there_in_their_places(matching_folder, folder, tmp_path):
+    first, second = (matching_folder / name for name in ("encoder.onnx", "encoder.matcher.onnx"))
+    alone = tmp_path / "alone" / "encoder.onnx"
+    alone.parent.mkdir()
+    alone.write_bytes(first.read_bytes())
+    with pytest.raises(ModelError, match=r"encoder\.matcher\.onnx: it cannot be read.*jzi export MODEL"):
+        ZoomModel.from_pretrained(matching_folder, runtime=str(alone))
+    for beside, words in ((first, "holds a model's encoder without feature maps, and the matcher_encoder with"),
+                          (folder / "encoder.onnx", "the matcher_encoder with feature maps is needed")):
+        (alone.parent / "encoder.matcher.onnx").write_bytes(beside.read_bytes())
+        with pytest.raises(ModelError, match=words):
+            ZoomModel.from_pretrained(matching_folder, runtime=str(alone))
+    with pytest.raises(ModelError, match=r"holds a model's matcher_encoder with .* the encoder without .* Name the encoder"):
+        ZoomModel.from_pretrained(matching_folder, runtime=str(second))
+
+    def another(model):
+        header = json.loads(model.metadata_props[0].value)
+        model.metadata_props[0].value = json.dumps({**header, "weights": "0" * 64})
+
+    changed(second, alone.parent, another).rename(alone.parent / "encoder.matcher.onnx")
+    with pytest.raises(ModelError, match="exported from another model"):
+        ZoomModel.from_pretrained(matching_folder, runtime=str(alone))
+
+
+@pytest.mark.parametrize("channels", [[8, "16"], [8, 0], [8] * 65, 8, [[8]], [8, 17], [16], [8, 16, 16]])
+def test_feature_maps_that_are_not_those_of_the_header(matching_folder, tmp_path, channels):
+    def other(model):
+        header = json.loads(model.metadata_props[0].value)
+        model.metadata_props[0].value = json.dumps({**header, "channels": channels})
+
+    with pytest.raises(ModelError, match=r"header|maps_"):
+        OnnxEncoder(changed(matching_folder / "encoder.matcher.onnx", tmp_path, other),
+                    ZoomModel.from_pretrained(matching_folder).config, "matcher_encoder")
+
+
+def wide_map(model):
+    """Let the finest feature map be twice as wide as its header lets expect."""
+    for node in model.graph.node:
+        node.output[:] = ["narrow" if name == "maps_0" else name for name in node.output]
+        node.input[:] = ["narrow" if name == "maps_0" else name for name in node.input]
+    model.graph.node.append(onnx.helper.make_node("Concat", ["narrow", "narrow"], ["maps_0"], axis=3))
+    model.graph.output[1].type.tensor_type.shape.dim[3].dim_param = "wide"
+
+
+def map_of_nothing(model):
+    for node in model.graph.node:
+        node.output[:] = ["finite" if name == "maps_1" else name for name in node.output]
+        node.input[:] = ["finite" if name == "maps_1" else name for name in node.input]
+    model.graph.node.extend([onnx.helper.make_node("Sub", ["finite", "finite"], ["zeros"]),
+                             onnx.helper.make_node("Div", ["zeros", "zeros"], ["maps_1"])])
+
+
+@pytest.mark.parametrize(("change", "words"), [(wide_map, "gave a feature map of shape"), (map_of_nothing, "not finite")])
+def test_feature_maps_that_no_encoder_gives(matching_folder, tmp_path, change, words):
+    encoder = OnnxEncoder(changed(matching_folder / "encoder.matcher.onnx", tmp_path, change),
+                          ZoomModel.from_pretrained(matching_folder).config, "matcher_encoder")
+    with pytest.raises(ModelError, match=words):
+        encoder.stages(torch.zeros(1, 3, 32, 32))
 
 
 def test_an_exported_encoder_is_for_the_cpu(folder):

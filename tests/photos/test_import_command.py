@@ -79,6 +79,22 @@ def test_a_table_a_camera_and_splits(jzi, folder: Path, town: Path, tmp_path: Pa
     assert table.group_by("sequence_id").agg(pl.col("split").n_unique())["split"].sum() == 4
 
 
+def test_a_table_whose_images_are_elsewhere_says_so_and_names_the_option(jzi, folder: Path, town: Path, tmp_path: Path) -> None:
+    """The positions are there: it is the images that are missing."""
+    rows = [record(folder, k, fakes.encoded(street(k))) for k in range(12)]
+    (tmp_path / "lists").mkdir()
+    table = tmp_path / "lists" / "where.csv"
+    pl.DataFrame({"file": [r.path.name for r in rows], "lat": [r.lat for r in rows],
+                  "lon": [r.lon for r in rows]}).write_csv(table)
+    code, out, err = jzi("photos", "import", table, tmp_path / "data", "--map", town, *SMALL)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"error: {table}: 12 of its images are not found, and no photo is left (12 missing file). The first: "
+                          f"{rows[0].path.name}: ")
+    assert err.endswith("Name the folder that holds the images with --images.\n")
+    assert "no photo with a position" not in err
+    assert jzi("photos", "import", table, tmp_path / "data", "--map", town, *SMALL, "--images", folder)[0] == 0
+
+
 @pytest.mark.parametrize(("words", "wanted"), [
     (("--split", "street"), "--split: "), (("--val-share", 0), "--val-share: "), (("--quality", 101), "--quality: "),
     (("--guard-m", 5), "--guard-m: it means nothing with"), (("--block-m", 5), "--block-m: it means nothing with"),

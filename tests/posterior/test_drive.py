@@ -130,3 +130,18 @@ def test_wrong_shapes_and_numbers() -> None:
     for numbers in ((np.inf, 0.0, 1.0), (0.0, 0.0, -1.0), (0.0, np.nan, 0.0)):
         with pytest.raises(ConfigError):
             odometry(CELLS, *numbers)
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_a_speed_limit_that_allows_everything_changes_nothing(smooth: bool) -> None:
+    several = likelihoods(4)
+    free = speed_limit(CELLS, 60.0, 15.0)
+    assert free.reach(CELLS.side) == 1.0
+    np.testing.assert_allclose(free.forward(np.eye(64)), 64 / 4096, rtol=1e-9)
+    for found, own in zip(track(TOWN, several, [free] * 3, smooth=smooth), several, strict=True):
+        np.testing.assert_allclose(found.log_probs, Posterior.of(TOWN, own).log_probs, atol=1e-7)
+
+
+def test_reach_is_the_share_of_the_map_that_can_be_gone_to() -> None:
+    for motion in (speed_limit(SMALL, 1.0, 7.0), odometry(SMALL, 5.0, 0.0, 1.0)):
+        assert motion.reach(3) == pytest.approx((matrix(motion) > 0).mean())

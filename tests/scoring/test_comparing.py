@@ -200,3 +200,19 @@ def test_several_maps_are_one_split():
         compare([a, moved(a), b])
     with pytest.raises(ConfigError, match="2 maps"):
         compare([a, moved(a)], Protocol("occupied"))
+
+
+def test_maps_with_one_grid_are_told_apart_by_their_hash():
+    """Two towns of a benchmark share one grid; their photos are not those of one map."""
+    def on(name, count, **values):
+        return table(count, name, hashes={"map": values.pop("town")}, **values)
+
+    files = [on("a", 30, town="one"), on("b", 30, town="one", seed=4), on("a", 22, town="two"), on("b", 22, town="two", seed=4)]
+    both = compare(files)
+    assert both.photos == 52 and "2 maps" in both.protocol["maps"]
+    with pytest.raises(DataError, match="its photos are not those of a"):
+        compare([files[0], on("b", 22, town="one")])
+    with pytest.raises(DataError, match="no predictions on the map of a"):
+        compare(files[:3])
+    unstated = table(30, "c", seed=5)
+    assert len([r for r in compare([files[0], unstated]).rows if r.kind == "method"]) == 2  # the only map of its grid

@@ -75,12 +75,19 @@ def test_every_field_is_the_posteriors(keen, dataset, photo, truth):
     assert np.prod(fix.probabilities) == pytest.approx(whole.probs[grid.flatten([fix.sequence])[0]], rel=1e-3)
 
 
-def test_a_threshold_is_for_the_map_it_was_fitted_on(keen, dataset, photo):
+@pytest.mark.parametrize(("words", "calibrated", "on_map"), [
+    ({"map": "here"}, True, True), ({"look": "here"}, True, True), ({"look": "here", "off_map_threshold": 100.0}, False, False),
+    ({"look": "00" * 48}, False, None), ({"map": "a" * 64}, False, None), ({}, False, None)])
+def test_a_calibration_covers_the_map_it_was_fitted_on(keen, dataset, photo, words, calibrated, on_map):
+    """By the map's hash or its look; one that records neither covers no map, and says why."""
     look = region_look(GridViews(dataset.map, dataset.grid, keen.config.image_pixels))
-    for words, on_map in (({}, True), ({"look": look}, True), ({"look": look, "off_map_threshold": 100.0}, False),
-                          ({"look": "00" * 48}, None), ({"look": "00" * 48, "off_map_threshold": 100.0}, None)):
-        localizer = Localizer(keen, dataset.map, search="posterior", calibration=calibration_of(keen, **words))
-        assert localizer.localize(photo).on_map is on_map
+    here = {"look": look, "map": dataset.map.fingerprint()}
+    words = {name: here[name] if value == "here" else value for name, value in words.items()}
+    localizer = Localizer(keen, dataset.map, search="posterior", calibration=calibration_of(keen, **words))
+    fix = localizer.localize(photo)
+    assert (fix.calibrated, fix.on_map) == (calibrated, on_map)
+    assert fix.not_calibrated == (None if calibrated else "the photo does not look like one of this map" if on_map is False
+                                  else "the model's calibration is for another map")
 
 
 def test_the_decision_answers_and_the_probabilities_stay(keen, dataset, photo, truth):
@@ -138,7 +145,7 @@ def test_a_prior_rules_cells_out_and_a_flat_one_changes_nothing(keen, dataset, p
 
 
 def test_a_calibration_is_applied_and_bound_to_its_model(keen, dataset, photo, truth):
-    hot = calibration_of(keen, temperatures=(3.0, 3.0, 3.0))
+    hot = calibration_of(keen, temperatures=(3.0, 3.0, 3.0), map=dataset.map.fingerprint())
     localizer = Localizer(keen, dataset.map, search="posterior", calibration=hot)
     fix, found = localizer.localize(photo), localizer.localize_posterior(photo)
     assert fix.calibrated
@@ -155,7 +162,7 @@ def test_a_calibration_is_applied_and_bound_to_its_model(keen, dataset, photo, t
 
 def test_a_calibration_in_the_models_folder_is_taken_where_it_fits(keen, dataset, repository, photo, tmp_path):
     folder = keen.save_pretrained(tmp_path / "model", dataset.grid)
-    calibration_of(keen).save(folder / "calibration.json")
+    calibration_of(keen, map=dataset.map.fingerprint()).save(folder / "calibration.json")
     assert Localizer.load(folder, repository, device="cpu").localize(photo).calibrated
     assert not Localizer.load(folder, repository, device="cpu", calibrated=False).localize(photo).calibrated
     with pytest.warns(NotTrainedHereWarning):

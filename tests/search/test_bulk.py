@@ -40,7 +40,7 @@ def rows_of(path):
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     lists = {"sequence": int, "probabilities": float, "no_data": float, "region_90": int}
-    words = {"photo", "map", "model", "searched", "decision"}
+    words = {"photo", "map", "model", "searched", "decision", "not_calibrated"}
 
     def value(key, text):
         if key in words:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from justzoomin.apps.console import DEVICE_HELP, REGION_HELP, progress_bar, region_option, single_model, writable_file
+from justzoomin.apps.demo_names import refuse_packaged
 
 if TYPE_CHECKING:
     from justzoomin.posterior import Calibration
@@ -42,6 +43,8 @@ def calibrate(
     from justzoomin.posterior import CALIBRATION_FILE
 
     name = single_model(model)
+    if out is None:
+        refuse_packaged(name, "--out")
     target = writable_file(out or (Path(name) if Path(name).is_dir() else Path()) / CALIBRATION_FILE, "--out")
     for path, option in ((report, "--report"), (figure, "--figure")):
         if path is not None:

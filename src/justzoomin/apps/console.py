@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from justzoomin.apps.demo_names import model_named
 from justzoomin.apps.terminal import plain_bars, plain_console
 
 if TYPE_CHECKING:
@@ -73,11 +74,12 @@ def writable_file(path: Path, option: str) -> Path:
 
 
 def single_model(model: str) -> str:
-    """The name of one model; a run folder holds several, and is refused with their names.
+    """The name of one model, `demo` for the packaged one; a run folder holds several, and is refused with their names.
 
     Raises:
         ModelError: If it is a run folder.
     """
+    model = model_named(model)
     folder = Path(model)
     if not (folder / "config.yaml").is_file() or (folder / "model.safetensors").is_file():
         return model
@@ -154,8 +156,15 @@ def tell_view_cache(source: Map, grid: ZoomGrid, pixels: int) -> None:
         typer.echo(note, err=True)
 
 
-def tell_views_ahead(localizer: Localizer) -> None:
-    """Say on standard error that many views are encoded before the first photo has its answer."""
+def prepare(localizer: Localizer) -> None:
+    """Say on standard error what takes long before the first photo has its answer, and describe the map for a matcher."""
+    cost = localizer.matching_cost()
+    if cost is not None:
+        typer.echo(f"the posterior of this map: {cost.pieces:,} pieces of map are described once (about "
+                   f"{duration(cost.map_seconds)}), then each photo is compared with {cost.places:,} places under "
+                   f"{cost.bearings} bearings (up to about {duration(cost.photo_seconds)} a photo)", err=True)
+        with progress_bar("describing the map") as advance:
+            localizer.prepare(advance)
     if (ahead := localizer.views_ahead) >= _MANY_VIEWS:
         typer.echo(f"the posterior needs {ahead:,} views: they are drawn and encoded before the first photo; "
                    "jzi index keeps them for the next time", err=True)

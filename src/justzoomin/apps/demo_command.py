@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,8 @@ import typer
 
 from justzoomin.apps.console import out as console
 from justzoomin.apps.console import progress_bar, stage_bars
+from justzoomin.apps.demo_names import packaged_model
+from justzoomin.apps.demo_photos import leave_drive, leave_photos
 from justzoomin.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -44,11 +45,6 @@ def other_town(seed: int) -> CityConfig:
 
     return CityConfig(seed=seed, size_m=SIZE_M, depth=3, gsd_m=0.2, photos=OTHER_PHOTOS, val_photos=1, photo_width=192,
                       photo_height=96)
-
-
-def packaged_model() -> Path:
-    """Folder of the demo model that comes with the package."""
-    return Path(str(resources.files("justzoomin") / "assets" / "demo-model"))
 
 
 def demo(
@@ -90,8 +86,24 @@ def demo(
     screen.print(f"report:   {written}")
     for path in drawn:
         screen.print(f"picture:  {path}")
-    screen.print(f"done in {time.perf_counter() - started:.0f} s. Your own photo: "
-                 f"jzi localize PHOTO --model {model_folder} --map {town}")
+    screen.print(f"done in {time.perf_counter() - started:.0f} s. Photos to try, that the model has never seen:")
+    for line in _leave(out, town, unseen, model_folder if train else None):
+        screen.print(f"  {line}", markup=False)
+
+
+def _leave(out: Path, town: Path, unseen: Path, model: Path | None) -> list[str]:
+    """Write photos and a drive to try; the commands that localize them, the packaged model being the default."""
+    from justzoomin.data import open_dataset
+
+    own, other = open_dataset(town), open_dataset(unseen)
+    for folder in (out / "photos", out / "drive"):
+        shutil.rmtree(folder, ignore_errors=True)
+    first = leave_photos(own, out / "photos" / "own-town")[0]
+    foreign = leave_photos(other, out / "photos" / "unseen-town")[0]
+    times = leave_drive(other, out / "drive")
+    named = "" if model is None else f" --model {model}"
+    return [f"jzi localize {first} --map {town}{named}", f"jzi localize {foreign} --map {unseen}{named}",
+            f"jzi track {times.parent} --times {times} --map {unseen} --gpx {out / 'track.gpx'}{named}"]
 
 
 def _make(town: Path, config: CityConfig) -> None:

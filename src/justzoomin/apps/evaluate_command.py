@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import DEVICE_HELP, REGION_HELP, out, region_option, single_model, stage_bars, writable_file
+from justzoomin.apps.console import (
+    DEVICE_HELP,
+    REGION_HELP,
+    out,
+    prepare,
+    region_option,
+    single_model,
+    stage_bars,
+    writable_file,
+)
+from justzoomin.apps.dataset_options import GroundOption, LayoutOption, MetadataOption, places
+from justzoomin.apps.demo_names import is_packaged, model_named
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,12 +32,14 @@ DEFAULT_LISTED = 64
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="Model folder, hub id, or a run folder (every checkpoint in it).")],
-    data: Annotated[Path, typer.Option("--data", help="Folder of the dataset.")],
-    split: Annotated[str, typer.Option("--split", help="Name of the split.")] = "val",
+    data: Annotated[Path | None, typer.Option("--data", help="Folder of the dataset.")] = None,
+    split: Annotated[str | None, typer.Option("--split", help="Name of the split. Default: val, or that of --metadata-csv."
+                                              )] = None,
     radius: Annotated[list[float] | None, typer.Option(
         "--radius", help="One more X of R@Xm, in metres; may be repeated. Always there: 40, 50, 100.")] = None,
     json_file: Annotated[Path | None, typer.Option(
-        "--json", help="File for the report. Default: evaluation-SPLIT.json in the model's folder.")] = None,
+        "--json", help="File for the report. Default: evaluation-SPLIT.json in the model's folder; for the packaged "
+                       "model, in the current folder.")] = None,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 32,
@@ -43,6 +56,9 @@ def evaluate(
         "--predictions", help="Keep the predictions of every photo in this file (.parquet), for jzi score.")] = None,
     method: Annotated[str | None, typer.Option(
         "--method", help="With --predictions: what the row of a table is called. Default: the search.")] = None,
+    metadata_csv: MetadataOption = None,
+    ground_root: GroundOption = None,
+    tile_layout: LayoutOption = None,
     listed: Annotated[int, typer.Option(
         "--listed", min=0, help="With --predictions: cells of a posterior to keep for a photo; 0 for all.")] = DEFAULT_LISTED,
 ) -> None:
@@ -62,15 +78,19 @@ def evaluate(
         if not 0 < value < math.inf:
             raise ConfigError(f"--radius {value:g}", "it is no distance", "Give metres, above 0.")
     radii = tuple(sorted({*DEFAULT_RADII_M, *(radius or ())}))
+    model = model_named(model)
+    named = places(data, metadata_csv, ground_root, tile_layout)
+    split = split or named.split or "val"
     target = writable_file(json_file or _beside(model, split), "--json")
     keep = None if predictions is None else writable_file(predictions, "--predictions")
     if keep is not None:
         single_model(model)
-    dataset = open_dataset(data, region_option(region))
+    dataset = open_dataset(named, region_option(region))
     with stage_bars() as advance:
-        results = evaluate_path(model, data, split, device=device, dataset=dataset, calibrated=calibrated,
+        results = evaluate_path(model, dataset.root, split, device=device, dataset=dataset, calibrated=calibrated,
                                 progress=lambda name: functools.partial(advance, name), radii_m=radii, batch_size=batch_size,
-                                limit=limit, index=index, search=search, decision=decide, listed=listed or None, method=method)
+                                limit=limit, index=index, search=search, decision=decide, listed=listed or None, method=method,
+                                prepare=prepare)
     for note in cache_notes(dataset.map):
         typer.echo(note, err=True)
     reports = {name: result.report for name, result in results.items()}
@@ -90,7 +110,7 @@ def summary(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 def _beside(model: str, split: str) -> Path:
     folder = Path(model)
-    return (folder if folder.is_dir() else Path()) / f"evaluation-{split}.json"
+    return (folder if folder.is_dir() and not is_packaged(folder) else Path()) / f"evaluation-{split}.json"
 
 
 def print_reports(reports: dict[str, dict[str, Any]]) -> None:
@@ -104,7 +124,8 @@ def print_reports(reports: dict[str, dict[str, Any]]) -> None:
             console.print(f"{name}: accuracy per step given the right path before it: {steps} %", markup=False)
     protocol = first["protocol"]
     console.print(f"protocol: {protocol['decoding']}; gallery: {protocol['gallery']} of {protocol['cell_size_m']:g} m; "
-                  f"distance: {protocol['distance']}. Ceiling: always the true cell. Chance: a cell at random.")
+                  f"distance: {protocol['distance']}; intervals: {protocol['intervals']}. Ceiling: always the true cell. "
+                  "Chance: a cell at random.")
     if any(r["trained_on_this_split"] for r in reports.values()):
         console.print("NOTE: these are the photos the model was trained on; the figures say nothing about other photos.")
 

@@ -18,14 +18,15 @@ from justzoomin.apps.console import (
     REGION_HELP,
     metres,
     percent,
+    prepare,
     print_json,
     progress_bar,
     rate_bar,
     region_option,
     single_model,
-    tell_views_ahead,
     writable_file,
 )
+from justzoomin.apps.demo_names import DEMO, MAP_HELP, MODEL_HELP, map_named
 
 if TYPE_CHECKING:
     from justzoomin.errors import JustZoomInError
@@ -43,15 +44,16 @@ NO_DATA_WORTH_SAYING = 0.5
 def localize(
     photos: Annotated[list[Path], typer.Argument(readable=False, help="Photos, folders (with their subfolders), or .txt files "
                                                  "with a path per line.")],
-    model: Annotated[str, typer.Option("--model", help="Model folder or hub id.")],
-    map_root: Annotated[str, typer.Option("--map", help="Folder of the map or of a dataset, tile package, or address "
-                                                         "template of a tile server.")],
+    model: Annotated[str, typer.Option("--model", help=MODEL_HELP)] = DEMO,
+    map_root: Annotated[str, typer.Option("--map", help=MAP_HELP)] = DEMO,
     index: Annotated[Path | None, typer.Option("--index", help="Index of the map under this model, from jzi index.")] = None,
     to_file: Annotated[Path | None, typer.Option(
         "--out", help="Write fixes to this file (.parquet, .jsonl, .geojson, .csv) instead of printing them: for very many "
         "photos. An interrupted job goes on when the same command is run again.")] = None,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list, an object per photo.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also print the cell, the path with its probabilities, the "
+                                                                  "region and the time.")] = False,
     geojson: Annotated[Path | None, typer.Option("--geojson", help="GeoJSON file for points and cells (lon, lat).")] = None,
     figure: Annotated[Path | None, typer.Option("--figure", help="Picture file (PNG) to draw the zoom paths into.")] = None,
     heatmap: Annotated[Path | None, typer.Option(
@@ -77,9 +79,9 @@ def localize(
 ) -> None:
     """Say where photos were taken. EXIF orientation is respected, EXIF position never used.
 
-    Prints latitude and longitude in degrees (WGS 84), the zoom sequence, the model's probability of each step and the cell's
-    size; of a posterior also what the decision expects, the area that holds 90 % and the most probable cell. A photo that
-    cannot be used is reported and the others are still done; the exit code is 0 only if all succeeded.
+    Prints latitude and longitude in degrees (WGS 84), the radius that holds 90 %, a link to a map, and what the answer claims;
+    the rest with --verbose or --json. Without --model and --map these are the demo's. A photo that cannot be used is reported
+    and the others are still done; the exit code is 0 only if all succeeded.
     """
     from justzoomin.maps import Map
     from justzoomin.search import Localizer
@@ -89,12 +91,13 @@ def localize(
     on_cluster = _cluster_work(ray, to_file, runtime)
     files, remarks = expand(photos)
     _check_heatmap(heatmap, files)
+    map_root = map_named(map_root)
     name, source = single_model(model), Map.open(map_root, grid=region_option(region))
     prior = priors.prior_from_options(source.grid, prior_circle, prior_polygon, prior_raster, near, seconds, speed)
     localizer = Localizer.load(name, source, None, "cpu" if on_cluster else device, index, runtime, calibrated=calibration,
                                search=search, decision=decide, prior=prior)
     if not on_cluster:
-        tell_views_ahead(localizer)
+        prepare(localizer)
     for remark in remarks:
         typer.echo(remark, err=True)
     if to_file is not None:
@@ -114,7 +117,7 @@ def localize(
     if as_json:
         print_json(rows)
     else:
-        _print(rows)
+        _print(rows, verbose=verbose)
     if geojson is not None:
         features = [feature for fix in fixes for feature in fix.to_geojson()]
         _write(geojson, json_text({"type": "FeatureCollection", "features": features}, indent=1))
@@ -300,26 +303,39 @@ def _listed(path: Path) -> list[Path | JustZoomInError]:
     return [stated.find(path.parent, name) or path.parent / name for name in names]
 
 
-def _print(rows: list[dict[str, Any]]) -> None:
+def _print(rows: list[dict[str, Any]], *, verbose: bool) -> None:
     """A few lines per photo: no terminal is too narrow for them."""
     for r in rows:
         if "error" in r:
             typer.echo(f"error: {r['error']}", err=True)
             continue
-        steps = " ".join(f"{p:.2f}" for p in r["probabilities"])
+        at = f"{r['lat']:.6f}", f"{r['lon']:.6f}"
         typer.echo(f"{r['photo']}\n"
-                   f"  position  {r['lat']:.6f} {r['lon']:.6f}   cell of {metres(r['cell_size_m'])}, "
-                   f"50 % within {metres(r['credible_radius_m'])}\n"
-                   f"  sequence  {','.join(map(str, r['sequence']))}   probabilities {steps}   {r['seconds']:.2f} s")
-        if r["regions"] is not None:
-            top = r["top_cells"][0]
-            doubt = "   not on this map?" if r["on_map"] is False else ""
-            kind = "calibrated" if r["calibrated"] else "posterior "
-            typer.echo(f"  {kind} {_expectation(r['decision'], r['expected'])}, 90 % in {r['regions']['90']:,.0f} m²   "
-                       f"top cell {','.join(map(str, top['sequence']))} "
-                       f"({percent(top['probability'])}){doubt}")
+                   f"  {' '.join(at)}   90 % within {metres(r['radius_90_m'])}\n"
+                   f"  https://www.openstreetmap.org/?mlat={at[0]}&mlon={at[1]}#map=18/{at[0]}/{at[1]}\n"
+                   f"  {_claim(r)}")
+        if verbose:
+            _print_path(r)
         if r["no_data"][0] > NO_DATA_WORTH_SAYING or max(r["no_data"]) >= 1:
             typer.echo("  no data   " + " ".join(f"{share:.0%}" for share in r["no_data"]) + " of the views on this path")
+
+
+def _print_path(r: dict[str, Any]) -> None:
+    """The cell, the way there, and the region."""
+    steps = " ".join(f"{p:.2f}" for p in r["probabilities"])
+    typer.echo(f"  cell of {metres(r['cell_size_m'])}: {','.join(map(str, r['sequence']))}   steps {steps}   50 % within "
+               f"{metres(r['credible_radius_m'])}   {r['seconds']:.2f} s\n"
+               f"  geo:{r['lat']:.6f},{r['lon']:.6f};u={r['radius_90_m']:.0f}")
+    if r["regions"] is not None:
+        top = r["top_cells"][0]
+        typer.echo(f"  90 % in {r['regions']['90']:,.0f} m²   most probable cell {','.join(map(str, top['sequence']))} "
+                   f"({percent(top['probability'])})   {r['searched']}, {r['decision']}")
+
+
+def _claim(r: dict[str, Any]) -> str:
+    """What the answer claims, and whether that was calibrated."""
+    why = r["not_calibrated"]
+    return f"{_expectation(r['decision'], r['expected'])} ({'calibrated' if why is None else f'not calibrated: {why}'})"
 
 
 def _expectation(decision: str, expected: float) -> str:

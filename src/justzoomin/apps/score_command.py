@@ -26,9 +26,15 @@ from justzoomin.apps.scoring_options import (
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from justzoomin.scoring import PredictionTable
+
 
 def score(
-    files: Annotated[list[Path], typer.Argument(help="Predictions files, from jzi evaluate --predictions.")],
+    files: Annotated[list[Path], typer.Argument(help="Predictions files, from jzi evaluate --predictions; with --data also "
+                                                     "tables of photo, lat, lon[, heading][, probability] (CSV, Parquet).")],
+    data: Annotated[Path | None, typer.Option("--data", help="With tables of answers: the dataset that has the photos' "
+                                                             "true places.")] = None,
+    split: Annotated[str, typer.Option("--split", help="With --data: the split that the answers are for.")] = "val",
     gallery: GalleryOption = "all",
     distance: DistanceOption = "sphere",
     map_root: MapOption = None,
@@ -40,23 +46,50 @@ def score(
     seed: SeedOption = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures; a list where there are more files "
                                                                   "than one.")] = None,
+    predictions: Annotated[Path | None, typer.Option(
+        "--predictions", help="Write a table of answers as a predictions file (.parquet), for jzi compare.")] = None,
 ) -> None:
-    """Score stored predictions: recalls, errors, recall against area, calibration, cost. No model is run.
+    """Score stored predictions, or the answers of any other method: recalls, errors, calibration, cost. No model is run.
 
-    See docs/scoring.md. To set methods beside each other, use jzi compare.
+    A method of your own needs a table of photo, lat and lon alone. See docs/scoring.md and docs/extending.md. To set methods
+    beside each other, use jzi compare.
     """
+    from justzoomin.errors import ConfigError
     from justzoomin.files import write_json
-    from justzoomin.scoring import read_predictions, score_table
+    from justzoomin.scoring import score_table, write_predictions
 
     rules = protocol(gallery, distance, map_root, crs, radii, areas, decide, intervals, seed)
     target = None if json_file is None else writable_file(json_file, "--json")
-    found = [(path, score_table(read_predictions(path), rules)) for path in files]
+    kept = None if predictions is None else writable_file(predictions, "--predictions")
+    if kept is not None and len(files) > 1:
+        raise ConfigError("--predictions", f"there are {len(files)} tables", "Give one table.")
+    tables = _tables(files, data, split)
+    found = [(path, score_table(table, rules)) for path, table in zip(files, tables, strict=True)]
     console = out()
     for path, values in found:
         _print(console, path, values)
     if target is not None:
         reports = [values for _, values in found]
         typer.echo(f"report: {write_json(reports if len(reports) > 1 else reports[0], target)}")
+    if kept is not None:
+        typer.echo(f"predictions: {write_predictions(kept, tables[0])}")
+
+
+def _tables(files: list[Path], data: Path | None, split: str) -> list[PredictionTable]:
+    """Predictions files as they are, other tables as answers for the photos of the dataset's split."""
+    from justzoomin.errors import ConfigError
+    from justzoomin.scoring import is_predictions_file, read_answers, read_predictions
+
+    answers = [path for path in files if path.is_file() and not is_predictions_file(path)]
+    if answers and data is None:
+        raise ConfigError(answers[0], "it is not a predictions file",
+                          "To score a table of photo, lat and lon, name the dataset and split: --data TOWN --split val.")
+    if not answers or data is None:
+        return [read_predictions(path) for path in files]
+    from justzoomin.data import open_dataset
+
+    dataset = open_dataset(data)
+    return [read_answers(path, dataset, split) if path in answers else read_predictions(path) for path in files]
 
 
 def _print(console: Console, path: Path, values: dict[str, Any]) -> None:

@@ -13,13 +13,14 @@ from justzoomin.apps.console import (
     DEVICE_HELP,
     REGION_HELP,
     metres,
+    prepare,
     print_json,
     progress_bar,
     region_option,
     single_model,
-    tell_views_ahead,
     writable_file,
 )
+from justzoomin.apps.demo_names import DEMO, MAP_HELP, MODEL_HELP, map_named
 from justzoomin.apps.localize_command import expand
 
 if TYPE_CHECKING:
@@ -32,9 +33,8 @@ if TYPE_CHECKING:
 def track(
     photos: Annotated[list[Path], typer.Argument(readable=False, help="Photos of one drive, folders (with their subfolders), "
                                                  "or .txt files with a path per line.")],
-    model: Annotated[str, typer.Option("--model", help="Model folder or hub id.")],
-    map_root: Annotated[str, typer.Option("--map", help="Folder of the map or of a dataset, tile package, or address "
-                                                        "template of a tile server.")],
+    model: Annotated[str, typer.Option("--model", help=MODEL_HELP)] = DEMO,
+    map_root: Annotated[str, typer.Option("--map", help=MAP_HELP)] = DEMO,
     gpx_file: Annotated[Path | None, typer.Option("--gpx", help="GPX file for the track.")] = None,
     geojson_file: Annotated[Path | None, typer.Option("--geojson", help="GeoJSON file for the track (lon, lat).")] = None,
     times: Annotated[Path | None, typer.Option("--times", help="CSV of photo, time and perhaps east_m and north_m, metres "
@@ -76,8 +76,9 @@ def track(
     for remark in remarks:
         typer.echo(remark, err=True)
     _report(failed)
-    localizer = Localizer.load(single_model(model), map_root, region_option(region), device, index, search="posterior")
-    tell_views_ahead(localizer)
+    localizer = Localizer.load(single_model(model), map_named(map_root), region_option(region), device, index,
+                               search="posterior")
+    prepare(localizer)
     with progress_bar("photos") as advance:
         alone = photo_posteriors(localizer, [p.path for p in drive], batch_size, advance)
     unusable = [f for f in alone if isinstance(f, JustZoomInError)]

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from justzoomin.apps.console import REGION_HELP, duration, region_option, tell_view_cache
+from justzoomin.apps.dataset_options import GroundOption, LayoutOption, MetadataOption, places
+from justzoomin.apps.demo_names import DEMO, model_named
 from justzoomin.apps.terminal import plain_bars
+from justzoomin.apps.train_figures import tell_figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,29 +24,53 @@ if TYPE_CHECKING:
 
 
 def train(
-    data: Annotated[list[Path], typer.Option("--data", help="Folder of a dataset, or of several; may be repeated.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the run: settings, logs, states, models.")],
-    preset: Annotated[str, typer.Option(
-        "--preset", help="paper (as published), small (laptops, demos), retriever, hierarchical or classifier.")] = "paper",
+    data: Annotated[list[Path] | None, typer.Option(
+        "--data", help="Folder of a dataset, or of several; may be repeated.")] = None,
+    preset: Annotated[str | None, typer.Option(
+        "--preset", help="Settings to start from; see the list above. Default: paper; finetune with --from.")] = None,
+    start: Annotated[str | None, typer.Option(
+        "--from", help="Model to start from: a folder, a hub id, or demo for the packaged one.")] = None,
     config: Annotated[Path | None, typer.Option("--config", help="YAML file of settings over the preset's.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="A setting, such as epochs=5; may be repeated.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out where it stopped.")] = False,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
+    metadata_csv: MetadataOption = None,
+    ground_root: GroundOption = None,
+    tile_layout: LayoutOption = None,
 ) -> None:
-    """Train a model with the published schedule; resumable at any point.
+    """Train a model; resumable at any point.
+
+    \b
+    paper         the published model and schedule; needs a GPU to end
+    small         a zoomer for laptops: tens of thousands of photos of one town,
+                  and it knows that town alone
+    best          a zoomer beside a matcher; trained on many towns, it also works
+                  in towns that it never saw
+    finetune      your own town: a few hundred photos, from a model with a matcher
+    retriever, hierarchical, classifier
+                  other families, for comparison
+
+    Your own town: jzi train --data CITY --from demo --out RUN
 
     Writes models/best (highest R@40m on the validation split) and models/last into --out.
     With several datasets (--data A --data B, or a folder of them) one model is trained on all their maps.
+    At the end the model is measured on validation photos, beside chance.
     Several GPUs: --set devices=4, or start it with torchrun. See docs/training.md for all settings.
-    """
-    from justzoomin.data import open_datasets
+    """  # noqa: D301 - a backspace keeps the list's lines apart
+    from justzoomin.data import open_dataset, open_datasets
     from justzoomin.training import train as run
     from justzoomin.training import train_config
 
-    chosen = train_config(preset, config, tuple(settings or ()))
+    preset, words = _chosen(preset, start, settings or [])
+    chosen = train_config(preset, config, words)
     if resume:
-        _refuse_changes(out, preset, config, tuple(settings or ()))
-    datasets = open_datasets(data, region_option(region))
+        _refuse_changes(out, preset, config, words)
+    if data and (metadata_csv, ground_root, tile_layout) == (None, None, None):
+        datasets = open_datasets(data, region_option(region))
+    else:
+        named = places(data[0] if data else None, metadata_csv, ground_root, tile_layout)
+        datasets = [open_dataset(named, region_option(region))]
     if _is_first_process():
         for dataset in datasets:
             tell_view_cache(dataset.map, dataset.grid, _config_of(out, resume, chosen).model.image_pixels)
@@ -51,11 +78,32 @@ def train(
         with training_bar() as report:
             best = run(chosen, datasets, out, resume=resume, report=report)
     except SystemExit as stop:  # what Lightning makes of Ctrl-C
-        named = " ".join(f"--data {folder}" for folder in data)
-        typer.echo(f"stopped; go on with: jzi train {named} --out {out} --resume", err=True)
+        card = (("--metadata-csv", metadata_csv), ("--ground-root", ground_root), ("--tile-layout", tile_layout))
+        said = [*(("--data", folder) for folder in data or ()), *((option, path) for option, path in card if path)]
+        named_again = " ".join(f"{option} {path}" for option, path in said)
+        typer.echo(f"stopped; go on with: jzi train {named_again} --out {out} --resume", err=True)
         raise KeyboardInterrupt from stop
     if _is_first_process():
         typer.echo(f"run:   {out}\nmodel: {best}")
+        tell_figures(best, datasets, chosen)
+
+
+def _chosen(preset: str | None, start: str | None, settings: list[str]) -> tuple[str, tuple[str, ...]]:
+    """The preset, and the settings with the model to start from among them.
+
+    Raises:
+        ConfigError: If a model to start from is named twice.
+    """
+    from justzoomin.errors import ConfigError
+    from justzoomin.training import FINETUNE
+
+    named = [word for word in settings if word.startswith("init=")]
+    if start and named:
+        raise ConfigError(f"--from {start}", f"--set {named[0]} names a model to start from as well", "Keep one of them.")
+    preset = preset or (FINETUNE if start else "paper")
+    if preset == FINETUNE and not named:
+        start = start or DEMO
+    return preset, (*settings, *([f"init={model_named(start)}"] if start else []))
 
 
 def _is_first_process() -> bool:

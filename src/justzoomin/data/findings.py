@@ -21,7 +21,7 @@ KINDS: dict[str, Severity] = {
     "photos": "error", "duplicate": "error", "shared_photo": "error", "position": "error", "off_region": "error",
     "sequence": "error", "contradiction": "error", "missing_photo": "error", "broken_photo": "error", "broken_tile": "error",
     "foreign_file": "warning", "foreign_level": "warning", "white_tile": "warning", "no_data": "warning",
-    "not_looked_at": "warning",
+    "not_looked_at": "warning", "also_in_split": "warning",
 }
 """Kinds of problems. With an error the data cannot be trained on as they are; a warning is odd and usable."""
 _CHUNK = 32

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,21 +13,22 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from justzoomin.data.photos import PhotoStore, open_photos
+from justzoomin.data.photos import PhotoStore
+from justzoomin.data.places import Places
 from justzoomin.data.records import check_records
 from justzoomin.data.tablefile import read_table
 from justzoomin.data.tables import Split, read_split
 from justzoomin.errors import DataError, LayoutError
 from justzoomin.geometry import ZoomGrid, stated_bearings
-from justzoomin.maps import AERIAL_ATTRIBUTION, CARD_LAYOUT, GridViews, Map, require_complete
+from justzoomin.maps import AERIAL_ATTRIBUTION, CARD_LAYOUT, GridViews, Map, layout_folder, require_complete
 from justzoomin.untrusted import files_in
 
 if TYPE_CHECKING:
     from justzoomin.data.torch_data import ZoomDataset
     from justzoomin.data.transforms import Decode
 
-_SPLIT_NAME = re.compile(r"large_area_(?P<name>.+)_map")
-
+FIELD_OF_VIEW = "hfov_deg"
+"""Column with the horizontal field of view of a photo in degrees."""
 BEARING = "bearing_deg"
 """Column with the direction that a photo looks in, degrees clockwise from north."""
 
@@ -45,12 +45,14 @@ class Dataset:
         map: The overhead map with its zoom grid.
         photos: Where the bytes of photos come from.
         own_grid: Whether the grid is the one that the split tables were written for.
+        places: Where its parts are; below `root` if None.
     """
 
     root: Path
     map: Map
     photos: PhotoStore
     own_grid: bool = True
+    places: Places | None = None
     _splits: dict[str, Split] = field(default_factory=dict, repr=False)
 
     @property
@@ -61,7 +63,7 @@ class Dataset:
     @cached_property
     def split_paths(self) -> dict[str, Path]:
         """Names and files of the splits; a Parquet file is preferred to a CSV of the same name."""
-        return find_splits(self.root)
+        return (self.places or Places(self.root)).splits()
 
     def split(self, name: str) -> Split:
         """Records of a split.
@@ -131,14 +133,27 @@ class Dataset:
         Raises:
             DataError: If there is no such split, or a table cannot be read.
         """
+        return self._stated(name, BEARING, stated_bearings)
+
+    def fields_of_view(self, name: str) -> npt.NDArray[np.float64]:
+        """Horizontal fields of view (N,) in degrees of the photos of a split, from the column `hfov_deg`; NaN where none is.
+
+        Raises:
+            DataError: If there is no such split, or a table cannot be read.
+        """
+        return self._stated(name, FIELD_OF_VIEW, lambda degrees: np.where((degrees > 0) & (degrees < 180), degrees, np.nan))
+
+    def _stated(self, name: str, column: str, valid: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
+                ) -> npt.NDArray[np.float64]:
+        """A column (N,) of a split's photos, from its own table or one in `streetview/`; NaN where nothing valid is stated."""
         split = self.split(name)
-        tables = [split.table, *(read_table(path, ("image_id", BEARING), ("image_id",))
+        tables = [split.table, *(read_table(path, ("image_id", column), ("image_id",))
                                  for path in files_in(self.root / "streetview", "[!.]*.csv"))]
         found = np.full(len(split), np.nan)
         for table in tables:
-            if "image_id" in table.columns and BEARING in table.columns:
-                known = dict(zip(table["image_id"].cast(pl.String), table[BEARING].cast(pl.Float64, strict=False), strict=True))
-                stated = stated_bearings(np.array([known.get(i) for i in split.image_ids], np.float64))  # None becomes NaN
+            if "image_id" in table.columns and column in table.columns:
+                known = dict(zip(table["image_id"].cast(pl.String), table[column].cast(pl.Float64, strict=False), strict=True))
+                stated = valid(np.array([known.get(i) for i in split.image_ids], np.float64))  # None becomes NaN
                 found = np.where(np.isfinite(found), found, stated)
         return found
 
@@ -166,58 +181,64 @@ def hash_records(image_ids: Iterable[str], lat: Iterable[float], lon: Iterable[f
     return digest.hexdigest()
 
 
-def split_name(stem: str) -> str:
-    """The split that a table in `metadata/` holds, by its file's name without the suffix."""
-    match = _SPLIT_NAME.fullmatch(stem)
-    return match["name"] if match else stem
+def open_dataset(root: str | Path | Places | None = None, grid: ZoomGrid | None = None, *,
+                 metadata_csv: str | Path | None = None, ground_root: str | Path | None = None,
+                 tile_layout: str | Path | None = None) -> Dataset:
+    """Open a dataset, as downloaded or as extracted. Nothing is extracted or copied.
 
-
-def find_splits(root: Path) -> dict[str, Path]:
-    """Names and files of the splits in `metadata/`.
-
-    Raises:
-        DataError: If two tables of one kind would go by the same name, or the folder cannot be read.
-    """
-    found: dict[str, Path] = {}
-    for suffix in (".csv", ".parquet"):  # Parquet last: it wins
-        for path in files_in(root / "metadata", "[!.]*" + suffix):
-            name = split_name(path.stem)
-            if name in found and found[name].suffix == suffix:
-                raise DataError(path, f"it and {found[name].name} are both the split {name!r}", "Rename or remove one.")
-            found[name] = path
-    return found
-
-
-def open_dataset(root: str | Path, grid: ZoomGrid | None = None) -> Dataset:
-    """Open a dataset repository, as downloaded or as extracted. Nothing is extracted or copied.
+    Either the folder of a whole repository, or the three paths of the dataset card's loader, in whatever folders they are.
 
     Args:
-        root: The folder with metadata/, satellite/ and archives/ or streetview/.
+        root: The folder with metadata/, satellite/ and archives/ or streetview/; or where the parts are.
         grid: The zoom grid. Where the dataset states none it is taken as the one its split tables were written for;
             where it states another, true sequences are computed from positions.
+        metadata_csv: Table of a split; the other splits are the tables beside it with the card's names.
+        ground_root: Folder of the photos `<image_id>_undistorted.jpg`.
+        tile_layout: The map's layout.yaml, with the tiles beside it.
 
     Raises:
-        DataError: If it is no dataset, or a download or extraction that is not complete.
+        DataError: If it is not a dataset, a path is missing, or a download or extraction is not complete.
         LayoutError: If its map's layout or region is missing or broken.
     """
-    folder = Path(root)
-    if not folder.is_dir():
-        raise DataError(folder, "there is no such folder", "Give the folder that holds the dataset.")
-    require_complete(folder)
-    if not find_splits(folder):
-        raise DataError(folder, "no split tables: metadata/ holds no .csv and no .parquet",
-                        "Give the folder that holds metadata/, satellite/ and archives/ or streetview/; after extracting"
-                        " elsewhere, put metadata/ beside them.")
-    opened = Map.open(folder, grid=grid)
-    own = grid is None or _stated_grid(folder) in (None, grid)
-    return Dataset(root=folder, map=opened, photos=open_photos(folder), own_grid=own)
+    places = root if isinstance(root, Places) else find_places(root, metadata_csv, ground_root, tile_layout)
+    if places.metadata_csv is None:
+        if not places.root.is_dir():
+            raise DataError(places.root, "there is no such folder", "Give the folder that holds the dataset.")
+        require_complete(places.root)
+        if not places.splits():
+            raise DataError(places.root, "no split tables: metadata/ holds no .csv and no .parquet",
+                            "Give the folder that holds metadata/, satellite/ and archives/ or streetview/; or name table, "
+                            "photos and map apart: --metadata-csv, --ground-root, --tile-layout.")
+    opened = Map.open(places.map, grid=grid)
+    own = grid is None or _stated_grid(places.map) in (None, grid)
+    return Dataset(places.root, opened, places.photos(), own, places)
 
 
-def _stated_grid(root: Path) -> ZoomGrid | None:
-    """The grid that a repository itself states; None where nothing does."""
+def find_places(root: str | Path | None, metadata_csv: str | Path | None = None, ground_root: str | Path | None = None,
+                tile_layout: str | Path | None = None) -> Places:
+    """Where a dataset's parts are: below a folder, or at the card's three paths.
+
+    Raises:
+        DataError: If both are given, neither is, or one of the three paths is missing.
+    """
+    card = {"metadata_csv": metadata_csv, "ground_root": ground_root, "tile_layout": tile_layout}
+    missing = [name for name, path in card.items() if path is None]
+    how = "Give the dataset's folder, or metadata_csv, ground_root and tile_layout together."
+    if root is not None and len(missing) < len(card):
+        raise DataError(root, "a dataset's folder and single paths are given", how)
+    if root is not None:
+        return Places(Path(root))
+    if metadata_csv is None or ground_root is None or tile_layout is None:
+        raise DataError("dataset", f"no {', '.join(missing)} is given", how)
+    return Places.of_card(metadata_csv, ground_root, tile_layout)
+
+
+def _stated_grid(map_path: Path) -> ZoomGrid | None:
+    """The grid that a map itself states; None where nothing does."""
     try:
-        return Map.open(root).grid
+        return Map.open(map_path).grid
     except LayoutError:  # its layout was read a moment ago: only the region is missing
-        if any((root / part / "region.yaml").exists() for part in ("satellite", ".")):
+        folder = layout_folder(map_path)
+        if (folder / "region.yaml").exists() or (map_path / "region.yaml").exists():
             raise
         return None

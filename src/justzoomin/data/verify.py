@@ -11,9 +11,10 @@ from pathlib import Path
 
 from justzoomin.data.decoding import decode_photo
 from justzoomin.data.findings import LISTED_PER_KIND, Progress, VerifyReport, look_at_all
-from justzoomin.data.photos import PhotoStore, open_photos
+from justzoomin.data.photos import PhotoStore
+from justzoomin.data.places import Places
 from justzoomin.data.records import find_problems
-from justzoomin.data.repository import Dataset, find_splits
+from justzoomin.data.repository import Dataset
 from justzoomin.data.tables import read_split
 from justzoomin.errors import JustZoomInError, LayoutError
 from justzoomin.geometry import ZoomGrid
@@ -33,6 +34,8 @@ from justzoomin.maps import (
 
 _PHOTO_SHARD = "streetview_images_*.tar"
 _VIEW_PIXELS = 256
+TRAINED, SCORED = "train", ("val", "test")
+"""Splits whose photos must differ: one that models are trained on, and those that they are scored on."""
 
 
 def default_workers() -> int:
@@ -43,17 +46,18 @@ def default_workers() -> int:
 def verify_dataset(dataset: Dataset, *, tiles: bool = True, workers: int | None = None, progress: Progress | None = None
                    ) -> VerifyReport:
     """Verify an open dataset; see `verify_repository`."""
-    verification = _Verification(dataset.root, dataset.grid, dataset.own_grid, workers, progress, LISTED_PER_KIND)
+    verification = _Verification(dataset.places or Places(dataset.root), dataset.grid, dataset.own_grid, workers, progress,
+                                 LISTED_PER_KIND)
     return verification.run(tiles, hashes=True)
 
 
-def verify_repository(root: str | Path, grid: ZoomGrid | None = None, *, tiles: bool = True, hashes: bool = True,
+def verify_repository(root: str | Path | Places, grid: ZoomGrid | None = None, *, tiles: bool = True, hashes: bool = True,
                       workers: int | None = None, progress: Progress | None = None, limit: int = LISTED_PER_KIND
                       ) -> VerifyReport:
     """Look at a dataset that may be broken in any way: every archive, record, photo and tile.
 
     Args:
-        root: The folder, as downloaded or as extracted.
+        root: The folder, as downloaded or as extracted; or where its parts are.
         grid: The zoom grid, where it is another than the dataset states.
         tiles: Whether to decode the map's tiles as well.
         hashes: Whether to compare the files of a download with the hub's hashes, which reads all of them.
@@ -61,15 +65,16 @@ def verify_repository(root: str | Path, grid: ZoomGrid | None = None, *, tiles: 
         progress: Called with what is being looked at, how many are done and how many there are.
         limit: How many problems of a kind are listed; all are counted.
     """
-    return _Verification(Path(root), grid, None, workers, progress, limit).run(tiles, hashes)
+    places = root if isinstance(root, Places) else Places(Path(root))
+    return _Verification(places, grid, None, workers, progress, limit).run(tiles, hashes)
 
 
 class _Verification:
     """One pass over a repository."""
 
-    def __init__(self, root: Path, grid: ZoomGrid | None, own_grid: bool | None, workers: int | None,
+    def __init__(self, places: Places, grid: ZoomGrid | None, own_grid: bool | None, workers: int | None,
                  progress: Progress | None, limit: int) -> None:
-        self.root, self.grid, self.own_grid = root, grid, own_grid
+        self.places, self.root, self.grid, self.own_grid = places, places.root, grid, own_grid
         self.workers, self.progress = workers or default_workers(), progress
         self.report = VerifyReport(limit=limit)
 
@@ -78,13 +83,14 @@ class _Verification:
         if not self.root.is_dir():
             self.report.add("folder", self.root, "there is no such folder")
             return self.report
-        self._completeness(hashes)
+        if self.places.metadata_csv is None:
+            self._completeness(hashes)
         broken = self._archives()
         layout = self._layout()
         wanted = self._records()
         self._photos(wanted, broken)
         if layout is not None:
-            inventory = TileInventory(layout_folder(self.root), layout, broken)
+            inventory = TileInventory(layout_folder(self.places.map), layout, broken)
             self._map(inventory, layout, tiles)
         return self.report
 
@@ -124,7 +130,7 @@ class _Verification:
     def _layout(self) -> TileLayout | None:
         """The layout; the grid is found on the way."""
         try:
-            folder = layout_folder(self.root)
+            folder = layout_folder(self.places.map)
             layout = TileLayout.load(folder / "layout.yaml")
             TileProjection(layout, str(folder / "layout.yaml"))
         except JustZoomInError as error:
@@ -147,8 +153,9 @@ class _Verification:
     def _records(self) -> dict[str, str]:
         """Check all tables; returns the splits of photos by their ids."""
         wanted: dict[str, str] = {}
+        several: dict[str, list[str]] = {}
         try:
-            splits = find_splits(self.root)
+            splits = self.places.splits()
             if not splits:
                 self.report.add("table", self.root / "metadata", "no split tables: metadata/ holds no .csv and no .parquet")
         except JustZoomInError as error:
@@ -164,17 +171,24 @@ class _Verification:
             if self.grid is not None:
                 for problem in find_problems(split, self.grid, own_grid=bool(self.own_grid)):
                     self.report.add(problem.kind, problem.image_id, problem.detail, name)
-            for image_id in split.image_ids:
-                other = wanted.setdefault(image_id, name)
-                if other != name:
-                    self.report.add("shared_photo", image_id, f"the photo stands in split {other} as well", name)
+            for image_id in dict.fromkeys(split.image_ids):
+                if wanted.setdefault(image_id, name) != name:
+                    others = several.setdefault(image_id, [wanted[image_id]])
+                    self._shared(image_id, name, others)
+                    others.append(name)
             if self.progress:
                 self.progress("tables", number, len(splits))
         return wanted
 
+    def _shared(self, image_id: str, name: str, others: list[str]) -> None:
+        """Photos of `train` that are scored on are an error; a split of one's own may hold photos of others."""
+        leak = next((other for other in others if TRAINED in (name, other) and (name in SCORED or other in SCORED)), None)
+        kind = "also_in_split" if leak is None else "shared_photo"
+        self.report.add(kind, image_id, f"the photo is in split {leak or others[0]} as well", name)
+
     def _photos(self, wanted: dict[str, str], broken: Collection[Path]) -> None:
         try:
-            photos: PhotoStore = open_photos(self.root, without=broken)
+            photos: PhotoStore = self.places.photos(without=broken)
             present = photos.ids()
         except (JustZoomInError, OSError) as error:
             self.report.add("photos", getattr(error, "where", self.root), error)
@@ -223,7 +237,7 @@ class _Verification:
         if self.grid is None or not self.report.ok:
             return
         try:
-            shown = Map.open(self.root, self.grid).view(*self.grid.region.centre, self.grid.region.size_m, _VIEW_PIXELS)
+            shown = Map.open(self.places.map, self.grid).view(*self.grid.region.centre, self.grid.region.size_m, _VIEW_PIXELS)
         except JustZoomInError as error:
             self.report.add("no_data", error.where, error)
             return

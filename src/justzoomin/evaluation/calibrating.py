@@ -75,11 +75,15 @@ def held_out(dataset: Dataset, split: str, after: int, provenance: dict[str, Any
     """The photos of a split behind its first `after`, if they are fit to calibrate on.
 
     Raises:
-        ConfigError: If the split is for scores, the model was trained on these photos, or none is left.
+        ConfigError: If the split is for scores or missing, the model was trained on these photos, or none is left.
     """
     if split in SCORED:
         raise ConfigError(f"--split {split}", "photos that a model is scored on may not calibrate it",
                           "Hold photos out of training: see docs/confidence.md.")
+    if split not in dataset.split_paths:
+        there = ", ".join(dataset.split_paths) or "none"
+        raise ConfigError(f"--split {split}", f"no split called {split!r}; splits there: {there}",
+                          "Make one of photos held out of training: docs/confidence.md, Held-out photos, says how.")
     records, sequences = dataset.split(split), dataset.sequences(split)
     if not 0 <= after < len(records):
         raise ConfigError(f"--after {after}", f"split {split} has {len(records):,} photos", "Leave photos to calibrate on.")
@@ -158,7 +162,7 @@ def calibrate(model: MapModel, dataset: Dataset, split: str, *, after: int = 0, 
         steps = grid.depth if isinstance(model, ZoomModel) else 1
         found, raw, calibrated = fit_calibration(grid, batches, steps, model.fingerprint(), photos.hash, keep=keep)
     look = region_look(GridViews(dataset.map, grid, model.config.image_pixels))
-    return Calibrated(replace(found, look=look), raw, calibrated)
+    return Calibrated(replace(found, look=look, map=dataset.map.fingerprint()), raw, calibrated)
 
 
 def posteriors(model: MapModel, dataset: Dataset, ids: list[str], vectors: ViewVectors,

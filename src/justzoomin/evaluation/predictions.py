@@ -19,7 +19,7 @@ from justzoomin.maps import GridViews
 from justzoomin.models import ModelConfig, ZoomModel
 from justzoomin.parallel import ordered_map
 from justzoomin.scoring import cell_errors_m
-from justzoomin.search import MapIndex, ViewVectors, along_path, check_fits, greedy, photo_vectors
+from justzoomin.search import MapIndex, ViewVectors, along_path, check_fits, greedy, photo_vectors, warn_foreign_map
 
 Progress = Callable[[int, int], None]
 
@@ -98,6 +98,8 @@ def predict(model: ZoomModel, dataset: Dataset, split: str, *, batch_size: int =
         vectors = ViewVectors(model, GridViews(dataset.map, grid, config.image_pixels),
                               index=None if index is None else MapIndex.open_for(index, model, dataset.map, grid))
     vectors.check_root()
+    if not was_training and isinstance(vectors.views, GridViews):
+        warn_foreign_map(model, vectors.views)
     parts = []
     seconds: list[float] = []
     with torch.inference_mode():

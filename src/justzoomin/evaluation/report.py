@@ -26,9 +26,9 @@ from justzoomin.scoring import (
     Row,
     Score,
     baselines_of,
-    percent,
     row_of,
     score_row,
+    share_figure,
 )
 from justzoomin.search import Localizer
 
@@ -53,7 +53,8 @@ class Evaluation:
 def evaluate(model: MapModel, dataset: Dataset, split: str = "val", *, radii_m: tuple[float, ...] = DEFAULT_RADII_M,
              batch_size: int = 32, limit: int | None = None, index: str | Path | None = None, search: str | None = None,
              decision: str | None = None, calibration: Calibration | None = None, listed: int | None = DEFAULT_LISTED,
-             method: str | None = None, progress: Progress | None = None) -> Evaluation:
+             method: str | None = None, progress: Progress | None = None,
+             prepare: Callable[[Localizer], None] | None = None) -> Evaluation:
     """Evaluate a model on a split: as published with greedy decoding along the model's own views, or by another search.
 
     Args:
@@ -71,6 +72,7 @@ def evaluate(model: MapModel, dataset: Dataset, split: str = "val", *, radii_m: 
         listed: Cells of a posterior that are kept for a photo; all if None.
         method: What the row of a table is called; the search if None.
         progress: Called with photos done and photos in all.
+        prepare: Called with the localizer before the first photo, for a search other than greedy.
 
     Raises:
         ConfigError: If search or decision are none, or do not go together.
@@ -87,6 +89,8 @@ def evaluate(model: MapModel, dataset: Dataset, split: str = "val", *, radii_m: 
         table = greedy_table(predictions, info, drives_of(dataset, split))
         return Evaluation(build_report(table, radii_m, predictions.step_correct), table, predictions)
     localizer = Localizer(model, dataset.map, dataset.grid, index, search=kind, decision=decision, calibration=calibration)
+    if prepare:
+        prepare(localizer)
     name = str(localizer.search)
     info = prediction_info(model, dataset, split, method=method or name, search=name, index=index, listed=listed)
     table = search_table(localizer, dataset, split, info, batch_size=batch_size, limit=limit, progress=progress)
@@ -103,13 +107,14 @@ def build_report(table: PredictionTable, radii_m: tuple[float, ...],
         step_correct: Whether (N, T) each step was right given the true path before it, where paths were followed.
     """
     grid, info = table.grid, table.info
-    protocol = Protocol(radii_m=radii_m, intervals="photo")
+    protocol = Protocol(radii_m=radii_m)
+    draws, intervals = protocol.resampling(table)
     chance, ceiling = baselines_of(table, protocol)
     likelihood = table.ranking.true_log_prob
     place = "terminal cell's centre" if info.decision == "top" else "answer"
 
     def figures(row: Row) -> dict[str, Any]:
-        return _flat(score_row(row, radii_m))
+        return _flat(score_row(row, radii_m, resampling=draws))
 
     return {
         "protocol_version": PROTOCOL_VERSION,
@@ -117,7 +122,7 @@ def build_report(table: PredictionTable, radii_m: tuple[float, ...],
         "split": info.split,
         "trained_on_this_split": info.trained_on_this_split,
         **figures(row_of(table, protocol)),
-        "step_accuracy": [] if step_correct is None else [asdict(percent(step)) for step in step_correct.T],
+        "step_accuracy": [] if step_correct is None else [asdict(share_figure(step, draws)) for step in step_correct.T],
         "mean_log_probability_of_true_path": float(likelihood.mean()) if np.isfinite(likelihood).all() else None,
         "chance": figures(chance),
         "ceiling": figures(ceiling),
@@ -128,7 +133,7 @@ def build_report(table: PredictionTable, radii_m: tuple[float, ...],
                         f"{place} to the position",
             "recall_at_1": "percent of photos whose whole sequence is right",
             "recall_at_m": "percent of photos whose error is at most the radius in metres",
-            "intervals": "95 %: Wilson for percentages, seeded percentile bootstrap for metres",
+            "intervals": intervals,
             "cell_size_m": grid.cell_size_m(grid.depth),
             "grid": grid_to_dict(grid),
         },
@@ -143,8 +148,10 @@ def _decoding(table: PredictionTable) -> str:
         return "greedy, along the views the model itself chose"
     if info.search.startswith("beam:"):
         return f"the most probable path of a beam of {info.search.removeprefix('beam:')}"
-    calibrated = "calibrated " if info.calibration else ""
-    return f"{calibrated}posterior over all terminal cells, answered by the decision {info.decision}"
+    found = f"posterior over all terminal cells, answered by the decision {info.decision}"
+    foreign = info.protocol.get("calibration") == "of another map"
+    return f"{found}; its calibration is of another map, so probabilities are not calibrated here" if foreign else \
+        f"calibrated {found}" if info.calibration else found
 
 
 def _flat(figures: Score) -> dict[str, Any]:

@@ -138,7 +138,9 @@ def _posterior(localizer: Localizer, photos: _Photos, info: PredictionInfo) -> P
     decision, calibration = str(localizer.decision), localizer.calibration
     info = info.model_copy(update={
         "decision": decision, "confidence": claim_of(decision),
-        "calibration": None if calibration is None else calibration.fingerprint})
+        "calibration": None if calibration is None else calibration.fingerprint,
+        "protocol": {"calibration": "none" if calibration is None else "of this map" if localizer.calibrated_here else
+                     "of another map"}})
     made = Tabulator(info, photos.ids, photos.positions, photos.true, photos.drives, decider(localizer.grid, decision))
     views = len(localizer.model.layers(localizer.grid))
     for pairs in photos:

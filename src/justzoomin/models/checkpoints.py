@@ -99,7 +99,7 @@ def load_checkpoint(source: str | Path, device: str | torch.device, revision: st
     weights = folder / WEIGHTS_FILE
     exported = None if runtime == "torch" else _exported(runtime, folder, config)
     model = _build(config, weights, folder / CONFIG_FILE, exported)
-    read_weights(model, open_weights(weights, without="encoder." if exported else None), weights)
+    read_weights(model, open_weights(weights, without=("encoder.", "matcher_encoder.") if exported else ()), weights)
     if (folder / GRID_FILE).is_file():
         model.grid = load_grid(folder / GRID_FILE)
         if model.grid.grid != config.grid:
@@ -126,9 +126,12 @@ def _build(config: ModelConfig, weights: Path, where: Path, exported: OnnxEncode
 
 
 def _exported(runtime: str, folder: Path, config: ModelConfig) -> OnnxEncoder:
-    from justzoomin.models.onnx_encoder import OnnxEncoder, runtime_file
+    from justzoomin.models.onnx_encoder import OnnxEncoder, matcher_file, runtime_file
 
-    encoder = OnnxEncoder(runtime_file(runtime, folder), config)
+    path = runtime_file(runtime, folder)
+    encoder = OnnxEncoder(path, config)
+    if config.matcher is not None and config.matcher.own_encoder:
+        encoder.matcher = OnnxEncoder(matcher_file(path), config, "matcher_encoder")
     encoder.check_belongs(folder / CONFIG_FILE, folder / WEIGHTS_FILE)
     return encoder
 

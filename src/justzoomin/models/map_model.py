@@ -141,7 +141,8 @@ class MapModel(nn.Module):
             device: Where the weights go: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best there is.
             revision: Branch, tag or commit of the hub's repository.
             runtime: What runs the encoder: "torch"; "onnx" for the `encoder.onnx` that `export_onnx` wrote into the folder;
-                or the path of such a file. Anything but torch is for the CPU, cannot be trained, and needs no transformers.
+                or the path of such a file. A ray matcher's own encoder is read from beside it. Anything but torch is for the
+                CPU, cannot be trained, and needs no transformers.
 
         Raises:
             ModelError: It cannot be found, is of another family, a file is missing or broken, weights and settings

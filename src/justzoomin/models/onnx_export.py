@@ -1,4 +1,4 @@
-"""Export of a model's encoder to ONNX, checked against torch before the file gets its name."""
+"""Export of a model's encoders to ONNX, checked against torch before the files get their names."""
 
 from __future__ import annotations
 
@@ -8,39 +8,45 @@ import os
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from justzoomin.errors import MissingExtraError, ModelError
 from justzoomin.files import sync_folder, work_folder
 from justzoomin.models.checkpoints import CONFIG_FILE, WEIGHTS_FILE, find_folder, load_checkpoint
-from justzoomin.models.map_model import MapModel
-from justzoomin.models.onnx_encoder import INPUT, ONNX_FILE, OUTPUT, OnnxEncoder, belonging_header
-from justzoomin.models.onnx_file import HEADER_KEY, MAX_BYTES
+from justzoomin.models.config import ModelConfig
+from justzoomin.models.encoder import VisionEncoder
+from justzoomin.models.onnx_encoder import INPUT, MAPS, ONNX_FILE, OUTPUT, OnnxEncoder, file_digest, gives_maps, matcher_file
+from justzoomin.models.onnx_file import HEADER_KEY, MAX_BYTES, ExportHeader, Part
+from justzoomin.models.zoom_model import ZoomModel
 
 TOLERANCE = 1e-3
-"""Largest difference of a vector from torch's that is accepted: length of the difference over length of the vector."""
+"""Largest difference from torch that is accepted: length of the difference of a vector or feature map over its length."""
+
+_OTHERWISE = "Use the runtime torch, or an encoder such as convnext or dinov2."
 
 
 @dataclass(frozen=True)
 class Export:
-    """An exported encoder.
+    """The exported encoder of a model, or both of them.
 
     Args:
-        path: The file.
-        bytes: Its size.
-        difference: Largest difference found: length of the difference over length of torch's vector.
+        path: The file that is used as a runtime.
+        matcher_path: The file beside it, of the encoder that the ray matcher has of its own; None where it has none.
+        bytes: Size of the files.
+        difference: Largest difference found: length of the difference over length of torch's vector or feature map.
         seconds: Time it took.
         fingerprint: Fingerprint of the model it belongs to.
     """
 
     path: Path
+    matcher_path: Path | None
     bytes: int
     difference: float
     seconds: float
@@ -52,6 +58,8 @@ def export_onnx(source: str | Path, out: Path | None = None, revision: str | Non
 
     Batches of any size, images of the model's size, float32. The file belongs to this model alone. It gets its name only
     after its vectors were compared with torch's, on noise and on picture-like images, alone and in batches.
+    For a ray matcher the encoder that it looks through gives feature maps too, of images of any size; where that is an encoder
+    of its own, it is a second file beside the first.
 
     Args:
         source: Model folder or hub id.
@@ -71,28 +79,34 @@ def export_onnx(source: str | Path, out: Path | None = None, revision: str | Non
         raise ModelError(str(source), "a model of the hub has no folder to write into", "Name a file or folder with --out.")
     path = _target(folder, out)
     model = load_checkpoint(folder, "cpu", None)
-    if model.config.matcher is not None:
-        raise ModelError(str(source), "its ray matcher reads feature maps, and an exported encoder gives vectors",
-                         "Use the runtime torch, or a model of the preset small.")
-    size = sum(tensor.numel() * tensor.element_size() for tensor in model.encoder.state_dict().values())
-    if size > MAX_BYTES - (1 << 24):
-        raise ModelError(str(source), f"its encoder has {size} bytes of weights", f"An ONNX file holds up to {MAX_BYTES}.")
-    header = belonging_header(model.fingerprint(), folder / CONFIG_FILE, folder / WEIGHTS_FILE, model.config.image_pixels,
-                              model.encoder.width)
+    whole = ExportHeader(model.fingerprint(), file_digest(folder / CONFIG_FILE), file_digest(folder / WEIGHTS_FILE),
+                         model.config.image_pixels, model.encoder.width)
+    encoders: dict[Part, tuple[VisionEncoder, Path]] = {"encoder": (model.torch_encoder, path)}
+    if isinstance(model, ZoomModel) and isinstance(model.matcher_encoder, VisionEncoder):
+        encoders["matcher_encoder"] = model.matcher_encoder, matcher_file(path)
+    for part, (encoder, _) in encoders.items():
+        size = sum(tensor.numel() * tensor.element_size() for tensor in encoder.state_dict().values())
+        if size > MAX_BYTES - (1 << 24):
+            raise ModelError(str(source), f"its {part} has {size} bytes of weights", f"An ONNX file holds up to {MAX_BYTES}.")
     try:
         with work_folder(path, "export of this model") as place:
-            temporary = place / ONNX_FILE
-            _write(model, header.text(), temporary)
-            difference = _compare(model, OnnxEncoder(temporary, model.config), path)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            size = temporary.stat().st_size
-            temporary.replace(path)
+            difference, size = 0.0, 0
+            for part, (encoder, _) in encoders.items():
+                maps = encoder.stage_widths if gives_maps(model.config, part) else ()
+                temporary = place / f"{part}.onnx"
+                _write(encoder, replace(whole, part=part, channels=maps), temporary)
+                difference = max(difference, _compare(encoder, temporary, model.config, part, path))
+                with temporary.open("rb") as file:
+                    os.fsync(file.fileno())
+                size += temporary.stat().st_size
+            for part, (_, target) in reversed(encoders.items()):  # the one that is looked for first appears last
+                (place / f"{part}.onnx").replace(target)
         sync_folder(path.parent)
     except OSError as error:
         raise ModelError(path, f"it cannot be written ({error.strerror or error})",
                          "Choose a folder that can be written, with room for the encoder.") from error
-    return Export(path, size, difference, time.perf_counter() - started, header.model)
+    matcher_path = encoders["matcher_encoder"][1] if "matcher_encoder" in encoders else None
+    return Export(path, matcher_path, size, difference, time.perf_counter() - started, whole.model)
 
 
 def _target(folder: Path, out: Path | None) -> Path:
@@ -103,23 +117,37 @@ def _target(folder: Path, out: Path | None) -> Path:
     return out
 
 
-def _write(model: MapModel, header: str, path: Path) -> None:
-    pixels = model.config.image_pixels
+class _Stages(nn.Module):
+    """An encoder that gives its feature maps behind its vectors."""
+
+    def __init__(self, encoder: VisionEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        vectors, maps = self.encoder.stages(images)
+        return (vectors, *maps)
+
+
+def _write(encoder: VisionEncoder, header: ExportHeader, path: Path) -> None:
+    maps, pixels, stride = len(header.channels), header.pixels, encoder.stride
+    # Height and width of the example differ, so that nothing of the graph takes images to be square.
+    example = torch.zeros(2, 3, 16 * stride, 24 * stride) if maps else torch.zeros(2, 3, pixels, pixels)
     try:
         with _quiet(), torch.no_grad():
             program: Any = torch.onnx.export(
-                model.encoder, (torch.zeros(2, 3, pixels, pixels),), dynamo=True, external_data=False, verbose=False,
-                input_names=[INPUT], output_names=[OUTPUT], dynamic_shapes=({0: "batch"},))
+                _Stages(encoder) if maps else encoder, (example,), dynamo=True, external_data=False, verbose=False,
+                input_names=[INPUT], output_names=[OUTPUT, *(MAPS.format(k) for k in range(maps))],
+                dynamic_shapes=({0: "batch", 2: "height", 3: "width"} if maps else {0: "batch"},))
             _strip(program.model)
-            program.model.metadata_props[HEADER_KEY] = header
+            program.model.metadata_props[HEADER_KEY] = header.text()
             program.save(str(path), external_data=False)
     except OSError:
         raise
     except Exception as error:  # the exporter raises many kinds; each becomes one with a remedy
         logging.getLogger(__name__).debug("export to ONNX failed", exc_info=error)
         reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise ModelError("encoder", f"torch cannot export it to ONNX ({reason})",
-                         "Use the runtime torch, or an encoder such as convnext or dinov2.") from error
+        raise ModelError(header.part, f"torch cannot export it to ONNX ({reason})", _OTHERWISE) from error
 
 
 def _strip(ir: Any) -> None:
@@ -150,18 +178,27 @@ def _quiet() -> Iterator[None]:
 
 
 @torch.inference_mode()
-def _compare(model: MapModel, exported: OnnxEncoder, path: Path) -> float:
-    """Largest difference from torch's vectors; refused if too large."""
-    worst = 0.0
-    for images in _probes(model.config.image_pixels):
-        wanted = model.encode_views(images)
-        found = exported(images)
-        difference = ((found - wanted).norm(dim=1) / wanted.norm(dim=1).clamp_min(1e-12)).max().item()
-        worst = max(worst, difference)
-        if not difference <= TOLERANCE:  # not a number is no agreement either
-            raise ModelError(path, f"the exported encoder's vectors differ from torch's by {difference:.2g} of their length; "
-                             f"up to {TOLERANCE:g} is accepted, so nothing was written",
-                             "Use the runtime torch, or other versions of torch and onnxruntime.")
+def _compare(encoder: VisionEncoder, temporary: Path, config: ModelConfig, part: Part, path: Path) -> float:
+    """Largest difference from torch's vectors and feature maps; refused if too large."""
+    worst, exported = 0.0, OnnxEncoder(temporary, config, part)
+    sizes = [config.image_pixels]
+    if exported.stage_widths and config.matcher is not None:
+        sizes.append(config.matcher.window_pixels)
+    for images in (images for pixels in sizes for images in _probes(pixels)):
+        try:
+            found, maps = exported.stages(images)
+        except ModelError as error:
+            raise ModelError(part, f"exported to ONNX it fails on images of {images.shape[-1]} px ({error.what}), "
+                             "so nothing was written", _OTHERWISE) from error
+        wanted, wanted_maps = encoder.stages(images) if maps else (encoder(images), [])
+        for ours, torchs in zip((found, *maps), (wanted, *wanted_maps), strict=True):
+            lengths = torchs.flatten(1).norm(dim=1).clamp_min(1e-12)
+            difference = ((ours - torchs).flatten(1).norm(dim=1) / lengths).max().item()
+            worst = max(worst, difference)
+            if not difference <= TOLERANCE:  # not a number is no agreement either
+                raise ModelError(path, f"the outputs of the exported {part} differ from torch's by {difference:.2g} of their "
+                                 f"length; up to {TOLERANCE:g} is accepted, so nothing was written",
+                                 "Use the runtime torch, or other versions of torch and onnxruntime.")
     return worst
 
 

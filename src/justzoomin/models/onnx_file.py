@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Literal, NoReturn, get_args
 
 from justzoomin.errors import ModelError
 from justzoomin.untrusted import printable
@@ -25,11 +25,16 @@ HEADER_KEY = "justzoomin"
 MAX_BYTES = (1 << 31) - 1
 """Limit of Protocol Buffers, and so of an ONNX file without others beside it."""
 
+Part = Literal["encoder", "matcher_encoder"]
+"""Encoders of a model that are exported, by the names they have in it."""
+
 _MAX_FIELDS = 2_000_000
+_MAX_SIZE = 1 << 20
+_MAX_MAPS = 64
 _MAX_HEADER = 4096
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _NO_ONNX = "it is cut off or no ONNX file"
-_AGAIN = "Export it again with: jzi export MODEL."
+AGAIN = "Export it again with: jzi export MODEL."
 # Fields of messages by number.
 _GRAPH, _OPSET, _METADATA, _TRAINING, _FUNCTIONS = 7, 8, 14, 20, 25
 _NODE, _INITIALIZER, _SPARSE = 1, 5, 15
@@ -52,6 +57,8 @@ class ExportHeader:
         weights: SHA-256 of its model.safetensors.
         pixels: Side of the images in pixels.
         width: Length of the vectors.
+        part: Which of the model's encoders it is.
+        channels: Channels of the feature maps that it gives besides, the finest first.
     """
 
     model: str
@@ -59,6 +66,8 @@ class ExportHeader:
     weights: str
     pixels: int
     width: int
+    part: Part = "encoder"
+    channels: tuple[int, ...] = ()
 
     def text(self) -> str:
         """The header as it stands in the file."""
@@ -77,7 +86,7 @@ def read_header(path: Path) -> ExportHeader:
         if not stat.S_ISREG(status.st_mode):
             raise ModelError(path, "this is no regular file", "Name the .onnx file, or the model folder that holds it.")
         if not 0 < status.st_size <= MAX_BYTES:
-            raise ModelError(path, f"the file has {status.st_size} bytes", f"An ONNX file has 1 to {MAX_BYTES}. {_AGAIN}")
+            raise ModelError(path, f"the file has {status.st_size} bytes", f"An ONNX file has 1 to {MAX_BYTES}. {AGAIN}")
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             text = _Walk(path, content).model()
     except OSError as error:
@@ -91,17 +100,18 @@ def _parse_header(path: Path, text: str) -> ExportHeader:
         values = json.loads(text)
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise ValueError(f'its "format" is not "{FORMAT}"')
-        header = ExportHeader(**values)
+        header = ExportHeader(**{**values, "channels": tuple(values.get("channels", ()))})
         for name in ("model", "config", "weights"):
             value = getattr(header, name)
             if not isinstance(value, str) or len(value) != 64 or set(value) - set("0123456789abcdef"):
                 raise ValueError(f'"{name}" is no SHA-256')
-        for name in ("pixels", "width"):
-            value = getattr(header, name)
-            if type(value) is not int or not 0 < value <= 1 << 20:
-                raise ValueError(f'"{name}" is no size')
+        if header.part not in get_args(Part) or len(header.channels) > _MAX_MAPS:
+            raise ValueError('its "part" or "channels" are not those of an encoder')
+        for name, value in (("pixels", header.pixels), ("width", header.width), *(("channels", v) for v in header.channels)):
+            if type(value) is not int or not 0 < value <= _MAX_SIZE:
+                raise ValueError(f'"{name}" is not a size')
     except (ValueError, TypeError, RecursionError) as error:
-        raise ModelError(path, f"its header {HEADER_KEY!r} cannot be used ({printable(error, 120)})", _AGAIN) from error
+        raise ModelError(path, f"its header {HEADER_KEY!r} cannot be used ({printable(error, 120)})", AGAIN) from error
     return header
 
 
@@ -219,4 +229,4 @@ class _Walk:
 
     def refuse(self, what: str) -> NoReturn:
         """Raise the error."""
-        raise ModelError(self.path, printable(what), _AGAIN)
+        raise ModelError(self.path, printable(what), AGAIN)

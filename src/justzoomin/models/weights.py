@@ -49,8 +49,8 @@ def read_shapes(path: Path) -> Shapes:
     return shapes
 
 
-def open_weights(path: Path, without: str | None = None) -> dict[str, Tensor]:
-    """Tensors of a file by name; those whose names begin with `without` are not read.
+def open_weights(path: Path, without: tuple[str, ...] = ()) -> dict[str, Tensor]:
+    """Tensors of a file by name; those whose names begin with one of `without` are not read.
 
     Raises:
         ModelError: If it cannot be read.
@@ -59,8 +59,7 @@ def open_weights(path: Path, without: str | None = None) -> dict[str, Tensor]:
 
     try:
         with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in sorted(file.keys())
-                    if without is None or not name.startswith(without)}
+            return {name: file.get_tensor(name) for name in sorted(file.keys()) if not name.startswith(without)}
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise ModelError(path, f"these weights cannot be read ({error})", _AGAIN) from error
 

@@ -11,7 +11,9 @@ from justzoomin.errors import ModelError
 from justzoomin.geometry import ViewLayers, ZoomGrid, zoom_layers
 from justzoomin.models.config import MatcherConfig, ModelConfig
 from justzoomin.models.decoder import Decoder, DecoderCache
+from justzoomin.models.encoder import VisionEncoder
 from justzoomin.models.map_model import MapModel
+from justzoomin.models.onnx_encoder import OnnxEncoder
 from justzoomin.models.ray_matcher import Ground, RayMatcher
 
 
@@ -25,10 +27,13 @@ class ZoomModel(MapModel):
 
     def _build(self, config: ModelConfig) -> None:
         self.decoder = Decoder(config.decoder, self.encoder.width, config.actions)
+        own: VisionEncoder | OnnxEncoder | None = None
+        if config.matcher is not None and config.matcher.own_encoder:  # torch's starts from the same weights
+            own = self.encoder.matcher if isinstance(self.encoder, OnnxEncoder) else deepcopy(self.encoder)
+        through = own or self.encoder
         self.matcher = None if config.matcher is None else RayMatcher(
-            config.matcher, self.torch_encoder.stage_widths, self.torch_encoder.stride, config.image_pixels)
-        self.matcher_encoder = (  # it starts from the same weights
-            deepcopy(self.torch_encoder) if config.matcher is not None and config.matcher.own_encoder else None)
+            config.matcher, through.stage_widths, through.stride, config.image_pixels)
+        self.matcher_encoder = own
 
     def layers(self, grid: ZoomGrid) -> ViewLayers:
         """All cells but the terminal ones."""
@@ -48,7 +53,7 @@ class ZoomModel(MapModel):
         if self.matcher_encoder is not None:
             maps = self.matcher_encoder.stages(photos.flatten(0, 1))[1]
             return torch.cat([super().encode_photos(photos), self.matcher.fans(maps)], dim=1)
-        halves, maps = self.torch_encoder.stages(photos.flatten(0, 1))
+        halves, maps = self.encoder.stages(photos.flatten(0, 1))
         return torch.cat([halves.view(-1, 2, halves.shape[-1]).mean(dim=1), self.matcher.fans(maps)], dim=1)
 
     def fans(self, photos: Tensor) -> Tensor:
@@ -63,7 +68,7 @@ class ZoomModel(MapModel):
         """
         if self.matcher is None:
             raise ModelError("model", "it has no ray matcher", "Train one with the preset best.")
-        encoder = self.torch_encoder if self.matcher_encoder is None else self.matcher_encoder
+        encoder = self.encoder if self.matcher_encoder is None else self.matcher_encoder
         return self.matcher.ground(encoder.stages(picture[None])[1])
 
     def decode(self, photo: Tensor, views: Tensor, actions: Tensor) -> Tensor:

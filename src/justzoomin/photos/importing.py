@@ -34,6 +34,8 @@ REPORT = "import-report.json"
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGITS = 7
 """Decimals of degrees that are written: a centimetre."""
+_NO_IMAGE = {"missing_file", "ambiguous_file", "outside"}
+"""Kinds of photos that are dropped because a source names an image that is not found."""
 _VERSION = 2
 _MANY = 1000
 """What was seen of so many photos is kept for the next try even where the import is refused."""
@@ -154,10 +156,19 @@ class _Import:
             else:
                 self.skip(record.image_id, "no_position", f"{record.lat}, {record.lon} is no position ({record.source})")
         if not records:
-            kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in self.report.dropped().items())
-            raise DataError(self.source.path, f"it holds no photo with a position ({kinds or 'no photo at all'})",
-                            "Give photos with EXIF positions, a table with positions, or a GPX track.")
+            raise self._nothing()
         return records
+
+    def _nothing(self) -> DataError:
+        """Why no photo is left: where images are not found, the positions may well be there."""
+        kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in self.report.dropped().items())
+        lost = [skipped for skipped in self.report.skipped if skipped.kind in _NO_IMAGE]
+        if lost:
+            return DataError(self.source.path, f"{len(lost):,} of its images are not found, and no photo is left ({kinds}). "
+                             f"The first: {lost[0].item}: {lost[0].detail}",
+                             "Name the folder that holds the images with --images.")
+        return DataError(self.source.path, f"it holds no photo with a position ({kinds or 'no photo at all'})",
+                         "Give photos with EXIF positions, a table with positions, or a GPX track.")
 
     def _on_map(self, records: Sequence[PhotoRecord]) -> list[PhotoRecord]:
         """Records on the map.

@@ -42,8 +42,9 @@ class Calibration:
         off_map_threshold: Its least value for a photo that is said to be on the map.
         off_map_kept: Share of the held-out photos that reach it.
         figures: Likelihood, calibration errors and coverage of the photos that it was fitted on, `before` and `after`.
-        look: What the region of these photos looks like (`region_look`); None where that is not recorded. The threshold is
-            for photos of that map: on another one every photo may look foreign.
+        look: What the region of these photos looks like (`region_look`); None where that is not recorded. What is claimed
+            holds for photos of that map alone, and on another one every photo may look foreign.
+        map: Fingerprint of that map; None where that is not recorded.
     """
 
     model: str
@@ -56,6 +57,7 @@ class Calibration:
     off_map_kept: float
     figures: dict[str, Any]
     look: str | None = None
+    map: str | None = None
 
     def apply(self, grid: ZoomGrid, log_probs: npt.NDArray[np.floating]) -> Floats:
         """Calibrated log-probabilities (B, N) of the model's own (B, N), before any prior.
@@ -91,7 +93,7 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as the file has them."""
-        return {"format": FORMAT, **asdict(self)}
+        return {"format": FORMAT, **{k: v for k, v in asdict(self).items() if k != "map" or v is not None}}
 
     def save(self, path: Path) -> Path:
         """Write it as JSON, atomically; return the path.
@@ -212,10 +214,11 @@ def _checked(values: object, path: Path) -> Calibration:
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         wrong(f"its format is not {FORMAT}")
     names = {"format", *Calibration.__dataclass_fields__}
-    values.setdefault("look", None)  # files of before have none
+    for name in ("look", "map"):  # older files do not have them
+        values.setdefault(name, None)
     if set(values) != names:
         wrong(f"its fields are not the known ones: {printable(sorted(set(values) ^ names), 100)}")
-    for name in ("model", "split"):
+    for name in ("model", "split", *(["map"] if values["map"] is not None else [])):
         if not isinstance(values[name], str) or len(values[name]) != 64 or set(values[name]) - set("0123456789abcdef"):
             wrong(f"its field {name} is no fingerprint")
     photos = numbers("photos", 1, 1 << 53, (1, 1))[0]
@@ -230,4 +233,4 @@ def _checked(values: object, path: Path) -> Calibration:
         wrong("its field look is wrong")
     return Calibration(values["model"], values["split"], int(photos), temperatures, tails, values["off_map_measure"],
                        numbers("off_map_threshold", -1e6, 1e6, (1, 1))[0], numbers("off_map_kept", 0.0, 1.0, (1, 1))[0],
-                       values["figures"], look)
+                       values["figures"], look, values["map"])

@@ -14,16 +14,17 @@ from justzoomin.posterior.posterior import Posterior
 from justzoomin.posterior.priors import log
 
 TEMPERING = 0.7
-"""Exponent of a drive's likelihoods. Photos of a drive err together, under one light and before the same houses, so that each
-says less than it would alone. docs/tracking.md has the measurement."""
+"""Exponent of the likelihoods of photos that follow each other closely. They err together, under one light and before the same
+houses, so each says less than it would alone. docs/tracking.md has the measurement."""
 
 
 def track(grid: ZoomGrid, log_likelihoods: Floats, motions: Sequence[Motion], *, smooth: bool = True,
           tempering: float = TEMPERING, prior: Floats | None = None) -> list[Posterior]:
     """Posteriors of a drive's photos, each given the others.
 
-    Forward: given the photos up to it. Smoothed: given all. Probabilities are scaled to their greatest at every photo, so that
-    long drives stay finite. A single photo is not tempered: its posterior is what it is alone.
+    Forward: given the photos up to it. Smoothed: given all. The less of the map the motions beside a photo reach, the more it
+    is tempered. So motions that allow every place change nothing: each posterior is what the photo says alone. Probabilities
+    are scaled to their greatest at every photo, so that long drives stay finite.
 
     Args:
         grid: The grid.
@@ -31,7 +32,8 @@ def track(grid: ZoomGrid, log_likelihoods: Floats, motions: Sequence[Motion], *,
             log-probabilities.
         motions: What happens between them, T - 1.
         smooth: Whether later photos count as well.
-        tempering: Exponent of the likelihoods, above 0.
+        tempering: Exponent of a photo's likelihoods, above 0, where the motions beside it reach next to nothing of the map; it
+            rises to 1 with the share of the map that they reach.
         prior: Log-weights (N,) of the first photo's place; None for none.
 
     Returns:
@@ -47,19 +49,22 @@ def track(grid: ZoomGrid, log_likelihoods: Floats, motions: Sequence[Motion], *,
     if log_likelihoods.shape != (count, len(cells)) or not count or len(motions) != count - 1 or not tempering > 0:
         raise GeometryError("drive", f"{log_likelihoods.shape} likelihoods, {len(motions)} motions, tempering {tempering}",
                             f"Give (T, {len(cells)}) likelihoods of at least one photo, T - 1 motions and an exponent above 0.")
-    tempered = cells.to_image(log_likelihoods * (tempering if count > 1 else 1.0))
-    ahead: list[Floats] = []
+    free = [min([m.reach(cells.side) for m in motions[max(0, k - 1):k + 1]], default=1.0) for k in range(count)]
+    own = cells.to_image(log_likelihoods * (tempering + (1 - tempering) * np.array(free)[:, None]))
+    before = cells.to_image(prior) if prior is not None else np.zeros((cells.side, cells.side))
+    places: list[Floats] = []
     for k in range(count):
-        before = cells.to_image(prior) if prior is not None else np.zeros((cells.side, cells.side))
         if k:
-            before = log(motions[k - 1].forward(np.exp(ahead[-1])))
-        ahead.append(_scaled(before + tempered[k], f"photo {k + 1} of the drive"))
+            before = log(motions[k - 1].forward(np.exp(before)))
+        before = _scaled(before + own[k], f"photo {k + 1} of the drive")
+        places.append(before)
     if smooth:
         later = np.zeros((cells.side, cells.side))
         for k in range(count - 2, -1, -1):
-            later = log(motions[k].backward(np.exp(_scaled(later + tempered[k + 1], f"photo {k + 2} of the drive"))))
-            ahead[k] = _scaled(ahead[k] + later, f"photo {k + 1} of the drive")
-    return [Posterior.of(grid, cells.from_image(image)) for image in ahead]
+            known = _scaled(later + own[k + 1], f"photo {k + 2} of the drive")
+            later = log(motions[k].backward(np.exp(known)))
+            places[k] = _scaled(places[k] + later, f"photo {k + 1} of the drive")
+    return [Posterior.of(grid, cells.from_image(image)) for image in places]
 
 
 def _scaled(image: Floats, where: str) -> Floats:

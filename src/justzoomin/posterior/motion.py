@@ -24,7 +24,7 @@ class Motion:
     Within its cell the place is taken as uniform: a displacement shorter than a cell leaves it now and then.
 
     Attributes:
-        kernel: (2 R + 1, 2 R + 1) probabilities of offsets, north up; they sum to one.
+        kernel: (2 R + 1, 2 R + 1) weights of offsets, north up: probabilities, where all offsets stay on the map.
         keeps: Whether mass that would leave the map stays on it, shared among the cell's other targets. A driver turns at
             the map's border; an odometer does not.
     """
@@ -40,6 +40,12 @@ class Motion:
         """Expected values (side, side) after the motion, for every cell before it: the transpose of `forward`."""
         back: Floats = _convolve(image, self.kernel[::-1, ::-1]) / self._kept(image.shape[0])
         return back
+
+    def reach(self, side: int) -> float:
+        """Share of a map of (side, side) cells that can be reached from a cell of it, on average over all cells."""
+        radius = len(self.kernel) // 2
+        pairs = np.maximum(side - np.abs(np.arange(-radius, radius + 1)), 0)  # cells from which an offset stays on the map
+        return float(pairs @ (self.kernel > 0) @ pairs / side**4)
 
     def _kept(self, side: int) -> Floats:
         """Share of each cell's mass that stays on the map, where it is to be made one."""
@@ -63,7 +69,9 @@ def speed_limit(cells: Lattice, seconds: float, speed: float) -> Motion:
     if not (0 <= seconds < math.inf and 0 <= speed < math.inf):
         raise ConfigError("motion", f"{seconds} seconds at {speed} m/s are no motion",
                           "Put photos in the order of their times; give a speed of at least 0.")
-    reach = min(seconds * speed, 2 * cells.grid.region.size_m) / cells.cell_m
+    if seconds * speed >= math.sqrt(2) * cells.grid.region.size_m:  # every place of the map from every other
+        return Motion(np.full((2 * cells.side - 1,) * 2, 1.0 / cells.side**2), keeps=True)
+    reach = seconds * speed / cells.cell_m
     count = max(_SAMPLES, 4 * math.ceil(reach))
     steps = ((np.arange(count) + 0.5) / count * 2 - 1) * reach
     east, north = (a.ravel() for a in np.meshgrid(steps, steps))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from justzoomin.errors import DataError
 from justzoomin.geometry import ZoomGrid, from_local
 from justzoomin.posterior import Decision, TopCell, Within, decide, lattice, parse_decision
 from justzoomin.scoring.ranking import Ranking
@@ -67,7 +68,13 @@ def stored(table: PredictionTable) -> Answers:
 
 
 def top(table: PredictionTable, ranking: Ranking) -> Answers:
-    """The centres of the most probable cells."""
+    """The centres of the most probable cells.
+
+    Raises:
+        DataError: If a photo has no listed cell.
+    """
+    if not ranking.listed.all():
+        raise DataError(table.info.method, "its predictions list no cells to decide over", "Use the answers as stored.")
     grid, cells = table.grid, ranking.cells[:, 0]
     return Answers(np.stack(grid.centres(grid.unflatten(cells, grid.depth)), 1), cells)
 

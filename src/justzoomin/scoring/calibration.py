@@ -33,8 +33,8 @@ def covered(ranking: Ranking, mass: float) -> npt.NDArray[np.bool_] | None:
 def region_cells(ranking: Ranking, mass: float) -> Floats:
     """Number (N,) of cells in that set; infinite where the listed cells do not reach the mass."""
     held = np.cumsum(ranking.probs, 1, dtype=np.float64)
-    reached = held >= mass
-    return np.where(reached.any(1), reached.argmax(1) + 1.0, np.inf)
+    below = (held < mass).sum(1)
+    return np.where(below < held.shape[1], below + 1.0, np.inf)
 
 
 def claims(table: PredictionTable) -> npt.NDArray[np.bool_] | None:

@@ -24,6 +24,8 @@ from justzoomin.untrusted import printable
 
 COMPARISON_FORMAT = "justzoomin-comparison/1"
 _NAMED = 3
+MapKey = tuple[ZoomGrid, str | None]
+"""What tells maps apart: the grid, and the map's hash where it is stated."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,8 @@ def compare(files: Sequence[str | Path | PredictionTable], protocol: Protocol | 
             train: tuple[str | Path, str] | None = None) -> Comparison:
     """Set predictions of the same photos beside each other.
 
-    Files with one name and different seeds become one row, whose figures are the means over them. Files of several maps with
-    grids alike, each method on each, are scored as if all photos were one split.
+    Files with one name and different seeds become one row, whose figures are the means over them. Files of several maps
+    (other grids of the same shape, or other map hashes), each method on each, are scored as if all photos were one split.
 
     Args:
         files: Predictions files, or tables.
@@ -210,29 +212,38 @@ def _grouped(tables: Sequence[PredictionTable], where: Sequence[str]) -> dict[st
         ConfigError: If two of one name and map do not have seeds of their own, or maps have cells of another number or size.
         DataError: If photos of a map differ, or a method lacks a map that others have.
     """
-    found: dict[str, dict[int | None, dict[ZoomGrid, tuple[PredictionTable, str]]]] = {}
-    firsts: dict[ZoomGrid, tuple[PredictionTable, str]] = {}
-    for table, place in zip(tables, where, strict=True):
-        first, first_place = firsts.setdefault(table.grid, (table, place))
+    found: dict[str, dict[int | None, dict[MapKey, tuple[PredictionTable, str]]]] = {}
+    firsts: dict[MapKey, tuple[PredictionTable, str]] = {}
+    for table, place, key in zip(tables, where, _map_keys(tables), strict=True):
+        first, first_place = firsts.setdefault(key, (table, place))
         _same_photos(first, table, first_place, place)
         seeds = found.setdefault(table.info.method, {})
         some = seeds.setdefault(table.info.seed, {})
-        if table.grid in some or (len(seeds) > 1 and None in seeds):
+        if key in some or (len(seeds) > 1 and None in seeds):
             raise ConfigError(place, f"another file has the same name {printable(table.info.method, 80)!r} and no other seed",
                               "Name the rows apart with --rows.")
-        some[table.grid] = table, place
-    shapes = {(grid.actions**grid.depth, grid.cell_size_m(grid.depth)) for grid in firsts}
+        some[key] = table, place
+    shapes = {(grid.actions**grid.depth, grid.cell_size_m(grid.depth)) for grid, _ in firsts}
     if len(shapes) > 1:
         raise ConfigError("predictions", "they are of grids with cells of another number or size",
                           "Compare predictions of one map, or of maps whose grids are alike.")
     for seeds in found.values():
         for some in seeds.values():
-            lacking = [place for grid, (_, place) in firsts.items() if grid not in some]
+            lacking = [place for key, (_, place) in firsts.items() if key not in some]
             if lacking:
                 place = next(iter(some.values()))[1]
                 raise DataError(place, f"of its method, there are no predictions on the map of {printable(lacking[0], 200)}",
                                 "Give predictions of every method on every map.")
-    return {name: [[some[grid][0] for grid in firsts] for some in seeds.values()] for name, seeds in found.items()}
+    return {name: [[some[key][0] for key in firsts] for some in seeds.values()] for name, seeds in found.items()}
+
+
+def _map_keys(tables: Sequence[PredictionTable]) -> list[MapKey]:
+    """The map of each table: its grid and its hash. Without a hash it is the only map of that grid, if there is one."""
+    stated: dict[ZoomGrid, set[str]] = {}
+    for table in tables:
+        stated.setdefault(table.grid, set()).update(filter(None, [table.info.hashes.get("map")]))
+    return [(t.grid, t.info.hashes.get("map") or (next(iter(stated[t.grid])) if len(stated[t.grid]) == 1 else None))
+            for t in tables]
 
 
 def _mean_cost(tables: Sequence[PredictionTable]) -> dict[str, float | None]:

@@ -121,6 +121,16 @@ def read_predictions(path: str | Path) -> PredictionTable:
     return table
 
 
+def is_predictions_file(path: Path) -> bool:
+    """Whether a Parquet file carries the metadata of predictions; False for other files and for those that cannot be read."""
+    import polars as pl
+
+    try:
+        return path.suffix == ".parquet" and KEY in pl.read_parquet_metadata(path)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
+        return False
+
+
 def _info(path: Path, note: str | None) -> PredictionInfo:
     if note is None:
         raise DataError(path, f"it is a Parquet file without the metadata {KEY!r}, so no predictions file", _AGAIN)

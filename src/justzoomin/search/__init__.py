@@ -8,12 +8,13 @@ from justzoomin.search.fix_files import FORMATS, check_suffix
 from justzoomin.search.greedy import Paths, along_path, greedy
 from justzoomin.search.index import IndexHead, MapIndex, Precision
 from justzoomin.search.indexing import build_index, build_part, index_blocks
-from justzoomin.search.localizer import Localizer, NotTrainedHereWarning, check_fits, read_photo
+from justzoomin.search.localizer import Localizer, read_photo
 from justzoomin.search.matching import MAX_PLACES, GroundMap
 from justzoomin.search.retrieval import CellScores, cell_scores, path_scores
 from justzoomin.search.scorer import Scorer, scorer
 from justzoomin.search.searches import Search, choose_search, parse_search
 from justzoomin.search.tracking import TrackPoint, geojson, gpx, photo_posteriors, track_points
+from justzoomin.search.trained import NotTrainedHereWarning, check_fits, warn_foreign_map
 from justzoomin.search.view_vectors import DrawnViews, ViewVectors, photo_vectors, views_of
 
 __all__ = [
@@ -21,5 +22,5 @@ __all__ = [
     "MapIndex", "NotTrainedHereWarning", "Paths", "Precision", "Scorer", "Search", "TrackPoint", "ViewVectors", "along_path",
     "beam", "build_index", "build_part", "cell_scores", "check_fits", "check_suffix", "choose_search", "credible_radius_m",
     "exact", "geojson", "gpx", "greedy", "index_blocks", "localize_to_file", "parse_search", "path_scores",
-    "photo_posteriors", "photo_vectors", "read_photo", "scorer", "track_points", "views_of",
+    "photo_posteriors", "photo_vectors", "read_photo", "scorer", "track_points", "views_of", "warn_foreign_map",
 ]

@@ -12,7 +12,7 @@ from justzoomin.geometry import ZoomGrid
 from justzoomin.models import ZoomModel
 from justzoomin.posterior import Decision, Posterior, decide
 from justzoomin.search.beam import beam
-from justzoomin.search.fix import CREDIBLE_PROBABILITY, credible_radius_m
+from justzoomin.search.fix import CREDIBLE_PROBABILITY, HIGH_PROBABILITY, credible_radius_m
 from justzoomin.search.greedy import along_path, greedy
 from justzoomin.search.view_vectors import ViewVectors
 
@@ -63,6 +63,7 @@ def posterior_answers(posteriors: Sequence[Posterior], decision: Decision) -> li
         answers.append({
             "lat": lat, "lon": lon, "sequence": tuple(sequence), "probabilities": found.along(tuple(sequence)),
             "credible_radius_m": found.radius_about(lat, lon, CREDIBLE_PROBABILITY),
+            "radius_90_m": found.radius_about(lat, lon, HIGH_PROBABILITY),
             "expected": found.expected(decision, lat, lon),
             "top_cells": tuple(zip(map(tuple, grid.unflatten(cells, grid.depth).tolist()), probs.tolist(), strict=True)),
             "regions": {level: region.area_m2 for level, region in regions.items()}, "region_90": regions[90].runs(),
@@ -75,5 +76,6 @@ def _centres(grid: ZoomGrid, sequences: np.ndarray[Any, np.dtype[np.int64]], cha
     """Answers with the centres of terminal cells."""
     lats, lons = grid.centres(sequences)
     return [{"lat": lat, "lon": lon, "sequence": tuple(sequence), "probabilities": tuple(path),
-             "credible_radius_m": credible_radius_m(grid, tuple(path)), "expected": float(np.prod(path))}
+             "credible_radius_m": credible_radius_m(grid, tuple(path)),
+             "radius_90_m": credible_radius_m(grid, tuple(path), HIGH_PROBABILITY), "expected": float(np.prod(path))}
             for lat, lon, sequence, path in zip(lats.tolist(), lons.tolist(), sequences.tolist(), chances, strict=True)]

@@ -13,6 +13,9 @@ from justzoomin.posterior import CredibleRegion
 CREDIBLE_PROBABILITY = 0.5
 """Probability that the credible radius stands for."""
 
+HIGH_PROBABILITY = 0.9
+"""Probability that `radius_90_m` stands for."""
+
 Covariance = tuple[tuple[float, float], tuple[float, float]]
 
 
@@ -40,7 +43,7 @@ class Fix:
         grid: The zoom grid that was searched.
         searched: How: `greedy`, `beam:K` or `posterior`.
         decision: The rule that picked the answer: `top`, `within:40`, `distance`.
-        calibrated: Whether the probabilities were calibrated.
+        calibrated: Whether the probabilities were calibrated, for photos of this map.
         prior: What was known without looking at the photo, in words; None where nothing was.
         on_map: Whether the photo looks like one of this map; None without a calibration of this map.
         expected: What the decision expects: the probability that the place is within its metres of the answer, the mean
@@ -50,6 +53,8 @@ class Fix:
         region_90: Cells of the one for 90 %, as `CredibleRegion.runs` tells them.
         covariance_m2: Of the place, in square metres: ((east east, east north), (north east, north north)).
         entropy_bits: Entropy of the posterior in bits.
+        radius_90_m: As `credible_radius_m`, for nine tenths; None in fixes of older versions.
+        not_calibrated: Why the probabilities are not calibrated, in words; None where they are.
     """
 
     lat: float
@@ -75,6 +80,8 @@ class Fix:
     region_90: tuple[int, ...] | None = None
     covariance_m2: Covariance | None = None
     entropy_bits: float | None = None
+    radius_90_m: float | None = None
+    not_calibrated: str | None = None
 
     @property
     def position(self) -> LatLon:
@@ -92,9 +99,11 @@ class Fix:
         return {
             "photo": self.photo, "lat": self.lat, "lon": self.lon, "sequence": list(self.sequence),
             "probabilities": list(self.probabilities), "cell_size_m": self.cell_size_m,
-            "credible_radius_m": self.credible_radius_m, "no_data": list(self.no_data), "seconds": self.seconds,
+            "credible_radius_m": self.credible_radius_m, "radius_90_m": self.radius_90_m,
+            "no_data": list(self.no_data), "seconds": self.seconds,
             "map": self.map_hash, "model": self.model_hash, "searched": self.searched, "decision": self.decision,
-            "calibrated": self.calibrated, "prior": self.prior, "on_map": self.on_map, "expected": self.expected,
+            "calibrated": self.calibrated, "not_calibrated": self.not_calibrated,
+            "prior": self.prior, "on_map": self.on_map, "expected": self.expected,
             "top_cells": top,
             "regions": None if self.regions is None else {str(level): area for level, area in self.regions.items()},
             "region_90": None if self.region_90 is None else list(self.region_90),
@@ -120,7 +129,8 @@ class Fix:
             top_cells=None if top is None else tuple((tuple(c["sequence"]), c["probability"]) for c in top),
             regions=None if regions is None else {int(level): area for level, area in regions.items()},
             region_90=None if runs is None else tuple(runs),
-            covariance_m2=None if covariance is None else _square(covariance), entropy_bits=values.get("entropy_bits"))
+            covariance_m2=None if covariance is None else _square(covariance), entropy_bits=values.get("entropy_bits"),
+            radius_90_m=values.get("radius_90_m"), not_calibrated=values.get("not_calibrated"))
 
     def to_geojson(self) -> list[dict[str, Any]]:
         """GeoJSON features (lon, lat): the point, the terminal cell's square, and the 90 % region where there is one."""
@@ -157,12 +167,12 @@ def _outline(cell: Cell) -> dict[str, Any]:
     return {"type": "MultiPolygon", "coordinates": [[west], [east]]}
 
 
-def credible_radius_m(grid: ZoomGrid, probabilities: tuple[float, ...]) -> float:
-    """Half diagonal of the smallest cell on a path that still holds `CREDIBLE_PROBABILITY`."""
+def credible_radius_m(grid: ZoomGrid, probabilities: tuple[float, ...], least: float = CREDIBLE_PROBABILITY) -> float:
+    """Half diagonal of the smallest cell on a path that still holds a probability."""
     level, mass = 0, 1.0
     for probability in probabilities:
         mass *= probability
-        if mass < CREDIBLE_PROBABILITY:
+        if mass < least:
             break
         level += 1
     return grid.cell_size_m(level) * math.sqrt(0.5)

@@ -104,8 +104,10 @@ def _parquet(rows: Iterable[Row], grid: ZoomGrid, file: IO[bytes]) -> None:
     schema: dict[str, pl.DataType | type[pl.DataType]] = {
         "photo": pl.String, "lat": pl.Float64, "lon": pl.Float64, "sequence": pl.List(pl.Int64),
         "probabilities": pl.List(pl.Float64), "cell_size_m": pl.Float64, "credible_radius_m": pl.Float64,
+        "radius_90_m": pl.Float64,
         "no_data": pl.List(pl.Float64), "seconds": pl.Float64, "map": pl.String, "model": pl.String,
-        "searched": pl.String, "decision": pl.String, "calibrated": pl.Boolean, "prior": pl.String, "on_map": pl.Boolean,
+        "searched": pl.String, "decision": pl.String, "calibrated": pl.Boolean, "not_calibrated": pl.String, "prior": pl.String,
+        "on_map": pl.Boolean,
         "expected": pl.Float64, "top_cells": pl.List(pl.Struct({"sequence": pl.List(pl.Int64), "probability": pl.Float64})),
         "regions": pl.Struct({str(level): pl.Float64 for level in LEVELS}), "region_90": pl.List(pl.Int64),
         "covariance_m2": pl.List(pl.List(pl.Float64)), "entropy_bits": pl.Float64,

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import time
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from justzoomin.data import declared_panorama, halves, to_tensor, wide_photo
-from justzoomin.errors import JustZoomInError, ModelError, PhotoError
+from justzoomin.data import PhotoShape, declared_panorama, halves, to_tensor, wide_photo
+from justzoomin.errors import JustZoomInError, PhotoError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews, Map, look_alike, region_look
 from justzoomin.models import MapModel, ZoomModel, open_model
 from justzoomin.parallel import ordered_map
 from justzoomin.posterior import DEFAULT_DECISION, Calibration, Posterior, Prior, apply_many, find_calibration, parse_decision
 from justzoomin.search.answers import Fields, beam_answers, greedy_answers, posterior_answers
+from justzoomin.search.cost import CHEAP_POSES, MatchingCost, matching_cost
 from justzoomin.search.fix import Fix
 from justzoomin.search.index import MapIndex
-from justzoomin.search.scorer import Scorer, scorer
+from justzoomin.search.scorer import MapScorer, scorer
 from justzoomin.search.searches import choose_search
+from justzoomin.search.trained import check_fits, shapes_trained_on, warn_foreign_map
 from justzoomin.search.view_vectors import ViewVectors, photo_vectors, views_of
 from justzoomin.untrusted import printable
 
@@ -35,10 +36,6 @@ MAX_FILE_BYTES = 256 << 20
 """Photos in larger files are refused unread."""
 _MAX_VALUES = 1 << 22
 """Probabilities of cells that are in memory at once, photos together."""
-
-
-class NotTrainedHereWarning(UserWarning):
-    """The model is used on another place or depth than it was trained on."""
 
 
 class Localizer:
@@ -119,11 +116,35 @@ class Localizer:
 
     @property
     def views_ahead(self) -> int:
-        """Views that are drawn and encoded before the first answer: for a posterior, all that an index does not hold."""
-        if not self._whole:
+        """Views that are drawn and encoded before the first answer: for a posterior, all that an index does not hold.
+
+        None for a matcher that answers alone: it describes the map its own way.
+        """
+        if not self._whole or self._score.ground is not None:
             return 0
         index = self.vectors.index
         return len(self.model.layers(self.grid)) - (0 if index is None else index.count())
+
+    def matching_cost(self) -> MatchingCost | None:
+        """What the posterior of a matcher costs on this map, measured on a part of it; None where it is cheap or none is asked.
+
+        Raises:
+            TileError: If the map cannot give a piece.
+        """
+        ground = self._score.ground if self._whole else None
+        return None if ground is None or ground.poses <= CHEAP_POSES else matching_cost(ground)
+
+    def prepare(self, progress: Callable[[int, int], None]) -> None:
+        """Do what is done once for a map before the first photo, where that can take long: describe it for a matcher.
+
+        Args:
+            progress: Called with pieces done and pieces in all.
+
+        Raises:
+            TileError: If the map cannot give a piece.
+        """
+        if self._whole:
+            self._score.prepare(progress)
 
     @cached_property
     def map_hash(self) -> str:
@@ -151,7 +172,7 @@ class Localizer:
         loaded = self._load(photo)
         if isinstance(loaded, JustZoomInError):
             raise loaded
-        return self._search([photo], loaded.unsqueeze(0), started)[0]
+        return self._search([photo], [loaded], started)[0]
 
     def localize_many(self, photos: Iterable[str | Path], batch_size: int = 16) -> Iterator[Fix | JustZoomInError]:
         """Localize photos, in order; a photo that cannot be used yields its error and the rest go on.
@@ -170,26 +191,27 @@ class Localizer:
                 yield result
                 started = time.perf_counter()
 
-    def _batch(self, group: list[tuple[str | Path, torch.Tensor | JustZoomInError]],
+    def _batch(self, group: list[tuple[str | Path, LoadedPhoto | JustZoomInError]],
                started: float) -> list[Fix | JustZoomInError]:
         usable = [(photo, loaded) for photo, loaded in group if not isinstance(loaded, JustZoomInError)]
         found: list[Fix | JustZoomInError] = []
         if usable:
             try:
-                found += self._search([photo for photo, _ in usable], torch.stack([loaded for _, loaded in usable]), started)
+                found += self._search([photo for photo, _ in usable], [loaded for _, loaded in usable], started)
             except JustZoomInError as error:
                 # A view that cannot be had concerns only the photos whose paths lead there.
                 found += [error] if len(usable) == 1 else [self._batch([one], started)[0] for one in usable]
         results = iter(found)
         return [loaded if isinstance(loaded, JustZoomInError) else next(results) for _, loaded in group]
 
-    def _load(self, photo: str | Path | bytes) -> torch.Tensor | JustZoomInError:
-        """Halves of a photo, uint8 (2, 3, n, n), or what is wrong with it."""
+    def _load(self, photo: str | Path | bytes) -> LoadedPhoto | JustZoomInError:
+        """A photo as the model takes it, or what is wrong with it."""
         config = self.model.config
         try:
             data, where = (photo, "photo") if isinstance(photo, bytes) else (read_photo(Path(photo)), str(photo))
             _refuse_panorama(data, where)
-            return halves(to_tensor(wide_photo(data, where, config.image_pixels, config.photo_decode)))
+            pair = halves(to_tensor(wide_photo(data, where, config.image_pixels, config.photo_decode)))
+            return LoadedPhoto(pair, PhotoShape.of(data).unlike(self._trained_shapes) if self._trained_shapes else None)
         except JustZoomInError as error:
             return error
 
@@ -211,7 +233,7 @@ class Localizer:
         loaded = self._load(photo)
         if isinstance(loaded, JustZoomInError):
             raise loaded
-        return Posterior(self.grid, self.log_probs(loaded.unsqueeze(0))[0])
+        return Posterior(self.grid, self.log_probs(loaded.pair.unsqueeze(0))[0])
 
     def scores(self, pairs: torch.Tensor) -> npt.NDArray[np.floating]:
         """The model's own scores (B, N) of all terminal cells, for photos as uint8 halves (B, 2, 3, n, n).
@@ -244,7 +266,7 @@ class Localizer:
                 "calibration": self.calibration.fingerprint if self._whole and self.calibration else None}
 
     @cached_property
-    def _score(self) -> Scorer:
+    def _score(self) -> MapScorer:
         return scorer(self.model, self.vectors)
 
     def _scores(self, photos: torch.Tensor) -> npt.NDArray[np.floating]:
@@ -264,33 +286,59 @@ class Localizer:
 
         None without a calibration, and where it was fitted on another map: its threshold is not for this one.
         """
-        if self.calibration is None or not self._calibrated_here:
+        if self.calibration is None or not self.calibrated_here:
             return [None] * len(log_probs)
         found: list[bool | None] = self.calibration.on_map(log_probs).tolist()
         return found
 
     @cached_property
-    def _calibrated_here(self) -> bool:
-        look = None if self.calibration is None else self.calibration.look
-        return look is None or look_alike(look, region_look(self.views))
+    def calibrated_here(self) -> bool:
+        """Whether the calibration is for this map, by its hash or its look; one that records neither is for no known map."""
+        if self.calibration is None:
+            return False
+        if self.calibration.map == self.map_hash:
+            return True
+        return self.calibration.look is not None and look_alike(self.calibration.look, region_look(self.views))
 
     def _check_root(self) -> None:
         if not self._root_checked:
             self.vectors.check_root()
             self._root_checked = True
+            if isinstance(self.model, ZoomModel) and (not self._whole or self.model.matcher is None):
+                warn_foreign_map(self.model, self.views, "search posterior asks its matcher" if self.model.matcher else None)
 
-    def _search(self, photos: Sequence[str | Path | bytes], pairs: torch.Tensor, started: float) -> list[Fix]:
-        """Fixes of photos whose halves are given, uint8 (B, 2, 3, n, n)."""
-        answers = self._answers(self.encode(pairs))
+    def _search(self, photos: Sequence[str | Path | bytes], loaded: Sequence[LoadedPhoto], started: float) -> list[Fix]:
+        """Fixes of photos that are loaded."""
+        answers = self._answers(self.encode(torch.stack([each.pair for each in loaded])))
         shared: dict[str, Any] = {
             "map_hash": self.map_hash, "model_hash": self.model_hash, "grid": self.grid, "searched": str(self.search),
-            "decision": str(self.decision), "calibrated": self._whole and self.calibration is not None,
+            "decision": str(self.decision),
             "prior": None if self.prior is None else str(self.prior),
             "cell_size_m": self.grid.cell_size_m(self.grid.depth)}
         no_data = [self._no_data(answer["sequence"]) for answer in answers]
         seconds = (time.perf_counter() - started) / len(photos)
-        return [Fix(**answer, **shared, no_data=gaps, seconds=seconds, photo=None if isinstance(photo, bytes) else str(photo))
-                for photo, answer, gaps in zip(photos, answers, no_data, strict=True)]
+        reasons = [self._not_calibrated(answer.get("on_map"), each.unlike)
+                   for answer, each in zip(answers, loaded, strict=True)]
+        return [Fix(**answer, **shared, calibrated=why is None, not_calibrated=why, no_data=gaps, seconds=seconds,
+                    photo=None if isinstance(photo, bytes) else str(photo))
+                for photo, answer, gaps, why in zip(photos, answers, no_data, reasons, strict=True)]
+
+    def _not_calibrated(self, on_map: bool | None, unlike: str | None) -> str | None:
+        """Why the probabilities of a photo are not calibrated; None where they are."""
+        found = None
+        if not self._whole:
+            found = f"probabilities of a {self.search} search are the model's own"
+        elif self.calibration is None:
+            found = "the model has no calibration"
+        elif not self.calibrated_here:
+            found = "the model's calibration is for another map"
+        elif on_map is False:
+            found = "the photo does not look like one of this map"
+        return "; ".join(filter(None, (found, unlike))) or None
+
+    @cached_property
+    def _trained_shapes(self) -> dict[str, tuple[float, float]]:
+        return shapes_trained_on(self.model.provenance)
 
     def _no_data(self, sequence: tuple[int, ...]) -> tuple[float, ...]:
         """Shares without data of the cells along a path."""
@@ -313,6 +361,18 @@ class Localizer:
             answers = posterior_answers([Posterior(self.grid, p) for p in believed], self.decision)
             found += [{**answer, "on_map": on_map} for answer, on_map in zip(answers, here, strict=True)]
         return found
+
+
+class LoadedPhoto(NamedTuple):
+    """A photo as a model takes it.
+
+    Attributes:
+        pair: Its halves, uint8 (2, 3, n, n).
+        unlike: Why its shape is far from those that the model was trained on; None where it is not.
+    """
+
+    pair: torch.Tensor
+    unlike: str | None
 
 
 def weights_hash(prior: Prior, grid: ZoomGrid) -> str:
@@ -359,18 +419,3 @@ def _refuse_panorama(data: bytes, where: str) -> None:
     if projection:
         raise PhotoError(where, f"it is a panorama ({printable(projection, 30)}, says its XMP), not an ordinary photo",
                          "Give a photo of about 90 degrees cut from it; jzi photos import cuts such photos.")
-
-
-def check_fits(model: MapModel, grid: ZoomGrid) -> None:
-    """Refuse a grid of another size than the model's; warn where it was not trained on this place and depth.
-
-    Raises:
-        ModelError: If the number of actions differs.
-    """
-    if model.config.grid != grid.grid:
-        raise ModelError("model", f"it picks among {model.config.grid} x {model.config.grid} cells and the map's grid is "
-                         f"{grid.grid} x {grid.grid}", "Use a model of this grid size, or a region with the model's.")
-    if model.grid is not None and model.grid != grid:
-        different = "depth" if model.grid.region == grid.region else "region"
-        warnings.warn(f"the model was not trained on this {different}: expect worse figures than it was reported with",
-                      NotTrainedHereWarning, stacklevel=3)

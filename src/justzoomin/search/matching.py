@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -61,9 +62,18 @@ class GroundMap:
         """Places that are tried in a terminal cell."""
         return int(len(self._places[0]) // self.grid.actions**self.grid.depth)
 
+    @property
+    def poses(self) -> int:
+        """Poses that a photo is compared with: places times bearings."""
+        return len(self._places[0]) * self.matcher.config.tried
+
     @torch.inference_mode()
-    def ground(self) -> Ground:
-        """The whole region with its margin, described once."""
+    def ground(self, progress: Callable[[int, int], None] | None = None) -> Ground:
+        """The whole region with its margin, described once.
+
+        Args:
+            progress: Called with pieces done and pieces in all while they are described.
+        """
         if self._ground is None:
             settings, windows = self.model.config, self.windows
             inner = round(windows.window_m / self.matcher.place_m)
@@ -81,6 +91,8 @@ class GroundMap:
                     skip_top, skip_left = (margin if row else 0), (margin if column else 0)
                     into[:, top + skip_top:top + found.shape[1], left + skip_left:left + found.shape[2]] = (
                         found[:, skip_top:, skip_left:])
+                if progress:
+                    progress(number + 1, len(windows))
             self._ground = whole
         return self._ground
 

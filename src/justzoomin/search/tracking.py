@@ -71,7 +71,7 @@ def photo_posteriors(localizer: Localizer, photos: Sequence[Path], batch_size: i
     found: list[np.ndarray[tuple[int], np.dtype[np.float32]] | JustZoomInError] = []
     for start in range(0, len(photos), batch_size):
         loaded = [localizer._load(photo) for photo in photos[start:start + batch_size]]
-        usable = [pair for pair in loaded if not isinstance(pair, JustZoomInError)]
+        usable = [one.pair for one in loaded if not isinstance(one, JustZoomInError)]
         scores = np.empty((0, 0), np.float32)
         if usable:
             scores = localizer.log_probs(torch.stack(usable), prior=False).astype(np.float32)

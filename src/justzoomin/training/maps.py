@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from justzoomin.data import Dataset
+from justzoomin.data import Dataset, shapes_of
 from justzoomin.errors import DataError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews, Windows, region_look
@@ -111,6 +111,7 @@ class TrainingMaps:
             "data": self.datasets[number].root.resolve().name, "train_split_hash": self.datasets[number].split_hash(split),
             "map_hash": self.datasets[number].map.fingerprint(),
             "look": region_look(views[number]), "photos": len(self.datasets[number].split(split)),
+            "shapes": shapes_of(self.datasets[number], split),
         } for number in self.train]
         if len(self.datasets) == 1:
             return {"train_split": split, **rows[0]}

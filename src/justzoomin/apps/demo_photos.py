@@ -1,0 +1,62 @@
+"""What the demo leaves to try: a few photos of both towns as files, and a drive with its times."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from justzoomin.data import Dataset
+
+PHOTOS = 3
+DRIVE_PHOTOS = 16
+SPEED = 14.0
+"""Metres per second of the drive between two photos; they are a second apart, or more where the way is longer."""
+_START = datetime(2024, 5, 1, 10, 0, tzinfo=UTC)
+
+
+def leave_photos(dataset: Dataset, folder: Path, count: int = PHOTOS) -> list[Path]:
+    """Write the first photos of different drives of a town's split `val` as files; return their paths.
+
+    Raises:
+        OSError: If they cannot be written.
+    """
+    from justzoomin.audits import drives_of
+
+    ids = dataset.split("val").image_ids
+    drives = drives_of(dataset, "val") or ids
+    firsts = [drives.index(drive) for drive in dict.fromkeys(drives)]
+    return [_write(dataset, ids[k], folder) for k in firsts[:count]]
+
+
+def leave_drive(dataset: Dataset, folder: Path, count: int = DRIVE_PHOTOS) -> Path:
+    """Write the photos of a town's first drive, and `times.csv` as `jzi track --times` takes it; return the table's path.
+
+    Raises:
+        OSError: If they cannot be written.
+    """
+    from justzoomin.audits import drives_of
+    from justzoomin.files import write_bytes
+    from justzoomin.geometry import haversine_m
+
+    split = dataset.split("val")
+    drives = drives_of(dataset, "val") or [""] * len(split)
+    chosen = [k for k, drive in enumerate(drives) if drive == drives[0]][:count]
+    text, time = io.StringIO(), _START
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["photo", "time"])
+    for before, k in zip([chosen[0], *chosen], chosen, strict=False):
+        way = float(haversine_m(split.lat[before], split.lon[before], split.lat[k], split.lon[k]))
+        time += timedelta(seconds=max(1, math.ceil(way / SPEED)))
+        rows.writerow([_write(dataset, split.image_ids[k], folder).name, time.isoformat().replace("+00:00", "Z")])
+    return write_bytes(folder / "times.csv", text.getvalue().encode())
+
+
+def _write(dataset: Dataset, image_id: str, folder: Path) -> Path:
+    from justzoomin.files import write_bytes
+
+    return write_bytes(folder / f"{image_id}.jpg", dataset.photos.read(image_id))

@@ -1,0 +1,61 @@
+"""What `jzi train` says at its end: what the model reaches on validation photos, beside chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from justzoomin.apps.console import progress_bar
+
+if TYPE_CHECKING:
+    from justzoomin.data import Dataset
+    from justzoomin.models import MapModel
+    from justzoomin.training import TrainConfig
+
+PHOTOS = 200
+"""Validation photos that are measured at most."""
+MOST_CELLS = 1 << 14
+"""Terminal cells up to which a model with a matcher is measured here: above, matching takes minutes."""
+RADIUS = "40"
+
+
+def tell_figures(folder: Path, datasets: Sequence[Dataset], config: TrainConfig) -> None:
+    """Print R@40m of the trained model on validation photos, what answers first, with chance beside it.
+
+    Of a zoomer with a matcher both are measured: the matcher answers on maps that the zoomer was not trained on. What is not
+    told apart from chance is called so.
+    """
+    from justzoomin.models import open_model
+
+    towns = [data for data in datasets if config.val_split in data.split_paths]
+    if config.val_split is None or not towns:
+        return
+    dataset, model = towns[-1], open_model(folder, device="cpu" if config.accelerator == "cpu" else "auto")
+    if model.config.matcher is not None and dataset.grid.actions**dataset.grid.depth > MOST_CELLS:
+        typer.echo(f"measure it with: jzi evaluate {folder} --data {dataset.root}")
+        return
+    rows = {"matcher": "posterior", "zoomer": "greedy"} if model.config.matcher is not None else {"model": None}
+    found = {name: _measured(model, dataset, config.val_split, search) for name, search in rows.items()}
+    first = next(iter(found.values()))
+    typer.echo(f"on {first['n']} photos of {config.val_split} in {dataset.root.name}, within {RADIUS} m (95 % interval):")
+    for name, report in found.items():
+        typer.echo(f"  {name:8} {_words(report)}")
+    typer.echo(f"  {'chance':8} {first['chance']['recall_at_m'][RADIUS]:.1f} %")
+
+
+def _measured(model: MapModel, dataset: Dataset, split: str, search: str | None) -> dict[str, Any]:
+    from justzoomin.evaluation import evaluate
+
+    with progress_bar("measuring") as advance:
+        return evaluate(model, dataset, split, search=search, limit=PHOTOS, progress=advance).report
+
+
+def _words(report: dict[str, Any]) -> str:
+    """A recall with its interval, and whether it is told apart from chance."""
+    low, high = report["intervals_95"]["recall_at_m"][RADIUS]
+    chance = report["chance"]["recall_at_m"][RADIUS]
+    told = "" if low > chance else "   at chance: nothing on these photos shows that it has learned"
+    return f"{report['recall_at_m'][RADIUS]:.1f} % [{low:.1f}, {high:.1f}]{told}"

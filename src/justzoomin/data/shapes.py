@@ -1,0 +1,107 @@
+"""The shape of photos, and how far a photo's shape is from those that a model was trained on."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from justzoomin.data.decoding import photo_aspect
+from justzoomin.data.exiftags import exif_tags
+from justzoomin.data.photos import FORMATS
+from justzoomin.errors import JustZoomInError
+
+if TYPE_CHECKING:
+    from justzoomin.data.repository import Dataset
+
+LOOKED_AT = 16
+"""Photos of a split whose shape is read for the record of a training."""
+ASPECT_SLACK, FOV_SLACK_DEG = 1.2, 10.0
+"""How far outside the recorded range a photo may be: a factor of its aspect, degrees of its field of view."""
+_EXIF, _FOCAL_35MM = 0x8769, 0xA405
+_DIAGONAL_35MM = math.hypot(36.0, 24.0)
+
+
+@dataclass(frozen=True)
+class PhotoShape:
+    """The shape of one photo.
+
+    Attributes:
+        aspect: Width over height, upright.
+        hfov_deg: Horizontal field of view in degrees, from the EXIF focal length in 35 mm terms; None where none is stated.
+    """
+
+    aspect: float
+    hfov_deg: float | None
+
+    @classmethod
+    def of(cls, data: bytes) -> PhotoShape:
+        """The shape of an image file's photo."""
+        aspect = photo_aspect(data)
+        try:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                focal = float(exif_tags(image, io.BytesIO(data)).get_ifd(_EXIF).get(_FOCAL_35MM, 0))
+        except Exception:  # broken EXIF states nothing; Pillow raises errors of many kinds
+            focal = 0.0
+        if not 1.0 <= focal <= 2000.0:
+            return cls(aspect, None)
+        half = _DIAGONAL_35MM / 2 / focal * aspect / math.hypot(aspect, 1.0)
+        return cls(aspect, math.degrees(2 * math.atan(half)))
+
+    def unlike(self, trained: Mapping[str, Any]) -> str | None:
+        """Why this photo is far from those of a training, in words; None where it is not, or nothing is recorded.
+
+        Args:
+            trained: The record: `aspect` and `hfov_deg`, each the least and the greatest value; both may be missing.
+        """
+        found = []
+        for name, value, what, unit in (("aspect", self.aspect, "shape (width over height)", ""),
+                                        ("hfov_deg", self.hfov_deg, "horizontal field of view", " degrees")):
+            span = _span(trained.get(name))
+            if span is None or value is None:
+                continue
+            low, high = span
+            near = low / ASPECT_SLACK <= value <= high * ASPECT_SLACK if name == "aspect" else \
+                low - FOV_SLACK_DEG <= value <= high + FOV_SLACK_DEG
+            if not near:
+                found.append(f"the photo's {what} is {value:.3g}{unit}, and the model was trained on {low:.3g} to {high:.3g}")
+        return "; ".join(found) or None
+
+
+def _span(value: object) -> tuple[float, float] | None:
+    if not (isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(v, int | float) for v in value)):
+        return None
+    low, high = float(value[0]), float(value[1])
+    return (low, high) if 0 < low <= high < math.inf else None
+
+
+def shapes_of(dataset: Dataset, split: str) -> dict[str, list[float]]:
+    """What a training records of its photos' shapes: the range of `LOOKED_AT` photos spread over the split.
+
+    Fields of view are those of the photos' EXIF, else those that the dataset's tables state.
+
+    Returns:
+        `aspect` and, where photos state it, `hfov_deg`: the least and the greatest value. Nothing where no photo can be read.
+    """
+    ids = dataset.split(split).image_ids
+    chosen = [ids[k] for k in np.unique(np.linspace(0, len(ids) - 1, min(LOOKED_AT, len(ids))).astype(int))]
+    shapes = []
+    for image_id in chosen:
+        try:
+            shapes.append(PhotoShape.of(dataset.photos.read(image_id)))
+        except JustZoomInError:  # ready photos train without their files
+            continue
+    stated = dataset.fields_of_view(split)
+    views = [s.hfov_deg for s in shapes if s.hfov_deg is not None] or stated[np.isfinite(stated)].tolist()
+    return joined({"aspect": [s.aspect for s in shapes], "hfov_deg": views})
+
+
+def joined(values: Mapping[str, Iterable[float]]) -> dict[str, list[float]]:
+    """The least and the greatest of several values by name, rounded; names without a value are left out."""
+    kept = {name: list(some) for name, some in values.items()}
+    return {name: [round(min(some), 3), round(max(some), 3)] for name, some in kept.items() if some}

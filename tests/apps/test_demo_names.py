@@ -1,0 +1,112 @@
+"""The name `demo` for the packaged model and for the demo's town, and what the demo leaves to try."""
+
+import csv
+import re
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from running import Jzi
+
+from fakes import grid_of, make_repository, tiny_model
+from justzoomin.apps.demo_names import is_packaged, map_named, model_named, packaged_model, refuse_packaged
+from justzoomin.apps.demo_photos import SPEED, leave_drive, leave_photos
+from justzoomin.audits import drives_of
+from justzoomin.city import CityConfig, build_city
+from justzoomin.data import Dataset, open_dataset
+from justzoomin.errors import ConfigError
+from justzoomin.geometry import haversine_m
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    pytest.importorskip("embreex", reason="the synthetic city needs the extra 'synth'")
+    config = CityConfig(seed=7, size_m=90.0, photos=1, val_photos=34, photo_width=48, photo_height=32, gsd_m=0.5, depth=2,
+                        workers=1)
+    return open_dataset(build_city(tmp_path_factory.mktemp("left") / "town", config))
+
+
+def test_demo_is_the_packaged_model_unless_a_folder_holds_a_model_of_that_name(tmp_path: Path,
+                                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert model_named("demo") == str(packaged_model())
+    assert (model_named("other"), model_named("./demo")) == ("other", "./demo")
+    Path("demo").mkdir()  # what jzi demo leaves is no model
+    assert model_named("demo") == str(packaged_model())
+    tiny_model().save_pretrained("demo")
+    assert model_named("demo") == "demo"
+
+
+def test_demo_is_the_town_of_the_demo_unless_a_folder_holds_a_map_of_that_name(tmp_path: Path,
+                                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as refused:
+        map_named("demo")
+    assert str(refused.value) == ("--map demo: there is no demo/town here. "
+                                  "Make it with jzi demo (or make demo), or name a map.")
+    assert map_named("other") == "other"
+    (tmp_path / "demo" / "town").mkdir(parents=True)
+    assert map_named("demo") == str(Path("demo") / "town")
+    (tmp_path / "demo" / "layout.yaml").write_text("")
+    assert map_named("demo") == "demo"
+
+
+def test_nothing_is_written_into_the_packaged_models_folder(jzi: Jzi, repository: Path, tmp_path: Path,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its name, by its path or through a link; a file elsewhere may be named."""
+    monkeypatch.chdir(tmp_path)
+    link = tmp_path / "link"
+    link.symlink_to(packaged_model(), target_is_directory=True)
+    before = {path.name: path.stat().st_mtime_ns for path in packaged_model().iterdir()}
+    for model in ("demo", packaged_model(), link):
+        for words in (("calibrate", model, "--data", repository, "--split", "train"), ("export", model)):
+            refusal = jzi(*words).refusal()
+            assert "this is the packaged model, and nothing is written into its folder. Name a file with --out" in refusal
+    assert {path.name: path.stat().st_mtime_ns for path in packaged_model().iterdir()} == before
+    refuse_packaged(tmp_path, "--out")
+    assert not is_packaged(tmp_path)
+
+
+def test_photos_and_map_of_the_demo_need_no_names(jzi: Jzi, photos: Path, tmp_path: Path,
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "there is no demo/town here" in jzi("localize", photos / "b.jpg").refusal()
+    tiny_model().save_pretrained("demo")
+    make_repository(tmp_path / "demo" / "town", train=2, val=2, pixels=32)
+    ran = jzi("localize", photos / "b.jpg")
+    assert (ran.code, ran.out.splitlines()[0]) == (0, str(photos / "b.jpg"))
+
+
+def test_photos_to_try_are_of_different_drives_and_as_they_are(town: Dataset, tmp_path: Path) -> None:
+    left = leave_photos(town, tmp_path / "photos")
+    ids, drives = town.split("val").image_ids, drives_of(town, "val")
+    assert drives is not None
+    wanted = min(3, len(set(drives)))
+    assert len(left) == len({drives[ids.index(path.stem)] for path in left}) == wanted >= 2
+    assert all(path.read_bytes() == town.photos.read(path.stem) for path in left)
+    assert len(leave_photos(town, tmp_path / "few", 1)) == 1
+
+
+def test_a_drive_to_try_has_times_that_its_speed_allows(town: Dataset, tmp_path: Path) -> None:
+    times = leave_drive(town, tmp_path / "drive")
+    with times.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    split, drives = town.split("val"), drives_of(town, "val")
+    assert drives is not None
+    places = [split.image_ids.index(row["photo"].removesuffix(".jpg")) for row in rows]
+    assert {drives[k] for k in places} == {drives[0]} and 2 <= len(rows) <= 16
+    assert {path.name for path in times.parent.iterdir()} == {"times.csv", *(row["photo"] for row in rows)}
+    assert all(re.fullmatch(r"[\dT:-]+Z", row["time"]) for row in rows)
+    moments = [datetime.fromisoformat(row["time"]).timestamp() for row in rows]
+    for (a, b), (start, end) in zip(pairwise(places), pairwise(moments), strict=True):
+        way = float(haversine_m(split.lat[a], split.lon[a], split.lat[b], split.lon[b]))
+        assert end - start >= 1 and way <= SPEED * (end - start)
+
+
+def test_the_drive_is_tracked_as_it_is(jzi: Jzi, town: Dataset, tmp_path: Path) -> None:
+    times = leave_drive(town, tmp_path / "drive", 3)
+    model = tiny_model().save_pretrained(tmp_path / "model", grid_of(town.root))
+    ran = jzi("track", times.parent, "--times", times, "--model", model, "--map", town.root, "--gpx", tmp_path / "track.gpx")
+    assert ran.code == 0, ran.err
+    assert (tmp_path / "track.gpx").read_text().count("<trkpt") == 3
