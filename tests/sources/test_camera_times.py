@@ -102,3 +102,13 @@ def test_a_zone_that_only_some_rows_state_is_an_error(tmp_path: Path) -> None:
         assert str(caught.value) == (f"0.jpg: its row in {times} states no time zone and that of others does. "
                                      "Write the zone into every row, or give --time-zone.")
         assert [p.path.stem for p in times_from_table(photos, times, "+02:00")[0]] == ["0", "1"]
+
+
+def test_a_datasets_own_table_gives_the_times(tmp_path: Path) -> None:
+    """Its ids name the files, as the dataset and as the demo name them; further columns and rows do not matter."""
+    times = tmp_path / "metadata.csv"
+    times.write_text("image_id,latitude,captured_at\n200000300000001,54.5,2024-04-18T15:34:00Z\n"
+                     "200000300000000,54.5,2024-04-18T15:33:00Z\n9,54.5,2024-04-18T15:00:00Z\n")
+    photos = [Path("200000300000000.jpg"), Path("200000300000001_undistorted.jpg")]
+    found, missing = times_from_table(photos, times)
+    assert [(p.path, p.time.minute) for p in found] == [(photos[0], 33), (photos[1], 34)] and not missing

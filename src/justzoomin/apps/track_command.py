@@ -38,7 +38,8 @@ def track(
     gpx_file: Annotated[Path | None, typer.Option("--gpx", help="GPX file for the track.")] = None,
     geojson_file: Annotated[Path | None, typer.Option("--geojson", help="GeoJSON file for the track (lon, lat).")] = None,
     times: Annotated[Path | None, typer.Option("--times", help="CSV of photo, time and perhaps east_m and north_m, metres "
-                                                               "since the photo before. Default: EXIF times.")] = None,
+                                                               "since the photo before; or a dataset's table with "
+                                                               "image_id and captured_at. Default: EXIF times.")] = None,
     time_zone: Annotated[str | None, typer.Option("--time-zone", help="Zone of times that state none: Europe/Stockholm, "
                                                                       "+02:00.")] = None,
     speed: Annotated[float, typer.Option("--speed", help="Speed limit in metres per second.")] = 15.0,

@@ -12,6 +12,7 @@ from justzoomin.errors import DataError, JustZoomInError
 from justzoomin.sources.camera_times import parse_time, parse_zone
 from justzoomin.sources.exif_times import photo_clock
 from justzoomin.sources.headers import read_header
+from justzoomin.sources.image_files import ImagesById
 from justzoomin.sources.json_input import finite
 from justzoomin.sources.table_files import numbers_where_all_are, read_csv
 from justzoomin.untrusted import printable
@@ -86,7 +87,8 @@ def times_from_table(photos: Sequence[Path], table: Path, zone: str | None = Non
                      ) -> tuple[list[PhotoTime], list[JustZoomInError]]:
     """Times of photos by a CSV of photo, time and perhaps east_m and north_m, earliest first, and the photos that it lacks.
 
-    A row belongs to the photo of the same path, or else of the same file name. Rows of other photos are left out, but not
+    A dataset's table of photos with `image_id` and `captured_at` is taken as it is. A row belongs to the photo of the same
+    path, or else of the same file name, or whose file is named by the id. Rows of other photos are left out, but not
     where they state displacements: the way would have a gap.
 
     Args:
@@ -100,6 +102,10 @@ def times_from_table(photos: Sequence[Path], table: Path, zone: str | None = Non
     """
     columns, rows = read_csv(table)
     lowered = {c.lower(): c for c in columns}
+    by_id = "photo" not in lowered and "image_id" in lowered
+    for wanted, other in (("photo", "image_id"), ("time", "captured_at")):
+        if wanted not in lowered and other in lowered:
+            lowered[wanted] = lowered[other]
     if not {"photo", "time"} <= set(lowered) or ("east_m" in lowered) != ("north_m" in lowered):
         raise DataError(table, f"its columns are {printable(', '.join(columns), 100)}", _REMEDY)
     moves = "east_m" in lowered
@@ -108,7 +114,8 @@ def times_from_table(photos: Sequence[Path], table: Path, zone: str | None = Non
     given = parse_zone(zone) if zone else None
     by_path: dict[str, list[Path]] = {}
     for path in photos:
-        for key in {composed(str(path)), composed(path.name)}:
+        ids = {path.stem, path.stem.removesuffix(ImagesById.UNDISTORTED)} if by_id else set()
+        for key in {composed(text) for text in (str(path), path.name, *ids)}:
             by_path.setdefault(key, []).append(path)
     found: dict[Path, PhotoTime] = {}
     for number, row in enumerate(rows, 2):
