@@ -21,7 +21,7 @@ from justzoomin.geometry import Region, ZoomGrid, find_grid, save_grid
 from justzoomin.maps import CARD_LAYOUT, TarShards
 
 GRID = ZoomGrid(Region(54.5, 3.0, (-200, 200), (-200, 200)), 4, 2)
-JOURNAL_HEAD = {"format": "justzoomin-journal/2", "model": "n", "map": "m", "grid": {}, "search": "posterior",
+JOURNAL_HEAD = {"format": "justzoomin-journal/3", "model": "n", "map": "m", "grid": {}, "search": "posterior",
                 "decision": "within:40", "prior": None, "calibration": None}
 CUT = b"\n--8<--\n"
 """Between the files of a model folder."""
@@ -187,8 +187,10 @@ def map_indexes() -> list[bytes]:
 @cache
 def journals() -> list[bytes]:
     fix = {"photo": "a.jpg", "lat": 54.5, "lon": 3.0, "sequence": [1, 2], "probabilities": [0.5, 0.5], "cell_size_m": 25.0,
-           "credible_radius_m": 70.0, "no_data": [0.0, 0.0], "seconds": 0.1, "map": "m", "model": "n",
-           "searched": "posterior", "decision": "within:40", "calibrated": False, "prior": None, "on_map": None,
+           "credible_radius_m": 70.0, "radius_90_m": 140.0,
+           "no_data": [0.0, 0.0], "seconds": 0.1, "map": "m", "model": "n",
+           "searched": "posterior", "decision": "within:40", "calibrated": False,
+           "not_calibrated": "the model has no calibration", "prior": None, "on_map": None,
            "expected": 0.9,
            "top_cells": [{"sequence": [1, 2], "probability": 0.25}], "regions": {"50": 625.0, "90": 1250.0, "95": 1250.0},
            "region_90": [5, 2], "covariance_m2": [[60.0, 1.0], [1.0, 60.0]], "entropy_bits": 2.5, "file": [1, 2]}
