@@ -110,3 +110,26 @@ def test_the_drive_is_tracked_as_it_is(jzi: Jzi, town: Dataset, tmp_path: Path) 
     ran = jzi("track", times.parent, "--times", times, "--model", model, "--map", town.root, "--gpx", tmp_path / "track.gpx")
     assert ran.code == 0, ran.err
     assert (tmp_path / "track.gpx").read_text().count("<trkpt") == 3
+
+
+def test_what_no_demo_left_stays(town: Dataset, tmp_path: Path) -> None:
+    """With --out . the folders photos/ and drive/ may be somebody's own."""
+    mine = tmp_path / "drive" / "mine.jpg"
+    mine.parent.mkdir()
+    mine.write_bytes(b"mine")
+    times = leave_drive(town, tmp_path / "drive")
+    assert leave_drive(town, tmp_path / "drive") == times and mine.read_bytes() == b"mine"
+    times.write_text("photo,time\nmine.jpg,2024-05-01T10:00:00Z\n")
+    with pytest.raises(ConfigError, match="not of an earlier demo"):
+        leave_drive(town, tmp_path / "drive")
+    assert "mine.jpg" in times.read_text()
+
+
+def test_a_file_of_settings_may_name_the_model_to_start_from(tmp_path: Path) -> None:
+    from justzoomin.apps.train_command import _chosen
+
+    file = tmp_path / "settings.yaml"
+    file.write_text("init: some/model\n")
+    assert _chosen("finetune", None, file, []) == ("finetune", ())
+    preset, words = _chosen("finetune", None, None, [])
+    assert preset == "finetune" and words[0].startswith("init=") and words[0].endswith("demo-model")

@@ -1,5 +1,6 @@
 """What `jzi train` says at its end, beside chance, and where it starts from."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from justzoomin.apps.demo_names import packaged_model
 from justzoomin.apps.train_command import _chosen
 from justzoomin.apps.train_figures import tell_figures
 from justzoomin.data import open_dataset
+from justzoomin.data.photos import FolderPhotos
 from justzoomin.errors import ConfigError
 from justzoomin.models import MatcherConfig, ZoomModel
 from justzoomin.training import FINETUNE, train_config
@@ -68,6 +70,18 @@ def test_without_validation_photos_nothing_is_said(told: Any, model: Path) -> No
     assert told(model, "val_split=null") == told(model, "val_split=other") == []
 
 
+def test_a_training_without_its_photos_ends_well(model: Path, repository: Path, tmp_path: Path,
+                                                 capsys: pytest.CaptureFixture[str]) -> None:
+    """Ready photos train where the files are gone: the measurement is left out, and that is said."""
+    town = tmp_path / "town"
+    shutil.copytree(repository, town)
+    dataset = open_dataset(town)
+    dataset.photos = FolderPhotos(tmp_path)
+    tell_figures(model, [dataset], train_config("small", None, ("accelerator=cpu",)))
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith("not measured: ") and "the photo is missing" in said.err
+
+
 def test_a_model_to_start_from_is_named_once(jzi: Jzi, repository: Path, tmp_path: Path) -> None:
     said = jzi("train", "--data", repository, "--out", tmp_path / "run", "--from", "demo", "--set", "init=MODEL").refusal()
     assert said == ("error: --from demo: --set init=MODEL names a model to start from as well. Keep one of them.")
@@ -85,6 +99,6 @@ def test_a_model_to_start_from_is_named_once(jzi: Jzi, repository: Path, tmp_pat
 def test_preset_and_start(preset: str | None, start: str | None, words: list[str], wanted: tuple[str, tuple[str, ...]],
                           tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert _chosen(preset, start, words) == wanted
+    assert _chosen(preset, start, None, words) == wanted
     with pytest.raises(ConfigError, match="Keep one of them"):
-        _chosen(preset, start or "demo", [*words, "init=OTHER"])
+        _chosen(preset, start or "demo", None, [*words, "init=OTHER"])

@@ -55,6 +55,8 @@ def test_a_photo_of_another_shape_than_the_trainings_is_named(town, photo):
     assert like == "the model has no calibration"
     assert unlike == f"{like}; the photo's shape (width over height) is 1.78, and the model was trained on 0.5 to 0.8"
     earlier = {"maps": [{"shapes": {"aspect": [1, 1.6]}}, {}]}
+    for wrong in ([10**400, 10**400], [2, 1], [1], "12", [0, 1], None):
+        assert shapes_trained_on({"shapes": {"aspect": wrong}}) == {}
     assert shapes_trained_on({"shapes": {"aspect": [1.5, 2.0]}, "started_from": earlier}) == {"aspect": (1.0, 2.0)}
 
 

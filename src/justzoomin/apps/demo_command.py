@@ -96,8 +96,6 @@ def _leave(out: Path, town: Path, unseen: Path, model: Path | None) -> list[str]
     from justzoomin.data import open_dataset
 
     own, other = open_dataset(town), open_dataset(unseen)
-    for folder in (out / "photos", out / "drive"):
-        shutil.rmtree(folder, ignore_errors=True)
     first = leave_photos(own, out / "photos" / "own-town")[0]
     foreign = leave_photos(other, out / "photos" / "unseen-town")[0]
     times = leave_drive(other, out / "drive")

@@ -37,13 +37,18 @@ def leave_drive(dataset: Dataset, folder: Path, count: int = DRIVE_PHOTOS) -> Pa
     """Write the photos of a town's first drive, and `times.csv` as `jzi track --times` takes it; return the table's path.
 
     Raises:
+        ConfigError: If a `times.csv` that no demo wrote is there.
         OSError: If they cannot be written.
     """
     from justzoomin.audits import drives_of
+    from justzoomin.errors import ConfigError
     from justzoomin.files import write_bytes
     from justzoomin.geometry import haversine_m
 
-    split = dataset.split("val")
+    split, table = dataset.split("val"), folder / "times.csv"
+    head = f"photo,time\n{split.image_ids[0]}.jpg,"
+    if table.exists() and not table.read_bytes().startswith(head.encode()):
+        raise ConfigError(table, "it exists and is not of an earlier demo", "Give another folder with --out.")
     drives = drives_of(dataset, "val") or [""] * len(split)
     chosen = [k for k, drive in enumerate(drives) if drive == drives[0]][:count]
     text, time = io.StringIO(), _START
@@ -53,7 +58,7 @@ def leave_drive(dataset: Dataset, folder: Path, count: int = DRIVE_PHOTOS) -> Pa
         way = float(haversine_m(split.lat[before], split.lon[before], split.lat[k], split.lon[k]))
         time += timedelta(seconds=max(1, math.ceil(way / SPEED)))
         rows.writerow([_write(dataset, split.image_ids[k], folder).name, time.isoformat().replace("+00:00", "Z")])
-    return write_bytes(folder / "times.csv", text.getvalue().encode())
+    return write_bytes(table, text.getvalue().encode())
 
 
 def _write(dataset: Dataset, image_id: str, folder: Path) -> Path:

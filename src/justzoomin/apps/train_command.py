@@ -62,7 +62,7 @@ def train(
     from justzoomin.training import train as run
     from justzoomin.training import train_config
 
-    preset, words = _chosen(preset, start, settings or [])
+    preset, words = _chosen(preset, start, config, settings or [])
     chosen = train_config(preset, config, words)
     if resume:
         _refuse_changes(out, preset, config, words)
@@ -88,21 +88,21 @@ def train(
         tell_figures(best, datasets, chosen)
 
 
-def _chosen(preset: str | None, start: str | None, settings: list[str]) -> tuple[str, tuple[str, ...]]:
+def _chosen(preset: str | None, start: str | None, file: Path | None, settings: list[str]) -> tuple[str, tuple[str, ...]]:
     """The preset, and the settings with the model to start from among them.
 
     Raises:
         ConfigError: If a model to start from is named twice.
     """
     from justzoomin.errors import ConfigError
-    from justzoomin.training import FINETUNE
+    from justzoomin.training import FINETUNE, train_config
 
     named = [word for word in settings if word.startswith("init=")]
     if start and named:
         raise ConfigError(f"--from {start}", f"--set {named[0]} names a model to start from as well", "Keep one of them.")
     preset = preset or (FINETUNE if start else "paper")
-    if preset == FINETUNE and not named:
-        start = start or DEMO
+    if preset == FINETUNE and not start and train_config(preset, file, tuple(settings)).init is None:
+        start = DEMO
     return preset, (*settings, *([f"init={model_named(start)}"] if start else []))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from justzoomin.apps.console import progress_bar
+from justzoomin.errors import DataError
 
 if TYPE_CHECKING:
     from justzoomin.data import Dataset
@@ -38,6 +39,11 @@ def tell_figures(folder: Path, datasets: Sequence[Dataset], config: TrainConfig)
         typer.echo(f"measure it with: jzi evaluate {folder} --data {dataset.root}")
         return
     rows = {"matcher": "posterior", "zoomer": "greedy"} if model.config.matcher is not None else {"model": None}
+    try:
+        dataset.check(config.val_split)
+    except DataError as error:  # ready photos train without their files
+        typer.echo(f"not measured: {error}", err=True)
+        return
     found = {name: _measured(model, dataset, config.val_split, search) for name, search in rows.items()}
     first = next(iter(found.values()))
     typer.echo(f"on {first['n']} photos of {config.val_split} in {dataset.root.name}, within {RADIUS} m (95 % interval):")

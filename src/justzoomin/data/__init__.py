@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from justzoomin.data.readying import ReadyPlan, make_ready, ready_plan
     from justzoomin.data.records import RecordProblem, check_records
     from justzoomin.data.repository import ATTRIBUTION, Dataset, find_places, hash_records, open_dataset
-    from justzoomin.data.shapes import PhotoShape, shapes_of
+    from justzoomin.data.shapes import PhotoShape, shapes_of, span_of
     from justzoomin.data.tablefile import read_table
     from justzoomin.data.tables import Split, read_split
     from justzoomin.data.torch_data import Batch, Sample, ZoomDataset, collate
@@ -38,8 +38,8 @@ __all__ = [
     "composed", "declared_panorama", "decode_photo", "difference_hash", "exif_orientation", "exif_tags", "find_places",
     "find_ready", "find_splits", "gpano", "halves", "hash_records", "is_photo", "loaded_exif", "make_ready", "normalize",
     "open_dataset", "open_datasets", "photo_files", "read_noted_parquet", "read_parquet", "read_split", "read_table",
-    "ready_plan", "shapes_of", "sound_jpeg", "split_name", "to_tensor", "verify_dataset", "verify_repository", "walk",
-    "wide_photo", "xmp_of", "xmp_text",
+    "ready_plan", "shapes_of", "sound_jpeg", "span_of", "split_name", "to_tensor", "verify_dataset", "verify_repository",
+    "walk", "wide_photo", "xmp_of", "xmp_text",
 ]
 
 _LATER = {
@@ -47,7 +47,7 @@ _LATER = {
     **dict.fromkeys(("RecordProblem", "check_records"), "records"),
     **dict.fromkeys(("ATTRIBUTION", "Dataset", "find_places", "hash_records", "open_dataset"), "repository"),
     **dict.fromkeys(("Places", "find_splits", "split_name"), "places"),
-    **dict.fromkeys(("PhotoShape", "shapes_of"), "shapes"),
+    **dict.fromkeys(("PhotoShape", "shapes_of", "span_of"), "shapes"),
     **dict.fromkeys(("Split", "read_split"), "tables"),
     "read_table": "tablefile",
     **dict.fromkeys(("verify_dataset", "verify_repository"), "verify"),

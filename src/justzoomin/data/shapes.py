@@ -24,6 +24,7 @@ LOOKED_AT = 16
 ASPECT_SLACK, FOV_SLACK_DEG = 1.2, 10.0
 """How far outside the recorded range a photo may be: a factor of its aspect, degrees of its field of view."""
 _EXIF, _FOCAL_35MM = 0x8769, 0xA405
+_GREATEST = 1e6
 _DIAGONAL_35MM = math.hypot(36.0, 24.0)
 
 
@@ -62,7 +63,7 @@ class PhotoShape:
         found = []
         for name, value, what, unit in (("aspect", self.aspect, "shape (width over height)", ""),
                                         ("hfov_deg", self.hfov_deg, "horizontal field of view", " degrees")):
-            span = _span(trained.get(name))
+            span = span_of(trained.get(name))
             if span is None or value is None:
                 continue
             low, high = span
@@ -73,11 +74,12 @@ class PhotoShape:
         return "; ".join(found) or None
 
 
-def _span(value: object) -> tuple[float, float] | None:
-    if not (isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(v, int | float) for v in value)):
+def span_of(value: object) -> tuple[float, float] | None:
+    """The least and the greatest value that a record states; None where it states no such pair."""
+    if not (isinstance(value, list | tuple) and len(value) == 2 and all(
+            isinstance(v, int | float) and 0 < v < _GREATEST for v in value) and value[0] <= value[1]):
         return None
-    low, high = float(value[0]), float(value[1])
-    return (low, high) if 0 < low <= high < math.inf else None
+    return float(value[0]), float(value[1])
 
 
 def shapes_of(dataset: Dataset, split: str) -> dict[str, list[float]]:

@@ -118,7 +118,7 @@ class Localizer:
     def views_ahead(self) -> int:
         """Views that are drawn and encoded before the first answer: for a posterior, all that an index does not hold.
 
-        None for a matcher that answers alone: it describes the map its own way.
+        0 for a matcher that answers alone: it describes the map its own way.
         """
         if not self._whole or self._score.ground is not None:
             return 0

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from justzoomin.data import span_of
 from justzoomin.errors import ModelError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews, look_alike, region_look
@@ -61,9 +62,9 @@ def shapes_trained_on(provenance: Mapping[str, Any]) -> dict[str, tuple[float, f
         for row in rows(record):
             shapes = row.get("shapes")
             for name, span in (shapes if isinstance(shapes, dict) else {}).items():
-                if isinstance(span, list) and len(span) == 2 and all(isinstance(v, int | float) for v in span):
-                    low, high = found.get(name, (float(span[0]), float(span[1])))
-                    found[name] = min(low, float(span[0])), max(high, float(span[1]))
+                if (stated := span_of(span)) is not None:
+                    low, high = found.get(name, stated)
+                    found[name] = min(low, stated[0]), max(high, stated[1])
     return found
 
 
