@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from confidence import drives_of
-from justzoomin.apps.demo_command import demo_city, packaged_model
+from justzoomin.apps.demo import demo_city, packaged_model
 from justzoomin.city import build_city
 from justzoomin.data import Dataset, halves, open_dataset, to_tensor, wide_photo
 from justzoomin.geometry import haversine_m

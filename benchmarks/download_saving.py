@@ -26,7 +26,7 @@ from hub_server import REPO, Hub, Server
 
 from justzoomin.geometry import preset
 from justzoomin.hub import plan_download
-from justzoomin.maps import CARD_LAYOUT, ShardSource, TileProjection
+from justzoomin.tiles import CARD_LAYOUT, ShardSource, TileProjection
 
 SHARD_BYTES = 20_000_000_000
 

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import torch
 
-from justzoomin.apps.demo_command import SEED, demo_city, packaged_model
+from justzoomin.apps.demo import SEED, demo_city, packaged_model
 from justzoomin.city import build_city
 from justzoomin.city.build import positions
 from justzoomin.city.camera import render_photo

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from justzoomin.apps.demo_command import UNSEEN_SEED, demo_city, packaged_model
+from justzoomin.apps.demo import UNSEEN_SEED, demo_city, packaged_model
 from justzoomin.city import build_city
 from justzoomin.maps import Map
 from justzoomin.models import ZoomModel

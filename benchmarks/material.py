@@ -17,7 +17,7 @@ import numpy.typing as npt
 import yaml
 
 from justzoomin.geometry import ZoomGrid, format_sequence, from_local, preset, save_grid
-from justzoomin.maps import CARD_LAYOUT, TileProjection
+from justzoomin.tiles import CARD_LAYOUT, TileProjection
 
 LEVELS = (-7, -5, -3, -1)
 """Levels that views of 384 px of the published region are drawn from; smaller ones are drawn from some of these or coarser."""

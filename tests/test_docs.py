@@ -13,7 +13,8 @@ from pydantic import BaseModel
 
 from fakes import encoded, grid_of, make_repository, picture, tiny_model
 from justzoomin.apps.main import app
-from justzoomin.data import AugmentConfig, verify_repository
+from justzoomin.checks import verify_repository
+from justzoomin.data import AugmentConfig
 from justzoomin.models import DecoderConfig, EncoderConfig, MatcherConfig, ModelConfig, RetrieverConfig
 from justzoomin.training import MatchingConfig, TrainConfig, train_config
 from pages import PAGES, PROJECT, Command, commands
@@ -158,7 +159,7 @@ def test_options_named_in_the_text_are_those_of_the_program(page: Path) -> None:
 
 
 def test_presets_are_those_of_the_program_on_the_page_and_in_the_help() -> None:
-    from justzoomin.apps.train_command import train
+    from justzoomin.apps.train import train
     from justzoomin.training.config import _PRESETS
 
     text = (DOCS / "training.md").read_text(encoding="utf-8").partition("\n## Presets\n")[2].partition("\n\n`paper`")[0]

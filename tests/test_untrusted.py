@@ -8,7 +8,7 @@ import pytest
 
 from justzoomin.errors import ConfigError, DataError, LayoutError
 from justzoomin.geometry import load_grid
-from justzoomin.maps import TileLayout
+from justzoomin.tiles import TileLayout
 from justzoomin.untrusted import files_in, load_yaml, plain_yaml, printable, read_limited
 
 BOMB = b"a: &a [x, x, x, x, x, x, x, x, x]\n" + b"".join(

@@ -128,7 +128,7 @@ def test_track_of_exif_times(jzi: Jzi, drive: Path, model: Path, repository: Pat
 
 
 def test_our_own_gpx_reader_reads_it(drive: Path, jzi: Jzi, model: Path, repository: Path, tmp_path: Path) -> None:
-    from justzoomin.sources.gpx import read_gpx
+    from justzoomin.photos.readers.gpx import read_gpx
 
     jzi("track", drive, "--model", model, "--map", repository, "--gpx", tmp_path / "out.gpx")
     (segment,) = read_gpx(tmp_path / "out.gpx", "out.gpx")

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from justzoomin.apps import demo_command
-from justzoomin.apps.demo_command import UNSEEN_SEED, _remove_own_town, _train, demo_city, packaged_model
+from justzoomin.apps import demo as demo_command
+from justzoomin.apps.demo import UNSEEN_SEED, _remove_own_town, _train, demo_city, packaged_model
 from justzoomin.city import build_city
 from justzoomin.data import open_dataset
 from justzoomin.errors import ConfigError
 from justzoomin.evaluation import evaluate_path
 from justzoomin.maps import GridViews, Map
 from justzoomin.models import ZoomModel
-from justzoomin.search.scorer import trained_on
+from justzoomin.search.cell_scorer import trained_on
 
 
 def test_the_packaged_model_localizes_held_out_photos_of_the_town(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from running import Jzi
 from fakes import grid_of, make_repository, tiny_model
 from justzoomin.apps.demo_names import is_packaged, map_named, model_named, packaged_model, refuse_packaged
 from justzoomin.apps.demo_photos import SPEED, leave_drive, leave_photos
-from justzoomin.audits import drives_of
+from justzoomin.checks import drives_of
 from justzoomin.city import CityConfig, build_city
 from justzoomin.data import Dataset, open_dataset
 from justzoomin.errors import ConfigError
@@ -126,7 +126,7 @@ def test_what_no_demo_left_stays(town: Dataset, tmp_path: Path) -> None:
 
 
 def test_a_file_of_settings_may_name_the_model_to_start_from(tmp_path: Path) -> None:
-    from justzoomin.apps.train_command import _chosen
+    from justzoomin.apps.train import _chosen
 
     file = tmp_path / "settings.yaml"
     file.write_text("init: some/model\n")

@@ -14,7 +14,8 @@ from running import Jzi
 
 from fakes import tiny_model
 from justzoomin.geometry import load_grid
-from justzoomin.maps import Map, tilefetch
+from justzoomin.maps import Map
+from justzoomin.tiles import fetch as tilefetch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "maps"))
 

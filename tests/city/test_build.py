@@ -144,7 +144,7 @@ def test_two_at_once_and_the_same_again(tmp_path, small_config):
 
 
 def test_shards_are_cut(tmp_path):
-    from justzoomin.maps import ShardWriter
+    from justzoomin.archives import ShardWriter
 
     with ShardWriter(tmp_path, "x", 3000) as shards:
         for k in range(5):

@@ -15,9 +15,8 @@ from PIL import Image, ImageCms
 import fakes
 from justzoomin.data import decode_photo
 from justzoomin.errors import PhotoError, TileError
-from justzoomin.maps import looks_like
-from justzoomin.maps.filekind import MAX_JPEG_SCANS
-from justzoomin.maps.tiles import decode_tile
+from justzoomin.filekind import MAX_JPEG_SCANS, looks_like
+from justzoomin.tiles.decoding import decode_tile
 
 PICTURE = fakes.picture(96, 64)
 ARITHMETIC = (

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import fakes
-from justzoomin.data import find_splits, open_dataset, verify_repository
+from justzoomin.checks import verify_repository
+from justzoomin.data import find_splits, open_dataset
 from justzoomin.errors import DataError, LayoutError, PhotoError
 from justzoomin.geometry import Region, ZoomGrid, save_grid
 

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from fakes import make_repository
-from justzoomin.audits import audit
+from justzoomin.checks import MapCheck, audit, cell_places, check_map
 from justzoomin.data import open_dataset
 from justzoomin.figures import audit_figure, contact_sheet, save_figure
-from justzoomin.figures.contact_sheet import cover_picture, sample_cells
-from justzoomin.maps import Map, MapCheck, TileProjection, cell_places, check_map
+from justzoomin.figures.contact import cover_picture, sample_cells
+from justzoomin.maps import Map
+from justzoomin.tiles import TileProjection
 
 
 @pytest.fixture(scope="module")

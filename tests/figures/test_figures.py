@@ -29,8 +29,8 @@ from justzoomin.figures import (
     zoom_gif,
 )
 from justzoomin.figures.case import closeup_window, share_of
+from justzoomin.figures.gif import MAX_BYTES, crop, dive, fade_in, within, zoom_frames
 from justzoomin.figures.look import TRUE, metres, readable, scale_bar_m
-from justzoomin.figures.zoom_gif import MAX_BYTES, crop, dive, fade_in, within, zoom_frames
 from justzoomin.geometry import LatLon, Region, ZoomGrid, from_local
 from justzoomin.maps import GridViews, View
 from justzoomin.maps.map import Square

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from justzoomin.figures import heat_map
 from justzoomin.figures.case import PathView
-from justzoomin.figures.heat_map import MAP_IN, MARGIN_IN, TITLE_IN
+from justzoomin.figures.heat import MAP_IN, MARGIN_IN, TITLE_IN
 from justzoomin.figures.look import DPI
 from justzoomin.geometry import LatLon, Region, ZoomGrid
 from justzoomin.posterior import Posterior, lattice

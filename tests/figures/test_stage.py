@@ -14,10 +14,11 @@ from justzoomin.errors import ConfigError, PhotoError
 from justzoomin.figures import localize_figure, visualize
 from justzoomin.figures.stage import spread
 from justzoomin.geometry import Region, ZoomGrid
-from justzoomin.maps import AERIAL_ATTRIBUTION, CARD_LAYOUT, View
+from justzoomin.maps import View
 from justzoomin.maps.map import Square
 from justzoomin.models import ZoomModel, model_preset
 from justzoomin.search import Localizer
+from justzoomin.tiles import AERIAL_ATTRIBUTION, CARD_LAYOUT
 
 GRID = ZoomGrid(Region(38.9, -77.0, (-320.0, 320.0), (-320.0, 320.0)), grid=4, depth=2)
 IDS = ["../evil", "1", "$x\x00"]

@@ -17,8 +17,9 @@ import yaml
 from PIL import Image
 
 import fakes
+from justzoomin.archives import TarShards
 from justzoomin.geometry import Region, ZoomGrid, find_grid, save_grid
-from justzoomin.maps import CARD_LAYOUT, TarShards
+from justzoomin.tiles import CARD_LAYOUT
 
 GRID = ZoomGrid(Region(54.5, 3.0, (-200, 200), (-200, 200)), 4, 2)
 JOURNAL_HEAD = {"format": "justzoomin-journal/3", "model": "n", "map": "m", "grid": {}, "search": "posterior",
@@ -164,7 +165,7 @@ def models() -> list[bytes]:
 
 @cache
 def downloads() -> list[bytes]:
-    from justzoomin.maps import DownloadRecord, FileStamp
+    from justzoomin.archives import DownloadRecord, FileStamp
 
     with tempfile.TemporaryDirectory() as name:
         stamps = {"metadata/x.csv": FileStamp(5, "sha256", hashlib.sha256(b"12345").hexdigest())}

@@ -43,11 +43,12 @@ from fuzz_seeds import (
 from PIL import Image
 
 import fakes
+from justzoomin.archives import TarShards
+from justzoomin.archives.scan import scan
 from justzoomin.data import check_records, decode_photo, read_split
 from justzoomin.geometry import find_grid, save_grid
-from justzoomin.maps import TarShards, TileLayout, TileProjection
-from justzoomin.maps.tarscan import scan
-from justzoomin.maps.tiles import decode_tile
+from justzoomin.tiles import TileLayout, TileProjection
+from justzoomin.tiles.decoding import decode_tile
 
 
 def _same(content: bytes) -> bytes:
@@ -235,7 +236,7 @@ def _run_model(content: bytes, folder: Path) -> None:
 
 
 def _run_download(content: bytes, folder: Path) -> None:
-    from justzoomin.maps import check_hashes, require_complete
+    from justzoomin.archives import check_hashes, require_complete
 
     (folder / "metadata").mkdir()
     _file(folder / "metadata", "x.csv", b"12345")
@@ -308,7 +309,7 @@ def _run_calibration(content: bytes, folder: Path) -> None:
 
 
 def _run_times(content: bytes, folder: Path) -> None:
-    from justzoomin.sources import times_from_table
+    from justzoomin.photos.readers import times_from_table
 
     photos = [folder / "a.jpg", folder / "b.jpg"]
     found, missing = times_from_table(photos, _file(folder, "times.csv", content), "UTC")
@@ -323,7 +324,7 @@ def _run_times(content: bytes, folder: Path) -> None:
 
 def _run_source(name: str, kind: str) -> Callable[[bytes, Path], None]:
     def run(content: bytes, folder: Path) -> None:
-        from justzoomin.sources import SourceOptions, read_source
+        from justzoomin.photos.readers import SourceOptions, read_source
 
         images = folder / "images"
         images.mkdir(exist_ok=True)
@@ -338,7 +339,7 @@ def _run_source(name: str, kind: str) -> Callable[[bytes, Path], None]:
 
 
 def _run_exif(content: bytes, folder: Path) -> None:
-    from justzoomin.sources import SourceOptions, read_source
+    from justzoomin.photos.readers import SourceOptions, read_source
 
     images = folder / "images"
     images.mkdir(exist_ok=True)

@@ -4,7 +4,7 @@ import json
 
 from typer.testing import CliRunner
 
-from justzoomin.apps.grid_commands import app
+from justzoomin.apps.grid import app
 from justzoomin.geometry import Region, ZoomGrid, save_grid
 
 

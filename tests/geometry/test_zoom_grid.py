@@ -10,16 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from justzoomin.errors import GeometryError, OffRegionError
-from justzoomin.geometry import (
-    Region,
-    ZoomGrid,
-    format_sequence,
-    from_local,
-    haversine_m,
-    parse_sequence,
-    preset,
-    to_local,
-)
+from justzoomin.geometry import Region, ZoomGrid, format_sequence, from_local, haversine_m, parse_sequence, preset, to_local
 
 DC = preset("dc")
 UNIT = st.floats(-0.4999, 0.4999)

@@ -14,12 +14,14 @@ import pytest
 from hub_helpers import Pauses, files_below
 from hub_server import REPO, Answer, Hub
 
+from justzoomin.archives import DownloadRecord, check_hashes
 from justzoomin.data import open_dataset
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.geometry import preset
 from justzoomin.hub import Selection, download, plan_download
 from justzoomin.hub.selection import needed_levels
-from justzoomin.maps import CARD_LAYOUT, DownloadRecord, Map, check_hashes
+from justzoomin.maps import Map
+from justzoomin.tiles import CARD_LAYOUT
 
 SMALL = Selection(pixels=32)
 LEVEL_0, LEVEL_1, LEVEL_2 = (f"archives/satellite_level_{name}_000.tar" for name in ("0", "m1", "m2"))

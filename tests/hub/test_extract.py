@@ -14,10 +14,11 @@ from hub_helpers import Pauses, files_below
 from hub_server import REPO, Hub
 
 import fakes
+from justzoomin.archives import check_hashes
 from justzoomin.data import open_dataset
 from justzoomin.errors import DataError, TileError
 from justzoomin.hub import Selection, download, extract, plan_download
-from justzoomin.maps import Map, check_hashes
+from justzoomin.maps import Map
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from pyproj import Transformer
 from rasterio.crs import CRS
 
 from justzoomin.geometry import Region, ZoomGrid
-from justzoomin.maps import Map, TileProjection
+from justzoomin.maps import Map
+from justzoomin.tiles import TileProjection
 
 LAT, LON = 52.2, 15.3
 WAVE_M = (61.0, 83.0, 47.0)

@@ -11,8 +11,6 @@ from pyproj import Transformer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "maps"))
 
 from orthophotos import write
-from package_builders import mbtiles, pmtiles
-from tile_http import serving
 from webtiles import WORLD, colours, drawn, square, write_tiles
 
 from justzoomin.errors import ConfigError
@@ -21,8 +19,12 @@ from justzoomin.imagery import MapBuild, MapBuildConfig, open_imagery, weights_f
 from justzoomin.imagery.areas import region_area
 from justzoomin.imagery.opentiles import open_mosaic
 from justzoomin.imagery.points import convert_bounds, turn
-from justzoomin.maps import Map, tilefetch, web_layout
+from justzoomin.maps import Map
 from justzoomin.posterior import Posterior
+from justzoomin.tiles import fetch as tilefetch
+from justzoomin.tiles import web_layout
+from package_builders import mbtiles, pmtiles
+from tile_http import serving
 
 PLACE, HALF, LEVEL = (-16.8, 180.0), 0.05, 15
 AREA = (-16.81, 179.99, -16.79, -179.99)

@@ -8,12 +8,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "maps"))
 
-from package_builders import mbtiles, pmtiles
 from webtiles import colours, drawn, number, square, write_tiles
 
 from justzoomin.errors import TileError
 from justzoomin.imagery import MapBuild, MapBuildConfig
 from justzoomin.imagery.opentiles import open_mosaic
+from package_builders import mbtiles, pmtiles
 
 PLACE, HALF, UTM = (48.1, 11.5), 0.04, "epsg:32632"
 TILE_M = 40075016.7 * np.cos(np.radians(PLACE[0]))  # the edge of the tile of level 0 there

@@ -15,12 +15,13 @@ from orthophotos import LAT, LON, colours, grid, orthophoto
 from typer.testing import CliRunner
 
 from fakes import encoded
-from justzoomin.apps.map_commands import app
-from justzoomin.apps.region_commands import app as region_app
+from justzoomin.apps.map import app
+from justzoomin.apps.region import app as region_app
+from justzoomin.checks import fit_region, open_unplaced
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.geometry import load_grid, save_grid
 from justzoomin.imagery import MapBuild, MapBuildConfig, build, build_map
-from justzoomin.maps import Map, fit_region, open_unplaced
+from justzoomin.maps import Map
 
 SMALL = MapBuildConfig(tile_px=64, shard_bytes=20_000)
 
@@ -208,8 +209,9 @@ def test_ctrl_c_stops_soon(source, tmp_path):
 def test_a_package_is_a_source(source, tmp_path):
     """Tiles of a package under a raster: the raster lies on top, the package fills what it leaves."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "maps"))
-    from package_builders import mbtiles
     from pyproj import Transformer
+
+    from package_builders import mbtiles
 
     level, px = 18, 256
     edge = 40_075_016.685578488 / 2**level

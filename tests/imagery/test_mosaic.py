@@ -9,9 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "maps"))
 
-from package_builders import mbtiles
 from PIL import Image
-from tile_http import serving
 
 from fakes import encoded
 from justzoomin.errors import ConfigError, GeometryError, LayoutError, TileError
@@ -19,7 +17,10 @@ from justzoomin.geometry import Region, from_local
 from justzoomin.imagery.areas import region_area
 from justzoomin.imagery.mosaic import TileMosaic
 from justzoomin.imagery.opentiles import open_mosaic
-from justzoomin.maps import FolderSource, TileProjection, TileServer, open_package, tilefetch, web_layout
+from justzoomin.tiles import FolderSource, TileProjection, TileServer, open_package, web_layout
+from justzoomin.tiles import fetch as tilefetch
+from package_builders import mbtiles
+from tile_http import serving
 
 pytest.importorskip("rasterio")
 

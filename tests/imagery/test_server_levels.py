@@ -9,13 +9,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "maps"))
 
-from tile_http import serving
-
 from fakes import encoded
 from justzoomin.errors import ConfigError, TileError
 from justzoomin.imagery import MapBuild, MapBuildConfig
 from justzoomin.imagery.opentiles import open_mosaic
-from justzoomin.maps import TileProjection, TileServer, tilefetch, web_layout
+from justzoomin.tiles import TileProjection, TileServer, web_layout
+from justzoomin.tiles import fetch as tilefetch
+from tile_http import serving
 
 pytest.importorskip("rasterio")
 

@@ -5,12 +5,13 @@ import shutil
 
 import numpy as np
 import pytest
-from map_builders import pack
 
 from fakes import extract, make_repository
 from justzoomin.errors import TileError
 from justzoomin.geometry import view_count, view_sequence, zoom_layers
-from justzoomin.maps import Map, MapContent, TileServer, map_content, view_levels
+from justzoomin.maps import Map, MapContent, map_content, view_levels
+from justzoomin.tiles import TileServer
+from map_builders import pack
 
 
 def levels_of(source: Map) -> tuple[int, ...]:

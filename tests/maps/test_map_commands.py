@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from map_builders import UTM_PLACE
 from PIL import Image
 from typer.testing import CliRunner
 
-from justzoomin.apps.map_commands import app
+from justzoomin.apps.map import app
 from justzoomin.errors import ConfigError
 from justzoomin.maps import Map
+from map_builders import UTM_PLACE
 
 
 def run(*arguments):

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from map_builders import UTM, UTM_PLACE, XYZ_PLACE, build
 
 from justzoomin.maps import Map
+from map_builders import UTM, UTM_PLACE, XYZ_PLACE, build
 
 PHOTOS = ((38.890329, -77.025813), (38.921112, -77.021982), (38.874304, -76.974917), (38.886635, -76.976998))
 
@@ -87,7 +87,7 @@ def test_turned_projection_has_no_black_corners(tmp_path, reference):
 @pytest.mark.parametrize("crs", ["epsg:31467", "epsg:2180"])
 def test_north_first_projections_are_drawn_upright(crs, tmp_path):
     """A projection whose first axis is north gives the same picture as its mirror image with east first."""
-    from justzoomin.maps import TileLayout, TileProjection
+    from justzoomin.tiles import TileLayout, TileProjection
 
     layout = TileLayout(crs=crs, tile_shape_crs=(20.0, 20.0), tile_axes=("east", "north"), min_zoom=-2, max_zoom=0)
     projection = TileProjection(layout)

@@ -17,8 +17,9 @@ import pytest
 from fakes import extract, make_repository
 from justzoomin.errors import ConfigError, DataError, JustZoomInError, TileError
 from justzoomin.geometry import Region, ZoomGrid, grid_from_dict, view_count, view_numbers, view_sequence
-from justzoomin.maps import GridViews, Map, TileServer, ViewCache, ViewCacheBuild, build_view_cache, viewbuild, viewfinder
+from justzoomin.maps import GridViews, Map, ViewCache, ViewCacheBuild, build_view_cache, viewbuild, viewfinder
 from justzoomin.maps.viewcache import FACTS, HEAD, VIEWS
+from justzoomin.tiles import TileServer
 
 PIXELS = 24
 

@@ -5,11 +5,11 @@ import pickle
 import numpy as np
 import pytest
 import simplejpeg
-from map_builders import UTM_PLACE
 
 from justzoomin.errors import GeometryError, JustZoomInError, LayoutError, TileError
 from justzoomin.geometry import haversine_m, preset
 from justzoomin.maps import Map, Square
+from map_builders import UTM_PLACE
 
 
 def all_views(tile_map):
@@ -175,7 +175,7 @@ def test_broken_tiles_name_their_shard(small, tmp_path):
 
 @pytest.mark.parametrize("content", [b"no image", b"", None])
 def test_broken_png_tiles(xyz_map, tmp_path, content):
-    from justzoomin.maps.tiles import decode_tile
+    from justzoomin.tiles.decoding import decode_tile
 
     good = next(xyz_map.glob("*/*/*.png")).read_bytes()
     with pytest.raises(TileError, match=r"t\.png"):
@@ -187,7 +187,7 @@ def test_broken_png_tiles(xyz_map, tmp_path, content):
 def test_grey_and_transparent_tiles():
     import cv2
 
-    from justzoomin.maps.tiles import decode_tile
+    from justzoomin.tiles.decoding import decode_tile
 
     grey = np.random.default_rng(0).integers(0, 256, (32, 32), np.uint8)
     assert (decode_tile(cv2.imencode(".png", grey)[1].tobytes(), "a.png", 32) == grey[..., None]).all()

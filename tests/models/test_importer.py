@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 from typer.testing import CliRunner
 
-from justzoomin.apps.model_commands import app
+from justzoomin.apps.model import app
 from justzoomin.errors import ModelError
 from justzoomin.geometry import preset
 from justzoomin.models import ZoomModel, import_checkpoint

@@ -3,7 +3,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from justzoomin.apps.model_commands import app
+from justzoomin.apps.model import app
 from justzoomin.geometry import preset
 
 

@@ -7,7 +7,7 @@ import pytest
 from walks import record
 
 import fakes
-from justzoomin.sources import PhotoRecord
+from justzoomin.photos.readers import PhotoRecord
 
 
 @pytest.fixture(scope="session")

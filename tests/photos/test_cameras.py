@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from justzoomin.errors import PhotoError
 from justzoomin.photos import distort, undistort, undistortion
 from justzoomin.photos.cameras import MIN_SLOPE, _fold, is_distorted, undistorted_size
-from justzoomin.sources import Camera
+from justzoomin.photos.readers import Camera
 
 SIZE = (320, 240)
 LENSES = [Camera("perspective", 0.8, -0.2, 0.05), Camera("perspective", 0.9, 0.15, 0.02),

@@ -16,12 +16,13 @@ from PIL import Image, ImageFilter
 from walks import SETTINGS, all_bytes, record, run, source, street
 
 import fakes
-from justzoomin.data import decode_photo, open_dataset, verify_dataset
+from justzoomin.checks import verify_dataset
+from justzoomin.data import decode_photo, open_dataset
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.geometry import save_grid
 from justzoomin.maps import Map
 from justzoomin.photos import SplitSettings, import_photos, importing
-from justzoomin.sources import Camera, PhotoRecord, Skipped
+from justzoomin.photos.readers import Camera, PhotoRecord, Skipped
 
 
 def photo_bytes(dest: Path) -> dict[str, bytes]:

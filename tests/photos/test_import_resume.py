@@ -11,12 +11,13 @@ import pytest
 from walks import SETTINGS, all_bytes, record, run, source
 
 import fakes
-from justzoomin.data import find_splits, open_dataset, verify_dataset
+from justzoomin.checks import verify_dataset
+from justzoomin.data import find_splits, open_dataset
 from justzoomin.errors import DataError
 from justzoomin.maps import Map
 from justzoomin.photos import import_photos, importing, shards
+from justzoomin.photos.readers import PhotoRecord
 from justzoomin.photos.workplace import Workplace
-from justzoomin.sources import PhotoRecord
 
 TRAIN = "metadata/large_area_train_map.csv"
 SMALL_SHARDS = SETTINGS.model_copy(update={"shard_bytes": 1 << 14})

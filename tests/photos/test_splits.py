@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from justzoomin.errors import ConfigError
 from justzoomin.geometry import from_local, haversine_m
 from justzoomin.photos import Splits, SplitSettings, assign_splits
-from justzoomin.sources import PhotoRecord
+from justzoomin.photos.readers import PhotoRecord
 
 CENTRE = (54.5, 3.0)
 

@@ -10,7 +10,7 @@ import fakes
 from justzoomin.geometry import from_local
 from justzoomin.maps import Map
 from justzoomin.photos import ImportReport, ImportSettings, SplitSettings, import_photos
-from justzoomin.sources import PhotoRecord, Skipped, Source
+from justzoomin.photos.readers import PhotoRecord, Skipped, Source
 
 SETTINGS = ImportSettings(split=SplitSettings(val_share=0.3), view_pixels=32)
 START = datetime(2024, 5, 1, 8, 0, tzinfo=UTC)

@@ -9,17 +9,7 @@ from hypothesis import strategies as st
 
 from justzoomin.errors import DataError
 from justzoomin.geometry import Region, ZoomGrid, from_local, haversine_m
-from justzoomin.scoring import (
-    Resampling,
-    Row,
-    ceiling,
-    cell_errors_m,
-    chance,
-    interval,
-    percent,
-    score_row,
-    two_sided_p,
-)
+from justzoomin.scoring import Resampling, Row, ceiling, cell_errors_m, chance, interval, percent, score_row, two_sided_p
 
 GRID = ZoomGrid(Region(10.0, 20.0, (-200, 200), (-200, 200)), 4, 2)  # terminal cells of 25 m
 

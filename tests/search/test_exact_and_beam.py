@@ -54,7 +54,7 @@ def every_path_alone(model, photos, vectors, depth, temperatures=None):
     (1, 1024, None), (2, 1024, None), (3, 1024, None), (3, 20, None), (3, 1, (0.5, 1.5, 3.0))])
 def test_exact_is_every_path_scored_alone(keen, photos, vectors, depth, states, temperatures, monkeypatch):
     """Whatever the size of the groups."""
-    monkeypatch.setattr(sys.modules["justzoomin.search.exact"], "STATES", states)
+    monkeypatch.setattr(sys.modules["justzoomin.search.exact_search"], "STATES", states)
     found = exact(keen, photos, vectors, depth, temperatures)
     alone = every_path_alone(keen, photos, vectors, depth, temperatures)
     assert found.dtype == np.float32 and found.shape == alone.shape

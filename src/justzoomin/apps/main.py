@@ -9,24 +9,24 @@ import warnings
 import typer
 
 from justzoomin.apps import (
-    calibrate_command,
-    compare_command,
-    data_commands,
-    demo_command,
-    evaluate_command,
-    export_command,
-    grid_commands,
-    index_command,
-    localize_command,
-    map_commands,
-    model_commands,
-    photos_commands,
-    region_commands,
-    score_command,
-    track_command,
-    train_command,
-    visualize_command,
+    calibrate,
+    compare,
+    demo,
+    evaluate,
+    export,
+    grid,
+    index,
+    localize,
+    model,
+    photos,
+    region,
+    score,
+    track,
+    train,
+    visualize,
 )
+from justzoomin.apps.data import app as data_app
+from justzoomin.apps.map import app as map_app
 from justzoomin.apps.terminal import guard_streams
 from justzoomin.errors import DiskError, JustZoomInError
 from justzoomin.spelling import SPELLED
@@ -36,23 +36,23 @@ app = typer.Typer(
     context_settings={"color": True},  # else typer drops escapes without a word; standard output and error show them as text
     help="Say where a street photo was taken, from the photo and an overhead map alone.")
 
-app.command("localize")(localize_command.localize)
-app.command("index")(index_command.index)
-app.command("train")(train_command.train)
-app.command("evaluate")(evaluate_command.evaluate)
-app.command("score")(score_command.score)
-app.command("compare")(compare_command.compare)
-app.command("calibrate")(calibrate_command.calibrate)
-app.command("track")(track_command.track)
-app.command("visualize")(visualize_command.visualize)
-app.command("export")(export_command.export)
-app.command("demo")(demo_command.demo)
-app.add_typer(data_commands.app, name="data")
-app.add_typer(map_commands.app, name="map")
-app.add_typer(model_commands.app, name="model")
-app.add_typer(grid_commands.app, name="grid")
-app.add_typer(region_commands.app, name="region")
-app.add_typer(photos_commands.app, name="photos")
+app.command("localize")(localize.localize)
+app.command("index")(index.index)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("score")(score.score)
+app.command("compare")(compare.compare)
+app.command("calibrate")(calibrate.calibrate)
+app.command("track")(track.track)
+app.command("visualize")(visualize.visualize)
+app.command("export")(export.export)
+app.command("demo")(demo.demo)
+app.add_typer(data_app, name="data")
+app.add_typer(map_app, name="map")
+app.add_typer(model.app, name="model")
+app.add_typer(grid.app, name="grid")
+app.add_typer(region.app, name="region")
+app.add_typer(photos.app, name="photos")
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from justzoomin.archives import ShardWriter
 from justzoomin.city.arrays import U8, Array
 from justzoomin.city.camera import render_photo
 from justzoomin.city.config import CityConfig
@@ -24,7 +25,6 @@ from justzoomin.city.world import World, build_world
 from justzoomin.errors import DataError
 from justzoomin.files import sweep_beside, sync_folder, work_folder
 from justzoomin.geometry import Region, ZoomGrid, save_grid
-from justzoomin.maps import ShardWriter
 
 CRS = "epsg:32631"
 TOWN_LAT, TOWN_LON = 54.5, 3.0  # in the North Sea, on the central meridian of UTM zone 31

@@ -1,7 +1,5 @@
 """Index building and bulk localization on many machines, through ray."""
 
-from justzoomin.cluster.indexing import build_index_on_cluster
-from justzoomin.cluster.joining import joined, require_ray
-from justzoomin.cluster.localizing import localize_on_cluster
+import lazy_loader
 
-__all__ = ["build_index_on_cluster", "joined", "localize_on_cluster", "require_ray"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -16,7 +16,8 @@ from PIL import Image, UnidentifiedImageError
 from justzoomin.data.exiftags import ORIENTATION, exif_tags
 from justzoomin.data.scans import reduced_jpeg
 from justzoomin.errors import PhotoError
-from justzoomin.maps import PICTURE_FORMATS, decoded_jpeg, is_heic, looks_like, mended_jpegs, too_many_scans
+from justzoomin.filekind import PICTURE_FORMATS, is_heic, looks_like, too_many_scans
+from justzoomin.tiles import decoded_jpeg, mended_jpegs
 from justzoomin.untrusted import printable
 
 Pixels = npt.NDArray[np.uint8]

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from justzoomin.errors import DataError
-from justzoomin.maps import looks_like
+from justzoomin.filekind import looks_like
 from justzoomin.untrusted import printable
 
 MAX_ROWS = 50_000_000

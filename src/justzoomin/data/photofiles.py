@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from justzoomin.errors import DataError
-from justzoomin.maps import is_heic, looks_like
+from justzoomin.filekind import is_heic, looks_like
 
 PHOTO_ENDINGS = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".mpo", ".insp", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif",

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Protocol
 
+from justzoomin.archives import TarShards
 from justzoomin.data.decoding import FORMATS, MAX_PIXELS, MIN_SIDE, decode_photo, exif_orientation, photo_aspect, sound_jpeg
 from justzoomin.errors import DataError, PhotoError
-from justzoomin.maps import TarShards
 from justzoomin.untrusted import files_in, read_limited
 
 __all__ = [

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from justzoomin.archives import require_complete
 from justzoomin.data.photos import PhotoStore
 from justzoomin.data.places import Places
 from justzoomin.data.records import check_records
@@ -20,7 +21,8 @@ from justzoomin.data.tablefile import read_table
 from justzoomin.data.tables import Split, read_split
 from justzoomin.errors import DataError, LayoutError
 from justzoomin.geometry import ZoomGrid, stated_bearings
-from justzoomin.maps import AERIAL_ATTRIBUTION, CARD_LAYOUT, GridViews, Map, layout_folder, require_complete
+from justzoomin.maps import GridViews, Map, layout_folder
+from justzoomin.tiles import AERIAL_ATTRIBUTION, CARD_LAYOUT
 from justzoomin.untrusted import files_in
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import polars as pl
 
 from justzoomin.data.parquet import MAX_COLUMNS, read_parquet
 from justzoomin.errors import DataError
-from justzoomin.maps import looks_like
+from justzoomin.filekind import looks_like
 from justzoomin.untrusted import printable
 
 MAX_BYTES = 4 << 30

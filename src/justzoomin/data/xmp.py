@@ -10,7 +10,7 @@ from typing import IO, Any
 from PIL import Image
 
 from justzoomin.data.exiftags import MAX_METADATA, png_metadata
-from justzoomin.maps import PICTURE_FORMATS, is_heic
+from justzoomin.filekind import PICTURE_FORMATS, is_heic
 
 _TAG = 700
 _NAMESPACE = "GPano:"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from justzoomin.audits import drives_of
+from justzoomin.checks import drives_of
 from justzoomin.data import Dataset
 from justzoomin.errors import ConfigError
 from justzoomin.evaluation.predictions import Predictions, Progress, photo_batches

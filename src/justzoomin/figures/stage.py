@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from justzoomin.data import Dataset, decode_photo
 from justzoomin.errors import ConfigError
 from justzoomin.figures.case import Case, Pixels
-from justzoomin.figures.heat_map import heat_map
-from justzoomin.figures.overview import overview
+from justzoomin.figures.cases import sheet
+from justzoomin.figures.gif import zoom_gif
+from justzoomin.figures.heat import heat_map
 from justzoomin.figures.panel import path_panel
 from justzoomin.figures.pictures import PHOTO_PIXELS, ViewPictures, build_case
+from justzoomin.figures.region import overview
 from justzoomin.figures.save import check_format, safe_stem, save_figure, write_picture
-from justzoomin.figures.sheet import sheet
-from justzoomin.figures.zoom_gif import zoom_gif
 from justzoomin.geometry import LatLon
 from justzoomin.models import ZoomModel
 from justzoomin.posterior import Posterior, find_calibration

@@ -20,13 +20,13 @@ from pathlib import Path
 from huggingface_hub import constants, get_session, hf_hub_download, hf_raise_for_status
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+from justzoomin.archives import DownloadRecord, compare_files
 from justzoomin.errors import DataError
 from justzoomin.files import disk_words, folder_lock, open_for_rows, open_to_write, refuse_links, sync, sync_folder
 from justzoomin.hub.listing import request_headers
 from justzoomin.hub.plan import STAGING, DownloadPlan, PlannedFile, part_path
 from justzoomin.hub.retry import TRANSPORT, Retry
 from justzoomin.hub.source import Source
-from justzoomin.maps import DownloadRecord, compare_files
 
 Progress = Callable[[str, int, int], None]
 

@@ -11,9 +11,9 @@ from urllib.parse import quote, urlsplit
 from huggingface_hub import constants, get_session, hf_raise_for_status
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # it is there, named at run time
 
+from justzoomin.archives import FileStamp, plain_path
 from justzoomin.errors import DataError
 from justzoomin.hub.retry import Retry, patiently
-from justzoomin.maps import FileStamp, plain_path
 from justzoomin.untrusted import printable
 
 MAX_FILES = 300_000

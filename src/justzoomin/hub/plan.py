@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from justzoomin.archives import DownloadRecord, FileStamp
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.geometry import ZoomGrid, grid_from_dict, preset
 from justzoomin.hub.retry import Retry
 from justzoomin.hub.selection import PUBLISHED, Item, Selection, chosen_levels, chosen_splits, classify, needed_levels
 from justzoomin.hub.source import PUBLIC_ENDPOINT, Source, clean_text, digest_of_bytes
-from justzoomin.maps import CARD_LAYOUT, DownloadRecord, FileStamp, TileLayout
+from justzoomin.tiles import CARD_LAYOUT, TileLayout
 from justzoomin.untrusted import plain_yaml
 
 STAGING = ".jzi-download"

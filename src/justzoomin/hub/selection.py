@@ -11,7 +11,7 @@ import numpy as np
 
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.geometry import ZoomGrid, from_local
-from justzoomin.maps import SHARD_PATTERN, TileLayout, TileProjection
+from justzoomin.tiles import SHARD_PATTERN, TileLayout, TileProjection
 
 PUBLISHED = "pcvlab/justzoomin"
 """The hub repository of the published dataset."""

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from justzoomin.archives import ExtractRecord, TarShards
 from justzoomin.errors import DataError, TileError
 from justzoomin.hub.selection import classify
-from justzoomin.maps import SHARD_PATTERN, ExtractRecord, ShardSource, TarShards, TileLayout
+from justzoomin.tiles import SHARD_PATTERN, ShardSource, TileLayout
 
 _PHOTOS = "streetview/images/"
 _BLOCK = 4096

@@ -12,10 +12,10 @@ from huggingface_hub import constants, get_session, hf_hub_url, hf_raise_for_sta
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # it is there, named at run time
 
+from justzoomin.archives import FileStamp
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.hub.listing import facts_of, files_of, request_headers, timeout
 from justzoomin.hub.retry import Retry, patiently
-from justzoomin.maps import FileStamp
 
 PUBLIC_ENDPOINT = "https://huggingface.co"
 _SMALL_BYTES = 1 << 20

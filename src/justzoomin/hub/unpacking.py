@@ -15,11 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from justzoomin.archives import DownloadRecord, ExtractRecord, extract_command, require_complete
 from justzoomin.errors import DataError
 from justzoomin.files import atomic_file, folder_lock, is_free, open_to_write, refuse_links, remove_left, sync_folder
 from justzoomin.hub.selection import classify
 from justzoomin.hub.shards import Shard, one_disk, open_shards, require_room
-from justzoomin.maps import SHARD_PATTERN, DownloadRecord, ExtractRecord, extract_command, require_complete
+from justzoomin.tiles import SHARD_PATTERN
 
 Progress = Callable[[str, int, int], None]
 

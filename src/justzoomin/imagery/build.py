@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from justzoomin.archives import ShardWriter
 from justzoomin.errors import ConfigError, DataError, TileError
 from justzoomin.files import folder_lock, refuse_links, sync_folder, write_bytes
 from justzoomin.geometry import LatLon, ZoomGrid, find_grid, save_grid
@@ -28,7 +29,7 @@ from justzoomin.imagery.record import WORK_FOLDER, load_record, require_same, sa
 from justzoomin.imagery.sources import SourceStamp, open_all, raster_files, stamp_sources
 from justzoomin.imagery.stretch import find_limits, require_bytes
 from justzoomin.imagery.working import gdal_cache, in_threads, quiet_libraries
-from justzoomin.maps import ShardWriter, scale_warning
+from justzoomin.maps import scale_warning
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage (`tiles`, `levels`, `packing`), what is done and how much there is."""

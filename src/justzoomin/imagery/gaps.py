@@ -10,7 +10,7 @@ import numpy.typing as npt
 from justzoomin.errors import TileError
 from justzoomin.imagery.areas import Area, area_bounds, check_area
 from justzoomin.imagery.base import Pixels
-from justzoomin.maps import TileId, TileLayout, TileProjection, TileSource
+from justzoomin.tiles import TileId, TileLayout, TileProjection, TileSource
 
 COARSER = 4
 """Levels above a missing tile that are looked at: the coarsest is enlarged 16 times."""

@@ -13,7 +13,8 @@ from justzoomin.geometry import LatLon
 from justzoomin.imagery.base import Bounds, Imagery
 from justzoomin.imagery.config import MapBuildConfig
 from justzoomin.imagery.points import DEGREES, convert, ground_scale, projection, turn
-from justzoomin.maps import OFF_SCALE, TileLayout, TileProjection, ViewScale, utm_zone, view_scale
+from justzoomin.maps import OFF_SCALE, ViewScale, utm_zone, view_scale
+from justzoomin.tiles import TileLayout, TileProjection
 
 _TRUE_SCALE = 0.01
 _OWN_SCALE = 0.001

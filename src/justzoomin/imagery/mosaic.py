@@ -16,7 +16,7 @@ from justzoomin.imagery.base import Bounds, Mask, Pixels
 from justzoomin.imagery.gaps import COARSER, FINER, covering, stand_in
 from justzoomin.imagery.points import DEGREES, convert, convert_bounds, shifted, turn, unwrapped
 from justzoomin.imagery.warp import warp
-from justzoomin.maps import ServerSource, TileId, TileLayout, TileProjection, TileSource, decode_tile
+from justzoomin.tiles import ServerSource, TileId, TileLayout, TileProjection, TileSource, decode_tile
 
 MAX_MOSAIC_PX = 1 << 26
 """Pixels of the tiles that are put together for one raster at most."""

@@ -12,7 +12,7 @@ from justzoomin.imagery.areas import Area, region_area
 from justzoomin.imagery.base import Imagery
 from justzoomin.imagery.gaps import package_area, shared_area
 from justzoomin.imagery.mosaic import TileMosaic
-from justzoomin.maps import ServerSource, TileServer, is_address, is_package, open_package, read_capabilities
+from justzoomin.tiles import ServerSource, TileServer, is_address, is_package, open_package, read_capabilities
 
 
 def open_mosaic(source: Path | str | TileServer, *, region: Region | None = None,

@@ -16,7 +16,8 @@ from justzoomin.imagery.config import MapBuildConfig
 from justzoomin.imagery.mapcrs import choose_crs, metres_per_unit, north_first, require_one_piece, shown_scale
 from justzoomin.imagery.points import DEGREES, convert, convert_bounds, shifted
 from justzoomin.imagery.rastermosaic import RasterMosaic
-from justzoomin.maps import TileLayout, ViewScale
+from justzoomin.maps import ViewScale
+from justzoomin.tiles import TileLayout
 
 CHUNK_PX = 1024
 COARSEST_PX = 512

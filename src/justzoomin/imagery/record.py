@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from justzoomin.archives import BUILD_RECORD
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.files import sync_folder, write_json
 from justzoomin.imagery.sources import SourceStamp
-from justzoomin.maps import BUILD_RECORD
 
 WORK_FOLDER = ".jzi-map-build"
 _FORMAT = 1

@@ -16,7 +16,7 @@ from justzoomin.imagery.rastermosaic import RasterMosaic, mosaics
 from justzoomin.imagery.rasteropening import open_raster
 from justzoomin.imagery.rasters import RasterFile
 from justzoomin.imagery.vrt import RASTER_SUFFIXES, vrt_files
-from justzoomin.maps import PACKAGE_SUFFIXES, is_address
+from justzoomin.tiles import PACKAGE_SUFFIXES, is_address
 
 
 @dataclass(frozen=True)

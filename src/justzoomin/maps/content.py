@@ -21,12 +21,18 @@ import numpy as np
 from justzoomin.errors import TileError
 from justzoomin.geometry import Cell, ViewLayers, ZoomGrid
 from justzoomin.maps.map import Map
-from justzoomin.maps.mbtiles import MBTilesSource
-from justzoomin.maps.packages import open_package
-from justzoomin.maps.pmtiles_source import PMTilesSource
-from justzoomin.maps.projection import TileProjection
-from justzoomin.maps.sources import FolderSource, ShardSource, TileId, TileSource, TileTable
 from justzoomin.parallel import ordered_map
+from justzoomin.tiles import (
+    FolderSource,
+    MBTilesSource,
+    PMTilesSource,
+    ShardSource,
+    TileId,
+    TileProjection,
+    TileSource,
+    TileTable,
+    open_package,
+)
 
 Progress = Callable[[int, int], None]
 """Called with tiles hashed and tiles to hash."""

@@ -7,15 +7,21 @@ from pathlib import Path
 
 from justzoomin.errors import JustZoomInError, TileError
 from justzoomin.geometry import LatLon, ZoomGrid, move
-from justzoomin.maps.layout import TileLayout
 from justzoomin.maps.opening import find_map
-from justzoomin.maps.packages import PACKAGE_SUFFIXES
-from justzoomin.maps.projection import TileProjection
 from justzoomin.maps.render import place, render
-from justzoomin.maps.sources import ShardSource, TileId, TileSource
 from justzoomin.maps.summary import MapInfo, content_hash, level_info, union, unlisted_level_info
-from justzoomin.maps.tiles import Pixels, TileCache
-from justzoomin.maps.tileserver import ServerSource, TileServer
+from justzoomin.tiles import (
+    PACKAGE_SUFFIXES,
+    Pixels,
+    ServerSource,
+    ShardSource,
+    TileCache,
+    TileId,
+    TileLayout,
+    TileProjection,
+    TileServer,
+    TileSource,
+)
 
 TILE_CACHE_BYTES = 64 << 20
 

@@ -6,15 +6,24 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from justzoomin.archives import require_complete
 from justzoomin.errors import LayoutError, TileError
 from justzoomin.geometry import ZoomGrid, load_grid, preset
-from justzoomin.maps.completeness import require_complete
-from justzoomin.maps.layout import AERIAL_ATTRIBUTION, CARD_LAYOUT, TileLayout
-from justzoomin.maps.packages import is_package, open_package
-from justzoomin.maps.sources import FolderSource, ShardSource, TileSource, find_shards
-from justzoomin.maps.tileserver import ServerSource, TileServer
-from justzoomin.maps.urltemplate import is_address
-from justzoomin.maps.wmts import read_capabilities
+from justzoomin.tiles import (
+    AERIAL_ATTRIBUTION,
+    CARD_LAYOUT,
+    FolderSource,
+    ServerSource,
+    ShardSource,
+    TileLayout,
+    TileServer,
+    TileSource,
+    find_shards,
+    is_address,
+    is_package,
+    open_package,
+    read_capabilities,
+)
 from justzoomin.untrusted import read_limited
 
 RASTER_SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".asc", ".ecw", ".png", ".jpg", ".jpeg"}

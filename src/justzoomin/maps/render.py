@@ -20,10 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from justzoomin.errors import GeometryError, TileError
-from justzoomin.maps.projection import TileProjection
 from justzoomin.maps.scratch import scratch
-from justzoomin.maps.sources import TileId
-from justzoomin.maps.tiles import Pixels, TileCache
+from justzoomin.tiles import Pixels, TileCache, TileId, TileProjection
 
 RENDERER = 1
 """Version of this file's arithmetic: one more whenever a view's pixels change."""

@@ -9,8 +9,8 @@ import numpy as np
 
 from justzoomin.errors import GeometryError
 from justzoomin.geometry import LatLon, ZoomGrid, haversine_m
-from justzoomin.maps.projection import TileProjection
 from justzoomin.maps.render import place
+from justzoomin.tiles import TileProjection
 
 OFF_SCALE = 0.01
 """Views that show this share more or less ground than they should are warned of."""

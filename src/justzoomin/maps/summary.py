@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from justzoomin.geometry import ZoomGrid, from_local
-from justzoomin.maps.projection import TileProjection
-from justzoomin.maps.sources import TileId, TileSource, TileTable
+from justzoomin.tiles import TileId, TileProjection, TileSource, TileTable
 
 _COVERAGE_POINTS = 128
 _SAMPLED_TILES = 64

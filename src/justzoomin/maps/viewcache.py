@@ -24,7 +24,7 @@ from justzoomin.files import refuse_links, write_json
 from justzoomin.geometry import MAX_KEPT_VIEWS, ZoomGrid, grid_from_dict, grid_to_dict, view_count
 from justzoomin.maps.content import MapContent
 from justzoomin.maps.render import MAX_VIEW_PX
-from justzoomin.maps.tiles import Pixels
+from justzoomin.tiles import Pixels
 from justzoomin.untrusted import printable, read_limited
 
 FORMAT = "justzoomin-views/1"

@@ -16,8 +16,8 @@ from justzoomin.geometry import ZoomGrid, grid_to_dict
 from justzoomin.maps.content import MapContent, map_content
 from justzoomin.maps.map import Map
 from justzoomin.maps.render import renderer_name
-from justzoomin.maps.sources import FolderSource, ShardSource
 from justzoomin.maps.viewcache import FOLDER, HEAD, CacheHead, ViewCache
+from justzoomin.tiles import FolderSource, ShardSource
 
 BUILDING = ".building"
 

@@ -9,14 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from justzoomin.errors import ModelError
-from justzoomin.models.architectures import (
-    MAX_BLOCKS,
-    MAX_WIDTH,
-    check_architecture,
-    check_image,
-    patch_of,
-    safe_architecture,
-)
+from justzoomin.models.architectures import MAX_BLOCKS, MAX_WIDTH, check_architecture, check_image, patch_of, safe_architecture
 from justzoomin.untrusted import printable
 
 Pooling = Literal["cls", "pooler", "mean"]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from justzoomin.errors import PhotoError
-from justzoomin.sources import Camera
+from justzoomin.photos.readers import Camera
 
 Floats = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]

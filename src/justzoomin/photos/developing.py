@@ -17,8 +17,8 @@ from justzoomin.photos.cameras import hfov_deg, is_distorted, undistorted_size, 
 from justzoomin.photos.jpegs import strip_jpeg
 from justzoomin.photos.panoramas import Pose, check_panorama, crops, cut, stated_pose
 from justzoomin.photos.quality import LOOKED_AT_PX, look
+from justzoomin.photos.readers import Camera, PhotoRecord
 from justzoomin.photos.settings import ImportSettings
-from justzoomin.sources import Camera, PhotoRecord
 from justzoomin.untrusted import read_limited
 
 Pixels = npt.NDArray[np.uint8]

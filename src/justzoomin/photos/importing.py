@@ -19,13 +19,13 @@ from justzoomin.photos.developing import Examined, check_camera, examine, image_
 from justzoomin.photos.mapfiles import MapFiles, bring_map, map_folder, repository_of
 from justzoomin.photos.places import place_photos
 from justzoomin.photos.quality import Seen, find_twins
+from justzoomin.photos.readers import NOT_A_PHOTO, PhotoRecord, Skipped, Source
 from justzoomin.photos.report import ImportReport
 from justzoomin.photos.settings import ImportSettings
 from justzoomin.photos.shards import Job, write_shards
 from justzoomin.photos.splits import Splits, assign_splits
 from justzoomin.photos.workplace import Workplace, check_dest, key_of, read_json
 from justzoomin.photos.writing import Written, write_tables
-from justzoomin.sources import NOT_A_PHOTO, PhotoRecord, Skipped, Source
 from justzoomin.spelling import SPELLED
 
 Progress = Callable[[str, int, int], None]

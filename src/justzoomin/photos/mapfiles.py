@@ -11,7 +11,8 @@ from pathlib import Path
 from justzoomin.errors import DataError, LayoutError
 from justzoomin.files import open_to_write, remove_left
 from justzoomin.geometry import ZoomGrid, save_grid
-from justzoomin.maps import SHARD_PATTERN, FolderSource, Map, ShardSource, TileId, is_package, layout_folder
+from justzoomin.maps import Map, layout_folder
+from justzoomin.tiles import SHARD_PATTERN, FolderSource, ShardSource, TileId, is_package
 
 Progress = Callable[[int, int], None]
 

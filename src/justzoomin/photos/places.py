@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from justzoomin.geometry import ZoomGrid, from_local, haversine_m, to_local
-from justzoomin.maps import FolderSource, Map, ShardSource, TileProjection
-from justzoomin.sources import PhotoRecord, Skipped
+from justzoomin.maps import Map
+from justzoomin.photos.readers import PhotoRecord, Skipped
+from justzoomin.tiles import FolderSource, ShardSource, TileProjection
 
 _POINTS = 5
 """Points along each side of a terminal cell that are looked up."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from justzoomin.sources import NOT_A_PHOTO, Skipped
+from justzoomin.photos.readers import NOT_A_PHOTO, Skipped
 
 BY_RULE = frozenset({"off_map", "blurred", "duplicate", "too_small", "no_position", "no_time", "raw", "guard", NOT_A_PHOTO})
 """Reasons to drop a photo that are no failure: the import did what it was told."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from justzoomin.archives import ShardWriter
 from justzoomin.errors import PhotoError
-from justzoomin.maps import ShardWriter
 from justzoomin.parallel import ordered_map
 from justzoomin.photos.developing import Developed, Examined, develop
+from justzoomin.photos.readers import PhotoRecord
 from justzoomin.photos.settings import ImportSettings
 from justzoomin.photos.workplace import Workplace
 from justzoomin.photos.writing import Written
-from justzoomin.sources import PhotoRecord
 
 Progress = Callable[[str, int, int], None]
 

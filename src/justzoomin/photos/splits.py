@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from justzoomin.errors import ConfigError
 from justzoomin.geometry import haversine_m, to_local
+from justzoomin.photos.readers import PhotoRecord
 from justzoomin.photos.settings import SplitSettings
-from justzoomin.sources import PhotoRecord
 
 Ints = npt.NDArray[np.int64]
 

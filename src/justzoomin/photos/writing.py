@@ -16,8 +16,8 @@ import polars as pl
 from justzoomin.data import hash_records
 from justzoomin.files import write_bytes, write_json
 from justzoomin.geometry import ZoomGrid
+from justzoomin.photos.readers import PhotoRecord
 from justzoomin.photos.settings import ImportSettings
-from justzoomin.sources import PhotoRecord
 from justzoomin.spelling import spelled
 
 SPLITS = ("train", "val")

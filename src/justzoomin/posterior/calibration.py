@@ -16,12 +16,12 @@ import numpy.typing as npt
 from justzoomin.errors import ModelError
 from justzoomin.files import write_json
 from justzoomin.geometry import ZoomGrid
-from justzoomin.posterior.lattice import Floats
+from justzoomin.posterior.lattices import Floats
 from justzoomin.posterior.offmap import MEASURES, on_map_score
 from justzoomin.untrusted import printable, read_limited
 
 FORMAT = "justzoomin-calibration/2"
-FILE_NAME = "calibration.json"
+CALIBRATION_FILE = "calibration.json"
 MAX_BYTES = 1 << 20
 _REMEDY = "Make it anew: jzi calibrate MODEL --data ROOT --split SPLIT."
 _MAX_STEPS = 62
@@ -130,7 +130,7 @@ def find_calibration(model: str | Path, fingerprint: Callable[[], str], depth: i
     Raises:
         ModelError: If there is one and it is broken or another model's.
     """
-    path = Path(model) / FILE_NAME
+    path = Path(model) / CALIBRATION_FILE
     if not path.is_file():
         return None
     found = Calibration.load(path)

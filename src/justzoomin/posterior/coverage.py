@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from justzoomin.errors import ConfigError
 from justzoomin.geometry import LatLon, from_local, haversine_m
-from justzoomin.posterior.lattice import Floats, Ints, Lattice
+from justzoomin.posterior.lattices import Floats, Ints, Lattice
 
 _FINEST = 64
 """A circle whose radius is less than the cells' edge over this is taken as one of that radius."""

@@ -15,9 +15,9 @@ import numpy.typing as npt
 from justzoomin.errors import ConfigError
 from justzoomin.geometry import ZoomGrid, from_local
 from justzoomin.posterior.disks import disk_shares
-from justzoomin.posterior.lattice import Floats, Ints, Lattice, lattice
+from justzoomin.posterior.lattices import Floats, Ints, Lattice, lattice
 
-DEFAULT = "within:40"
+DEFAULT_DECISION = "within:40"
 """The decision that serves the published metric, R@40m."""
 _WITHIN = re.compile(r"within:([0-9]{1,7}(?:\.[0-9]{1,6})?)")
 CLOSENESS = 0.1

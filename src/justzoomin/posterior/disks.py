@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from justzoomin.posterior.lattice import Floats
+from justzoomin.posterior.lattices import Floats
 
 
 def disk_shares(east: Floats, north: Floats, edge: float, radius: float) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 
 from justzoomin.errors import GeometryError
 from justzoomin.geometry import ZoomGrid
-from justzoomin.posterior.lattice import Floats, lattice
+from justzoomin.posterior.lattices import Floats, lattice
 from justzoomin.posterior.motion import Motion
 from justzoomin.posterior.posterior import Posterior
 from justzoomin.posterior.priors import log

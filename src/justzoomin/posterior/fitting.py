@@ -11,7 +11,7 @@ import numpy.typing as npt
 from justzoomin.errors import DataError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.posterior.calibration import Calibration, step_by_step, step_log_probs
-from justzoomin.posterior.lattice import Floats
+from justzoomin.posterior.lattices import Floats
 from justzoomin.posterior.offmap import on_map_score, threshold
 from justzoomin.posterior.reliability import Claims, Ints, figures
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from justzoomin.errors import ConfigError
-from justzoomin.posterior.lattice import Floats, Lattice
+from justzoomin.posterior.lattices import Floats, Lattice
 
 _DIRECT_CELLS = 31
 """Kernels wider than this go through FFTs, whose rounding hides masses below `_ROUNDING` of the greatest."""

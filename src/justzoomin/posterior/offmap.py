@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from justzoomin.errors import DataError
-from justzoomin.posterior.lattice import Floats
+from justzoomin.posterior.lattices import Floats
 
 MEASURES = ("entropy", "top")
 """Negative entropy, and the log-probability of the most probable cell: the larger, the more a photo looks like one of here."""

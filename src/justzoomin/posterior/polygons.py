@@ -15,7 +15,7 @@ import numpy.typing as npt
 from justzoomin.errors import ConfigError
 from justzoomin.geometry import ZoomGrid, to_local
 from justzoomin.posterior.coverage import Edges, polygon_coverage
-from justzoomin.posterior.lattice import Floats, lattice
+from justzoomin.posterior.lattices import Floats, lattice
 from justzoomin.posterior.priors import Prior, log
 from justzoomin.untrusted import printable, read_limited
 

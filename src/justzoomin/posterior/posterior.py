@@ -15,7 +15,7 @@ from justzoomin.errors import GeometryError
 from justzoomin.geometry import ZoomGrid, to_local
 from justzoomin.posterior.decisions import Decision
 from justzoomin.posterior.disks import disk_shares
-from justzoomin.posterior.lattice import Floats, Ints, Lattice, lattice
+from justzoomin.posterior.lattices import Floats, Ints, Lattice, lattice
 from justzoomin.posterior.regions import CredibleRegion
 
 _TURNS = 60

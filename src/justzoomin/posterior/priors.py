@@ -15,7 +15,7 @@ import numpy.typing as npt
 from justzoomin.errors import ConfigError, GeometryError
 from justzoomin.geometry import LatLon, ZoomGrid, haversine_m
 from justzoomin.posterior.coverage import circle_coverage
-from justzoomin.posterior.lattice import MAX_TERMINAL_CELLS, Floats, lattice
+from justzoomin.posterior.lattices import MAX_TERMINAL_CELLS, Floats, lattice
 from justzoomin.posterior.posterior import Posterior
 from justzoomin.untrusted import printable, read_limited
 

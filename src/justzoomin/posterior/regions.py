@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from justzoomin.errors import GeometryError
 from justzoomin.geometry import ZoomGrid, from_local
-from justzoomin.posterior.lattice import lattice
+from justzoomin.posterior.lattices import lattice
 
 Bools = npt.NDArray[np.bool_]
 Corner = tuple[int, int]

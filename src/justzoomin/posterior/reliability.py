@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from justzoomin.geometry import ZoomGrid
-from justzoomin.posterior.lattice import Floats, lattice
+from justzoomin.posterior.lattices import Floats, lattice
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

@@ -11,9 +11,9 @@ import torch
 from justzoomin.geometry import ZoomGrid
 from justzoomin.models import ZoomModel
 from justzoomin.posterior import Decision, Posterior, decide
-from justzoomin.search.beam import beam
+from justzoomin.search.beam_search import beam
 from justzoomin.search.fix import CREDIBLE_PROBABILITY, HIGH_PROBABILITY, credible_radius_m
-from justzoomin.search.greedy import along_path, greedy
+from justzoomin.search.greedy_search import along_path, greedy
 from justzoomin.search.view_vectors import ViewVectors
 
 LISTED = 10

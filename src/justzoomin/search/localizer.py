@@ -21,10 +21,10 @@ from justzoomin.models import MapModel, ZoomModel, open_model
 from justzoomin.parallel import ordered_map
 from justzoomin.posterior import DEFAULT_DECISION, Calibration, Posterior, Prior, apply_many, find_calibration, parse_decision
 from justzoomin.search.answers import Fields, beam_answers, greedy_answers, posterior_answers
+from justzoomin.search.cell_scorer import MapScorer, scorer
 from justzoomin.search.cost import CHEAP_POSES, MatchingCost, matching_cost
 from justzoomin.search.fix import Fix
 from justzoomin.search.index import MapIndex
-from justzoomin.search.scorer import MapScorer, scorer
 from justzoomin.search.searches import choose_search
 from justzoomin.search.trained import check_fits, shapes_trained_on, warn_foreign_map
 from justzoomin.search.view_vectors import ViewVectors, photo_vectors, views_of

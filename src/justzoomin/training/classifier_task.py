@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from justzoomin.data import Batch
 from justzoomin.models import CellClassifier
-from justzoomin.training.base import Found, Task, best_cells
+from justzoomin.training.task import Found, Task, best_cells
 
 
 class ClassifierTask(Task):

@@ -8,7 +8,6 @@ from justzoomin.errors import ModelError
 from justzoomin.maps import GridViews, LayerViews
 from justzoomin.models import CellClassifier, DualEncoder, HierarchicalRetriever, MapModel, ZoomModel
 from justzoomin.search import views_of
-from justzoomin.training.base import Task
 from justzoomin.training.classifier_task import ClassifierTask
 from justzoomin.training.config import TrainConfig
 from justzoomin.training.maps import TrainingMaps
@@ -16,7 +15,8 @@ from justzoomin.training.match_task import MatchTask
 from justzoomin.training.mining import Miner
 from justzoomin.training.prefix_cache import PrefixCache
 from justzoomin.training.retrieval_task import RetrievalTask
-from justzoomin.training.task import ZoomTask
+from justzoomin.training.task import Task
+from justzoomin.training.zoom_task import ZoomTask
 
 
 def task_for(model: MapModel, config: TrainConfig, maps: TrainingMaps, views: Sequence[GridViews], total_steps: int,

@@ -14,9 +14,9 @@ from justzoomin.data import Batch, normalize
 from justzoomin.maps import GridViews, Windows
 from justzoomin.models import Ground, RayMatcher, ZoomModel
 from justzoomin.search import MAX_PLACES, GroundMap
-from justzoomin.training.base import Found, best_cells
 from justzoomin.training.config import TrainConfig
-from justzoomin.training.task import ZoomTask
+from justzoomin.training.task import Found, best_cells
+from justzoomin.training.zoom_task import ZoomTask
 
 NEAR_M, NEAR_DEG = 8.0, 30.0
 """Poses nearer than both to the true one are no negatives."""

@@ -15,10 +15,10 @@ from justzoomin.maps import LayerViews
 from justzoomin.models import DualEncoder, HierarchicalRetriever
 from justzoomin.posterior import lattice
 from justzoomin.search import CellScores, ViewVectors
-from justzoomin.training.base import Found, Task, best_cells
 from justzoomin.training.config import TrainConfig
 from justzoomin.training.contrast import References, choose_references, info_nce
 from justzoomin.training.mining import Miner, neighbours
+from justzoomin.training.task import Found, Task, best_cells
 
 Ints = npt.NDArray[np.int64]
 _ENCODED_AT_ONCE = 256

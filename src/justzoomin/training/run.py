@@ -22,7 +22,6 @@ from justzoomin.errors import MissingExtraError, ModelError, TrainingError
 from justzoomin.geometry import view_count, view_numbers
 from justzoomin.maps import GridViews
 from justzoomin.models import Compute, MapModel, ModelConfig, ZoomModel, build_model, open_model, plan, with_matcher
-from justzoomin.training.base import mix_seed
 from justzoomin.training.config import TrainConfig, dump_config, load_config
 from justzoomin.training.families import check_family, task_for
 from justzoomin.training.folder import CONFIG, METRICS, PREFIX, STATE, goes_on, held, is_done
@@ -31,6 +30,7 @@ from justzoomin.training.mining import Miner
 from justzoomin.training.prefix_cache import PrefixCache, open_cache
 from justzoomin.training.saving import AtomicCheckpoints, CsvLog, Saver, TrainProgress, environment, write_text
 from justzoomin.training.state import load_state
+from justzoomin.training.task import mix_seed
 
 
 def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, *, resume: bool = False,

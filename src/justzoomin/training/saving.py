@@ -20,8 +20,8 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from justzoomin.data import ResumableBatchSampler
 from justzoomin.errors import TrainingError
 from justzoomin.files import atomic_file, open_to_write, write_bytes
-from justzoomin.training.base import Task
 from justzoomin.training.state import load_state
+from justzoomin.training.task import Task
 
 
 class AtomicCheckpoints(CheckpointIO):

@@ -1,85 +1,191 @@
-"""Training a zoomer: teacher-forced loss, autoregressive validation."""
+"""What the training of every family shares: the step, the schedule, the figures of a validation."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
 
+import lightning
+import numpy as np
 import torch
-from torch.nn import functional
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 
-from justzoomin.data import Batch, normalize
-from justzoomin.maps import GridViews
-from justzoomin.models import ZoomModel
-from justzoomin.search import ViewVectors, along_path, greedy
-from justzoomin.training.base import Found, Task
+from justzoomin.data import Augment, Batch, halves, normalize
+from justzoomin.geometry import ZoomGrid, haversine_m
+from justzoomin.maps import GridViews, LayerViews
+from justzoomin.models import MapModel
 from justzoomin.training.config import TrainConfig
-from justzoomin.training.prefix_cache import PrefixCache
+from justzoomin.training.state import check_weights
+from justzoomin.training.viewpixels import ViewPixels
 
 
-class ZoomTask(Task):
-    """A zoomer in training.
+def rate_at(step: int, total: int, warmup: float, final: float) -> float:
+    """Share of the peak learning rate at a step: linear rise over `warmup` of all steps, then a cosine to `final`."""
+    rising = max(1, round(warmup * total))
+    if step < rising:
+        return (step + 1) / rising
+    progress = min(1.0, (step - rising) / max(1, total - rising))
+    return final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def mix_seed(*numbers: int) -> int:
+    """One seed from several numbers, well mixed."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+class Found(NamedTuple):
+    """What a model finds for the photos of a validation.
+
+    Attributes:
+        sequences: Its best terminal cell (B, T).
+        loss: How improbable it holds the true one (B,): minus the log-probability, of a step for a zoomer.
+    """
+
+    sequences: torch.Tensor
+    loss: torch.Tensor
+
+
+def best_cells(scores: torch.Tensor, grid: ZoomGrid, truth: torch.Tensor) -> Found:
+    """What scores (B, N) of all terminal cells say: the best cell, and minus the log-probability of the true one."""
+    sequences = torch.from_numpy(grid.unflatten(scores.argmax(1).numpy(), grid.depth))
+    true = torch.from_numpy(grid.flatten(truth.numpy()))
+    return Found(sequences, -scores.log_softmax(1).gather(1, true.unsqueeze(1)).squeeze(1))
+
+
+class Task(lightning.LightningModule):
+    """A model in training. A family says what the loss is and what the model finds.
 
     Args:
         model: The model.
         config: The run's settings.
-        views: The views of each map's grid at the model's pixel size.
+        views: The views of each map at the model's pixel size.
         total_steps: Optimizer steps of the whole run.
-        prefix: Kept outputs of the encoder's frozen part for views that are not augmented; None for none.
         fused: Whether the optimizer's step is one kernel.
     """
 
-    model: ZoomModel
+    model: MapModel
+    STAY_ON_CPU: ClassVar[tuple[str, ...]] = ("view_ids", "map")
+    """Parts of a batch that are looked up by number: asking a GPU for them would be waiting for it."""
 
-    def __init__(self, model: ZoomModel, config: TrainConfig, views: Sequence[GridViews], total_steps: int,
-                 prefix: PrefixCache | None = None, fused: bool = True) -> None:
-        super().__init__(model, config, views, total_steps, fused)
-        self.views, self.prefix, self._stride = views, prefix, views[0].count
-        self._vectors: dict[int, ViewVectors] = {}
-
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Give a training batch the pixels of its views where the loader sent their numbers alone."""
-        if self.trainer.training and not len(batch["views"]):
-            batch["views"] = self.pixels(batch["view_ids"], batch["wide"].device)
-        return batch
+    def __init__(self, model: MapModel, config: TrainConfig, views: Sequence[GridViews | LayerViews], total_steps: int,
+                 fused: bool = True) -> None:
+        super().__init__()
+        self.model, self.config, self.total_steps, self.fused = model, config, total_steps, fused
+        self.grids = [each.grid for each in views]
+        self.augment = Augment(config.augment)
+        self.pixels = ViewPixels(*views)
+        self._found: list[tuple[torch.Tensor, ...]] = []
 
     def losses(self, photos: torch.Tensor, batch: Batch, seed: int) -> torch.Tensor:
-        """Cross-entropy (B,) of the true action, averaged over the steps of a photo."""
-        views = self._view_vectors(batch, seed)  # (V, D)
-        logits = self.model.decode(photos, views[batch["view_index"]], batch["sequence"])  # (B, T, A)
-        return functional.cross_entropy(logits.transpose(1, 2), batch["sequence"], reduction="none",
-                                        label_smoothing=self.config.label_smoothing).mean(1)
+        """Loss (B,) of each photo of a batch.
 
-    def _view_vectors(self, batch: Batch, seed: int) -> torch.Tensor:
-        """Vectors (V, D) of a batch's distinct views, augmented; the frozen part of what is not augmented may be kept."""
-        settings, encoder, keep = self.model.config, self.model.torch_encoder, batch["view_ids"].cpu() % self._stride == 0
-        if self.prefix is None:
-            views = self.augment.views(batch["views"], seed, keep=keep)
-            return self.model.encode_views(normalize(views, settings.mean, settings.std))
-        if not (self.config.augment.enabled and self.config.augment.views):
-            keep = torch.ones_like(keep)
-        tokens = self.prefix.tokens(batch["view_ids"][keep].tolist(), batch["views"][keep])
-        if not bool(keep.all()):
-            views = self.augment.views(batch["views"], seed, keep=keep)[~keep]
-            changed = encoder.prefix(normalize(views, settings.mean, settings.std)).float()
-            place = torch.cat([keep.nonzero(), (~keep).nonzero()]).squeeze(1).argsort()
-            tokens = torch.cat([tokens, changed])[place.to(tokens.device)]
-        height, width = batch["views"].shape[-2:]
-        return encoder.suffix(tokens, (height, width))
+        Args:
+            photos: Vectors (B, D) of the augmented photos.
+            batch: The batch.
+            seed: Seed of all further draws.
+        """
+        raise NotImplementedError
 
-    def on_validation_epoch_start(self) -> None:
-        """Start with no view encoded: the weights have changed."""
-        super().on_validation_epoch_start()
-        self._vectors = {}
+    def prepare(self, batch: Batch, seed: int) -> Batch:
+        """Change a batch before its photos are augmented and encoded; a family may."""
+        return batch
 
     def find(self, number: int, photos: torch.Tensor, truth: torch.Tensor) -> Found:
-        """Decode greedily along the model's own views, and score the true path by teacher forcing."""
-        views = self.views[number]
-        vectors = self._vectors.setdefault(number, ViewVectors(self.model, views))
-        found = greedy(self.model, photos, vectors, views.grid.depth)
-        chances = along_path(self.model, photos, vectors, truth)
-        return Found(found.sequences, -chances.gather(-1, truth.unsqueeze(-1)).squeeze(-1).mean(1))
+        """Find photos (B, D) of one map whose true sequences are (B, T), on the CPU."""
+        raise NotImplementedError
+
+    def on_train_epoch_start(self) -> None:
+        """Bring the model into training mode; frozen parts of the encoder stay in evaluation mode."""
+        self.model.train()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        """The loss of all photos, each with its weight (see `ResumableBatchSampler`).
+
+        All randomness of a step, augmentation and dropout alike, comes from a seed made of run, epoch, batch and
+        process: a resumed run draws what the uninterrupted one would have drawn.
+        """
+        seed = mix_seed(self.config.seed, self.current_epoch, batch_idx, self.global_rank)
+        torch.manual_seed(seed)
+        settings = self.model.config
+        batch = self.prepare(batch, seed)
+        photos = self.augment.photos(batch["wide"], seed)
+        photo = self.model.encode_photos(normalize(photos, settings.mean, settings.std))  # (B, D)
+        losses = self.losses(photo, batch, seed + 1)
+        real = batch["weight"] > 0
+        self.log("loss", (losses.detach() * real).sum() / real.sum().clamp(min=1), on_step=True, on_epoch=False)
+        return (losses * batch["weight"]).mean()
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Move a batch, but for what is looked up by number."""
+        numbers: dict[str, Any] = {key: value for key, value in batch.items() if key in self.STAY_ON_CPU}
+        moved: Any = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        moved.update(numbers)
+        result: Batch = moved
+        return result
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget what was found with earlier weights."""
+        self._found = []
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Find the photos, each on its own map."""
+        settings = self.model.config
+        photos = self.model.encode_photos(normalize(halves(batch["wide"]), settings.mean, settings.std))
+        maps, truth = batch["map"].cpu(), batch["sequence"].cpu()
+        for number in sorted(set(maps.tolist())):  # nearly always one
+            own = maps == number
+            found = self.find(number, photos[own.to(photos.device)], truth[own])
+            lat, lon = self.grids[number].centres(found.sequences.numpy())
+            position = batch["position"].cpu()[own].numpy()
+            errors = torch.from_numpy(haversine_m(lat, lon, position[:, 0], position[:, 1]))
+            self._found.append((batch["index"].cpu()[own], errors, found.loss, (found.sequences == truth[own]).all(1)))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the figures and let the views go."""
-        super().on_validation_epoch_end()
-        self._vectors = {}
+        """Gather all processes' photos and log recalls and errors."""
+        found = [torch.cat(part) for part in zip(*self._found, strict=True)]
+        if self.trainer.world_size > 1:
+            gathered: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(gathered, found)
+            found = [torch.cat(part) for part in zip(*gathered, strict=True)]
+        # With fewer photos than processes one stands in several processes: count it once.
+        once = torch.from_numpy(np.unique(found[0].numpy(), return_index=True)[1])
+        _, distances, loss, right = (part[once] for part in found)
+        errors = distances.numpy()
+        radii = sorted({self.config.select_radius_m, 40.0, 50.0, 100.0})
+        figures = {f"val_recall_{r:g}m": 100.0 * float(np.mean(errors <= r)) for r in radii}
+        figures["val_recall_1"] = 100.0 * float(right.float().mean())
+        figures["val_median_m"] = float(np.median(errors))
+        figures["val_nll"] = float(loss.mean())
+        self.log_dict(figures, rank_zero_only=True)
+        self._found = []
+
+    def trained(self) -> list[Any]:
+        """The parameters that train, or groups of them."""
+        return [p for p in self.model.parameters() if p.requires_grad]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse the weights of another model.
+
+        Raises:
+            TrainingError: If they are.
+        """
+        check_weights(checkpoint["state_dict"], self.state_dict(), "state.ckpt")
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW over the parameters that train, with the schedule stepped per optimizer step."""
+        optimizer = torch.optim.AdamW(self.trained(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay,
+                                      fused=self.fused)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: rate_at(step, self.total_steps, self.config.warmup, self.config.final_rate))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, gradient_clip_val: float | None = None,
+                                    gradient_clip_algorithm: str | None = None) -> None:
+        """Clip the gradient's norm, in every precision.
+
+        Lightning's own clipping refuses a fused step under mixed precision, as if that step still had to unscale the
+        gradients. In bf16 nothing is scaled, and in fp16 Lightning has unscaled them by now.
+        """
+        if gradient_clip_val:
+            torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], gradient_clip_val)

@@ -1,0 +1,46 @@
+"""`jzi data publish-check`: what a person must settle before a dataset is published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from justzoomin.apps.console import REGION_HELP, print_json, region_option, stage_bars
+
+
+def publish_check(
+    root: Annotated[Path, typer.Argument(help="Folder of the dataset, as downloaded or as extracted.")], *,
+    sample: Annotated[int, typer.Option(help="Photos whose files are searched for EXIF and the like.", min=1)] = 1000,
+    all_photos: Annotated[bool, typer.Option("--all-photos", help="Search the files of all photos.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the photos that are searched.")] = 0,
+    region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List what a person must settle before publishing: licences, attributions, EXIF, faces and plates, personal columns.
+
+    States facts and settles nothing. Exit code 0 only if nothing is unsettled.
+    """
+    from justzoomin.checks import publish_check as look
+    from justzoomin.data import open_dataset
+
+    dataset = open_dataset(root, region_option(region))
+    with stage_bars() as advance:
+        items = look(dataset, sample=None if all_photos else sample, seed=seed, progress=advance)
+    states = ("unsettled", "person must decide", "settled")
+    counts = {state: sum(item.state == state for item in items) for state in states}
+    if as_json:
+        print_json({"root": str(root), "ok": not counts["unsettled"], "counts": counts,
+                    "items": [item.to_dict() for item in items]})
+    else:
+        for state in states:
+            for item in (item for item in items if item.state == state):
+                typer.echo(f"{state:<19} {item.name}: {item.finding}.")
+                if item.remedy:
+                    typer.echo(f"{'':<19}   {item.remedy}")
+                if item.examples and state != "settled":
+                    more = " ..." if len(item.examples) > 3 else ""
+                    typer.echo(f"{'':<19}   for example: {', '.join(item.examples[:3])}{more}")
+        typer.echo(", ".join(f"{count} {state}" for state, count in counts.items()))
+    raise typer.Exit(1 if counts["unsettled"] else 0)

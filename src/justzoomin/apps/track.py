@@ -1,0 +1,134 @@
+"""`jzi track`: the photos of a drive in, a track out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from justzoomin.apps.console import (
+    DEVICE_HELP,
+    REGION_HELP,
+    metres,
+    prepare,
+    print_json,
+    progress_bar,
+    region_option,
+    single_model,
+    writable_file,
+)
+from justzoomin.apps.demo_names import DEMO, MAP_HELP, MODEL_HELP, map_named
+from justzoomin.apps.localize import expand
+
+if TYPE_CHECKING:
+    from justzoomin.errors import JustZoomInError
+    from justzoomin.photos.readers import PhotoTime
+    from justzoomin.posterior import Lattice, Motion
+    from justzoomin.search import TrackPoint
+
+
+def track(
+    photos: Annotated[list[Path], typer.Argument(readable=False, help="Photos of one drive, folders (with their subfolders), "
+                                                 "or .txt files with a path per line.")],
+    model: Annotated[str, typer.Option("--model", help=MODEL_HELP)] = DEMO,
+    map_root: Annotated[str, typer.Option("--map", help=MAP_HELP)] = DEMO,
+    gpx_file: Annotated[Path | None, typer.Option("--gpx", help="GPX file for the track.")] = None,
+    geojson_file: Annotated[Path | None, typer.Option("--geojson", help="GeoJSON file for the track (lon, lat).")] = None,
+    times: Annotated[Path | None, typer.Option("--times", help="CSV of photo, time and perhaps east_m and north_m, metres "
+                                                               "since the photo before; or a dataset's table with "
+                                                               "image_id and captured_at. Default: EXIF times.")] = None,
+    time_zone: Annotated[str | None, typer.Option("--time-zone", help="Zone of times that state none: Europe/Stockholm, "
+                                                                      "+02:00.")] = None,
+    speed: Annotated[float, typer.Option("--speed", help="Speed limit in metres per second.")] = 15.0,
+    drift: Annotated[float, typer.Option("--drift", help="Error of east_m and north_m, as a share of the way.")] = 0.05,
+    smooth: Annotated[bool, typer.Option("--smooth/--forward", help="Let later photos count for earlier ones, or not.")] = True,
+    tempering: Annotated[float | None, typer.Option("--tempering", help="How much each photo of a drive counts: 1 as if they "
+                                                                        "erred independently. See docs/tracking.md.")] = None,
+    index: Annotated[Path | None, typer.Option("--index", help="Index of the map under this model, from jzi index.")] = None,
+    region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list, an object per photo.")] = False,
+    device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 16,
+) -> None:
+    """Say where the photos of one drive were taken, each with the help of the others.
+
+    Between two photos the camera goes no further than the speed limit lets it, or where odometry says. EXIF positions are
+    never looked at. A photo that cannot be used is reported and passed over; the exit code is 0 only if all were used.
+    """
+    from justzoomin.errors import ConfigError, JustZoomInError
+    from justzoomin.photos.readers import times_from_exif, times_from_table
+    from justzoomin.posterior import TEMPERING, lattice
+    from justzoomin.search import Localizer, geojson, gpx, photo_posteriors, track_points
+    from justzoomin.spelling import json_text
+
+    for path, option in ((gpx_file, "--gpx"), (geojson_file, "--geojson")):
+        if path is not None:
+            writable_file(path, option)
+    for value, option in ((speed, "--speed"), (drift, "--drift"), (1.0 if tempering is None else tempering, "--tempering")):
+        if not 0 <= value < math.inf or (option != "--drift" and value == 0):
+            raise ConfigError(f"{option} {value:g}", "it is out of range", "Give a positive number.")
+    found, remarks = expand(photos)
+    files = [f for f in found if not isinstance(f, JustZoomInError)]
+    drive, timeless = times_from_table(files, times, time_zone) if times is not None else times_from_exif(files, time_zone)
+    failed = [f for f in (*found, *timeless) if isinstance(f, JustZoomInError)]
+    for remark in remarks:
+        typer.echo(remark, err=True)
+    _report(failed)
+    localizer = Localizer.load(single_model(model), map_named(map_root), region_option(region), device, index,
+                               search="posterior")
+    prepare(localizer)
+    with progress_bar("photos") as advance:
+        alone = photo_posteriors(localizer, [p.path for p in drive], batch_size, advance)
+    unusable = [f for f in alone if isinstance(f, JustZoomInError)]
+    _report(unusable)
+    motion = _motion(lattice(localizer.grid), drive, speed, drift)
+    points = track_points(localizer, [(p.path, p.time) for p in drive], alone, motion, smooth=smooth,
+                          tempering=TEMPERING if tempering is None else tempering)
+    if as_json:
+        print_json([p.to_dict() for p in points])
+    else:
+        _print(points)
+    zoned = all(p.known_zone for p in drive)
+    _write(gpx_file, gpx(points, with_time=zoned), "gpx")
+    _write(geojson_file, (json_text(geojson(points), indent=1) + "\n").encode(), "geojson")
+    if gpx_file is not None and not zoned:
+        typer.echo("the GPX file has no times: their zone is not known; give --time-zone", err=True)
+    raise typer.Exit(1 if failed or unusable else 0)
+
+
+def _report(errors: list[JustZoomInError]) -> None:
+    for error in errors:
+        typer.echo(f"error: {error}", err=True)
+
+
+def _motion(cells: Lattice, drive: Sequence[PhotoTime], speed: float, drift: float) -> Callable[[int, int], Motion]:
+    """The motion between two photos of a drive: odometry where all between them have it, else the speed limit."""
+    from justzoomin.posterior import odometry, speed_limit
+
+    def between(first: int, second: int) -> Motion:
+        steps = [p.displacement_m for p in drive[first + 1:second + 1]]
+        known = [step for step in steps if step is not None]
+        if len(known) < len(steps):
+            return speed_limit(cells, (drive[second].time - drive[first].time).total_seconds(), speed)
+        east, north = (sum(step[axis] for step in known) for axis in (0, 1))
+        return odometry(cells, east, north, 1.0 + drift * sum(math.hypot(*step) for step in known))
+
+    return between
+
+
+def _print(points: list[TrackPoint]) -> None:
+    """Two lines per photo."""
+    for p in points:
+        doubt = "   not on this map?" if p.on_map is False else ""
+        typer.echo(f"{p.photo}\n  {p.time.isoformat()}  {p.position.lat:.6f} {p.position.lon:.6f}   50 % within "
+                   f"{metres(p.radius_m)}, 90 % within {metres(p.radius_90_m)}{doubt}")
+
+
+def _write(path: Path | None, content: bytes, words: str) -> None:
+    from justzoomin.files import write_bytes
+
+    if path is not None:
+        typer.echo(f"{words}: {write_bytes(path, content)}", err=True)

@@ -1,0 +1,5 @@
+"""TAR shards: their index, reading and writing in place, and whether a download or an extraction is complete."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

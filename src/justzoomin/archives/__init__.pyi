@@ -1,0 +1,13 @@
+from .completeness import BUILD_RECORD as BUILD_RECORD
+from .completeness import DownloadRecord as DownloadRecord
+from .completeness import ExtractRecord as ExtractRecord
+from .completeness import check_hashes as check_hashes
+from .completeness import extract_command as extract_command
+from .completeness import require_complete as require_complete
+from .filestamps import FileProblem as FileProblem
+from .filestamps import FileStamp as FileStamp
+from .filestamps import compare_files as compare_files
+from .filestamps import plain_path as plain_path
+from .index import check_shard as check_shard
+from .shards import TarShards as TarShards
+from .writer import ShardWriter as ShardWriter

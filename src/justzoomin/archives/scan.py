@@ -1,0 +1,147 @@
+"""One scan over a TAR shard: where each member's content lies, or why the shard cannot be trusted."""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from justzoomin.archives.headers import HeaderError, read_member
+from justzoomin.errors import TileError
+
+MAX_TABLE_BYTES = 2 << 30
+"""Of a table of names, which is as wide as the longest: one long name may not blow up those of a million others."""
+_MAX_TAIL = 64 << 20
+
+
+@dataclass(frozen=True)
+class ShardIndex:
+    """Where each member of one shard lies in it.
+
+    Args:
+        path: The shard.
+        stamp: The shard's size in bytes and modification time in nanoseconds when it was scanned.
+        names: Member names as UTF-8 bytes, sorted. (N,)
+        offsets: First byte of each member's content. (N,)
+        sizes: Bytes of each member's content. (N,)
+    """
+
+    path: Path
+    stamp: tuple[int, int]
+    names: npt.NDArray[np.bytes_]
+    offsets: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
+
+
+def open_shard(path: Path) -> int:
+    """A descriptor of a shard, to read from; a pipe or device of that name is not waited for.
+
+    Raises:
+        TileError: If there is no such file, or it is no regular file.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    except OSError as error:
+        raise TileError(path, f"the shard cannot be read ({error.strerror})", "Download it again.") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise TileError(path, "it is no regular file", "Shards are files.")
+    return descriptor
+
+
+def stamp_of(descriptor: int) -> tuple[int, int]:
+    """Size in bytes and modification time in nanoseconds of an open shard."""
+    status = os.fstat(descriptor)
+    return status.st_size, status.st_mtime_ns
+
+
+def scan(path: Path) -> ShardIndex:
+    """Read a shard's headers once; its contents are skipped.
+
+    Raises:
+        TileError: If it is no uncompressed TAR, is truncated, has something behind its end mark, or holds a link, a
+            special file, a path that leads out of it, or names that are the same or differ by case or Unicode form alone.
+    """
+    descriptor = open_shard(path)
+    try:
+        stamp = stamp_of(descriptor)
+        found = _members(path, descriptor, stamp[0])
+        if stamp_of(descriptor) != stamp:
+            raise TileError(path, "it changed while it was being read", "Wait until the download has ended.")
+    except OSError as error:
+        raise TileError(path, f"the shard cannot be read ({error.strerror})", "Check the disk.") from error
+    finally:
+        os.close(descriptor)
+    if found and len(found) * max(map(len, found)) > MAX_TABLE_BYTES:
+        longest = max(found, key=len)
+        raise TileError(f"{path}!{longest.decode()!r}", f"the name has {len(longest)} bytes and the shard {len(found)} members",
+                        "Use shorter names or smaller shards.")
+    names = sorted(found)
+    table = np.array([found[name] for name in names], np.int64).reshape(-1, 2)
+    array = np.array(names, np.bytes_)
+    refuse_twins([path], array, np.zeros(len(names), np.int32))
+    return ShardIndex(path, stamp, array, table[:, 0].copy(), table[:, 1].copy())
+
+
+def _members(path: Path, descriptor: int, end: int) -> dict[bytes, tuple[int, int]]:
+    """Offset and size of every member by name."""
+    def read(offset: int, count: int) -> bytes:
+        return os.pread(descriptor, count, offset)
+
+    found: dict[bytes, tuple[int, int]] = {}
+    at = 0
+    try:
+        while (member := read_member(read, at, end)) is not None:
+            at = member.next
+            if member.is_folder:
+                continue
+            if member.name in found:
+                raise HeaderError(member.name, "the shard holds this name twice")
+            found[member.name] = (member.offset, member.size)
+    except HeaderError as error:
+        name = error.name[:200].decode("utf-8", "backslashreplace")
+        raise TileError(f"{path}!{name!r}" if error.name else path, error.what, error.remedy) from error
+    _refuse_tail(path, descriptor, at, end)
+    return found
+
+
+def _refuse_tail(path: Path, descriptor: int, at: int, end: int) -> None:
+    """Behind the end mark stand zeros only: members of an archive put behind another one would never be seen."""
+    if end - at > _MAX_TAIL:
+        raise TileError(path, f"{end - at} bytes stand behind its end mark", "Build the shard again.")
+    while at < end:
+        part = os.pread(descriptor, min(1 << 20, end - at), at)
+        if not part or part.count(0) != len(part):
+            raise TileError(path, f"something stands behind its end mark, from byte {at} on",
+                            "Build one shard of the archives that were put together here.")
+        at += len(part)
+
+
+def refuse_twins(paths: Sequence[Path], names: npt.NDArray[np.bytes_], shard: npt.NDArray[np.int32]) -> None:
+    """Refuse names that differ by case or Unicode form alone: on many file systems they are one file.
+
+    Args:
+        paths: The shards.
+        names: All names. (N,)
+        shard: Which of the shards holds each. (N,)
+
+    Raises:
+        TileError: Naming the first two.
+    """
+    raw = names.view(np.uint8) if len(names) else np.zeros(0, np.uint8)
+    if not ((raw > 0x7F) | ((raw >= 0x41) & (raw <= 0x5A))).any():  # as in the published dataset: nothing to fold
+        return
+    seen: dict[str, int] = {}
+    for number, name in enumerate(names.tolist()):
+        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.decode()).casefold())
+        first = seen.setdefault(folded, number)
+        if first != number:
+            other = f"{paths[int(shard[first])]}!{names[first].decode()!r}"
+            raise TileError(f"{paths[int(shard[number])]}!{name.decode()!r}",
+                            f"the name differs from {other} by case or Unicode form alone", "Rename one of the two.")

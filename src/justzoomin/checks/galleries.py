@@ -1,0 +1,91 @@
+"""What a method chooses its answer from under each protocol, and what chance alone gives there."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from justzoomin.checks.cellcover import cell_places
+from justzoomin.geometry import ZoomGrid, haversine_m, to_local
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+CHANCE_RADII_M = (40.0, 50.0, 100.0)
+_PHOTOS = 500
+"""Photos that chance is worked out for: one from each of as many stretches of the split."""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The cells that answers are chosen from.
+
+    Args:
+        name: `all cells`, `cells of val`, `cells of train` or the like.
+        cells: How many there are.
+        chance_recall_at_1: Percent of photos whose own cell a random choice names.
+        chance_recall_at_m: Radius to percent of photos within it of the centre of a cell chosen at random.
+    """
+
+    name: str
+    cells: int
+    chance_recall_at_1: float
+    chance_recall_at_m: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)
+
+
+def galleries(grid: ZoomGrid, train: Ints, val: Ints, positions: Floats) -> tuple[Gallery, ...]:
+    """The galleries of the usual protocols: all terminal cells, those with photos of the evaluated split, of training, of both.
+
+    Args:
+        grid: The zoom grid.
+        train: Sequences of training photos, (N, depth).
+        val: Sequences of the evaluated photos, (M, depth).
+        positions: Their positions, (M, 2) lat, lon.
+    """
+    chosen = np.unique(np.linspace(0, len(val) - 1, min(_PHOTOS, len(val))).astype(int))
+    own, others = grid.flatten(val), grid.flatten(train)
+    found = [Gallery("all cells", grid.actions**grid.depth, 100.0 / grid.actions**grid.depth,
+                     _chance_of_all(grid, val[chosen], positions[chosen]))]
+    for name, cells in (("cells with photos of the evaluated split", np.unique(own)),
+                        ("cells with training photos", np.unique(others)),
+                        ("cells with photos of either", np.unique(np.concatenate([own, others])))):
+        hits = np.isin(own, cells).mean()
+        found.append(Gallery(name, len(cells), float(100 * hits / len(cells)), _chance(grid, cells, positions[chosen])))
+    return tuple(found)
+
+
+def _chance_of_all(grid: ZoomGrid, sequences: Ints, positions: Floats) -> dict[str, float]:
+    """Counts cells around each photo row by row, on the lattice that its own cell continues: millions of cells cost nothing."""
+    edge, across = grid.cell_size_m(grid.depth), grid.grid**grid.depth
+    places = cell_places(grid, grid.depth, grid.flatten(sequences))
+    lat, lon = grid.centres(sequences)
+    east, north = to_local(lat, lon, positions[:, 0], positions[:, 1])
+    shares = {}
+    for radius in CHANCE_RADII_M:
+        counts = np.zeros(len(places), np.int64)
+        reach = int(min(radius / edge + 1, across))
+        for row in range(-reach, reach + 1):
+            half = np.sqrt(np.maximum(radius**2 - (-row * edge - north) ** 2, 0.0))
+            low = np.maximum(np.ceil((east - half) / edge), -places[:, 1])
+            high = np.minimum(np.floor((east + half) / edge), across - 1 - places[:, 1])
+            inside = (places[:, 0] + row >= 0) & (places[:, 0] + row < across) & (np.abs(-row * edge - north) <= radius)
+            counts += np.where(inside, np.maximum(high - low + 1, 0), 0).astype(np.int64)
+        shares[f"{radius:g}"] = float(100 * counts.mean() / grid.actions**grid.depth)
+    return shares
+
+
+def _chance(grid: ZoomGrid, cells: Ints, positions: Floats) -> dict[str, float]:
+    lat, lon = grid.centres(grid.unflatten(cells, grid.depth))
+    counts = np.zeros(len(CHANCE_RADII_M))
+    for position in positions:
+        away = haversine_m(position[0], position[1], lat, lon)
+        counts += [np.count_nonzero(away <= radius) for radius in CHANCE_RADII_M]
+    return {f"{radius:g}": float(100 * count / len(positions) / len(cells))
+            for radius, count in zip(CHANCE_RADII_M, counts, strict=True)}

@@ -1,0 +1,106 @@
+"""Every piece of a map one by one, so that a broken one does not hide the others: for verification."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from justzoomin.archives import TarShards
+from justzoomin.errors import JustZoomInError, TileError
+from justzoomin.tiles import SHARD_PREFIX, FolderSource, TileId, TileLayout, decode_tile, find_shards, tile_pattern
+
+
+class TilePiece(NamedTuple):
+    """One tile to be looked at: what it is called, and a function that decodes it.
+
+    The function returns whether the tile is white all over, and raises TileError if it cannot be used.
+    """
+
+    item: str
+    look: Callable[[], bool]
+
+
+class TileInventory:
+    """The tiles of a map's levels, from shards or files, listed piece by piece.
+
+    Args:
+        folder: The folder of layout.yaml.
+        layout: The layout.
+        broken: Shards that are not to be opened.
+
+    Attributes:
+        problems: Shards and folders whose tiles cannot be listed, or stand in two shards: where and what.
+        foreign: Shards of levels that the layout does not have.
+        packed: Whether the map is read from shards.
+    """
+
+    def __init__(self, folder: Path, layout: TileLayout, broken: Collection[Path] = ()) -> None:
+        self._layout, self._folder = layout, FolderSource(folder, layout)
+        self.problems: list[JustZoomInError] = []
+        levels = range(layout.min_zoom, layout.max_zoom + 1)
+        found = next((f for f in map(find_shards, _archives(folder)) if f), {})
+        self.packed = bool(found)
+        self.foreign = [path for level, paths in sorted(found.items()) if level not in levels for path in paths]
+        self._shards: list[tuple[int, TarShards]] = []
+        for level, paths in sorted(found.items()):
+            whole = [p for p in paths if p not in broken] if level in levels else []
+            try:
+                TarShards(whole)  # finds names that stand in two of them
+            except JustZoomInError as error:
+                self.problems.append(error)
+            self._shards += [(level, shards) for shards in (self._opened(path) for path in whole) if shards is not None]
+        self._tables = [] if self.packed else [(level, self._numbers(level)) for level in levels]
+
+    def __len__(self) -> int:
+        return sum(len(s) for _, s in self._shards) + sum(len(numbers) for _, numbers in self._tables)
+
+    def __iter__(self) -> Iterator[TilePiece]:
+        for level, shards in self._shards:
+            pattern = tile_pattern(self._layout, level)
+            for name in shards.names():
+                fits = name.startswith(SHARD_PREFIX) and pattern.fullmatch(name.removeprefix(SHARD_PREFIX))
+                yield self._member(shards, name) if fits else self._stranger(shards, name, level)
+        for level, numbers in self._tables:
+            for x, y in numbers:
+                yield self._file(TileId(level, x, y))
+
+    def _opened(self, path: Path) -> TarShards | None:
+        try:
+            return TarShards([path])
+        except JustZoomInError as error:
+            self.problems.append(error)
+            return None
+
+    def _numbers(self, level: int) -> list[tuple[int, int]]:
+        try:
+            return self._folder.tiles(level)
+        except JustZoomInError as error:
+            self.problems.append(error)
+            return []
+
+    def _member(self, shards: TarShards, name: str) -> TilePiece:
+        where = f"{shards.paths[0]}!{name}"
+        return TilePiece(name.removeprefix(SHARD_PREFIX), lambda: self._decoded(shards.read(name), where))
+
+    def _file(self, tile: TileId) -> TilePiece:
+        def look() -> bool:
+            content = self._folder.read(tile)
+            return content is not None and self._decoded(content, self._folder.describe(tile))
+
+        return TilePiece("/".join(map(str, tile)), look)
+
+    def _stranger(self, shards: TarShards, name: str, level: int) -> TilePiece:
+        def look() -> bool:
+            raise TileError(f"{shards.paths[0]}!{name}", f"the member is no tile of level {level}",
+                            f"Tiles of it are named {SHARD_PREFIX}{self._layout.path}.")
+
+        return TilePiece(name, look)
+
+    def _decoded(self, content: bytes, where: str) -> bool:
+        return int(decode_tile(content, where, self._layout.tile_px).min()) == 255
+
+
+def _archives(folder: Path) -> list[Path]:
+    """Where shards of a map may lie: in its folder, or beside it where that is called satellite."""
+    return [folder / "archives", *([folder.parent / "archives"] if folder.name == "satellite" else [])]

@@ -1,0 +1,16 @@
+from .build import build_city as build_city
+from .build import is_town as is_town
+from .build import positions as positions
+from .build import town_grid as town_grid
+from .camera import Pose as Pose
+from .camera import render_photo as render_photo
+from .config import CityConfig as CityConfig
+from .drives import Router as Router
+from .drives import Shot as Shot
+from .drives import draw_conditions as draw_conditions
+from .light import Conditions as Conditions
+from .light import Vehicle as Vehicle
+from .overhead import FLIGHT as FLIGHT
+from .overhead import render_overhead as render_overhead
+from .world import World as World
+from .world import build_world as build_world

@@ -1,0 +1,12 @@
+from .base import Bounds as Bounds
+from .base import Imagery as Imagery
+from .base import Mask as Mask
+from .base import Pixels as Pixels
+from .build import MapBuild as MapBuild
+from .build import build_map as build_map
+from .config import MapBuildConfig as MapBuildConfig
+from .heat_raster import write_heat_raster as write_heat_raster
+from .plan import MapPlan as MapPlan
+from .rastermosaic import RasterMosaic as RasterMosaic
+from .sources import open_imagery as open_imagery
+from .weights import weights_from_raster as weights_from_raster

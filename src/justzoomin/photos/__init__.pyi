@@ -1,0 +1,15 @@
+from .cameras import Undistortion as Undistortion
+from .cameras import distort as distort
+from .cameras import undistort as undistort
+from .cameras import undistortion as undistortion
+from .importing import import_photos as import_photos
+from .panoramas import Crop as Crop
+from .panoramas import Pose as Pose
+from .panoramas import crops as crops
+from .panoramas import cut as cut
+from .report import BY_RULE as BY_RULE
+from .report import ImportReport as ImportReport
+from .settings import ImportSettings as ImportSettings
+from .settings import SplitSettings as SplitSettings
+from .splits import Splits as Splits
+from .splits import assign_splits as assign_splits

@@ -1,0 +1,12 @@
+from .options import SourceOptions as SourceOptions
+from .reading import KINDS as KINDS
+from .reading import Source as Source
+from .reading import read_source as read_source
+from .records import NOT_A_PHOTO as NOT_A_PHOTO
+from .records import Camera as Camera
+from .records import PhotoRecord as PhotoRecord
+from .records import Projection as Projection
+from .records import Skipped as Skipped
+from .times import PhotoTime as PhotoTime
+from .times import times_from_exif as times_from_exif
+from .times import times_from_table as times_from_table

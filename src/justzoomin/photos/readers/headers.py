@@ -1,0 +1,102 @@
+"""What stands before the pixels of an image file: its size, EXIF and XMP. Pixels are not decoded."""
+
+from __future__ import annotations
+
+import importlib
+import struct
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+from justzoomin.data import FORMATS, exif_tags, gpano, loaded_exif, xmp_of, xmp_text
+from justzoomin.errors import MissingExtraError, PhotoError
+from justzoomin.filekind import is_heic, looks_like
+
+__all__ = ["Header", "gpano", "heic_reader", "read_header"]
+EXIF_IFD, GPS_IFD = 0x8769, 0x8825
+_LOOKED_AT = 4096
+_READING = (OSError, ValueError, TypeError, SyntaxError, struct.error, EOFError, MemoryError, LookupError, ArithmeticError,
+            RuntimeError, AttributeError, zlib.error, Image.DecompressionBombError)
+"""What Pillow raises over broken files."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What stands before the pixels.
+
+    Attributes:
+        width: Pixels from left to right, as stored.
+        height: Pixels from top to bottom, as stored.
+        main: Tags of the first IFD by number.
+        exif: Tags of the EXIF IFD.
+        gps: Tags of the GPS IFD.
+        xmp: The XMP packet as text; empty where there is none.
+        broken_exif: Whether there is EXIF that cannot be read; the tags are empty then.
+    """
+
+    width: int
+    height: int
+    main: Mapping[int, Any] = field(default_factory=dict)
+    exif: Mapping[int, Any] = field(default_factory=dict)
+    gps: Mapping[int, Any] = field(default_factory=dict)
+    xmp: str = ""
+    broken_exif: bool = False
+
+
+def read_header(path: Path) -> Header:
+    """Read the header of an image file.
+
+    Raises:
+        PhotoError: If it cannot be read as an image.
+        MissingExtraError: If it is a HEIC file and pillow_heif is missing.
+    """
+    start = b""
+    try:
+        with path.open("rb") as file:
+            start = file.read(_LOOKED_AT)
+            file.seek(0)
+            if is_heic(start):
+                image = heic_reader().open_heif(file)
+                return _header(image.size, lambda: loaded_exif(image.info.get("exif")), xmp_text(image.info.get("xmp")))
+            with Image.open(file, formats=FORMATS) as image:
+                return _header(image.size, lambda: exif_tags(image, file), xmp_of(image, file))
+    except UnidentifiedImageError as error:
+        kind = looks_like(start)
+        raise PhotoError(path, "it is no image that can be read" + (f": it looks like {kind}" if kind else ""),
+                         "Give JPEG, PNG, TIFF, WebP or HEIC photos.") from error
+    except _READING as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise PhotoError(path, f"its header is broken ({reason})", "Fetch or export the photo again.") from error
+
+
+def heic_reader() -> Any:
+    """The package that reads HEIC.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
+    try:
+        return importlib.import_module("pillow_heif")
+    except ImportError as error:
+        raise MissingExtraError("pillow_heif", "own") from error
+
+
+def _header(size: tuple[int, int], load: Callable[[], Image.Exif], xmp: str) -> Header:
+    width, height = int(size[0]), int(size[1])
+    try:
+        tags = load()
+        main = dict(tags)
+    except _READING:
+        return Header(width, height, xmp=xmp, broken_exif=True)
+    return Header(width, height, main, _ifd(tags, EXIF_IFD), _ifd(tags, GPS_IFD), xmp)
+
+
+def _ifd(tags: Image.Exif, number: int) -> dict[int, Any]:
+    try:
+        return dict(tags.get_ifd(number))
+    except _READING:  # a broken part of the EXIF leaves the others readable
+        return {}

@@ -1,0 +1,217 @@
+"""From a file or folder that a person has to located photos: what kind it is, and its reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from justzoomin.data import is_photo, walk
+from justzoomin.errors import ConfigError, DataError
+from justzoomin.photos.readers.gpx import read_gpx_folder
+from justzoomin.photos.readers.json_input import LINE_ENDINGS, json_values
+from justzoomin.photos.readers.located_tables import is_table, read_table
+from justzoomin.photos.readers.mapillary import ATTRIBUTION, JSON_ENDINGS, LICENSE, is_mapillary, read_mapillary
+from justzoomin.photos.readers.options import Progress, SourceOptions
+from justzoomin.photos.readers.photo_folder import read_exif_folder
+from justzoomin.photos.readers.records import PhotoRecord, Skipped
+
+KINDS = ("exif", "table", "gpx", "mapillary")
+"""Folder of photos with EXIF; table of positions; GPX track and camera times; JSON of the Mapillary API v4."""
+_LOOKED_AT = 5
+_Reader = Callable[[Path, SourceOptions, Progress | None], tuple[list[PhotoRecord], list[Skipped]]]
+_READERS: dict[str, _Reader] = {"exif": read_exif_folder, "table": read_table, "gpx": read_gpx_folder,
+                                "mapillary": read_mapillary}
+_GIVE = "Give a folder of photos, a table (CSV, Parquet, GeoJSON), a GPX track or JSON of Mapillary."
+_CHOOSE = "Give the file that says where they are, or choose with --kind " + ", ".join(KINDS) + "."
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was read from a source.
+
+    Attributes:
+        path: The file or folder.
+        kind: One of `KINDS`.
+        records: Located photos, in a stable order, their ids unique.
+        skipped: What was found and not taken.
+        attribution: Whom to name for all of it; None where the source does not tell.
+        license: The licence of all of it; None where the source does not tell.
+        notes: What the reader of a report should know, as sentences.
+    """
+
+    path: Path
+    kind: str
+    records: tuple[PhotoRecord, ...]
+    skipped: tuple[Skipped, ...]
+    attribution: str | None = None
+    license: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_source(source: Path, *, kind: str | None = None, options: SourceOptions | None = None,
+                progress: Progress | None = None) -> Source:
+    """Read the located photos of a source.
+
+    Args:
+        source: A folder of photos, a table (CSV, Parquet, GeoJSON), a GPX track or a folder with one, or JSON of the
+            Mapillary API v4 (a file, or a folder with a file per photo).
+        kind: One of `KINDS`; None looks at what is there.
+        options: What the source does not tell.
+        progress: Called with counts while files are read.
+
+    Raises:
+        ConfigError: If an option is wrong.
+        DataError: If the source is missing, cannot be read, could be several kinds or has no photos.
+        MissingExtraError: If a package of the extra `own` is needed and missing.
+    """
+    options = options or SourceOptions()
+    if kind is not None and kind not in KINDS:
+        raise ConfigError("--kind", f"{kind!r} is no kind of source", "Choose one of " + ", ".join(KINDS) + ".")
+    if not source.exists():
+        raise DataError(source, "no such file or folder", _GIVE)
+    kind, path = _chosen(source, kind) if kind else detect(source, options)
+    _check_options(kind, options)
+    records, skipped = _READERS[kind](path, options, progress)
+    if not records and not skipped:
+        raise DataError(source, "no photos are in it", "Give a folder with JPEG, PNG, TIFF, WebP or HEIC photos, or "
+                        "name one with --images.")
+    mapillary = kind == "mapillary"
+    return Source(source, kind, tuple(_filled(r, options) for r in records), tuple(skipped),
+                  ATTRIBUTION if mapillary else options.attribution, LICENSE if mapillary else options.license,
+                  tuple(_notes(records)))
+
+
+def _check_options(kind: str, options: SourceOptions) -> None:
+    """Refuse options that the kind has no use for, rather than leave them without effect."""
+    idle = (("--images", options.images is not None and kind == "exif", "it is for tables, tracks and JSON"),
+            ("--columns", bool(options.columns) and kind != "table", "it is for tables"),
+            ("--folder-sequences", options.folder_sequences and kind != "exif", "it is for folders of photos with EXIF"))
+    for option, given, use in idle:
+        if given:
+            raise ConfigError(option, f"it means nothing here: the source is read as {kind}, and {use}",
+                              "Leave it out, or choose another --kind.")
+
+
+def _filled(record: PhotoRecord, options: SourceOptions) -> PhotoRecord:
+    """A record with what the user said where its source says nothing."""
+    return replace(record, camera=record.camera or options.camera, attribution=record.attribution or options.attribution,
+                   license=record.license or options.license)
+
+
+def _notes(records: list[PhotoRecord]) -> list[str]:
+    counts = (("magnetic_heading_deg", "have a magnetic heading, which is kept as magnetic_heading_deg and not used"),
+              ("heading_of_unknown_north_deg", "do not say from which north their heading counts; it is kept and not used"),
+              ("bearing_stated", "state a heading that is not one (-1 stands for none); it is kept as bearing_stated"),
+              ("camera_clock_stated", "have a clock that cannot be read; it is kept as camera_clock_stated"),
+              ("clock_offset_stated", "state an offset from UTC that cannot be used; it is kept as clock_offset_stated"),
+              ("gps_time_stated", "have a GPS time that stands still while the clock runs, or is too far from it; it is kept "
+                                  "as gps_time_stated and not used"),
+              ("mapillary_time_stated", "have a Mapillary time too far from their clock; it is kept as mapillary_time_stated"),
+              ("camera_clock", "have a time without a zone, which is kept as camera_clock; --time-zone makes it a time"),
+              ("captured_at_stated", "state a time that cannot be read, could be two, or has no zone; it is kept as "
+                                     "captured_at_stated, and --time-zone gives the zone"))
+    found = [(sum(key in r.extra and (key != "camera_clock" or r.captured_at is None) for r in records), what)
+             for key, what in counts]
+    early = sum(r.captured_at is not None and r.captured_at.year < 1980 for r in records)
+    found.append((early, "have a time before 1980: perhaps the clock of the camera was not set"))
+    return [f"{n} of {len(records)} photos {what}" for n, what in found if n]
+
+
+@dataclass
+class _Found:
+    """What lies in a folder."""
+
+    images: int = 0
+    gpx: int = 0
+    tables: tuple[Path, ...] = ()
+    json: tuple[Path, ...] = ()
+
+    def __str__(self) -> str:
+        parts = [f"{self.images} photos" if self.images else "", f"{self.gpx} GPX tracks" if self.gpx else "",
+                 *(p.name for p in self.tables[:4]), f"{len(self.json)} JSON files of Mapillary" if self.json else ""]
+        return ", ".join(p for p in parts if p)
+
+
+def _look(folder: Path) -> _Found:
+    found, tables, jsons = _Found(), [], []
+    for path in walk(folder):
+        ending = path.suffix.lower()
+        if is_photo(path):
+            found.images += 1
+        elif ending == ".gpx":
+            found.gpx += 1
+        elif ending in JSON_ENDINGS:
+            jsons.append(path)
+        elif is_table(path) and ending != ".txt":
+            tables.append(path)
+    looked = [(p, _kind_of_json(p)) for p in jsons[:_LOOKED_AT]]
+    if any(kind == "mapillary" for _, kind in looked):
+        found.json = tuple(jsons)
+    found.tables = (*tables, *(p for p, kind in looked if kind == "table"))
+    return found
+
+
+def _kind_of_json(path: Path) -> str | None:
+    """`mapillary`, `table` (GeoJSON) or None; what cannot be read is neither."""
+    try:
+        value = next((v for _, v in islice(json_values(path), 1)), None)
+    except DataError:
+        return None
+    if isinstance(value, dict) and value.get("type") in {"FeatureCollection", "Feature"}:
+        return "table"
+    return "mapillary" if is_mapillary(value) else None
+
+
+def detect(source: Path, options: SourceOptions) -> tuple[str, Path]:
+    """The kind of a source, and the file or folder to read.
+
+    Raises:
+        DataError: If it is none of the kinds, or several.
+    """
+    if source.is_file():
+        return _kind_of_file(source), source
+    found = _look(source)
+    kinds = [kind for kind, there in (("gpx", found.gpx), ("table", found.tables), ("mapillary", found.json)) if there]
+    if not kinds and found.images:
+        return "exif", source
+    if not kinds:
+        raise DataError(source, "neither photos nor anything that says where photos are is in it",
+                        _GIVE)
+    if len(kinds) == 1 and (kinds != ["table"] or (len(found.tables) == 1 and (not found.images or options.images))):
+        return kinds[0], found.tables[0] if kinds == ["table"] else source
+    raise DataError(source, f"it could be read in several ways: {found} are in it", _CHOOSE)
+
+
+def _kind_of_file(path: Path) -> str:
+    ending = path.suffix.lower()
+    if ending == ".gpx":
+        return "gpx"
+    if is_table(path):
+        return "table"
+    if is_photo(path):
+        return "exif"
+    if ending in JSON_ENDINGS | LINE_ENDINGS:
+        value = next((v for _, v in islice(json_values(path), 1)), None)
+        if isinstance(value, dict) and value.get("type") in {"FeatureCollection", "Feature"}:
+            return "table"
+        return "mapillary"
+    raise DataError(path, f"files ending in {ending or 'nothing'} are not read",
+                    _GIVE)
+
+
+def _chosen(source: Path, kind: str) -> tuple[str, Path]:
+    """A chosen kind and the file or folder to read."""
+    if kind == "table" and source.is_dir():
+        tables = _look(source).tables
+        if len(tables) != 1:
+            raise DataError(source, f"{len(tables)} tables are in it", "Give the table's file.")
+        return kind, tables[0]
+    endings = {"gpx": frozenset({".gpx"}), "mapillary": JSON_ENDINGS}
+    if source.is_file() and kind in endings and source.suffix.lower() not in endings[kind]:
+        raise DataError(source, f"it is no {kind} file by its ending",
+                        f"Give one that ends in {', '.join(sorted(endings[kind]))}.")
+    if source.is_file() and kind == "exif" and not is_photo(source):
+        raise DataError(source, "it is no photo by its ending", "Give a folder of photos, or leave --kind out.")
+    return kind, source
