@@ -1,4 +1,4 @@
-"""The commands of README are run from the page's own text, section by section, in a folder with small things of their names."""
+"""The commands of README and of its three doors are run from the pages' own text, with small things of their names."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from justzoomin.data import open_dataset
 from pages import PROJECT, Command, commands
 
 README = PROJECT / "README.md"
+DOORS = [PROJECT / "docs" / name for name in ("researchers.md", "own-city.md", "robots-and-gis.md")]
 NOT_RUN = {
     "make demo": "it sets up a virtual environment over the network; tests/apps/test_demo.py measures the same towns",
     "make test": "it runs this test",
@@ -39,7 +40,7 @@ SHORTENED = {
 """What is put behind commands, so that they take seconds: of two values of an option the last one counts."""
 ENDS_WITH = {"jzi data publish-check CITY": 1}
 """Exit codes that are not 0: there is something to settle."""
-MADE = {"A town of your own making": ("TOWN",), "Your own city": ("RUN",)}
+MADE = {"researchers.md: A synthetic town": ("TOWN",), "own-city.md": ("RUN",)}
 """What a section makes itself and does not find."""
 
 
@@ -71,10 +72,15 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-SHOWN = list(commands(README))
+SHOWN = [command for page in (README, *DOORS) for command in commands(page)]
 
 
-@pytest.mark.parametrize("section", dict.fromkeys(command.section for command in SHOWN), ids=lambda s: s or "top")
+def section_of(command: Command) -> str:
+    """Page and section of a command."""
+    return ": ".join(filter(None, (command.page.name, command.section)))
+
+
+@pytest.mark.parametrize("section", dict.fromkeys(map(section_of, SHOWN)))
 def test_the_commands_of_a_section_run(section: str, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                        capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -83,7 +89,7 @@ def test_the_commands_of_a_section_run(section: str, prepared: Path, tmp_path: P
     monkeypatch.chdir(work)
     for name in MADE.get(section, ()):
         shutil.rmtree(name)
-    for command in (c for c in SHOWN if c.section == section):
+    for command in (c for c in SHOWN if section_of(c) == section):
         if command.text in NOT_RUN:
             continue
         assert command.words[0] == "jzi", f"{command.where}: {command.text}: run it here, or say in NOT_RUN why not"
@@ -116,7 +122,7 @@ def _check(command: Command, out: str, work: Path) -> None:
 def test_every_exception_is_of_a_command_that_the_page_shows() -> None:
     shown = {command.text for command in SHOWN}
     assert not {*NOT_RUN, *SHORTENED, *ENDS_WITH} - shown
-    assert not set(MADE) - {command.section for command in SHOWN}
+    assert not set(MADE) - {section_of(command) for command in SHOWN}
 
 
 def test_the_python_of_the_page_runs(prepared: Path, monkeypatch: pytest.MonkeyPatch,
@@ -126,3 +132,7 @@ def test_the_python_of_the_page_runs(prepared: Path, monkeypatch: pytest.MonkeyP
     exec(compile(block, str(README), "exec"), {})
     fix = Localizer.load("MODEL", "MAP").localize("photo.jpg")
     assert capsys.readouterr().out.startswith(f"{fix.lat} {fix.lon} {fix.sequence}")
+
+
+def test_readme_is_a_newcomers_page() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 120
