@@ -109,7 +109,7 @@ def _read(folder: Path, order: list[str]) -> tuple[list[Line], Resampling]:
 def _behind(folder: Path) -> str:
     """What the intervals rest on: photos, drives and towns of each test set, counted in the stored predictions."""
     text = ["## What is behind the intervals", "",
-            "| test set | photos | drives | towns | what is drawn |", "|---|---|---|---|---|"]
+            "| test set | photos | drives | towns | what is resampled |", "|---|---|---|---|---|"]
     for test, title in TITLES.items():
         tables = [read_predictions(path) for path in sorted(folder.joinpath(test).glob("best-within-40-m-0-*.parquet"))]
         drives = sum(len(set(table.drives or ())) for table in tables)
