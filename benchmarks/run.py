@@ -51,9 +51,10 @@ def page(sections: list[tuple[str, Section]], seconds: float) -> str:
     versions = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in _PACKAGES)
     lines = [
         "# Benchmarks", "",
-        "Written by `make bench`; do not edit. Rivals were timed in turns in one run, so that whatever else the machine did",
-        "hit them alike; figures are medians, and the ratio says how many times better ours is. Absolute figures are this",
-        "machine's.",
+        "After this page you can quote how much faster than the published way each part is. Written by `make bench`; do not edit.",
+        "Rivals were timed alternately in one run, so that other work on the machine affected both;",
+        "figures are medians, and the ratio says how many times better ours is. Absolute figures are those of this",
+        "machine.",
         "",
         f"Machine: {_processor()}, {os.cpu_count()} cores, {_memory_gb():.0f} GB, {platform.system()}, no GPU used. "
         f"Python {platform.python_version()}, {versions}. The whole run took {seconds / 60:.0f} minutes.", ""]

@@ -131,7 +131,7 @@ def drawn_apart(root: Path, pixels: int, rounds: int, note: str, *, freed: bool)
     """Rows of drawing, measured in a process of their own.
 
     What a process did before matters: once large arrays were freed in it, the C library keeps memory instead of giving it
-    back, and the reference, which asks for its arrays anew for every view, gains a third. Ours uses the same ones again.
+    back, and the reference, which allocates new arrays for every view, gains a third. Ours uses the same ones again.
 
     Args:
         root: A dataset with loose tiles.
@@ -212,7 +212,7 @@ def run(folder: Path, pixels: int = 384, rounds: int = 32) -> Section:
     section.rows += cached(rivals, rounds, note)
     section.remarks += [
         f"Drawing is measured in processes of its own, fresh ones and ones that have freed large arrays before: in these the C "
-        f"library keeps memory, and {REFERENCE}, which asks for its arrays anew for every view, is faster.",
+        f"library keeps memory, and {REFERENCE}, which allocates new arrays for every view, is faster.",
         f"Drawn views differ from those of {REFERENCE} by {mean:.4f} grey levels in the mean; {within:.3f} % of values are "
         "within 4. Views from the cache equal drawn ones bit for bit.",
         f"{'Checking' if existed else 'Building'} the view cache ({len(made):,} views, {build.bytes / 1e6:,.0f} MB) took "
