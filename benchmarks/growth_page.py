@@ -116,7 +116,8 @@ def page(found: list[Growth], photo_ms: float, machine: str, queries: int, probe
     whole = _bytes(last.flat.exact_bytes) if last.flat else "more than there was"
     return f"""# Growth
 
-What does a query cost when the region grows? Regions of 2.5, 10, 40 and 160 km with terminal cells of 39.0625 m: sixteen times
+After this page you know what a query costs when the region grows.
+Measured on regions of 2.5, 10, 40 and 160 km with terminal cells of 39.0625 m: sixteen times
 the area is one step of zooming more, and sixteen times as many cells for retrieval to look through.
 `python benchmarks/growth.py --full` measures this and writes this page.
 

@@ -47,6 +47,18 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
     assert not wrong, f"{page.name}: {wrong}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_files_named_on_the_pages_exist(page: Path) -> None:
+    """Files of the project: under `src/justzoomin` they are named from their room on (`maps/render.py`)."""
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"(?<![\w/.])((?:[a-z_]+/)+\w+\.py)\b", text))
+    named |= {name.rstrip("/.")
+              for name in re.findall(r"(?<![\w/.])((?:src|tests|benchmarks|docs)/[\w./-]+)(?![\w./*-])", text)}
+    wrong = [name for name in sorted(named) if not re.search(r"[A-Z]{4}", name.replace("README", ""))  # a placeholder
+             and not any((root / name).exists() for root in (PROJECT, PROJECT / "src" / "justzoomin", DOCS))]
+    assert not wrong, f"{page.name}: {wrong}"
+
+
 def text_of(value: Any) -> str:
     """A value as the tables write it: plain YAML on one line."""
     value = list(value) if isinstance(value, tuple) else value
