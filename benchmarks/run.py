@@ -51,7 +51,8 @@ def page(sections: list[tuple[str, Section]], seconds: float) -> str:
     versions = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in _PACKAGES)
     lines = [
         "# Benchmarks", "",
-        "After this page you can quote how much faster than the published way each part is. `make bench` writes it; do not edit.",
+        "After this page you can quote how much faster than the published way each part is.",
+        "`make bench` writes it; do not edit.",
         "Rivals were timed alternately in one run, so that other work on the machine affected both;",
         "figures are medians, and the ratio says how many times better ours is. Absolute figures are those of this",
         "machine.",
