@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from justzoomin.archives import require_complete
 from justzoomin.errors import LayoutError, TileError
 from justzoomin.geometry import ZoomGrid, load_grid, preset
-from justzoomin.tiles import (
-    AERIAL_ATTRIBUTION,
-    CARD_LAYOUT,
-    FolderSource,
-    ServerSource,
-    ShardSource,
-    TileLayout,
-    TileServer,
-    TileSource,
-    find_shards,
-    is_address,
-    is_package,
-    open_package,
-    read_capabilities,
-)
+from justzoomin.tiles import AERIAL_ATTRIBUTION, CARD_LAYOUT, TileLayout
 from justzoomin.untrusted import read_limited
+
+if TYPE_CHECKING:
+    from justzoomin.tiles import TileServer, TileSource
 
 RASTER_SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".asc", ".ecw", ".png", ".jpg", ".jpeg"}
 """Names of files that may be georeferenced imagery, of which a map can be built."""
@@ -59,19 +47,29 @@ def find_map(root: Path | str | TileServer, grid: ZoomGrid | None) -> MapParts:
         ConfigError: If an address cannot be right.
         DataError: If the folder is a download or an extraction that is not complete.
     """
-    # A Path has made one slash of the two in an address.
-    text = re.sub(r"^(https?):/(?!/)", r"\1://", str(root)) if isinstance(root, Path) else root
-    if isinstance(text, TileServer) or is_address(text):
-        return _server_parts(TileServer(text) if isinstance(text, str) else text, grid)
-    path = Path(text)
-    if path.suffix.lower() == ".xml" and path.is_file():
+    if not isinstance(root, str | Path):
+        return _server_parts(root, grid)
+    from justzoomin.tiles import source_kind  # what only one kind needs is loaded where that kind is met
+
+    kind, path = source_kind(root), Path(root)
+    if kind == "address":
+        from justzoomin.tiles import TileServer, address_text
+
+        return _server_parts(TileServer(address_text(root)), grid)
+    if kind == "description":
+        from justzoomin.tiles import read_capabilities
+
         return _server_parts(read_capabilities(path), grid)
-    if is_package(path):
+    if kind == "package":
+        from justzoomin.tiles import open_package
+
         package = open_package(path)
         return MapParts(package.layout, package, grid or find_region(path.parent, package.layout), str(path),
                         package.attribution or None)
     if path.suffix.lower() in RASTER_SUFFIXES and path.is_file():
         raise LayoutError(path, "it is imagery, not a map", f"Build a map from it first: jzi map build {path} MAP.")
+    from justzoomin.archives import require_complete
+
     require_complete(path)
     return _folder_parts(path, grid)
 
@@ -80,6 +78,8 @@ def _server_parts(server: TileServer, grid: ZoomGrid | None) -> MapParts:
     if grid is None:
         raise LayoutError(server.name, "a tile server covers much, and nothing says the region of this map",
                           "Say which region this map is for: --region FILE.")
+    from justzoomin.tiles import ServerSource
+
     source = ServerSource(server)
     return MapParts(source.layout, source, grid, server.name, server.attribution or None)
 
@@ -112,6 +112,8 @@ def layout_folder(root: Path) -> Path:
 
 def _find_source(folder: Path, layout: TileLayout, attribution: str) -> TileSource:
     """Shards beside the layout's folder or in it, else tiles below it, else the server that the layout names."""
+    from justzoomin.tiles import FolderSource, ShardSource, find_shards
+
     for archives in (folder / "archives", folder.parent / "archives"):
         # A folder that only happens to have a neighbour called archives keeps its own tiles.
         if (archives.parent == folder or folder.name == "satellite") and find_shards(archives):
@@ -120,6 +122,8 @@ def _find_source(folder: Path, layout: TileLayout, attribution: str) -> TileSour
     if source.levels():
         return source
     if layout.url is not None:
+        from justzoomin.tiles import ServerSource, TileServer
+
         return ServerSource(TileServer(layout.url, attribution, layout=layout, variables="own"))
     raise TileError(folder, f"there is no tile of levels {layout.min_zoom} to {layout.max_zoom} at {layout.path}, "
                     "and no archives/satellite_level_*.tar",

@@ -17,34 +17,17 @@ import numpy as np
 from justzoomin.errors import ConfigError, TileError
 from justzoomin.tiles.fetch import Fetcher, FetchRules, NoTileError, Pace, UnreachableError, agent
 from justzoomin.tiles.kept import KeptTile, KeptTiles
-from justzoomin.tiles.layout import TileLayout
+from justzoomin.tiles.layout import TileLayout, is_web_square, web_layout
 from justzoomin.tiles.levelprobe import LevelProbe
 from justzoomin.tiles.notiles import no_tile
 from justzoomin.tiles.projection import TileProjection
-from justzoomin.tiles.sources import NoTiles, TileId, TileTable
+from justzoomin.tiles.source import NoTiles, TileId, TileSource, TileTable
 from justzoomin.tiles.tileheader import MAX_TILE_BYTES, check_whole
 from justzoomin.tiles.urltemplate import UrlTemplate, Variables, rows_from_south
 
 MAX_XYZ_ZOOM = 30
 _DAY_S = 86_400.0
 _HOUR_S = 3_600.0
-
-
-def web_layout(min_zoom: int, max_zoom: int, tile_px: int = 256, url: str | None = None) -> TileLayout:
-    """The layout of web maps: the web mercator square, tile y growing south.
-
-    Raises:
-        LayoutError: If the levels or the size cannot be right.
-    """
-    values = {"preset": "XYZ", "min_zoom": min_zoom, "max_zoom": max_zoom, "path": "{zoom}/{x}/{y}.png"}
-    layout = TileLayout.from_mapping(values if url is None else {**values, "url": url})
-    return layout if tile_px == 256 else replace(layout, tile_shape_px=(tile_px, tile_px), preset=None)
-
-
-def is_web_square(layout: TileLayout) -> bool:
-    """Whether tiles lie as in web maps, whatever their size in pixels."""
-    square = web_layout(0, 0)
-    return replace(layout, tile_shape_px=square.tile_shape_px).same_place(square)
 
 
 class Matrix(NamedTuple):
@@ -164,7 +147,7 @@ class TileServer:
                           MAX_TILE_BYTES, agent(self.contact))
 
 
-class ServerSource:
+class ServerSource(TileSource):
     """Tiles of a server, fetched when they are read, and kept on disk. It cannot list its tiles.
 
     Opening fetches nothing. Safe from threads, after forks and pickling.
@@ -174,9 +157,13 @@ class ServerSource:
         pace: A pace instead of the process's own, for tests.
     """
 
+    kind = "server, not listed"
+    listed = False
+
     def __init__(self, server: TileServer, pace: Pace | None = None) -> None:
         self.server = server
         self.layout = server.tile_layout()
+        self.requests_per_second = server.requests_per_second
         self._template = server.template
         self._matrices = {matrix.level: matrix for matrix in server.matrices}
         self._fetcher = Fetcher(server.rules(), pace)
@@ -185,7 +172,7 @@ class ServerSource:
         self._kept = KeptTiles(json.dumps(identity), about)
         self._fetched = 0
         self._began: float | None = None
-        self.no_tiles = NoTiles()
+        self.no_tiles: NoTiles = NoTiles()
         self._locks: dict[int, list[threading.Lock]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -193,11 +180,6 @@ class ServerSource:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["server"], state["pace"])  # type: ignore[misc]
-
-    @property
-    def attribution(self) -> str:
-        """Whom to name."""
-        return self.server.attribution
 
     def levels(self) -> tuple[int, ...]:
         """Levels that the server is said to have, coarsest first."""
@@ -252,14 +234,6 @@ class ServerSource:
         """
         raise TileError(f"{self.server.name}: level {level}", "a tile server does not list its tiles",
                         "Build a map of the area that you need from it first: jzi map build.")
-
-    def tiles(self, level: int) -> list[tuple[int, int]]:
-        """A server lists no tiles.
-
-        Raises:
-            TileError: Always.
-        """
-        return self.table(level).numbers()
 
     def identity_hash(self) -> str:
         """Hash of address, layout and attribution, in place of a hash of tiles that nobody can list."""
