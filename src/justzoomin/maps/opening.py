@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from justzoomin import archives, tiles  # what only one kind of source needs is loaded where that kind is met
 from justzoomin.errors import LayoutError, TileError
 from justzoomin.geometry import ZoomGrid, load_grid, preset
 from justzoomin.tiles import AERIAL_ATTRIBUTION, CARD_LAYOUT, TileLayout
 from justzoomin.untrusted import read_limited
-
-if TYPE_CHECKING:
-    from justzoomin.tiles import TileServer, TileSource
 
 RASTER_SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".asc", ".ecw", ".png", ".jpg", ".jpeg"}
 """Names of files that may be georeferenced imagery, of which a map can be built."""
@@ -32,13 +29,13 @@ class MapParts:
     """
 
     layout: TileLayout
-    source: TileSource
+    source: tiles.TileSource
     grid: ZoomGrid
     name: str
     attribution: str | None
 
 
-def find_map(root: Path | str | TileServer, grid: ZoomGrid | None) -> MapParts:
+def find_map(root: Path | str | tiles.TileServer, grid: ZoomGrid | None) -> MapParts:
     """Find layout, tiles and region of a map. Nothing is fetched: that waits for the first view.
 
     Raises:
@@ -49,38 +46,26 @@ def find_map(root: Path | str | TileServer, grid: ZoomGrid | None) -> MapParts:
     """
     if not isinstance(root, str | Path):
         return _server_parts(root, grid)
-    from justzoomin.tiles import source_kind  # what only one kind needs is loaded where that kind is met
-
-    kind, path = source_kind(root), Path(root)
+    kind, path = tiles.source_kind(root), Path(root)
     if kind == "address":
-        from justzoomin.tiles import TileServer, address_text
-
-        return _server_parts(TileServer(address_text(root)), grid)
+        return _server_parts(tiles.TileServer(tiles.address_text(root)), grid)
     if kind == "description":
-        from justzoomin.tiles import read_capabilities
-
-        return _server_parts(read_capabilities(path), grid)
+        return _server_parts(tiles.read_capabilities(path), grid)
     if kind == "package":
-        from justzoomin.tiles import open_package
-
-        package = open_package(path)
+        package = tiles.open_package(path)
         return MapParts(package.layout, package, grid or find_region(path.parent, package.layout), str(path),
                         package.attribution or None)
     if path.suffix.lower() in RASTER_SUFFIXES and path.is_file():
         raise LayoutError(path, "it is imagery, not a map", f"Build a map from it first: jzi map build {path} MAP.")
-    from justzoomin.archives import require_complete
-
-    require_complete(path)
+    archives.require_complete(path)
     return _folder_parts(path, grid)
 
 
-def _server_parts(server: TileServer, grid: ZoomGrid | None) -> MapParts:
+def _server_parts(server: tiles.TileServer, grid: ZoomGrid | None) -> MapParts:
     if grid is None:
         raise LayoutError(server.name, "a tile server covers much, and nothing says the region of this map",
                           "Say which region this map is for: --region FILE.")
-    from justzoomin.tiles import ServerSource
-
-    source = ServerSource(server)
+    source = tiles.ServerSource(server)
     return MapParts(source.layout, source, grid, server.name, server.attribution or None)
 
 
@@ -110,21 +95,17 @@ def layout_folder(root: Path) -> Path:
                       "Give the dataset's folder or a folder with a layout.yaml.")
 
 
-def _find_source(folder: Path, layout: TileLayout, attribution: str) -> TileSource:
+def _find_source(folder: Path, layout: TileLayout, attribution: str) -> tiles.TileSource:
     """Shards beside the layout's folder or in it, else tiles below it, else the server that the layout names."""
-    from justzoomin.tiles import FolderSource, ShardSource, find_shards
-
-    for archives in (folder / "archives", folder.parent / "archives"):
+    for shards in (folder / "archives", folder.parent / "archives"):
         # A folder that only happens to have a neighbour called archives keeps its own tiles.
-        if (archives.parent == folder or folder.name == "satellite") and find_shards(archives):
-            return ShardSource(archives, layout)
-    source = FolderSource(folder, layout)
+        if (shards.parent == folder or folder.name == "satellite") and tiles.find_shards(shards):
+            return tiles.ShardSource(shards, layout)
+    source = tiles.FolderSource(folder, layout)
     if source.levels():
         return source
     if layout.url is not None:
-        from justzoomin.tiles import ServerSource, TileServer
-
-        return ServerSource(TileServer(layout.url, attribution, layout=layout, variables="own"))
+        return tiles.ServerSource(tiles.TileServer(layout.url, attribution, layout=layout, variables="own"))
     raise TileError(folder, f"there is no tile of levels {layout.min_zoom} to {layout.max_zoom} at {layout.path}, "
                     "and no archives/satellite_level_*.tar",
                     "Download the archives, or check path, min_zoom and max_zoom in layout.yaml.")
