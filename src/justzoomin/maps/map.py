@@ -98,8 +98,9 @@ class Map:
             root: The dataset's repository as downloaded (`archives/` and `satellite/layout.yaml`) or as
                 extracted (`satellite/layout.yaml` and tiles), its `satellite` folder, or any folder with a
                 `layout.yaml` and tiles. Where shards and extracted tiles are both there, shards are read. Where neither
-                is there and the layout has a `url`, tiles come from that server. Or a tile package (.mbtiles, .pmtiles),
-                the address template of a tile server, its WMTSCapabilities.xml, or a `TileServer`.
+                is there and the layout has a `url`, tiles come from that server. Or a tile package (.mbtiles, .pmtiles, or an
+                ending that an installed package opens), the address template of a tile server, its WMTSCapabilities.xml, or a
+                `TileServer`.
             grid: The zoom grid; without it `region.yaml` beside `layout.yaml` says it, and the published
                 dataset's own layout means the preset `dc`.
 

@@ -15,8 +15,8 @@ from .layout import web_layout as web_layout
 from .packages import open_package as open_package
 from .packagesource import PackageSource as PackageSource
 from .projection import TileProjection as TileProjection
-from .server import ServerSource as ServerSource
 from .server import TileServer as TileServer
+from .serversource import ServerSource as ServerSource
 from .shards import SHARD_PATTERN as SHARD_PATTERN
 from .shards import SHARD_PREFIX as SHARD_PREFIX
 from .shards import ShardSource as ShardSource
