@@ -10,7 +10,8 @@ import simplejpeg
 
 from justzoomin.geometry import Region, ZoomGrid, save_grid
 from justzoomin.tiles import TileLayout, TileProjection
-from justzoomin.tiles.sources import TileId, tile_path
+from justzoomin.tiles.source import TileId
+from justzoomin.tiles.tilepaths import tile_path
 
 OLD = 1_600_000_000  # the reference waits for files younger than a second
 

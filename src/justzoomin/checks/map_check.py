@@ -17,7 +17,7 @@ from justzoomin.checks.tilequality import LevelQuality, level_quality
 from justzoomin.errors import ConfigError
 from justzoomin.geometry import ZoomGrid, grid_to_dict
 from justzoomin.maps import Map, ViewScale, grid_scale, scale_warning
-from justzoomin.tiles import ServerSource, TileProjection, TileTable
+from justzoomin.tiles import TileProjection, TileTable
 
 Verdict = Literal["good", "usable with warnings", "cannot be trained on"]
 Progress = Callable[[str, int, int], None]
@@ -140,7 +140,7 @@ def check_map(source: Map, grid: ZoomGrid | None = None, *, pixels: int = 384, t
         raise ConfigError("pixels", f"views of {pixels} px", "Give 8 to 8192.")
     if tiles < 1:
         raise ConfigError("tiles", f"{tiles} tiles to decode", "Give at least 1.")
-    if isinstance(source.source, ServerSource):
+    if not source.listed:
         raise ConfigError(source.name, "a tile server does not list its tiles, so nothing can be counted",
                           "Build a map of the area first: jzi map build.")
     grid = grid or source.grid

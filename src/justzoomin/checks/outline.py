@@ -8,7 +8,7 @@ import numpy.typing as npt
 from justzoomin.checks.cellcover import has_tile
 from justzoomin.errors import ConfigError, TileError
 from justzoomin.maps import Map
-from justzoomin.tiles import ServerSource, TileProjection, TileTable
+from justzoomin.tiles import TileProjection, TileTable
 
 MAX_DECODED = 1500
 """Levels of up to this many tiles are decoded; where there are more, single tiles hardly move the outline."""
@@ -29,7 +29,7 @@ def outline_table(source: Map, level: int | None) -> TileTable | None:
     Raises:
         ConfigError: If the level that was asked for has no tile.
     """
-    if isinstance(source.source, ServerSource):
+    if not source.listed:
         return None
     if level is not None:
         table = source.source.table(level) if source.layout.min_zoom <= level <= source.layout.max_zoom else None

@@ -14,7 +14,7 @@ from justzoomin.checks.squares import FitSquare, fit_squares, tile_edge_m
 from justzoomin.errors import ConfigError, GeometryError, TileError
 from justzoomin.geometry import LatLon, Region, ZoomGrid, grid_to_dict, preset
 from justzoomin.maps import Map, layout_folder
-from justzoomin.tiles import ServerSource, TileProjection, is_address, is_package
+from justzoomin.tiles import TileProjection, source_kind
 
 DEFAULT_CELL_M = 39.0
 """Edge of a terminal cell, about that of the benchmark (39.06 m)."""
@@ -80,11 +80,12 @@ def region_path(root: Path | str) -> Path:
         LayoutError: If the folder holds no layout.yaml.
         ConfigError: If it is the address of a server, which has no such place.
     """
-    if is_address(str(root)):
+    kind = source_kind(root)
+    if kind == "address":
         raise ConfigError(str(root), "a tile server has no folder for a region.yaml",
                           "Give --out FILE, and --region FILE later.")
     path = Path(root)
-    return (path.parent if is_package(path) else layout_folder(path)) / "region.yaml"
+    return (path.parent if kind == "package" else layout_folder(path)) / "region.yaml"
 
 
 def fit_region(source: Map, *, pixels: int = 384, grid: int = 4, cell_m: float | None = None, depth: int | None = None,
@@ -188,7 +189,7 @@ def _depth(region: Region, grid: int, pixels: int, cell_m: float | None, depth: 
 
 
 def _coverage(zoom: ZoomGrid, need: ViewNeed, source: Map, projection: TileProjection) -> float | None:
-    if isinstance(source.source, ServerSource):
+    if not source.listed:
         return None  # a tile server does not list its tiles
     table = source.source.table(need.map_level)
     return float(cell_cover(zoom, 0, table, projection).share[0])

@@ -16,7 +16,7 @@ from justzoomin.imagery.base import Bounds, Mask, Pixels
 from justzoomin.imagery.gaps import COARSER, FINER, covering, stand_in
 from justzoomin.imagery.points import DEGREES, convert, convert_bounds, shifted, turn, unwrapped
 from justzoomin.imagery.warp import warp
-from justzoomin.tiles import ServerSource, TileId, TileLayout, TileProjection, TileSource, decode_tile
+from justzoomin.tiles import TileId, TileLayout, TileProjection, TileSource, decode_tile
 
 MAX_MOSAIC_PX = 1 << 26
 """Pixels of the tiles that are put together for one raster at most."""
@@ -88,12 +88,11 @@ class TileMosaic:
         Raises:
             TileError: If it has no tile of that level in the area; it names the finest level that has one.
         """
-        if isinstance(self.source, ServerSource):
-            self.source.require_level(self.level_for(metres_per_pixel), self._extent)
+        self.source.require_level(self.level_for(metres_per_pixel), self._extent)
 
     def holes(self) -> str:
         """How many tiles turned out to hold no data, and why, for a person; empty if none did."""
-        found = getattr(self.source, "no_tiles", None)  # folders and sources of others do not count them
+        found = self.source.no_tiles
         return f"{self.name}: {found.describe()}." if found else ""
 
     def bounds(self, crs: str) -> Bounds:
@@ -134,12 +133,13 @@ class TileMosaic:
         level = self.level_for(metres_per_pixel)
         if self._fills:
             return self._gaps(level)
-        if not isinstance(self.source, ServerSource):
+        pace = self.source.requests_per_second
+        if pace is None:
             return ""
         count = self.count_tiles(level)
-        minutes = count / self.source.server.requests_per_second / 60
+        minutes = count / pace / 60
         return (f"{self.name}: up to {count:,} tiles of level {level} are fetched, {minutes:,.0f} minutes at "
-                f"{self.source.server.requests_per_second:g} a second. Its terms must allow it.")
+                f"{pace:g} a second. Its terms must allow it.")
 
     def _gaps(self, level: int) -> str:
         """What stands in where a level has no tile; empty where it has all."""

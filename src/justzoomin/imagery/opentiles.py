@@ -6,13 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from justzoomin.errors import ConfigError, TileError
+from justzoomin.errors import ConfigError, LayoutError, TileError
 from justzoomin.geometry import Region
 from justzoomin.imagery.areas import Area, region_area
 from justzoomin.imagery.base import Imagery
 from justzoomin.imagery.gaps import package_area, shared_area
 from justzoomin.imagery.mosaic import TileMosaic
-from justzoomin.tiles import ServerSource, TileServer, is_address, is_package, open_package, read_capabilities
+from justzoomin.tiles import (
+    ServerSource,
+    SourceKind,
+    TileServer,
+    address_text,
+    is_web_square,
+    open_package,
+    read_capabilities,
+    source_kind,
+)
 
 
 def open_mosaic(source: Path | str | TileServer, *, region: Region | None = None,
@@ -35,14 +44,19 @@ def open_mosaic(source: Path | str | TileServer, *, region: Region | None = None
 
     Raises:
         ConfigError: If a server has no area or attribution, would be asked for too many tiles, or a setting cannot be right.
-        LayoutError: If a package is missing, or a WMTSCapabilities.xml cannot be used.
+        LayoutError: If a package is missing, its tiles do not lie as those of web maps, or a WMTSCapabilities.xml
+            cannot be used.
         TileError: If a package cannot be read.
     """
     if area is None and region is not None:
         area = region_area(region)
-    if not isinstance(source, TileServer) and not is_address(str(source)) and is_package(Path(source)):
-        return [_package(Path(source), area, str(settings.get("attribution") or ""), max_zoom, gsd_m)]
-    server = _server(source, layer, matrix_set, min_zoom, max_zoom, {"max_tiles": max_tiles, **settings})
+    if isinstance(source, str | Path):
+        kind = source_kind(source)
+        if kind == "package":
+            return [_package(Path(source), area, str(settings.get("attribution") or ""), max_zoom, gsd_m)]
+        server = _server(source, kind, layer, matrix_set, min_zoom, max_zoom, {"max_tiles": max_tiles, **settings})
+    else:
+        server = source
     if area is None:
         raise ConfigError(server.name, "a tile server covers much, and nothing says which area to take",
                           "Give --area south,west,north,east or --region.")
@@ -65,6 +79,9 @@ def open_mosaic(source: Path | str | TileServer, *, region: Region | None = None
 def _package(path: Path, area: Area | None, attribution: str, max_zoom: int | None, gsd_m: float | None) -> TileMosaic:
     """A package, cut to what the levels in use cover."""
     package = open_package(path)
+    if not is_web_square(package.layout):
+        raise LayoutError(path, "its tiles do not lie as those of web maps, and maps are built of such packages only",
+                          "Use it as a map itself.")
     levels = [level for level in package.levels() if max_zoom is None or level <= max_zoom]
     if not levels:
         raise TileError(path, f"it has no level up to {max_zoom}", "Name a finer level.")
@@ -78,14 +95,12 @@ def _package(path: Path, area: Area | None, attribution: str, max_zoom: int | No
     return mosaic if gsd_m is None else cut(mosaic.level_for(gsd_m))
 
 
-def _server(source: Path | str | TileServer, layer: str | None, matrix_set: str | None, min_zoom: int | None,
+def _server(source: Path | str, kind: SourceKind, layer: str | None, matrix_set: str | None, min_zoom: int | None,
             max_zoom: int | None, settings: dict[str, Any]) -> TileServer:
     """The server that is meant, its levels cut to those that are wanted."""
-    if isinstance(source, TileServer):
-        return source
     zooms = {key: value for key, value in (("min_zoom", min_zoom), ("max_zoom", max_zoom)) if value is not None}
-    if is_address(str(source)):
-        return TileServer(str(source), **{**settings, **zooms})
+    if kind == "address":
+        return TileServer(address_text(source), **{**settings, **zooms})
     if settings.get("scheme") == "tms":
         raise ConfigError(f"--tms {source}", "a WMTS counts its rows from the north", "Leave out --tms.")
     server = read_capabilities(Path(source), layer=layer, matrix_set=matrix_set, **settings)

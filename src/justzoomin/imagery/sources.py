@@ -16,7 +16,7 @@ from justzoomin.imagery.rastermosaic import RasterMosaic, mosaics
 from justzoomin.imagery.rasteropening import open_raster
 from justzoomin.imagery.rasters import RasterFile
 from justzoomin.imagery.vrt import RASTER_SUFFIXES, vrt_files
-from justzoomin.tiles import PACKAGE_SUFFIXES, is_address
+from justzoomin.tiles import source_kind
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class SourceStamp:
 
 def is_mosaic(source: str) -> bool:
     """Whether a source is an address of tiles, a tile package or a server's description (WMTSCapabilities.xml)."""
-    return is_address(source) or source.lower().endswith((*PACKAGE_SUFFIXES, ".xml"))
+    return source_kind(source) != "path"
 
 
 def find_rasters(source: Path) -> list[Path]:
@@ -122,8 +122,8 @@ def _require_use(sources: Sequence[str | Path], tiles: TileOptions) -> None:
     Raises:
         ConfigError: If there is one.
     """
-    described = any(str(source).lower().endswith(".xml") for source in sources)
-    addressed = any(is_address(str(source)) for source in sources)
+    described = any(source_kind(source) == "description" for source in sources)
+    addressed = any(source_kind(source) == "address" for source in sources)
     for option, given, possible, kind in (("--tms", tiles.scheme == "tms", addressed, "an address of tiles"),
                                           ("--layer", tiles.layer, described, "a WMTSCapabilities.xml"),
                                           ("--matrix-set", tiles.matrix_set, described, "a WMTSCapabilities.xml")):
@@ -144,7 +144,7 @@ def stamp_sources(sources: Sequence[str | Path]) -> list[SourceStamp]:
     """
     stamps = []
     for source in sources:
-        if is_address(str(source)):
+        if source_kind(source) == "address":
             digest = hashlib.sha256(str(source).encode()).hexdigest()  # an address may hold a key
             stamps.append(SourceStamp(f"address {digest}", -1, -1))
             continue

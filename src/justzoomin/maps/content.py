@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,17 +21,7 @@ from justzoomin.errors import TileError
 from justzoomin.geometry import Cell, ViewLayers, ZoomGrid
 from justzoomin.maps.map import Map
 from justzoomin.parallel import ordered_map
-from justzoomin.tiles import (
-    FolderSource,
-    MBTilesSource,
-    PMTilesSource,
-    ShardSource,
-    TileId,
-    TileProjection,
-    TileSource,
-    TileTable,
-    open_package,
-)
+from justzoomin.tiles import TileId, TileProjection, TileSource, TileTable
 
 Progress = Callable[[int, int], None]
 """Called with tiles hashed and tiles to hash."""
@@ -96,14 +85,15 @@ def map_content(source: Map, levels: Sequence[int], known: MapContent | Sequence
         TileError: If the tiles come from a server, cannot be read, or change meanwhile.
     """
     wanted = tuple(sorted(set(levels)))
-    tiles = _afresh(source.source)
+    # A source in use goes on reading a shard as it was after another file took its place.
+    tiles = source.source.afresh()
     layout = _layout_text(source)
     stamp = _stamp(tiles, layout, wanted)
     for record in (known,) if isinstance(known, MapContent) else known or ():
         if record.levels == wanted and record.stamp == stamp:
             return record
     digest = _digest(tiles, layout, wanted, progress)
-    if _stamp(_afresh(source.source), layout, wanted) != stamp:
+    if _stamp(source.source.afresh(), layout, wanted) != stamp:
         raise TileError(source.name, "its tiles changed while they were read", _AGAIN)
     return MapContent(digest, stamp, wanted)
 
@@ -147,13 +137,6 @@ def _layout_text(source: Map) -> bytes:
     return json.dumps(place, sort_keys=True).encode()
 
 
-def _afresh(source: TileSource) -> TileSource:
-    """The source opened again: one that is in use goes on reading a shard as it was after another file took its place."""
-    if isinstance(source, ShardSource):
-        return source.afresh()
-    return open_package(source.path) if isinstance(source, MBTilesSource | PMTilesSource) else source
-
-
 def _stamp(source: TileSource, layout: bytes, levels: tuple[int, ...]) -> str:
     """Names, sizes, times and file numbers of the files that tiles lie in, hashed.
 
@@ -163,39 +146,13 @@ def _stamp(source: TileSource, layout: bytes, levels: tuple[int, ...]) -> str:
     while True:
         digest = hashlib.sha256(layout)
         newest = 0
-        for name, status in _files(source, levels):
+        for name, status in source.files(levels):
             digest.update(f"{name!r} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}\n".encode())
             newest = max(newest, status.st_ctime_ns)
         age = time.time() - newest / 1e9
         if not 0.0 <= age < _SETTLE_S:
             return digest.hexdigest()
         time.sleep(_SETTLE_S)
-
-
-def _files(source: TileSource, levels: tuple[int, ...]) -> Iterator[tuple[str, os.stat_result]]:
-    """Name and state of every file that tiles of the levels lie in, in a stable order.
-
-    Raises:
-        TileError: If nothing is known of the files, or one cannot be looked at.
-    """
-    if isinstance(source, FolderSource):
-        for level in levels:
-            yield from source.files(level)
-        return
-    if isinstance(source, ShardSource):
-        paths = [path for level in levels for path in source.paths(level)]
-    elif isinstance(source, MBTilesSource | PMTilesSource):
-        # A database's last changes may lie beside it until they are written into it.
-        paths = [source.path, *(p for p in (Path(f"{source.path}-wal"),) if p.exists())]
-    else:
-        name = source.describe(TileId(levels[0] if levels else 0, 0, 0))
-        raise TileError(name, "what a tile server has is not known, so nothing that depends on it can be kept",
-                        "Build the map first: jzi map build.")
-    for path in paths:
-        try:
-            yield path.name, path.stat()
-        except OSError as error:
-            raise TileError(path, f"it cannot be looked at ({error.strerror})", "Open the map again.") from error
 
 
 def _digest(source: TileSource, layout: bytes, levels: tuple[int, ...], progress: Progress | None) -> str:

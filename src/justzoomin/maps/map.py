@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from justzoomin.errors import JustZoomInError, TileError
 from justzoomin.geometry import LatLon, ZoomGrid, move
 from justzoomin.maps.opening import find_map
 from justzoomin.maps.render import place, render
 from justzoomin.maps.summary import MapInfo, content_hash, level_info, union, unlisted_level_info
-from justzoomin.tiles import (
-    PACKAGE_SUFFIXES,
-    Pixels,
-    ServerSource,
-    ShardSource,
-    TileCache,
-    TileId,
-    TileLayout,
-    TileProjection,
-    TileServer,
-    TileSource,
-)
+from justzoomin.tiles import TileCache, TileId, TileProjection
+
+if TYPE_CHECKING:
+    from justzoomin.tiles import Pixels, TileLayout, TileServer, TileSource
 
 TILE_CACHE_BYTES = 64 << 20
 
@@ -105,8 +98,9 @@ class Map:
             root: The dataset's repository as downloaded (`archives/` and `satellite/layout.yaml`) or as
                 extracted (`satellite/layout.yaml` and tiles), its `satellite` folder, or any folder with a
                 `layout.yaml` and tiles. Where shards and extracted tiles are both there, shards are read. Where neither
-                is there and the layout has a `url`, tiles come from that server. Or a tile package (.mbtiles, .pmtiles),
-                the address template of a tile server, its WMTSCapabilities.xml, or a `TileServer`.
+                is there and the layout has a `url`, tiles come from that server. Or a tile package (.mbtiles, .pmtiles, or an
+                ending that an installed package opens), the address template of a tile server, its WMTSCapabilities.xml, or a
+                `TileServer`.
             grid: The zoom grid; without it `region.yaml` beside `layout.yaml` says it, and the published
                 dataset's own layout means the preset `dc`.
 
@@ -160,7 +154,7 @@ class Map:
     @property
     def listed(self) -> bool:
         """Whether its tiles can be listed; those of a tile server cannot."""
-        return not isinstance(self.source, ServerSource)
+        return self.source.listed
 
     def levels(self) -> dict[int, int]:
         """How many tiles each level has, coarsest level first; levels without any are left out.
@@ -175,8 +169,7 @@ class Map:
         A tile server's content is not known: then it is `server-` and a hash of address, layout and attribution.
         """
         if self._fingerprint is None:
-            self._fingerprint = (self.source.identity_hash() if isinstance(self.source, ServerSource)
-                                 else content_hash(self._projection, self.source))
+            self._fingerprint = self.source.identity_hash() or content_hash(self._projection, self.source)
         return self._fingerprint
 
     def info(self) -> MapInfo:
@@ -186,25 +179,15 @@ class Map:
             TileError: If a shard or folder cannot be read.
             GeometryError: If the projection fails at the region's centre.
         """
-        if isinstance(self.source, ServerSource):
-            levels = tuple(unlisted_level_info(level, self._projection, self.grid) for level in self.source.levels())
-        else:
-            levels = tuple(level_info(self.source.table(level), self._projection, self.grid)
-                           for level in self.source.levels())
+        levels = tuple(level_info(self.source.table(level), self._projection, self.grid) if self.listed
+                       else unlisted_level_info(level, self._projection, self.grid) for level in self.source.levels())
         centre = self.grid.region.centre
         return MapInfo(
-            root=self.name, source=self._kind(), crs=self.layout.crs, tile_px=self.layout.tile_px,
+            root=self.name, source=self.source.kind, crs=self.layout.crs, tile_px=self.layout.tile_px,
             tiles=sum(v.tiles or 0 for v in levels), bytes=sum(v.bytes or 0 for v in levels),
             extent=union([v.extent for v in levels]),
             region_centre=(centre.lat, centre.lon), region_size_m=self.grid.region.size_m, levels=levels,
             fingerprint=self.fingerprint(), attribution=self.attribution)
-
-    def _kind(self) -> str:
-        if isinstance(self.source, ServerSource):
-            return "server, not listed"
-        if self.root.suffix.lower() in PACKAGE_SUFFIXES:
-            return self.root.suffix.lower()[1:]
-        return "shards" if isinstance(self.source, ShardSource) else "folder"
 
     def _require_level(self, level: int, size_m: float, pixels: int) -> None:
         if not self.source.has_level(level):

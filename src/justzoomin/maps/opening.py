@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from justzoomin.archives import require_complete
+from justzoomin import archives, tiles  # what only one kind of source needs is loaded where that kind is met
 from justzoomin.errors import LayoutError, TileError
 from justzoomin.geometry import ZoomGrid, load_grid, preset
-from justzoomin.tiles import (
-    AERIAL_ATTRIBUTION,
-    CARD_LAYOUT,
-    FolderSource,
-    ServerSource,
-    ShardSource,
-    TileLayout,
-    TileServer,
-    TileSource,
-    find_shards,
-    is_address,
-    is_package,
-    open_package,
-    read_capabilities,
-)
+from justzoomin.tiles import AERIAL_ATTRIBUTION, CARD_LAYOUT, TileLayout
 from justzoomin.untrusted import read_limited
 
 RASTER_SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".asc", ".ecw", ".png", ".jpg", ".jpeg"}
@@ -44,13 +29,13 @@ class MapParts:
     """
 
     layout: TileLayout
-    source: TileSource
+    source: tiles.TileSource
     grid: ZoomGrid
     name: str
     attribution: str | None
 
 
-def find_map(root: Path | str | TileServer, grid: ZoomGrid | None) -> MapParts:
+def find_map(root: Path | str | tiles.TileServer, grid: ZoomGrid | None) -> MapParts:
     """Find layout, tiles and region of a map. Nothing is fetched: that waits for the first view.
 
     Raises:
@@ -59,28 +44,28 @@ def find_map(root: Path | str | TileServer, grid: ZoomGrid | None) -> MapParts:
         ConfigError: If an address cannot be right.
         DataError: If the folder is a download or an extraction that is not complete.
     """
-    # A Path has made one slash of the two in an address.
-    text = re.sub(r"^(https?):/(?!/)", r"\1://", str(root)) if isinstance(root, Path) else root
-    if isinstance(text, TileServer) or is_address(text):
-        return _server_parts(TileServer(text) if isinstance(text, str) else text, grid)
-    path = Path(text)
-    if path.suffix.lower() == ".xml" and path.is_file():
-        return _server_parts(read_capabilities(path), grid)
-    if is_package(path):
-        package = open_package(path)
+    if not isinstance(root, str | Path):
+        return _server_parts(root, grid)
+    kind, path = tiles.source_kind(root), Path(root)
+    if kind == "address":
+        return _server_parts(tiles.TileServer(tiles.address_text(root)), grid)
+    if kind == "description":
+        return _server_parts(tiles.read_capabilities(path), grid)
+    if kind == "package":
+        package = tiles.open_package(path)
         return MapParts(package.layout, package, grid or find_region(path.parent, package.layout), str(path),
                         package.attribution or None)
     if path.suffix.lower() in RASTER_SUFFIXES and path.is_file():
         raise LayoutError(path, "it is imagery, not a map", f"Build a map from it first: jzi map build {path} MAP.")
-    require_complete(path)
+    archives.require_complete(path)
     return _folder_parts(path, grid)
 
 
-def _server_parts(server: TileServer, grid: ZoomGrid | None) -> MapParts:
+def _server_parts(server: tiles.TileServer, grid: ZoomGrid | None) -> MapParts:
     if grid is None:
         raise LayoutError(server.name, "a tile server covers much, and nothing says the region of this map",
                           "Say which region this map is for: --region FILE.")
-    source = ServerSource(server)
+    source = tiles.ServerSource(server)
     return MapParts(source.layout, source, grid, server.name, server.attribution or None)
 
 
@@ -110,17 +95,17 @@ def layout_folder(root: Path) -> Path:
                       "Give the dataset's folder or a folder with a layout.yaml.")
 
 
-def _find_source(folder: Path, layout: TileLayout, attribution: str) -> TileSource:
+def _find_source(folder: Path, layout: TileLayout, attribution: str) -> tiles.TileSource:
     """Shards beside the layout's folder or in it, else tiles below it, else the server that the layout names."""
-    for archives in (folder / "archives", folder.parent / "archives"):
+    for shards in (folder / "archives", folder.parent / "archives"):
         # A folder that only happens to have a neighbour called archives keeps its own tiles.
-        if (archives.parent == folder or folder.name == "satellite") and find_shards(archives):
-            return ShardSource(archives, layout)
-    source = FolderSource(folder, layout)
+        if (shards.parent == folder or folder.name == "satellite") and tiles.find_shards(shards):
+            return tiles.ShardSource(shards, layout)
+    source = tiles.FolderSource(folder, layout)
     if source.levels():
         return source
     if layout.url is not None:
-        return ServerSource(TileServer(layout.url, attribution, layout=layout, variables="own"))
+        return tiles.ServerSource(tiles.TileServer(layout.url, attribution, layout=layout, variables="own"))
     raise TileError(folder, f"there is no tile of levels {layout.min_zoom} to {layout.max_zoom} at {layout.path}, "
                     "and no archives/satellite_level_*.tar",
                     "Download the archives, or check path, min_zoom and max_zoom in layout.yaml.")

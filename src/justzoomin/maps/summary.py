@@ -44,7 +44,8 @@ class MapInfo:
 
     Args:
         root: The folder that was opened.
-        source: Where the tiles come from: "folder", "shards", "mbtiles", "pmtiles" or "server, not listed".
+        source: Where the tiles come from, `TileSource.kind`: "folder", "shards", "mbtiles", "pmtiles", "server, not listed" or
+            the word of a source from outside.
         crs: The projection.
         tile_px: Edge of a tile in pixels.
         tiles: How many tiles there are.

@@ -17,7 +17,6 @@ from justzoomin.maps.content import MapContent, map_content
 from justzoomin.maps.map import Map
 from justzoomin.maps.render import renderer_name
 from justzoomin.maps.viewcache import FOLDER, HEAD, CacheHead, ViewCache
-from justzoomin.tiles import FolderSource, ShardSource
 
 BUILDING = ".building"
 
@@ -35,13 +34,7 @@ _found: weakref.WeakKeyDictionary[Map, dict[tuple[ZoomGrid, int], FoundCache]] =
 
 def cache_places(source: Map) -> list[Path]:
     """Folders that hold view caches of a map, best first: `$JZI_VIEWS`, beside the map, where all else is kept for the user."""
-    tiles = source.source
-    if isinstance(tiles, ShardSource):
-        beside = tiles.archives.parent
-    elif isinstance(tiles, FolderSource):
-        beside = tiles.folder
-    else:
-        beside = source.root.parent
+    beside = source.source.folder or source.root.parent
     chosen = os.environ.get("JZI_VIEWS")
     places = [*([Path(chosen)] if chosen else []), beside / FOLDER]
     home = os.environ.get("JZI_HOME")

@@ -12,7 +12,7 @@ from justzoomin.errors import DataError, LayoutError
 from justzoomin.files import open_to_write, remove_left
 from justzoomin.geometry import ZoomGrid, save_grid
 from justzoomin.maps import Map, layout_folder
-from justzoomin.tiles import SHARD_PATTERN, FolderSource, ShardSource, TileId, is_package
+from justzoomin.tiles import source_kind
 
 Progress = Callable[[int, int], None]
 
@@ -41,7 +41,7 @@ def map_folder(source: Map) -> Path:
     Raises:
         LayoutError: If the map is a package, or a tile server without a folder.
     """
-    if source.root.exists() and not is_package(source.root):
+    if source.root.exists() and source_kind(source.root) == "path":
         return layout_folder(source.root)
     raise LayoutError(source.name, "it is no folder with tiles, and photos are imported onto such maps only",
                       "Make one of it with: jzi map build.")
@@ -92,18 +92,10 @@ def _files(source: Map) -> Iterator[tuple[Path, str]]:
     """The map's files and their names in a dataset."""
     folder = map_folder(source)
     yield folder / "layout.yaml", "satellite/layout.yaml"
-    tiles = source.source
-    if isinstance(tiles, ShardSource):
-        for path in sorted(tiles.archives.iterdir()):
-            if SHARD_PATTERN.fullmatch(path.name):
-                yield path, f"archives/{path.name}"
-    elif isinstance(tiles, FolderSource):
-        for level in tiles.levels():
-            for x, y in tiles.tiles(level):
-                path = Path(tiles.describe(TileId(level, x, y)))
-                yield path, f"satellite/{path.relative_to(tiles.folder).as_posix()}"
-    else:
+    tiles = source.source.dataset_files()
+    if tiles is None:
         raise LayoutError(source.name, "its tiles are neither files nor shards", "Make a folder of it with: jzi map build.")
+    yield from tiles
 
 
 def _link(path: Path, target: Path) -> bool:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from justzoomin.geometry import ZoomGrid, from_local, haversine_m, to_local
 from justzoomin.maps import Map
 from justzoomin.photos.readers import PhotoRecord, Skipped
-from justzoomin.tiles import FolderSource, ShardSource, TileProjection
+from justzoomin.tiles import TileProjection
 
 _POINTS = 5
 """Points along each side of a terminal cell that are looked up."""
@@ -98,9 +98,9 @@ def _distance_m(grid: ZoomGrid, lat: npt.NDArray[np.float64], lon: npt.NDArray[n
 
 
 def _finest_level(source: Map, grid: ZoomGrid, view_pixels: int) -> int | None:
-    """The level that the finest views are drawn from, else the finest with tiles; None where tiles are no files."""
-    if not isinstance(source.source, FolderSource | ShardSource):
-        return None  # what a server has is not known before it is asked
+    """The level that the finest views are drawn from, else the finest with tiles; None where tiles cannot be listed."""
+    if not source.listed:
+        return None
     centre = grid.region.centre
     wanted = grid.cell_size_m(grid.depth - 1) / view_pixels
     level, _ = TileProjection(source.layout, str(source.root)).choose_level(centre.lat, centre.lon, wanted)

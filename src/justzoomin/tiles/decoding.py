@@ -17,7 +17,7 @@ import numpy.typing as npt
 from justzoomin.errors import TileError
 from justzoomin.filekind import PICTURE_FORMATS, looks_like, too_many_scans
 from justzoomin.tiles.jpegfaults import decoded_jpeg
-from justzoomin.tiles.sources import TileId, TileSource
+from justzoomin.tiles.source import TileId, TileSource
 from justzoomin.untrusted import printable
 
 Pixels = npt.NDArray[np.uint8]

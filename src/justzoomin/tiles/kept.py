@@ -11,7 +11,7 @@ from pathlib import Path
 
 from justzoomin.errors import ConfigError
 from justzoomin.files import write_bytes, write_json
-from justzoomin.tiles.sources import TileId
+from justzoomin.tiles.source import TileId
 
 _LOG = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -146,6 +146,23 @@ class TileLayout:
             LayoutError: If the file is missing, too large, no plain YAML, or a field is wrong.
         """
         return cls.from_mapping(load_yaml(Path(path), _MAX_BYTES), path)
+
+
+def web_layout(min_zoom: int, max_zoom: int, tile_px: int = 256, url: str | None = None) -> TileLayout:
+    """The layout of web maps: the web mercator square, tile y growing south.
+
+    Raises:
+        LayoutError: If the levels or the size cannot be right.
+    """
+    values = {"preset": "XYZ", "min_zoom": min_zoom, "max_zoom": max_zoom, "path": "{zoom}/{x}/{y}.png"}
+    layout = TileLayout.from_mapping(values if url is None else {**values, "url": url})
+    return layout if tile_px == 256 else replace(layout, tile_shape_px=(tile_px, tile_px), preset=None)
+
+
+def is_web_square(layout: TileLayout) -> bool:
+    """Whether tiles lie as in web maps, whatever their size in pixels."""
+    square = web_layout(0, 0)
+    return replace(layout, tile_shape_px=square.tile_shape_px).same_place(square)
 
 
 def _preset(fields: Mapping[str, Any], where: str | Path) -> dict[str, Any]:

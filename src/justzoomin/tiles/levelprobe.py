@@ -10,7 +10,7 @@ import numpy.typing as npt
 from justzoomin.errors import TileError
 from justzoomin.tiles.fetch import UnreachableError
 from justzoomin.tiles.projection import TileProjection
-from justzoomin.tiles.sources import TileId
+from justzoomin.tiles.source import TileId
 
 _ACROSS = 3
 """Places along a side of the area that are looked at first."""

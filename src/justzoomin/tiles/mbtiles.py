@@ -18,8 +18,8 @@ import numpy as np
 
 from justzoomin.errors import TileError
 from justzoomin.tiles.notiles import first_picture, no_tile
-from justzoomin.tiles.packagefacts import MAX_LISTED, PackageFacts, plain_text, read_facts, table_of
-from justzoomin.tiles.sources import NoTiles, TileId, TileTable
+from justzoomin.tiles.packagesource import MAX_LISTED, PackageSource, package_layout, plain_text, table_of
+from justzoomin.tiles.source import NoTiles, TileId, TileTable
 from justzoomin.tiles.tileheader import MAX_TILE_BYTES, check_size
 
 MAX_ZOOM = 30
@@ -29,7 +29,7 @@ _LIST_STEPS = 40_000
 _RASTER = {"png", "jpg", "jpeg", "webp"}
 
 
-class MBTilesSource:
+class MBTilesSource(PackageSource):
     """Tiles of an MBTiles file. Safe from threads, after forks and pickling: each opens the file for itself.
 
     Args:
@@ -40,7 +40,7 @@ class MBTilesSource:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = Path(path)
+        super().__init__(path)
         self._local = threading.local()
         self._tables: dict[int, TileTable] = {}
         values = self._metadata()
@@ -58,20 +58,15 @@ class MBTilesSource:
         with self._query("SELECT tile_data FROM tiles WHERE zoom_level = ? LIMIT 1000", (self._levels[-1],),
                          _READ_STEPS) as cursor:
             first = first_picture(row[0] for row in cursor)
-        self.facts: PackageFacts = read_facts(self.path, first, self._levels, plain_text(values.get("attribution", "")))
-        self.layout = self.facts.layout
-        self.no_tiles = NoTiles()
+        self.layout = package_layout(self.path, first, self._levels)
+        self.attribution = plain_text(values.get("attribution", ""))
+        self.no_tiles: NoTiles = NoTiles()
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key not in {"_local", "_tables"}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _local=threading.local(), _tables={})
-
-    @property
-    def attribution(self) -> str:
-        """Whom to name, as the package states it; empty where it does not."""
-        return self.facts.attribution
 
     def levels(self) -> tuple[int, ...]:
         """Levels with at least one tile, coarsest first."""
@@ -102,10 +97,6 @@ class MBTilesSource:
         check_size(row[0], self.describe(tile), self.layout.tile_px)
         return row[0]
 
-    def describe(self, tile: TileId) -> str:
-        """The package and the number of a tile."""
-        return f"{self.path}!{tile.level}/{tile.x}/{tile.y}"
-
     def table(self, level: int) -> TileTable:
         """All tiles of a level; empty where it has none.
 
@@ -128,10 +119,6 @@ class MBTilesSource:
             numbers[:, 1] = 2 ** max(level, 0) - 1 - numbers[:, 1]
             self._tables[level] = table_of(f"{self.path}: level {level}", level, numbers)
         return self._tables[level]
-
-    def tiles(self, level: int) -> list[tuple[int, int]]:
-        """All tiles of a level as (x, y), sorted."""
-        return self.table(level).numbers()
 
     def _metadata(self) -> dict[str, str]:
         with self._query("SELECT name, value FROM metadata LIMIT 1000", (), _READ_STEPS) as cursor:

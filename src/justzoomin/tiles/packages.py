@@ -1,29 +1,70 @@
-"""Tile packages: whole maps in one file."""
+"""Tile packages, whole maps in one file: which endings there are, and how a package is opened.
+
+Other installed Python packages add endings with entry points of the group `justzoomin.tile_sources`: `zip = "module:ZipSource"`
+opens what ends in `.zip`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from justzoomin.errors import LayoutError
-from justzoomin.tiles.mbtiles import MBTilesSource
-from justzoomin.tiles.pmtiles_source import PMTilesSource
+from justzoomin.errors import ConfigError, LayoutError
 
-PACKAGE_SUFFIXES = (".mbtiles", ".pmtiles")
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from justzoomin.tiles.packagesource import PackageSource
+
+GROUP = "justzoomin.tile_sources"
+OWN_SUFFIXES = (".mbtiles", ".pmtiles")
 
 
 def is_package(path: Path) -> bool:
-    """Whether a path is named like a tile package."""
-    return path.suffix.lower() in PACKAGE_SUFFIXES and not path.is_dir()
+    """Whether a path is named like a tile package: by an own ending, or is there and has an ending that was added."""
+    suffix = path.suffix.lower()
+    return not path.is_dir() if suffix in OWN_SUFFIXES else path.exists() and bool(_added(suffix))
 
 
-def open_package(path: Path) -> MBTilesSource | PMTilesSource:
+def open_package(path: Path) -> PackageSource:
     """Open a tile package.
 
     Raises:
         LayoutError: If there is no such file.
         TileError: If it is no package of pictures that can be read.
+        ConfigError: If what was added for its ending cannot be used.
         MissingExtraError: If the library for it is not installed.
     """
-    if not path.is_file():
+    if not path.exists():
         raise LayoutError(path, "there is no such file", "Give the path of a .mbtiles or .pmtiles file.")
-    return MBTilesSource(path) if path.suffix.lower() == ".mbtiles" else PMTilesSource(path)
+    return _opener(path.suffix.lower())(path)
+
+
+def _opener(suffix: str) -> Callable[[Path], PackageSource]:
+    """What opens packages of an ending; each loads its libraries when it is first needed."""
+    if suffix == ".mbtiles":
+        from justzoomin.tiles.mbtiles import MBTilesSource
+
+        return MBTilesSource
+    if suffix == ".pmtiles":
+        from justzoomin.tiles.pmtiles_source import PMTilesSource
+
+        return PMTilesSource
+    found = _added(suffix)
+    if len(found) != 1:
+        raise ConfigError(f"{GROUP}: {suffix[1:]}", f"it is opened by {', '.join(e.value for e in found) or 'nothing'}",
+                          "Install one package that opens it.")
+    try:
+        opener: Callable[[Path], PackageSource] = found[0].load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{GROUP}: {suffix[1:]}", f"{found[0].value} cannot be loaded ({error})",
+                          "Install the package that adds it again, or uninstall it.") from error
+    return opener
+
+
+def _added(suffix: str) -> list[EntryPoint]:
+    """What other packages have added for an ending."""
+    from importlib.metadata import entry_points
+
+    return list(entry_points(group=GROUP, name=suffix[1:])) if len(suffix) > 1 else []

@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from justzoomin.errors import MissingExtraError, TileError
 from justzoomin.tiles.notiles import first_picture, no_tile
-from justzoomin.tiles.packagefacts import MAX_LISTED, PackageFacts, plain_text, read_facts, table_of
-from justzoomin.tiles.sources import NoTiles, TileId, TileTable
+from justzoomin.tiles.packagesource import MAX_LISTED, PackageSource, package_layout, plain_text, table_of
+from justzoomin.tiles.source import NoTiles, TileId, TileTable
 from justzoomin.tiles.tileheader import MAX_TILE_BYTES, check_size
 
 MAX_ZOOM = 26
@@ -35,7 +35,7 @@ _KEPT_DIRECTORIES = 64
 _BUILD = "Build the package again."
 
 
-class PMTilesSource:
+class PMTilesSource(PackageSource):
     """Tiles of a PMTiles file. Safe from threads, after forks and pickling.
 
     Args:
@@ -47,16 +47,16 @@ class PMTilesSource:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = Path(path)
+        super().__init__(path)
         self._forget()
         self._header = self._read_header()
         if next(self._entries(), None) is None:
             raise TileError(self.path, "it holds no tile", "Give a package with tiles.")
         self._levels = self._find_levels()
         first = first_picture(self._content(entry) for entry in islice(self._entries(), 1000))
-        self.facts: PackageFacts = read_facts(self.path, first, self._levels, self._stated_attribution())
-        self.layout = self.facts.layout
-        self.no_tiles = NoTiles()
+        self.attribution = self._stated_attribution()
+        self.layout = package_layout(self.path, first, self._levels)
+        self.no_tiles: NoTiles = NoTiles()
 
     def _forget(self) -> None:
         self._directories: OrderedDict[int, list[Any]] = OrderedDict()
@@ -69,11 +69,6 @@ class PMTilesSource:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._forget()
-
-    @property
-    def attribution(self) -> str:
-        """Whom to name, as the package states it; empty where it does not."""
-        return self.facts.attribution
 
     def levels(self) -> tuple[int, ...]:
         """Levels with at least one tile, coarsest first."""
@@ -120,10 +115,6 @@ class PMTilesSource:
             offset, length = self._header["leaf_directory_offset"] + entry.offset, entry.length
         raise self._broken(f"its directories lie more than {_DEPTH} deep")
 
-    def describe(self, tile: TileId) -> str:
-        """The package and the number of a tile."""
-        return f"{self.path}!{tile.level}/{tile.x}/{tile.y}"
-
     def table(self, level: int) -> TileTable:
         """All tiles of a level; empty where it has none.
 
@@ -145,10 +136,6 @@ class PMTilesSource:
             rows = np.column_stack([_places(starts + np.arange(total), level), np.repeat(sizes, counts)])
             self._tables[level] = table_of(f"{self.path}: level {level}", level, rows)
         return self._tables[level]
-
-    def tiles(self, level: int) -> list[tuple[int, int]]:
-        """All tiles of a level as (x, y), sorted."""
-        return self.table(level).numbers()
 
     def _entries(self, first: int = 0, last: int = 2**63) -> Iterator[Any]:
         """Entries of tiles whose numbers touch [first, last), in order."""

@@ -9,7 +9,7 @@ from typing import Literal
 from urllib.parse import quote, urlsplit
 
 from justzoomin.errors import ConfigError
-from justzoomin.tiles.sources import TileId
+from justzoomin.tiles.source import TileId
 
 _PLACE = re.compile(r"\$\{(?P<shell>\w*)\}|\{env:(?P<env>\w*)\}|\{(?P<name>[^{}]*)\}")
 _NAMES = {"z": "z", "zoom": "z", "tilematrix": "z", "x": "x", "tilecol": "x", "y": "y", "tilerow": "y", "-y": "-y",
@@ -135,11 +135,6 @@ class UrlTemplate:
 def rows_from_south(text: str) -> str:
     """A template whose tile rows are counted from the south, however they are spelt: {y}, {Y} and {TileRow} become {-y}."""
     return _PLACE.sub(lambda match: "{-y}" if _NAMES.get((match["name"] or "").lower()) == "y" else match[0], text)
-
-
-def is_address(text: str) -> bool:
-    """Whether a text is meant as an address of the web, not as a path."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.\-]*://", text) is not None
 
 
 def mask_address(address: str) -> str:

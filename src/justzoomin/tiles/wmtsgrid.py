@@ -15,8 +15,8 @@ from xml.etree import ElementTree
 import numpy as np
 
 from justzoomin.errors import LayoutError
-from justzoomin.tiles.layout import TileLayout
-from justzoomin.tiles.server import Matrix, web_layout
+from justzoomin.tiles.layout import TileLayout, web_layout
+from justzoomin.tiles.server import Matrix
 from justzoomin.tiles.xmltree import children, one, text
 from justzoomin.untrusted import printable
 

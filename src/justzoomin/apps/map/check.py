@@ -132,12 +132,12 @@ def print_check(checked: MapCheck) -> None:
 
 
 def _places(root: Path, source: Map) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
-    """Positions of a dataset's photos inside the region; None where the folder holds only a map."""
+    """Positions of a dataset's photos inside the region; None where there is only a map."""
     import numpy as np
 
     from justzoomin.data import find_splits, read_split
 
-    splits = [read_split(path, name) for name, path in find_splits(root).items()]
+    splits = [read_split(path, name) for name, path in (find_splits(root) if root.is_dir() else {}).items()]
     if not splits:
         return None
     lat, lon = (np.concatenate([getattr(split, axis) for split in splits]) for axis in ("lat", "lon"))
