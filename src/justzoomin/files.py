@@ -320,6 +320,11 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def free_bytes(folder: Path) -> int:
+    """Return the free bytes of the disk that a folder is on, or will be on."""
+    return shutil.disk_usage(next(path for path in (folder, *folder.absolute().parents) if path.exists())).free
+
+
 # --- folders of jobs -----------------------------------------------------------------------------------------------------
 
 

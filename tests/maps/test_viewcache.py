@@ -263,7 +263,7 @@ def test_a_disk_that_fills_up_is_told_and_the_build_goes_on_later(town, monkeypa
         return pwrite(descriptor, content[:700], offset)  # a system may also write less than it was asked to
 
     with monkeypatch.context() as patched:
-        patched.setattr(viewbuild.os, "pwrite", full)
+        patched.setattr(os, "pwrite", full)
         with pytest.raises(DataError, match="the disk is full"):
             build_view_cache(Map.open(town), pixels=PIXELS, workers=1)
     assert not GridViews(Map.open(town), Map.open(town).grid, PIXELS).cached

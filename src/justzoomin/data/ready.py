@@ -7,8 +7,6 @@ A folder holds `head.json` (what they are), `entries.bin` (an `ENTRY` per photo,
 from __future__ import annotations
 
 import hashlib
-import json
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,9 +19,9 @@ import simplejpeg
 from justzoomin.data.photos import PhotoStore
 from justzoomin.data.transforms import Decode, cropped, plain_resize
 from justzoomin.errors import DataError
-from justzoomin.untrusted import read_limited
+from justzoomin.store import Rows, Store, checksum
 
-FORMAT = "justzoomin-ready-photos/1"
+STORE = Store("justzoomin-ready-photos/1", "ready photos", DataError, "Remove the folder and make them again.")
 HEAD, ENTRIES, PICTURES = "head.json", "entries.bin", "pictures.bin"
 ENTRY = np.dtype([("photo", "S16"), ("offset", "<u8"), ("length", "<u4"), ("crc", "<u4"), ("height", "<u4"), ("width", "<u4"),
                   ("aspect", "<f8")])
@@ -31,7 +29,6 @@ ENTRY = np.dtype([("photo", "S16"), ("offset", "<u8"), ("length", "<u4"), ("crc"
 photo's width over its height: crops are drawn by it."""
 MAX_SIDE = 16_384
 _SPOT_CHECKS = 16
-_AGAIN = "Remove the folder and make them again."
 Encoding = Literal["raw", "jpeg"]
 
 
@@ -67,7 +64,7 @@ class ReadyKind:
 
     def head(self, ids: Sequence[str]) -> dict[str, Any]:
         """Content of head.json."""
-        return {"format": FORMAT, **asdict(self), "photos": len(ids),
+        return {"format": STORE.format, **asdict(self), "photos": len(ids),
                 "ids": hashlib.sha256("\n".join(ids).encode()).hexdigest()}
 
 
@@ -86,25 +83,23 @@ class ReadyPhotos:
         ids: Ids of the split's photos.
 
     Raises:
-        DataError: If they are not there, are others, or cannot be trusted.
+        DataError: If they are not there, are of other photos or settings, or cannot be trusted.
     """
 
     def __init__(self, folder: Path, kind: ReadyKind, ids: Sequence[str]) -> None:
         self.folder, self.kind = folder, kind
-        try:
-            head = json.loads(read_limited(folder / HEAD, 1 << 16))
-            raw = (folder / ENTRIES).read_bytes() if (folder / ENTRIES).stat().st_size == len(ids) * ENTRY.itemsize else b""
-            size = (folder / PICTURES).stat().st_size
-        except (OSError, ValueError, RecursionError) as error:
-            raise DataError(folder, "these are no ready photos that can be read", _AGAIN) from error
-        if head != kind.head(ids):
+        if STORE.load(folder / HEAD, dict) != kind.head(ids):
             raise DataError(folder / HEAD, "the ready photos are of another split, another table or other settings",
                             "Make them again with jzi data ready.")
-        self.entries: npt.NDArray[Any] = np.frombuffer(raw, ENTRY)
-        if len(self.entries) != len(ids) or not _sound(self.entries, size):
-            raise DataError(folder / ENTRIES, f"it does not fit {len(ids)} photos and {PICTURES}", _AGAIN)
-        self._size = size
-        self._map: npt.NDArray[np.uint8] | None = None
+        self._entries = Rows(STORE, folder / ENTRIES, ENTRY, len(ids))
+        self._pictures = Rows(STORE, folder / PICTURES, np.uint8)
+        if not _sound(self.entries, self._pictures.count):
+            raise STORE.error(folder / ENTRIES, f"it does not fit {PICTURES}")
+
+    @property
+    def entries(self) -> npt.NDArray[Any]:
+        """An `ENTRY` per photo."""
+        return self._entries.values
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -133,20 +128,18 @@ class ReadyPhotos:
             DataError: If its bytes are not those that were written.
         """
         entry = self.entries[row]
-        if self._map is None:
-            self._map = np.memmap(self.folder / PICTURES, np.uint8, "r", shape=(self._size,))
         start, length = int(entry["offset"]), int(entry["length"])
-        content = self._map[start:start + length]
+        content = self._pictures.values[start:start + length]
         shape = (int(entry["height"]), int(entry["width"]), 3)
-        if zlib.crc32(content.data) == int(entry["crc"]):
+        if checksum(content) == int(entry["crc"]):
             try:
                 raw = self.kind.encoding == "raw"
-                pixels = np.asarray(content).reshape(shape) if raw else simplejpeg.decode_jpeg(content, "RGB")
+                pixels = content.reshape(shape) if raw else simplejpeg.decode_jpeg(content, "RGB")
                 if pixels.shape == shape:
                     return pixels
             except ValueError:
                 pass
-        raise DataError(f"{self.folder / PICTURES}, picture {row}", "it is not what was written", _AGAIN)
+        raise STORE.error(f"{self.folder / PICTURES}, picture {row}", "it is not what was written")
 
     def wide(self, row: int, crop: tuple[float, float, float, float] | None = None) -> npt.NDArray[np.uint8]:
         """A photo at the model's size, uint8 (pixels, 2 pixels, 3), whole or the part that `wide_photo` calls crop."""
@@ -154,10 +147,6 @@ class ReadyPhotos:
         if crop is not None:
             image = cropped(image, crop)
         return image if image.shape[:2] == size else plain_resize(image, size)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Travel to worker processes without the open file."""
-        return {**self.__dict__, "_map": None}
 
 
 def _sound(entries: npt.NDArray[Any], size: int) -> bool:

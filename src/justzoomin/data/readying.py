@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,11 +15,12 @@ import numpy.typing as npt
 import simplejpeg
 
 from justzoomin.data.photos import PhotoStore, photo_aspect
-from justzoomin.data.ready import ENTRIES, ENTRY, HEAD, PICTURES, ReadyKind, ReadyPhotos, photo_digest
+from justzoomin.data.ready import ENTRIES, ENTRY, HEAD, PICTURES, STORE, ReadyKind, ReadyPhotos, photo_digest
 from justzoomin.data.transforms import least_crop, sized_photo
 from justzoomin.errors import DataError
-from justzoomin.files import folder_lock, open_for_rows, open_to_write, refuse_links, sync, sync_folder, write_json
+from justzoomin.files import folder_lock, free_bytes, open_for_rows, open_to_write, refuse_links, sync, sync_folder, write_json
 from justzoomin.parallel import ordered_map
+from justzoomin.store import checksum, require_room
 
 _SAMPLE = 8
 _SYNC_EVERY = 256
@@ -53,11 +52,7 @@ def ready_plan(photos: PhotoStore, ids: Sequence[str], kind: ReadyKind, out: Pat
     """
     some = np.unique(np.linspace(0, len(ids) - 1, _SAMPLE).astype(int)).tolist() if len(ids) else []
     sizes = [len(_ready(photos, kind, ids[row])[1]) + ENTRY.itemsize for row in some]
-    there = out
-    while not there.exists():
-        there = there.parent
-    return ReadyPlan(out / kind.folder, len(ids), round(len(ids) * float(np.mean(sizes))) if sizes else 0,
-                     shutil.disk_usage(there).free)
+    return ReadyPlan(out / kind.folder, len(ids), round(len(ids) * float(np.mean(sizes))) if sizes else 0, free_bytes(out))
 
 
 def make_ready(photos: PhotoStore, ids: Sequence[str], kind: ReadyKind, out: Path, *, workers: int | None = None,
@@ -84,11 +79,9 @@ def make_ready(photos: PhotoStore, ids: Sequence[str], kind: ReadyKind, out: Pat
         if final.is_dir() and _unchanged(final, kind, photos, ids):
             return final
         done = _resume(part, kind, photos, ids)
-        plan = ready_plan(photos, ids, kind, out)
-        missing = plan.bytes * (len(ids) - done) // max(1, len(ids))
-        if missing * 1.05 > plan.free:
-            raise DataError(out, f"the ready photos take about {missing / 1e9:.1f} GB and {plan.free / 1e9:.1f} GB are free",
-                            "Make room, give another folder with --out, or keep JPEGs with --encoding jpeg.")
+        missing = ready_plan(photos, ids, kind, out).bytes * (len(ids) - done) // max(1, len(ids))
+        require_room(out, missing * 21 // 20, "the ready photos",
+                     "Make room, give another folder with --out, or keep JPEGs with --encoding jpeg.")
         _append(part, kind, photos, ids, done, workers, progress)
         if final.is_dir():
             shutil.rmtree(final)
@@ -107,7 +100,7 @@ def _ready(photos: PhotoStore, kind: ReadyKind, image_id: str) -> tuple[npt.NDAr
     pixels = np.ascontiguousarray(sized_photo(data, where, size, kind.decode))
     content = pixels.tobytes() if kind.encoding == "raw" else simplejpeg.encode_jpeg(pixels, _QUALITY, "RGB", "444")
     entry = np.zeros((), ENTRY)
-    for name, value in (("photo", photo_digest(data)), ("length", len(content)), ("crc", zlib.crc32(content)),
+    for name, value in (("photo", photo_digest(data)), ("length", len(content)), ("crc", checksum(content)),
                         ("height", size[0]), ("width", size[1]), ("aspect", aspect)):
         entry[name] = value
     return entry, content
@@ -133,15 +126,14 @@ def _same(entries: npt.NDArray[Any], photos: PhotoStore, ids: Sequence[str]) -> 
 def _resume(part: Path, kind: ReadyKind, photos: PhotoStore, ids: Sequence[str]) -> int:
     """Make the unfinished folder ready to be gone on with; return how many of its photos are whole."""
     try:
-        if json.loads((part / HEAD).read_bytes()) != kind.head(ids):
-            raise ValueError("another kind")
-        raw, size = (part / ENTRIES).read_bytes(), (part / PICTURES).stat().st_size
-    except (OSError, ValueError, RecursionError):
+        if STORE.load(part / HEAD, dict) != kind.head(ids):
+            raise STORE.error(part / HEAD, "it is the head of other ready photos")
+        entries, size = np.fromfile(part / ENTRIES, ENTRY)[:len(ids)], (part / PICTURES).stat().st_size  # none that is torn
+    except (DataError, OSError):
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         write_json(kind.head(ids), part / HEAD)
         return 0
-    entries = np.frombuffer(raw, ENTRY, len(raw) // ENTRY.itemsize)[:len(ids)]
     starts = np.concatenate([[0], np.cumsum(entries["length"], dtype=np.int64)])
     whole = (entries["offset"].astype(np.int64) == starts[:-1]) & (starts[1:] <= size)
     done = len(entries) if whole.all() else int(whole.argmin())

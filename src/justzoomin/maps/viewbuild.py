@@ -5,28 +5,28 @@ The cache grows in a folder called as the final one with `.building` behind it, 
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
 
 import numpy as np
+import numpy.typing as npt
 
 from justzoomin.errors import ConfigError, DataError, JustZoomInError, TileError
-from justzoomin.files import lock_file, open_for_rows, remove_left, sweep, sync, sync_folder, write_at
+from justzoomin.files import lock_file, remove_left, sweep, sync_folder
 from justzoomin.geometry import MAX_VIEWS, ZoomGrid, allow_views, view_count, view_sequence, zoom_layers
 from justzoomin.maps.content import map_content, view_levels
 from justzoomin.maps.map import Map
 from justzoomin.maps.render import MAX_VIEW_PX, renderer_name
-from justzoomin.maps.viewcache import FACT, FACTS, HEAD, VIEWS, CacheHead, ViewCache, checksum, refuse_links_to
+from justzoomin.maps.viewcache import FACT, HEAD, STORE, CacheHead, ViewCache, refuse_links_to, view_checksum
 from justzoomin.maps.viewfinder import BUILDING, cache_name, cache_places, cache_stem, forget_caches, writable_place
 from justzoomin.parallel import ordered_map
+from justzoomin.store import MarkedRows, Rows, require_room
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage (`tiles`: hashing them, `views`: drawing them, `checks`), what is done and how much there is."""
 _SPARE_BYTES = 16 << 20
-_File = IO[bytes]  # `bytes` is something else in the class below
 
 
 class ViewCacheBuild:
@@ -73,7 +73,7 @@ class ViewCacheBuild:
     @property
     def bytes(self) -> int:
         """Bytes of the whole cache."""
-        return self.head.count * (self.head.view_bytes + FACT.itemsize)
+        return self.head.count * sum(row.itemsize for row in self.head.columns.values())
 
     @property
     def exists(self) -> bool:
@@ -88,13 +88,9 @@ class ViewCacheBuild:
         """
         if self.exists:
             return
-        nearest = next(path for path in (self._work, *self._work.absolute().parents) if path.exists())
-        files = [self._work / name for name in (VIEWS, FACTS)]
-        held = sum(min(path.stat().st_blocks * 512, path.stat().st_size) for path in files if path.is_file())
-        free, needed = shutil.disk_usage(nearest).free, self.bytes - held + _SPARE_BYTES
-        if needed > free:
-            raise DataError(self.folder, f"the views take {needed:,} bytes and the disk has {free:,} free",
-                            "Free some room, choose another folder with --out, or fewer --pixels.")
+        require_room(self.folder, self.bytes + _SPARE_BYTES, "the views",
+                     "Free some room, choose another folder with --out, or fewer --pixels.",
+                     files=[self._work / name for name in self.head.columns])
 
     def run(self, workers: int | None = None, progress: Progress | None = None) -> ViewCache:
         """Draw what is not there yet; a cache that is there is checked, and what is damaged of it drawn again.
@@ -131,6 +127,9 @@ class ViewCacheBuild:
             self._work.mkdir(exist_ok=True)
             self._fill(workers, report)
             self.head.save(self._work)
+            if wrong := self._damaged(ViewCache(self._work), workers, lambda stage, done, total: None):
+                raise DataError(self._work, f"{len(wrong)} views were not read back as they were written",
+                                "Check the disk, and run the command again.")
             self._work.replace(self.folder)
         sync_folder(self.folder.parent)
         forget_caches(self.source)
@@ -138,74 +137,51 @@ class ViewCacheBuild:
 
     def _whole(self, workers: int | None, report: Progress) -> ViewCache | None:
         """The cache that is there, or None if it is damaged."""
-        try:
+        with contextlib.suppress(TileError):
             cache = ViewCache(self.folder)
-            step, done, damaged = 64, 0, []
-            for found in ordered_map(lambda first: cache.damaged(first, first + step), range(0, len(cache), step), workers):
-                done = min(done + step, len(cache))
-                report("checks", done, len(cache))
-                damaged += found
-            if not damaged and cache.head.renderer == self.head.renderer:
+            if not self._damaged(cache, workers, report) and cache.head.renderer == self.head.renderer:
                 return cache
-        except TileError:
-            pass
         return None
 
+    def _damaged(self, cache: ViewCache, workers: int | None, report: Progress) -> list[int]:
+        step, damaged = 64, list[int]()
+        for done, found in enumerate(ordered_map(lambda first: cache.damaged(first, first + step),
+                                                 range(0, len(cache), step), workers), 1):
+            damaged += found
+            report("checks", min(done * step, len(cache)), len(cache))
+        return damaged
+
     def _fill(self, workers: int | None, report: Progress) -> None:
-        head = self.head
-        step = self.grid.actions
-        with open_for_rows(self._work / VIEWS) as views, open_for_rows(self._work / FACTS) as facts:
-            views.truncate(head.count * head.view_bytes)  # what is new of it is holes
-            facts.truncate(head.count * FACT.itemsize)
-            pixels_of, facts_of = views.fileno(), facts.fileno()
+        head, step = self.head, self.grid.actions
+        columns = [Rows.make(STORE, self._work / name, row, head.count) for name, row in head.columns.items()]
+        rows = MarkedRows(columns, "crc", view_checksum)
 
-            def sound(numbers: list[int]) -> list[int]:
-                return [number for number in numbers if self._is_sound(pixels_of, facts_of, number)]
+        def draw(numbers: npt.NDArray[np.int64]) -> int:
+            for number in numbers.tolist():
+                rows.write(number, *self._draw(number))
+            return len(numbers)
 
-            def draw(numbers: list[int]) -> int:
-                for number in numbers:
-                    self._draw(views, facts, number)
-                return len(numbers)
-
-            marks = np.frombuffer(_read(facts_of, head.count * FACT.itemsize, 0), FACT)["crc"]
-            marked = np.flatnonzero(marks).tolist()
-            there: set[int] = set()
-            for found in ordered_map(sound, _parts(marked, step), workers):
-                there.update(found)
-                report("checks", len(there), len(marked))
-            missing = [number for number in range(head.count) if number not in there]
-            done = len(there)
-            # Children of one cell lie beside each other and beside those of the next: their tiles are still decoded.
-            for count in ordered_map(draw, _parts(missing, step), workers):
-                done += count
-                report("views", done, head.count)
-            sync(views)
-            sync(facts)
-            checked = sum(len(found) for found in ordered_map(sound, _parts(missing, step), workers))
-        if checked != len(missing):
-            raise DataError(self._work, f"{len(missing) - checked} views were not read back as they were written",
-                            "Check the disk, and run the command again.")
+        marked, done = np.flatnonzero(columns[-1].read(0, head.count)["crc"]), 0
+        for known in ordered_map(rows.known, _parts(marked, step), workers):
+            done += int(known.sum())
+            report("checks", done, len(marked))
+        # Children of one cell lie beside each other and beside those of the next: their tiles are still decoded.
+        for count in ordered_map(draw, _parts(np.concatenate(list(rows.missing())), step), workers):
+            done += count
+            report("views", done, head.count)
+        rows.flush()
         if map_content(self.source, head.content.levels, head.content).digest != head.content.digest:
             shutil.rmtree(self._work)
             raise TileError(self.source.name, "its tiles changed while its views were drawn", "Run the command again.")
 
-    def _is_sound(self, pixels_of: int, facts_of: int, number: int) -> bool:
-        """Whether a view that was written is still what was written."""
-        size = self.head.view_bytes
-        pixels = np.frombuffer(_read(pixels_of, size, number * size), np.uint8)
-        fact = np.frombuffer(_read(facts_of, FACT.itemsize, number * FACT.itemsize), FACT)[0]
-        return checksum(pixels, float(fact["no_data"]), int(fact["level"])) == int(fact["crc"])
-
-    def _draw(self, views: _File, facts: _File, number: int) -> None:
+    def _draw(self, number: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.void]]:
+        """Return a view's pixels and its `FACT`."""
         cell = self.grid.cell(view_sequence(self.grid, number))
         view = self.source.view(cell.centre.lat, cell.centre.lon, cell.size_m, self.head.pixels)
         if view.level not in self.head.content.levels:
             raise TileError(self.source.name, f"a view was drawn from level {view.level}, which was not looked for",
                             "Tell the authors: levels of views are found at sampled cells.")
-        mark = checksum(view.pixels, view.no_data, view.level)
-        # The mark goes last: a view without its mark is drawn again.
-        write_at(views, view.pixels.tobytes(), number * self.head.view_bytes)
-        write_at(facts, np.array([(view.no_data, view.level, mark)], FACT).tobytes(), number * FACT.itemsize)
+        return view.pixels, np.array((view.no_data, view.level, 0), FACT)
 
 
 def build_view_cache(source: Map, grid: ZoomGrid | None = None, pixels: int = 384, out: Path | str | None = None,
@@ -225,9 +201,5 @@ def _heads(place: Path, stem: str) -> list[CacheHead]:
     return found
 
 
-def _parts(numbers: list[int], step: int) -> list[list[int]]:
-    return [numbers[start:start + step] for start in range(0, len(numbers), step)]
-
-
-def _read(descriptor: int, size: int, offset: int) -> bytes:
-    return os.pread(descriptor, size, offset)
+def _parts(numbers: npt.NDArray[np.int64], step: int) -> Iterator[npt.NDArray[np.int64]]:
+    return (numbers[start:start + step] for start in range(0, len(numbers), step))

@@ -7,34 +7,28 @@ per view. Nothing of it is believed before sizes, numbers and the head agree. Se
 from __future__ import annotations
 
 import contextlib
-import json
-import mmap
-import os
-import stat
-import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from justzoomin.errors import DataError, JustZoomInError, TileError
+from justzoomin.errors import DataError, TileError
 from justzoomin.files import refuse_links, write_json
 from justzoomin.geometry import MAX_KEPT_VIEWS, ZoomGrid, grid_from_dict, grid_to_dict, view_count
 from justzoomin.maps.content import MapContent
 from justzoomin.maps.render import MAX_VIEW_PX
+from justzoomin.store import Rows, Store, checksum
 from justzoomin.tiles import Pixels
-from justzoomin.untrusted import printable, read_limited
+from justzoomin.untrusted import printable
 
-FORMAT = "justzoomin-views/1"
+STORE = Store("justzoomin-views/1", "a view cache", TileError, "Delete the folder and build it again: jzi map cache.")
 FOLDER = ".jzi-views"
 """Where caches lie beside their map."""
 HEAD, VIEWS, FACTS = "head.json", "views.bin", "facts.bin"
 FACT = np.dtype([("no_data", "<f8"), ("level", "<i4"), ("crc", "<u4")])
-_MAX_HEAD = 65_536
 _KEYS = {"format", "content", "seen", "grid", "pixels", "renderer", "count"}
-_REBUILD = "Delete the folder and build it again: jzi map cache."
 
 
 @dataclass(frozen=True)
@@ -61,9 +55,9 @@ class CacheHead:
         return view_count(self.grid)
 
     @property
-    def view_bytes(self) -> int:
-        """Bytes of a view's pixels."""
-        return 3 * self.pixels * self.pixels
+    def columns(self) -> dict[str, np.dtype[Any]]:
+        """Files with a row per view, and what a row of each is."""
+        return {VIEWS: np.dtype((np.uint8, (self.pixels, self.pixels, 3))), FACTS: FACT}
 
     def save(self, folder: Path) -> Path:
         """Write head.json atomically.
@@ -71,7 +65,7 @@ class CacheHead:
         Raises:
             OSError: If it cannot be written.
         """
-        return write_json({"format": FORMAT, "content": self.content.to_dict(), "seen": self.seen.to_dict(),
+        return write_json({"format": STORE.format, "content": self.content.to_dict(), "seen": self.seen.to_dict(),
                            "grid": grid_to_dict(self.grid), "pixels": self.pixels, "renderer": self.renderer,
                            "count": self.count}, folder / HEAD)
 
@@ -80,28 +74,23 @@ class CacheHead:
         """Read head.json.
 
         Raises:
-            TileError: If it cannot be read or says what cannot be.
+            TileError: If it cannot be read or its values are impossible.
         """
-        where = folder / HEAD
-        try:
-            values = json.loads(read_limited(where, _MAX_HEAD))
-            if not isinstance(values, dict) or values.get("format") != FORMAT or values.keys() != _KEYS:
-                raise ValueError("it has other keys or another format")
-            pixels, renderer = values["pixels"], values["renderer"]
-            if type(pixels) is not int or not 1 <= pixels <= MAX_VIEW_PX or not isinstance(renderer, str):
-                raise ValueError("pixels or renderer are none")
-            head = cls(MapContent.from_dict(values["content"], where), MapContent.from_dict(values["seen"], where),
-                       grid_from_dict(values["grid"], where), pixels, renderer)
-            if head.count > MAX_KEPT_VIEWS:
-                raise ValueError(f"its grid has {head.count:,} views, more than {MAX_KEPT_VIEWS:,}")
-            if values["count"] != head.count:
-                raise ValueError(f"it says {printable(values['count'], 40)} views and its grid has {head.count}")
-        except OSError as error:
-            raise TileError(where, f"it cannot be read ({error.strerror})", _REBUILD) from error
-        except (ValueError, RecursionError, OverflowError) as error:
-            raise TileError(where, f"it is no head of a view cache ({printable(error, 200)})", _REBUILD) from error
-        except JustZoomInError as error:
-            raise TileError(where, f"it is no head of a view cache ({error.what})", _REBUILD) from error
+        return STORE.load(folder / HEAD, cls._parse)
+
+    @classmethod
+    def _parse(cls, values: dict[str, Any]) -> CacheHead:
+        if values.keys() != _KEYS:
+            raise ValueError("it has other keys")
+        pixels, renderer = values["pixels"], values["renderer"]
+        if type(pixels) is not int or not 1 <= pixels <= MAX_VIEW_PX or not isinstance(renderer, str):
+            raise ValueError("its pixels or renderer are impossible")
+        head = cls(MapContent.from_dict(values["content"], "content"), MapContent.from_dict(values["seen"], "seen"),
+                   grid_from_dict(values["grid"], "grid"), pixels, renderer)
+        if head.count > MAX_KEPT_VIEWS:
+            raise ValueError(f"its grid has {head.count:,} views, more than {MAX_KEPT_VIEWS:,}")
+        if values["count"] != head.count:
+            raise ValueError(f"it says {printable(values['count'], 40)} views and its grid has {head.count}")
         return head
 
 
@@ -112,29 +101,20 @@ class ViewCache:
         folder: The folder.
 
     Raises:
-        TileError: If it is no whole view cache.
+        TileError: If it is not a whole view cache.
     """
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
-        self.head = CacheHead.load(self.folder)
-        self._views, self._facts = self._open()
-
-    def _open(self) -> tuple[Pixels, npt.NDArray[Any]]:
-        head = self.head
-        shape = (head.count, head.pixels, head.pixels, 3)
-        views = _mapped(self.folder / VIEWS, head.count * head.view_bytes).reshape(shape)
-        facts = _mapped(self.folder / FACTS, head.count * FACT.itemsize).view(FACT)
-        no_data, levels = facts["no_data"], np.unique(facts["level"]).tolist()
+        self.head = head = CacheHead.load(self.folder)
+        self._views, self._facts = (Rows(STORE, self.folder / name, row, head.count).values
+                                    for name, row in head.columns.items())
+        no_data, levels = self._facts["no_data"], np.unique(self._facts["level"]).tolist()
         if not ((no_data >= 0.0) & (no_data <= 1.0)).all() or not set(levels) <= set(head.content.levels):
-            raise TileError(self.folder / FACTS, "it holds shares or levels that cannot be", _REBUILD)
-        return views, facts
+            raise STORE.error(self.folder / FACTS, "it holds shares or levels that are impossible")
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["folder"])  # type: ignore[misc]
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ViewCache, (self.folder,)
 
     def __len__(self) -> int:
         return len(self._facts)
@@ -173,13 +153,13 @@ class ViewCache:
         return int(self._facts["level"][number])
 
     def damaged(self, start: int = 0, stop: int | None = None) -> list[int]:
-        """Numbers of views whose pixels are not those that were written, of a range of views; reads all of them."""
+        """Return numbers of views, of a range of them, whose pixels are not those that were written; reads them all."""
         return [number for number in range(start, len(self) if stop is None else min(stop, len(self)))
-                if checksum(self._views[number], self.no_data(number), self.level(number)) != self._facts["crc"][number]]
+                if view_checksum(self._views[number], self._facts[number]) != self._facts["crc"][number]]
 
     def remember(self, seen: MapContent) -> None:
         """Note in the head, where it can be written, what the map's tiles were found to be: they need not be read again."""
-        self.head = CacheHead(self.head.content, seen, self.head.grid, self.head.pixels, self.head.renderer)
+        self.head = replace(self.head, seen=seen)
         with contextlib.suppress(OSError, DataError):
             refuse_links_to(self.folder)
             self.head.save(self.folder)
@@ -195,27 +175,6 @@ def refuse_links_to(folder: Path) -> None:
     refuse_links(place.parent if place.name == FOLDER else place, folder)
 
 
-def checksum(pixels: npt.NDArray[np.uint8], no_data: float, level: int) -> int:
-    """Checksum of a view: CRC-32 over its pixels, share without data and level."""
-    facts = np.array([(no_data, level, 0)], FACT).tobytes()
-    return zlib.crc32(facts, zlib.crc32(np.ascontiguousarray(pixels).data))
-
-
-def _mapped(path: Path, size: int) -> npt.NDArray[np.uint8]:
-    """A file of exactly so many bytes, mapped to be read: reading beyond the end of a shorter one would end the process.
-
-    Raises:
-        TileError: If it is missing, no regular file, or of another size.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or status.st_size != size:
-                raise TileError(path, f"it has {status.st_size} bytes instead of {size}", _REBUILD)
-            return np.frombuffer(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ), np.uint8)
-        finally:
-            os.close(descriptor)
-    except (OSError, ValueError, OverflowError) as error:
-        words = error.strerror if isinstance(error, OSError) else str(error)
-        raise TileError(path, f"it cannot be read ({words})", _REBUILD) from error
+def view_checksum(pixels: Pixels, fact: npt.NDArray[Any]) -> int:
+    """Return the checksum of a view: over its pixels and its `FACT` with 0 as `crc`, the last four bytes."""
+    return checksum(np.ascontiguousarray(pixels), fact.tobytes()[:-4], bytes(4))

@@ -8,41 +8,31 @@ built, by one process or by several, and when its views are encoded only as they
 
 from __future__ import annotations
 
-import json
-import mmap
 import os
-import stat
 import warnings
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from justzoomin.errors import DataError, JustZoomInError, ModelError
-from justzoomin.files import folder_lock, is_free, open_to_write, reserve, sweep, sync, write_at, write_json
+from justzoomin.errors import DataError, ModelError
+from justzoomin.files import folder_lock, is_free, open_to_write, reserve, sweep, write_json
 from justzoomin.geometry import MAX_KEPT_VIEWS, Layer, ViewLayers, ZoomGrid, grid_from_dict, grid_to_dict
 from justzoomin.maps import Map, MapContent, map_content, view_levels
 from justzoomin.models import MapModel
-from justzoomin.untrusted import read_limited
+from justzoomin.store import MarkedRows, Rows, Store, checksum
 
-FORMAT = "justzoomin-index/2"
 HEAD_FILE = "index.json"
 VIEWS_FILE = "views.bin"
 Precision = Literal["fp32", "fp16"]
 
 _KIND = {"fp32": "<f4", "fp16": "<f2"}
-_MAX_HEAD_BYTES = 1 << 20
-_MAX_WIDTH = 1 << 16
+_MOST = {"pixels": 8192, "width": 1 << 16}
 _MAX_LAYERS = 64
-_BLOCK = 4096
-"""Views whose marks are looked at together."""
-_READ_BYTES = 1 << 24
-"""Bytes that are read at once to look at marks."""
-_AGAIN = "Make it anew with jzi index, in another folder."
+_AGAIN = "Make it again with jzi index, in another folder."
+_STORE = Store("justzoomin-index/2", "a map index", DataError, _AGAIN)
 
 
 @dataclass(frozen=True)
@@ -82,17 +72,15 @@ class IndexHead:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for `index.json`."""
-        return {"format": FORMAT, "model": self.model, "map": self.content.to_dict(), "grid": grid_to_dict(self.grid),
+        return {"format": _STORE.format, "model": self.model, "map": self.content.to_dict(), "grid": grid_to_dict(self.grid),
                 "layers": [[layer.level, layer.scale] for layer in self.layers.layers], "pixels": self.pixels,
                 "width": self.width, "precision": self.precision, "views": self.views}
 
 
-class MapIndex:
+class MapIndex(MarkedRows):
     """An open index. Use `create`, `open` or `open_for`.
 
-    Can be used from several processes at once: each writes whole records, and a record that two of them spoil between them does
-    not pass its checksum. Records are read through a memory map and written at their offsets: a full disk is then an error, and
-    not the end of the process. Only records that are there are touched in the map: a hole of a file has no room on the disk.
+    Can be used from several processes at once.
 
     Args:
         folder: Its folder.
@@ -102,11 +90,8 @@ class MapIndex:
 
     def __init__(self, folder: Path, head: IndexHead, *, writable: bool) -> None:
         self.folder, self.head, self.writable = folder, head, writable
-        self._file = _open(folder / VIEWS_FILE, head.views * head.record.itemsize)
-        mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._records: npt.NDArray[np.void] = np.frombuffer(mapped, head.record)
-        self._out: IO[bytes] | None = None
-        self._checked = np.zeros(head.views, np.bool_)  # marks that were compared with their records before
+        self._views = Rows(_STORE, folder / VIEWS_FILE, head.record, head.views)
+        super().__init__([self._views], "mark", _mark)
 
     @classmethod
     def create(cls, folder: str | Path, model: MapModel, source: Map, grid: ZoomGrid | None = None,
@@ -149,7 +134,7 @@ class MapIndex:
             DiskError: If the disk has no room.
         """
         if self.writable:
-            reserve(self._writer(), len(self) * self.head.record.itemsize)
+            reserve(self._views.writer, len(self) * self.head.record.itemsize)
 
     @classmethod
     def open(cls, folder: str | Path) -> MapIndex:
@@ -199,31 +184,13 @@ class MapIndex:
             if read_head(self.folder).content != self.head.content:
                 write_json(self.head.to_dict(), self.folder / HEAD_FILE)
 
-    def __len__(self) -> int:
-        return self.head.views
-
-    def known(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Which (N,) of the views of these numbers (N,) are there and whole."""
-        new = np.unique(numbers[~self._checked[numbers]])
-        size = self.head.record.itemsize
-        most = max(1, _READ_BYTES // size)
-        for run in np.split(new, np.flatnonzero(np.diff(new) != 1) + 1):
-            for start in range(0, len(run), most):
-                part = run[start:start + most]
-                content = os.pread(self._file.fileno(), len(part) * size, int(part[0]) * size)
-                records = np.frombuffer(content, self.head.record, len(content) // size)
-                for place in np.flatnonzero(records["mark"]).tolist():
-                    self._checked[part[place]] = int(records["mark"][place]) == _mark(records[place].tobytes())
-        known: npt.NDArray[np.bool_] = self._checked[numbers]
-        return known
-
     def read(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Vectors (N, D) of views that are there, as `known` says.
 
         Raises:
             DataError: If one of them is not finite, whatever its checksum says.
         """
-        vectors = self._records["vector"][numbers].astype(np.float32)
+        vectors = self._views.values["vector"][numbers].astype(np.float32)
         wrong = ~np.isfinite(vectors).all(1)
         if wrong.any():
             raise DataError(self.folder / VIEWS_FILE, f"the vector of view {int(numbers[wrong][0])} holds values that are not "
@@ -236,7 +203,7 @@ class MapIndex:
         Raises:
             DataError: If one of them does not lie from 0 to 1.
         """
-        shares = np.asarray(self._records["no_data"][numbers], np.float32)
+        shares = np.asarray(self._views.values["no_data"][numbers], np.float32)
         wrong = ~((shares >= 0) & (shares <= 1))
         if wrong.any():
             raise DataError(self.folder / VIEWS_FILE, f"the share without data of view {int(numbers[wrong][0])} is "
@@ -270,9 +237,7 @@ class MapIndex:
         if self.writable:
             try:
                 for number, record in zip(numbers.tolist(), records, strict=True):
-                    record["mark"] = _mark(record.tobytes())
-                    write_at(self._writer(), record.tobytes(), number * records.itemsize)
-                self._checked[numbers] = True
+                    self.write(number, record)
             except (DataError, OSError) as error:
                 if must:
                     raise
@@ -280,51 +245,10 @@ class MapIndex:
                 warnings.warn(f"views are encoded and not kept in the index {self.folder}: {error}", stacklevel=2)
         return records["vector"].astype(np.float32)
 
-    def flush(self) -> None:
-        """Bring what was written to the disk.
-
-        Raises:
-            DiskError: If the disk is full or broken.
-        """
-        if self._out is not None:
-            sync(self._out)
-
-    def _writer(self) -> IO[bytes]:
-        if self._out is None:
-            self._out = open_to_write(self.folder / VIEWS_FILE, "r+b")
-        return self._out
-
-    def missing(self) -> Iterator[npt.NDArray[np.int64]]:
-        """Numbers of the views that are not there, in blocks."""
-        for start in range(0, len(self), _BLOCK):
-            numbers = np.arange(start, min(start + _BLOCK, len(self)))
-            yield numbers[~self.known(numbers)]
-
-    def count(self) -> int:
-        """How many views are there."""
-        return len(self) - sum(len(part) for part in self.missing())
-
 
 def record_of(width: int, precision: Precision) -> np.dtype[np.void]:
     """Layout of a record of a vector of `width` numbers."""
     return np.dtype([("mark", "<u4"), ("no_data", "<f4"), ("vector", _KIND[precision], (width,))])
-
-
-def _open(path: Path, wanted: int) -> IO[bytes]:
-    """The file of records, opened to be read.
-
-    Raises:
-        DataError: If it cannot be read, or has another size than its head says.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-    except OSError as error:
-        raise DataError(path, f"it cannot be read ({error.strerror})", _AGAIN) from error
-    file, status = os.fdopen(descriptor, "rb"), os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or status.st_size != wanted:
-        file.close()
-        raise DataError(path, f"it has {status.st_size} bytes where its head asks for {wanted}", _AGAIN)
-    return file
 
 
 def _layers_of(model: MapModel, grid: ZoomGrid) -> ViewLayers:
@@ -334,9 +258,9 @@ def _layers_of(model: MapModel, grid: ZoomGrid) -> ViewLayers:
     return layers
 
 
-def _mark(record: bytes) -> int:
+def _mark(record: np.void) -> int:
     """Checksum of a record behind its mark; never 0, which says that nothing is there."""
-    return zlib.crc32(memoryview(record)[4:]) or 1
+    return checksum(record.tobytes()[4:]) or 1
 
 
 def read_head(folder: Path) -> IndexHead:
@@ -345,41 +269,24 @@ def read_head(folder: Path) -> IndexHead:
     Raises:
         DataError: If it is missing or wrong; it names the field.
     """
-    path = folder / HEAD_FILE
-    try:
-        values = json.loads(read_limited(path, _MAX_HEAD_BYTES))
-    except OSError as error:
-        raise DataError(path, f"it cannot be read ({error.strerror})", "Give a folder that jzi index wrote.") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(path, "it is no JSON", _AGAIN) from error
-    if isinstance(values, dict) and values.get("format") == "justzoomin-index/1":
-        raise DataError(path, "it was made by an older version, which did not say what its views show", _AGAIN)
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise DataError(path, f'its "format" is not "{FORMAT}"', _AGAIN)
-    sizes = {"pixels": 8192, "width": _MAX_WIDTH}
-    for key, most in sizes.items():
+    return _STORE.load(folder / HEAD_FILE, _parse)
+
+
+def _parse(values: dict[str, Any]) -> IndexHead:
+    for key, most in _MOST.items():
         if type(values.get(key)) is not int or not 1 <= values[key] <= most:
-            raise DataError(f"{path}: {key}", f"it is no whole number from 1 to {most}", _AGAIN)
+            raise ValueError(f"{key} is not a whole number from 1 to {most}")
     if not isinstance(values.get("model"), str) or values.get("precision") not in get_args(Precision):
-        raise DataError(path, "its model or precision is wrong", _AGAIN)
-    try:
-        layers = ViewLayers(grid_from_dict(values.get("grid"), f"{path}: grid"), _read_layers(values.get("layers"), path))
-        content = MapContent.from_dict(values.get("map"), f"{path}: map")
-    except JustZoomInError as error:
-        named = str(error.where).startswith(str(path))
-        raise DataError(error.where if named else f"{path}: {error.where}", error.what, _AGAIN) from error
-    head = IndexHead(values["model"], content, layers, values["pixels"], values["width"], values["precision"])
+        raise ValueError("its model or precision is wrong")
+    pairs = values.get("layers")
+    if not isinstance(pairs, list) or not 1 <= len(pairs) <= _MAX_LAYERS or not all(
+            isinstance(pair, list) and len(pair) == 2 and all(type(number) is int for number in pair) for pair in pairs):
+        raise ValueError(f"layers is not a list of 1 to {_MAX_LAYERS} pairs of whole numbers, level and scale")
+    layers = ViewLayers(grid_from_dict(values.get("grid"), "grid"), tuple(Layer(level, scale) for level, scale in pairs))
+    head = IndexHead(values["model"], MapContent.from_dict(values.get("map"), "map"), layers, values["pixels"],
+                     values["width"], values["precision"])
     if head.views > MAX_KEPT_VIEWS:
-        raise DataError(f"{path}: grid", f"it has {head.views:,} views, more than {MAX_KEPT_VIEWS:,}", _AGAIN)
+        raise ValueError(f"its grid has {head.views:,} views, more than {MAX_KEPT_VIEWS:,}")
     if values.get("views") != head.views:
-        raise DataError(f"{path}: views", f"it is not {head.views}, as its grid and layers say", _AGAIN)
+        raise ValueError(f"views is not {head.views}, as its grid and layers say")
     return head
-
-
-def _read_layers(values: Any, path: Path) -> tuple[Layer, ...]:
-    if not isinstance(values, list) or not 1 <= len(values) <= _MAX_LAYERS:
-        raise DataError(f"{path}: layers", f"they are no list of 1 to {_MAX_LAYERS}", _AGAIN)
-    for value in values:
-        if not isinstance(value, list) or len(value) != 2 or not all(type(number) is int for number in value):
-            raise DataError(f"{path}: layers", "a layer is no pair of whole numbers, level and scale", _AGAIN)
-    return tuple(Layer(level, scale) for level, scale in values)
