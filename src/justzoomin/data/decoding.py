@@ -14,7 +14,6 @@ import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
 from justzoomin.data.exiftags import ORIENTATION, exif_tags
-from justzoomin.data.scans import reduced_jpeg
 from justzoomin.errors import PhotoError
 from justzoomin.filekind import PICTURE_FORMATS, is_heic, looks_like, too_many_scans
 from justzoomin.tiles import decoded_jpeg, mended_jpegs
@@ -67,6 +66,8 @@ def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = Non
             if image.mode in {"RGB", "L"}:
                 need = (min_size if orientation < 5 else min_size[::-1]) if min_size else (0, 0)
                 if coarse and min_size and min(image.height / need[0], image.width / need[1]) >= COARSE_FROM:
+                    from justzoomin.data.scans import reduced_jpeg
+
                     data = reduced_jpeg(data)
                 return _upright(decoded_jpeg(data, lambda jpeg: simplejpeg.decode_jpeg(
                     jpeg, "RGB", min_height=need[0], min_width=need[1], strict=True)), orientation)

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from justzoomin.data.decoding import photo_aspect
+from justzoomin.data.decoding import FORMATS, photo_aspect
 from justzoomin.data.exiftags import exif_tags
-from justzoomin.data.photos import FORMATS
 from justzoomin.errors import JustZoomInError
 
 if TYPE_CHECKING:
