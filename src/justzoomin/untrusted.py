@@ -24,17 +24,26 @@ def printable(text: object, limit: int = 300) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in words)
 
 
-def read_limited(path: Path, max_bytes: int) -> bytes:
-    """A file's bytes. A pipe or device of that name is not waited for.
+def open_regular(path: Path) -> int:
+    """Return the descriptor of a file, opened to be read. A pipe or device of that name is not waited for.
 
     Raises:
-        OSError: If it cannot be read, is no regular file, or is larger than `max_bytes`; `strerror` says which.
+        OSError: If it cannot be opened, or is not a regular file; `strerror` says which.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(0, "it is no regular file", str(path))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(0, "it is no regular file", str(path))
+    return descriptor
+
+
+def read_limited(path: Path, max_bytes: int) -> bytes:
+    """Return a file's bytes. A pipe or device of that name is not waited for.
+
+    Raises:
+        OSError: If it cannot be read, is not a regular file, or is larger than `max_bytes`; `strerror` says which.
+    """
+    with os.fdopen(open_regular(path), "rb") as file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise OSError(0, f"it has more than {max_bytes} bytes", str(path))

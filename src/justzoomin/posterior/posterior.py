@@ -20,6 +20,8 @@ from justzoomin.posterior.lattices import Floats, Ints, Lattice, lattice
 if TYPE_CHECKING:
     from justzoomin.posterior.regions import CredibleRegion
 
+CREDIBLE_LEVELS = (0.5, 0.9, 0.95)
+"""Probabilities whose credible regions are reported and checked."""
 _TURNS = 60
 
 
