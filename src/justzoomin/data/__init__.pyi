@@ -2,7 +2,6 @@ from .augment import Augment as Augment
 from .augment import AugmentConfig as AugmentConfig
 from .batches import Draw as Draw
 from .batches import ResumableBatchSampler as ResumableBatchSampler
-from .decoding import FORMATS as FORMATS
 from .decoding import decode_photo as decode_photo
 from .decoding import exif_orientation as exif_orientation
 from .decoding import sound_jpeg as sound_jpeg
