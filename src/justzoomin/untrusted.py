@@ -8,6 +8,7 @@ import re
 import stat
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import IO
 
 from justzoomin.errors import DataError, JustZoomInError, LayoutError
 
@@ -24,26 +25,27 @@ def printable(text: object, limit: int = 300) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in words)
 
 
-def open_regular(path: Path) -> int:
-    """Return the descriptor of a file, opened to be read. A pipe or device of that name is not waited for.
+def open_regular(path: Path) -> IO[bytes]:
+    """Open a file to read it. A pipe or device of that name is not waited for.
 
     Raises:
-        OSError: If it cannot be opened, or is not a regular file; `strerror` says which.
+        OSError: If it cannot be read or is not a regular file; `strerror` says which.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    file = os.fdopen(descriptor, "rb")
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
+        file.close()
         raise OSError(0, "it is no regular file", str(path))
-    return descriptor
+    return file
 
 
 def read_limited(path: Path, max_bytes: int) -> bytes:
-    """Return a file's bytes. A pipe or device of that name is not waited for.
+    """Return a file's bytes; it is opened by `open_regular`.
 
     Raises:
         OSError: If it cannot be read, is not a regular file, or is larger than `max_bytes`; `strerror` says which.
     """
-    with os.fdopen(open_regular(path), "rb") as file:
+    with open_regular(path) as file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise OSError(0, f"it has more than {max_bytes} bytes", str(path))

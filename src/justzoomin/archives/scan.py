@@ -46,7 +46,8 @@ def open_shard(path: Path) -> int:
         TileError: If it cannot be opened, or is not a regular file.
     """
     try:
-        return open_regular(path)
+        with open_regular(path) as file:
+            return os.dup(file.fileno())
     except OSError as error:
         raise TileError(path, f"the shard cannot be read ({error.strerror})", "Download it again.") from error
 

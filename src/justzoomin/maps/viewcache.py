@@ -10,6 +10,7 @@ import contextlib
 import json
 import mmap
 import os
+import stat
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from justzoomin.geometry import MAX_KEPT_VIEWS, ZoomGrid, grid_from_dict, grid_t
 from justzoomin.maps.content import MapContent
 from justzoomin.maps.render import MAX_VIEW_PX
 from justzoomin.tiles import Pixels
-from justzoomin.untrusted import open_regular, printable, read_limited
+from justzoomin.untrusted import printable, read_limited
 
 FORMAT = "justzoomin-views/1"
 FOLDER = ".jzi-views"
@@ -207,11 +208,11 @@ def _mapped(path: Path, size: int) -> npt.NDArray[np.uint8]:
         TileError: If it is missing, no regular file, or of another size.
     """
     try:
-        descriptor = open_regular(path)
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
         try:
-            found = os.fstat(descriptor).st_size
-            if found != size:
-                raise TileError(path, f"it has {found} bytes instead of {size}", _REBUILD)
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_size != size:
+                raise TileError(path, f"it has {status.st_size} bytes instead of {size}", _REBUILD)
             return np.frombuffer(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ), np.uint8)
         finally:
             os.close(descriptor)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import stat
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from justzoomin.files import folder_lock, is_free, open_to_write, reserve, sweep
 from justzoomin.geometry import MAX_KEPT_VIEWS, Layer, ViewLayers, ZoomGrid, grid_from_dict, grid_to_dict
 from justzoomin.maps import Map, MapContent, map_content, view_levels
 from justzoomin.models import MapModel
-from justzoomin.untrusted import open_regular, read_limited
+from justzoomin.untrusted import read_limited
 
 FORMAT = "justzoomin-index/2"
 HEAD_FILE = "index.json"
@@ -316,13 +317,13 @@ def _open(path: Path, wanted: int) -> IO[bytes]:
         DataError: If it cannot be read, or has another size than its head says.
     """
     try:
-        file = os.fdopen(open_regular(path), "rb")
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except OSError as error:
         raise DataError(path, f"it cannot be read ({error.strerror})", _AGAIN) from error
-    size = os.fstat(file.fileno()).st_size
-    if size != wanted:
+    file, status = os.fdopen(descriptor, "rb"), os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size != wanted:
         file.close()
-        raise DataError(path, f"it has {size} bytes where its head asks for {wanted}", _AGAIN)
+        raise DataError(path, f"it has {status.st_size} bytes where its head asks for {wanted}", _AGAIN)
     return file
 
 

@@ -8,16 +8,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from justzoomin.archives import TarShards
 from justzoomin.errors import TileError
 from justzoomin.tiles.layout import TileLayout
-
-if TYPE_CHECKING:
-    from justzoomin.archives import TarShards
 
 SHARD_PATTERN = re.compile(r"satellite_level_(m?)(\d+)_(\d+)\.tar")
 """Names of the card's tile shards: level -5 is `satellite_level_m5_000.tar`."""
@@ -277,8 +275,6 @@ class ShardSource:
         """The shards of a level (none where there is no shard of it), indexed when first asked for."""
         shards = self._open.get(level)
         if shards is None:
-            from justzoomin.archives import TarShards
-
             shards = TarShards(self._paths.get(level, ()), self._cache_dir)
             self._tables[level] = self._read_table(level, shards)  # finds a shard of another level at once
             self._open[level] = shards
