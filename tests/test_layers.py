@@ -1,15 +1,18 @@
 """The house is built as docs/architecture.md draws it: imports point down only."""
 
 import ast
+import importlib
 import re
 from pathlib import Path
+
+import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "justzoomin"
 
 # Each room may import what comes before it; the three neighbours before the last one not each other.
 ORDER = ["errors", "spelling", "files", "untrusted", "parallel", "store", "filekind", "geometry", "posterior", "archives",
-         "tiles", "maps", "imagery", "data", "checks", "hub", "photos.readers", "photos", "city", "models", "search", "scoring",
-         "cluster", ("training", "evaluation", "figures"), "apps"]
+         "tiles", "maps", "imagery", "posterior.rasters", "data", "checks", "hub", "photos.readers", "photos", "city", "models",
+         "search", "scoring", "cluster", ("training", "evaluation", "figures"), "apps"]
 RANK = {room: level for level, rooms in enumerate(ORDER) for room in (rooms if isinstance(rooms, tuple) else (rooms,))}
 PRINTING = {"apps"}
 
@@ -85,3 +88,27 @@ def test_only_files_py_writes() -> None:
     wrong = [f"{path.relative_to(SOURCE)}:{number}: {line.strip()}" for path in sources() if path.name != "files.py"
              for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if writing.search(line)]
     assert not wrong, wrong
+
+
+FACES = sorted(SOURCE.rglob("__init__.pyi"))
+
+
+def offered(face: Path) -> dict[str, str]:
+    """What the face of a room offers: every name and the file that it comes from."""
+    lines = ast.parse(face.read_text(encoding="utf-8")).body
+    assert all(isinstance(line, ast.ImportFrom) and line.level == 1 for line in lines), face
+    return {alias.asname or alias.name: line.module or "" for line in lines if isinstance(line, ast.ImportFrom)
+            for alias in line.names}
+
+
+@pytest.mark.parametrize("face", FACES, ids=lambda face: room_of(face) if face.parent != SOURCE else "justzoomin")
+def test_a_face_gives_every_name_it_offers(face: Path) -> None:
+    """A name that is also a file's would be the file once anything has imported that, so no face offers one."""
+    names = offered(face)
+    beside = {path.stem for path in face.parent.glob("*.py")} | {path.name for path in face.parent.iterdir() if path.is_dir()}
+    assert not names.keys() & beside
+    room = importlib.import_module(".".join(("justzoomin", *face.parent.relative_to(SOURCE).parts)))
+    assert set(dir(room)) >= names.keys()
+    for name, file in names.items():
+        origin = importlib.import_module(f"{room.__name__}.{file}")
+        assert getattr(room, name) is getattr(origin, name), f"{room.__name__}.{name}"

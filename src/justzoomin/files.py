@@ -38,6 +38,17 @@ _held: set[Path] = set()
 _holding = threading.Lock()
 _locks: set[int] = set()
 
+
+def cache_home() -> Path:
+    """Return the folder of all that is kept for the user: `$JZI_HOME`, or `~/.cache/justzoomin`.
+
+    Raises:
+        RuntimeError: If there is no home folder.
+    """
+    home = os.environ.get("JZI_HOME")
+    return Path(home) if home else Path.home() / ".cache" / "justzoomin"
+
+
 # --- links ---------------------------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ import simplejpeg
 from PIL import Image, ImageOps
 
 import fakes
-from justzoomin.data import decode_photo, decoding, wide_photo
+from justzoomin.data import decode_photo, decoding, scans, wide_photo
 from justzoomin.data.scans import reduced_jpeg
 from justzoomin.errors import PhotoError
 
@@ -229,7 +229,7 @@ def test_quick_decoding_is_near_a_full_decode_with_antialiasing(shared, pixels):
 
 def test_quick_decoding_reduces_only_photos_much_larger_than_needed(monkeypatch):
     seen = []
-    monkeypatch.setattr(decoding, "reduced_jpeg", lambda data: seen.append(1) or data)
+    monkeypatch.setattr(scans, "reduced_jpeg", lambda data: seen.append(1) or data)
     data = progressive()
     wide_photo(data, "x", 240, "quick")
     wide_photo(data, "x", 100, "scaled")

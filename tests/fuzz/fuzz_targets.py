@@ -290,7 +290,7 @@ def _run_weights(content: bytes, folder: Path) -> None:
 
 
 def _run_raster(content: bytes, folder: Path) -> None:
-    from justzoomin.imagery import weights_from_raster
+    from justzoomin.posterior.rasters import weights_from_raster
 
     weights = weights_from_raster(_file(folder, "weights.tif", content), GRID)
     assert weights.values.shape == (GRID.actions**GRID.depth,)

@@ -15,12 +15,13 @@ from webtiles import WORLD, colours, drawn, square, write_tiles
 
 from justzoomin.errors import ConfigError
 from justzoomin.geometry import Region, ZoomGrid
-from justzoomin.imagery import MapBuild, MapBuildConfig, open_imagery, weights_from_raster, write_heat_raster
+from justzoomin.imagery import MapBuild, MapBuildConfig, open_imagery
 from justzoomin.imagery.areas import region_area
 from justzoomin.imagery.opentiles import open_mosaic
 from justzoomin.imagery.points import convert_bounds, turn
 from justzoomin.maps import Map
 from justzoomin.posterior import Posterior
+from justzoomin.posterior.rasters import weights_from_raster, write_heat_raster
 from justzoomin.tiles import fetch as tilefetch
 from justzoomin.tiles import web_layout
 from package_builders import mbtiles, pmtiles

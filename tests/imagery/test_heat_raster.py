@@ -11,8 +11,8 @@ from pyproj import Transformer
 
 from justzoomin.errors import ConfigError
 from justzoomin.geometry import Region, ZoomGrid, from_local, to_local
-from justzoomin.imagery import weights_from_raster, write_heat_raster
 from justzoomin.posterior import Posterior, lattice
+from justzoomin.posterior.rasters import weights_from_raster, write_heat_raster
 
 TOWN = ZoomGrid(Region(54.5, 3.0, (-160.0, 160.0), (-160.0, 160.0)), 4, 3)
 SOUTH = ZoomGrid(Region(-34.0, 151.2, (0.0, 3000.0), (0.0, 3000.0)), 3, 3)
@@ -92,7 +92,7 @@ def test_read_back_as_a_prior_it_is_the_posterior(tmp_path: Path) -> None:
 
 
 def test_a_large_lattice_has_a_bounded_raster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("justzoomin.imagery.heat_raster.MAX_SIDE", 100)
+    monkeypatch.setattr("justzoomin.posterior.rasters.heat.MAX_SIDE", 100)
     with rasterio.open(write_heat_raster(some_posterior(TOWN), "epsg:32631", tmp_path / "heat.tif")) as file:
         assert max(file.shape) <= 100
         assert file.bounds.right - file.bounds.left == pytest.approx(320, abs=12)

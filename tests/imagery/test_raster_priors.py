@@ -11,8 +11,8 @@ from orthophotos import LAT, LON, transform_at
 
 from justzoomin.errors import ConfigError, JustZoomInError
 from justzoomin.geometry import Region, ZoomGrid, to_local
-from justzoomin.imagery import weights_from_raster
 from justzoomin.posterior import lattice
+from justzoomin.posterior.rasters import weights_from_raster
 
 GRID = ZoomGrid(Region(LAT, LON, (-160.0, 160.0), (-160.0, 160.0)), 4, 3)
 CELLS = lattice(GRID)

@@ -17,7 +17,7 @@ from justzoomin.geometry import load_grid
 from justzoomin.maps import Map
 from justzoomin.tiles import ServerSource, TileId, TileServer
 from justzoomin.tiles import fetch as tilefetch
-from justzoomin.tiles.kept import cache_home
+from justzoomin.tiles.kept import tiles_home
 from map_builders import XYZ, XYZ_PLACE, build
 from tile_http import TileHttp, serving
 
@@ -288,7 +288,7 @@ def test_keys_are_written_nowhere(http, grid, monkeypatch):
     opened = Map.open(server(http, "/{z}/{x}/{y}.png?key={env:TOWN_KEY}&apikey=ABCDEF0123"), grid)
     pictures(opened)
     assert "key=s3cret99&apikey=ABCDEF0123" in http.log[0]
-    written = [str(p) + (p.read_text("latin-1") if p.is_file() else "") for p in cache_home().rglob("*")]
+    written = [str(p) + (p.read_text("latin-1") if p.is_file() else "") for p in tiles_home().rglob("*")]
     said = [*written, opened.name, str(opened.root), opened.layout.url, opened.fingerprint(),
             json.dumps(opened.info().to_dict()), opened.source.describe(TileId(1, 0, 0))]
     assert not [text for text in said if "s3cret99" in text or "ABCDEF0123" in text]

@@ -152,7 +152,7 @@ def _heat_map(fix: Fix, localizer: Localizer, path: Path) -> Path:
     assert fix.photo is not None
     posterior = localizer.localize_posterior(fix.photo)
     if path.suffix.lower() in RASTER_SUFFIXES:
-        from justzoomin.imagery import write_heat_raster
+        from justzoomin.posterior.rasters import write_heat_raster
 
         return write_heat_raster(posterior, localizer.map.layout.crs, path)
     from justzoomin.figures import heat_figure

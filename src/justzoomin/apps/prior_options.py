@@ -51,7 +51,7 @@ def prior_from_options(grid: ZoomGrid, circle: str | None, polygon: Path | None,
         if raster.suffix.lower() == ".npy":
             priors.append(weights_from_npy(raster, grid))
         else:
-            from justzoomin.imagery import weights_from_raster
+            from justzoomin.posterior.rasters import weights_from_raster
 
             priors.append(weights_from_raster(raster, grid))
     if (near is None) != (seconds is None):

@@ -27,7 +27,7 @@ import numpy.typing as npt
 from justzoomin.archives.headers import BLOCK, MAX_NAME_BYTES, odd_names
 from justzoomin.archives.scan import MAX_TABLE_BYTES, ShardIndex, open_shard, refuse_twins, scan, stamp_of
 from justzoomin.errors import DataError, TileError
-from justzoomin.files import refuse_links, write_bytes
+from justzoomin.files import cache_home, refuse_links, write_bytes
 
 INDEX_FOLDER = ".jzi-index"
 _VERSION = 2
@@ -85,11 +85,9 @@ def _places(path: Path, cache_dir: Path | None) -> list[Path]:
     tag = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:16]
     if cache_dir is not None:
         return [Path(cache_dir) / f"{path.name}.{tag}.npz"]
-    home = os.environ.get("JZI_HOME")
     places = [path.parent / INDEX_FOLDER / f"{path.name}.npz"]
     with contextlib.suppress(RuntimeError):  # no home folder
-        base = Path(home) if home else Path.home() / ".cache" / "justzoomin"
-        places.append(base / "index" / f"{path.name}.{tag}.npz")
+        places.append(cache_home() / "index" / f"{path.name}.{tag}.npz")
     return places
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from justzoomin.archives.headers import HeaderError, read_member
 from justzoomin.errors import TileError
+from justzoomin.untrusted import open_regular
 
 MAX_TABLE_BYTES = 2 << 30
 """Of a table of names, which is as wide as the longest: one long name may not blow up those of a million others."""
@@ -40,19 +40,16 @@ class ShardIndex:
 
 
 def open_shard(path: Path) -> int:
-    """A descriptor of a shard, to read from; a pipe or device of that name is not waited for.
+    """Return the descriptor of a shard, opened to be read.
 
     Raises:
-        TileError: If there is no such file, or it is no regular file.
+        TileError: If it cannot be opened, or is not a regular file.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        with open_regular(path) as file:
+            return os.dup(file.fileno())
     except OSError as error:
         raise TileError(path, f"the shard cannot be read ({error.strerror})", "Download it again.") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise TileError(path, "it is no regular file", "Shards are files.")
-    return descriptor
 
 
 def stamp_of(descriptor: int) -> tuple[int, int]:

@@ -8,8 +8,8 @@ import warnings
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from justzoomin.data import FORMATS
 from justzoomin.errors import PhotoError
+from justzoomin.filekind import PICTURE_FORMATS
 
 _UNREADABLE = (OSError, ValueError, TypeError, SyntaxError, struct.error, EOFError, LookupError, ArithmeticError, RuntimeError,
                UnidentifiedImageError, Image.DecompressionBombError)
@@ -37,7 +37,7 @@ def left_behind(data: bytes, where: str) -> dict[str, list[str]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            image = Image.open(io.BytesIO(data), formats=PICTURE_FORMATS)
             info = dict(image.info)
     except _UNREADABLE as error:
         raise PhotoError(where, "it is no image that can be read", "Fetch or export the photo again.") from error

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from justzoomin.checks.map_check import LevelCheck
-    from justzoomin.checks.tilequality import LevelQuality
+from justzoomin.checks.map_report import LevelCheck
+from justzoomin.checks.tilequality import LevelQuality
 
 COVERAGE = 0.999
 """Levels that cover less of the region than this are warned of."""

@@ -9,8 +9,8 @@ from .drives import Router as Router
 from .drives import Shot as Shot
 from .drives import draw_conditions as draw_conditions
 from .light import Conditions as Conditions
-from .light import Vehicle as Vehicle
 from .overhead import FLIGHT as FLIGHT
 from .overhead import render_overhead as render_overhead
+from .vehicles import Vehicle as Vehicle
 from .world import World as World
 from .world import build_world as build_world

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from justzoomin.city import furniture, solids
+from justzoomin.city import solids
 from justzoomin.city.arrays import F32, U8, Array
 from justzoomin.city.light import Conditions, sky
 from justzoomin.city.solids import Frame, MeshBuilder
 from justzoomin.city.surface import Hits, look
+from justzoomin.city.vehicles import car
 from justzoomin.city.world import Mesh, World
 
 
@@ -111,7 +112,7 @@ def _traffic(conditions: Conditions) -> Mesh | None:
     for vehicle in conditions.vehicles:
         bearing = np.radians(vehicle.bearing_deg)
         frame = Frame(np.array([vehicle.east_m, vehicle.north_m]), np.array([np.sin(bearing), np.cos(bearing)]))
-        furniture.car(builder, np.random.default_rng(vehicle.seed), frame, vehicle.van)
+        car(builder, np.random.default_rng(vehicle.seed), frame, vehicle.van)
     return Mesh.of(builder)
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from justzoomin.city.arrays import Array
 from justzoomin.city.camera import Pose
 from justzoomin.city.config import CityConfig
-from justzoomin.city.light import Conditions, Season, Vehicle, Weather
+from justzoomin.city.light import Conditions, Season, Weather
+from justzoomin.city.vehicles import Vehicle
 from justzoomin.city.world import World
 from justzoomin.errors import ConfigError
 

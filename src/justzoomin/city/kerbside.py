@@ -10,6 +10,7 @@ from justzoomin.city import furniture, ground
 from justzoomin.city.site import Site
 from justzoomin.city.solids import PLAIN, Frame, box, rectangle
 from justzoomin.city.streets import STRIP_M, WATER_HALF_M, Edge
+from justzoomin.city.vehicles import car
 
 
 def furnish(site: Site, e: Edge) -> None:
@@ -42,7 +43,7 @@ def furnish(site: Site, e: Edge) -> None:
                     p, t = e.at(float(s + rng.normal(0, 0.2)))
                     spot = p + side * (e.width_m / 2 - STRIP_M / 2 + 0.1) * np.array([t[1], -t[0]])
                     if np.abs(spot).max() < site.half_m - 4:
-                        furniture.car(site.mesh, rng, Frame(spot, t if side > 0 else -t), van=bool(rng.random() < 0.1))
+                        car(site.mesh, rng, Frame(spot, t if side > 0 else -t), van=bool(rng.random() < 0.1))
     if e.kind == "canal":
         _canal(site, e)
     elif e.kind in ("main", "side"):

@@ -8,25 +8,15 @@ from typing import Literal
 import numpy as np
 
 from justzoomin.city.arrays import F32, Array, linear, sample_smooth
+from justzoomin.city.vehicles import Vehicle
 
 Season = Literal["spring", "summer", "autumn", "winter"]
 Weather = Literal["clear", "hazy", "overcast", "rain"]
 
 
 @dataclass(frozen=True)
-class Vehicle:
-    """A passing car: position (metres), bearing of its nose, whether it is a van, and a seed for its looks."""
-
-    east_m: float
-    north_m: float
-    bearing_deg: float
-    van: bool
-    seed: int
-
-
-@dataclass(frozen=True)
 class Conditions:
-    """Under which a photo is taken. The first block belongs to a drive, the second to a single photo."""
+    """Light, season and weather of one photo. The first block belongs to a drive, the second to a single photo."""
 
     sun_azimuth_deg: float = 150.0
     sun_elevation_deg: float = 48.0

@@ -8,6 +8,7 @@ from justzoomin.city import furniture, ground, houses
 from justzoomin.city.site import Site
 from justzoomin.city.solids import Frame, Rgb, rectangle
 from justzoomin.city.streets import Block, Edge
+from justzoomin.city.vehicles import car
 
 
 def frontages(site: Site, block: Block, name: str) -> None:
@@ -75,7 +76,7 @@ def _front_garden(site: Site, frame: Frame, w: float, d: float, setback: float) 
     outline = spot.flat(rectangle(4.8, 1.9))
     if rng.random() < 0.45 and site.claims.free(outline):
         site.claims.take(outline)
-        furniture.car(site.mesh, rng, spot)
+        car(site.mesh, rng, spot)
     if rng.random() < 0.55:
         y = -d / 2 - setback + 0.5
         furniture.hedge(site.mesh, rng, frame.flat(np.array([-w / 2 - 1.2, y])), frame.flat(np.array([x - 0.9, y])))

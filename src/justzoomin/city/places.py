@@ -9,6 +9,7 @@ from justzoomin.city.outlines import inside, shrunk
 from justzoomin.city.site import WHITE, Site
 from justzoomin.city.solids import Frame, Rgb, rectangle
 from justzoomin.city.streets import Block
+from justzoomin.city.vehicles import car
 
 
 def park(site: Site, block: Block) -> None:
@@ -83,7 +84,7 @@ def parking(site: Site, block: Block) -> None:
             for side in (-1.35, 1.35):
                 site.canvas.polygon(spot.flat(rectangle(5.0, 0.2, 0.0, side)), ground.MARKING, WHITE)
             if rng.random() < 0.62:
-                furniture.car(site.mesh, rng, spot, van=bool(rng.random() < 0.08))
+                car(site.mesh, rng, spot, van=bool(rng.random() < 0.08))
             site.claims.take(outline)
 
 

@@ -2,6 +2,9 @@ from .augment import Augment as Augment
 from .augment import AugmentConfig as AugmentConfig
 from .batches import Draw as Draw
 from .batches import ResumableBatchSampler as ResumableBatchSampler
+from .decoding import decode_photo as decode_photo
+from .decoding import exif_orientation as exif_orientation
+from .decoding import sound_jpeg as sound_jpeg
 from .exiftags import exif_tags as exif_tags
 from .exiftags import loaded_exif as loaded_exif
 from .joined import JoinedDataset as JoinedDataset
@@ -13,11 +16,7 @@ from .photofiles import PassedOver as PassedOver
 from .photofiles import is_photo as is_photo
 from .photofiles import photo_files as photo_files
 from .photofiles import walk as walk
-from .photos import FORMATS as FORMATS
 from .photos import PhotoStore as PhotoStore
-from .photos import decode_photo as decode_photo
-from .photos import exif_orientation as exif_orientation
-from .photos import sound_jpeg as sound_jpeg
 from .picturehash import difference_hash as difference_hash
 from .places import Places as Places
 from .places import find_splits as find_splits

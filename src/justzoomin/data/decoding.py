@@ -14,7 +14,6 @@ import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
 from justzoomin.data.exiftags import ORIENTATION, exif_tags
-from justzoomin.data.scans import reduced_jpeg
 from justzoomin.errors import PhotoError
 from justzoomin.filekind import PICTURE_FORMATS, is_heic, looks_like, too_many_scans
 from justzoomin.tiles import decoded_jpeg, mended_jpegs
@@ -28,7 +27,6 @@ MIN_SIDE = 16
 """Photos narrower or lower than this many pixels show nothing to localize by."""
 COARSE_FROM = 1.5
 """A photo this many times as large as needed may be decoded without its refining scans."""
-FORMATS = PICTURE_FORMATS
 _AGAIN = "Fetch or export the photo again."
 _DECODING = (OSError, ValueError, TypeError, SyntaxError, struct.error, EOFError, MemoryError, LookupError, ArithmeticError,
              RuntimeError, AttributeError, zlib.error)
@@ -44,7 +42,7 @@ def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = Non
     looked at: photos for training were not converted either. JPEGs with harmless faults are read, see `decoded_jpeg`.
 
     Args:
-        data: The file's bytes, in one of `FORMATS` or HEIC (which needs the extra `own`).
+        data: The file's bytes, in one of `PICTURE_FORMATS` or HEIC (which needs the extra `own`).
         where: Name of the file, for error texts.
         min_size: Least height and width in pixels that the caller needs; None decodes in full.
         coarse: Leave out the refining scans of a progressive JPEG that is at least `COARSE_FROM` times as large as needed.
@@ -58,7 +56,7 @@ def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = Non
     try:
         if is_heic(data):
             return _heic(data, where)
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(data), formats=PICTURE_FORMATS)
         _check_size(image.size, where)
         orientation = exif_orientation(image, data)
         if image.format in {"JPEG", "MPO"}:
@@ -67,11 +65,13 @@ def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = Non
             if image.mode in {"RGB", "L"}:
                 need = (min_size if orientation < 5 else min_size[::-1]) if min_size else (0, 0)
                 if coarse and min_size and min(image.height / need[0], image.width / need[1]) >= COARSE_FROM:
+                    from justzoomin.data.scans import reduced_jpeg
+
                     data = reduced_jpeg(data)
                 return _upright(decoded_jpeg(data, lambda jpeg: simplejpeg.decode_jpeg(
                     jpeg, "RGB", min_height=need[0], min_width=need[1], strict=True)), orientation)
-            return _upright(decoded_jpeg(data, lambda jpeg: _other(Image.open(io.BytesIO(jpeg), formats=FORMATS), where)),
-                            orientation)
+            return _upright(decoded_jpeg(data, lambda jpeg: _other(
+                Image.open(io.BytesIO(jpeg), formats=PICTURE_FORMATS), where)), orientation)
         return _upright(_other(image, where), orientation)
     except Image.DecompressionBombError as error:
         raise PhotoError(where, f"it claims more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels",
@@ -88,7 +88,7 @@ def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = Non
 def photo_aspect(data: bytes) -> float:
     """Width over height of an image file, upright; 16:9 where its header does not tell (decoding will then raise)."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(data), formats=PICTURE_FORMATS) as image:
             width, height = image.size
             turned = exif_orientation(image, data) >= 5
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):

@@ -8,14 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from justzoomin.archives import TarShards
-from justzoomin.data.decoding import FORMATS, MAX_PIXELS, MIN_SIDE, decode_photo, exif_orientation, photo_aspect, sound_jpeg
 from justzoomin.errors import DataError, PhotoError
 from justzoomin.untrusted import files_in, read_limited
 
-__all__ = [
-    "FORMATS", "MAX_PIXELS", "MEMBER_FOLDER", "MIN_SIDE", "SUFFIX", "FolderPhotos", "PhotoStore", "ShardPhotos",
-    "decode_photo", "exif_orientation", "open_photos", "photo_aspect", "sound_jpeg",
-]
 SUFFIX = "_undistorted.jpg"
 MEMBER_FOLDER = "streetview/images"
 MAX_PHOTO_BYTES = 1 << 29

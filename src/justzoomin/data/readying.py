@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
-from justzoomin.data.photos import PhotoStore, photo_aspect
+from justzoomin.data.decoding import photo_aspect
+from justzoomin.data.photos import PhotoStore
 from justzoomin.data.ready import ENTRIES, ENTRY, HEAD, PICTURES, STORE, ReadyKind, ReadyPhotos, photo_digest
 from justzoomin.data.transforms import least_crop, sized_photo
 from justzoomin.errors import DataError

@@ -13,8 +13,8 @@ from PIL import Image
 
 from justzoomin.data.decoding import photo_aspect
 from justzoomin.data.exiftags import exif_tags
-from justzoomin.data.photos import FORMATS
 from justzoomin.errors import JustZoomInError
+from justzoomin.filekind import PICTURE_FORMATS
 
 if TYPE_CHECKING:
     from justzoomin.data.repository import Dataset
@@ -45,7 +45,7 @@ class PhotoShape:
         """The shape of an image file's photo."""
         aspect = photo_aspect(data)
         try:
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            with Image.open(io.BytesIO(data), formats=PICTURE_FORMATS) as image:
                 focal = float(exif_tags(image, io.BytesIO(data)).get_ifd(_EXIF).get(_FOCAL_35MM, 0))
         except Exception:  # broken EXIF states nothing; Pillow raises errors of many kinds
             focal = 0.0

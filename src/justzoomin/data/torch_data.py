@@ -11,7 +11,8 @@ import torch
 from torch.utils.data import Dataset as TorchDataset
 
 from justzoomin.data.batches import Draw
-from justzoomin.data.photos import PhotoStore, photo_aspect
+from justzoomin.data.decoding import photo_aspect
+from justzoomin.data.photos import PhotoStore
 from justzoomin.data.ready import ReadyPhotos
 from justzoomin.data.transforms import Decode, halves, random_wide_crop, to_tensor, wide_photo
 from justzoomin.geometry import view_numbers

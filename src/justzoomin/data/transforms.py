@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from justzoomin.data.photos import decode_photo
+from justzoomin.data.decoding import decode_photo
 
 Decode = Literal["scaled", "full", "quick"]
 _OVER = 1.3

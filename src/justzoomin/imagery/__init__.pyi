@@ -5,8 +5,10 @@ from .base import Pixels as Pixels
 from .build import MapBuild as MapBuild
 from .build import build_map as build_map
 from .config import MapBuildConfig as MapBuildConfig
-from .heat_raster import write_heat_raster as write_heat_raster
 from .plan import MapPlan as MapPlan
+from .points import unwrapped as unwrapped
 from .rastermosaic import RasterMosaic as RasterMosaic
+from .rasteropening import open_raster as open_raster
+from .rasters import close_files as close_files
+from .rasters import gdal as gdal
 from .sources import open_imagery as open_imagery
-from .weights import weights_from_raster as weights_from_raster

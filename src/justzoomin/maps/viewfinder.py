@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from justzoomin.errors import JustZoomInError, TileError
+from justzoomin.files import cache_home
 from justzoomin.geometry import ZoomGrid, grid_to_dict
 from justzoomin.maps.content import MapContent, map_content
 from justzoomin.maps.map import Map
@@ -37,9 +38,8 @@ def cache_places(source: Map) -> list[Path]:
     beside = source.source.folder or source.root.parent
     chosen = os.environ.get("JZI_VIEWS")
     places = [*([Path(chosen)] if chosen else []), beside / FOLDER]
-    home = os.environ.get("JZI_HOME")
     with contextlib.suppress(RuntimeError):  # no home folder
-        places.append((Path(home) if home else Path.home() / ".cache" / "justzoomin") / "views")
+        places.append(cache_home() / "views")
     return places
 
 

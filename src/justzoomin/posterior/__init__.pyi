@@ -22,6 +22,7 @@ from .offmap import risk_coverage as risk_coverage
 from .offmap import threshold as threshold
 from .polygons import Polygons as Polygons
 from .polygons import read_polygons as read_polygons
+from .posterior import CREDIBLE_LEVELS as CREDIBLE_LEVELS
 from .posterior import Moments as Moments
 from .posterior import Posterior as Posterior
 from .priors import Both as Both

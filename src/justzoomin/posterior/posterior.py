@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,12 @@ from justzoomin.geometry import ZoomGrid, to_local
 from justzoomin.posterior.decisions import Decision
 from justzoomin.posterior.disks import disk_shares
 from justzoomin.posterior.lattices import Floats, Ints, Lattice, lattice
-from justzoomin.posterior.regions import CredibleRegion
 
+if TYPE_CHECKING:
+    from justzoomin.posterior.regions import CredibleRegion
+
+CREDIBLE_LEVELS = (0.5, 0.9, 0.95)
+"""Probabilities whose credible regions are reported and checked."""
 _TURNS = 60
 
 
@@ -169,6 +173,8 @@ class Posterior:
 
     def regions(self, masses: Sequence[float]) -> list[CredibleRegion]:
         """The smallest regions that hold masses; see `region`."""
+        from justzoomin.posterior.regions import CredibleRegion
+
         order = np.argsort(-self.log_probs, kind="stable")
         held = np.cumsum(self.probs[order])
         found = []

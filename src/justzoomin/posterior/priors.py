@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from justzoomin.errors import ConfigError, GeometryError
 from justzoomin.geometry import LatLon, ZoomGrid, haversine_m
-from justzoomin.posterior.coverage import circle_coverage
 from justzoomin.posterior.lattices import MAX_TERMINAL_CELLS, Floats, lattice
 from justzoomin.posterior.posterior import Posterior
 from justzoomin.untrusted import printable, read_limited
@@ -77,6 +76,8 @@ class Circle:
         if self.soft_m:
             beyond = np.maximum(haversine_m(cells.lat, cells.lon, self.lat, self.lon) - self.radius_m, 0.0)
             return np.asarray(-0.5 * (beyond / self.soft_m) ** 2)
+        from justzoomin.posterior.coverage import circle_coverage
+
         return log(circle_coverage(cells, LatLon(self.lat, self.lon), self.radius_m))
 
     def exchanged(self) -> Prior | None:

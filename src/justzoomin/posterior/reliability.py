@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from justzoomin.geometry import ZoomGrid
 from justzoomin.posterior.lattices import Floats, lattice
+from justzoomin.posterior.posterior import CREDIBLE_LEVELS
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-LEVELS = (0.5, 0.9, 0.95)
 BINS = 15
 _Z95 = 1.959963984540054
 
@@ -102,7 +102,7 @@ def figures(claims: Claims) -> dict[str, Any]:
     """Negative log-likelihood in nats, expected calibration errors, and the coverage of regions with 95 % intervals."""
     count = len(claims.top)
     coverage = {}
-    for level in LEVELS:
+    for level in CREDIBLE_LEVELS:
         share = float((claims.above < level).mean())
         coverage[f"{100 * level:g}"] = [share, *wilson(share, count)]
     return {"photos": count, "nll": float(-claims.log_prob.mean()), "ece_top_cell": curve(claims.top, claims.top_right).error,

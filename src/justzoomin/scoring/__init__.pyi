@@ -4,7 +4,6 @@ from .answers import decider as decider
 from .baselines import ceiling as ceiling
 from .baselines import cell_errors_m as cell_errors_m
 from .baselines import chance as chance
-from .calibration import LEVELS as LEVELS
 from .calibration import calibration_of as calibration_of
 from .calibration import covered as covered
 from .comparing import Change as Change

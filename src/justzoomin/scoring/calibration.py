@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from justzoomin.posterior import curve
+from justzoomin.posterior import CREDIBLE_LEVELS, curve
 from justzoomin.scoring.ranking import Ranking
 from justzoomin.scoring.resampling import Figure, Floats, Resampling
 from justzoomin.scoring.rows import share_figure
 from justzoomin.scoring.table import PredictionTable
-
-LEVELS = (0.5, 0.9, 0.95)
 
 
 def covered(ranking: Ranking, mass: float) -> npt.NDArray[np.bool_] | None:
@@ -59,7 +57,7 @@ def calibration_of(table: PredictionTable, ranking: Ranking, resampling: Resampl
     """
     area = table.grid.cell_size_m(table.grid.depth)**2
     regions = {}
-    for level in LEVELS:
+    for level in CREDIBLE_LEVELS:
         hits, cells = covered(ranking, level), float(np.median(region_cells(ranking, level)))
         figure: Figure | None = None if hits is None else share_figure(hits, resampling)
         regions[f"{100 * level:g}"] = {"coverage": None if figure is None else asdict(figure),

@@ -10,7 +10,7 @@ import torch
 
 from justzoomin.geometry import ZoomGrid
 from justzoomin.models import ZoomModel
-from justzoomin.posterior import Decision, Posterior, decide
+from justzoomin.posterior import CREDIBLE_LEVELS, Decision, Posterior, decide
 from justzoomin.search.beam_search import beam
 from justzoomin.search.fix import CREDIBLE_PROBABILITY, HIGH_PROBABILITY, credible_radius_m
 from justzoomin.search.greedy_search import along_path, greedy
@@ -18,8 +18,8 @@ from justzoomin.search.view_vectors import ViewVectors
 
 LISTED = 10
 """Most probable cells that a Fix lists."""
-LEVELS = (50, 90, 95)
-"""Per cent of the posterior that its regions stand for."""
+PERCENTS = tuple(round(100 * level) for level in CREDIBLE_LEVELS)
+"""What a Fix calls its regions."""
 
 Fields = dict[str, Any]
 
@@ -58,7 +58,7 @@ def posterior_answers(posteriors: Sequence[Posterior], decision: Decision) -> li
     answers: list[Fields] = []
     for found, lat, lon, sequence in zip(posteriors, lats.tolist(), lons.tolist(), sequences, strict=True):
         cells, probs = found.top(LISTED)
-        regions = dict(zip(LEVELS, found.regions([level / 100 for level in LEVELS]), strict=True))
+        regions = dict(zip(PERCENTS, found.regions(CREDIBLE_LEVELS), strict=True))
         (ee, en), (ne, nn) = found.moments().covariance_m2.tolist()
         answers.append({
             "lat": lat, "lon": lon, "sequence": tuple(sequence), "probabilities": found.along(tuple(sequence)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +11,11 @@ import torch
 
 from justzoomin.maps import GridViews
 from justzoomin.models import MapModel, ZoomModel
-from justzoomin.search.exact_search import exact
-from justzoomin.search.matching import MAX_PLACES, GroundMap
-from justzoomin.search.retrieval import CellScores
 from justzoomin.search.trained import knows_map
 from justzoomin.search.view_vectors import ViewVectors, refuse_undefined
+
+if TYPE_CHECKING:
+    from justzoomin.search.matching import GroundMap
 
 Scorer = Callable[[torch.Tensor], npt.NDArray[np.floating]]
 """From photo vectors (B, D) to scores (B, N), log-probabilities up to a constant, in the order of `ZoomGrid.flatten`."""
@@ -37,10 +38,16 @@ class MapScorer:
     def _find(self, model: MapModel, vectors: ViewVectors) -> Scorer:
         grid = vectors.views.grid
         if not isinstance(model, ZoomModel):
+            from justzoomin.search.retrieval import CellScores
+
             cells = CellScores(model, vectors)
             return lambda photos: cells.scores(photos).numpy()
         if model.matcher is None:
+            from justzoomin.search.exact_search import exact
+
             return lambda photos: exact(model, photos, vectors, grid.depth)
+        from justzoomin.search.matching import GroundMap
+
         ground = GroundMap(model, vectors.views.source, grid)
         assert isinstance(vectors.views, GridViews)  # a zoomer's are
         weight = model.matcher.config.zoom_weight
@@ -99,6 +106,9 @@ def trained_on(model: ZoomModel, views: GridViews) -> bool:
 def _both(model: ZoomModel, vectors: ViewVectors, ground: GroundMap, weight: float,
           photos: torch.Tensor) -> npt.NDArray[np.floating]:
     """Scores (B, N) of zoomer and matcher together; of a large map the matcher looks at the zoomer's best cells alone."""
+    from justzoomin.search.exact_search import exact
+    from justzoomin.search.matching import MAX_PLACES
+
     zoomed = exact(model, photos, vectors, vectors.views.grid.depth)
     fans, most = model.fans(photos), MAX_PLACES // ground.places
     if zoomed.shape[1] <= most:

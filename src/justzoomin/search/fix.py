@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from justzoomin.geometry import Cell, LatLon, ZoomGrid
-from justzoomin.posterior import CredibleRegion
 
 CREDIBLE_PROBABILITY = 0.5
 """Probability that the credible radius stands for."""
@@ -142,6 +141,8 @@ class Fix:
              "geometry": _outline(self.cell)},
         ]
         if self.region_90 is not None:
+            from justzoomin.posterior import CredibleRegion
+
             region = CredibleRegion.from_runs(self.grid, self.region_90)
             features.append({"type": "Feature", "geometry": region.geojson(),
                              "properties": {"photo": self.photo, "kind": "region_90", "area_m2": region.area_m2}})

@@ -13,7 +13,7 @@ from typing import IO, Any
 from justzoomin.errors import ConfigError
 from justzoomin.files import atomic_file, disk_words
 from justzoomin.geometry import ZoomGrid
-from justzoomin.search.answers import LEVELS
+from justzoomin.search.answers import PERCENTS
 from justzoomin.search.fix import Fix
 from justzoomin.spelling import SPELLED, spelled
 
@@ -109,7 +109,7 @@ def _parquet(rows: Iterable[Row], grid: ZoomGrid, file: IO[bytes]) -> None:
         "searched": pl.String, "decision": pl.String, "calibrated": pl.Boolean, "not_calibrated": pl.String, "prior": pl.String,
         "on_map": pl.Boolean,
         "expected": pl.Float64, "top_cells": pl.List(pl.Struct({"sequence": pl.List(pl.Int64), "probability": pl.Float64})),
-        "regions": pl.Struct({str(level): pl.Float64 for level in LEVELS}), "region_90": pl.List(pl.Int64),
+        "regions": pl.Struct({str(percent): pl.Float64 for percent in PERCENTS}), "region_90": pl.List(pl.Int64),
         "covariance_m2": pl.List(pl.List(pl.Float64)), "entropy_bits": pl.Float64,
     }
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as lines:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from justzoomin.errors import ConfigError
 from justzoomin.geometry import ZoomGrid, view_count
-from justzoomin.search.index import MapIndex
+
+if TYPE_CHECKING:
+    from justzoomin.search.index import MapIndex
 
 AUTO_CELLS = 1 << 16
 """Terminal cells up to which `auto` asks for the whole posterior: half a second of one core with the preset `small`."""

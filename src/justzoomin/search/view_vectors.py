@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +13,13 @@ import torch
 from justzoomin.data import normalize
 from justzoomin.errors import ModelError
 from justzoomin.geometry import ZoomGrid, view_number, view_numbers
-from justzoomin.maps import GridViews, LayerViews, Map
+from justzoomin.maps import GridViews, Map
 from justzoomin.models import MapModel, ZoomModel
-from justzoomin.search.index import MapIndex
 from justzoomin.untrusted import printable
+
+if TYPE_CHECKING:
+    from justzoomin.maps import LayerViews
+    from justzoomin.search.index import MapIndex
 
 MEMORY_BYTES = 1 << 30
 """Bound of the vectors that are kept in memory where no index can keep them."""
@@ -68,6 +71,8 @@ def views_of(model: MapModel, source: Map, grid: ZoomGrid | None = None) -> Grid
     grid = grid or source.grid
     if isinstance(model, ZoomModel):
         return GridViews(source, grid, model.config.image_pixels)
+    from justzoomin.maps import LayerViews
+
     return LayerViews(source, model.layers(grid), model.config.image_pixels)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from justzoomin.errors import ConfigError
-from justzoomin.files import write_bytes, write_json
+from justzoomin.files import cache_home, write_bytes, write_json
 from justzoomin.tiles.source import TileId
 
 _LOG = logging.getLogger(__name__)
@@ -29,15 +29,14 @@ class KeptTile:
     age_s: float
 
 
-def cache_home() -> Path:
+def tiles_home() -> Path:
     """The folder of kept tiles: `$JZI_HOME/tiles`, or `~/.cache/justzoomin/tiles`.
 
     Raises:
         ConfigError: If there is no home folder.
     """
-    home = os.environ.get("JZI_HOME")
     try:
-        return (Path(home) if home else Path.home() / ".cache" / "justzoomin") / "tiles"
+        return cache_home() / "tiles"
     except RuntimeError as error:
         raise ConfigError("JZI_HOME", "there is no home folder to keep tiles in", "Set JZI_HOME to a folder.") from error
 
@@ -51,7 +50,7 @@ class KeptTiles:
     Args:
         identity: Everything that makes one server's tiles others than another's; may hold secrets, only its hash is used.
         about: What to write beside the tiles, for people; must hold no secret.
-        folder: A folder instead of `cache_home()`.
+        folder: A folder instead of `tiles_home()`.
     """
 
     def __init__(self, identity: str, about: dict[str, object], folder: Path | None = None) -> None:
@@ -62,7 +61,7 @@ class KeptTiles:
     @property
     def folder(self) -> Path:
         """Where the tiles lie."""
-        return (self._folder or cache_home()) / self._name
+        return (self._folder or tiles_home()) / self._name
 
     def path(self, tile: TileId) -> Path:
         """The file of a tile."""

@@ -10,7 +10,7 @@ from PIL import Image, TiffImagePlugin
 
 import fakes
 from justzoomin.data import declared_panorama, decode_photo
-from justzoomin.data.photos import photo_aspect
+from justzoomin.data.decoding import photo_aspect
 from justzoomin.photos.readers import read_source
 from justzoomin.photos.readers.headers import read_header
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from justzoomin.data import FORMATS, exif_tags, gpano, loaded_exif, xmp_of, xmp_text
+from justzoomin.data import exif_tags, gpano, loaded_exif, xmp_of, xmp_text
 from justzoomin.errors import MissingExtraError, PhotoError
-from justzoomin.filekind import is_heic, looks_like
+from justzoomin.filekind import PICTURE_FORMATS, is_heic, looks_like
 
 __all__ = ["Header", "gpano", "heic_reader", "read_header"]
 EXIF_IFD, GPS_IFD = 0x8769, 0x8825
@@ -62,7 +62,7 @@ def read_header(path: Path) -> Header:
             if is_heic(start):
                 image = heic_reader().open_heif(file)
                 return _header(image.size, lambda: loaded_exif(image.info.get("exif")), xmp_text(image.info.get("xmp")))
-            with Image.open(file, formats=FORMATS) as image:
+            with Image.open(file, formats=PICTURE_FORMATS) as image:
                 return _header(image.size, lambda: exif_tags(image, file), xmp_of(image, file))
     except UnidentifiedImageError as error:
         kind = looks_like(start)

@@ -8,9 +8,7 @@ import numpy as np
 
 from justzoomin.errors import ConfigError
 from justzoomin.geometry import ZoomGrid, from_local
-from justzoomin.imagery.points import unwrapped
-from justzoomin.imagery.rasteropening import open_raster
-from justzoomin.imagery.rasters import close_files
+from justzoomin.imagery import close_files, open_raster, unwrapped
 from justzoomin.posterior import Weights, lattice
 
 _SAMPLES = 4

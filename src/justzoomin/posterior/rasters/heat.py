@@ -10,8 +10,7 @@ import numpy as np
 from justzoomin.errors import ConfigError
 from justzoomin.files import write_bytes
 from justzoomin.geometry import from_local
-from justzoomin.imagery.points import unwrapped
-from justzoomin.imagery.rasters import gdal
+from justzoomin.imagery import gdal, unwrapped
 from justzoomin.posterior import Posterior
 
 PIXELS_PER_CELL = 8
