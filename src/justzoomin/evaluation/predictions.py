@@ -16,7 +16,7 @@ from justzoomin.data import Dataset, halves, to_tensor, wide_photo
 from justzoomin.errors import ConfigError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews
-from justzoomin.models import ModelConfig, ZoomModel
+from justzoomin.models import MapModel, ModelConfig
 from justzoomin.parallel import ordered_map
 from justzoomin.scoring import cell_errors_m
 from justzoomin.search import MapIndex, ViewVectors, along_path, check_fits, greedy, photo_vectors, warn_foreign_map
@@ -64,7 +64,7 @@ class Predictions:
         return cell_errors_m(self.grid, self.grid.flatten(self.predicted), self.positions)
 
 
-def predict(model: ZoomModel, dataset: Dataset, split: str, *, batch_size: int = 32, limit: int | None = None,
+def predict(model: MapModel, dataset: Dataset, split: str, *, batch_size: int = 32, limit: int | None = None,
             vectors: ViewVectors | None = None, index: str | Path | None = None,
             progress: Progress | None = None) -> Predictions:
     """Decode every photo of a split greedily, along the views the model itself chooses.

@@ -16,7 +16,7 @@ from justzoomin.errors import ModelError
 from justzoomin.evaluation.predictions import Predictions, Progress, predict
 from justzoomin.evaluation.tables import greedy_table, prediction_info, search_table
 from justzoomin.geometry import grid_to_dict
-from justzoomin.models import MapModel, ZoomModel, open_model
+from justzoomin.models import MapModel, open_model
 from justzoomin.posterior import Calibration, find_calibration
 from justzoomin.scoring import (
     DEFAULT_LISTED,
@@ -81,9 +81,9 @@ def evaluate(model: MapModel, dataset: Dataset, split: str = "val", *, radii_m: 
         PhotoError: If a photo is missing or broken.
     """
     dataset.check(split)
-    zooms = isinstance(model, ZoomModel) and model.matcher is None
+    zooms = model.decodes_paths and model.config.matcher is None
     kind = search or ("greedy" if zooms and decision in (None, "top") else "posterior")
-    if kind == "greedy" and decision in (None, "top") and isinstance(model, ZoomModel):
+    if kind == "greedy" and decision in (None, "top") and model.decodes_paths:
         info = prediction_info(model, dataset, split, method=method or kind, search=kind, index=index)
         predictions = predict(model, dataset, split, batch_size=batch_size, limit=limit, index=index, progress=progress)
         table = greedy_table(predictions, info, drives_of(dataset, split))

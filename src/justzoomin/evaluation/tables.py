@@ -15,7 +15,7 @@ from justzoomin.data import Dataset
 from justzoomin.errors import ConfigError
 from justzoomin.evaluation.predictions import Predictions, Progress, photo_batches
 from justzoomin.geometry import grid_to_dict
-from justzoomin.models import MapModel, ZoomModel
+from justzoomin.models import MapModel
 from justzoomin.scoring import PredictionInfo, PredictionTable, Tabulator, claim_of, decider, rank_listed
 from justzoomin.search import Localizer, beam
 
@@ -107,7 +107,7 @@ def search_table(localizer: Localizer, dataset: Dataset, split: str, info: Predi
     if localizer.search.kind == "greedy":
         raise ConfigError("search", "greedy is evaluated step by step", "Use justzoomin.evaluation.evaluate.")
     photos = _Photos(localizer, dataset, split, batch_size, limit, progress)
-    if localizer.search.kind == "beam" and isinstance(localizer.model, ZoomModel):
+    if localizer.search.kind == "beam" and localizer.model.decodes_paths:
         return _beam(localizer, localizer.model, photos, info)
     return _posterior(localizer, photos, info)
 
@@ -150,7 +150,7 @@ def _posterior(localizer: Localizer, photos: _Photos, info: PredictionInfo) -> P
     return made.table()
 
 
-def _beam(localizer: Localizer, model: ZoomModel, photos: _Photos, info: PredictionInfo) -> PredictionTable:
+def _beam(localizer: Localizer, model: MapModel, photos: _Photos, info: PredictionInfo) -> PredictionTable:
     grid, width = localizer.grid, localizer.search.width
     cells, log_probs, ms = [], [], []
     localizer.vectors.check_root()

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from justzoomin.geometry import ZoomGrid
-from justzoomin.models import ZoomModel
+from justzoomin.models import MapModel
 from justzoomin.posterior import Decision, Posterior, decide
 from justzoomin.search.beam_search import beam
 from justzoomin.search.fix import CREDIBLE_PROBABILITY, HIGH_PROBABILITY, credible_radius_m
@@ -24,13 +24,13 @@ LEVELS = (50, 90, 95)
 Fields = dict[str, Any]
 
 
-def greedy_answers(model: ZoomModel, photos: torch.Tensor, vectors: ViewVectors, grid: ZoomGrid) -> list[Fields]:
+def greedy_answers(model: MapModel, photos: torch.Tensor, vectors: ViewVectors, grid: ZoomGrid) -> list[Fields]:
     """What greedy zooming says of photos (B, D)."""
     paths = greedy(model, photos, vectors, grid.depth)
     return _centres(grid, paths.sequences.numpy(), paths.probabilities.tolist())
 
 
-def beam_answers(model: ZoomModel, photos: torch.Tensor, vectors: ViewVectors, grid: ZoomGrid, width: int) -> list[Fields]:
+def beam_answers(model: MapModel, photos: torch.Tensor, vectors: ViewVectors, grid: ZoomGrid, width: int) -> list[Fields]:
     """What a beam says of photos (B, D): its most probable path, and the next ones."""
     found = beam(model, photos, vectors, grid.depth, width)
     best = found.sequences[:, 0]

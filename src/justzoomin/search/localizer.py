@@ -17,7 +17,7 @@ from justzoomin.data import PhotoShape, declared_panorama, halves, to_tensor, wi
 from justzoomin.errors import JustZoomInError, PhotoError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews, Map, look_alike, region_look
-from justzoomin.models import MapModel, ZoomModel, open_model
+from justzoomin.models import MapModel, open_model
 from justzoomin.parallel import ordered_map
 from justzoomin.posterior import DEFAULT_DECISION, Calibration, Posterior, Prior, apply_many, find_calibration, parse_decision
 from justzoomin.search.answers import Fields, beam_answers, greedy_answers, posterior_answers
@@ -74,7 +74,7 @@ class Localizer:
         opened = None if index is None else MapIndex.open_for(index, model, source, self.grid)
         self.vectors = ViewVectors(model, views_of(model, source, self.grid), index=opened)
         self.search = choose_search(search, self.grid, opened, model.config.image_pixels, decision=decision,
-                                    prior=prior is not None, paths=isinstance(model, ZoomModel))
+                                    prior=prior is not None, paths=model.decodes_paths)
         self._whole = self.search.kind == "posterior"
         self.decision = parse_decision(decision or (DEFAULT_DECISION if self._whole else "top"))
         self.prior, self.calibration = prior, calibration
@@ -304,8 +304,9 @@ class Localizer:
         if not self._root_checked:
             self.vectors.check_root()
             self._root_checked = True
-            if isinstance(self.model, ZoomModel) and (not self._whole or self.model.matcher is None):
-                warn_foreign_map(self.model, self.views, "search posterior asks its matcher" if self.model.matcher else None)
+            matcher = self.model.config.matcher
+            if self.model.decodes_paths and (not self._whole or matcher is None):
+                warn_foreign_map(self.model, self.views, "search posterior asks its matcher" if matcher else None)
 
     def _search(self, photos: Sequence[str | Path | bytes], loaded: Sequence[LoadedPhoto], started: float) -> list[Fix]:
         """Fixes of photos that are loaded."""
@@ -342,16 +343,16 @@ class Localizer:
 
     def _no_data(self, sequence: tuple[int, ...]) -> tuple[float, ...]:
         """Shares without data of the cells along a path."""
-        if isinstance(self.model, ZoomModel):
+        if self.model.decodes_paths:
             return self.vectors.no_data(sequence)
         return tuple(self.views.no_data(sequence[:level]) for level in range(len(sequence)))
 
     def _answers(self, vectors: torch.Tensor) -> list[Fields]:
         """What the search says of photo vectors (B, D)."""
         self._check_root()
-        if isinstance(self.model, ZoomModel) and self.search.kind == "greedy":
+        if self.model.decodes_paths and self.search.kind == "greedy":
             return greedy_answers(self.model, vectors, self.vectors, self.grid)
-        if isinstance(self.model, ZoomModel) and self.search.kind == "beam":
+        if self.model.decodes_paths and self.search.kind == "beam":
             return beam_answers(self.model, vectors, self.vectors, self.grid, self.search.width)
         found: list[Fields] = []
         for some in torch.split(vectors, max(1, _MAX_VALUES // self.grid.actions**self.grid.depth)):
