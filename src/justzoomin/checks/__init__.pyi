@@ -8,7 +8,6 @@ from .leak_audit import AuditReport as AuditReport
 from .leak_audit import SharedCells as SharedCells
 from .leak_audit import SharedSequences as SharedSequences
 from .leak_audit import audit as audit
-from .leak_audit import drives_of as drives_of
 from .map_check import LevelCheck as LevelCheck
 from .map_check import MapCheck as MapCheck
 from .map_check import check_map as check_map

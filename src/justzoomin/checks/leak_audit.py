@@ -13,7 +13,7 @@ from justzoomin.checks.audit_words import meaning, split_kind
 from justzoomin.checks.galleries import Gallery, galleries
 from justzoomin.checks.nearest import nearest
 from justzoomin.checks.twins import same_bytes, same_pictures
-from justzoomin.data import Dataset, PhotoColumn, photo_column, photo_tables
+from justzoomin.data import SEQUENCE_COLUMNS, Dataset, PhotoColumn, photo_column, photo_tables
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.geometry import ZoomGrid
 
@@ -22,8 +22,6 @@ Progress = Callable[[str, int, int], None]
 
 RADII_M = (1.0, 5.0, 10.0, 25.0, 40.0, 50.0, 100.0)
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
-SEQUENCE_COLUMNS = ("sequence_id", "sequence_key", "skey", "sequence", "drive", "drive_id", "trajectory_id")
-"""Columns that say which drive a photo belongs to; `sequence` only outside the split tables, where it is the zoom's actions."""
 LISTED = 20
 
 
@@ -199,21 +197,6 @@ def audit(dataset: Dataset, train: str = "train", val: str = "val", *, files: bo
         tuple(sorted(set(one.image_ids) & set(other.image_ids))), pairs, tuple(unread), alike,
         float((train_paths[which] == val_paths).all(1).mean()),
         galleries(dataset.grid, train_paths, val_paths, np.stack([other.lat, other.lon], 1)))
-
-
-def drives_of(dataset: Dataset, name: str) -> list[str] | None:
-    """The drive of every photo of a split, in its order; a photo of no known drive is one of its own.
-
-    None where no table says which drive a photo belongs to.
-
-    Raises:
-        DataError: If the split or a table of metadata cannot be read.
-    """
-    split = dataset.split(name)
-    column = photo_column(photo_tables(dataset, (split,)), SEQUENCE_COLUMNS)
-    if column is None or not any(photo in column.values for photo in split.image_ids):
-        return None
-    return [f"drive {column.values[photo]}" if photo in column.values else f"photo {photo}" for photo in split.image_ids]
 
 
 def _shared_sequences(column: PhotoColumn | None, train: list[str], val: list[str]) -> SharedSequences | None:

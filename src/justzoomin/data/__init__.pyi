@@ -2,6 +2,8 @@ from .augment import Augment as Augment
 from .augment import AugmentConfig as AugmentConfig
 from .batches import Draw as Draw
 from .batches import ResumableBatchSampler as ResumableBatchSampler
+from .drives import SEQUENCE_COLUMNS as SEQUENCE_COLUMNS
+from .drives import drives_of as drives_of
 from .exiftags import exif_tags as exif_tags
 from .exiftags import loaded_exif as loaded_exif
 from .joined import JoinedDataset as JoinedDataset

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from justzoomin.checks import drives_of
-from justzoomin.data import Dataset, open_dataset
+from justzoomin.data import Dataset, drives_of, open_dataset
 from justzoomin.errors import ModelError
 from justzoomin.evaluation.predictions import Predictions, Progress, predict
 from justzoomin.evaluation.tables import greedy_table, prediction_info, search_table

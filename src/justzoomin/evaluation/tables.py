@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from justzoomin.checks import drives_of
-from justzoomin.data import Dataset
+from justzoomin.data import Dataset, drives_of
 from justzoomin.errors import ConfigError
 from justzoomin.evaluation.predictions import Predictions, Progress, photo_batches
 from justzoomin.geometry import grid_to_dict

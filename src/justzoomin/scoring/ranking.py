@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from justzoomin.errors import DataError
+from justzoomin.posterior import log_normalized
 from justzoomin.scoring.resampling import Floats, Ints
 
 Floats32 = npt.NDArray[np.float32]
@@ -65,8 +66,7 @@ def log_normalize(scores: npt.ArrayLike) -> Floats:
         bad = int(np.flatnonzero(~np.isfinite(top[:, 0]))[0])
         raise DataError(f"scores of photo {bad}", f"the largest is {top[bad, 0]}",
                         "Give finite scores for at least one cell, and no NaN.")
-    shifted = values - top
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(1, keepdims=True)))
+    return log_normalized(values - top)
 
 
 def rank_scores(log_probs: Floats, true: Ints, listed: int | None, gallery: Ints | None = None) -> Ranking:
