@@ -15,7 +15,7 @@ import torch
 
 from justzoomin.data import Dataset, hash_records
 from justzoomin.errors import ConfigError
-from justzoomin.evaluation.predictions import Progress, photo_batches
+from justzoomin.evaluation.batches import Progress, photo_batches
 from justzoomin.evaluation.tables import trained_splits
 from justzoomin.files import reserve
 from justzoomin.maps import GridViews, region_look
