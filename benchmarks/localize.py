@@ -44,7 +44,7 @@ def run(folder: Path, rounds: int = 3) -> Section:
     localizer = Localizer(model, dataset.map, index=index.folder, search="greedy")
     paths = sorted((root / "streetview" / "images").iterdir())
     contents = [path.read_bytes() for path in paths]
-    pairs = [localizer._load(data).pair for data in contents]
+    pairs = [localizer.load_photo(data).pair for data in contents]
     batches = [torch.stack(pairs[start:start + BATCH]) for start in range(0, PHOTOS, BATCH)]  # type: ignore[arg-type]
 
     def agree() -> int:

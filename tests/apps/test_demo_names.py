@@ -12,9 +12,8 @@ from running import Jzi
 from fakes import grid_of, make_repository, tiny_model
 from justzoomin.apps.demo_names import is_packaged, map_named, model_named, packaged_model, refuse_packaged
 from justzoomin.apps.demo_photos import SPEED, leave_drive, leave_photos
-from justzoomin.checks import drives_of
 from justzoomin.city import CityConfig, build_city
-from justzoomin.data import Dataset, open_dataset
+from justzoomin.data import Dataset, drives_of, open_dataset
 from justzoomin.errors import ConfigError
 from justzoomin.geometry import haversine_m
 

@@ -9,7 +9,7 @@ import torch
 import fakes
 from justzoomin.data import open_dataset
 from justzoomin.errors import ConfigError, DataError, ModelError, PhotoError
-from justzoomin.evaluation import evaluate, evaluate_path, find_models, predict
+from justzoomin.evaluation import evaluate, evaluate_path, find_models
 from justzoomin.evaluation.tables import trained_splits
 from justzoomin.files import write_json
 from justzoomin.search import Localizer
@@ -44,53 +44,57 @@ def test_twice_is_the_same(evaluation, model, dataset, repository):
 
 
 def test_batches_do_not_matter(evaluation, model, dataset):
-    small = predict(model, dataset, "val", batch_size=2)
-    assert np.array_equal(small.predicted, evaluation.predictions.predicted)
-    assert np.allclose(small.probabilities, evaluation.predictions.probabilities, atol=1e-5)
+    small = evaluate(model, dataset, batch_size=2)
+    assert np.array_equal(small.table.answers, evaluation.table.answers)
+    assert np.allclose(small.table.confidence, evaluation.table.confidence, atol=1e-5)
+    assert np.array_equal(small.steps.right, evaluation.steps.right)
 
 
 def test_predictions_are_what_the_localizer_says(evaluation, model, dataset):
     localizer = Localizer(model, dataset.map, search="greedy")
-    p = evaluation.predictions
-    for k, image_id in enumerate(p.image_ids):
+    table = evaluation.table
+    for k, image_id in enumerate(table.photos):
         fix = localizer.localize(dataset.photos.read(image_id))
-        assert list(fix.sequence) == p.predicted[k].tolist()
-        assert fix.probabilities == pytest.approx(p.probabilities[k].tolist(), abs=1e-5)
-    assert np.array_equal(p.true, dataset.sequences("val"))
+        assert dataset.grid.flatten([fix.sequence])[0] == table.ranking.cells[k, 0] == table.answer_cells[k]
+        assert fix.position == pytest.approx(table.answers[k].tolist(), abs=1e-9)
+        assert fix.expected == pytest.approx(table.confidence[k], abs=1e-5)
+    assert np.array_equal(table.true_cells, dataset.grid.flatten(dataset.sequences("val")))
 
 
 def test_a_step_is_right_given_the_right_path(evaluation, model, dataset):
-    p = evaluation.predictions
-    assert np.array_equal(p.step_correct[:, 0], p.predicted[:, 0] == p.true[:, 0])  # the first step has no past
-    kept = (p.predicted[:, 0] == p.true[:, 0])
-    assert np.array_equal(p.step_correct[kept, 1], p.predicted[kept, 1] == p.true[kept, 1])
-    assert (p.true_log_prob < 0).all() and evaluation.report["mean_log_probability_of_true_path"] < 0
+    steps, true = evaluation.steps, dataset.sequences("val")
+    found = dataset.grid.unflatten(evaluation.table.ranking.cells[:, 0], dataset.grid.depth)
+    assert np.array_equal(steps.right[:, 0], found[:, 0] == true[:, 0])  # the first step has no past
+    kept = (found[:, 0] == true[:, 0])
+    assert np.array_equal(steps.right[kept, 1], found[kept, 1] == true[kept, 1])
+    assert np.array_equal(steps.true_log_prob, evaluation.table.ranking.true_log_prob)
+    assert (steps.true_log_prob < 0).all() and evaluation.report["mean_log_probability_of_true_path"] < 0
 
 
 def test_a_limit_takes_the_first_photos(evaluation, model, dataset):
     seen = []
     some = evaluate(model, dataset, limit=4, batch_size=3, progress=lambda *a: seen.append(a))
     assert some.report["n"] == 4 and seen == [(3, 4), (4, 4)]
-    assert np.array_equal(some.predictions.predicted, evaluation.predictions.predicted[:4])
-    assert len(predict(model, dataset, "val", limit=100)) == 9
+    assert np.array_equal(some.table.answers, evaluation.table.answers[:4])
+    assert len(evaluate(model, dataset, limit=100).table) == 9
     for wrong in (0, -1):
         with pytest.raises(ConfigError, match="limit"):
-            predict(model, dataset, "val", limit=wrong)
+            evaluate(model, dataset, limit=wrong)
 
 
 def test_the_model_is_left_in_its_mode(model, dataset):
     trained = fakes.tiny_model().train()
-    found = predict(trained, dataset, "val", limit=3)
-    assert trained.training
-    assert np.array_equal(found.predicted, predict(model, dataset, "val", limit=3).predicted)  # and no dropout in it
+    for search in ("greedy", "posterior"):
+        found = evaluate(trained, dataset, limit=3, search=search)
+        assert trained.training
+        assert np.array_equal(found.table.answers, evaluate(model, dataset, limit=3, search=search).table.answers)  # no dropout
 
 
 def test_a_model_that_always_knows_is_at_the_ceiling(dataset, monkeypatch):
-    from justzoomin.evaluation import predictions as module
-    from justzoomin.search import Paths
+    from justzoomin.search import Paths, answering
 
     truth = torch.from_numpy(dataset.sequences("val"))
-    monkeypatch.setattr(module, "greedy", lambda *a: Paths(truth, torch.ones(truth.shape)))
+    monkeypatch.setattr(answering, "greedy", lambda *a: Paths(truth, torch.ones(truth.shape)))
     report = evaluate(fakes.tiny_model(), dataset).report
     assert report["recall_at_1"] == 100
     assert {k: report[k] for k in ("recall_at_m", "median_m", "mean_m")} \

@@ -28,7 +28,7 @@ def answers(model, dataset, **words):
 def test_answers_are_the_localizers(model, dataset, search, decision):
     found = evaluate(model, dataset, search=search, decision=decision, batch_size=4)
     places, fixes = answers(model, dataset, search=search, decision=decision)
-    assert found.predictions is None and found.table.info.search == search
+    assert found.steps is None and found.table.info.search == search
     assert np.abs(found.table.answers - places).max() < 1e-7
     if decision != "distance":
         assert found.table.confidence == pytest.approx([fix.expected for fix in fixes], abs=1e-4)

@@ -48,7 +48,7 @@ def truth(keen, dataset, photo):
     """Log-probabilities (N,) of the photo."""
     localizer = Localizer(keen, dataset.map)
     vectors = ViewVectors(keen, GridViews(dataset.map, dataset.grid, keen.config.image_pixels))
-    return exact(keen, localizer.encode(localizer._load(photo).pair.unsqueeze(0)), vectors, 3)[0]
+    return exact(keen, localizer.encode(localizer.load_photo(photo).pair.unsqueeze(0)), vectors, 3)[0]
 
 
 def calibration_of(model, **changed):
@@ -116,7 +116,7 @@ def test_a_beam_answers_with_its_best_path(keen, dataset, vectors, photo):
     localizer = Localizer(keen, dataset.map, search="beam:5")
     fix = localizer.localize(photo)
     own = ViewVectors(keen, GridViews(dataset.map, dataset.grid, keen.config.image_pixels))
-    found = beam(keen, localizer.encode(localizer._load(photo).pair.unsqueeze(0)), own, 3, 5)
+    found = beam(keen, localizer.encode(localizer.load_photo(photo).pair.unsqueeze(0)), own, 3, 5)
     assert [list(s) for s, _ in fix.top_cells] == found.sequences[0].tolist()
     assert [p for _, p in fix.top_cells] == pytest.approx(found.log_probs[0].exp().tolist(), rel=1e-4)
     assert list(fix.sequence) == found.sequences[0, 0].tolist()
@@ -224,13 +224,13 @@ def test_words_of_searches():
 
 def test_scores_are_the_models_own_and_photos_come_in_groups(keen, dataset, photo, truth, monkeypatch):
     localizer = Localizer(keen, dataset.map, search="posterior")
-    pairs = localizer._load(photo).pair.unsqueeze(0).repeat(3, 1, 1, 1, 1)
-    assert np.allclose(localizer.scores(pairs), truth, atol=1e-4)
+    pairs = localizer.load_photo(photo).pair.unsqueeze(0).repeat(3, 1, 1, 1, 1)
     assert np.allclose(scorer(keen, localizer.vectors)(localizer.encode(pairs)), truth, atol=1e-4)
-    together = localizer._answers(localizer.encode(pairs))
-    monkeypatch.setattr("justzoomin.search.localizer._MAX_VALUES", 1)
-    assert [a["sequence"] for a in localizer._answers(localizer.encode(pairs))] == [a["sequence"] for a in together]
-    assert len(together) == 3
+    (together,) = localizer.answering.find(localizer.encode(pairs))
+    monkeypatch.setattr("justzoomin.search.answering.MAX_VALUES", 1)
+    alone = list(localizer.answering.find(localizer.encode(pairs)))
+    assert [found.fields()[0]["sequence"] for found in alone] == [answer["sequence"] for answer in together.fields()]
+    assert len(alone) == 3
 
 
 def test_the_answer_lies_in_its_cell_even_across_slivers(keen, dataset):

@@ -221,14 +221,14 @@ def test_values_from_before_there_were_other_searches_still_read(localizer, phot
 
 def test_memory_does_not_grow_with_the_number_of_photos(localizer, photos, monkeypatch):
     alive, most = [0], [0]
-    load = localizer._load
+    load = localizer.load_photo
 
     def counted(photo):
         alive[0] += 1
         most[0] = max(most[0], alive[0])
         return load(photo)
 
-    monkeypatch.setattr(localizer, "_load", counted)
+    monkeypatch.setattr(localizer, "load_photo", counted)
     for _ in localizer.localize_many([photos[0]] * 100, batch_size=4):
         alive[0] -= 1
     assert most[0] < 40

@@ -25,7 +25,7 @@ from justzoomin.search import (
     greedy,
     read_photo,
 )
-from justzoomin.search import localizer as module
+from justzoomin.search import photo_loading as module
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +74,7 @@ def test_the_three_lines(model, repository, photo, tmp_path, localizer):
 
 
 def vector_of(localizer, data):
-    return localizer.encode(localizer._load(data).pair.unsqueeze(0))
+    return localizer.encode(localizer.load_photo(data).pair.unsqueeze(0))
 
 
 def test_orientation_is_respected_and_the_exif_position_never_used(localizer):

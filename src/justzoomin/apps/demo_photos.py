@@ -25,7 +25,7 @@ def leave_photos(dataset: Dataset, folder: Path, count: int = PHOTOS) -> list[Pa
     Raises:
         OSError: If they cannot be written.
     """
-    from justzoomin.checks import drives_of
+    from justzoomin.data import drives_of
 
     ids = dataset.split("val").image_ids
     drives = drives_of(dataset, "val") or ids
@@ -40,7 +40,7 @@ def leave_drive(dataset: Dataset, folder: Path, count: int = DRIVE_PHOTOS) -> Pa
         ConfigError: If a `times.csv` that no demo wrote is there.
         OSError: If they cannot be written.
     """
-    from justzoomin.checks import drives_of
+    from justzoomin.data import drives_of
     from justzoomin.errors import ConfigError
     from justzoomin.files import write_bytes
     from justzoomin.geometry import haversine_m

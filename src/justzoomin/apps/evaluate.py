@@ -123,7 +123,7 @@ def print_reports(reports: dict[str, dict[str, Any]]) -> None:
         if steps:
             console.print(f"{name}: accuracy per step given the right path before it: {steps} %", markup=False)
     protocol = first["protocol"]
-    console.print(f"protocol: {protocol['decoding']}; gallery: {protocol['gallery']} of {protocol['cell_size_m']:g} m; "
+    console.print(f"protocol: {protocol['decoding']}; gallery: {protocol['gallery']}; "
                   f"distance: {protocol['distance']}; intervals: {protocol['intervals']}. Ceiling: always the true cell. "
                   "Chance: a cell at random.")
     if any(r["trained_on_this_split"] for r in reports.values()):

@@ -8,7 +8,6 @@ from .galleries import Gallery as Gallery
 from .inventory import TileInventory as TileInventory
 from .inventory import TilePiece as TilePiece
 from .leak_audit import audit as audit
-from .leak_audit import drives_of as drives_of
 from .map_check import check_map as check_map
 from .map_report import LevelCheck as LevelCheck
 from .map_report import MapCheck as MapCheck

@@ -11,14 +11,12 @@ from justzoomin.checks.audit_report import AuditReport, SharedCells, SharedSeque
 from justzoomin.checks.galleries import galleries
 from justzoomin.checks.nearest import nearest
 from justzoomin.checks.twins import same_bytes, same_pictures
-from justzoomin.data import Dataset, PhotoColumn, photo_column, photo_tables
+from justzoomin.data import SEQUENCE_COLUMNS, Dataset, PhotoColumn, photo_column, photo_tables
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.geometry import ZoomGrid
 
 Progress = Callable[[str, int, int], None]
 
-SEQUENCE_COLUMNS = ("sequence_id", "sequence_key", "skey", "sequence", "drive", "drive_id", "trajectory_id")
-"""Columns that say which drive a photo belongs to; `sequence` only outside the split tables, where it is the zoom's actions."""
 
 
 def audit(dataset: Dataset, train: str = "train", val: str = "val", *, files: bool = True, pictures: bool = False,
@@ -70,21 +68,6 @@ def audit(dataset: Dataset, train: str = "train", val: str = "val", *, files: bo
         tuple(sorted(set(one.image_ids) & set(other.image_ids))), pairs, tuple(unread), alike,
         float((train_paths[which] == val_paths).all(1).mean()),
         galleries(dataset.grid, train_paths, val_paths, np.stack([other.lat, other.lon], 1)))
-
-
-def drives_of(dataset: Dataset, name: str) -> list[str] | None:
-    """The drive of every photo of a split, in its order; a photo of no known drive is one of its own.
-
-    None where no table says which drive a photo belongs to.
-
-    Raises:
-        DataError: If the split or a table of metadata cannot be read.
-    """
-    split = dataset.split(name)
-    column = photo_column(photo_tables(dataset, (split,)), SEQUENCE_COLUMNS)
-    if column is None or not any(photo in column.values for photo in split.image_ids):
-        return None
-    return [f"drive {column.values[photo]}" if photo in column.values else f"photo {photo}" for photo in split.image_ids]
 
 
 def _shared_sequences(column: PhotoColumn | None, train: list[str], val: list[str]) -> SharedSequences | None:

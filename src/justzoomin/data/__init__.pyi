@@ -5,6 +5,8 @@ from .batches import ResumableBatchSampler as ResumableBatchSampler
 from .decoding import decode_photo as decode_photo
 from .decoding import exif_orientation as exif_orientation
 from .decoding import sound_jpeg as sound_jpeg
+from .drives import SEQUENCE_COLUMNS as SEQUENCE_COLUMNS
+from .drives import drives_of as drives_of
 from .exiftags import exif_tags as exif_tags
 from .exiftags import loaded_exif as loaded_exif
 from .joined import JoinedDataset as JoinedDataset

@@ -15,11 +15,11 @@ import torch
 
 from justzoomin.data import Dataset, hash_records
 from justzoomin.errors import ConfigError
-from justzoomin.evaluation.predictions import Progress, photo_batches
+from justzoomin.evaluation.batches import Progress, photo_batches
 from justzoomin.evaluation.tables import trained_splits
 from justzoomin.files import reserve
 from justzoomin.maps import GridViews, region_look
-from justzoomin.models import MapModel, ZoomModel
+from justzoomin.models import MapModel
 from justzoomin.posterior import Calibration, Claims, curve, fit_calibration
 from justzoomin.search import MapIndex, ViewVectors, check_fits, photo_vectors, scorer, views_of
 
@@ -159,7 +159,7 @@ def calibrate(model: MapModel, dataset: Dataset, split: str, *, after: int = 0, 
             for start in range(0, len(kept), batch_size):
                 yield np.asarray(kept[start:start + batch_size]), true[start:start + batch_size]
 
-        steps = grid.depth if isinstance(model, ZoomModel) else 1
+        steps = grid.depth if model.decodes_paths else 1
         found, raw, calibrated = fit_calibration(grid, batches, steps, model.fingerprint(), photos.hash, keep=keep)
     look = region_look(GridViews(dataset.map, grid, model.config.image_pixels))
     return Calibrated(replace(found, look=look, map=dataset.map.fingerprint()), raw, calibrated)

@@ -7,29 +7,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from justzoomin.checks import drives_of
 from justzoomin.data import Dataset, open_dataset
 from justzoomin.errors import ModelError
-from justzoomin.evaluation.predictions import Predictions, Progress, predict
-from justzoomin.evaluation.tables import greedy_table, prediction_info, search_table
+from justzoomin.evaluation.batches import Progress
+from justzoomin.evaluation.steps import Steps
+from justzoomin.evaluation.tables import prediction_info, search_table
 from justzoomin.geometry import grid_to_dict
-from justzoomin.models import MapModel, ZoomModel, open_model
+from justzoomin.models import MapModel, open_model
 from justzoomin.posterior import Calibration, find_calibration
-from justzoomin.scoring import (
-    DEFAULT_LISTED,
-    DEFAULT_RADII_M,
-    PredictionTable,
-    Protocol,
-    Row,
-    Score,
-    baselines_of,
-    row_of,
-    score_row,
-    share_figure,
-)
+from justzoomin.scoring import DEFAULT_LISTED, DEFAULT_RADII_M, PredictionTable, Protocol, score_table, share_figure
 from justzoomin.search import Localizer
 
 PROTOCOL_VERSION = 1
@@ -42,12 +28,12 @@ class Evaluation:
     Attributes:
         report: The report; see docs/formats.md.
         table: The predictions, as a predictions file holds them.
-        predictions: The paths of a greedy search, step by step; None for other searches.
+        steps: How each step fares along the true path; None for other searches than greedy.
     """
 
     report: dict[str, Any]
     table: PredictionTable
-    predictions: Predictions | None = None
+    steps: Steps | None = None
 
 
 def evaluate(model: MapModel, dataset: Dataset, split: str = "val", *, radii_m: tuple[float, ...] = DEFAULT_RADII_M,
@@ -72,71 +58,51 @@ def evaluate(model: MapModel, dataset: Dataset, split: str = "val", *, radii_m: 
         listed: Cells of a posterior that are kept for a photo; all if None.
         method: What the row of a table is called; the search if None.
         progress: Called with photos done and photos in all.
-        prepare: Called with the localizer before the first photo, for a search other than greedy.
+        prepare: Called with the localizer before the first photo.
 
     Raises:
-        ConfigError: If search or decision are none, or do not go together.
+        ConfigError: If search or decision is unknown, or the two cannot be combined.
         ModelError: If the model does not fit the dataset's grid, or index or calibration belong to another model.
         DataError: If the split has faults, or the index belongs to another map.
         PhotoError: If a photo is missing or broken.
     """
     dataset.check(split)
-    zooms = isinstance(model, ZoomModel) and model.matcher is None
+    zooms = model.decodes_paths and model.config.matcher is None
     kind = search or ("greedy" if zooms and decision in (None, "top") else "posterior")
-    if kind == "greedy" and decision in (None, "top") and isinstance(model, ZoomModel):
-        info = prediction_info(model, dataset, split, method=method or kind, search=kind, index=index)
-        predictions = predict(model, dataset, split, batch_size=batch_size, limit=limit, index=index, progress=progress)
-        table = greedy_table(predictions, info, drives_of(dataset, split))
-        return Evaluation(build_report(table, radii_m, predictions.step_correct), table, predictions)
+    was_training = model.training
     localizer = Localizer(model, dataset.map, dataset.grid, index, search=kind, decision=decision, calibration=calibration)
     if prepare:
         prepare(localizer)
     name = str(localizer.search)
     info = prediction_info(model, dataset, split, method=method or name, search=name, index=index, listed=listed)
-    table = search_table(localizer, dataset, split, info, batch_size=batch_size, limit=limit, progress=progress)
-    return Evaluation(build_report(table, radii_m), table)
+    table, steps = search_table(localizer, dataset, split, info, batch_size=batch_size, limit=limit, progress=progress)
+    model.train(was_training)
+    return Evaluation(build_report(table, radii_m, steps), table, steps)
 
 
-def build_report(table: PredictionTable, radii_m: tuple[float, ...],
-                 step_correct: npt.NDArray[np.bool_] | None = None) -> dict[str, Any]:
-    """Plain values of a report; see docs/formats.md.
+def build_report(table: PredictionTable, radii_m: tuple[float, ...], steps: Steps | None = None) -> dict[str, Any]:
+    """Return a report as plain values: the scores of the table (see `score_table`) as docs/formats.md lays them out.
 
     Args:
         table: The predictions.
         radii_m: Radii X of R@Xm in metres.
-        step_correct: Whether (N, T) each step was right given the true path before it, where paths were followed.
+        steps: How each step fares along the true path, where paths were followed.
     """
-    grid, info = table.grid, table.info
-    protocol = Protocol(radii_m=radii_m)
-    draws, intervals = protocol.resampling(table)
-    chance, ceiling = baselines_of(table, protocol)
-    likelihood = table.ranking.true_log_prob
-    place = "terminal cell's centre" if info.decision == "top" else "answer"
-
-    def figures(row: Row) -> dict[str, Any]:
-        return _flat(score_row(row, radii_m, resampling=draws))
-
+    info, protocol = table.info, Protocol(radii_m=radii_m, areas_m2=())
+    score, draws = score_table(table, protocol), protocol.resampling(table)[0]
+    words = {name: score["protocol"][name] for name in ("gallery", "distance", "recall_at_1", "recall_at_m", "intervals")}
     return {
         "protocol_version": PROTOCOL_VERSION,
-        "n": len(table),
-        "split": info.split,
+        "n": score["n"],
+        "split": score["split"],
         "trained_on_this_split": info.trained_on_this_split,
-        **figures(row_of(table, protocol)),
-        "step_accuracy": [] if step_correct is None else [asdict(share_figure(step, draws)) for step in step_correct.T],
-        "mean_log_probability_of_true_path": float(likelihood.mean()) if np.isfinite(likelihood).all() else None,
-        "chance": figures(chance),
-        "ceiling": figures(ceiling),
-        "protocol": {
-            "decoding": _decoding(table),
-            "gallery": f"all {grid.actions**grid.depth} terminal cells of the region",
-            "distance": "great circle on a sphere of radius 6378137 m, from the "
-                        f"{place} to the position",
-            "recall_at_1": "percent of photos whose whole sequence is right",
-            "recall_at_m": "percent of photos whose error is at most the radius in metres",
-            "intervals": intervals,
-            "cell_size_m": grid.cell_size_m(grid.depth),
-            "grid": grid_to_dict(grid),
-        },
+        **_flat(score),
+        "step_accuracy": [] if steps is None else [asdict(share_figure(step, draws)) for step in steps.right.T],
+        "mean_log_probability_of_true_path": score["calibration"]["true_log_prob"],
+        "chance": _flat(score["chance"]),
+        "ceiling": _flat(score["ceiling"]),
+        "protocol": {"decoding": _decoding(table), **words, "cell_size_m": table.grid.cell_size_m(table.grid.depth),
+                     "grid": grid_to_dict(table.grid)},
         "hashes": {name: info.hashes[name] for name in ("model", "map", "split")},
         "attribution": info.attribution,
     }
@@ -145,35 +111,30 @@ def build_report(table: PredictionTable, radii_m: tuple[float, ...],
 def _decoding(table: PredictionTable) -> str:
     info = table.info
     if info.search == "greedy":
-        return "greedy, along the views the model itself chose"
+        return "greedy, along the views the model itself chose, to the centre of a terminal cell"
     if info.search.startswith("beam:"):
-        return f"the most probable path of a beam of {info.search.removeprefix('beam:')}"
+        return f"the most probable path of a beam of {info.search.removeprefix('beam:')}, to the centre of its terminal cell"
     found = f"posterior over all terminal cells, answered by the decision {info.decision}"
     foreign = info.protocol.get("calibration") == "of another map"
     return f"{found}; its calibration is of another map, so probabilities are not calibrated here" if foreign else \
         f"calibrated {found}" if info.calibration else found
 
 
-def _flat(figures: Score) -> dict[str, Any]:
-    return {
-        "recall_at_1": figures.recall_at_1.value,
-        "recall_at_m": {f"{r:g}": f.value for r, f in figures.recall_at_m.items()},
-        "median_m": figures.median_m.value,
-        "mean_m": figures.mean_m.value,
-        "intervals_95": {
-            "recall_at_1": [figures.recall_at_1.low, figures.recall_at_1.high],
-            "recall_at_m": {f"{r:g}": [f.low, f.high] for r, f in figures.recall_at_m.items()},
-            "median_m": [figures.median_m.low, figures.median_m.high],
-            "mean_m": [figures.mean_m.low, figures.mean_m.high],
-        },
-    }
+def _flat(score: dict[str, Any]) -> dict[str, Any]:
+    """Figures of a score with their intervals apart."""
+    def of(take: Callable[[dict[str, float]], Any]) -> dict[str, Any]:
+        return {"recall_at_1": take(score["recall_at_1"]),
+                "recall_at_m": {radius: take(figure) for radius, figure in score["recall_at_m"].items()},
+                "median_m": take(score["median_m"]), "mean_m": take(score["mean_m"])}
+
+    return {**of(lambda figure: figure["value"]), "intervals_95": of(lambda figure: [figure["low"], figure["high"]])}
 
 
 def find_models(path: Path) -> dict[str, Path]:
-    """Model folders of a run (`models/*/`), by name; the folder itself if it is one.
+    """Return the model folders of a run (`models/*/`), by name; the folder itself if it is one.
 
     Raises:
-        ModelError: If it is a folder and holds no model.
+        ModelError: If the folder holds no model.
     """
     if (path / "model.safetensors").is_file():
         return {path.resolve().name: path}

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
-from justzoomin.checks import drives_of
-from justzoomin.data import Dataset
+from justzoomin.data import Dataset, drives_of
 from justzoomin.errors import ConfigError
-from justzoomin.evaluation.predictions import Predictions, Progress, photo_batches
+from justzoomin.evaluation.batches import Progress, photo_batches
+from justzoomin.evaluation.steps import Steps
 from justzoomin.geometry import grid_to_dict
-from justzoomin.models import MapModel, ZoomModel
-from justzoomin.scoring import PredictionInfo, PredictionTable, Tabulator, claim_of, decider, rank_listed
-from justzoomin.search import Localizer, beam
+from justzoomin.models import MapModel
+from justzoomin.scoring import PredictionInfo, PredictionTable, Tabulator, claim_of, decider
+from justzoomin.search import Localizer
+
+
+class Searched(NamedTuple):
+    """What a search said of the photos of a split.
+
+    Attributes:
+        table: The predictions.
+        steps: How each step fares along the true path; None for other searches than greedy.
+    """
+
+    table: PredictionTable
+    steps: Steps | None
 
 
 def prediction_info(model: MapModel, dataset: Dataset, split: str, *, method: str, search: str,
                     index: str | Path | None = None, **more: Any) -> PredictionInfo:
-    """What holds for all predictions of a model on a split.
+    """Return what holds for all predictions of a model on a split.
 
     Args:
         model: The model.
@@ -51,7 +62,7 @@ def prediction_info(model: MapModel, dataset: Dataset, split: str, *, method: st
 
 
 def trained_splits(provenance: dict[str, Any]) -> set[str]:
-    """Hashes of the splits that a model was trained on, one for each map; none where that is not known.
+    """Return hashes of the splits that a model was trained on, one for each map; empty where that is not known.
 
     Those of the model that its training started from are among them.
     """
@@ -65,29 +76,9 @@ def trained_splits(provenance: dict[str, Any]) -> set[str]:
     return found
 
 
-def greedy_table(predictions: Predictions, info: PredictionInfo, drives: list[str] | None = None) -> PredictionTable:
-    """Predictions of a greedy search: the one cell that it found, with the probability of its path.
-
-    Args:
-        predictions: The predictions.
-        info: What holds for all of them.
-        drives: The drives of the split's photos, where they are known.
-    """
-    grid = predictions.grid
-    cells = grid.flatten(predictions.predicted)
-    log_probs = np.log(np.maximum(predictions.probabilities.astype(np.float64), np.finfo(np.float64).tiny)).sum(1)
-    ranking = rank_listed(cells[:, None], log_probs[:, None], predictions.true_cells,
-                          predictions.true_log_prob.astype(np.float64))
-    return PredictionTable(
-        info.model_copy(update={"listed": 1, "confidence": "cell", "decision": "top"}), tuple(predictions.image_ids),
-        predictions.positions, predictions.true_cells, np.stack(grid.centres(predictions.predicted), 1), ranking,
-        np.exp(log_probs), np.full(len(predictions), grid.depth), predictions.ms,
-        None if drives is None else tuple(drives[:len(predictions)]))
-
-
 def search_table(localizer: Localizer, dataset: Dataset, split: str, info: PredictionInfo, *, batch_size: int = 32,
-                 limit: int | None = None, progress: Progress | None = None) -> PredictionTable:
-    """Search for every photo of a split with a localizer: with a beam, or in the whole posterior.
+                 limit: int | None = None, progress: Progress | None = None) -> Searched:
+    """Search for every photo of a split with a localizer.
 
     Args:
         localizer: A model and the dataset's map; its search, decision and calibration are taken.
@@ -99,71 +90,43 @@ def search_table(localizer: Localizer, dataset: Dataset, split: str, info: Predi
         progress: Called with photos done and photos in all.
 
     Raises:
-        ConfigError: If `limit` is below 1, or the search is greedy.
+        ConfigError: If `limit` is below 1.
         PhotoError: If a photo is missing or broken.
+        TileError: If the map cannot give a view that the search asks for.
     """
     if limit is not None and limit < 1:
         raise ConfigError("limit", f"{limit} photos", "Evaluate at least one photo, or give no limit for all.")
-    if localizer.search.kind == "greedy":
-        raise ConfigError("search", "greedy is evaluated step by step", "Use justzoomin.evaluation.evaluate.")
-    photos = _Photos(localizer, dataset, split, batch_size, limit, progress)
-    if localizer.search.kind == "beam" and isinstance(localizer.model, ZoomModel):
-        return _beam(localizer, localizer.model, photos, info)
-    return _posterior(localizer, photos, info)
-
-
-class _Photos:
-    """The photos of a split, in batches, with the truth beside them."""
-
-    def __init__(self, localizer: Localizer, dataset: Dataset, split: str, batch_size: int, limit: int | None,
-                 progress: Progress | None) -> None:
-        records, drives = dataset.split(split), drives_of(dataset, split)
-        self.ids = tuple(records.image_ids[:limit])
-        self.positions = np.stack([records.lat, records.lon], 1)[:limit]
-        self.true = dataset.grid.flatten(dataset.sequences(split)[:limit])
-        self.drives = None if drives is None else tuple(drives[:limit])
-        self._batches = photo_batches(localizer.model.config, dataset, self.ids, batch_size)
-        self._progress = progress
-
-    def __iter__(self) -> Iterator[torch.Tensor]:
-        done = 0
-        for pairs in self._batches:
-            yield pairs
-            done += len(pairs)
-            if self._progress:
-                self._progress(done, len(self.ids))
-
-
-def _posterior(localizer: Localizer, photos: _Photos, info: PredictionInfo) -> PredictionTable:
-    decision, calibration = str(localizer.decision), localizer.calibration
-    info = info.model_copy(update={
-        "decision": decision, "confidence": claim_of(decision),
-        "calibration": None if calibration is None else calibration.fingerprint,
-        "protocol": {"calibration": "none" if calibration is None else "of this map" if localizer.calibrated_here else
-                     "of another map"}})
-    made = Tabulator(info, photos.ids, photos.positions, photos.true, photos.drives, decider(localizer.grid, decision))
-    views = len(localizer.model.layers(localizer.grid))
-    for pairs in photos:
+    grid, way, decision = localizer.grid, localizer.answering, str(localizer.decision)
+    records, drives, true = dataset.split(split), drives_of(dataset, split), dataset.sequences(split)[:limit]
+    ids = records.image_ids[:limit]
+    made = Tabulator(info.model_copy(update=_of_search(localizer, info)), ids, np.stack([records.lat, records.lon], 1)[:limit],
+                     grid.flatten(true), None if drives is None else drives[:limit], decider(grid, decision))
+    steps: list[Steps] = []
+    done = 0
+    for pairs in photo_batches(localizer.model.config, dataset, ids, batch_size):
         began = time.perf_counter()
-        log_probs = localizer.log_probs(pairs)
-        made.add(log_probs, views, 1000 * (time.perf_counter() - began) / len(pairs))
-    return made.table()
+        photos = localizer.encode(pairs)
+        for found in way.find(photos):
+            ms = 1000 * (time.perf_counter() - began) / len(found.log_probs)
+            made.add(found.log_probs, way.views, ms, found.cells)
+            began = time.perf_counter()
+        if localizer.search.kind == "greedy":  # the published protocol
+            steps.append(Steps.along(localizer, photos, true[done:done + len(pairs)]))
+        done += len(pairs)
+        if progress:
+            progress(done, len(ids))
+    table = made.table()
+    if not steps:
+        return Searched(table, None)
+    along = Steps.joined(steps)
+    return Searched(replace(table, ranking=replace(table.ranking, true_log_prob=along.true_log_prob)), along)
 
 
-def _beam(localizer: Localizer, model: ZoomModel, photos: _Photos, info: PredictionInfo) -> PredictionTable:
-    grid, width = localizer.grid, localizer.search.width
-    cells, log_probs, ms = [], [], []
-    localizer.vectors.check_root()
-    for pairs in photos:
-        began = time.perf_counter()
-        found = beam(model, localizer.encode(pairs), localizer.vectors, grid.depth, width)
-        ms += [1000 * (time.perf_counter() - began) / len(pairs)] * len(pairs)
-        paths = found.sequences.numpy()
-        cells.append(grid.flatten(paths.reshape(-1, grid.depth)).reshape(paths.shape[:2]))
-        log_probs.append(found.log_probs.numpy().astype(np.float64))
-    named, chances = np.concatenate(cells), np.concatenate(log_probs)
-    views = sum(min(width, grid.actions**level) for level in range(grid.depth))
-    return PredictionTable(
-        info.model_copy(update={"listed": named.shape[1], "confidence": "cell", "decision": "top"}), photos.ids,
-        photos.positions, photos.true, np.stack(grid.centres(grid.unflatten(named[:, 0], grid.depth)), 1),
-        rank_listed(named, chances, photos.true), np.exp(chances[:, 0]), np.full(len(ms), views), np.array(ms), photos.drives)
+def _of_search(localizer: Localizer, info: PredictionInfo) -> dict[str, Any]:
+    """What a localizer's search says about all predictions."""
+    decision, asked = str(localizer.decision), localizer.answering.posteriors
+    found = {"decision": decision, "confidence": claim_of(decision), "listed": localizer.answering.listed or info.listed}
+    if asked is None:
+        return found
+    state = "none" if asked.calibration is None else "of this map" if asked.calibrated_here else "of another map"
+    return {**found, "calibration": localizer.asked()["calibration"], "protocol": {"calibration": state}}

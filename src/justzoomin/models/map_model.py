@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,9 @@ from justzoomin.models.config import ModelConfig, check_sizes
 from justzoomin.models.encoder import VisionEncoder
 from justzoomin.models.onnx_encoder import OnnxEncoder
 from justzoomin.models.unset import UnsetWeights
+
+if TYPE_CHECKING:
+    from justzoomin.models.decoder import DecoderCache
 
 
 class MapModel(nn.Module):
@@ -33,12 +36,15 @@ class MapModel(nn.Module):
         config: The settings with the encoder's complete architecture filled in.
         grid: The grid it was trained on; None if not trained yet or not known.
         provenance: What is known about its making, from `provenance.json`.
+        decodes_paths: Whether it picks cell after cell: then `begin`, `step`, `fan_out` and `decode` work, and greedy and beam
+            searches are possible. Where False, it scores all terminal cells at once.
 
     Raises:
         ModelError: If the settings are those of another family, or the encoder cannot be built.
     """
 
     family = ""
+    decodes_paths: bool = False
 
     def __init__(self, config: ModelConfig, *, pretrained: bool = True, seed: int = 0, fresh: bool = True,
                  encoder: OnnxEncoder | None = None) -> None:
@@ -97,6 +103,25 @@ class MapModel(nn.Module):
         """Encode views (N, 3, H, W), normalized, to (N, D)."""
         vectors: Tensor = self.encoder(views)
         return vectors
+
+    def begin(self, photo: Tensor) -> DecoderCache:
+        """Begin to decode step by step from photo vectors (B, D); see `Decoder.begin`."""
+        self._refuse_paths()
+
+    def step(self, view: Tensor, action: Tensor | None, cache: DecoderCache) -> Tensor:
+        """Logits (B, A) after one more view vector (B, D) and the action (B,) that led to it; see `Decoder.step`."""
+        self._refuse_paths()
+
+    def fan_out(self, views: Tensor, cache: DecoderCache, *, keep: bool = True) -> tuple[Tensor, DecoderCache]:
+        """Logits (B, A, A) after every action and the view (B, A, D) it leads to; see `Decoder.fan_out`."""
+        self._refuse_paths()
+
+    def decode(self, photo: Tensor, views: Tensor, actions: Tensor) -> Tensor:
+        """Logits (B, T, A) from vectors: photo (B, D), views (B, T, D), actions (B, T - 1) or (B, T)."""
+        self._refuse_paths()
+
+    def _refuse_paths(self) -> NoReturn:
+        raise ModelError("model", f"a model of the family {self.family} does not decode paths", "Search with posterior.")
 
     def fingerprint(self) -> str:
         """Sixty-four hex digits that change with any setting or weight: what caches and reports name it by.

@@ -27,6 +27,7 @@ class ZoomModel(MapModel):
     """
 
     family = "zoom"
+    decodes_paths = True
 
     def _build(self, config: ModelConfig) -> None:
         self.decoder = Decoder(config.decoder, self.encoder.width, config.actions)

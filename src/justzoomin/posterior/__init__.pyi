@@ -16,6 +16,7 @@ from .lattices import lattice as lattice
 from .motion import Motion as Motion
 from .motion import odometry as odometry
 from .motion import speed_limit as speed_limit
+from .normalizing import log_normalized as log_normalized
 from .offmap import auroc as auroc
 from .offmap import on_map_score as on_map_score
 from .offmap import risk_coverage as risk_coverage
@@ -38,3 +39,4 @@ from .reliability import Claims as Claims
 from .reliability import Curve as Curve
 from .reliability import curve as curve
 from .reliability import figures as figures
+from .reliability import wilson as wilson

@@ -17,6 +17,7 @@ from justzoomin.errors import ModelError
 from justzoomin.files import write_json
 from justzoomin.geometry import ZoomGrid
 from justzoomin.posterior.lattices import Floats
+from justzoomin.posterior.normalizing import finite, log_sum
 from justzoomin.posterior.offmap import MEASURES, on_map_score
 from justzoomin.untrusted import printable, read_limited
 
@@ -160,7 +161,7 @@ def step_by_step(grid: ZoomGrid, log_probs: npt.NDArray[np.floating], steps: int
     found: list[Floats] = []
     for _ in range(steps):
         children = level.reshape(len(log_probs), -1, actions)
-        level = _log_sum(children)
+        level = log_sum(children)
         found.append(children - np.where(np.isfinite(level), level, 0.0)[..., None])
     return found[::-1]
 
@@ -173,22 +174,11 @@ def step_log_probs(log_probs: Floats, temperature: float, tail: float) -> Floats
     """
     with np.errstate(over="ignore", invalid="ignore"):
         values = log_probs / temperature
-        values = values - _finite(_log_sum(values))[..., None]
+        values = values - finite(log_sum(values))[..., None]
         if tail:
             values = np.where(np.isfinite(values), values - np.logaddexp(0.0, math.log(tail) - values), -np.inf)
-            values = values - _finite(_log_sum(values))[..., None]
+            values = values - finite(log_sum(values))[..., None]
     return np.asarray(values)
-
-
-def _log_sum(values: Floats) -> Floats:
-    """Log sum exp over the last axis; -inf where all are."""
-    top = _finite(values.max(-1))
-    with np.errstate(divide="ignore"):
-        return np.asarray(top + np.log(np.exp(values - top[..., None]).sum(-1)))
-
-
-def _finite(values: Floats) -> Floats:
-    return np.where(np.isfinite(values), values, 0.0)
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -16,6 +16,7 @@ from justzoomin.geometry import ZoomGrid, to_local
 from justzoomin.posterior.decisions import Decision
 from justzoomin.posterior.disks import disk_shares
 from justzoomin.posterior.lattices import Floats, Ints, Lattice, lattice
+from justzoomin.posterior.normalizing import log_normalized
 
 if TYPE_CHECKING:
     from justzoomin.posterior.regions import CredibleRegion
@@ -65,7 +66,7 @@ class Posterior:
         if not np.isfinite(top):
             raise GeometryError("scores", "they are not finite" if top != -np.inf else "every cell is ruled out",
                                 "Give finite scores for at least one cell, and no NaN.")
-        return cls(grid, values - (top + np.log(np.exp(values - top).sum())))
+        return cls(grid, log_normalized(values))
 
     @property
     def lattice(self) -> Lattice:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from justzoomin.errors import ConfigError, GeometryError
 from justzoomin.geometry import LatLon, ZoomGrid, haversine_m
 from justzoomin.posterior.lattices import MAX_TERMINAL_CELLS, Floats, lattice
+from justzoomin.posterior.normalizing import log_normalized
 from justzoomin.posterior.posterior import Posterior
 from justzoomin.untrusted import printable, read_limited
 
@@ -227,11 +228,10 @@ def apply_many(grid: ZoomGrid, log_probs: Floats, prior: Prior) -> Floats:
     if not weights.any():
         return log_probs
     total = log_probs + weights
-    best = total.max(1, keepdims=True)
-    if (best == -np.inf).any():
+    if (total.max(1) == -np.inf).any():
         raise GeometryError("prior", f"it rules out every cell that the photo's posterior allows ({prior})",
                             "Give priors that meet each other.")
-    return np.asarray(total - (best + np.log(np.exp(total - best).sum(1, keepdims=True))))
+    return log_normalized(total)
 
 
 def _looks_swapped(prior: Prior, grid: ZoomGrid) -> bool:

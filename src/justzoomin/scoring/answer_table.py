@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from justzoomin.checks import drives_of
-from justzoomin.data import Dataset, read_table
+from justzoomin.data import Dataset, drives_of, read_table
 from justzoomin.errors import DataError
 from justzoomin.geometry import grid_to_dict
 from justzoomin.scoring.ranking import Ranking

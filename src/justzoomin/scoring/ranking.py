@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from justzoomin.errors import DataError
+from justzoomin.posterior import log_normalized
 from justzoomin.scoring.resampling import Floats, Ints
 
 Floats32 = npt.NDArray[np.float32]
@@ -65,8 +66,7 @@ def log_normalize(scores: npt.ArrayLike) -> Floats:
         bad = int(np.flatnonzero(~np.isfinite(top[:, 0]))[0])
         raise DataError(f"scores of photo {bad}", f"the largest is {top[bad, 0]}",
                         "Give finite scores for at least one cell, and no NaN.")
-    shifted = values - top
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(1, keepdims=True)))
+    return log_normalized(values - top)
 
 
 def rank_scores(log_probs: Floats, true: Ints, listed: int | None, gallery: Ints | None = None) -> Ranking:
@@ -113,21 +113,20 @@ def _best(values: Floats, tie: Ints, size: int) -> Ints:
     return among[order[:size]]
 
 
-def rank_listed(cells: Ints, log_probs: Floats, true: Ints, true_log_prob: Floats | None = None) -> Ranking:
+def rank_listed(cells: Ints, log_probs: Floats, true: Ints) -> Ranking:
     """Rank the cells that a search along paths found, most probable first; others have no rank.
 
     Args:
         cells: Their numbers (N, K).
         log_probs: Their log-probabilities (N, K), falling.
         true: The true cells (N,).
-        true_log_prob: Their log-probabilities (N,), where they are known without being found.
     """
     probs = np.exp(log_probs)
     hit = cells == true[:, None]
     found = hit.any(1)
     rank = np.where(found, hit.argmax(1), -1)
     rows = np.arange(len(true))
-    own = np.where(found, log_probs[rows, rank], np.nan) if true_log_prob is None else true_log_prob
+    own = np.where(found, log_probs[rows, rank], np.nan)
     before = np.concatenate([np.zeros((len(true), 1)), np.cumsum(probs, 1)], 1)[rows, rank]
     return Ranking(cells, probs.astype(np.float32), np.asarray(own, np.float64), rank.astype(np.int64),
                    np.where(found, np.minimum(before, 1.0), np.nan))

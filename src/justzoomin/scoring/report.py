@@ -24,17 +24,19 @@ SCORE_FORMAT = "justzoomin-score/1"
 
 
 def protocol_words(table: PredictionTable, protocol: Protocol) -> dict[str, str]:
-    """A protocol in words, as every report carries it."""
+    """Return a protocol in words, as every report carries it."""
     grid = table.grid
-    count = len(table.gallery) if protocol.gallery == "occupied" else grid.actions**grid.depth
-    held = "cells that hold photos of the evaluated split" if protocol.gallery == "occupied" else "terminal cells of the region"
-    crs = protocol.crs or table.info.crs
+    gallery = f"all {grid.actions**grid.depth} terminal cells of the region"
+    if protocol.gallery == "occupied":
+        gallery = f"the {len(table.gallery)} cells that hold photos of the evaluated split"
+    measured = f"straight line in the projection {protocol.crs or table.info.crs}, in its metres"
+    if protocol.distance == "sphere":
+        measured = "great circle on a sphere of radius 6378137 m"
     words = {
-        "gallery": f"{protocol.gallery}: {count} {held}, of {grid.cell_size_m(grid.depth):g} m",
-        "distance": "great circle on a sphere of radius 6378137 m" if protocol.distance == "sphere" else
-                    f"straight line in the projection {crs}, in its metres",
+        "gallery": f"{gallery}, of {grid.cell_size_m(grid.depth):g} m",
+        "distance": f"{measured}, from the answer to the position",
         "decision": _decision_words(table, protocol),
-        "recall_at_1": "percent of photos whose own terminal cell is named",
+        "recall_at_1": "percent of photos whose answer is in their own terminal cell",
         "recall_at_m": "percent of photos whose error is at most the radius in metres",
         "recall_at_area": "percent of photos whose own cell is among the best-ranked cells of that area in m2, taken together",
         "intervals": protocol.resampling(table)[1],
@@ -53,7 +55,7 @@ def _decision_words(table: PredictionTable, protocol: Protocol) -> str:
 
 
 def score_table(table: PredictionTable, protocol: Protocol | None = None) -> dict[str, Any]:
-    """Scores of a table under a protocol, chance and ceiling beside it; see docs/scoring.md for the keys.
+    """Return the scores of a table under a protocol, chance and ceiling beside them; see docs/scoring.md for the keys.
 
     Raises:
         DataError: If what the protocol needs was not stored.

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from justzoomin.errors import ConfigError
+from justzoomin.posterior import wilson
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-Z95 = 1.959963984540054
 RESAMPLES = 1000
 _KEPT_VALUES = 1 << 23
 """Draws of so many groups, taken together, are kept: every row of a comparison asks for the same ones."""
@@ -30,14 +30,10 @@ class Figure:
 
 
 def percent(hits: npt.NDArray[np.bool_]) -> Figure:
-    """Percentage of hits with its Wilson score interval at 95 %.
-
-    Source: E. B. Wilson, Probable inference, JASA 22 (1927).
-    """
-    n, p = len(hits), float(np.mean(hits))
-    centre = (p + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
-    half = Z95 * np.sqrt(p * (1 - p) / n + Z95**2 / (4 * n * n)) / (1 + Z95**2 / n)
-    return Figure(100 * p, 100 * max(0.0, float(centre - half)), 100 * min(1.0, float(centre + half)))
+    """Return the percentage of hits (N,) with its Wilson score interval at 95 %."""
+    share = float(np.mean(hits))
+    low, high = wilson(share, len(hits))
+    return Figure(100 * share, 100 * low, 100 * high)
 
 
 def interval(value: float, draws: Floats) -> Figure:

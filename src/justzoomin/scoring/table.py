@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.geometry import ZoomGrid, grid_from_dict, haversine_m
-from justzoomin.scoring.ranking import Ranking, join, log_normalize, rank_scores
+from justzoomin.scoring.ranking import Ranking, join, log_normalize, rank_listed, rank_scores
 from justzoomin.scoring.resampling import Floats, Ints
 
 FORMAT: Literal["justzoomin-predictions/2"] = "justzoomin-predictions/2"
@@ -27,6 +27,8 @@ _FEW = 100
 """Entries of a mapping."""
 Decide = Callable[[Floats], tuple[Floats, Floats]]
 """From log-probabilities (B, N) to answers (B, 2), latitude and longitude, and the probability (B,) claimed for each."""
+Part = tuple[Ranking, Ranking | None, Floats, Floats]
+"""Ranking among all cells and among those that hold photos, answers (B, 2) and what is claimed for each (B,)."""
 
 
 class PredictionInfo(BaseModel):
@@ -170,40 +172,48 @@ class Tabulator:
         self._drives = None if drives is None else tuple(drives)
         self._decide = decide
         self._gallery = np.unique(true_cells) if occupied else None
-        self._parts: list[tuple[Ranking, Ranking | None, Floats, Floats]] = []
+        self._parts: list[Part] = []
         self._costs: list[tuple[int, int | None, float | None]] = []
         self._done = 0
 
-    def add(self, scores: Any, views: int | None = None, ms: float | None = None) -> None:
+    def add(self, scores: Any, views: int | None = None, ms: float | None = None, cells: Ints | None = None) -> None:
         """Add the next photos.
 
         Args:
-            scores: Log-probabilities (B, N) of all terminal cells up to a constant for each photo.
+            scores: Log-probabilities (B, N) of all terminal cells up to a constant for each photo, or those (B, K) of `cells`.
             views: Views that were scored for each of them.
             ms: Milliseconds each of them took.
+            cells: Numbers (B, K) of the cells that a search along paths found, most probable first; the first is the answer.
 
         Raises:
             DataError: If there is not one score per terminal cell, one is NaN, or there are more photos than were said.
         """
-        grid, count = self._info.zoom_grid, len(scores)
-        if np.ndim(scores) != 2 or np.shape(scores)[1] != grid.actions**grid.depth:
+        grid, count, width = self._info.zoom_grid, len(scores), None if cells is None else np.shape(cells)[1]
+        wanted = grid.actions**grid.depth if width is None else width
+        if np.ndim(scores) != 2 or np.shape(scores)[1] != wanted:
             raise DataError("scores", f"an array of shape {np.shape(scores)}",
-                            f"Give one score per photo and terminal cell: (B, {grid.actions**grid.depth}).")
+                            f"Give one score per photo and terminal cell: (B, {wanted}).")
         true = self._true[self._done:self._done + count]
         if len(true) < count:
             raise DataError("scores", f"of more than the table's {len(self._photos)} photos", "Give as many rows as photos.")
-        log_probs = log_normalize(scores)
-        every = rank_scores(log_probs, true, self._info.listed)
-        answers, claimed = self._first(every) if self._decide is None else self._decide(log_probs)
-        inside = None if self._gallery is None else rank_scores(log_probs, true, self._info.listed, self._gallery)
-        self._parts.append((every, inside, answers, claimed))
+        self._parts.append(self._ranked(scores, true) if cells is None else self._listed(scores, true, cells))
         self._costs.append((count, views, ms))
         self._done += count
 
-    def _first(self, ranking: Ranking) -> tuple[Floats, Floats]:
+    def _ranked(self, scores: Any, true: Ints) -> Part:
+        log_probs = log_normalize(scores)
+        every = rank_scores(log_probs, true, self._info.listed)
+        inside = None if self._gallery is None else rank_scores(log_probs, true, self._info.listed, self._gallery)
+        if self._decide is not None:
+            return every, inside, *self._decide(log_probs)
+        return every, inside, self._centres(every.cells), np.minimum(every.probs[:, 0].astype(np.float64), 1.0)
+
+    def _listed(self, scores: Any, true: Ints, cells: Ints) -> Part:
+        return rank_listed(cells, scores, true), None, self._centres(cells), np.exp(scores[:, 0])
+
+    def _centres(self, cells: Ints) -> Floats:
         grid = self._info.zoom_grid
-        centres = grid.centres(grid.unflatten(ranking.cells[:, 0], grid.depth))
-        return np.stack(centres, 1), np.minimum(ranking.probs[:, 0].astype(np.float64), 1.0)
+        return np.stack(grid.centres(grid.unflatten(cells[:, 0], grid.depth)), 1)
 
     def table(self) -> PredictionTable:
         """The table of all photos.
@@ -219,4 +229,4 @@ class Tabulator:
             self._info, self._photos, self._positions, self._true, np.concatenate(answers), join(rankings),
             np.concatenate(claimed), np.repeat([-1 if v is None else v for _, v, _ in self._costs], counts),
             np.repeat([np.nan if ms is None else ms for _, _, ms in self._costs], counts), self._drives,
-            None if self._gallery is None else join(inside))
+            None if None in inside else join(inside))

@@ -19,9 +19,9 @@ from .indexing import build_index as build_index
 from .indexing import build_part as build_part
 from .indexing import index_blocks as index_blocks
 from .localizer import Localizer as Localizer
-from .localizer import read_photo as read_photo
 from .matching import MAX_PLACES as MAX_PLACES
 from .matching import GroundMap as GroundMap
+from .photo_loading import read_photo as read_photo
 from .retrieval import CellScores as CellScores
 from .retrieval import cell_scores as cell_scores
 from .retrieval import path_scores as path_scores

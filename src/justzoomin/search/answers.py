@@ -1,20 +1,21 @@
-"""From what a search found to the fields of a Fix."""
+"""What a search found for some photos: log-probabilities of cells for tables, and the fields of a Fix."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from justzoomin.geometry import ZoomGrid
-from justzoomin.models import ZoomModel
 from justzoomin.posterior import CREDIBLE_LEVELS, Decision, Posterior, decide
-from justzoomin.search.beam_search import beam
+from justzoomin.search.beam_search import Beam
 from justzoomin.search.fix import CREDIBLE_PROBABILITY, HIGH_PROBABILITY, credible_radius_m
-from justzoomin.search.greedy_search import along_path, greedy
-from justzoomin.search.view_vectors import ViewVectors
+from justzoomin.search.greedy_search import Paths
+from justzoomin.search.map_posteriors import MapPosteriors
 
 LISTED = 10
 """Most probable cells that a Fix lists."""
@@ -22,29 +23,116 @@ PERCENTS = tuple(round(100 * level) for level in CREDIBLE_LEVELS)
 """What a Fix calls its regions."""
 
 Fields = dict[str, Any]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 
-def greedy_answers(model: ZoomModel, photos: torch.Tensor, vectors: ViewVectors, grid: ZoomGrid) -> list[Fields]:
-    """What greedy zooming says of photos (B, D)."""
-    paths = greedy(model, photos, vectors, grid.depth)
-    return _centres(grid, paths.sequences.numpy(), paths.probabilities.tolist())
+class Found(Protocol):
+    """What a search found for B photos."""
+
+    @property
+    def cells(self) -> Ints | None:
+        """Numbers (B, K) of the terminal cells that were found, most probable first; None where all N are scored, in order."""
+
+    @property
+    def log_probs(self) -> Floats:
+        """Log-probabilities (B, K) of these cells, or (B, N) of all."""
+
+    def fields(self) -> list[Fields]:
+        """Return what a Fix says of each photo, apart from what is the same for all photos."""
 
 
-def beam_answers(model: ZoomModel, photos: torch.Tensor, vectors: ViewVectors, grid: ZoomGrid, width: int) -> list[Fields]:
-    """What a beam says of photos (B, D): its most probable path, and the next ones."""
-    found = beam(model, photos, vectors, grid.depth, width)
-    best = found.sequences[:, 0]
-    steps = along_path(model, photos, vectors, best).exp().gather(-1, best[..., None]).squeeze(-1)
-    fields = _centres(grid, best.numpy(), steps.tolist())
-    for k, answer in enumerate(fields):
-        chances = found.log_probs[k, :LISTED].exp().tolist()
-        answer["top_cells"] = tuple(zip(map(tuple, found.sequences[k, :LISTED].tolist()), chances, strict=True))
-        answer["expected"] = chances[0]
-    return fields
+@dataclass(frozen=True)
+class FoundPath:
+    """What greedy zooming found: one path a photo.
+
+    Attributes:
+        grid: The zoom grid.
+        paths: The paths of B photos.
+    """
+
+    grid: ZoomGrid
+    paths: Paths
+
+    @property
+    def cells(self) -> Ints:
+        """Numbers (B, 1) of the paths' terminal cells."""
+        return self.grid.flatten(self.paths.sequences.numpy())[:, None]
+
+    @property
+    def log_probs(self) -> Floats:
+        """Log-probabilities (B, 1) of the whole paths."""
+        steps = self.paths.probabilities.numpy().astype(np.float64)
+        return np.log(np.maximum(steps, np.finfo(np.float64).tiny)).sum(1)[:, None]
+
+    def fields(self) -> list[Fields]:
+        """Return the centre of each path's terminal cell and the probabilities of its steps."""
+        return _centres(self.grid, self.paths.sequences.numpy(), self.paths.probabilities.tolist())
+
+
+@dataclass(frozen=True)
+class FoundBeam:
+    """What a beam found: the most probable paths of each photo.
+
+    Attributes:
+        grid: The zoom grid.
+        beam: The paths of B photos.
+        along: Gives log-probabilities (B, T, A) of all actions along paths (B, T); see `along_path`.
+    """
+
+    grid: ZoomGrid
+    beam: Beam
+    along: Callable[[torch.Tensor], torch.Tensor]
+
+    @property
+    def cells(self) -> Ints:
+        """Numbers (B, K) of the paths' terminal cells."""
+        paths = self.beam.sequences.numpy()
+        return self.grid.flatten(paths.reshape(-1, self.grid.depth)).reshape(paths.shape[:2])
+
+    @property
+    def log_probs(self) -> Floats:
+        """Log-probabilities (B, K) of the whole paths."""
+        return self.beam.log_probs.numpy().astype(np.float64)
+
+    def fields(self) -> list[Fields]:
+        """Return the best path of each photo, and the next ones."""
+        best = self.beam.sequences[:, 0]
+        steps = self.along(best).exp().gather(-1, best[..., None]).squeeze(-1)
+        fields = _centres(self.grid, best.numpy(), steps.tolist())
+        for k, answer in enumerate(fields):
+            chances = self.beam.log_probs[k, :LISTED].exp().tolist()
+            answer["top_cells"] = tuple(zip(map(tuple, self.beam.sequences[k, :LISTED].tolist()), chances, strict=True))
+            answer["expected"] = chances[0]
+        return fields
+
+
+@dataclass(frozen=True)
+class FoundPosteriors:
+    """The posteriors of some photos.
+
+    Attributes:
+        posteriors: What made them.
+        decision: The rule that picks the answer.
+        own: Calibrated log-probabilities (B, N) without a prior.
+        log_probs: The same with the prior.
+    """
+
+    posteriors: MapPosteriors
+    decision: Decision
+    own: Floats
+    log_probs: Floats
+    cells: None = None
+
+    def fields(self) -> list[Fields]:
+        """Return what the posteriors say, answered by the decision."""
+        grid = self.posteriors.grid
+        answers = posterior_answers([Posterior(grid, p) for p in self.log_probs], self.decision)
+        return [{**answer, "on_map": here} for answer, here in zip(answers, self.posteriors.on_map(self.own), strict=True)]
 
 
 def posterior_answers(posteriors: Sequence[Posterior], decision: Decision) -> list[Fields]:
-    """What posteriors of one grid say, answered by a decision.
+    """Return what posteriors of one grid say, answered by a decision.
 
     Args:
         posteriors: One for each photo.
@@ -73,7 +161,7 @@ def posterior_answers(posteriors: Sequence[Posterior], decision: Decision) -> li
 
 
 def _centres(grid: ZoomGrid, sequences: np.ndarray[Any, np.dtype[np.int64]], chances: list[list[float]]) -> list[Fields]:
-    """Answers with the centres of terminal cells."""
+    """Return answers with the centres of terminal cells."""
     lats, lons = grid.centres(sequences)
     return [{"lat": lat, "lon": lon, "sequence": tuple(sequence), "probabilities": tuple(path),
              "credible_radius_m": credible_radius_m(grid, tuple(path)),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from justzoomin.models import ZoomModel
+from justzoomin.models import MapModel
 from justzoomin.search.view_vectors import ViewVectors, refuse_undefined
 
 
@@ -24,7 +24,7 @@ class Beam(NamedTuple):
 
 
 @torch.inference_mode()
-def beam(model: ZoomModel, photos: torch.Tensor, vectors: ViewVectors, depth: int, width: int) -> Beam:
+def beam(model: MapModel, photos: torch.Tensor, vectors: ViewVectors, depth: int, width: int) -> Beam:
     """Follow the `width` most probable prefixes of every level. A width of 1 is greedy.
 
     Args:

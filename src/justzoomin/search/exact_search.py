@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from justzoomin.errors import ModelError
-from justzoomin.models import DecoderCache, ZoomModel
+from justzoomin.models import DecoderCache, MapModel
 from justzoomin.search.view_vectors import ViewVectors
 
 STATES = 1024
@@ -18,7 +18,7 @@ STATES = 1024
 
 
 @torch.inference_mode()
-def exact(model: ZoomModel, photos: torch.Tensor, vectors: ViewVectors, depth: int,
+def exact(model: MapModel, photos: torch.Tensor, vectors: ViewVectors, depth: int,
           temperatures: Sequence[float] | None = None) -> npt.NDArray[np.float32]:
     """Log-probabilities (B, N) of all terminal cells, in the order of `ZoomGrid.flatten`.
 
@@ -53,7 +53,7 @@ def exact(model: ZoomModel, photos: torch.Tensor, vectors: ViewVectors, depth: i
 class _Tree:
     """The views of all levels, and the walk from states to terminal cells."""
 
-    def __init__(self, model: ZoomModel, vectors: ViewVectors, temperatures: tuple[float, ...]) -> None:
+    def __init__(self, model: MapModel, vectors: ViewVectors, temperatures: tuple[float, ...]) -> None:
         self.model, self.temperatures, self.actions = model, temperatures, model.config.actions
         ends = np.cumsum([0, *(self.actions**level for level in range(len(temperatures)))])
         self._levels = [vectors.at(np.arange(a, b)) for a, b in pairwise(ends)]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from justzoomin.geometry import view_numbers
-from justzoomin.models import ZoomModel
+from justzoomin.models import MapModel
 from justzoomin.search.view_vectors import ViewVectors, refuse_undefined
 
 
@@ -25,7 +25,7 @@ class Paths(NamedTuple):
 
 
 @torch.inference_mode()
-def greedy(model: ZoomModel, photos: torch.Tensor, vectors: ViewVectors, depth: int) -> Paths:
+def greedy(model: MapModel, photos: torch.Tensor, vectors: ViewVectors, depth: int) -> Paths:
     """Decode greedily with cached keys and values.
 
     Args:
@@ -54,7 +54,7 @@ def greedy(model: ZoomModel, photos: torch.Tensor, vectors: ViewVectors, depth: 
 
 
 @torch.inference_mode()
-def along_path(model: ZoomModel, photos: torch.Tensor, vectors: ViewVectors, sequences: torch.Tensor) -> torch.Tensor:
+def along_path(model: MapModel, photos: torch.Tensor, vectors: ViewVectors, sequences: torch.Tensor) -> torch.Tensor:
     """Log-probabilities (B, T, A) of every action along given paths (B, T): teacher forcing, nothing chosen."""
     numbers = view_numbers(vectors.views.grid, sequences.numpy())  # (B, T)
     views = vectors.at(numbers.ravel()).view(*numbers.shape, -1)

@@ -6,36 +6,31 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from justzoomin.data import PhotoShape, declared_panorama, halves, to_tensor, wide_photo
-from justzoomin.errors import JustZoomInError, PhotoError
+from justzoomin.errors import JustZoomInError
 from justzoomin.geometry import ZoomGrid
-from justzoomin.maps import GridViews, Map, look_alike, region_look
-from justzoomin.models import MapModel, ZoomModel, open_model
+from justzoomin.maps import GridViews, Map
+from justzoomin.models import MapModel, open_model
 from justzoomin.parallel import ordered_map
-from justzoomin.posterior import DEFAULT_DECISION, Calibration, Posterior, Prior, apply_many, find_calibration, parse_decision
-from justzoomin.search.answers import Fields, beam_answers, greedy_answers, posterior_answers
-from justzoomin.search.cell_scorer import MapScorer, scorer
-from justzoomin.search.cost import CHEAP_POSES, MatchingCost, matching_cost
+from justzoomin.posterior import DEFAULT_DECISION, Calibration, Posterior, Prior, find_calibration, parse_decision
+from justzoomin.search.answering import answering
+from justzoomin.search.cost import MatchingCost
 from justzoomin.search.fix import Fix
 from justzoomin.search.index import MapIndex
+from justzoomin.search.map_posteriors import MapPosteriors
+from justzoomin.search.photo_loading import LoadedPhoto, load_photo
 from justzoomin.search.searches import choose_search
 from justzoomin.search.trained import check_fits, shapes_trained_on, warn_foreign_map
 from justzoomin.search.view_vectors import ViewVectors, photo_vectors, views_of
-from justzoomin.untrusted import printable
 
 Item = TypeVar("Item")
-
-MAX_FILE_BYTES = 256 << 20
-"""Photos in larger files are refused unread."""
-_MAX_VALUES = 1 << 22
-"""Probabilities of cells that are in memory at once, photos together."""
 
 
 class Localizer:
@@ -59,8 +54,8 @@ class Localizer:
 
     Raises:
         ModelError: If the model's number of actions does not fit the grid, or index or calibration belong to another model.
-        DataError: If the index is none, or belongs to another map or grid.
-        ConfigError: If search or decision are none, or do not go together.
+        DataError: If the index cannot be read, or belongs to another map or grid.
+        ConfigError: If search or decision is unknown, or the two cannot be combined.
         GeometryError: If the grid has too many cells for a posterior, or the prior leaves none.
     """
 
@@ -74,14 +69,13 @@ class Localizer:
         opened = None if index is None else MapIndex.open_for(index, model, source, self.grid)
         self.vectors = ViewVectors(model, views_of(model, source, self.grid), index=opened)
         self.search = choose_search(search, self.grid, opened, model.config.image_pixels, decision=decision,
-                                    prior=prior is not None, paths=isinstance(model, ZoomModel))
-        self._whole = self.search.kind == "posterior"
-        self.decision = parse_decision(decision or (DEFAULT_DECISION if self._whole else "top"))
+                                    prior=prior is not None, paths=model.decodes_paths)
+        self.decision = parse_decision(decision or (DEFAULT_DECISION if self.search.kind == "posterior" else "top"))
         self.prior, self.calibration = prior, calibration
-        if prior is not None:  # one that leaves no cell is known before the first photo
-            apply_many(self.grid, np.zeros((1, self.grid.actions**self.grid.depth)), prior)
-        if self.calibration is not None:
-            self.calibration.require_model(self.model_hash)
+        if calibration is not None:
+            calibration.require_model(self.model_hash)
+        self.posteriors = MapPosteriors(self.vectors, self.views, calibration, prior)
+        self.answering = answering(self.search, self.posteriors, self.decision)
         self._root_checked = False
 
     @classmethod
@@ -120,19 +114,17 @@ class Localizer:
 
         0 for a matcher that answers alone: it describes the map its own way.
         """
-        if not self._whole or self._score.ground is not None:
-            return 0
-        index = self.vectors.index
-        return len(self.model.layers(self.grid)) - (0 if index is None else index.count())
+        asked = self.answering.posteriors
+        return 0 if asked is None else asked.views_ahead
 
     def matching_cost(self) -> MatchingCost | None:
-        """What the posterior of a matcher costs on this map, measured on a part of it; None where it is cheap or none is asked.
+        """Measure on a part of this map what a matcher's posterior costs; None where it is cheap or is not asked for.
 
         Raises:
             TileError: If the map cannot give a piece.
         """
-        ground = self._score.ground if self._whole else None
-        return None if ground is None or ground.poses <= CHEAP_POSES else matching_cost(ground)
+        asked = self.answering.posteriors
+        return None if asked is None else asked.matching_cost()
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
         """Do what is done once for a map before the first photo, where that can take long: describe it for a matcher.
@@ -143,8 +135,8 @@ class Localizer:
         Raises:
             TileError: If the map cannot give a piece.
         """
-        if self._whole:
-            self._score.prepare(progress)
+        if self.answering.posteriors is not None:
+            self.answering.posteriors.prepare(progress)
 
     @cached_property
     def map_hash(self) -> str:
@@ -165,11 +157,11 @@ class Localizer:
             photo: Path of the photo, or the bytes of its file.
 
         Raises:
-            PhotoError: If it is no usable photo.
+            PhotoError: If the photo cannot be used.
             TileError: If the map cannot give a view that the search asks for.
         """
         started = time.perf_counter()
-        loaded = self._load(photo)
+        loaded = self.load_photo(photo)
         if isinstance(loaded, JustZoomInError):
             raise loaded
         return self._search([photo], [loaded], started)[0]
@@ -184,7 +176,7 @@ class Localizer:
             batch_size: Photos encoded at once.
         """
         started = time.perf_counter()
-        for group in _groups(ordered_map(lambda photo: (photo, self._load(photo)), photos), batch_size):
+        for group in _groups(ordered_map(lambda photo: (photo, self.load_photo(photo)), photos), batch_size):
             results = self._batch(group, started)
             started = time.perf_counter()  # what the caller does meanwhile is not the search's
             for result in results:
@@ -204,116 +196,74 @@ class Localizer:
         results = iter(found)
         return [loaded if isinstance(loaded, JustZoomInError) else next(results) for _, loaded in group]
 
-    def _load(self, photo: str | Path | bytes) -> LoadedPhoto | JustZoomInError:
-        """A photo as the model takes it, or what is wrong with it."""
-        config = self.model.config
-        try:
-            data, where = (photo, "photo") if isinstance(photo, bytes) else (read_photo(Path(photo)), str(photo))
-            _refuse_panorama(data, where)
-            pair = halves(to_tensor(wide_photo(data, where, config.image_pixels, config.photo_decode)))
-            return LoadedPhoto(pair, PhotoShape.of(data).unlike(self._trained_shapes) if self._trained_shapes else None)
-        except JustZoomInError as error:
-            return error
+    def load_photo(self, photo: str | Path | bytes) -> LoadedPhoto | JustZoomInError:
+        """Return a photo as the model takes it, or the error that says what is wrong with it."""
+        return load_photo(photo, self.model.config, self._trained_shapes)
 
     def encode(self, pairs: torch.Tensor) -> torch.Tensor:
-        """Vectors (B, D) of photos, uint8 halves (B, 2, 3, n, n)."""
+        """Return vectors (B, D) of photos, uint8 halves (B, 2, 3, n, n).
+
+        Raises:
+            ModelError: If a photo cannot be encoded, or its vector is not finite.
+            TileError: If the map has nothing in the grid's region.
+        """
+        self._check_root()
         return photo_vectors(self.model, pairs)
 
     def localize_posterior(self, photo: str | Path | bytes) -> Posterior:
-        """How probable each terminal cell is for one photo, calibrated and with the prior, whatever the search.
+        """Return how probable each terminal cell is for one photo, calibrated and with the prior, whatever the search.
 
         Args:
             photo: Path of the photo, or the bytes of its file.
 
         Raises:
-            PhotoError: If it is no usable photo.
+            PhotoError: If the photo cannot be used.
             TileError: If the map cannot give a view.
             GeometryError: If the grid has too many cells, or the prior leaves none.
         """
-        loaded = self._load(photo)
+        loaded = self.load_photo(photo)
         if isinstance(loaded, JustZoomInError):
             raise loaded
         return Posterior(self.grid, self.log_probs(loaded.pair.unsqueeze(0))[0])
 
-    def scores(self, pairs: torch.Tensor) -> npt.NDArray[np.floating]:
-        """The model's own scores (B, N) of all terminal cells, for photos as uint8 halves (B, 2, 3, n, n).
-
-        Up to a constant they are log-probabilities, without calibration and prior.
-
-        Raises:
-            TileError: If the map cannot give a view.
-        """
-        return self._scores(self.encode(pairs))
-
     def log_probs(self, pairs: torch.Tensor, *, prior: bool = True) -> npt.NDArray[np.float64]:
-        """Log-probabilities (B, N) of all terminal cells, calibrated, for photos as uint8 halves (B, 2, 3, n, n).
+        """Return calibrated log-probabilities (B, N) of all terminal cells, whatever the search.
 
         Args:
-            pairs: The photos.
+            pairs: The photos, uint8 halves (B, 2, 3, n, n).
             prior: Whether the prior is multiplied in.
 
         Raises:
             TileError: If the map cannot give a view.
             GeometryError: If the prior leaves no cell.
         """
-        own = self._calibrated(self.encode(pairs))
-        return apply_many(self.grid, own, self.prior) if prior and self.prior is not None else own
+        own = self.posteriors.own(self.encode(pairs))
+        return self.posteriors.with_prior(own) if prior else own
 
     def asked(self) -> dict[str, Any]:
-        """What the answers depend on beside model, map and grid, as plain values."""
+        """Return what the answers depend on beside model, map and grid, as plain values."""
+        prior, calibration = self.prior, None if self.answering.posteriors is None else self.calibration
         return {"search": str(self.search), "decision": str(self.decision),
-                "prior": None if self.prior is None else weights_hash(self.prior, self.grid),
-                "calibration": self.calibration.fingerprint if self._whole and self.calibration else None}
-
-    @cached_property
-    def _score(self) -> MapScorer:
-        return scorer(self.model, self.vectors)
-
-    def _scores(self, photos: torch.Tensor) -> npt.NDArray[np.floating]:
-        self._check_root()
-        return self._score(photos)
-
-    def _calibrated(self, photos: torch.Tensor) -> npt.NDArray[np.float64]:
-        """Log-probabilities (B, N) of photo vectors (B, D), without the prior."""
-        own = self._scores(photos).astype(np.float64)
-        if self.calibration is not None:
-            return self.calibration.apply(self.grid, own)
-        top = own.max(1, keepdims=True)
-        return np.asarray(own - (top + np.log(np.exp(own - top).sum(1, keepdims=True))))
-
-    def on_map(self, log_probs: npt.NDArray[np.float64]) -> list[bool | None]:
-        """Whether photos with calibrated posteriors (B, N), without a prior, look like photos of this map.
-
-        None without a calibration, and where it was fitted on another map: its threshold is not for this one.
-        """
-        if self.calibration is None or not self.calibrated_here:
-            return [None] * len(log_probs)
-        found: list[bool | None] = self.calibration.on_map(log_probs).tolist()
-        return found
-
-    @cached_property
-    def calibrated_here(self) -> bool:
-        """Whether the calibration is for this map, by its hash or its look; one that records neither is for no known map."""
-        if self.calibration is None:
-            return False
-        if self.calibration.map == self.map_hash:
-            return True
-        return self.calibration.look is not None and look_alike(self.calibration.look, region_look(self.views))
+                "prior": None if prior is None else hashlib.sha256(prior.log_weights(self.grid).tobytes()).hexdigest(),
+                "calibration": None if calibration is None else calibration.fingerprint}
 
     def _check_root(self) -> None:
-        if not self._root_checked:
-            self.vectors.check_root()
-            self._root_checked = True
-            if isinstance(self.model, ZoomModel) and (not self._whole or self.model.matcher is None):
-                warn_foreign_map(self.model, self.views, "search posterior asks its matcher" if self.model.matcher else None)
+        """Refuse a map without anything in the region, and warn of one that the model does not know; once."""
+        if self._root_checked:
+            return
+        self.vectors.check_root()
+        self._root_checked = True
+        matcher = self.model.config.matcher is not None
+        if self.model.decodes_paths and not (matcher and self.answering.posteriors is not None):
+            warn_foreign_map(self.model, self.views, "search posterior asks its matcher" if matcher else None)
 
     def _search(self, photos: Sequence[str | Path | bytes], loaded: Sequence[LoadedPhoto], started: float) -> list[Fix]:
-        """Fixes of photos that are loaded."""
-        answers = self._answers(self.encode(torch.stack([each.pair for each in loaded])))
+        """Return fixes of photos that are loaded."""
+        vectors = self.encode(torch.stack([each.pair for each in loaded]))
+        answers = [answer for found in self.answering.find(vectors) for answer in found.fields()]
         shared: dict[str, Any] = {
             "map_hash": self.map_hash, "model_hash": self.model_hash, "grid": self.grid, "searched": str(self.search),
-            "decision": str(self.decision),
-            "prior": None if self.prior is None else str(self.prior),
+            "decision": str(self.decision), "prior": None if self.prior is None else str(self.prior),
             "cell_size_m": self.grid.cell_size_m(self.grid.depth)}
         no_data = [self._no_data(answer["sequence"]) for answer in answers]
         seconds = (time.perf_counter() - started) / len(photos)
@@ -324,16 +274,10 @@ class Localizer:
                 for photo, answer, gaps, why in zip(photos, answers, no_data, reasons, strict=True)]
 
     def _not_calibrated(self, on_map: bool | None, unlike: str | None) -> str | None:
-        """Why the probabilities of a photo are not calibrated; None where they are."""
-        found = None
-        if not self._whole:
-            found = f"probabilities of a {self.search} search are the model's own"
-        elif self.calibration is None:
-            found = "the model has no calibration"
-        elif not self.calibrated_here:
-            found = "the model's calibration is for another map"
-        elif on_map is False:
-            found = "the photo does not look like one of this map"
+        """Say why the probabilities of a photo are not calibrated; None where they are."""
+        asked = self.answering.posteriors
+        found = (f"probabilities of a {self.search} search are the model's own" if asked is None else
+                 asked.not_calibrated(on_map))
         return "; ".join(filter(None, (found, unlike))) or None
 
     @cached_property
@@ -342,80 +286,13 @@ class Localizer:
 
     def _no_data(self, sequence: tuple[int, ...]) -> tuple[float, ...]:
         """Shares without data of the cells along a path."""
-        if isinstance(self.model, ZoomModel):
+        if self.model.decodes_paths:
             return self.vectors.no_data(sequence)
         return tuple(self.views.no_data(sequence[:level]) for level in range(len(sequence)))
 
-    def _answers(self, vectors: torch.Tensor) -> list[Fields]:
-        """What the search says of photo vectors (B, D)."""
-        self._check_root()
-        if isinstance(self.model, ZoomModel) and self.search.kind == "greedy":
-            return greedy_answers(self.model, vectors, self.vectors, self.grid)
-        if isinstance(self.model, ZoomModel) and self.search.kind == "beam":
-            return beam_answers(self.model, vectors, self.vectors, self.grid, self.search.width)
-        found: list[Fields] = []
-        for some in torch.split(vectors, max(1, _MAX_VALUES // self.grid.actions**self.grid.depth)):
-            own = self._calibrated(some)
-            here = self.on_map(own)
-            believed = own if self.prior is None else apply_many(self.grid, own, self.prior)
-            answers = posterior_answers([Posterior(self.grid, p) for p in believed], self.decision)
-            found += [{**answer, "on_map": on_map} for answer, on_map in zip(answers, here, strict=True)]
-        return found
-
-
-class LoadedPhoto(NamedTuple):
-    """A photo as a model takes it.
-
-    Attributes:
-        pair: Its halves, uint8 (2, 3, n, n).
-        unlike: Why its shape is far from those that the model was trained on; None where it is not.
-    """
-
-    pair: torch.Tensor
-    unlike: str | None
-
-
-def weights_hash(prior: Prior, grid: ZoomGrid) -> str:
-    """Hex digits that change with any cell's weight."""
-    return hashlib.sha256(prior.log_weights(grid).tobytes()).hexdigest()
-
 
 def _groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Items in lists of `size`, the last one shorter."""
-    group: list[Item] = []
-    for item in items:
-        group.append(item)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
+    """Yield items in lists of `size`, the last one shorter."""
+    rest = iter(items)
+    while group := list(islice(rest, size)):
         yield group
-
-
-def read_photo(path: Path) -> bytes:
-    """Bytes of a photo file.
-
-    Raises:
-        PhotoError: If it is missing, no file, empty or absurdly large.
-    """
-    try:
-        size = path.stat().st_size
-        if not path.is_file():
-            raise PhotoError(path, "it is no file", "Give the path of a photo.")
-        if not 0 < size <= MAX_FILE_BYTES:
-            raise PhotoError(path, f"the file has {size} bytes", f"Photos up to {MAX_FILE_BYTES} bytes are read.")
-        return path.read_bytes()
-    except OSError as error:
-        raise PhotoError(path, f"it cannot be read ({error.strerror})", "Give the path of a readable photo.") from error
-
-
-def _refuse_panorama(data: bytes, where: str) -> None:
-    """Refuse a photo that says it is a panorama: models learn ordinary photos, and would answer something.
-
-    Raises:
-        PhotoError: If it says so.
-    """
-    projection = declared_panorama(data).get("ProjectionType", "").lower()
-    if projection:
-        raise PhotoError(where, f"it is a panorama ({printable(projection, 30)}, says its XMP), not an ordinary photo",
-                         "Give a photo of about 90 degrees cut from it; jzi photos import cuts such photos.")

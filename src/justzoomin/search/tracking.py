@@ -70,7 +70,7 @@ def photo_posteriors(localizer: Localizer, photos: Sequence[Path], batch_size: i
 
     found: list[np.ndarray[tuple[int], np.dtype[np.float32]] | JustZoomInError] = []
     for start in range(0, len(photos), batch_size):
-        loaded = [localizer._load(photo) for photo in photos[start:start + batch_size]]
+        loaded = [localizer.load_photo(photo) for photo in photos[start:start + batch_size]]
         usable = [one.pair for one in loaded if not isinstance(one, JustZoomInError)]
         scores = np.empty((0, 0), np.float32)
         if usable:
@@ -104,7 +104,7 @@ def track_points(localizer: Localizer, times: Sequence[tuple[Path, datetime]],
         raise PhotoError("drive", "none of its photos can be used", "Give photos.")
     motions = [motion(a, b) for (a, _), (b, _) in pairwise(usable)]
     alone = np.stack([p for _, p in usable]).astype(np.float64)
-    on_map = localizer.on_map(alone)
+    on_map = localizer.posteriors.on_map(alone)
     places = track(localizer.grid, alone, motions, smooth=smooth, tempering=tempering)
     return [_point(*times[k], place, here) for (k, _), place, here in zip(usable, places, on_map, strict=True)]
 

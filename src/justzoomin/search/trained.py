@@ -10,7 +10,7 @@ from justzoomin.data import span_of
 from justzoomin.errors import ModelError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews, look_alike, region_look
-from justzoomin.models import MapModel, ZoomModel
+from justzoomin.models import MapModel
 
 _MOST_STEPS = 100
 """Models that a training started from, one behind the other, that are looked at."""
@@ -68,7 +68,7 @@ def shapes_trained_on(provenance: Mapping[str, Any]) -> dict[str, tuple[float, f
     return found
 
 
-def warn_foreign_map(model: ZoomModel, views: GridViews, remedy: str | None = None) -> None:
+def warn_foreign_map(model: MapModel, views: GridViews, remedy: str | None = None) -> None:
     """Warn where a zoomer follows paths on a map that it was not trained on, as far as its record says.
 
     Args:

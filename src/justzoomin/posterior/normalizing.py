@@ -1,0 +1,32 @@
+"""Scores to log-probabilities, written once for all rooms.
+
+`scipy.special` has the same, rounded otherwise in the last bits, and takes longer to import than this whole room.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+def log_sum(values: Floats) -> Floats:
+    """Return the logarithm (...,) of the sum of exp(values) over the last axis (..., N); -inf where all are -inf."""
+    top = finite(values.max(-1))
+    with np.errstate(divide="ignore"):
+        return np.asarray(top + np.log(np.exp(values - top[..., None]).sum(-1)))
+
+
+def log_normalized(scores: Floats) -> Floats:
+    """Return log-probabilities (..., N) whose probabilities sum to one, from scores that are such up to a constant.
+
+    Args:
+        scores: Scores (..., N), at least one of each line finite and none NaN; -inf rules a cell out.
+    """
+    return np.asarray(scores - log_sum(scores)[..., None])
+
+
+def finite(values: Floats) -> Floats:
+    """Return the values with 0 in the place of those that are not finite."""
+    return np.where(np.isfinite(values), values, 0.0)

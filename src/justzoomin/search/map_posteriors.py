@@ -1,0 +1,113 @@
+"""What is believed of photos on one map: a model's scores of all cells, calibrated, with what is known beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from justzoomin.maps import GridViews, look_alike, region_look
+from justzoomin.posterior import Calibration, Prior, apply_many, log_normalized
+from justzoomin.search.cell_scorer import MapScorer, scorer
+from justzoomin.search.cost import CHEAP_POSES, MatchingCost, matching_cost
+from justzoomin.search.view_vectors import ViewVectors
+
+Floats = npt.NDArray[np.float64]
+
+
+class MapPosteriors:
+    """Log-probabilities of all terminal cells of one map under one model.
+
+    Args:
+        vectors: The map's view vectors under the model.
+        views: Pictures of the grid's cells.
+        calibration: What makes the probabilities hold; the model's own if None.
+        prior: What is known of the photos' place without looking at them.
+
+    Raises:
+        GeometryError: If the prior leaves no cell.
+    """
+
+    def __init__(self, vectors: ViewVectors, views: GridViews, calibration: Calibration | None, prior: Prior | None) -> None:
+        self.vectors, self.views, self.grid, self.calibration, self.prior = vectors, views, views.grid, calibration, prior
+        if prior is not None:  # one that leaves no cell is known before the first photo
+            apply_many(self.grid, np.zeros((1, self.grid.actions**self.grid.depth)), prior)
+
+    @cached_property
+    def score(self) -> MapScorer:
+        """What scores the cells: from photo vectors (B, D) to scores (B, N), log-probabilities up to a constant."""
+        return scorer(self.vectors.model, self.vectors)
+
+    def own(self, photos: torch.Tensor) -> Floats:
+        """Return calibrated log-probabilities (B, N) of photo vectors (B, D), without the prior."""
+        scores = self.score(photos).astype(np.float64)
+        return log_normalized(scores) if self.calibration is None else self.calibration.apply(self.grid, scores)
+
+    def with_prior(self, own: Floats) -> Floats:
+        """Multiply the prior, if there is one, into log-probabilities (B, N).
+
+        Raises:
+            GeometryError: If it leaves no cell.
+        """
+        return own if self.prior is None else apply_many(self.grid, own, self.prior)
+
+    def on_map(self, own: Floats) -> list[bool | None]:
+        """Say whether photos with calibrated posteriors (B, N), without a prior, look like photos of this map.
+
+        None without a calibration, and where it was fitted on another map: its threshold is not for this one.
+        """
+        if self.calibration is None or not self.calibrated_here:
+            return [None] * len(own)
+        found: list[bool | None] = self.calibration.on_map(own).tolist()
+        return found
+
+    @cached_property
+    def calibrated_here(self) -> bool:
+        """Whether the calibration is for this map, by its hash or its look; False where it records neither."""
+        if self.calibration is None:
+            return False
+        if self.calibration.map == self.views.source.fingerprint():
+            return True
+        return self.calibration.look is not None and look_alike(self.calibration.look, region_look(self.views))
+
+    def not_calibrated(self, on_map: bool | None) -> str | None:
+        """Say why the probabilities of a photo are not calibrated; None where they are."""
+        if self.calibration is None:
+            return "the model has no calibration"
+        if not self.calibrated_here:
+            return "the model's calibration is for another map"
+        return "the photo does not look like one of this map" if on_map is False else None
+
+    @property
+    def views_ahead(self) -> int:
+        """Views that are drawn and encoded before the first answer: all that an index does not hold.
+
+        0 for a matcher that answers alone: it describes the map its own way.
+        """
+        if self.score.ground is not None:
+            return 0
+        index = self.vectors.index
+        return len(self.vectors.model.layers(self.grid)) - (0 if index is None else index.count())
+
+    def matching_cost(self) -> MatchingCost | None:
+        """Measure on a part of the map what a matcher's posterior costs; None where it is cheap or there is no matcher.
+
+        Raises:
+            TileError: If the map cannot give a piece.
+        """
+        ground = self.score.ground
+        return None if ground is None or ground.poses <= CHEAP_POSES else matching_cost(ground)
+
+    def prepare(self, progress: Callable[[int, int], None]) -> None:
+        """Describe the map for a matcher, where that is done once before the first photo.
+
+        Args:
+            progress: Called with pieces done and pieces in all.
+
+        Raises:
+            TileError: If the map cannot give a piece.
+        """
+        self.score.prepare(progress)
