@@ -10,8 +10,8 @@ import pytest
 from running import Jzi
 
 from fakes import grid_of, make_repository, tiny_model
-from justzoomin.apps.demo_names import is_packaged, map_named, model_named, packaged_model, refuse_packaged
-from justzoomin.apps.demo_photos import SPEED, leave_drive, leave_photos
+from justzoomin.apps.shared.demo_names import is_packaged, map_named, model_named, packaged_model, refuse_packaged
+from justzoomin.apps.shared.demo_photos import SPEED, leave_drive, leave_photos
 from justzoomin.checks import drives_of
 from justzoomin.city import CityConfig, build_city
 from justzoomin.data import Dataset, open_dataset

@@ -8,10 +8,10 @@ import pytest
 from running import Jzi
 
 from fakes import grid_of, tiny_model
-from justzoomin.apps import train_figures
-from justzoomin.apps.demo_names import packaged_model
+from justzoomin.apps.shared import train_figures
+from justzoomin.apps.shared.demo_names import packaged_model
+from justzoomin.apps.shared.train_figures import tell_figures
 from justzoomin.apps.train import _chosen
-from justzoomin.apps.train_figures import tell_figures
 from justzoomin.data import open_dataset
 from justzoomin.data.photos import FolderPhotos
 from justzoomin.errors import ConfigError

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import DEVICE_HELP, REGION_HELP, progress_bar, region_option, single_model, writable_file
-from justzoomin.apps.demo_names import refuse_packaged
+from justzoomin.apps.shared.console import DEVICE_HELP, REGION_HELP, progress_bar, region_option, single_model, writable_file
+from justzoomin.apps.shared.demo_names import refuse_packaged
 
 if TYPE_CHECKING:
     from justzoomin.posterior import Calibration

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import out as console_of
 from justzoomin.apps.score import value_text
-from justzoomin.apps.scoring_options import (
+from justzoomin.apps.shared.console import out as console_of
+from justzoomin.apps.shared.scoring_options import (
     AreasOption,
     CrsOption,
     DecideOption,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import out as console
-from justzoomin.apps.console import progress_bar, stage_bars
-from justzoomin.apps.demo_names import packaged_model
-from justzoomin.apps.demo_photos import leave_drive, leave_photos
+from justzoomin.apps.shared.console import out as console
+from justzoomin.apps.shared.console import progress_bar, stage_bars
+from justzoomin.apps.shared.demo_names import packaged_model
+from justzoomin.apps.shared.demo_photos import leave_drive, leave_photos
 from justzoomin.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import (
+from justzoomin.apps.shared.console import (
     DEVICE_HELP,
     REGION_HELP,
     out,
@@ -19,8 +19,8 @@ from justzoomin.apps.console import (
     stage_bars,
     writable_file,
 )
-from justzoomin.apps.dataset_options import GroundOption, LayoutOption, MetadataOption, places
-from justzoomin.apps.demo_names import is_packaged, model_named
+from justzoomin.apps.shared.dataset_options import GroundOption, LayoutOption, MetadataOption, places
+from justzoomin.apps.shared.demo_names import is_packaged, model_named
 
 if TYPE_CHECKING:
     from rich.table import Table

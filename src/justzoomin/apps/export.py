@@ -20,8 +20,8 @@ def export(
 
     The files are kept only if they give what torch gives. They work with this model alone.
     """
-    from justzoomin.apps.console import single_model
-    from justzoomin.apps.demo_names import refuse_packaged
+    from justzoomin.apps.shared.console import single_model
+    from justzoomin.apps.shared.demo_names import refuse_packaged
     from justzoomin.errors import ConfigError
     from justzoomin.models import ONNX_FILE, export_onnx
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import print_json
+from justzoomin.apps.shared.console import print_json
 
 app = typer.Typer(no_args_is_help=True, help="Positions to zoom sequences, and sequences to cells.")
 

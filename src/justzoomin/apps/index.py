@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import (
+from justzoomin.apps.shared.console import (
     DEVICE_HELP,
     MAX_VIEWS_HELP,
     RAY_HELP,

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from justzoomin.apps import prior_options as priors
-from justzoomin.apps.console import (
+from justzoomin.apps.shared import prior_options as priors
+from justzoomin.apps.shared.console import (
     DEVICE_HELP,
     RAY_HELP,
     REGION_HELP,
@@ -26,7 +26,7 @@ from justzoomin.apps.console import (
     single_model,
     writable_file,
 )
-from justzoomin.apps.demo_names import DEMO, MAP_HELP, MODEL_HELP, map_named
+from justzoomin.apps.shared.demo_names import DEMO, MAP_HELP, MODEL_HELP, map_named
 
 if TYPE_CHECKING:
     from justzoomin.errors import JustZoomInError

@@ -27,7 +27,7 @@ from justzoomin.apps import (
 )
 from justzoomin.apps.data import app as data_app
 from justzoomin.apps.map import app as map_app
-from justzoomin.apps.terminal import guard_streams
+from justzoomin.apps.shared.terminal import guard_streams
 from justzoomin.errors import DiskError, JustZoomInError
 from justzoomin.spelling import SPELLED
 

@@ -40,7 +40,7 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, settings of the training included.")] = False,
 ) -> None:
     """Say what a model is: family, preset, weights, grid, where it was trained, fingerprint."""
-    from justzoomin.apps.console import single_model
+    from justzoomin.apps.shared.console import single_model
     from justzoomin.models import open_model
 
     facts = describe(open_model(single_model(model), revision=revision), model)

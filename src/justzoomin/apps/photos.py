@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from justzoomin.apps.console import REGION_HELP, out, print_json, region_option, stage_bars, writable_file
+from justzoomin.apps.shared.console import REGION_HELP, out, print_json, region_option, stage_bars, writable_file
 
 if TYPE_CHECKING:
     from justzoomin.photos import ImportReport

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import VIEWS_PRESET_HELP, err, metres, out, position, print_json, view_pixels, writable_file
+from justzoomin.apps.shared.console import VIEWS_PRESET_HELP, err, metres, out, position, print_json, view_pixels, writable_file
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import out, writable_file
-from justzoomin.apps.scoring_options import (
+from justzoomin.apps.shared.console import out, writable_file
+from justzoomin.apps.shared.scoring_options import (
     AreasOption,
     CrsOption,
     DecideOption,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import (
+from justzoomin.apps.localize import expand
+from justzoomin.apps.shared.console import (
     DEVICE_HELP,
     REGION_HELP,
     metres,
@@ -20,8 +21,7 @@ from justzoomin.apps.console import (
     single_model,
     writable_file,
 )
-from justzoomin.apps.demo_names import DEMO, MAP_HELP, MODEL_HELP, map_named
-from justzoomin.apps.localize import expand
+from justzoomin.apps.shared.demo_names import DEMO, MAP_HELP, MODEL_HELP, map_named
 
 if TYPE_CHECKING:
     from justzoomin.errors import JustZoomInError

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import REGION_HELP, duration, region_option, tell_view_cache
-from justzoomin.apps.dataset_options import GroundOption, LayoutOption, MetadataOption, places
-from justzoomin.apps.demo_names import DEMO, model_named
-from justzoomin.apps.terminal import plain_bars
-from justzoomin.apps.train_figures import tell_figures
+from justzoomin.apps.shared.console import REGION_HELP, duration, region_option, tell_view_cache
+from justzoomin.apps.shared.dataset_options import GroundOption, LayoutOption, MetadataOption, places
+from justzoomin.apps.shared.demo_names import DEMO, model_named
+from justzoomin.apps.shared.terminal import plain_bars
+from justzoomin.apps.shared.train_figures import tell_figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from justzoomin.apps.console import DEVICE_HELP, REGION_HELP, progress_bar, region_option, single_model, writable_file
+from justzoomin.apps.shared.console import DEVICE_HELP, REGION_HELP, progress_bar, region_option, single_model, writable_file
 
 
 def visualize(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import err, out, print_json
-from justzoomin.apps.terminal import plain_bars
+from justzoomin.apps.shared.console import err, out, print_json
+from justzoomin.apps.shared.terminal import plain_bars
 
 if TYPE_CHECKING:
     from justzoomin.hub import DownloadPlan, Selection

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from justzoomin.apps.console import out, print_json, stage_bars
+from justzoomin.apps.shared.console import out, print_json, stage_bars
 
 
 def extract(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import REGION_HELP, out, print_json, region_option
+from justzoomin.apps.shared.console import REGION_HELP, out, print_json, region_option
 
 Root = Annotated[Path, typer.Argument(help="Folder of the dataset, as downloaded or as extracted.")]
 Region = Annotated[str | None, typer.Option("--region", help=REGION_HELP)]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from justzoomin.apps.console import REGION_HELP, print_json, region_option, stage_bars
+from justzoomin.apps.shared.console import REGION_HELP, print_json, region_option, stage_bars
 
 
 def publish_check(

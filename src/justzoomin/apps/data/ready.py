@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from justzoomin.apps.console import out as console
-from justzoomin.apps.console import stage_bars
+from justzoomin.apps.shared.console import out as console
+from justzoomin.apps.shared.console import stage_bars
 
 
 def ready(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from justzoomin.apps.console import out, stage_bars
+from justzoomin.apps.shared.console import out, stage_bars
 
 _LABELS = {"town": "building the town", "overhead": "overhead image", "photos": "street photos"}
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import REGION_HELP, out, print_json, region_option, stage_bars, writable_file
-from justzoomin.apps.dataset_options import GroundOption, LayoutOption, MetadataOption, places
+from justzoomin.apps.shared.console import REGION_HELP, out, print_json, region_option, stage_bars, writable_file
+from justzoomin.apps.shared.dataset_options import GroundOption, LayoutOption, MetadataOption, places
 
 
 def verify(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import REGION_HELP, VIEWS_PRESET_HELP, err, metres, out, stage_bars, view_pixels
+from justzoomin.apps.shared.console import REGION_HELP, VIEWS_PRESET_HELP, err, metres, out, stage_bars, view_pixels
 
 if TYPE_CHECKING:
     from justzoomin.imagery import MapBuild, MapBuildConfig

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import (
+from justzoomin.apps.shared.console import (
     REGION_HELP,
     VIEWS_PRESET_HELP,
     metres,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import REGION_HELP, out, position, print_json, region_option
+from justzoomin.apps.shared.console import REGION_HELP, out, position, print_json, region_option
 
 if TYPE_CHECKING:
     from justzoomin.maps import Map, View

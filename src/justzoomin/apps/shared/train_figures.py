@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from justzoomin.apps.console import progress_bar
+from justzoomin.apps.shared.console import progress_bar
 from justzoomin.errors import DataError
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from justzoomin.apps.demo_names import model_named
-from justzoomin.apps.terminal import plain_bars, plain_console
+from justzoomin.apps.shared.demo_names import model_named
+from justzoomin.apps.shared.terminal import plain_bars, plain_console
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -1,0 +1,1 @@
+"""What commands are built from: options, consoles, progress bars, names that stand for the demo's model and map."""
