@@ -1,4 +1,4 @@
-"""`jzi evaluate`: the published protocol, as a table and as JSON."""
+"""`jzi evaluate`: measure a model under the published protocol, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from justzoomin.apps.shared.console import (
+    BATCH_HELP,
     DEVICE_HELP,
+    INDEX_HELP,
     REGION_HELP,
     out,
     prepare,
@@ -27,45 +29,46 @@ if TYPE_CHECKING:
 
 
 DEFAULT_LISTED = 64
-"""As `justzoomin.scoring.DEFAULT_LISTED`, which need not be imported for the help."""
+"""The same as `justzoomin.scoring.DEFAULT_LISTED`, which is not imported for the help."""
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Model folder, hub id, or a run folder (every checkpoint in it).")],
+    model: Annotated[str, typer.Argument(help="Model folder, hub id, or run folder (measures every checkpoint in it).")],
     data: Annotated[Path | None, typer.Option("--data", help="Folder of the dataset.")] = None,
-    split: Annotated[str | None, typer.Option("--split", help="Name of the split. Default: val, or that of --metadata-csv."
+    split: Annotated[str | None, typer.Option("--split", help="Name of the split. Default: val, or the split of --metadata-csv."
                                               )] = None,
     radius: Annotated[list[float] | None, typer.Option(
-        "--radius", help="One more X of R@Xm, in metres; may be repeated. Always there: 40, 50, 100.")] = None,
+        "--radius", help="Another radius X of R@Xm in metres; may be repeated. Always reported: 40, 50, 100.")] = None,
     json_file: Annotated[Path | None, typer.Option(
-        "--json", help="File for the report. Default: evaluation-SPLIT.json in the model's folder; for the packaged "
-                       "model, in the current folder.")] = None,
+        "--json", help="File for the report. Default: evaluation-SPLIT.json in the model's folder, or in the current "
+                       "folder for the packaged model.")] = None,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 32,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the split's first so many photos.")] = None,
-    index: Annotated[Path | None, typer.Option("--index", help="Index of the map under this model, from jzi index.")] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help=BATCH_HELP)] = 32,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use only this many photos, from the start of the split.")] = None,
+    index: Annotated[Path | None, typer.Option("--index", help=INDEX_HELP)] = None,
     search: Annotated[str | None, typer.Option(
-        "--search", help="greedy, beam:K or posterior. Default: greedy, as published; posterior for models that do not "
-                         "zoom.")] = None,
+        "--search", help="How to search: greedy, beam:K or posterior. Default: greedy, as published; posterior for models that "
+                         "do not zoom.")] = None,
     decide: Annotated[str | None, typer.Option(
-        "--decide", help="What picks answers from a posterior: within:METRES, distance or top. Default: within:40.")] = None,
+        "--decide", help="How to choose answers from a posterior: within:METRES, distance, top. Default: within:40.")] = None,
     calibrated: Annotated[bool, typer.Option(
-        "--calibration/--no-calibration", help="Use the calibration in the model's folder, for a posterior.")] = True,
+        "--calibration/--no-calibration", help="For a posterior, use the calibration in the model's folder.")] = True,
     predictions: Annotated[Path | None, typer.Option(
-        "--predictions", help="Keep the predictions of every photo in this file (.parquet), for jzi score.")] = None,
+        "--predictions", help="Write the prediction of every photo to this file (.parquet), for jzi score.")] = None,
     method: Annotated[str | None, typer.Option(
-        "--method", help="With --predictions: what the row of a table is called. Default: the search.")] = None,
+        "--method", help="With --predictions: name of the table row. Default: the search.")] = None,
     metadata_csv: MetadataOption = None,
     ground_root: GroundOption = None,
     tile_layout: LayoutOption = None,
     listed: Annotated[int, typer.Option(
-        "--listed", min=0, help="With --predictions: cells of a posterior to keep for a photo; 0 for all.")] = DEFAULT_LISTED,
+        "--listed", min=0, help="With --predictions: cells of a posterior to store per photo; 0 for all.")] = DEFAULT_LISTED,
 ) -> None:
     """Measure a model on a split: R@1, R@Xm, errors in metres, accuracy per step.
 
-    Zooms greedily along the model's own views, as published, unless another search is asked for. Chance and the ceiling that
-    the cell size sets stand beside the model's figures. Given a run folder it compares every checkpoint in it.
+    By default it zooms greedily along the views that the model chooses, as published.
+    The table also shows chance and the ceiling that the cell size sets.
+    For a run folder it compares all checkpoints in it.
     """
     from justzoomin.data import open_dataset
     from justzoomin.errors import ConfigError
@@ -76,7 +79,7 @@ def evaluate(
 
     for value in radius or ():
         if not 0 < value < math.inf:
-            raise ConfigError(f"--radius {value:g}", "it is no distance", "Give metres, above 0.")
+            raise ConfigError(f"--radius {value:g}", "it is not a distance", "Give metres above 0.")
     radii = tuple(sorted({*DEFAULT_RADII_M, *(radius or ())}))
     model = model_named(model)
     named = places(data, metadata_csv, ground_root, tile_layout)
@@ -101,7 +104,7 @@ def evaluate(
 
 
 def summary(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """One report as it is; of several the one of `best` (else the last), and all of them under `checkpoints`."""
+    """Return a single report as it is; of several, the report of `best` or else the last, with all under `checkpoints`."""
     if len(reports) == 1:
         return next(iter(reports.values()))
     chosen = "best" if "best" in reports else list(reports)[-1]
@@ -114,24 +117,24 @@ def _beside(model: str, split: str) -> Path:
 
 
 def print_reports(reports: dict[str, dict[str, Any]]) -> None:
-    """Print reports of one split as a table with chance and ceiling, in 80 columns unless radii are many."""
+    """Print reports of one split as a table with chance and ceiling; a few radii fit into 80 columns."""
     console = out()
     first = next(iter(reports.values()))
     console.print(_table(reports, first))
     for name, report in reports.items():
         steps = "  ".join(f"{s['value']:.1f}" for s in report["step_accuracy"])
         if steps:
-            console.print(f"{name}: accuracy per step given the right path before it: {steps} %", markup=False)
+            console.print(f"{name}: accuracy per step after a right path: {steps} %", markup=False)
     protocol = first["protocol"]
     console.print(f"protocol: {protocol['decoding']}; gallery: {protocol['gallery']} of {protocol['cell_size_m']:g} m; "
                   f"distance: {protocol['distance']}; intervals: {protocol['intervals']}. Ceiling: always the true cell. "
-                  "Chance: a cell at random.")
+                  "Chance: a random cell.")
     if any(r["trained_on_this_split"] for r in reports.values()):
-        console.print("NOTE: these are the photos the model was trained on; the figures say nothing about other photos.")
+        console.print("NOTE: the model was trained on these photos; the figures say nothing about other photos.")
 
 
 def _table(reports: dict[str, dict[str, Any]], first: dict[str, Any]) -> Table:
-    """One model: figures down, with the model, chance and ceiling beside each other. Several: a row for each."""
+    """Return a table: for one model a row per figure, with chance and ceiling; for several a row per model."""
     from rich import box
     from rich.table import Table
 
@@ -155,7 +158,7 @@ def _table(reports: dict[str, dict[str, Any]], first: dict[str, Any]) -> Table:
 
 
 def _cells(values: dict[str, Any], radii: list[str]) -> list[tuple[str, str, str]]:
-    """Value, low and high of every figure as text."""
+    """Return value, low and high of every figure as text."""
     wide = values["intervals_95"]
     found = [(values["recall_at_1"], *wide["recall_at_1"])]
     found += [(values["recall_at_m"][r], *wide["recall_at_m"][r]) for r in radii]

@@ -1,4 +1,4 @@
-"""`jzi score`: figures of stored predictions, under any protocol, without a model."""
+"""`jzi score`: score stored predictions under any protocol, without a model."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 
 def score(
-    files: Annotated[list[Path], typer.Argument(help="Predictions files, from jzi evaluate --predictions; with --data also "
+    files: Annotated[list[Path], typer.Argument(help="Predictions files from jzi evaluate --predictions. With --data also "
                                                      "tables of photo, lat, lon[, heading][, probability] (CSV, Parquet).")],
-    data: Annotated[Path | None, typer.Option("--data", help="With tables of answers: the dataset that has the photos' "
-                                                             "true places.")] = None,
-    split: Annotated[str, typer.Option("--split", help="With --data: the split that the answers are for.")] = "val",
+    data: Annotated[Path | None, typer.Option("--data", help="With tables of answers: dataset with the true places of the "
+                                                             "photos.")] = None,
+    split: Annotated[str, typer.Option("--split", help="With --data: split that the answers are for.")] = "val",
     gallery: GalleryOption = "all",
     distance: DistanceOption = "sphere",
     map_root: MapOption = None,
@@ -44,15 +44,16 @@ def score(
     decide: DecideOption = None,
     intervals: IntervalsOption = "auto",
     seed: SeedOption = 0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures; a list where there are more files "
-                                                                  "than one.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="JSON file for all figures; a list if there are several "
+                                                                  "predictions files.")] = None,
     predictions: Annotated[Path | None, typer.Option(
         "--predictions", help="Write a table of answers as a predictions file (.parquet), for jzi compare.")] = None,
 ) -> None:
-    """Score stored predictions, or the answers of any other method: recalls, errors, calibration, cost. No model is run.
+    """Score stored predictions or the answers of any other method: recalls, errors, calibration, cost.
 
-    A method of your own needs a table of photo, lat and lon alone. See docs/scoring.md and docs/extending.md. To set methods
-    beside each other, use jzi compare.
+    No model is run.
+    For a method of your own, a table of photo, lat and lon is enough: see docs/scoring.md and docs/extending.md.
+    To compare methods, use jzi compare.
     """
     from justzoomin.errors import ConfigError
     from justzoomin.files import write_json
@@ -76,7 +77,7 @@ def score(
 
 
 def _tables(files: list[Path], data: Path | None, split: str) -> list[PredictionTable]:
-    """Predictions files as they are, other tables as answers for the photos of the dataset's split."""
+    """Read predictions files, and other tables as answers for the photos of the dataset's split."""
     from justzoomin.errors import ConfigError
     from justzoomin.scoring import is_predictions_file, read_answers, read_predictions
 
@@ -120,18 +121,18 @@ def _print(console: Console, path: Path, values: dict[str, Any]) -> None:
     console.print(f"protocol: gallery {words['gallery']}; distance: {words['distance']}; answers: {words['decision']}; "
                   f"intervals: {words['intervals']}.", markup=False)
     if values["predictions"]["trained_on_this_split"]:
-        console.print("NOTE: these are the photos the model was trained on; the figures say nothing about other photos.")
+        console.print("NOTE: the model was trained on these photos; the figures say nothing about other photos.")
 
 
 def figure_text(figure: dict[str, float] | None) -> str:
-    """A figure with its interval for a cell of a table; a dash where it is not known."""
+    """Return a figure with its interval for a table, or a dash if it is unknown."""
     if figure is None:
         return "-"
     return f"{_number(figure['value'])} [{_number(figure['low'])}, {_number(figure['high'])}]"
 
 
 def value_text(figure: dict[str, float] | None) -> str:
-    """A figure without its interval."""
+    """Return a figure without its interval."""
     return "-" if figure is None else _number(figure["value"])
 
 
@@ -140,7 +141,7 @@ def _number(value: float) -> str:
 
 
 def calibration_lines(values: dict[str, Any]) -> list[str]:
-    """What is known of the claims, a line each."""
+    """Return a line for each figure about calibration."""
     lines = []
     for level, region in values["regions"].items():
         if region["coverage"] is not None:
@@ -157,9 +158,9 @@ def calibration_lines(values: dict[str, Any]) -> list[str]:
 
 
 def cost_line(cost: dict[str, float | None]) -> str:
-    """What an answer costs."""
-    names = {"views": "views of the map a photo", "ms": "ms a photo", "parameters": "parameters",
-             "index_bytes": "bytes of index", "map_views": "views of the map in all"}
+    """Return the cost of an answer as a line."""
+    names = {"views": "views of the map per photo", "ms": "ms per photo", "parameters": "parameters",
+             "index_bytes": "bytes of index", "map_views": "views of the map in total"}
     known = [f"{cost[name]:,.4g} {words}" if name == "ms" else f"{cost[name]:,.0f} {words}"
              for name, words in names.items() if cost.get(name) is not None]
     return "cost: " + (", ".join(known) or "not known")

@@ -1,1 +1,1 @@
-"""What commands are built from: options, consoles, progress bars, names that stand for the demo's model and map."""
+"""What commands share: options, consoles, progress bars, and the names of the demo model and map."""
