@@ -99,5 +99,5 @@ def _say(made: MapIndex, *, as_json: bool) -> None:
         print_json({"out": str(made.folder), "views": len(made), "ready": ready, "bytes": size, "width": head.width,
                     "precision": head.precision, "model": head.model, "map": head.content.digest})
         return
-    out().print(f"index: {made.folder}, {ready:,} of {len(made):,} views ready, {head.width} {head.precision} numbers per view, "
+    out().print(f"index: {made.folder}, {ready:,} of {len(made):,} views ready, {head.width} numbers each in {head.precision}, "
                 f"{size / 1e6:,.1f} MB", markup=False)

@@ -10,8 +10,8 @@ TOWN = Path("demo") / "town"
 """Folder of the town that `make demo` and `jzi demo` make, in the current folder."""
 
 MODEL_HELP = "Model folder or hub id. demo is the packaged model, which works in synthetic towns only."
-MAP_HELP = ("Folder of the map or of a dataset, tile package, or address template of a tile server. demo is the town in demo/town "
-            "that jzi demo makes.")
+MAP_HELP = ("Folder of the map or of a dataset, tile package, or address template of a tile server. demo is the town that jzi "
+            "demo makes in demo/town.")
 
 
 def packaged_model() -> Path:

@@ -26,8 +26,8 @@ RADIUS = "40"
 def tell_figures(folder: Path, datasets: Sequence[Dataset], config: TrainConfig) -> None:
     """Print R@40m of the trained model on validation photos and that of chance.
 
-    If a zoomer has a matcher, both are measured: the matcher answers on maps that the zoomer was not trained on. A recall that is
-    no better than chance is marked.
+    If a zoomer has a matcher, both are measured: the matcher answers on maps that the zoomer was not trained on. A recall
+    that is no better than chance is marked.
     """
     from justzoomin.models import open_model
 
