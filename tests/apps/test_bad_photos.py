@@ -45,7 +45,7 @@ def test_all_photos_of_a_folder_are_localized_and_the_rest_is_named(jzi: Jzi, mo
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "x.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
     ran = jzi("localize", tmp_path / "none", "--model", model, "--map", repository)
-    assert ran.code == 1 and "x.mp4 (a video)" in ran.err and "neither the folder nor its subfolders hold a photo" in ran.err
+    assert ran.code == 1 and "x.mp4 (a video)" in ran.err and "neither the folder nor a subfolder holds a photo" in ran.err
 
 
 def test_one_unreadable_photo_does_not_refuse_the_others(jzi: Jzi, model: Path, repository: Path, tmp_path: Path,

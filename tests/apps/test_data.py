@@ -78,7 +78,7 @@ def test_synth(jzi: Jzi, tmp_path: Path) -> None:
     assert "2 training and 1 validation photos" in ran.out
     assert jzi("data", "verify", town).code == 0
     again = jzi("data", "synth", town, *words)
-    assert (again.code, again.out) == (0, f"{town}: this town is there already; nothing was done\n")
+    assert (again.code, again.out) == (0, f"{town}: this town already exists; nothing was done\n")
     assert str(town) in jzi("data", "synth", town, *words[:-1], 4).refusal()  # never over something else that is there
 
 

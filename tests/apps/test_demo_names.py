@@ -44,7 +44,7 @@ def test_demo_is_the_town_of_the_demo_unless_a_folder_holds_a_map_of_that_name(t
     with pytest.raises(ConfigError) as refused:
         map_named("demo")
     assert str(refused.value) == ("--map demo: there is no demo/town here. "
-                                  "Make it with jzi demo (or make demo), or name a map.")
+                                  "Run jzi demo (or make demo), or name a map.")
     assert map_named("other") == "other"
     (tmp_path / "demo" / "town").mkdir(parents=True)
     assert map_named("demo") == str(Path("demo") / "town")
@@ -62,7 +62,7 @@ def test_nothing_is_written_into_the_packaged_models_folder(jzi: Jzi, repository
     for model in ("demo", packaged_model(), link):
         for words in (("calibrate", model, "--data", repository, "--split", "train"), ("export", model)):
             refusal = jzi(*words).refusal()
-            assert "this is the packaged model, and nothing is written into its folder. Name a file with --out" in refusal
+            assert "this is the packaged model; nothing is written into this folder. Name a file with --out" in refusal
     assert {path.name: path.stat().st_mtime_ns for path in packaged_model().iterdir()} == before
     refuse_packaged(tmp_path, "--out")
     assert not is_packaged(tmp_path)
@@ -120,7 +120,7 @@ def test_what_no_demo_left_stays(town: Dataset, tmp_path: Path) -> None:
     times = leave_drive(town, tmp_path / "drive")
     assert leave_drive(town, tmp_path / "drive") == times and mine.read_bytes() == b"mine"
     times.write_text("photo,time\nmine.jpg,2024-05-01T10:00:00Z\n")
-    with pytest.raises(ConfigError, match="not of an earlier demo"):
+    with pytest.raises(ConfigError, match="not written by a demo"):
         leave_drive(town, tmp_path / "drive")
     assert "mine.jpg" in times.read_text()
 

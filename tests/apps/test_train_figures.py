@@ -41,7 +41,7 @@ def test_what_is_not_told_from_chance_is_called_so(told: Any, monkeypatch: pytes
     monkeypatch.setattr(train_figures, "_measured", lambda *_: report(*figures))
     first, second, third = told()
     assert first == f"on 123 photos of val in {repository.name}, within 40 m (95 % interval):"
-    end = "   at chance: nothing on these photos shows that it has learned" if at_chance else ""
+    end = "   no better than chance: these photos do not show that the model has learned anything" if at_chance else ""
     assert second == "  model    {:.1f} % [{:.1f}, {:.1f}]".format(*figures) + end
     assert third == "  chance   4.6 %"
 
@@ -84,7 +84,7 @@ def test_a_training_without_its_photos_ends_well(model: Path, repository: Path, 
 
 def test_a_model_to_start_from_is_named_once(jzi: Jzi, repository: Path, tmp_path: Path) -> None:
     said = jzi("train", "--data", repository, "--out", tmp_path / "run", "--from", "demo", "--set", "init=MODEL").refusal()
-    assert said == ("error: --from demo: --set init=MODEL names a model to start from as well. Keep one of them.")
+    assert said == ("error: --from demo: --set init=MODEL also names a model to start from. Keep one of them.")
     assert not (tmp_path / "run").exists()
 
 

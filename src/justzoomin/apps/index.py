@@ -35,7 +35,7 @@ def index(
         "--fp16", help="Store vectors as 16-bit floats: half the size, rounded values.")] = False,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
-    max_views: Annotated[int | None, typer.Option("--max-views", min=1, help=MAX_VIEWS_HELP, show_default=False)] = None,
+    max_views: Annotated[int | None, typer.Option("--max-views", min=1, help=MAX_VIEWS_HELP)] = None,
     processes: Annotated[int, typer.Option("--processes", min=0, help="Number of processes; 0 for one per GPU.")] = 0,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Number of views to encode at once.")] = 32,
     ray: Annotated[str | None, typer.Option("--ray", help=RAY_HELP)] = None,
@@ -54,7 +54,7 @@ def index(
     most = max_views or (MAX_KEPT_VIEWS if lazy else MAX_VIEWS)  # an empty index needs no time yet
 
     def announce(views: int, size: int) -> None:
-        typer.echo(f"{folder}: {views:,} views, {size / 1e6:,.1f} MB on disk" + (" when all are encoded" if lazy else ""),
+        typer.echo(f"{folder}: {views:,} views, {size / 1e6:,.1f} MB on the disk" + (" when all are encoded" if lazy else ""),
                    err=True)
 
     with rate_bar("views") as advance:

@@ -76,8 +76,8 @@ def localize(
 ) -> None:
     """Find where photos were taken. EXIF orientation is used, EXIF position is not.
 
-    Prints latitude and longitude in degrees (WGS 84), the radius with 90 % of the probability, a link to a map, and the
-    expected accuracy. --verbose and --json give more.
+    Prints latitude and longitude (degrees, WGS 84), the 90 % radius, a link to a map and the expected accuracy.
+    --verbose and --json give more.
     Without --model and --map the demo's model and map are used.
     A photo that cannot be used is reported and the others are still localized; the exit code is 0 only if all succeeded.
     """

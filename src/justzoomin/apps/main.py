@@ -35,7 +35,7 @@ from justzoomin.spelling import SPELLED
 app = typer.Typer(
     name="jzi", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     context_settings={"color": True},  # otherwise typer drops escapes silently; guard_streams shows them as text
-    help="Find where a street photo was taken, using only the photo and an overhead map.")
+    help="Say where a street photo was taken, from the photo and an overhead map alone.")
 
 command(app, "localize")(localize.localize)
 command(app, "index")(index.index)

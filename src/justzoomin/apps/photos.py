@@ -82,8 +82,9 @@ def import_(
 ) -> None:
     """Make a dataset from photos and a map: drop, undistort, cut, strip, split, write.
 
-    If it is interrupted, run the same command again: it continues. The exit code is 1 if some photos could not be used. Photos
-    that a rule drops (off the map, blurred, duplicates, ...) do not count as failures.
+    If it is interrupted, run the same command again: it continues.
+    The exit code is 1 if some photos could not be used.
+    Photos that a rule drops (off the map, blurred, duplicates, ...) do not count as failures.
     """
     from justzoomin.maps import Map
     from justzoomin.photos import import_photos

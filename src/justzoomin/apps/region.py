@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.shared.console import VIEWS_PRESET_HELP, err, metres, out, position, print_json, view_pixels, writable_file
+from justzoomin.apps.shared.console import (
+    PIXELS_HELP,
+    VIEWS_PRESET_HELP,
+    err,
+    metres,
+    out,
+    position,
+    print_json,
+    view_pixels,
+    writable_file,
+)
 from justzoomin.apps.shared.lazy import command
 
 if TYPE_CHECKING:
@@ -30,14 +40,12 @@ def _group() -> None:
 def fit(
     root: Annotated[str, typer.Argument(metavar="MAP", help="Folder of a map or dataset, tile package, or address "
                                         "template of a tile server. It does not need a region.yaml.")], *,
-    pixels: Annotated[int | None, typer.Option(help="Side of the views in pixels, as the model will use them.  [default: 384]",
-                                               show_default=False)] = None,
+    pixels: Annotated[int | None, typer.Option(help=PIXELS_HELP)] = None,
     model_preset: Annotated[str | None, typer.Option("--preset", help=f"Instead of --pixels: {VIEWS_PRESET_HELP}")] = None,
     grid: Annotated[int, typer.Option(help="Cells per side of the grid, 2 to 8.")] = 4,
-    cell_m: Annotated[float | None, typer.Option("--cell-m", help="Wanted side of a terminal cell in metres.  [default: 39]",
-                                                 show_default=False)] = None,
+    cell_m: Annotated[float | None, typer.Option(help="Wanted side of a terminal cell in metres. Default: 39.")] = None,
     depth: Annotated[int | None, typer.Option(help="Number of zoom steps, instead of --cell-m.")] = None,
-    size_m: Annotated[float | None, typer.Option("--size-m", help="Side of the region in metres. Default: the "
+    size_m: Annotated[float | None, typer.Option(help="Side of the region in metres. Default: the "
                                                                   "largest that fits.")] = None,
     centre: Annotated[str | None, typer.Option(
         metavar="LAT,LON", help="Centre of the region in degrees. Default: where it fits "

@@ -83,7 +83,8 @@ def _selection(pixels: int | None, depth: int | None, levels: str | None, splits
     names = None if splits is None else tuple(word.strip() for word in splits.split(",") if word.strip())
     if names == ():
         raise ConfigError("--splits", "no split is named", "Write for example --splits train,val.")
-    return Selection(384 if pixels is None else pixels, depth, "all" if levels == "all" else tuple(numbers) or None, names)
+    given = {} if pixels is None else {"pixels": pixels}
+    return Selection(**given, depth=depth, levels="all" if levels == "all" else tuple(numbers) or None, splits=names)
 
 
 def _print_plan(plan: DownloadPlan) -> None:

@@ -67,7 +67,7 @@ def _print(values: dict[str, Any], limit: int) -> None:
     kinds = ", ".join(f"{v:,} {k}" for k, v in values["kinds"].items())
     if values["errors"]:
         typer.echo(f"{total:,} problem{'s' * (total > 1)}: {kinds}")
-        typer.echo("this dataset cannot be used for training")
+        typer.echo("this dataset cannot be trained on")
     else:
         typer.echo(f"{total:,} warning{'s' * (total > 1)}: {kinds}")
-        typer.echo("this dataset can be used for training")
+        typer.echo("this dataset can be trained on")

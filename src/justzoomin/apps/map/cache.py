@@ -10,6 +10,7 @@ import typer
 
 from justzoomin.apps.shared.console import (
     MAX_VIEWS_HELP,
+    PIXELS_HELP,
     REGION_HELP,
     VIEWS_PRESET_HELP,
     err,
@@ -26,15 +27,13 @@ if TYPE_CHECKING:
 
 def cache(
     root: Annotated[str, typer.Argument(metavar="MAP", help="Folder of a map or dataset, or tile package.")], *,
-    pixels: Annotated[int | None, typer.Option(
-        min=1, help="Side of the views in pixels, as the model uses them.  [default: 384]",
-                                               show_default=False)] = None,
+    pixels: Annotated[int | None, typer.Option(min=1, help=PIXELS_HELP)] = None,
     preset: Annotated[str | None, typer.Option("--preset", help=f"Instead of --pixels: {VIEWS_PRESET_HELP}")] = None,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
     to: Annotated[Path | None, typer.Option("--out", help="Folder of the cache. Default: .jzi-views in the map's folder, "
                                             "where other commands find it.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of threads. Default: one per core.")] = None,
-    max_views: Annotated[int | None, typer.Option("--max-views", min=1, help=MAX_VIEWS_HELP, show_default=False)] = None,
+    max_views: Annotated[int | None, typer.Option("--max-views", min=1, help=MAX_VIEWS_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Draw all views that a search of the region can use and store their pixels.
@@ -82,5 +81,5 @@ def _pace(bar: Callable[[int, int, int], None]) -> Callable[[str, int, int], Non
 
 def _plan(build: ViewCacheBuild) -> str:
     """Return what will be done, as a line."""
-    size = f"{build.head.count:,} views of {build.head.pixels} px, {build.bytes / 1e6:,.1f} MB on disk"
+    size = f"{build.head.count:,} views of {build.head.pixels} px, {build.bytes / 1e6:,.1f} MB on the disk"
     return f"{build.folder}: {size}" + (", exists: checking it" if build.exists else "")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from justzoomin.apps.shared.console import (
+    PIXELS_HELP,
     REGION_HELP,
     VIEWS_PRESET_HELP,
     metres,
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
 def check(
     root: Annotated[str, typer.Argument(metavar="MAP", help="Folder of a map or dataset, or tile package.")], *,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
-    pixels: Annotated[int | None, typer.Option(help="Side of the views in pixels, as the model will use them.  [default: 384]",
-                                               show_default=False)] = None,
+    pixels: Annotated[int | None, typer.Option(help=PIXELS_HELP)] = None,
     preset: Annotated[str | None, typer.Option("--preset", help=f"Instead of --pixels: {VIEWS_PRESET_HELP}")] = None,
     sheet: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a contact sheet of tiles to this "
                                                                     "file: png, pdf, svg, jpg or webp.")] = None,

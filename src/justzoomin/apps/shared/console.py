@@ -27,6 +27,7 @@ RAY_HELP = ("Run on a ray cluster: host:port of the cluster, auto for the cluste
 MAX_VIEWS_HELP = "Refuse to make more views than this. Default: 1,000,000. A grid of 4 x 4 cells has 69,905 at depth 5."
 _MANY_VIEWS = 1000
 """From this number of views on, a note is printed before the wait: a grid of 4 x 4 cells has as many at depth 4 or more."""
+PIXELS_HELP = "Side of the views in pixels, as the model uses them. Default: 384."
 VIEWS_PRESET_HELP = "model preset that sets the size of the views: paper (384 px), small (48 px) ... Default: paper."
 DEVICE_HELP = "Device to run the model on: auto, cpu, cuda, cuda:1, mps."
 INDEX_HELP = "Index of the map for this model, made by jzi index."
