@@ -39,7 +39,7 @@ def test_extracted_is_the_same_dataset(jzi: Jzi, repository: Path, tmp_path: Pat
 def test_verify_finds_nothing_wrong(jzi: Jzi, repository: Path) -> None:
     ran = jzi("data", "verify", repository)
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.startswith("looked at: 5 archives, 8 records of train, 5 records of val, 13 photos, ")
+    assert ran.out.startswith("checked: 5 archives, 8 records of train, 5 records of val, 13 photos, ")
     assert ran.out.endswith("no problem found\n")
     assert jzi("data", "verify", repository, "--json").json["ok"] is True
 

@@ -43,7 +43,7 @@ def test_demo_is_the_town_of_the_demo_unless_a_folder_holds_a_map_of_that_name(t
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError) as refused:
         map_named("demo")
-    assert str(refused.value) == ("--map demo: there is no demo/town here. "
+    assert str(refused.value) == ("--map demo: there is no folder demo/town here. "
                                   "Run jzi demo (or make demo), or name a map.")
     assert map_named("other") == "other"
     (tmp_path / "demo" / "town").mkdir(parents=True)
@@ -71,7 +71,7 @@ def test_nothing_is_written_into_the_packaged_models_folder(jzi: Jzi, repository
 def test_photos_and_map_of_the_demo_need_no_names(jzi: Jzi, photos: Path, tmp_path: Path,
                                                   monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "there is no demo/town here" in jzi("localize", photos / "b.jpg").refusal()
+    assert "there is no folder demo/town here" in jzi("localize", photos / "b.jpg").refusal()
     tiny_model().save_pretrained("demo")
     make_repository(tmp_path / "demo" / "town", train=2, val=2, pixels=32)
     ran = jzi("localize", photos / "b.jpg")

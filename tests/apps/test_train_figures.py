@@ -61,7 +61,7 @@ def test_of_a_zoomer_with_a_matcher_both_are_measured(told: Any, tmp_path: Path,
     monkeypatch.setattr(train_figures, "_measured", lambda _model, _data, _split, search: found[search])
     _, matcher, zoomer, chance = told(model)
     assert matcher == "  matcher  50.0 % [40.0, 60.0]"
-    assert zoomer.startswith("  zoomer   4.0 % [1.0, 9.0]   at chance") and chance == "  chance   4.6 %"
+    assert zoomer.startswith("  zoomer   4.0 % [1.0, 9.0]   no better than chance") and chance == "  chance   4.6 %"
     monkeypatch.setattr(train_figures, "MOST_CELLS", 255)
     assert told(model) == [f"measure it with: jzi evaluate {model} --data {repository}"]
 

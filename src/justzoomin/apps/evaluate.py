@@ -104,7 +104,7 @@ def evaluate(
 
 
 def summary(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return a single report as it is; of several, the report of `best` or else the last, with all under `checkpoints`."""
+    """One report as it is; of several the one of `best` (else the last), and all of them under `checkpoints`."""
     if len(reports) == 1:
         return next(iter(reports.values()))
     chosen = "best" if "best" in reports else list(reports)[-1]
@@ -117,24 +117,24 @@ def _beside(model: str, split: str) -> Path:
 
 
 def print_reports(reports: dict[str, dict[str, Any]]) -> None:
-    """Print reports of one split as a table with chance and ceiling; a few radii fit into 80 columns."""
+    """Print reports of one split as a table with chance and ceiling, in 80 columns unless radii are many."""
     console = out()
     first = next(iter(reports.values()))
     console.print(_table(reports, first))
     for name, report in reports.items():
         steps = "  ".join(f"{s['value']:.1f}" for s in report["step_accuracy"])
         if steps:
-            console.print(f"{name}: accuracy per step after a right path: {steps} %", markup=False)
+            console.print(f"{name}: accuracy per step given the right path before it: {steps} %", markup=False)
     protocol = first["protocol"]
     console.print(f"protocol: {protocol['decoding']}; gallery: {protocol['gallery']} of {protocol['cell_size_m']:g} m; "
                   f"distance: {protocol['distance']}; intervals: {protocol['intervals']}. Ceiling: always the true cell. "
-                  "Chance: a random cell.")
+                  "Chance: a cell at random.")
     if any(r["trained_on_this_split"] for r in reports.values()):
-        console.print("NOTE: the model was trained on these photos; the figures say nothing about other photos.")
+        console.print("NOTE: these are the photos the model was trained on; the figures say nothing about other photos.")
 
 
 def _table(reports: dict[str, dict[str, Any]], first: dict[str, Any]) -> Table:
-    """Return a table: for one model a row per figure, with chance and ceiling; for several a row per model."""
+    """One model: figures down, with the model, chance and ceiling beside each other. Several: a row for each."""
     from rich import box
     from rich.table import Table
 
@@ -158,7 +158,7 @@ def _table(reports: dict[str, dict[str, Any]], first: dict[str, Any]) -> Table:
 
 
 def _cells(values: dict[str, Any], radii: list[str]) -> list[tuple[str, str, str]]:
-    """Return value, low and high of every figure as text."""
+    """Value, low and high of every figure as text."""
     wide = values["intervals_95"]
     found = [(values["recall_at_1"], *wide["recall_at_1"])]
     found += [(values["recall_at_m"][r], *wide["recall_at_m"][r]) for r in radii]

@@ -24,7 +24,7 @@ def _group() -> None:
 
 
 _LABELS = {"reading": "reading the source", "looking": "checking photos", "writing": "writing photos",
-           "map": "linking the map"}
+           "map": "adding the map"}
 _LISTED = 20
 
 

@@ -77,7 +77,7 @@ def score(
 
 
 def _tables(files: list[Path], data: Path | None, split: str) -> list[PredictionTable]:
-    """Read predictions files, and other tables as answers for the photos of the dataset's split."""
+    """Predictions files as they are, other tables as answers for the photos of the dataset's split."""
     from justzoomin.errors import ConfigError
     from justzoomin.scoring import is_predictions_file, read_answers, read_predictions
 
@@ -121,18 +121,18 @@ def _print(console: Console, path: Path, values: dict[str, Any]) -> None:
     console.print(f"protocol: gallery {words['gallery']}; distance: {words['distance']}; answers: {words['decision']}; "
                   f"intervals: {words['intervals']}.", markup=False)
     if values["predictions"]["trained_on_this_split"]:
-        console.print("NOTE: the model was trained on these photos; the figures say nothing about other photos.")
+        console.print("NOTE: these are the photos the model was trained on; the figures say nothing about other photos.")
 
 
 def figure_text(figure: dict[str, float] | None) -> str:
-    """Return a figure with its interval for a table, or a dash if it is unknown."""
+    """A figure with its interval for a cell of a table; a dash where it is not known."""
     if figure is None:
         return "-"
     return f"{_number(figure['value'])} [{_number(figure['low'])}, {_number(figure['high'])}]"
 
 
 def value_text(figure: dict[str, float] | None) -> str:
-    """Return a figure without its interval."""
+    """A figure without its interval."""
     return "-" if figure is None else _number(figure["value"])
 
 
@@ -141,7 +141,7 @@ def _number(value: float) -> str:
 
 
 def calibration_lines(values: dict[str, Any]) -> list[str]:
-    """Return a line for each figure about calibration."""
+    """What is known of the claims, a line each."""
     lines = []
     for level, region in values["regions"].items():
         if region["coverage"] is not None:
@@ -158,9 +158,9 @@ def calibration_lines(values: dict[str, Any]) -> list[str]:
 
 
 def cost_line(cost: dict[str, float | None]) -> str:
-    """Return the cost of an answer as a line."""
-    names = {"views": "views of the map per photo", "ms": "ms per photo", "parameters": "parameters",
-             "index_bytes": "bytes of index", "map_views": "views of the map in total"}
+    """What an answer costs."""
+    names = {"views": "views of the map a photo", "ms": "ms a photo", "parameters": "parameters",
+             "index_bytes": "bytes of index", "map_views": "views of the map in all"}
     known = [f"{cost[name]:,.4g} {words}" if name == "ms" else f"{cost[name]:,.0f} {words}"
              for name, words in names.items() if cost.get(name) is not None]
     return "cost: " + (", ".join(known) or "not known")
