@@ -16,7 +16,7 @@ from statistics import median
 
 import torch
 
-from justzoomin.apps.demo_names import packaged_model
+from justzoomin.apps.shared.demo_names import packaged_model
 from justzoomin.data import open_dataset
 from justzoomin.geometry import preset
 from justzoomin.models import DecoderConfig, EncoderConfig, ModelConfig, ZoomModel, export_onnx, model_preset

@@ -87,9 +87,9 @@ def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(("code", "words"), [
     (errno.ENOSPC, "the disk is full. Free some room and run the same command again."),
-    (errno.EDQUOT, "your share of the disk is used up. Free some room and run the same command again."),
+    (errno.EDQUOT, "your disk quota is used up. Free some room and run the same command again."),
     (errno.EIO, "the disk reports an error. Check the disk and run the same command again."),
-    (errno.EFBIG, "a file cannot become this large here. Write to another disk, or raise the limit (ulimit -f), and run the "
+    (errno.EFBIG, "files cannot become this large here. Write to another disk, or raise the limit (ulimit -f), and run the "
                   "same command again."),
 ])
 @pytest.mark.parametrize("write", [0, 1])

@@ -11,8 +11,8 @@ import pytest
 import exports
 import fakes
 from justzoomin import Localizer
-from justzoomin.apps.demo_photos import leave_drive, leave_photos
 from justzoomin.apps.main import main
+from justzoomin.apps.shared.demo_photos import leave_drive, leave_photos
 from justzoomin.city import CityConfig, build_city
 from justzoomin.data import open_dataset
 from pages import PROJECT, Command, commands

@@ -1,4 +1,4 @@
-"""One family of errors: each names the file, field or position, and says what to do about it."""
+"""Errors of the package: each names the file, field or position that is wrong and says what to do."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 class JustZoomInError(Exception):
-    """Base of every error this package raises on purpose.
+    """Base of every error that the package raises on purpose.
 
     Args:
         where: The file, field, position or option that is wrong.
-        what: What is wrong with it, in one sentence without a final stop.
-        remedy: What the reader can do about it, as a sentence.
+        what: What is wrong with it: a sentence without a full stop at the end.
+        remedy: What the user can do about it: a sentence.
     """
 
     def __init__(self, where: str | Path, what: str, remedy: str) -> None:
@@ -30,11 +30,11 @@ class ConfigError(JustZoomInError):
 
 
 class GeometryError(JustZoomInError):
-    """A region, grid, sequence or position cannot be right."""
+    """A region, grid, sequence or position is impossible."""
 
 
 class OffRegionError(GeometryError):
-    """A position lies outside the region that was asked about."""
+    """A position is outside the region."""
 
 
 class LayoutError(JustZoomInError):
@@ -46,39 +46,39 @@ class TileError(JustZoomInError):
 
 
 class DataError(JustZoomInError):
-    """A dataset, split table or record is missing, broken or contradicts itself."""
+    """A dataset, split table or record is missing, broken or contradictory."""
 
 
 _AGAIN = "and run the same command again."
 _DISK = {
     errno.ENOSPC: ("the disk is full", f"Free some room {_AGAIN}"),
-    errno.EDQUOT: ("your share of the disk is used up", f"Free some room {_AGAIN}"),
-    errno.EFBIG: ("a file cannot become this large here", f"Write to another disk, or raise the limit (ulimit -f), {_AGAIN}"),
+    errno.EDQUOT: ("your disk quota is used up", f"Free some room {_AGAIN}"),
+    errno.EFBIG: ("files cannot become this large here", f"Write to another disk, or raise the limit (ulimit -f), {_AGAIN}"),
     errno.EIO: ("the disk reports an error", f"Check the disk {_AGAIN}"),
 }
 
 
 class DiskError(DataError, OSError):
-    """A file cannot be written, because the disk is full or reports an error. It is an `OSError` too.
+    """A file cannot be written because the disk is full or reports an error. It is also an `OSError`.
 
     Args:
         where: The file.
-        error: What the system said.
+        error: The error of the operating system.
     """
 
     def __init__(self, where: str | Path, error: OSError) -> None:
         words = " ".join(str(error.strerror or error).split())
         super().__init__(where, *_DISK.get(error.errno or 0, (
-            words, "Check that it is there, that you may read or write it, and that the disk has room.")))
+            words, "Check that it exists, that you may read or write it, and that the disk has room.")))
         self.errno, self.strerror, self.filename = error.errno, error.strerror, str(where)
 
     def __reduce__(self) -> tuple[type[DiskError], tuple[str, OSError]]:
-        """Pickle it as it was made."""
+        """Pickle the error with the arguments of its constructor."""
         return DiskError, (self.where, OSError(self.errno, self.strerror))
 
 
 class PhotoError(JustZoomInError):
-    """A photo is missing, is no image, is broken, or has an impossible size."""
+    """A photo is missing, is not an image, is broken, or has an impossible size."""
 
 
 class ModelError(JustZoomInError):
@@ -90,7 +90,7 @@ class TrainingError(JustZoomInError):
 
 
 class ClusterError(JustZoomInError):
-    """A cluster cannot be joined, has no room, or its workers end again and again."""
+    """A cluster cannot be joined, has no free resources, or its workers end repeatedly."""
 
 
 class MissingExtraError(JustZoomInError):

@@ -1,11 +1,11 @@
-"""What a file's first bytes say it is, for messages, and what a picture costs before it is decoded."""
+"""Recognize the kind of a file from its first bytes, for messages, and pictures that would take long to decode."""
 
 from __future__ import annotations
 
 PICTURE_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
-"""What Pillow may open: formats of photos and tiles only, none that runs another program (EPS starts Ghostscript)."""
+"""Formats that Pillow may open: those of photos and tiles, none that runs another program (EPS starts Ghostscript)."""
 MAX_JPEG_SCANS = 200
-"""A progressive JPEG has some ten scans. Each costs a pass over all pixels, and thousands fit into a small file."""
+"""A normal progressive JPEG has about ten scans. Each needs a pass over all pixels, and thousands fit into a small file."""
 
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 _STARTS = (
@@ -20,12 +20,12 @@ _STARTS = (
 
 
 def is_heic(content: bytes) -> bool:
-    """Whether a file says it is HEIC (ISO/IEC 23008-12), as phones make it."""
+    """Return whether a file is a HEIC photo (ISO/IEC 23008-12), as phones write them."""
     return content[4:8] == b"ftyp" and (content[8:12] in _HEIC_BRANDS) and b"avif" not in content[:32]
 
 
 def looks_like(content: bytes) -> str:
-    """What a file is by its first bytes, with its article: "a PDF document"; empty where they say nothing."""
+    """Return the kind of a file with an article, such as "a PDF document"; empty if the first bytes do not tell."""
     if not content:
         return "an empty file"
     if not content[:4096].strip(b"\0"):
@@ -50,8 +50,8 @@ def looks_like(content: bytes) -> str:
 
 
 def too_many_scans(content: bytes) -> bool:
-    """Whether a JPEG has so many scans that decoding it would take minutes."""
-    return content.count(b"\xff\xda") > MAX_JPEG_SCANS  # inside a scan, 0xff is always followed by something else
+    """Return whether a JPEG has so many scans that decoding would take minutes."""
+    return content.count(b"\xff\xda") > MAX_JPEG_SCANS  # inside a scan, other bytes follow 0xff
 
 
 def _is_text(content: bytes) -> bool:

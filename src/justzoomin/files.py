@@ -1,7 +1,7 @@
-"""Files that are whole or not there, written below their folder, and folders that one job works in at a time.
+"""Write files completely or not at all, and lock folders so that one job works in them at a time.
 
-Everything that the package writes goes through this file: so no link leads it out of the folder that it belongs to, and a disk
-that is full or broken is an error that names the file and says what to do (`DiskError`).
+Everything that the package writes goes through this file. So no link can lead a file out of its folder, and a full or broken
+disk gives an error that names the file and says what to do (`DiskError`).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ except ImportError:  # no such locks on this system
     fcntl = None  # type: ignore[assignment]
 
 LOCK = ".jzi-lock"
-"""The file that is locked while a job works in a folder; a killed job leaves it behind, unlocked."""
+"""File that is locked while a job works in a folder; a killed job leaves the file, unlocked."""
 PART = ".part"
-"""End of the names of files and folders that are not whole yet; they begin with a dot."""
+"""Ending of the names of incomplete files and folders; these names begin with a dot."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 _NO_ROOM_CALL = {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENODEV}
 _MAX_NAME_BYTES = 200
@@ -53,10 +53,10 @@ def cache_home() -> Path:
 
 
 def refuse_links(root: Path, path: Path) -> Path:
-    """Return a path below a folder, after a look whether a link leads out of the folder on the way to it.
+    """Return a path below a folder, after checking that no link on the way leads out of the folder.
 
     Args:
-        root: The folder, which may be a link itself: the user named it.
+        root: The folder. It may be a link itself, because the user named it.
         path: A path that begins with `root`.
 
     Raises:
@@ -72,7 +72,7 @@ def refuse_links(root: Path, path: Path) -> Path:
 
 def _link_error(path: Path) -> DataError:
     return DataError(path, "it is a link, which may lead out of the folder; nothing is written through it",
-                     "Put a real file or folder in its place, or remove it.")
+                     "Replace it by a real file or folder, or remove it.")
 
 
 # --- writing -------------------------------------------------------------------------------------------------------------
@@ -80,10 +80,10 @@ def _link_error(path: Path) -> DataError:
 
 @contextlib.contextmanager
 def disk_words(path: Path) -> Iterator[None]:
-    """Name the file in errors of the disk: what a write, a flush or a sync raises names none.
+    """Name the file in disk errors: those of a write, a flush or a sync do not name it.
 
     Raises:
-        DiskError: In the place of an `OSError` without a file, or of a disk that is full or broken.
+        DiskError: Instead of an `OSError` that does not name a file, or that says that the disk is full or broken.
     """
     try:
         yield
@@ -96,7 +96,7 @@ def disk_words(path: Path) -> Iterator[None]:
 
 
 class _NamedFile(io.FileIO):
-    """A file to write; it is opened through no link, and its errors name it, or what it becomes."""
+    """A file to write. It is never opened through a link, and errors name the file `told`."""
 
     def __init__(self, path: Path, mode: str, told: Path) -> None:
         self.told = told
@@ -130,27 +130,27 @@ def _open_no_link(path: str, flags: int) -> int:
 
 
 def open_to_write(path: Path, mode: Literal["wb", "xb", "ab", "r+b"] = "wb", told: Path | None = None) -> IO[bytes]:
-    """Open a file to write it in place; close it in a `with`, and bring it to the disk with `sync`.
+    """Open a file to write in place; use it in a `with` statement, and `sync` to write it to the disk.
 
     Args:
         path: The file.
-        mode: As of `open`.
-        told: The file that errors of the disk name instead.
+        mode: Mode, as in `open`.
+        told: File that disk errors name instead.
 
     Raises:
-        DataError: If it is a link, or not a regular file.
-        OSError: If it cannot be opened.
+        DataError: If the path is a link or not a regular file.
+        OSError: If the file cannot be opened.
     """
     raw = _NamedFile(path, mode.replace("b", ""), told or path)
     return io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
 
 
 def open_for_rows(path: Path) -> IO[bytes]:
-    """Open a file that is read and written at offsets; it is made if missing.
+    """Open a file to read and write at offsets; it is made if missing.
 
     Raises:
-        DataError: If it is a link, or not a regular file.
-        OSError: If it cannot be opened.
+        DataError: If the path is a link or not a regular file.
+        OSError: If the file cannot be opened.
     """
     with contextlib.suppress(FileExistsError):
         open_to_write(path, "xb").close()
@@ -163,10 +163,10 @@ def _told(file: IO[bytes]) -> Path:
 
 
 def sync(file: IO[bytes]) -> None:
-    """Bring a file to the disk.
+    """Write a file's buffers to the disk.
 
     Raises:
-        DiskError: If it cannot be written.
+        DiskError: If the file cannot be written.
     """
     with disk_words(_told(file)):
         file.flush()
@@ -174,10 +174,10 @@ def sync(file: IO[bytes]) -> None:
 
 
 def write_at(file: IO[bytes], data: bytes, offset: int) -> None:
-    """Write at an offset, past the file's buffer; several threads and processes may do so at once.
+    """Write at an offset without the file's buffer; several threads and processes may do so at once.
 
     Raises:
-        DiskError: If it cannot be written.
+        DiskError: If the file cannot be written.
     """
     rest = memoryview(data)
     with disk_words(_told(file)):
@@ -187,10 +187,10 @@ def write_at(file: IO[bytes], data: bytes, offset: int) -> None:
 
 
 def reserve(file: IO[bytes], size: int) -> None:
-    """Give a file a size and the room for it: a memory map of a file with holes ends the process where the disk is full.
+    """Set the size of a file and reserve the space: writing to a memory map of a sparse file on a full disk kills the process.
 
     Raises:
-        DiskError: If the disk has no room.
+        DiskError: If the disk has not enough space.
     """
     file.truncate(size)
     with disk_words(_told(file)):
@@ -204,18 +204,18 @@ def reserve(file: IO[bytes], size: int) -> None:
 
 @contextlib.contextmanager
 def atomic_file(path: Path, root: Path | None = None) -> Iterator[IO[bytes]]:
-    """A binary file to write; it gets its name, synced to the disk, when the block ends without an error.
+    """Open a binary file that gets its name, synced to the disk, when the block ends without an error.
 
-    Its folder is made if missing. Until then the content lies beside it as `.NAME.part`. What a killed job left there is
-    replaced; where another process writes the same file at this moment, the name has random letters.
+    The file's folder is made if missing. Until the end the content is in the same folder as `.NAME.part`. A `.part` file of a
+    killed job is replaced. If another process is writing the same file, the name of the `.part` file has random letters.
 
     Args:
         path: The file.
-        root: A folder that may come from elsewhere: no link on the way from it to the file is followed.
+        root: A folder from outside: no link on the way from there to the file is followed.
 
     Raises:
         DataError: If a link leads out of `root`.
-        OSError: If it cannot be written; nothing is left behind then.
+        OSError: If the file cannot be written; then nothing is left.
     """
     if root is not None:
         refuse_links(root, path.parent)
@@ -227,7 +227,7 @@ def atomic_file(path: Path, root: Path | None = None) -> Iterator[IO[bytes]]:
                 yield file
                 sync(file)
                 if fcntl is None:
-                    file.close()  # where an open file cannot be renamed
+                    file.close()  # on systems where an open file cannot be renamed
                 with disk_words(path):
                     temporary.replace(path)
         except BaseException:
@@ -237,7 +237,7 @@ def atomic_file(path: Path, root: Path | None = None) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def _part_of(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
-    """Open the file that holds another's content until it is whole, and hold it."""
+    """Open and lock the file that holds the content of `path` until it is complete."""
     stem = f".{os.fsdecode(os.fsencode(path.name)[:_MAX_NAME_BYTES])}"
     temporary = path.with_name(f"{stem}{PART}")
     while True:
@@ -257,7 +257,7 @@ def _part_of(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
 
 
 def _held_new(path: Path, told: Path) -> IO[bytes] | None:
-    """A new file of that name, locked; None where another process writes one."""
+    """Return a new, locked file of that name, or None if another process is writing one."""
     for _ in range(8):
         try:
             file = open_to_write(path, "xb", told)
@@ -270,13 +270,13 @@ def _held_new(path: Path, told: Path) -> IO[bytes] | None:
                 fcntl.flock(file, fcntl.LOCK_EX)
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(path.lstat(), os.fstat(file.fileno())):
-                return file  # it was not taken for one of a killed job between our two calls
+                return file  # no other process took it for the file of a killed job between our two calls
         file.close()
     return None
 
 
 def remove_left(path: Path) -> bool:
-    """Remove a file that no living process holds; whether it is gone."""
+    """Remove a file unless a living process holds it; return whether it is gone."""
     try:
         if path.is_symlink():
             path.unlink()
@@ -289,7 +289,7 @@ def remove_left(path: Path) -> bool:
         return False
     try:
         if fcntl is None:
-            return False  # nobody can say who holds it
+            return False  # there is no way to see who holds it
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path.unlink()
     except OSError:
@@ -304,7 +304,7 @@ def write_bytes(path: Path, data: bytes, root: Path | None = None) -> Path:
 
     Raises:
         DataError: If a link leads out of `root`.
-        OSError: If it cannot be written.
+        OSError: If the file cannot be written.
     """
     with atomic_file(path, root) as file:
         file.write(data)
@@ -312,18 +312,18 @@ def write_bytes(path: Path, data: bytes, root: Path | None = None) -> Path:
 
 
 def write_json(values: Any, path: Path, root: Path | None = None) -> Path:
-    """Write JSON atomically, UTF-8, indented; return the path.
+    """Write values as indented JSON in UTF-8, atomically; return the path.
 
     Raises:
         DataError: If a link leads out of `root`.
-        OSError: If it cannot be written.
+        OSError: If the file cannot be written.
     """
     return write_bytes(path, (json_text(values) + "\n").encode(), root)
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder last: after a rename, a power cut may otherwise bring the old ones back."""
-    with contextlib.suppress(OSError):  # not every file system can
+    """Write the names in a folder to the disk: otherwise a power cut after a rename can restore the old names."""
+    with contextlib.suppress(OSError):  # not every file system supports it
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -340,17 +340,17 @@ def free_bytes(folder: Path) -> int:
 
 
 def is_free(folder: Path, *own: str) -> bool:
-    """Whether a folder is missing, empty, or holds only what a job leaves that is killed in its first moments.
+    """Return whether a folder is missing, empty, or holds only the first files of a killed job.
 
     Args:
         folder: The folder.
-        own: Names that the job makes before it says what the folder is.
+        own: Names of files that the job makes first.
     """
     return not folder.exists() or all(place.name in own or _is_left(place.name) for place in folder.iterdir())
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed jobs left half-written in a folder, and their locks; what a living process holds stays."""
+    """Remove incomplete files and locks of killed jobs from a folder; keep those that a living process holds."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         for place in list(folder.iterdir()):
             if place.name.endswith(PART) and place.is_dir() and not place.is_symlink():
@@ -361,7 +361,7 @@ def sweep(folder: Path) -> None:
 
 
 def sweep_beside(final: Path) -> None:
-    """Remove the work folder and the lock that a killed job left beside what it has made."""
+    """Remove the work folder and the lock of a killed job that made `final`."""
     named = final.absolute()
     work = named.with_name(f".{named.name}{PART}")
     if work.exists() or _lock_of(work).exists():
@@ -370,7 +370,7 @@ def sweep_beside(final: Path) -> None:
 
 
 def remove_work(folder: Path, last: str) -> None:
-    """Remove a work folder; the file that says that the job has ended goes last, when only the folder itself is left."""
+    """Remove a work folder; `last`, the file that says that the job has ended, is removed last."""
     for left in list(folder.iterdir()):
         if left.name not in {last, LOCK}:
             shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
@@ -390,15 +390,15 @@ def _lock_of(work: Path) -> Path:
 
 @contextlib.contextmanager
 def work_folder(final: Path, job: str) -> Iterator[Path]:
-    """A new folder beside a file or folder that is made, `.NAME.part`; it is removed at the end, if it is still there.
+    """Make a work folder `.NAME.part` in the folder of `final`; it is removed at the end if it still exists.
 
     Args:
-        final: What is made.
-        job: What is done, for the error.
+        final: File or folder that the job makes.
+        job: Name of the job, for the error.
 
     Raises:
-        DataError: If another process makes the same.
-        OSError: If it cannot be made.
+        DataError: If another process is making the same file or folder.
+        OSError: If the work folder cannot be made.
     """
     named = final.absolute()
     work = named.with_name(f".{named.name}{PART}")
@@ -408,7 +408,7 @@ def work_folder(final: Path, job: str) -> Iterator[Path]:
         if work.is_symlink():
             work.unlink()
         elif work.exists():
-            shutil.rmtree(work)  # a killed job's
+            shutil.rmtree(work)  # of a killed job
         with disk_words(final):
             work.mkdir()
         try:
@@ -419,11 +419,11 @@ def work_folder(final: Path, job: str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def folder_lock(folder: Path, job: str) -> Iterator[None]:
-    """Hold a folder for a job; the system lets go of it when the process ends, however it ends.
+    """Lock a folder for a job; the system releases it when the process ends, in whatever way.
 
     Args:
         folder: The folder; made if missing.
-        job: What is done in it, for the error.
+        job: Name of the job, for the error.
 
     Raises:
         DataError: If another process holds it.
@@ -437,12 +437,12 @@ def folder_lock(folder: Path, job: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def lock_file(path: Path, where: Path, job: str) -> Iterator[None]:
-    """Hold a lock for a job, as `folder_lock` does; the lock's file is removed at the end.
+    """Hold a lock for a job, as `folder_lock` does, and remove the lock file at the end.
 
     Args:
-        path: The lock's file.
-        where: What is held, for the error.
-        job: What is done, for the error.
+        path: The lock file.
+        where: Path that is locked, for the error.
+        job: Name of the job, for the error.
 
     Raises:
         DataError: If another process holds it.
@@ -451,30 +451,30 @@ def lock_file(path: Path, where: Path, job: str) -> Iterator[None]:
     with disk_words(path):
         descriptor = _open_no_link(str(path), os.O_RDWR | os.O_CREAT)
     try:
-        if fcntl is not None:  # without such locks two jobs would repeat each other's work, not spoil it
+        if fcntl is not None:  # without such locks two jobs would do the same work twice, without damage
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not path.exists() or not os.path.samestat(path.stat(), os.fstat(descriptor)):
                 raise BlockingIOError  # another job ended and a third began between our two calls
     except BlockingIOError as error:
         os.close(descriptor)
-        raise DataError(where, f"another {job} is running here", "Wait for it to end.") from error
+        raise DataError(where, f"another {job} is running here", "Wait until it ends.") from error
     except OSError:  # a file system without locks
         pass
     _locks.add(descriptor)
     try:
         yield
     finally:
-        if descriptor in _locks:  # not in a forked worker: the job is its parent's
+        if descriptor in _locks:  # not in a forked worker: the job belongs to the parent
             _locks.discard(descriptor)
             try:
-                with contextlib.suppress(OSError):  # where an open file cannot be removed it stays, unlocked
+                with contextlib.suppress(OSError):  # if an open file cannot be removed, it stays, unlocked
                     path.unlink(missing_ok=True)
             finally:
                 os.close(descriptor)
 
 
 def _let_go() -> None:
-    """In a forked worker: it may live for some seconds longer than a parent that is killed, and must not hold its locks."""
+    """Close the locks in a forked worker, which may live some seconds longer than a killed parent."""
     for descriptor in _locks:
         os.close(descriptor)
     _locks.clear()

@@ -1,4 +1,4 @@
-"""Work on many things at once, results in order."""
+"""Process many items at once, with results in order."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Result = TypeVar("Result")
 
 
 def ordered_map(work: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None) -> Iterator[Result]:
-    """Results in the order of the items, a few of them ahead of what was taken.
+    """Yield results in the order of the items, working a few items ahead.
 
-    Threads, not processes: decoding, resampling, encoding and hashing all let go of Python's lock.
+    It uses threads, not processes: decoding, resampling, encoding and hashing all release Python's lock.
 
     Args:
-        work: What is done to each item.
+        work: Function that makes a result from an item.
         items: The items.
-        workers: Threads; None for one per core.
+        workers: Number of threads; None for one per core.
     """
     count = workers or os.cpu_count() or 1
     pool = ThreadPoolExecutor(count)

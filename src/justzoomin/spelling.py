@@ -1,6 +1,6 @@
-"""Text that goes out, names of files above all: what UTF-8 cannot hold is spelled out instead of ending a job in an error.
+"""Text for output, above all file names: characters that UTF-8 cannot encode are spelled out instead of causing an error.
 
-Names of files are bytes on many systems, and Python keeps those that are not UTF-8 as lone surrogates, which nothing can write.
+File names are bytes on many systems. Python turns bytes that are not UTF-8 into lone surrogates, which cannot be written.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ import json
 from typing import Any
 
 SPELLED = "justzoomin-spelled"
-"""Error handler of encoders: spells out what they cannot encode, `\\xe9` for a byte and `\\u0130` for a character."""
+"""Error handler of encoders that spells out what they cannot encode: `\\xe9` for a byte, `\\u0130` for a character."""
 _SPELLED_IN_JSON = "justzoomin-spelled-in-json"
 _BYTES = range(0xDC80, 0xDD00)
 
 
 def spelled(text: str) -> str:
-    r"""A text as UTF-8 can hold it: `caf\xe9.jpg` for a file whose name is in Latin-1."""
+    r"""Return a text that UTF-8 can encode: `caf\xe9.jpg` for a file name in Latin-1."""
     return text.encode("utf-8", SPELLED).decode()
 
 
 def json_text(values: Any, indent: int | None = 2) -> str:
-    """Values as JSON that is always UTF-8, texts as `spelled` has them."""
+    """Return values as JSON that UTF-8 can encode, with texts as `spelled` returns them."""
     return json.dumps(values, indent=indent, ensure_ascii=False).encode("utf-8", _SPELLED_IN_JSON).decode()
 
 

@@ -1,4 +1,4 @@
-"""Reading small files from outside: regular files of bounded size, and YAML without tricks."""
+"""Read small files from outside safely: regular files of limited size, and plain YAML."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from justzoomin.errors import DataError, JustZoomInError, LayoutError
 _MAX_DEPTH = 16
 _MAX_INTEGER = 1 << 63
 _OTHER_NUMBER = re.compile(r"[-+]?(?:0[0-9_]+|[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)")
-"""Numbers to the base 8 and 60 (YAML 1.1): 010 would be 8 and 1:30, meant as one and a half degrees, 90."""
+"""Numbers with base 8 or 60 (YAML 1.1): 010 would be 8, and 1:30, meant as one and a half degrees, would be 90."""
 _PLAIN = "Write plain `key: value` lines."
 
 
 def printable(text: object, limit: int = 300) -> str:
-    """Words from a file, fit to stand in a message: on one line, of bounded length, no character that moves a terminal."""
+    """Return text from a file that is safe in a message: one line, limited length, only visible characters."""
     words = " ".join(str(text)[:4 * limit].split())[:limit]
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in words)
 
 
 def open_regular(path: Path) -> IO[bytes]:
-    """Open a file to read it. A pipe or device of that name is not waited for.
+    """Open a file for reading, without waiting for a pipe or device of that name.
 
     Raises:
-        OSError: If it cannot be read or is not a regular file; `strerror` says which.
+        OSError: If the file cannot be read or is not a regular file; `strerror` says which.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     file = os.fdopen(descriptor, "rb")
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         file.close()
-        raise OSError(0, "it is no regular file", str(path))
+        raise OSError(0, "it is not a regular file", str(path))
     return file
 
 
 def read_limited(path: Path, max_bytes: int) -> bytes:
-    """Return a file's bytes; it is opened by `open_regular`.
+    """Return the bytes of a file; `open_regular` opens it.
 
     Raises:
-        OSError: If it cannot be read, is not a regular file, or is larger than `max_bytes`; `strerror` says which.
+        OSError: If the file cannot be read, is not a regular file, or is larger than `max_bytes`; `strerror` says which.
     """
     with open_regular(path) as file:
         content = file.read(max_bytes + 1)
@@ -53,9 +53,9 @@ def read_limited(path: Path, max_bytes: int) -> bytes:
 
 
 def files_in(folder: Path, pattern: str) -> list[Path]:
-    """The paths in a folder whose names match a pattern, in order; none where the folder is not there.
+    """Return the paths in a folder with names that match a pattern, in order; an empty list if there is no such folder.
 
-    Path.glob finds nothing in a folder that cannot be read, and says nothing.
+    `Path.glob` would silently find nothing in a folder that cannot be read.
 
     Raises:
         DataError: If the folder cannot be read.
@@ -70,10 +70,10 @@ def files_in(folder: Path, pattern: str) -> list[Path]:
 
 
 def load_yaml(path: Path, max_bytes: int, refuse: type[JustZoomInError] = LayoutError) -> object:
-    """The value of a YAML file; see `plain_yaml` for what is refused.
+    """Return the value of a YAML file; `plain_yaml` says what is refused.
 
     Raises:
-        JustZoomInError: Of the kind `refuse`, if it cannot be read, is too large or is no plain YAML.
+        JustZoomInError: Of the kind `refuse`, if the file cannot be read, is too large or is not plain YAML.
     """
     try:
         content = read_limited(Path(path), max_bytes)
@@ -84,10 +84,10 @@ def load_yaml(path: Path, max_bytes: int, refuse: type[JustZoomInError] = Layout
 
 
 def plain_yaml(content: bytes, where: str | Path, refuse: type[JustZoomInError] = LayoutError) -> object:
-    """The value of YAML text: mappings, lists, words and numbers as they are written out.
+    """Return the value of YAML text: mappings, lists, words and numbers.
 
-    Anchors, aliases, tags, doubled keys, several documents, deep nesting, and numbers beyond 64 bits or to other bases are
-    refused before or right after anything is built of them.
+    Anchors, aliases, tags, repeated keys, several documents, deep nesting, and numbers beyond 64 bits or with another base are
+    refused.
 
     Raises:
         JustZoomInError: Of the kind `refuse`; it names `where` and what is wrong.
@@ -99,17 +99,17 @@ def plain_yaml(content: bytes, where: str | Path, refuse: type[JustZoomInError] 
         _refuse_tricks(text, where, refuse)
         value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError, TypeError, LookupError, AttributeError) as error:
-        # PyYAML lets through what its constructors meet.
-        raise refuse(where, f"it is no plain YAML ({printable(error, 200)})", _PLAIN) from error
+        # PyYAML does not catch the errors of its constructors.
+        raise refuse(where, f"it is not plain YAML ({printable(error, 200)})", _PLAIN) from error
     _refuse_numbers(value, where, refuse)
     return value
 
 
 def _refuse_tricks(text: str, where: str | Path, refuse: type[JustZoomInError]) -> None:
-    """Walk the text's events, of which nothing is built."""
+    """Check the events of the text before any value is built."""
     import yaml
 
-    open_keys: list[set[str] | None] = []  # of each open collection: its keys, None for a list
+    open_keys: list[set[str] | None] = []  # keys of each open collection, None for a list
     at_key: list[bool] = []
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
@@ -118,7 +118,7 @@ def _refuse_tricks(text: str, where: str | Path, refuse: type[JustZoomInError]) 
         if tag is not None:
             raise refuse(where, f"it uses the YAML tag {tag[:60]!r}", _PLAIN)
         if isinstance(event, yaml.ScalarEvent) and event.style is None and _OTHER_NUMBER.fullmatch(event.value):
-            raise refuse(where, f"{event.value[:60]} is a number to another base in YAML",
+            raise refuse(where, f"{event.value[:60]} is a number with another base in YAML",
                          "Write a decimal number, or put it in quotes as text.")
         if isinstance(event, yaml.CollectionEndEvent):
             open_keys.pop()
@@ -138,7 +138,7 @@ def _refuse_tricks(text: str, where: str | Path, refuse: type[JustZoomInError]) 
 
 
 def _refuse_numbers(value: object, where: str | Path, refuse: type[JustZoomInError]) -> None:
-    """Whole numbers beyond 64 bits cannot be converted, compared or even printed safely."""
+    """Refuse whole numbers beyond 64 bits, which cannot be converted, compared or printed safely."""
     if isinstance(value, dict):
         for key, inner in value.items():
             _refuse_numbers(key, where, refuse)

@@ -41,11 +41,11 @@ def test_all_photos_of_a_folder_are_localized_and_the_rest_is_named(jzi: Jzi, mo
     ran = jzi("localize", tmp_path / "in", "--model", model, "--map", repository, "--json")
     assert ran.code == 0 and not any("error" in row for row in ran.json)
     assert [Path(row["photo"]).name for row in ran.json] == ["a.jpg", "b.JFIF", "c.insp", "d.mpo", "f.photo", "g.HIF", "e.jpe"]
-    assert ran.err == f"{tmp_path / 'in'}: 2 entries passed over: ._a.jpg (a hidden file), notes.txt (a text)\n"
+    assert ran.err == f"{tmp_path / 'in'}: 2 entries skipped: ._a.jpg (a hidden file), notes.txt (a text)\n"
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "x.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
     ran = jzi("localize", tmp_path / "none", "--model", model, "--map", repository)
-    assert ran.code == 1 and "x.mp4 (a video)" in ran.err and "neither the folder nor its subfolders hold a photo" in ran.err
+    assert ran.code == 1 and "x.mp4 (a video)" in ran.err and "neither the folder nor a subfolder holds a photo" in ran.err
 
 
 def test_one_unreadable_photo_does_not_refuse_the_others(jzi: Jzi, model: Path, repository: Path, tmp_path: Path,
@@ -93,7 +93,7 @@ def test_a_declared_panorama_is_not_localized_as_a_photo(jzi: Jzi, model: Path, 
 
 
 @pytest.mark.parametrize(("name", "content", "said", "code"), [
-    ("._2.jpg", b"\0\5\x16\7", "1 entry passed over: ._2.jpg (a hidden file)", 0), ("2.jpg", b"", "an empty file", 1),
+    ("._2.jpg", b"\0\5\x16\7", "1 entry skipped: ._2.jpg (a hidden file)", 0), ("2.jpg", b"", "an empty file", 1),
     ("2.jpg", jpeg(7), "its EXIF has no time", 1), ("2.jpg", b"a text", "it looks like a text", 1)])
 def test_one_bad_photo_does_not_end_a_track(name: str, content: bytes, said: str, code: int, jzi: Jzi, model: Path,
                                             repository: Path, tmp_path: Path) -> None:

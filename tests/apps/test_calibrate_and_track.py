@@ -16,7 +16,7 @@ from PIL import Image
 from running import Jzi
 
 import fakes
-from justzoomin.apps.prior_options import DEFAULT_SPEED, prior_from_options
+from justzoomin.apps.shared.prior_options import DEFAULT_SPEED, prior_from_options
 from justzoomin.data import open_dataset
 from justzoomin.errors import ConfigError, PhotoError
 from justzoomin.geometry import move

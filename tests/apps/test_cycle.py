@@ -102,7 +102,7 @@ def test_training_that_is_interrupted_says_how_to_go_on(jzi: Jzi, repository: Pa
     monkeypatch.setattr(training, "train", interrupted)
     ran = jzi("train", "--data", repository, "--preset", "small", "--out", tmp_path / "run")
     assert (ran.code, ran.out) == (130, "")
-    assert ran.err == f"stopped; go on with: jzi train --data {repository} --out {tmp_path / 'run'} --resume\ninterrupted\n"
+    assert ran.err == f"stopped; continue with: jzi train --data {repository} --out {tmp_path / 'run'} --resume\ninterrupted\n"
 
 
 def test_train_refuses_data_that_is_wrong(jzi: Jzi, broken: Path, tmp_path: Path) -> None:

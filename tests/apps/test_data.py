@@ -39,7 +39,7 @@ def test_extracted_is_the_same_dataset(jzi: Jzi, repository: Path, tmp_path: Pat
 def test_verify_finds_nothing_wrong(jzi: Jzi, repository: Path) -> None:
     ran = jzi("data", "verify", repository)
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.startswith("looked at: 5 archives, 8 records of train, 5 records of val, 13 photos, ")
+    assert ran.out.startswith("checked: 5 archives, 8 records of train, 5 records of val, 13 photos, ")
     assert ran.out.endswith("no problem found\n")
     assert jzi("data", "verify", repository, "--json").json["ok"] is True
 
@@ -78,7 +78,7 @@ def test_synth(jzi: Jzi, tmp_path: Path) -> None:
     assert "2 training and 1 validation photos" in ran.out
     assert jzi("data", "verify", town).code == 0
     again = jzi("data", "synth", town, *words)
-    assert (again.code, again.out) == (0, f"{town}: this town is there already; nothing was done\n")
+    assert (again.code, again.out) == (0, f"{town}: this town already exists; nothing was done\n")
     assert str(town) in jzi("data", "synth", town, *words[:-1], 4).refusal()  # never over something else that is there
 
 

@@ -73,7 +73,7 @@ def test_only_an_own_town_is_ever_removed(tmp_path: Path) -> None:
     other = tmp_path / "town"
     other.mkdir()
     (other / "precious.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="no town of an earlier demo"):
+    with pytest.raises(ConfigError, match="not the town of an earlier demo"):
         _remove_own_town(other, 7)
     assert (other / "precious.txt").read_text() == "mine"
     (other / "ATTRIBUTION").write_text("Synthetic town (seed 7) made by justzoomin.\n")

@@ -10,8 +10,8 @@ import pytest
 from running import Jzi
 
 from fakes import grid_of, make_repository, tiny_model
-from justzoomin.apps.demo_names import is_packaged, map_named, model_named, packaged_model, refuse_packaged
-from justzoomin.apps.demo_photos import SPEED, leave_drive, leave_photos
+from justzoomin.apps.shared.demo_names import is_packaged, map_named, model_named, packaged_model, refuse_packaged
+from justzoomin.apps.shared.demo_photos import SPEED, leave_drive, leave_photos
 from justzoomin.city import CityConfig, build_city
 from justzoomin.data import Dataset, drives_of, open_dataset
 from justzoomin.errors import ConfigError
@@ -42,8 +42,8 @@ def test_demo_is_the_town_of_the_demo_unless_a_folder_holds_a_map_of_that_name(t
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError) as refused:
         map_named("demo")
-    assert str(refused.value) == ("--map demo: there is no demo/town here. "
-                                  "Make it with jzi demo (or make demo), or name a map.")
+    assert str(refused.value) == ("--map demo: there is no folder demo/town here. "
+                                  "Run jzi demo (or make demo), or name a map.")
     assert map_named("other") == "other"
     (tmp_path / "demo" / "town").mkdir(parents=True)
     assert map_named("demo") == str(Path("demo") / "town")
@@ -61,7 +61,7 @@ def test_nothing_is_written_into_the_packaged_models_folder(jzi: Jzi, repository
     for model in ("demo", packaged_model(), link):
         for words in (("calibrate", model, "--data", repository, "--split", "train"), ("export", model)):
             refusal = jzi(*words).refusal()
-            assert "this is the packaged model, and nothing is written into its folder. Name a file with --out" in refusal
+            assert "this is the packaged model; nothing is written into this folder. Name a file with --out" in refusal
     assert {path.name: path.stat().st_mtime_ns for path in packaged_model().iterdir()} == before
     refuse_packaged(tmp_path, "--out")
     assert not is_packaged(tmp_path)
@@ -70,7 +70,7 @@ def test_nothing_is_written_into_the_packaged_models_folder(jzi: Jzi, repository
 def test_photos_and_map_of_the_demo_need_no_names(jzi: Jzi, photos: Path, tmp_path: Path,
                                                   monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "there is no demo/town here" in jzi("localize", photos / "b.jpg").refusal()
+    assert "there is no folder demo/town here" in jzi("localize", photos / "b.jpg").refusal()
     tiny_model().save_pretrained("demo")
     make_repository(tmp_path / "demo" / "town", train=2, val=2, pixels=32)
     ran = jzi("localize", photos / "b.jpg")
@@ -119,7 +119,7 @@ def test_what_no_demo_left_stays(town: Dataset, tmp_path: Path) -> None:
     times = leave_drive(town, tmp_path / "drive")
     assert leave_drive(town, tmp_path / "drive") == times and mine.read_bytes() == b"mine"
     times.write_text("photo,time\nmine.jpg,2024-05-01T10:00:00Z\n")
-    with pytest.raises(ConfigError, match="not of an earlier demo"):
+    with pytest.raises(ConfigError, match="not written by a demo"):
         leave_drive(town, tmp_path / "drive")
     assert "mine.jpg" in times.read_text()
 

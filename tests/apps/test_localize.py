@@ -10,8 +10,8 @@ from PIL import Image
 from running import Jzi
 
 from fakes import encoded, make_repository, picture, tiny_model, with_exif
-from justzoomin.apps import console
-from justzoomin.apps.console import metres, percent
+from justzoomin.apps.shared import console
+from justzoomin.apps.shared.console import metres, percent
 from justzoomin.geometry import haversine_m
 from justzoomin.search import Localizer
 

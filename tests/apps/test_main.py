@@ -66,7 +66,7 @@ def test_version_and_wrong_words(jzi: Jzi) -> None:
 
 @pytest.mark.parametrize(("error", "line"), [
     (TileError("shard.tar", "two\nlines", "Do this."), "error: shard.tar: two lines. Do this.\n"),
-    (PermissionError(13, "Permission denied", "/x/y"), "error: /x/y: Permission denied. Check that it is there, that you may "
+    (PermissionError(13, "Permission denied", "/x/y"), "error: /x/y: Permission denied. Check that it exists, that you may "
                                                        "read or write it, and that the disk has room.\n"),
     (OSError(28, "No space left on device", "/x/y"), "error: /x/y: the disk is full. Free some room and run the same command "
                                                      "again.\n"),

@@ -26,7 +26,7 @@ def test_it_is_built_then_checked_and_used(jzi: Jzi, data: Path, model: Path, tm
     assert built.json["bytes"] == sum((folder / name).stat().st_size for name in ("views.bin", "facts.bin"))
     assert not built.json["existed"]
     assert f"17 views of {PIXELS} px, 0.1 MB on the disk" in built.err
-    assert jzi("map", "cache", data, "--pixels", PIXELS).out.endswith("all whole\n")
+    assert jzi("map", "cache", data, "--pixels", PIXELS).out.endswith("all intact\n")
     words = ("evaluate", model, "--data", data, "--device", "cpu", "--json")
     with_cache = jzi(*words, tmp_path / "with.json")
     assert f"17 views of {PIXELS} px are read from {folder}" in with_cache.err

@@ -32,7 +32,7 @@ def test_fit_prints_a_region(jzi: Jzi, unplaced: Path, tmp_path: Path) -> None:
     assert (values["grid"], values["depth"]) == (4, 2)
     assert values["east_m"][1] - values["east_m"][0] >= 400  # the tiles reach beyond the region they were made for
     assert "What views of 32 px need" in ran.err
-    assert "largest squares by share without data" in ran.err
+    assert "largest squares, by share without data" in ran.err
     file = tmp_path / "region.yaml"
     file.write_text(ran.out)
     assert jzi("map", "check", unplaced, "--region", file, "--pixels", 32).code == 0

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from rich.table import Table
 from running import Jzi
 
-from justzoomin.apps import console
-from justzoomin.apps.terminal import PlainStream, guard_streams, visible
+from justzoomin.apps.shared import console
+from justzoomin.apps.shared.terminal import PlainStream, guard_streams, visible
 from justzoomin.errors import GeometryError
 from justzoomin.spelling import json_text, spelled
 

@@ -8,10 +8,10 @@ import pytest
 from running import Jzi
 
 from fakes import grid_of, tiny_model
-from justzoomin.apps import train_figures
-from justzoomin.apps.demo_names import packaged_model
+from justzoomin.apps.shared import train_figures
+from justzoomin.apps.shared.demo_names import packaged_model
+from justzoomin.apps.shared.train_figures import tell_figures
 from justzoomin.apps.train import _chosen
-from justzoomin.apps.train_figures import tell_figures
 from justzoomin.data import open_dataset
 from justzoomin.data.photos import FolderPhotos
 from justzoomin.errors import ConfigError
@@ -41,7 +41,7 @@ def test_what_is_not_told_from_chance_is_called_so(told: Any, monkeypatch: pytes
     monkeypatch.setattr(train_figures, "_measured", lambda *_: report(*figures))
     first, second, third = told()
     assert first == f"on 123 photos of val in {repository.name}, within 40 m (95 % interval):"
-    end = "   at chance: nothing on these photos shows that it has learned" if at_chance else ""
+    end = "   no better than chance: these photos do not show that the model has learned anything" if at_chance else ""
     assert second == "  model    {:.1f} % [{:.1f}, {:.1f}]".format(*figures) + end
     assert third == "  chance   4.6 %"
 
@@ -61,7 +61,7 @@ def test_of_a_zoomer_with_a_matcher_both_are_measured(told: Any, tmp_path: Path,
     monkeypatch.setattr(train_figures, "_measured", lambda _model, _data, _split, search: found[search])
     _, matcher, zoomer, chance = told(model)
     assert matcher == "  matcher  50.0 % [40.0, 60.0]"
-    assert zoomer.startswith("  zoomer   4.0 % [1.0, 9.0]   at chance") and chance == "  chance   4.6 %"
+    assert zoomer.startswith("  zoomer   4.0 % [1.0, 9.0]   no better than chance") and chance == "  chance   4.6 %"
     monkeypatch.setattr(train_figures, "MOST_CELLS", 255)
     assert told(model) == [f"measure it with: jzi evaluate {model} --data {repository}"]
 
@@ -84,7 +84,7 @@ def test_a_training_without_its_photos_ends_well(model: Path, repository: Path, 
 
 def test_a_model_to_start_from_is_named_once(jzi: Jzi, repository: Path, tmp_path: Path) -> None:
     said = jzi("train", "--data", repository, "--out", tmp_path / "run", "--from", "demo", "--set", "init=MODEL").refusal()
-    assert said == ("error: --from demo: --set init=MODEL names a model to start from as well. Keep one of them.")
+    assert said == ("error: --from demo: --set init=MODEL also names a model to start from. Keep one of them.")
     assert not (tmp_path / "run").exists()
 
 

@@ -61,8 +61,8 @@ def test_a_download_from_first_to_last(jzi, hub: Hub, tmp_path: Path):
 
 
 @pytest.mark.parametrize(("words", "text"), [
-    (("--levels", "-2,x"), "--levels: 'x' is no whole number"),
-    (("--levels", "-2", "--depth", "3"), "--levels: it cannot stand beside"),
+    (("--levels", "-2,x"), "--levels: 'x' is not a whole number"),
+    (("--levels", "-2", "--depth", "3"), "--levels: --pixels or --depth is given as well"),
     (("--levels", "-5,-2"), "level -5"), (("--splits", ","), "--splits: no split is named"),
     (("--splits", "test"), "Splits there: train, val"), (("--revision", "v3"), "no such revision"),
     (("--pixels", "0"), "--pixels: 0 pixels"), (("--depth", "30"), "depth")])

@@ -97,9 +97,9 @@ def test_a_table_whose_images_are_elsewhere_says_so_and_names_the_option(jzi, fo
 
 @pytest.mark.parametrize(("words", "wanted"), [
     (("--split", "street"), "--split: "), (("--val-share", 0), "--val-share: "), (("--quality", 101), "--quality: "),
-    (("--guard-m", 5), "--guard-m: it means nothing with"), (("--block-m", 5), "--block-m: it means nothing with"),
-    (("--pixels", 1), "--pixels: "), (("--camera", "round"), "--camera: 'round' is no camera"),
-    (("--camera", "fisheye,x"), "--camera: 'fisheye,x' has a number"), (("--columns", "lat"), "--columns: 'lat' is no list"),
+    (("--guard-m", 5), "--guard-m: it has no effect with"), (("--block-m", 5), "--block-m: it has no effect with"),
+    (("--pixels", 1), "--pixels: "), (("--camera", "round"), "--camera: 'round' does not describe a camera"),
+    (("--camera", "fisheye,x"), "--camera: 'fisheye,x' holds"), (("--columns", "lat"), "--columns: 'lat' is not a list"),
     (("--keep-blurred", "--min-sharpness", 1), "--keep-blurred: "), (("--kind", "film"), "--kind: "),
     (("--views-per-panorama", 0), "--views-per-panorama: ")])
 def test_wrong_options(jzi, folder: Path, town: Path, tmp_path: Path, words: tuple[object, ...], wanted: str) -> None:

@@ -1,4 +1,4 @@
-"""`jzi calibrate`: make a model's probabilities hold what they claim."""
+"""`jzi calibrate`: fit a model's probabilities to how often its answers are right."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import DEVICE_HELP, REGION_HELP, progress_bar, region_option, single_model, writable_file
-from justzoomin.apps.demo_names import refuse_packaged
+from justzoomin.apps.shared.console import (
+    BATCH_HELP,
+    DEVICE_HELP,
+    INDEX_HELP,
+    REGION_HELP,
+    progress_bar,
+    region_option,
+    single_model,
+    writable_file,
+)
+from justzoomin.apps.shared.demo_names import refuse_packaged
 
 if TYPE_CHECKING:
     from justzoomin.posterior import Calibration
@@ -17,23 +26,24 @@ if TYPE_CHECKING:
 def calibrate(
     model: Annotated[str, typer.Argument(help="Model folder or hub id.")],
     data: Annotated[Path, typer.Option("--data", help="Folder of the dataset.")],
-    split: Annotated[str, typer.Option("--split", help="Split of held-out training photos: never trained on, never scored.")],
-    after: Annotated[int, typer.Option("--after", min=0, help="Leave out so many photos at the split's start: those that the "
-                                                              "model was trained on.")] = 0,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Photos to take at most.")] = None,
+    split: Annotated[str, typer.Option(help="Split of held-out training photos, used neither for training nor for scores.")],
+    after: Annotated[int, typer.Option("--after", min=0, help="Leave out this many photos at the start of the split, if the "
+                                                              "model was trained on them.")] = 0,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Largest number of photos to use.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="File to write. Default: calibration.json in the model's folder, "
-                                                           "where jzi finds it.")] = None,
-    report: Annotated[Path | None, typer.Option("--report", help="JSON file for the reliability curves.")] = None,
-    figure: Annotated[Path | None, typer.Option("--figure", help="Picture file for the reliability diagram.")] = None,
-    keep: Annotated[float, typer.Option("--keep", help="Share of these photos that shall count as on the map.")] = 0.95,
+                                                           "where other commands find it.")] = None,
+    report: Annotated[Path | None, typer.Option("--report", help="JSON file for reliability curves.")] = None,
+    figure: Annotated[Path | None, typer.Option("--figure", help="Picture file for a reliability diagram.")] = None,
+    keep: Annotated[float, typer.Option("--keep", help="Share of these photos that should count as on the map.")] = 0.95,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
-    index: Annotated[Path | None, typer.Option("--index", help="Index of the map under this model, from jzi index.")] = None,
+    index: Annotated[Path | None, typer.Option("--index", help=INDEX_HELP)] = None,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 32,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help=BATCH_HELP)] = 32,
 ) -> None:
-    """Fit temperatures, tails and an off-map threshold on held-out training photos; see docs/confidence.md.
+    """Fit temperatures, tails and an off-map threshold on held-out training photos.
 
-    Refuses splits called val or test, and photos that the model was trained on.
+    Splits named val or test, and photos that the model was trained on, are refused.
+    See docs/confidence.md.
     """
     from justzoomin.data import open_dataset
     from justzoomin.evaluation import calibrate as fit
@@ -69,7 +79,7 @@ def calibrate(
 
 
 def _print(found: Calibration) -> None:
-    """The figures of the photos that it was fitted on, before beside after."""
+    """Print figures of the photos that were used for the fit, before and after."""
     before, after = found.figures["before"], found.figures["after"]
     numbers = "  ".join(f"{t:.3f} (tail {tail:.1e})" for t, tail in zip(found.temperatures, found.tails, strict=True))
     typer.echo(f"fitted and measured on {found.photos:,} held-out photos; temperatures of the steps: {numbers}")

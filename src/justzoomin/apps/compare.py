@@ -1,4 +1,4 @@
-"""`jzi compare`: methods beside each other on the same photos."""
+"""`jzi compare`: compare methods on the same photos."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import out as console_of
 from justzoomin.apps.score import value_text
-from justzoomin.apps.scoring_options import (
+from justzoomin.apps.shared.console import out as console_of
+from justzoomin.apps.shared.scoring_options import (
     AreasOption,
     CrsOption,
     DecideOption,
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 def compare(
-    files: Annotated[list[Path], typer.Argument(help="Predictions files of the same photos.")],
+    files: Annotated[list[Path], typer.Argument(help="Predictions files for the same photos.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for tables and figures.")],
     rows: Annotated[str | None, typer.Option(
-        "--rows", help="What the files' rows are called, with commas between. Default: the methods that they name.")] = None,
+        "--rows", help="Names of the files' rows, separated by commas. Default: the methods that the files name.")] = None,
     reference: Annotated[str | None, typer.Option(
-        "--reference", help="Row that the others are compared with. Default: that of the first file.")] = None,
+        "--reference", help="Row to compare the others with. Default: the row of the first file.")] = None,
     train: Annotated[str | None, typer.Option(
-        "--train", metavar="DATA:SPLIT", help="Training photos, for the rows that look at them and learn nothing.")] = None,
+        "--train", metavar="DATA:SPLIT", help="Training photos, for simple methods that use them without a model.")] = None,
     gallery: GalleryOption = "all",
     distance: DistanceOption = "sphere",
     map_root: MapOption = None,
@@ -44,11 +44,12 @@ def compare(
     decide: DecideOption = None,
     intervals: IntervalsOption = "auto",
     seed: SeedOption = 0,
-    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw the figures.")] = True,
+    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw figures.")] = True,
 ) -> None:
-    """Set stored predictions beside each other: a table with intervals, differences to a reference, figures.
+    """Compare stored predictions: a table with intervals, differences to a reference, figures.
 
-    Files of one name and different seeds become one row. Chance and the ceiling that the cell size sets are always there.
+    Files with the same name and different seeds become one row.
+    The table always has rows for chance and for the ceiling that the cell size sets.
     See docs/scoring.md.
     """
     from justzoomin.errors import ConfigError
@@ -59,9 +60,9 @@ def compare(
     names = None if rows is None else [name.strip() for name in rows.split(",")]
     folder, _, split = (train or "").rpartition(":")
     if train is not None and not (folder and split):
-        raise ConfigError(f"--train {train}", "it is no dataset and split", "Write DATA:SPLIT, such as town:train.")
+        raise ConfigError(f"--train {train}", "it is not a dataset and a split", "Write DATA:SPLIT, such as town:train.")
     if out.exists() and not out.is_dir():
-        raise ConfigError(f"--out {out}", "it is no folder", "Name a folder.")
+        raise ConfigError(f"--out {out}", "it is not a folder", "Name a folder.")
     found = together(files, rules, names=names, reference=reference, train=None if train is None else (folder, split))
     _print(found)
     written = write_comparison(found, out)

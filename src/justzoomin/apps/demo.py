@@ -1,4 +1,4 @@
-"""`jzi demo`: a small town, photos the packaged model has never seen, and how well it does on them."""
+"""`jzi demo`: make a small town and measure the packaged model on photos that it has never seen."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import out as console
-from justzoomin.apps.console import progress_bar, stage_bars
-from justzoomin.apps.demo_names import packaged_model
-from justzoomin.apps.demo_photos import leave_drive, leave_photos
+from justzoomin.apps.shared.console import out as console
+from justzoomin.apps.shared.console import progress_bar, stage_bars
+from justzoomin.apps.shared.demo_names import packaged_model
+from justzoomin.apps.shared.demo_photos import leave_drive, leave_photos
 from justzoomin.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,24 +23,24 @@ SIZE_M = 320.0
 TRAIN_PHOTOS, MATCHED_PHOTOS = 54_000, 24_000
 HELD_OUT_PHOTOS, UNSEEN_PHOTOS = 400, 200
 OTHER_SEEDS, OTHER_PHOTOS = range(100, 196), 112
-"""Towns that the matcher is trained on besides the demo's own, so that it learns to compare and not to remember."""
+"""Other towns to train the matcher on, so that it learns to compare and does not memorize the demo's town."""
 RADII_M = (20.0, 40.0, 50.0, 100.0)
 ZOOMER = ("epochs=12", "val_split=null")
-"""What `jzi demo --train` changes of the preset `small`. How the packaged model came about: docs/demo.md."""
+"""Settings of `jzi demo --train` that differ from the preset `small`; docs/demo.md tells how the packaged model was made."""
 MATCHER = ("epochs=8", "val_split=null", "model.matcher.own_encoder=true", "model.matcher.zoom_weight=1",
            "matching.zoom_weight=0")
-"""What it changes of the preset `best` for the matcher that is put beside the zoomer."""
+"""Settings that differ from the preset `best`, for the matcher that is added to the zoomer."""
 
 
 def demo_city(photos: int, val_photos: int = HELD_OUT_PHOTOS, seed: int = SEED) -> CityConfig:
-    """The demo's town: the same place and the same held-out photos however many training photos are made."""
+    """Return the demo's town; place and held-out photos do not depend on the number of training photos."""
     from justzoomin.city import CityConfig
 
     return CityConfig(seed=seed, size_m=SIZE_M, photos=photos, val_photos=val_photos, photo_width=192, photo_height=108)
 
 
 def other_town(seed: int) -> CityConfig:
-    """One of the towns that are trained on besides the demo's own: those of the accuracy benchmark's set `cpu`."""
+    """Return one of the other towns for training: those of the set `cpu` of the accuracy benchmark."""
     from justzoomin.city import CityConfig
 
     return CityConfig(seed=seed, size_m=SIZE_M, depth=3, gsd_m=0.2, photos=OTHER_PHOTOS, val_photos=1, photo_width=192,
@@ -49,13 +49,16 @@ def other_town(seed: int) -> CityConfig:
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for the towns, the pictures and report.json.")] = Path("demo"),
-    train: Annotated[bool, typer.Option("--train", help="Do it all anew: photos, training; three to four hours.")] = False,
-    pictures: Annotated[int, typer.Option("--pictures", min=1, max=100, help="Photos to draw.")] = 6,
+    train: Annotated[bool, typer.Option(
+        "--train", help="Do everything from the start: make photos and train a model, three to four hours.")] = False,
+    pictures: Annotated[int, typer.Option("--pictures", min=1, max=100, help="Number of photos to draw.")] = 6,
 ) -> None:
-    """Make a town, localize photos the model has never seen, print the table, draw pictures; then in a town it never saw.
+    """Make two towns, localize photos that the model has never seen, print a table and draw pictures.
 
-    The towns are made from seeds. The model was trained on other photos of the first, from other drives under other light,
-    and on other towns, but not on the second. See docs/demo.md.
+    The towns are made from seeds.
+    The model was trained on other photos of the first town, from other drives in other light, and on other towns.
+    It was not trained on the second town.
+    See docs/demo.md.
     """
     from justzoomin.apps.evaluate import print_reports
     from justzoomin.data import open_dataset
@@ -73,7 +76,7 @@ def demo(
     model_folder = _train(out, town) if train else packaged_model()
     reports = {}
     for name, folder in (("its own town", town), ("a town it never saw", unseen)):
-        typer.echo(f"localizing photos the model has never seen, in {name} ...", err=True)
+        typer.echo(f"localizing photos that the model has never seen, in {name} ...", err=True)
         with progress_bar("photos") as advance_photos:
             found = evaluate_path(str(model_folder), folder, "val", radii_m=RADII_M, progress=lambda _: advance_photos)
         reports[name] = found[model_folder.name].report
@@ -86,13 +89,13 @@ def demo(
     screen.print(f"report:   {written}")
     for path in drawn:
         screen.print(f"picture:  {path}")
-    screen.print(f"done in {time.perf_counter() - started:.0f} s. Photos to try, that the model has never seen:")
+    screen.print(f"done in {time.perf_counter() - started:.0f} s. Commands to try, with photos that the model has never seen:")
     for line in _leave(out, town, unseen, model_folder if train else None):
         screen.print(f"  {line}", markup=False)
 
 
 def _leave(out: Path, town: Path, unseen: Path, model: Path | None) -> list[str]:
-    """Write photos and a drive to try; the commands that localize them, the packaged model being the default."""
+    """Write photos and a drive to try, and return the commands that localize them; `model` is None for the packaged one."""
     from justzoomin.data import open_dataset
 
     own, other = open_dataset(town), open_dataset(unseen)
@@ -105,7 +108,7 @@ def _leave(out: Path, town: Path, unseen: Path, model: Path | None) -> list[str]
 
 
 def _make(town: Path, config: CityConfig) -> None:
-    """Make a town where there is none."""
+    """Make a town unless its folder exists."""
     from justzoomin.city import build_city
 
     if town.exists():
@@ -116,9 +119,10 @@ def _make(town: Path, config: CityConfig) -> None:
 
 
 def _train(out: Path, town: Path) -> Path:
-    """Train a zoomer on the town, then a matcher beside it on many, or go on where that stopped; returns the model's folder.
+    """Train a zoomer on the town, then add a matcher that is trained on many, and return the model's folder.
 
-    The last models are taken, not the best on the held-out photos: those are for the figures and choose nothing.
+    An interrupted training continues. The last models are used, not the best on the held-out photos: these photos are only for
+    the figures and must not choose the model.
     """
     towns = {out / "towns" / "own": demo_city(MATCHED_PHOTOS, 1)}
     towns |= {out / "towns" / str(seed): other_town(seed) for seed in OTHER_SEEDS}
@@ -140,14 +144,14 @@ def _run(preset: str, settings: tuple[str, ...], towns: list[Path], run_folder: 
 
 
 def _remove_own_town(town: Path, seed: int) -> None:
-    """Remove the town of an earlier demo, so that every demo measures what it made itself.
+    """Remove the town of an earlier demo, so that every demo measures what it has made itself.
 
     Raises:
-        ConfigError: If something else stands there.
+        ConfigError: If the folder holds something else.
     """
     if not town.exists():
         return
     note = town / "ATTRIBUTION"
     if not (note.is_file() and note.read_text(encoding="utf-8").startswith(f"Synthetic town (seed {seed})")):
-        raise ConfigError(town, "it exists and is no town of an earlier demo", "Give another folder with --out.")
+        raise ConfigError(town, "the folder exists and is not the town of an earlier demo", "Give another folder with --out.")
     shutil.rmtree(town)

@@ -1,4 +1,4 @@
-"""`jzi evaluate`: the published protocol, as a table and as JSON."""
+"""`jzi evaluate`: measure a model under the published protocol, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import (
+from justzoomin.apps.shared.console import (
+    BATCH_HELP,
     DEVICE_HELP,
+    INDEX_HELP,
     REGION_HELP,
     out,
     prepare,
@@ -19,53 +21,54 @@ from justzoomin.apps.console import (
     stage_bars,
     writable_file,
 )
-from justzoomin.apps.dataset_options import GroundOption, LayoutOption, MetadataOption, places
-from justzoomin.apps.demo_names import is_packaged, model_named
+from justzoomin.apps.shared.dataset_options import GroundOption, LayoutOption, MetadataOption, places
+from justzoomin.apps.shared.demo_names import is_packaged, model_named
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
 DEFAULT_LISTED = 64
-"""As `justzoomin.scoring.DEFAULT_LISTED`, which need not be imported for the help."""
+"""The same as `justzoomin.scoring.DEFAULT_LISTED`, which is not imported for the help."""
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Model folder, hub id, or a run folder (every checkpoint in it).")],
+    model: Annotated[str, typer.Argument(help="Model folder, hub id, or run folder (measures every checkpoint in it).")],
     data: Annotated[Path | None, typer.Option("--data", help="Folder of the dataset.")] = None,
-    split: Annotated[str | None, typer.Option("--split", help="Name of the split. Default: val, or that of --metadata-csv."
+    split: Annotated[str | None, typer.Option("--split", help="Name of the split. Default: val, or the split of --metadata-csv."
                                               )] = None,
     radius: Annotated[list[float] | None, typer.Option(
-        "--radius", help="One more X of R@Xm, in metres; may be repeated. Always there: 40, 50, 100.")] = None,
+        "--radius", help="Another radius X of R@Xm in metres; may be repeated. Always reported: 40, 50, 100.")] = None,
     json_file: Annotated[Path | None, typer.Option(
-        "--json", help="File for the report. Default: evaluation-SPLIT.json in the model's folder; for the packaged "
-                       "model, in the current folder.")] = None,
+        "--json", help="File for the report. Default: evaluation-SPLIT.json in the model's folder, or in the current "
+                       "folder for the packaged model.")] = None,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 32,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the split's first so many photos.")] = None,
-    index: Annotated[Path | None, typer.Option("--index", help="Index of the map under this model, from jzi index.")] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help=BATCH_HELP)] = 32,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use only this many photos, from the start of the split.")] = None,
+    index: Annotated[Path | None, typer.Option("--index", help=INDEX_HELP)] = None,
     search: Annotated[str | None, typer.Option(
-        "--search", help="greedy, beam:K or posterior. Default: greedy, as published; posterior for models that do not "
-                         "zoom.")] = None,
+        "--search", help="How to search: greedy, beam:K or posterior. Default: greedy, as published; posterior for models that "
+                         "do not zoom.")] = None,
     decide: Annotated[str | None, typer.Option(
-        "--decide", help="What picks answers from a posterior: within:METRES, distance or top. Default: within:40.")] = None,
+        "--decide", help="How to choose answers from a posterior: within:METRES, distance, top. Default: within:40.")] = None,
     calibrated: Annotated[bool, typer.Option(
-        "--calibration/--no-calibration", help="Use the calibration in the model's folder, for a posterior.")] = True,
+        "--calibration/--no-calibration", help="For a posterior, use the calibration in the model's folder.")] = True,
     predictions: Annotated[Path | None, typer.Option(
-        "--predictions", help="Keep the predictions of every photo in this file (.parquet), for jzi score.")] = None,
+        "--predictions", help="Write the prediction of every photo to this file (.parquet), for jzi score.")] = None,
     method: Annotated[str | None, typer.Option(
-        "--method", help="With --predictions: what the row of a table is called. Default: the search.")] = None,
+        "--method", help="With --predictions: name of the table row. Default: the search.")] = None,
     metadata_csv: MetadataOption = None,
     ground_root: GroundOption = None,
     tile_layout: LayoutOption = None,
     listed: Annotated[int, typer.Option(
-        "--listed", min=0, help="With --predictions: cells of a posterior to keep for a photo; 0 for all.")] = DEFAULT_LISTED,
+        "--listed", min=0, help="With --predictions: cells of a posterior to store per photo; 0 for all.")] = DEFAULT_LISTED,
 ) -> None:
     """Measure a model on a split: R@1, R@Xm, errors in metres, accuracy per step.
 
-    Zooms greedily along the model's own views, as published, unless another search is asked for. Chance and the ceiling that
-    the cell size sets stand beside the model's figures. Given a run folder it compares every checkpoint in it.
+    By default it zooms greedily along the views that the model chooses, as published.
+    The table also shows chance and the ceiling that the cell size sets.
+    For a run folder it compares all checkpoints in it.
     """
     from justzoomin.data import open_dataset
     from justzoomin.errors import ConfigError
@@ -76,7 +79,7 @@ def evaluate(
 
     for value in radius or ():
         if not 0 < value < math.inf:
-            raise ConfigError(f"--radius {value:g}", "it is no distance", "Give metres, above 0.")
+            raise ConfigError(f"--radius {value:g}", "it is not a distance", "Give metres above 0.")
     radii = tuple(sorted({*DEFAULT_RADII_M, *(radius or ())}))
     model = model_named(model)
     named = places(data, metadata_csv, ground_root, tile_layout)

@@ -1,4 +1,4 @@
-"""`jzi grid`: positions to sequences and back."""
+"""`jzi grid`: convert positions to zoom sequences and back."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ from typing import Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import print_json
+from justzoomin.apps.shared.console import print_json
+from justzoomin.apps.shared.lazy import command
 
-app = typer.Typer(no_args_is_help=True, help="Positions to zoom sequences, and sequences to cells.")
+app = typer.Typer(no_args_is_help=True, help="Convert positions to zoom sequences and back.")
 
-Region = Annotated[str, typer.Option("--region", help="A region.yaml or the name of a preset.")]
+Region = Annotated[str, typer.Option("--region", help="Zoom grid to use: a region.yaml or the name of a preset (dc).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 
-# A negative longitude must not be taken for an option.
-@app.command("encode", context_settings={"ignore_unknown_options": True})
+# A negative longitude must not be read as an option.
+@command(app, "encode", context_settings={"ignore_unknown_options": True})
 def encode(
     lat: Annotated[float, typer.Argument(help="Latitude in degrees, WGS 84.")],
-    lon: Annotated[float, typer.Argument(help="Longitude in degrees.")],
+    lon: Annotated[float, typer.Argument(help="Longitude in degrees, WGS 84.")],
     region: Region = "dc", as_json: AsJson = False,
 ) -> None:
-    """Print the sequence of actions that zooms to a position, such as 7,6,6,5."""
+    """Print the sequence of zoom actions that leads to a position, such as 7,6,6,5."""
     from justzoomin.geometry import find_grid, format_sequence
 
     grid = find_grid(region)
@@ -33,12 +34,12 @@ def encode(
         typer.echo(format_sequence(sequence))
 
 
-@app.command("decode")
+@command(app, "decode")
 def decode(
-    sequence: Annotated[str, typer.Argument(help="Actions such as 7,6,6,5; fewer than the depth give a larger cell.")],
+    sequence: Annotated[str, typer.Argument(help="Actions such as 7,6,6,5; fewer actions than the depth give a larger cell.")],
     region: Region = "dc", as_json: AsJson = False,
 ) -> None:
-    """Print centre, size and corners of the cell that a sequence leads to."""
+    """Print the centre, size and corners of the cell that a sequence leads to."""
     from justzoomin.geometry import find_grid, parse_sequence
 
     cell = find_grid(region).cell(parse_sequence(sequence))

@@ -1,4 +1,4 @@
-"""`jzi index`: the vectors of all views of a map under a model, made once."""
+"""`jzi index`: encode all views of a map with a model, once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import (
+from justzoomin.apps.shared.console import (
     DEVICE_HELP,
     MAX_VIEWS_HELP,
     RAY_HELP,
@@ -27,32 +27,34 @@ if TYPE_CHECKING:
 
 def index(
     model: Annotated[str, typer.Argument(help="Model folder or hub id.")],
-    data: Annotated[str, typer.Option("--data", help="Dataset, folder of a map, or tile package.")],
-    folder: Annotated[Path, typer.Option("--out", help="Folder of the index; one that is there is gone on with.")],
+    data: Annotated[str, typer.Option("--data", help="Folder of a dataset or map, or tile package.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder of the index. An incomplete index in it is continued.")],
     lazy: Annotated[bool, typer.Option(
-        "--lazy", help="Make it empty: localize and evaluate encode a view when they first need it, and keep it.")] = False,
-    fp16: Annotated[bool, typer.Option("--fp16", help="Half the size; vectors are rounded to 16-bit floats.")] = False,
+        "--lazy", help="Make an empty index; localize and evaluate encode a view when first needed and store it.")] = False,
+    fp16: Annotated[bool, typer.Option(
+        "--fp16", help="Store vectors as 16-bit floats: half the size, rounded values.")] = False,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
-    max_views: Annotated[int | None, typer.Option("--max-views", min=1, help=MAX_VIEWS_HELP, show_default=False)] = None,
-    processes: Annotated[int, typer.Option("--processes", min=0, help="Processes that share the work; 0 for one per GPU.")] = 0,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Views encoded at once.")] = 32,
+    max_views: Annotated[int | None, typer.Option("--max-views", min=1, help=MAX_VIEWS_HELP)] = None,
+    processes: Annotated[int, typer.Option("--processes", min=0, help="Number of processes; 0 for one per GPU.")] = 0,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Number of views to encode at once.")] = 32,
     ray: Annotated[str | None, typer.Option("--ray", help=RAY_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Encode every view of a map once, for --index of localize and evaluate.
 
-    How many views there are and what they take on the disk is said first; the time left follows after the first of them.
-    The index belongs to this model and this map, by their content: with others it is refused. An interrupted command goes on
-    where it stopped. See docs/index.md.
+    First prints the number of views and their size on disk, then the time left.
+    The index belongs to the content of this model and this map and is refused with others.
+    If it is interrupted, run the same command again: it continues.
+    See docs/index.md.
     """
     from justzoomin.geometry import MAX_KEPT_VIEWS, MAX_VIEWS
 
     precision: Precision = "fp16" if fp16 else "fp32"
-    most = max_views or (MAX_KEPT_VIEWS if lazy else MAX_VIEWS)  # an empty index costs nothing yet
+    most = max_views or (MAX_KEPT_VIEWS if lazy else MAX_VIEWS)  # an empty index needs no time yet
 
     def announce(views: int, size: int) -> None:
-        typer.echo(f"{folder}: {views:,} views, {size / 1e6:,.1f} MB on the disk" + (" once all are encoded" if lazy else ""),
+        typer.echo(f"{folder}: {views:,} views, {size / 1e6:,.1f} MB on the disk" + (" when all are encoded" if lazy else ""),
                    err=True)
 
     with rate_bar("views") as advance:
@@ -78,12 +80,12 @@ def index(
 def _on_cluster(ray: str, model: str, data: str, folder: Path, grid: ZoomGrid | None, precision: Precision, device: str,
                 batch_size: int, progress: Callable[[int, int], None], max_views: int, announce: Callable[[int, int], None], *,
                 lazy: bool, processes: int) -> MapIndex:
-    """Build with the workers of a ray cluster."""
+    """Build the index with the workers of a ray cluster."""
     from justzoomin.errors import ConfigError
 
     if lazy or processes:
-        raise ConfigError("--ray", f"it stands with {'--lazy' if lazy else '--processes'}",
-                          "A lazy index needs no cluster; the cluster's size says how many workers there are.")
+        raise ConfigError("--ray", f"it cannot be combined with {'--lazy' if lazy else '--processes'}",
+                          "Leave out one of them: a lazy index needs no cluster, and a cluster sets the number of workers.")
     from justzoomin.cluster import build_index_on_cluster
 
     return build_index_on_cluster(ray, model, data, folder, grid, precision=precision, device=device, batch_size=batch_size,

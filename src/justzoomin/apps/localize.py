@@ -1,9 +1,7 @@
-"""`jzi localize`: photos in, positions out."""
+"""`jzi localize`: find where photos were taken."""
 
 from __future__ import annotations
 
-import codecs
-import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -11,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from justzoomin.apps import prior_options as priors
-from justzoomin.apps.console import (
+from justzoomin.apps.shared import prior_options as priors
+from justzoomin.apps.shared.console import (
+    BATCH_HELP,
     DEVICE_HELP,
+    INDEX_HELP,
     RAY_HELP,
     REGION_HELP,
     metres,
@@ -26,45 +26,42 @@ from justzoomin.apps.console import (
     single_model,
     writable_file,
 )
-from justzoomin.apps.demo_names import DEMO, MAP_HELP, MODEL_HELP, map_named
+from justzoomin.apps.shared.demo_names import DEMO, MAP_HELP, MODEL_HELP, map_named
+from justzoomin.apps.shared.photo_arguments import expand
 
 if TYPE_CHECKING:
     from justzoomin.errors import JustZoomInError
     from justzoomin.search import Fix, Localizer
 
-LIST_SUFFIX = ".txt"
-MAX_LIST_BYTES = 1 << 28
-NAMED = 5
-"""Of the files of a folder that are passed over, so many are named."""
 RASTER_SUFFIXES = {".tif", ".tiff"}
 NO_DATA_WORTH_SAYING = 0.5
-"""Share of the whole map without data above which a person should be told."""
+"""Share of the map without data above which a line is printed."""
 
 
 def localize(
-    photos: Annotated[list[Path], typer.Argument(readable=False, help="Photos, folders (with their subfolders), or .txt files "
-                                                 "with a path per line.")],
+    photos: Annotated[list[Path], typer.Argument(readable=False, help="Photos, folders (with subfolders), or .txt files with "
+                                                 "one path per line.")],
     model: Annotated[str, typer.Option("--model", help=MODEL_HELP)] = DEMO,
     map_root: Annotated[str, typer.Option("--map", help=MAP_HELP)] = DEMO,
-    index: Annotated[Path | None, typer.Option("--index", help="Index of the map under this model, from jzi index.")] = None,
+    index: Annotated[Path | None, typer.Option("--index", help=INDEX_HELP)] = None,
     to_file: Annotated[Path | None, typer.Option(
-        "--out", help="Write fixes to this file (.parquet, .jsonl, .geojson, .csv) instead of printing them: for very many "
-        "photos. An interrupted job goes on when the same command is run again.")] = None,
+        "--out", help="Write fixes to this file (.parquet, .jsonl, .geojson, .csv) instead of printing them, for very many "
+        "photos. If the job is interrupted, run the same command again: it continues.")] = None,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list, an object per photo.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also print the cell, the path with its probabilities, the "
-                                                                  "region and the time.")] = False,
-    geojson: Annotated[Path | None, typer.Option("--geojson", help="GeoJSON file for points and cells (lon, lat).")] = None,
-    figure: Annotated[Path | None, typer.Option("--figure", help="Picture file (PNG) to draw the zoom paths into.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list with an object per photo.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also print the cell, the path with its probabilities, "
+                                                                  "the region and the time.")] = False,
+    geojson: Annotated[Path | None, typer.Option(help="Write points and cells to this GeoJSON file (lon, lat).")] = None,
+    figure: Annotated[Path | None, typer.Option("--figure", help="Draw the zoom paths into this picture file (PNG).")] = None,
     heatmap: Annotated[Path | None, typer.Option(
-        "--heatmap", help="Of one photo: a GeoTIFF (.tif) of probabilities per square metre, or a picture (.png) of them over "
-        "the map.")] = None,
-    search: Annotated[str, typer.Option("--search", help="greedy, beam:K, posterior; or auto: the whole posterior where it is "
-                                                         "cheap or needed.")] = "auto",
-    decide: Annotated[str | None, typer.Option("--decide", help="What picks the answer from a posterior: within:METRES, "
-                                                                "distance or top. Default: within:40.")] = None,
+        "--heatmap", help="For one photo: file for the probability per square metre, as GeoTIFF (.tif) or as picture over the "
+        "map (.png).")] = None,
+    search: Annotated[str, typer.Option(help="How to search: greedy, beam:K, posterior, or auto (posterior if it is "
+                                                         "cheap or needed).")] = "auto",
+    decide: Annotated[str | None, typer.Option("--decide", help="How to choose the answer from a posterior: "
+                                                                "within:METRES, distance or top. Default: within:40.")] = None,
     calibration: Annotated[bool, typer.Option("--calibration/--no-calibration", help="Use the calibration in the model's "
-                                                                                     "folder, if there is one.")] = True,
+                                                                                     "folder, if it has one.")] = True,
     prior_circle: priors.CircleOption = None,
     prior_polygon: priors.PolygonOption = None,
     prior_raster: priors.RasterOption = None,
@@ -72,16 +69,17 @@ def localize(
     seconds: priors.SecondsOption = None,
     speed: priors.SpeedOption = priors.DEFAULT_SPEED,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 16,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help=BATCH_HELP)] = 16,
     ray: Annotated[str | None, typer.Option("--ray", help=f"With --out. {RAY_HELP}")] = None,
-    runtime: Annotated[str, typer.Option("--runtime", help="What runs the encoder: torch; onnx, after jzi export; or "
+    runtime: Annotated[str, typer.Option("--runtime", help="Runtime of the encoder: torch, onnx (after jzi export), or "
                                                            "the path of an exported file.")] = "torch",
 ) -> None:
-    """Say where photos were taken. EXIF orientation is respected, EXIF position never used.
+    """Find where photos were taken. EXIF orientation is used, EXIF position is not.
 
-    Prints latitude and longitude in degrees (WGS 84), the radius that holds 90 %, a link to a map, and what the answer claims;
-    the rest with --verbose or --json. Without --model and --map these are the demo's. A photo that cannot be used is reported
-    and the others are still done; the exit code is 0 only if all succeeded.
+    Prints latitude and longitude (degrees, WGS 84), the 90 % radius, a link to a map and the expected accuracy.
+    --verbose and --json give more.
+    Without --model and --map the demo's model and map are used.
+    A photo that cannot be used is reported and the others are still localized; the exit code is 0 only if all succeeded.
     """
     from justzoomin.maps import Map
     from justzoomin.search import Localizer
@@ -127,14 +125,14 @@ def localize(
 
         typer.echo(f"figure: {localize_figure(fixes, localizer, figure)}", err=True)
     elif figure is not None:
-        typer.echo(f"no figure: no photo was localized, {figure} is not written", err=True)
+        typer.echo(f"no photo was localized, so the figure {figure} is not written", err=True)
     if heatmap is not None and fixes:
         typer.echo(f"heat map: {_heat_map(fixes[0], localizer, heatmap)}", err=True)
     raise typer.Exit(0 if len(fixes) == len(files) else 1)
 
 
 def _check_heatmap(heatmap: Path | None, files: list[Path | JustZoomInError]) -> None:
-    """Refuse a heat map of several photos, or one that cannot be written, before the work."""
+    """Refuse, before the work, a heat map of several photos or one that cannot be written."""
     from justzoomin.errors import ConfigError
 
     if heatmap is None:
@@ -148,7 +146,7 @@ def _check_heatmap(heatmap: Path | None, files: list[Path | JustZoomInError]) ->
 
 
 def _heat_map(fix: Fix, localizer: Localizer, path: Path) -> Path:
-    """Write the posterior of a fix's photo."""
+    """Write the posterior of the photo of a fix."""
     assert fix.photo is not None
     posterior = localizer.localize_posterior(fix.photo)
     if path.suffix.lower() in RASTER_SUFFIXES:
@@ -162,7 +160,7 @@ def _heat_map(fix: Fix, localizer: Localizer, path: Path) -> Path:
 
 def _check_outputs(to_file: Path | None, geojson: Path | None, figure: Path | None, heatmap: Path | None, *,
                    as_json: bool) -> None:
-    """Refuse files that cannot be written, or not together, before the work."""
+    """Refuse, before the work, files that cannot be written or that cannot be combined."""
     for path, option in ((to_file, "--out"), (geojson, "--geojson"), (figure, "--figure"), (heatmap, "--heatmap")):
         if path is not None:
             writable_file(path, option)
@@ -176,21 +174,21 @@ def _check_outputs(to_file: Path | None, geojson: Path | None, figure: Path | No
 
         check_suffix(to_file)
         if as_json or any(path is not None for path in (geojson, figure, heatmap)):
-            raise ConfigError("--out", "it stands with --json, --geojson, --figure or --heatmap, which are for few photos",
-                              "Give --out alone: .jsonl and .geojson files are among its formats.")
+            raise ConfigError("--out", "--json, --geojson, --figure or --heatmap is given as well; these are for few photos",
+                              "Give only --out; it can also write .jsonl and .geojson files.")
 
 
 def _cluster_work(ray: str | None, to_file: Path | None,
                   runtime: str) -> Callable[..., Iterator[Fix | JustZoomInError]] | None:
-    """The work of a ray cluster, where one is asked for; given photos and settings it localizes them."""
+    """Return the function that localizes photos on a ray cluster, or None if no cluster is asked for."""
     from justzoomin.errors import ConfigError
 
     if ray is None:
         return None
     if to_file is None:
-        raise ConfigError("--ray", "it stands without --out", "A cluster is for very many photos: write them to a file.")
+        raise ConfigError("--ray", "it needs --out", "Name a file with --out: a cluster is for very many photos.")
     if runtime != "torch":
-        raise ConfigError("--runtime", "the workers of a cluster run torch", "Leave out --runtime or --ray.")
+        raise ConfigError("--runtime", "a cluster only runs torch", "Leave out --runtime or --ray.")
     from justzoomin.cluster import localize_on_cluster, require_ray
 
     require_ray()  # before the model is opened
@@ -199,7 +197,7 @@ def _cluster_work(ray: str | None, to_file: Path | None,
 
 def _results(localizer: Localizer, files: list[Path | JustZoomInError],
              batch_size: int) -> Iterator[tuple[str, Fix | JustZoomInError]]:
-    """Name and result of every photo, in order; what is wrong with an argument stands in its place."""
+    """Yield the name and the result of every photo in order, with an error for an argument that is wrong."""
     from justzoomin.errors import JustZoomInError
 
     results = localizer.localize_many([f for f in files if not isinstance(f, JustZoomInError)], batch_size)
@@ -209,7 +207,7 @@ def _results(localizer: Localizer, files: list[Path | JustZoomInError],
 
 def _to_file(localizer: Localizer, files: list[Path | JustZoomInError], to_file: Path, batch_size: int,
              work: Callable[[list[Path]], Iterable[Fix | JustZoomInError]] | None) -> int:
-    """Localize into a file, here or by the `work` of others; returns the exit code."""
+    """Localize photos into a file, here or by `work` on a cluster, and return the exit code."""
     from justzoomin.errors import JustZoomInError
     from justzoomin.search import localize_to_file
 
@@ -220,7 +218,7 @@ def _to_file(localizer: Localizer, files: list[Path | JustZoomInError], to_file:
         report = localize_to_file(localizer, [f for f in files if not isinstance(f, JustZoomInError)], to_file,
                                   batch_size=batch_size, localize=work, progress=advance)
     new = report.localized + report.failed - report.resumed
-    before = f", {report.resumed:,} of them by an earlier job" if report.resumed else ""
+    before = f", {report.resumed:,} of these by an earlier job" if report.resumed else ""
     typer.echo(f"{report.localized:,} photos localized, {report.failed:,} failed{before}; "
                f"{new / max(report.seconds, 1e-9):,.1f} photos/s")
     if report.out is not None:
@@ -230,81 +228,8 @@ def _to_file(localizer: Localizer, files: list[Path | JustZoomInError], to_file:
     return 1 if report.failed or wrong else 0
 
 
-def expand(paths: list[Path]) -> tuple[list[Path | JustZoomInError], list[str]]:
-    """Files as given, folders replaced by the photos in them and their subfolders, and lists by the paths in them, in order.
-
-    An error stands in the place of a folder or list without any. Remarks say what else is in each folder.
-    """
-    from justzoomin.errors import DataError, PhotoError
-
-    files: list[Path | JustZoomInError] = []
-    remarks: list[str] = []
-    for path in paths:
-        try:
-            if path.is_dir():
-                files += _inside(path, remarks)
-            elif path.suffix.lower() == LIST_SUFFIX and path.is_file():
-                files += _listed(path)
-            else:
-                files.append(path)
-        except DataError as error:
-            files.append(error)
-        except OSError as error:
-            files.append(PhotoError(path, f"it cannot be read ({error.strerror})", "Give a readable folder or list."))
-    return files, remarks
-
-
-def _inside(folder: Path, remarks: list[str]) -> list[Path | JustZoomInError]:
-    """The photos of a folder; errors stand for folders below it that cannot be read, and for one without photos.
-
-    What else is in it is put into `remarks`.
-
-    Raises:
-        DataError: If it cannot be read.
-    """
-    from justzoomin.data import photo_files
-    from justzoomin.errors import PhotoError
-    from justzoomin.untrusted import printable
-
-    photos, others = photo_files(folder)
-    passed = [f"{other.path.relative_to(folder)} ({other.why})" for other in others if not other.failed]
-    if passed:
-        more = f" and {len(passed) - NAMED:,} more" if len(passed) > NAMED else ""
-        remarks.append(f"{folder}: {len(passed):,} {'entry' if len(passed) == 1 else 'entries'} passed over: "
-                       f"{printable(', '.join(passed[:NAMED]), 1000)}{more}")
-    failed: list[JustZoomInError] = [PhotoError(other.path, f"it is {other.why}", "Make it readable, or move it away.")
-                                     for other in others if other.failed]
-    if not photos and not failed:
-        failed = [PhotoError(folder, "neither the folder nor its subfolders hold a photo",
-                             "Give JPEG, PNG, TIFF, WebP, BMP, GIF or HEIC photos.")]
-    return [*photos, *failed]
-
-
-def _listed(path: Path) -> list[Path | JustZoomInError]:
-    """Paths in a list; relative ones start from its folder.
-
-    Raises:
-        OSError: If it cannot be read, or is larger than any list.
-    """
-    from justzoomin.data import StatedFiles
-    from justzoomin.errors import PhotoError
-    from justzoomin.untrusted import read_limited
-
-    content = read_limited(path, MAX_LIST_BYTES)
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # what Notepad calls Unicode
-        content = content.decode("utf-16", "replace").encode("utf-8", "replace")
-    lines = content.removeprefix(codecs.BOM_UTF8).split(b"\n")
-    names = [os.fsdecode(line.strip()) for line in lines if line.strip()]
-    bad = next((name for name in names if "\0" in name), None)
-    if bad is not None or not names:
-        return [PhotoError(path, "the list names no photo" if bad is None else "it is no list of paths: it holds zero bytes",
-                           "Write one path on each line.")]
-    stated = StatedFiles(names)
-    return [stated.find(path.parent, name) or path.parent / name for name in names]
-
-
 def _print(rows: list[dict[str, Any]], *, verbose: bool) -> None:
-    """A few lines per photo: no terminal is too narrow for them."""
+    """Print a few short lines per photo, for narrow terminals too."""
     for r in rows:
         if "error" in r:
             typer.echo(f"error: {r['error']}", err=True)
@@ -321,7 +246,7 @@ def _print(rows: list[dict[str, Any]], *, verbose: bool) -> None:
 
 
 def _print_path(r: dict[str, Any]) -> None:
-    """The cell, the way there, and the region."""
+    """Print the cell, the zoom path and the region of a photo."""
     steps = " ".join(f"{p:.2f}" for p in r["probabilities"])
     typer.echo(f"  cell of {metres(r['cell_size_m'])}: {','.join(map(str, r['sequence']))}   steps {steps}   50 % within "
                f"{metres(r['credible_radius_m'])}   {r['seconds']:.2f} s\n"
@@ -333,13 +258,13 @@ def _print_path(r: dict[str, Any]) -> None:
 
 
 def _claim(r: dict[str, Any]) -> str:
-    """What the answer claims, and whether that was calibrated."""
+    """Return how sure an answer is, and whether that is calibrated."""
     why = r["not_calibrated"]
     return f"{_expectation(r['decision'], r['expected'])} ({'calibrated' if why is None else f'not calibrated: {why}'})"
 
 
 def _expectation(decision: str, expected: float) -> str:
-    """What a decision expects of its answer."""
+    """Return the expected error or probability of an answer."""
     if decision == "distance":
         return f"{metres(expected)} off on average"
     place = "in this cell" if decision == "top" else f"within {decision.removeprefix('within:')} m"

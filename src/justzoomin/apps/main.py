@@ -1,4 +1,4 @@
-"""The command `jzi`. Every command imports what it needs when it runs, so that help answers at once."""
+"""The command `jzi`: the list of commands, and errors as one line. A command imports what it needs when it runs."""
 
 from __future__ import annotations
 
@@ -27,26 +27,27 @@ from justzoomin.apps import (
 )
 from justzoomin.apps.data import app as data_app
 from justzoomin.apps.map import app as map_app
-from justzoomin.apps.terminal import guard_streams
+from justzoomin.apps.shared.lazy import command
+from justzoomin.apps.shared.terminal import guard_streams
 from justzoomin.errors import DiskError, JustZoomInError
 from justzoomin.spelling import SPELLED
 
 app = typer.Typer(
     name="jzi", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-    context_settings={"color": True},  # else typer drops escapes without a word; standard output and error show them as text
+    context_settings={"color": True},  # otherwise typer drops escapes silently; guard_streams shows them as text
     help="Say where a street photo was taken, from the photo and an overhead map alone.")
 
-app.command("localize")(localize.localize)
-app.command("index")(index.index)
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("score")(score.score)
-app.command("compare")(compare.compare)
-app.command("calibrate")(calibrate.calibrate)
-app.command("track")(track.track)
-app.command("visualize")(visualize.visualize)
-app.command("export")(export.export)
-app.command("demo")(demo.demo)
+command(app, "localize")(localize.localize)
+command(app, "index")(index.index)
+command(app, "train")(train.train)
+command(app, "evaluate")(evaluate.evaluate)
+command(app, "score")(score.score)
+command(app, "compare")(compare.compare)
+command(app, "calibrate")(calibrate.calibrate)
+command(app, "track")(track.track)
+command(app, "visualize")(visualize.visualize)
+command(app, "export")(export.export)
+command(app, "demo")(demo.demo)
 app.add_typer(data_app, name="data")
 app.add_typer(map_app, name="map")
 app.add_typer(model.app, name="model")
@@ -55,7 +56,7 @@ app.add_typer(region.app, name="region")
 app.add_typer(photos.app, name="photos")
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+"""Exit code after Ctrl-C, as in shells."""
 
 
 def _version(asked: bool) -> None:
@@ -68,19 +69,19 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _options(show_version: bool = typer.Option(False, "--version", callback=_version, is_eager=True,
-                                               help="Print the version and stop.")) -> None:
+                                               help="Print the version and exit.")) -> None:
     pass
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit; errors of ours, and of files that cannot be read or written, end it with one line.
+    """Run the command line and exit; an error of this package or of a file is printed as one line.
 
     Args:
-        arguments: Words after `jzi`; those of the process if None.
+        arguments: Words after `jzi`; None for those of the process.
     """
     guard_streams()
     warnings.showwarning = _show_warning
-    for stream in (sys.stdout, sys.stderr):  # names of files that the terminal cannot show must not end a job
+    for stream in (sys.stdout, sys.stderr):  # file names that the terminal cannot show must not end a job
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=SPELLED)
     try:
@@ -95,7 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(_interrupted())
-    except SystemExit as stop:  # typer makes this of Ctrl-C in a command
+    except SystemExit as stop:  # typer turns Ctrl-C in a command into this
         if stop.code == INTERRUPTED:
             _interrupted()
         raise

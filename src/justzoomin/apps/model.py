@@ -1,4 +1,4 @@
-"""`jzi model`: import a published checkpoint, and say what a model folder holds."""
+"""`jzi model`: import a published checkpoint, and print what a model folder holds."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from justzoomin.apps.shared.lazy import command
+
 if TYPE_CHECKING:
     from justzoomin.geometry import ZoomGrid
     from justzoomin.models import MapModel
 
-app = typer.Typer(no_args_is_help=True, help="Model folders: import a checkpoint of the authors' code, look into one.")
+app = typer.Typer(no_args_is_help=True, help="Models: import a checkpoint of the authors' code, print what a model is.")
 
 
-@app.command("import")
+@command(app, "import")
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE.pth", help="Checkpoint of the authors' code.")],
     dest: Annotated[Path, typer.Argument(metavar="DEST", help="Model folder to write.")],
     encoder_config: Annotated[Path | None, typer.Option(
-        help="The encoder's transformers config.json, where it is no DINOv2 of a published size.")] = None,
+        help="config.json of the encoder (transformers). Needed unless it is a DINOv2 of a published size.")] = None,
     region: Annotated[str | None, typer.Option(
-        metavar="FILE|dc", help="The region it was trained on, to be recorded: a region.yaml, or a preset.")] = None,
-    image_pixels: Annotated[int, typer.Option(min=8, help="Side of the images it was trained on.")] = 384,
+        metavar="FILE|dc", help="Region that the model was trained on, to record it: a region.yaml or a preset.")] = None,
+    image_pixels: Annotated[int, typer.Option(min=8, help="Side of the training images in pixels.")] = 384,
 ) -> None:
-    """Make a model folder from a .pth checkpoint of the authors' code."""
+    """Make a model folder from a checkpoint (.pth) of the authors' code."""
     from justzoomin.models import ZoomModel, import_checkpoint
 
     path = import_checkpoint(file, dest, encoder_config, grid=_grid(region), image_pixels=image_pixels)
@@ -33,14 +35,14 @@ def import_(
     _print(describe(ZoomModel.from_pretrained(path), str(path)))
 
 
-@app.command()
+@command(app, "info")
 def info(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder, or owner/name on the hub.")],
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, settings of the training included.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, including the training settings.")] = False,
 ) -> None:
-    """Say what a model is: family, preset, weights, grid, where it was trained, fingerprint."""
-    from justzoomin.apps.console import single_model
+    """Print what a model is: family, preset, weights, grid, where it was trained, fingerprint."""
+    from justzoomin.apps.shared.console import single_model
     from justzoomin.models import open_model
 
     facts = describe(open_model(single_model(model), revision=revision), model)
@@ -51,7 +53,7 @@ def info(
 
 
 def describe(model: MapModel, name: str) -> dict[str, Any]:
-    """The facts of a model that `jzi model info` prints, as plain JSON values."""
+    """Return the facts that `jzi model info` prints, as plain JSON values."""
     from justzoomin.models import plan
 
     config = model.config
@@ -88,7 +90,7 @@ def describe(model: MapModel, name: str) -> dict[str, Any]:
     }
 
 
-_SETTINGS = "the settings it was trained with; --json shows them"
+_SETTINGS = "the training settings; --json shows them"
 
 
 def _print(facts: dict[str, Any]) -> None:
@@ -112,7 +114,7 @@ def _print(facts: dict[str, Any]) -> None:
         "trained on": place,
         **{f"provenance: {key}": _short(key, value) for key, value in facts["provenance"].items()},
         "computed": facts["computed"],
-        "frozen": facts["frozen"] or "nothing that can be run alone",
+        "frozen": facts["frozen"] or "no part that can be run alone",
         "fingerprint": facts["fingerprint"],
     }
     width = max(map(len, rows)) + 2
@@ -121,7 +123,7 @@ def _print(facts: dict[str, Any]) -> None:
 
 
 def _short(key: str, value: Any) -> Any:
-    """What is recorded, as far as it goes on a line."""
+    """Return a recorded value, shortened to fit on a line."""
     if key == "config":
         return _SETTINGS
     if key == "maps" and isinstance(value, list) and len(value) > 1:

@@ -1,4 +1,4 @@
-"""`jzi region`: which region and depth suit a map."""
+"""`jzi region`: find a region and depth that suit a map."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import VIEWS_PRESET_HELP, err, metres, out, position, print_json, view_pixels, writable_file
+from justzoomin.apps.shared.console import (
+    PIXELS_HELP,
+    VIEWS_PRESET_HELP,
+    err,
+    metres,
+    out,
+    position,
+    print_json,
+    view_pixels,
+    writable_file,
+)
+from justzoomin.apps.shared.lazy import command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,41 +28,41 @@ if TYPE_CHECKING:
 
 _PROPOSED = b"# Proposed by jzi map build.\n"
 
-app = typer.Typer(no_args_is_help=True, help="Regions: propose one for a map.")
+app = typer.Typer(no_args_is_help=True, help="Regions: propose a region for a map.")
 
 
 @app.callback()
 def _group() -> None:
-    """Regions: propose one for a map."""
+    """Regions: propose a region for a map."""
 
 
-@app.command("fit")
+@command(app, "fit")
 def fit(
-    root: Annotated[str, typer.Argument(metavar="MAP", help="Folder of a map or a dataset, a tile package or the address "
-                                        "template of a tile server; needs no region.yaml.")], *,
-    pixels: Annotated[int | None, typer.Option(help="Edge of the views that the model will look at.  [default: 384]",
-                                               show_default=False)] = None,
+    root: Annotated[str, typer.Argument(metavar="MAP", help="Folder of a map or dataset, tile package, or address "
+                                        "template of a tile server. It does not need a region.yaml.")], *,
+    pixels: Annotated[int | None, typer.Option(help=PIXELS_HELP)] = None,
     model_preset: Annotated[str | None, typer.Option("--preset", help=f"Instead of --pixels: {VIEWS_PRESET_HELP}")] = None,
-    grid: Annotated[int, typer.Option(help="Cells a side, 2 to 8.")] = 4,
-    cell_m: Annotated[float | None, typer.Option("--cell-m", help="Wanted edge of a terminal cell in metres.  [default: 39]",
-                                                 show_default=False)] = None,
-    depth: Annotated[int | None, typer.Option(help="Levels, instead of --cell-m.")] = None,
-    size_m: Annotated[float | None, typer.Option("--size-m", help="Edge of the region. Default: the largest that "
-                                                                  "fits.")] = None,
-    centre: Annotated[str | None, typer.Option(metavar="LAT,LON", help="Centre of the region. Default: where it fits best; "
-                                               "western longitudes as --centre=38.9,-77.0.")] = None,
-    max_no_data: Annotated[float, typer.Option("--max-no-data", help="Share of the region that may lack imagery.")] = 0.05,
-    level: Annotated[int | None, typer.Option(help="Map level whose tiles are looked at. Default: chosen.")] = None,
+    grid: Annotated[int, typer.Option(help="Cells per side of the grid, 2 to 8.")] = 4,
+    cell_m: Annotated[float | None, typer.Option(help="Wanted side of a terminal cell in metres. Default: 39.")] = None,
+    depth: Annotated[int | None, typer.Option(help="Number of zoom steps, instead of --cell-m.")] = None,
+    size_m: Annotated[float | None, typer.Option(help="Side of the region in metres. Default: the "
+                                                                  "largest that fits.")] = None,
+    centre: Annotated[str | None, typer.Option(
+        metavar="LAT,LON", help="Centre of the region in degrees. Default: where it fits "
+                                               "best. For western longitudes write --centre=38.9,-77.0.")] = None,
+    max_no_data: Annotated[float, typer.Option("--max-no-data", help="Largest share of the region without imagery.")] = 0.05,
+    level: Annotated[int | None, typer.Option(help="Map level whose tiles are checked. Default: chosen automatically.")] = None,
     to: Annotated[Path | None, typer.Option("--out", help="File to write the region to.")] = None,
-    write: Annotated[bool, typer.Option("--write", help="Write region.yaml beside the map's layout.yaml.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Write over another region.")] = False,
+    write: Annotated[bool, typer.Option(
+        "--write", help="Write region.yaml into the map's folder, where layout.yaml is.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing region.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Propose a region and depth for a map, with the numbers behind it.
+    """Propose a region and a depth for a map, and print the figures behind them.
 
-    The region is the largest square, north up, that the imagery covers. The depth gives terminal cells near the wanted
-    size, as far as the map has imagery for the finest views. Without --write and --out the text of region.yaml goes to
-    standard output.
+    The region is the largest north-up square that the imagery covers.
+    The depth gives terminal cells near the wanted size, if the map has imagery for the finest views.
+    Without --write and --out, the text of region.yaml is printed on standard output.
     """
     from justzoomin.checks import fit_region, open_unplaced, region_path
 
@@ -76,7 +87,7 @@ def fit(
 
 
 def print_fit(fitted: RegionFit, console: Console, root: str) -> None:
-    """Print a proposal and what speaks for and against it."""
+    """Print a proposal with figures, notes and warnings."""
     from rich.table import Table
 
     region, zoom = fitted.grid.region, fitted.grid
@@ -84,7 +95,7 @@ def print_fit(fitted: RegionFit, console: Console, root: str) -> None:
                   f"{zoom.grid}, depth {zoom.depth}, {zoom.actions**zoom.depth:,} terminal cells of "
                   f"{metres(zoom.cell_size_m(zoom.depth))}")
     table = Table(title=f"What views of {fitted.pixels} px need of {root}")
-    for name in ("level", "edge", "m/px wanted", "map level", "m/px there", "tiles a side", "covers", "served"):
+    for name in ("level", "side", "m/px wanted", "map level", "m/px map", "tiles a side", "covers", "served"):
         table.add_column(name, justify="right")
     words = {"full": "yes", "just": "just", "enlarged": "enlarged", "missing": "NO TILES", "too_large": "TOO FINE"}
     for need, share in zip(fitted.needs, fitted.coverage, strict=True):
@@ -96,13 +107,17 @@ def print_fit(fitted: RegionFit, console: Console, root: str) -> None:
         console.print(f"note: {note}", markup=False)
     if fitted.squares:
         offers = ", ".join(f"{square.no_data:.0%}: {metres(square.size_m)}" for square in fitted.squares if square.size_m)
-        console.print(f"largest squares by share without data: {offers}", markup=False)
+        console.print(f"largest squares, by share without data: {offers}", markup=False)
     for warning in fitted.warnings:
         console.print(f"warning: {warning}", markup=False)
 
 
 def check_target(target: Path, grid: ZoomGrid, force: bool, *, tables: bool) -> None:
-    """Refuse to write over another region, and to change the region under split tables that were written for one."""
+    """Refuse to replace another region, or the region of existing split tables.
+
+    Raises:
+        ConfigError: If `force` is false and something would be replaced.
+    """
     from justzoomin.errors import ConfigError, JustZoomInError
     from justzoomin.geometry import load_grid
     from justzoomin.untrusted import files_in
@@ -116,10 +131,10 @@ def check_target(target: Path, grid: ZoomGrid, force: bool, *, tables: bool) -> 
         except JustZoomInError:
             pass
         if not target.read_bytes().startswith(_PROPOSED):
-            raise ConfigError(target, "another region stands there", "Give --force to replace it, or --out FILE.")
+            raise ConfigError(target, "another region exists", "Give --force to replace it, or --out FILE.")
     if tables and (target.parent.name == "satellite") and any(
             path.suffix in {".csv", ".parquet"} for path in files_in(target.parent.parent / "metadata", "[!.]*")):
-        raise ConfigError(target, "the dataset has split tables, whose sequences belong to the region it has now",
+        raise ConfigError(target, "the dataset has split tables with sequences of the current region",
                           "Give --out FILE and use it with --region, or --force.")
 
 
@@ -132,7 +147,7 @@ def _text(grid: ZoomGrid) -> str:
 
 
 def save(grid: ZoomGrid, target: Path, *, proposed: bool = False) -> None:
-    """Write a region.yaml. A proposed one may be replaced without --force."""
+    """Write a region.yaml; a proposed one may be replaced without --force."""
     from justzoomin.files import write_bytes
 
     write_bytes(target, (_PROPOSED if proposed else b"") + _text(grid).encode())

@@ -1,4 +1,4 @@
-"""`jzi score`: figures of stored predictions, under any protocol, without a model."""
+"""`jzi score`: score stored predictions under any protocol, without a model."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import out, writable_file
-from justzoomin.apps.scoring_options import (
+from justzoomin.apps.shared.console import out, writable_file
+from justzoomin.apps.shared.scoring_options import (
     AreasOption,
     CrsOption,
     DecideOption,
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 
 def score(
-    files: Annotated[list[Path], typer.Argument(help="Predictions files, from jzi evaluate --predictions; with --data also "
+    files: Annotated[list[Path], typer.Argument(help="Predictions files from jzi evaluate --predictions. With --data also "
                                                      "tables of photo, lat, lon[, heading][, probability] (CSV, Parquet).")],
-    data: Annotated[Path | None, typer.Option("--data", help="With tables of answers: the dataset that has the photos' "
-                                                             "true places.")] = None,
-    split: Annotated[str, typer.Option("--split", help="With --data: the split that the answers are for.")] = "val",
+    data: Annotated[Path | None, typer.Option("--data", help="With tables of answers: dataset with the true places of the "
+                                                             "photos.")] = None,
+    split: Annotated[str, typer.Option("--split", help="With --data: split that the answers are for.")] = "val",
     gallery: GalleryOption = "all",
     distance: DistanceOption = "sphere",
     map_root: MapOption = None,
@@ -44,15 +44,16 @@ def score(
     decide: DecideOption = None,
     intervals: IntervalsOption = "auto",
     seed: SeedOption = 0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures; a list where there are more files "
-                                                                  "than one.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="JSON file for all figures; a list if there are several "
+                                                                  "predictions files.")] = None,
     predictions: Annotated[Path | None, typer.Option(
         "--predictions", help="Write a table of answers as a predictions file (.parquet), for jzi compare.")] = None,
 ) -> None:
-    """Score stored predictions, or the answers of any other method: recalls, errors, calibration, cost. No model is run.
+    """Score stored predictions or the answers of any other method: recalls, errors, calibration, cost.
 
-    A method of your own needs a table of photo, lat and lon alone. See docs/scoring.md and docs/extending.md. To set methods
-    beside each other, use jzi compare.
+    No model is run.
+    For a method of your own, a table of photo, lat and lon is enough: see docs/scoring.md and docs/extending.md.
+    To compare methods, use jzi compare.
     """
     from justzoomin.errors import ConfigError
     from justzoomin.files import write_json

@@ -1,4 +1,4 @@
-"""`jzi track`: the photos of a drive in, a track out."""
+"""`jzi track`: localize the photos of a drive together."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import (
+from justzoomin.apps.shared.console import (
+    BATCH_HELP,
     DEVICE_HELP,
+    INDEX_HELP,
     REGION_HELP,
     metres,
     prepare,
@@ -20,8 +22,8 @@ from justzoomin.apps.console import (
     single_model,
     writable_file,
 )
-from justzoomin.apps.demo_names import DEMO, MAP_HELP, MODEL_HELP, map_named
-from justzoomin.apps.localize import expand
+from justzoomin.apps.shared.demo_names import DEMO, MAP_HELP, MODEL_HELP, map_named
+from justzoomin.apps.shared.photo_arguments import expand
 
 if TYPE_CHECKING:
     from justzoomin.errors import JustZoomInError
@@ -31,32 +33,35 @@ if TYPE_CHECKING:
 
 
 def track(
-    photos: Annotated[list[Path], typer.Argument(readable=False, help="Photos of one drive, folders (with their subfolders), "
-                                                 "or .txt files with a path per line.")],
+    photos: Annotated[list[Path], typer.Argument(readable=False, help="Photos of one drive, folders (with subfolders), or .txt "
+                                                 "files with one path per line.")],
     model: Annotated[str, typer.Option("--model", help=MODEL_HELP)] = DEMO,
     map_root: Annotated[str, typer.Option("--map", help=MAP_HELP)] = DEMO,
-    gpx_file: Annotated[Path | None, typer.Option("--gpx", help="GPX file for the track.")] = None,
-    geojson_file: Annotated[Path | None, typer.Option("--geojson", help="GeoJSON file for the track (lon, lat).")] = None,
-    times: Annotated[Path | None, typer.Option("--times", help="CSV of photo, time and perhaps east_m and north_m, metres "
-                                                               "since the photo before; or a dataset's table with "
-                                                               "image_id and captured_at. Default: EXIF times.")] = None,
-    time_zone: Annotated[str | None, typer.Option("--time-zone", help="Zone of times that state none: Europe/Stockholm, "
-                                                                      "+02:00.")] = None,
-    speed: Annotated[float, typer.Option("--speed", help="Speed limit in metres per second.")] = 15.0,
-    drift: Annotated[float, typer.Option("--drift", help="Error of east_m and north_m, as a share of the way.")] = 0.05,
-    smooth: Annotated[bool, typer.Option("--smooth/--forward", help="Let later photos count for earlier ones, or not.")] = True,
-    tempering: Annotated[float | None, typer.Option("--tempering", help="How much each photo of a drive counts: 1 as if they "
-                                                                        "erred independently. See docs/tracking.md.")] = None,
-    index: Annotated[Path | None, typer.Option("--index", help="Index of the map under this model, from jzi index.")] = None,
+    gpx_file: Annotated[Path | None, typer.Option("--gpx", help="Write the track to this GPX file.")] = None,
+    geojson_file: Annotated[Path | None, typer.Option(
+        "--geojson", help="Write the track to this GeoJSON file (lon, lat).")] = None,
+    times: Annotated[Path | None, typer.Option("--times", help="CSV with photo, time and optionally east_m and north_m "
+                                                               "(metres since the previous photo), or a dataset's table "
+                                                               "with image_id and captured_at. Default: EXIF times.")] = None,
+    time_zone: Annotated[str | None, typer.Option("--time-zone", help="Time zone of times that state none: "
+                                                                      "Europe/Stockholm, +02:00.")] = None,
+    speed: Annotated[float, typer.Option("--speed", help="Highest speed in metres per second.")] = 15.0,
+    drift: Annotated[float, typer.Option("--drift", help="Error of east_m and north_m, as a share of the distance.")] = 0.05,
+    smooth: Annotated[bool, typer.Option(
+        "--smooth/--forward", help="Use later photos for earlier ones (--smooth), or not (--forward).")] = True,
+    tempering: Annotated[float | None, typer.Option("--tempering", help="Weight of each photo: 1 if errors are independent, "
+                                                                        "less if not. See docs/tracking.md.")] = None,
+    index: Annotated[Path | None, typer.Option("--index", help=INDEX_HELP)] = None,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list, an object per photo.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list with an object per photo.")] = False,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 16,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help=BATCH_HELP)] = 16,
 ) -> None:
-    """Say where the photos of one drive were taken, each with the help of the others.
+    """Find where the photos of one drive were taken, using them together.
 
-    Between two photos the camera goes no further than the speed limit lets it, or where odometry says. EXIF positions are
-    never looked at. A photo that cannot be used is reported and passed over; the exit code is 0 only if all were used.
+    Between two photos the camera moves at most at the highest speed, or as odometry says.
+    EXIF positions are never used.
+    A photo that cannot be used is reported and skipped; the exit code is 0 only if all were used.
     """
     from justzoomin.errors import ConfigError, JustZoomInError
     from justzoomin.photos.readers import times_from_exif, times_from_table
@@ -95,7 +100,7 @@ def track(
     _write(gpx_file, gpx(points, with_time=zoned), "gpx")
     _write(geojson_file, (json_text(geojson(points), indent=1) + "\n").encode(), "geojson")
     if gpx_file is not None and not zoned:
-        typer.echo("the GPX file has no times: their zone is not known; give --time-zone", err=True)
+        typer.echo("the GPX file has no times, because their time zone is unknown; give --time-zone", err=True)
     raise typer.Exit(1 if failed or unusable else 0)
 
 
@@ -105,7 +110,7 @@ def _report(errors: list[JustZoomInError]) -> None:
 
 
 def _motion(cells: Lattice, drive: Sequence[PhotoTime], speed: float, drift: float) -> Callable[[int, int], Motion]:
-    """The motion between two photos of a drive: odometry where all between them have it, else the speed limit."""
+    """Return the motion between two photos: odometry if all photos between them have it, otherwise the highest speed."""
     from justzoomin.posterior import odometry, speed_limit
 
     def between(first: int, second: int) -> Motion:
@@ -120,7 +125,7 @@ def _motion(cells: Lattice, drive: Sequence[PhotoTime], speed: float, drift: flo
 
 
 def _print(points: list[TrackPoint]) -> None:
-    """Two lines per photo."""
+    """Print two lines per photo."""
     for p in points:
         doubt = "   not on this map?" if p.on_map is False else ""
         typer.echo(f"{p.photo}\n  {p.time.isoformat()}  {p.position.lat:.6f} {p.position.lon:.6f}   50 % within "

@@ -1,4 +1,4 @@
-"""`jzi train`: train a model, or go on with a run."""
+"""`jzi train`: train a model, or resume a run."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import REGION_HELP, duration, region_option, tell_view_cache
-from justzoomin.apps.dataset_options import GroundOption, LayoutOption, MetadataOption, places
-from justzoomin.apps.demo_names import DEMO, model_named
-from justzoomin.apps.terminal import plain_bars
-from justzoomin.apps.train_figures import tell_figures
+from justzoomin.apps.shared.console import REGION_HELP, duration, region_option, tell_view_cache
+from justzoomin.apps.shared.dataset_options import GroundOption, LayoutOption, MetadataOption, places
+from justzoomin.apps.shared.demo_names import DEMO, model_named
+from justzoomin.apps.shared.terminal import plain_bars
+from justzoomin.apps.shared.train_figures import tell_figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,29 +24,30 @@ if TYPE_CHECKING:
 
 
 def train(
-    out: Annotated[Path, typer.Option("--out", help="Folder of the run: settings, logs, states, models.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run: settings, logs, states and models.")],
     data: Annotated[list[Path] | None, typer.Option(
-        "--data", help="Folder of a dataset, or of several; may be repeated.")] = None,
+        "--data", help="Folder of a dataset, or folder of several datasets; may be repeated.")] = None,
     preset: Annotated[str | None, typer.Option(
-        "--preset", help="Settings to start from; see the list above. Default: paper; finetune with --from.")] = None,
+        "--preset", help="Settings to start from: see the list above. Default: paper, or finetune with --from.")] = None,
     start: Annotated[str | None, typer.Option(
-        "--from", help="Model to start from: a folder, a hub id, or demo for the packaged one.")] = None,
-    config: Annotated[Path | None, typer.Option("--config", help="YAML file of settings over the preset's.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="A setting, such as epochs=5; may be repeated.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out where it stopped.")] = False,
+        "--from", help="Model to start from: a folder, a hub id, or demo for the packaged model.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file of settings that replace those of the preset.")] = None,
+    settings: Annotated[list[str] | None, typer.Option(
+        "--set", help="A single setting, such as epochs=5; may be repeated.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out where it stopped.")] = False,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
     metadata_csv: MetadataOption = None,
     ground_root: GroundOption = None,
     tile_layout: LayoutOption = None,
 ) -> None:
-    """Train a model; resumable at any point.
+    """Train a model. An interrupted run can be resumed at any point.
 
     \b
-    paper         the published model and schedule; needs a GPU to end
-    small         a zoomer for laptops: tens of thousands of photos of one town,
-                  and it knows that town alone
-    best          a zoomer beside a matcher; trained on many towns, it also works
-                  in towns that it never saw
+    paper         the published model and schedule; needs a GPU
+    small         a zoomer for laptops: learns one town from tens of thousands of
+                  photos and works only there
+    best          a zoomer with a matcher: trained on many towns, it also works in
+                  towns that it has never seen
     finetune      your own town: a few hundred photos, from a model with a matcher
     retriever, hierarchical, classifier
                   other families, for comparison
@@ -55,9 +56,9 @@ def train(
 
     Writes models/best (highest R@40m on the validation split) and models/last into --out.
     With several datasets (--data A --data B, or a folder of them) one model is trained on all their maps.
-    At the end the model is measured on validation photos, beside chance.
-    Several GPUs: --set devices=4, or start it with torchrun. See docs/training.md for all settings.
-    """  # noqa: D301 - a backspace keeps the list's lines apart
+    At the end it prints the recall on validation photos and that of chance.
+    For several GPUs use --set devices=4, or start it with torchrun. See docs/training.md for all settings.
+    """  # noqa: D301 - \b keeps the lines of the list apart
     from justzoomin.data import open_dataset, open_datasets
     from justzoomin.training import train as run
     from justzoomin.training import train_config
@@ -77,11 +78,11 @@ def train(
     try:
         with training_bar() as report:
             best = run(chosen, datasets, out, resume=resume, report=report)
-    except SystemExit as stop:  # what Lightning makes of Ctrl-C
+    except SystemExit as stop:  # Lightning turns Ctrl-C into this
         card = (("--metadata-csv", metadata_csv), ("--ground-root", ground_root), ("--tile-layout", tile_layout))
         said = [*(("--data", folder) for folder in data or ()), *((option, path) for option, path in card if path)]
         named_again = " ".join(f"{option} {path}" for option, path in said)
-        typer.echo(f"stopped; go on with: jzi train {named_again} --out {out} --resume", err=True)
+        typer.echo(f"stopped; continue with: jzi train {named_again} --out {out} --resume", err=True)
         raise KeyboardInterrupt from stop
     if _is_first_process():
         typer.echo(f"run:   {out}\nmodel: {best}")
@@ -89,7 +90,7 @@ def train(
 
 
 def _chosen(preset: str | None, start: str | None, file: Path | None, settings: list[str]) -> tuple[str, tuple[str, ...]]:
-    """The preset, and the settings with the model to start from among them.
+    """Return the preset and the settings, including the model to start from.
 
     Raises:
         ConfigError: If a model to start from is named twice.
@@ -99,7 +100,7 @@ def _chosen(preset: str | None, start: str | None, file: Path | None, settings: 
 
     named = [word for word in settings if word.startswith("init=")]
     if start and named:
-        raise ConfigError(f"--from {start}", f"--set {named[0]} names a model to start from as well", "Keep one of them.")
+        raise ConfigError(f"--from {start}", f"--set {named[0]} also names a model to start from", "Keep one of them.")
     preset = preset or (FINETUNE if start else "paper")
     if preset == FINETUNE and not start and train_config(preset, file, tuple(settings)).init is None:
         start = DEMO
@@ -111,7 +112,7 @@ def _is_first_process() -> bool:
 
 
 def _config_of(out: Path, resume: bool, chosen: TrainConfig) -> TrainConfig:
-    """The settings that the run will have: a resumed one keeps its own."""
+    """Return the settings that the run will have: a resumed run keeps its own."""
     from justzoomin.training import load_config
 
     saved = out / "config.yaml"
@@ -119,10 +120,10 @@ def _config_of(out: Path, resume: bool, chosen: TrainConfig) -> TrainConfig:
 
 
 def _refuse_changes(out: Path, preset: str, file: Path | None, settings: tuple[str, ...]) -> None:
-    """A resumed run keeps the settings it began with: other ones on the command line are an error, not passed over.
+    """Refuse new settings for a resumed run, which keeps the settings that it began with.
 
     Raises:
-        ConfigError: If a file or words of settings differ from the run's.
+        ConfigError: If a file or `--set` differs from the settings of the run.
     """
     from justzoomin.errors import ConfigError
     from justzoomin.training import load_config, train_config
@@ -137,7 +138,7 @@ def _refuse_changes(out: Path, preset: str, file: Path | None, settings: tuple[s
             raise ConfigError(f"--set {word}", what, remedy)
     began = load_config(saved)
     asked = train_config(preset, file, settings)
-    # The run wrote down the depth of its dataset's grid; a file need not state it.
+    # The run recorded the depth of the dataset's grid; a file does not have to state it.
     asked = asked.model_copy(update={"model": asked.model.model_copy(update={"depth": began.model.depth})})
     if file is not None and asked != began:
         raise ConfigError(f"--config {file}", what, remedy)
@@ -145,7 +146,7 @@ def _refuse_changes(out: Path, preset: str, file: Path | None, settings: tuple[s
 
 @contextmanager
 def training_bar() -> Iterator[Callable[[TrainProgress], None]]:
-    """A bar with loss, photos/s and time left; on no terminal a line now and then."""
+    """Show a bar with loss, photos/s and time left; without a terminal, print a line from time to time."""
     from rich.progress import BarColumn
 
     columns = ("epoch {task.fields[epoch]}", BarColumn(), "{task.completed}/{task.total} steps", "{task.fields[text]}")

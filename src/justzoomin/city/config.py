@@ -18,21 +18,25 @@ class CityConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seed: int = Field(0, ge=0, description="number of the town")
-    size_m: float = Field(320.0, ge=60.0, le=4000.0, description="side of the square region, metres")
-    photos: int = Field(2000, ge=0, description="training photos")
-    val_photos: int = Field(0, ge=0, description="validation photos; a twentieth of `photos`, at least one, if not given")
-    held_out: int = Field(0, ge=0, description="photos like the training photos, of further drives, to calibrate on")
-    photo_width: int = Field(256, ge=32, le=4096, description="photo width, pixels")
-    photo_height: int = Field(144, ge=32, le=4096, description="photo height, pixels")
-    gsd_m: float = Field(0.125, ge=0.05, le=1.0, description="metres per pixel of the overhead image at level 0")
-    grid: int = Field(4, ge=2, le=8, description="cells per side at every zoom step")
-    depth: int = Field(3, ge=1, le=8, description="zoom steps: the last cell is size_m / grid**depth wide")
-    split: Literal["drive", "block"] = Field("drive", description="how the two splits differ: by drive, or by place too")
-    block_m: float = Field(40.0, ge=10.0, description="side of the blocks of split 'block', metres")
-    guard_m: float = Field(6.0, ge=0.0, description="least distance between the splits of split 'block', metres")
-    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="processes that render")
-    shard_bytes: int = Field(1 << 30, ge=1 << 16, description="largest TAR shard, bytes")
+    seed: int = Field(0, ge=0, description="Number of the town; another number gives another town.")
+    size_m: float = Field(320.0, ge=60.0, le=4000.0, description="Side of the square town in metres.")
+    photos: int = Field(2000, ge=0, description="Number of training photos.")
+    val_photos: int = Field(default_factory=int, ge=0, description="Number of validation photos. Default: a twentieth of "
+                                                                   "--photos, at least one.")
+    held_out: int = Field(0, ge=0, description="Number of extra photos for calibration, like the training photos but from "
+                                               "other drives: the split held_out.")
+    photo_width: int = Field(256, ge=32, le=4096, description="Width of a photo in pixels.")
+    photo_height: int = Field(144, ge=32, le=4096, description="Height of a photo in pixels.")
+    gsd_m: float = Field(0.125, ge=0.05, le=1.0, description="Metres per pixel of the overhead image at level 0.")
+    grid: int = Field(4, ge=2, le=8, description="Cells per side at every zoom step.")
+    depth: int = Field(3, ge=1, le=8, description="Number of zoom steps; the last cell is size / grid^depth wide.")
+    split: Literal["drive", "block"] = Field("drive", description="How the splits differ: drive (other drives), or block "
+                                                                  "(other drives in other places).")
+    block_m: float = Field(40.0, ge=10.0, description="Side of a block of split 'block' in metres.")
+    guard_m: float = Field(6.0, ge=0.0, description="Smallest distance between the splits of split 'block' in metres.")
+    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Number of processes that render. "
+                                                                                        "Default: one per core.")
+    shard_bytes: int = Field(1 << 30, ge=1 << 16, description="Largest size of a TAR shard in bytes.")
 
     @model_validator(mode="before")
     @classmethod

@@ -1,17 +1,18 @@
-"""`jzi data`: look into a dataset, verify it, make a synthetic one."""
+"""`jzi data`: download, inspect, verify and audit datasets, make a synthetic one."""
 
 from __future__ import annotations
 
 import typer
 
 from justzoomin.apps.data import audit, download, extract, info, publish_check, ready, synth, verify
+from justzoomin.apps.shared.lazy import command
 
-app = typer.Typer(no_args_is_help=True, help="Datasets: look inside, verify, make a synthetic town.")
-app.command("download")(download.download)
-app.command("extract")(extract.extract)
-app.command("ready")(ready.ready)
-app.command("synth")(synth.synth)
-app.command("verify")(verify.verify)
-app.command("audit")(audit.audit)
-app.command("publish-check")(publish_check.publish_check)
-app.command("info")(info.info)
+app = typer.Typer(no_args_is_help=True, help="Datasets: download, inspect, verify, audit, make a synthetic town.")
+command(app, "download")(download.download)
+command(app, "extract")(extract.extract)
+command(app, "ready")(ready.ready)
+command(app, "synth")(synth.synth)
+command(app, "verify")(verify.verify)
+command(app, "audit")(audit.audit)
+command(app, "publish-check")(publish_check.publish_check)
+command(app, "info")(info.info)

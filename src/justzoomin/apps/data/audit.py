@@ -1,4 +1,4 @@
-"""`jzi data audit`: what training and validation share, and what that means for reported recall."""
+"""`jzi data audit`: measure what training and validation share, and what that means for reported recall."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import REGION_HELP, metres, out, print_json, region_option, stage_bars, writable_file
+from justzoomin.apps.shared.console import REGION_HELP, metres, out, print_json, region_option, stage_bars, writable_file
 
 if TYPE_CHECKING:
     from justzoomin.checks import AuditReport
 
 
 def audit(
-    root: Annotated[Path, typer.Argument(help="Folder of the dataset, as downloaded or as extracted.")], *,
-    train: Annotated[str, typer.Option(help="Split that is trained on.")] = "train",
-    val: Annotated[str, typer.Option(help="Split that is evaluated.")] = "val",
-    figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: png, pdf, svg, jpg or webp.")] = None,
-    files: Annotated[bool, typer.Option(help="Compare the photos' files; those of equal size are read.")] = True,
-    photos: Annotated[bool, typer.Option("--photos", help="Decode all photos and look for nearly equal pictures too.")] = False,
-    workers: Annotated[int, typer.Option(help="Threads that read photos.", min=1)] = 4,
+    root: Annotated[Path, typer.Argument(help="Folder of the dataset, as downloaded or extracted.")], *,
+    train: Annotated[str, typer.Option(help="Name of the training split.")] = "train",
+    val: Annotated[str, typer.Option(help="Name of the evaluated split.")] = "val",
+    figure: Annotated[Path | None, typer.Option(metavar="FILE", help="File for a figure: png, pdf, svg, jpg or webp.")] = None,
+    files: Annotated[bool, typer.Option(help="Compare the photo files; files of equal size are read.")] = True,
+    photos: Annotated[bool, typer.Option("--photos", help="Decode all photos and also find nearly equal pictures.")] = False,
+    workers: Annotated[int, typer.Option(help="Number of threads that read photos.", min=1)] = 4,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Audit for leaks: how near validation stands to training, in metres, drives, cells and bytes, and what that means."""
+    """Audit a dataset for leaks between training and validation.
+
+    Reports how close validation is to training in metres, drives, cells and bytes, and what that means.
+    """
     from justzoomin.checks import audit as measure
     from justzoomin.data import open_dataset
 
@@ -48,7 +51,7 @@ def audit(
 
 
 def print_audit(report: AuditReport) -> None:
-    """Print an audit, its meaning last."""
+    """Print an audit and then what it means."""
     from rich.table import Table
 
     console = out()
@@ -57,25 +60,25 @@ def print_audit(report: AuditReport) -> None:
     quantiles = ", ".join(f"{name} %: {metres(value)}" for name, value in report.quantiles_m.items())
     console.print(f"distance to the nearest training photo, quantiles: {quantiles}", markup=False)
     values = report.to_dict()
-    table = Table(title=f"Photos of {report.val_split} near a training photo (recall of an oracle that names that photo's "
-                        "place)")
+    table = Table(title=f"Photos of {report.val_split} near a training photo (recall of an oracle that answers with that "
+                        "photo's place)")
     for radius in values["share_within_m"]:
         table.add_column(f"{radius} m", justify="right")
     table.add_row(*(f"{100 * share:.1f} %" for share in values["share_within_m"].values()))
     console.print(table)
     cells = Table(title="Cells that hold a training photo")
-    for name in ("level", "edge", "of them", f"photos of {report.val_split} in them", "share"):
+    for name in ("level", "side", "occupied", f"photos of {report.val_split} inside", "share"):
         cells.add_column(name, justify="right")
     for cell in report.cells:
         cells.add_row(str(cell.level), metres(cell.size_m), f"{cell.occupied:,}", f"{cell.val_photos:,}", f"{cell.share:.1%}")
     console.print(cells)
     console.print(f"in the terminal cell of their nearest training photo: {report.same_cell_as_nearest:.1%}")
     if report.sequences is None:
-        console.print("drives: no table names them")
+        console.print("drives: not listed in any table")
     else:
         drives = report.sequences
-        console.print(f"drives ({drives.where}, {drives.column}): {drives.train:,} of training, {drives.val:,} of validation, "
-                      f"{drives.shared:,} of both, with {drives.val_photos:,} validation photos", markup=False)
+        console.print(f"drives ({drives.where}, {drives.column}): {drives.train:,} in training, {drives.val:,} in validation, "
+                      f"{drives.shared:,} in both, with {drives.val_photos:,} validation photos", markup=False)
     console.print(f"ids in both splits: {len(report.same_ids):,}")
     if report.same_bytes is not None:
         console.print(f"equal files in both splits: {len(report.same_bytes):,} pairs"
@@ -85,7 +88,7 @@ def print_audit(report: AuditReport) -> None:
     for kind, pairs in (("equal files", report.same_bytes or ()), ("nearly equal", report.same_pictures or ())):
         for one, other in pairs[:5]:
             console.print(f"  {kind}: {one} and {other}", markup=False)
-    protocols = Table(title="Galleries: what an answer is chosen from, and chance")
+    protocols = Table(title="Galleries: the cells an answer is chosen from, and chance")
     for name in ("gallery", "cells", "R@1", *(f"R@{radius}m" for radius in report.galleries[0].chance_recall_at_m)):
         protocols.add_column(name, justify="left" if name == "gallery" else "right")
     for gallery in report.galleries:
@@ -97,5 +100,5 @@ def print_audit(report: AuditReport) -> None:
 
 
 def _chance(percent: float) -> str:
-    """Two digits are enough for chance, and it can be very small: 0.39 %, 19 %, 100 %."""
+    """Return chance with two digits: 0.39 %, 19 %, 100 %."""
     return f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %"

@@ -1,4 +1,4 @@
-"""`jzi data extract`: a downloaded dataset's archives as loose files, for tools that want files."""
+"""`jzi data extract`: unpack the archives of a downloaded dataset, for other tools."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from typing import Annotated
 
 import typer
 
-from justzoomin.apps.console import out, print_json, stage_bars
+from justzoomin.apps.shared.console import out, print_json, stage_bars
 
 
 def extract(
-    root: Annotated[Path, typer.Argument(help="Folder of the dataset as downloaded.")],
+    root: Annotated[Path, typer.Argument(help="Folder of the downloaded dataset.")],
     dest: Annotated[Path, typer.Argument(help="New or empty folder, or ROOT itself.")],
-    delete_archives: Annotated[bool, typer.Option("--delete-archives", help="Delete each archive after its files were "
-                                                  "compared with it.")] = False,
+    delete_archives: Annotated[bool, typer.Option("--delete-archives", help="Delete each archive after comparing its "
+                                                  "files with it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Unpack the archives into loose files, for tools that want files. This package reads archives in place.
+    """Unpack the archives of a dataset into files, for tools that cannot read archives.
 
-    Per shard: extract, verify, then delete. Run it again to go on where it stopped.
+    jzi itself reads archives in place.
+    Each shard is extracted, verified and then deleted if asked for. Run it again to continue after an interruption.
     """
     from justzoomin.hub import extract as unpack
 
@@ -34,4 +35,4 @@ def extract(
     console.print(f"{report.dest}: {report.shards} shards, {report.files:,} files, {report.bytes / 1e6:,.1f} MB, all compared"
                   + (f"; {len(report.deleted)} archives deleted" if report.deleted else ""), markup=False)
     for name in report.left:
-        console.print(f"left alone: {name}", markup=False)
+        console.print(f"not extracted: {name}", markup=False)

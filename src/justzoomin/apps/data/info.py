@@ -1,4 +1,4 @@
-"""`jzi data info`: what a dataset holds."""
+"""`jzi data info`: print what a dataset holds."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import REGION_HELP, out, print_json, region_option
+from justzoomin.apps.shared.console import REGION_HELP, out, print_json, region_option
 
-Root = Annotated[Path, typer.Argument(help="Folder of the dataset, as downloaded or as extracted.")]
+Root = Annotated[Path, typer.Argument(help="Folder of the dataset, as downloaded or extracted.")]
 Region = Annotated[str | None, typer.Option("--region", help=REGION_HELP)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def info(root: Root, region: Region = None, as_json: AsJson = False) -> None:
-    """Show splits, counts, map levels, coverage, bytes and whom to attribute."""
+    """Print splits, counts, map levels, coverage, bytes and whom to credit."""
     from justzoomin.data import open_dataset
 
     dataset = open_dataset(root, region_option(region))

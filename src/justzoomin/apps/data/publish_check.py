@@ -1,4 +1,4 @@
-"""`jzi data publish-check`: what a person must settle before a dataset is published."""
+"""`jzi data publish-check`: list what a person must settle before a dataset is published."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Annotated
 
 import typer
 
-from justzoomin.apps.console import REGION_HELP, print_json, region_option, stage_bars
+from justzoomin.apps.shared.console import REGION_HELP, print_json, region_option, stage_bars
 
 
 def publish_check(
-    root: Annotated[Path, typer.Argument(help="Folder of the dataset, as downloaded or as extracted.")], *,
-    sample: Annotated[int, typer.Option(help="Photos whose files are searched for EXIF and the like.", min=1)] = 1000,
-    all_photos: Annotated[bool, typer.Option("--all-photos", help="Search the files of all photos.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of the photos that are searched.")] = 0,
+    root: Annotated[Path, typer.Argument(help="Folder of the dataset, as downloaded or extracted.")], *,
+    sample: Annotated[int, typer.Option(help="Number of photo files to search for EXIF and similar data.", min=1)] = 1000,
+    all_photos: Annotated[bool, typer.Option("--all-photos", help="Search all photo files.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of photos.")] = 0,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List what a person must settle before publishing: licences, attributions, EXIF, faces and plates, personal columns.
 
-    States facts and settles nothing. Exit code 0 only if nothing is unsettled.
+    It reports facts and decides nothing. The exit code is 0 only if nothing is unsettled.
     """
     from justzoomin.checks import publish_check as look
     from justzoomin.data import open_dataset

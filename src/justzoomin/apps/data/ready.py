@@ -1,4 +1,4 @@
-"""`jzi data ready`: bring the photos of splits to a model's size, once."""
+"""`jzi data ready`: resize the photos of splits to a model's size, once."""
 
 from __future__ import annotations
 
@@ -8,30 +8,36 @@ from typing import Annotated
 
 import typer
 
-from justzoomin.apps.console import out as console
-from justzoomin.apps.console import stage_bars
+from justzoomin.apps.shared.console import out as console
+from justzoomin.apps.shared.console import stage_bars
 
 
 def ready(
-    root: Annotated[Path, typer.Argument(help="Folder of the dataset, as downloaded or as extracted.")],
-    pixels: Annotated[int, typer.Option("--pixels", help="The model's image_pixels.", min=8, max=4096)],
-    split: Annotated[list[str] | None, typer.Option("--split", help="A split; may be repeated. Default: all.")] = None,
-    decode: Annotated[str, typer.Option("--decode", help="The model's photo_decode: full, scaled or quick.")] = "scaled",
+    root: Annotated[Path, typer.Argument(help="Folder of the dataset, as downloaded or extracted.")],
+    pixels: Annotated[int, typer.Option(help="Height of the photos in pixels: the model's image_pixels.", min=8, max=4096)],
+    split: Annotated[list[str] | None, typer.Option(help="Name of a split; may be repeated. Default: all splits.")] = None,
+    decode: Annotated[str, typer.Option(
+        help="How photos are decoded, as the model's photo_decode: full, scaled or quick.")] = "scaled",
     least_crop: Annotated[float | None, typer.Option(
-        "--least-crop", help="Lower end of augment.crop_scale. Default: whole photos.", min=0.05, max=1.0)] = None,
-    encoding: Annotated[str, typer.Option("--encoding", help="raw (exact) or jpeg (smaller, not exact).")] = "raw",
-    dest: Annotated[Path | None, typer.Option("--out", help="Folder to write into. Default: ready/ in the dataset.")] = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Say how much space it takes, and stop.")] = False,
-    workers: Annotated[int | None, typer.Option("--workers", help="Threads that decode. Default: one per core.", min=1)] = None,
+        "--least-crop", help="Smallest share of a photo that a random crop keeps (lower end of augment.crop_scale). Default: "
+        "no crops.", min=0.05, max=1.0)] = None,
+    encoding: Annotated[str, typer.Option(help="Format of the photos: raw (exact) or jpeg (smaller, not exact).")] = "raw",
+    dest: Annotated[Path | None, typer.Option(
+        "--out", help="Folder to write into. Default: ready/ in the dataset's folder.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only print how much space it takes.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Number of threads that decode. Default: one per core.", min=1)] = None,
 ) -> None:
-    """Make ready photos, for --set ready_photos=DIR of jzi train. See docs/photo-cache.md."""
+    """Resize photos once, for faster training with jzi train --set ready_photos=DIR.
+
+    See docs/photo-cache.md.
+    """
     from justzoomin.data import ReadyKind, make_ready, open_dataset, ready_plan
     from justzoomin.errors import ConfigError
     from justzoomin.files import refuse_links
 
     for option, value, known in (("--decode", decode, ("full", "scaled", "quick")), ("--encoding", encoding, ("raw", "jpeg"))):
         if value not in known:
-            raise ConfigError(option, f"there is no {value!r}", f"Choose from: {', '.join(known)}.")
+            raise ConfigError(option, f"unknown value {value!r}", f"Choose from: {', '.join(known)}.")
     dataset = open_dataset(root)
     folder = dest or refuse_links(root, root / "ready")
     for name in split or sorted(dataset.split_paths):

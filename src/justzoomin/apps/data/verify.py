@@ -1,4 +1,4 @@
-"""`jzi data verify`: look at everything of a dataset, say what is wrong, and whether it can be trained on."""
+"""`jzi data verify`: check every file of a dataset and report whether it can be used for training."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ from typing import Annotated, Any
 
 import typer
 
-from justzoomin.apps.console import REGION_HELP, out, print_json, region_option, stage_bars, writable_file
-from justzoomin.apps.dataset_options import GroundOption, LayoutOption, MetadataOption, places
+from justzoomin.apps.shared.console import REGION_HELP, out, print_json, region_option, stage_bars, writable_file
+from justzoomin.apps.shared.dataset_options import GroundOption, LayoutOption, MetadataOption, places
 
 
 def verify(
-    root: Annotated[Path | None, typer.Argument(help="Folder of the dataset, as downloaded or as extracted.")] = None,
+    root: Annotated[Path | None, typer.Argument(help="Folder of the dataset, as downloaded or extracted.")] = None,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    report: Annotated[Path | None, typer.Option(help="File to write the JSON report to, whole or not at all.")] = None,
-    tiles: Annotated[bool, typer.Option(help="Decode the map's tiles as well.")] = True,
-    hashes: Annotated[bool, typer.Option(help="Compare the files of a download with the hub's hashes.")] = True,
-    limit: Annotated[int, typer.Option(help="Problems to print; the count is always of all.", min=0)] = 50,
+    report: Annotated[Path | None, typer.Option(help="File to write the JSON report to.")] = None,
+    tiles: Annotated[bool, typer.Option(help="Also decode the map's tiles.")] = True,
+    hashes: Annotated[bool, typer.Option(help="Compare downloaded files with the hub's hashes.")] = True,
+    limit: Annotated[int, typer.Option(help="Largest number of problems to print. All are counted.", min=0)] = 50,
     metadata_csv: MetadataOption = None,
     ground_root: GroundOption = None,
     tile_layout: LayoutOption = None,
-    workers: Annotated[int | None, typer.Option(help="Threads; by default one more than processors.", min=1, max=256)] = None,
+    workers: Annotated[int | None, typer.Option(
+        help="Number of threads. Default: one more than cores.", min=1, max=256)] = None,
 ) -> None:
-    """Look at every archive, record, photo and tile; exit with 1 if the data cannot be trained on. Nothing is changed."""
+    """Check every archive, record, photo and tile of a dataset. Nothing is changed.
+
+    The exit code is 1 if the dataset cannot be used for training.
+    """
     from justzoomin.checks import verify_repository
     from justzoomin.errors import DataError
     from justzoomin.files import write_json
@@ -49,7 +53,7 @@ def verify(
 
 def _print(values: dict[str, Any], limit: int) -> None:
     if values["counts"]:
-        out().print("looked at: " + ", ".join(f"{v:,} {k.replace('records_', 'records of ')}"
+        out().print("checked: " + ", ".join(f"{v:,} {k.replace('records_', 'records of ')}"
                                               for k, v in values["counts"].items()), markup=False)
     problems, total = values["problems"], values["errors"] + values["warnings"]
     for problem in problems[:limit]:
@@ -63,7 +67,7 @@ def _print(values: dict[str, Any], limit: int) -> None:
     kinds = ", ".join(f"{v:,} {k}" for k, v in values["kinds"].items())
     if values["errors"]:
         typer.echo(f"{total:,} problem{'s' * (total > 1)}: {kinds}")
-        typer.echo("this dataset cannot be trained on as it is")
+        typer.echo("this dataset cannot be trained on")
     else:
         typer.echo(f"{total:,} warning{'s' * (total > 1)}: {kinds}")
         typer.echo("this dataset can be trained on")

@@ -1,4 +1,4 @@
-"""`jzi map cache`: draw all views of a region once and keep them."""
+"""`jzi map cache`: draw all views of a region once and store them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import (
+from justzoomin.apps.shared.console import (
     MAX_VIEWS_HELP,
+    PIXELS_HELP,
     REGION_HELP,
     VIEWS_PRESET_HELP,
     err,
@@ -25,22 +26,22 @@ if TYPE_CHECKING:
 
 
 def cache(
-    root: Annotated[str, typer.Argument(metavar="MAP", help="Folder of a map or a dataset, or a tile package.")], *,
-    pixels: Annotated[int | None, typer.Option(min=1, help="Edge of the views, as the model looks at them.  [default: 384]",
-                                               show_default=False)] = None,
+    root: Annotated[str, typer.Argument(metavar="MAP", help="Folder of a map or dataset, or tile package.")], *,
+    pixels: Annotated[int | None, typer.Option(min=1, help=PIXELS_HELP)] = None,
     preset: Annotated[str | None, typer.Option("--preset", help=f"Instead of --pixels: {VIEWS_PRESET_HELP}")] = None,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
-    to: Annotated[Path | None, typer.Option("--out", help="Folder to keep it in. Default: .jzi-views beside the map, where it "
-                                            "is found by itself.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads. Default: one per core.")] = None,
-    max_views: Annotated[int | None, typer.Option("--max-views", min=1, help=MAX_VIEWS_HELP, show_default=False)] = None,
+    to: Annotated[Path | None, typer.Option("--out", help="Folder of the cache. Default: .jzi-views in the map's folder, "
+                                            "where other commands find it.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of threads. Default: one per core.")] = None,
+    max_views: Annotated[int | None, typer.Option("--max-views", min=1, help=MAX_VIEWS_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Draw all views that a search of the region can look at, once, and keep their pixels.
+    """Draw all views that a search of the region can use and store their pixels.
 
-    How many views there are and what they take on the disk is said first; the time left follows after the first of them.
-    Training, evaluation and jzi localize then read them from there by themselves, as long as the map's tiles stay as they are.
-    Stopped or killed, the same command goes on where it was. Run again, it checks the cache that is there.
+    First prints the number of views and their size on disk, then the time left.
+    Training, evaluation and jzi localize then read the views from the cache, as long as the map's tiles do not change.
+    If it is stopped or killed, run the same command again: it continues.
+    If the cache is complete, the command checks it.
     """
     import time
 
@@ -61,13 +62,13 @@ def cache(
     if as_json:
         print_json(values)
         return
-    typer.echo(f"{made.folder}: {len(made):,} views of {edge} px" + (", all whole" if existed else ""))
+    typer.echo(f"{made.folder}: {len(made):,} views of {edge} px" + (", all intact" if existed else ""))
     for path in build.others:
-        typer.echo(f"other tiles, may be deleted: {path}")
+        typer.echo(f"cache of other tiles, may be deleted: {path}")
 
 
 def _pace(bar: Callable[[int, int, int], None]) -> Callable[[str, int, int], None]:
-    """A bar that counts views which were there before and are only checked as done before."""
+    """Return a progress function that counts views which only had to be checked as done before."""
     before = 0
 
     def advance(stage: str, done: int, total: int) -> None:
@@ -79,6 +80,6 @@ def _pace(bar: Callable[[int, int, int], None]) -> Callable[[str, int, int], Non
 
 
 def _plan(build: ViewCacheBuild) -> str:
-    """What will be done, before it is."""
+    """Return what will be done, as a line."""
     size = f"{build.head.count:,} views of {build.head.pixels} px, {build.bytes / 1e6:,.1f} MB on the disk"
-    return f"{build.folder}: {size}" + (", there already: checking" if build.exists else "")
+    return f"{build.folder}: {size}" + (", exists: checking it" if build.exists else "")

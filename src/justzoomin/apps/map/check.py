@@ -1,4 +1,4 @@
-"""`jzi map check`: can this map serve the grid, said before any training."""
+"""`jzi map check`: find out before training whether a map suits the grid."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import (
+from justzoomin.apps.shared.console import (
+    PIXELS_HELP,
     REGION_HELP,
     VIEWS_PRESET_HELP,
     metres,
@@ -28,21 +29,20 @@ if TYPE_CHECKING:
 
 
 def check(
-    root: Annotated[str, typer.Argument(metavar="MAP", help="Folder of a map or a dataset, or a tile package.")], *,
+    root: Annotated[str, typer.Argument(metavar="MAP", help="Folder of a map or dataset, or tile package.")], *,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
-    pixels: Annotated[int | None, typer.Option(help="Edge of the views that the model will look at.  [default: 384]",
-                                               show_default=False)] = None,
+    pixels: Annotated[int | None, typer.Option(help=PIXELS_HELP)] = None,
     preset: Annotated[str | None, typer.Option("--preset", help=f"Instead of --pixels: {VIEWS_PRESET_HELP}")] = None,
-    sheet: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a contact sheet: png, pdf, svg, jpg or "
-                                                                    "webp.")] = None,
-    tiles: Annotated[int, typer.Option(help="Tiles to decode of each level that is used.")] = 200,
-    seed: Annotated[int, typer.Option(help="Seed of the tiles and cells that are looked at.")] = 0,
+    sheet: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a contact sheet of tiles to this "
+                                                                    "file: png, pdf, svg, jpg or webp.")] = None,
+    tiles: Annotated[int, typer.Option(help="Number of tiles to decode on each level that is used.")] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of tiles and cells to check.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check a map before training: coverage, missing and blank tiles, resolution, levels that nothing needs.
 
-    Exit code 1 if the map cannot be trained on. Where MAP is a dataset, photos that
-    stand where there is no tile are counted as well.
+    The exit code is 1 if the map cannot be used for training.
+    If MAP is a dataset, photos at places without a tile are counted too.
     """
     from justzoomin.checks import check_map
     from justzoomin.maps import Map
@@ -68,24 +68,22 @@ def check(
 
 
 def print_check(checked: MapCheck) -> None:
-    """Print what was found, the verdict last."""
+    """Print the findings and then the verdict."""
     from rich.table import Table
 
     console, grid = out(), checked.grid
     centre = grid.region.centre
     console.print(f"region: {metres(grid.region.size_m)} around {centre.lat:.6f} {centre.lon:.6f} (lat lon), grid {grid.grid} "
-                  "x "
-                  f"{grid.grid}, depth {grid.depth}, terminal cells of {metres(grid.cell_size_m(grid.depth))}")
+                  f"x {grid.grid}, depth {grid.depth}, terminal cells of {metres(grid.cell_size_m(grid.depth))}")
     side = "west" if checked.convergence_deg < 0 else "east"
-    console.print(f"projection: {checked.crs}, its north {abs(checked.convergence_deg):.2f} degrees {side} of true north; "
-                  "tile x "
-                  f"grows {checked.tile_axes[0]}, tile y {checked.tile_axes[1]}; views are drawn north up", markup=False)
+    console.print(f"projection: {checked.crs}, grid north is {abs(checked.convergence_deg):.2f} degrees {side} of true north; "
+                  f"tile x grows {checked.tile_axes[0]}, tile y {checked.tile_axes[1]}; views are drawn north up", markup=False)
     scale = checked.scale
     console.print(f"scale error: at most {abs(scale.error):.2%}; a view of {scale.size_m:,.2f} m at {scale.lat:.5f} "
                   f"{scale.lon:.5f} shows {scale.across_m:,.2f} m across and {scale.down_m:,.2f} m down")
     words = {"full": "yes", "just": "just", "enlarged": "enlarged", "missing": "NO TILES", "too_large": "TOO FINE"}
     views = Table(title=f"Views of {checked.pixels} px from {checked.root}")
-    for name in ("level", "edge", "m/px wanted", "map level", "m/px there", "tiles a side", "served"):
+    for name in ("level", "side", "m/px wanted", "map level", "m/px map", "tiles a side", "served"):
         views.add_column(name, justify="right")
     for need in (level.need for level in checked.levels):
         views.add_row(str(need.level), metres(need.size_m), f"{need.metres_per_pixel:.3g}", str(need.map_level),
@@ -117,9 +115,9 @@ def print_check(checked: MapCheck) -> None:
                         f"{quality.white + quality.black:.1%}",
                         "-" if quality.sharpness is None else f"{quality.sharpness:.2f}")
     console.print(samples)
-    console.print("white, black: tiles of nothing else; part: tiles with some of it; blank px: share of "
-                  "all pixels; detail: energy of the finest octave as a share of the strongest; below 0.05 imagery looks "
-                  "enlarged")
+    console.print("white, black: tiles of this colour only; part: tiles that are partly blank; blank px: share of "
+                  "all pixels; detail: energy of the finest octave divided by that of the strongest; below 0.05 the imagery "
+                  "looks enlarged")
     if checked.unused:
         levels = ", ".join(str(level) for level, _, _ in checked.unused)
         size = sum(size for _, _, size in checked.unused)
@@ -132,7 +130,7 @@ def print_check(checked: MapCheck) -> None:
 
 
 def _places(root: Path, source: Map) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
-    """Positions of a dataset's photos inside the region; None where there is only a map."""
+    """Return the positions of a dataset's photos inside the region, or None if the folder holds only a map."""
     import numpy as np
 
     from justzoomin.data import find_splits, read_split

@@ -1,4 +1,4 @@
-"""`jzi map`: what a map holds, and a view of it as a picture."""
+"""`jzi map info`: print what a map holds."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import REGION_HELP, out, print_json, region_option
+from justzoomin.apps.shared.console import REGION_HELP, out, print_json, region_option
 
 if TYPE_CHECKING:
     from justzoomin.maps import MapInfo
 
-Root = Annotated[str, typer.Argument(help="Folder of a dataset or map, a tile package (.mbtiles, .pmtiles), or the address "
-                                     "template of a tile server.")]
+Root = Annotated[str, typer.Argument(help="Folder of a dataset or map, tile package (.mbtiles, .pmtiles), or address template "
+                                     "of a tile server.")]
 Region = Annotated[str | None, typer.Option("--region", help=REGION_HELP)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def info(root: Root, region: Region = None, as_json: AsJson = False) -> None:
-    """Show levels, tiles, bytes, ground resolution, extent and coverage of the region."""
+    """Print levels, tiles, bytes, ground resolution, extent, and how much of the region has tiles."""
     from justzoomin.maps import Map
 
     summary = Map.open(root, region_option(region)).info()
@@ -29,7 +29,7 @@ def info(root: Root, region: Region = None, as_json: AsJson = False) -> None:
 
 
 def print_info(summary: MapInfo) -> None:
-    """Print a map's summary as a table."""
+    """Print the summary of a map as a table."""
     from rich.table import Table
 
     console = out()
@@ -48,7 +48,7 @@ def print_info(summary: MapInfo) -> None:
                   f"{summary.source}, projection {summary.crs}")
     south, west, north, east = summary.extent
     console.print(f"extent: south {south:.6f}, west {west:.6f}, north {north:.6f}, east {east:.6f}")
-    console.print(f"region: {summary.region_size_m:g} m around {lat:.6f} {lon:.6f}; covers = share of it with tiles")
+    console.print(f"region: {summary.region_size_m:g} m around {lat:.6f} {lon:.6f}; covers = share of the region with tiles")
     console.print(f"fingerprint: {summary.fingerprint}")
     if summary.attribution:
         console.print(f"attribution: {summary.attribution}", markup=False)

@@ -1,4 +1,4 @@
-"""`jzi map`: what a map holds, and a view of it as a picture."""
+"""`jzi map view`: draw a view of a map as a picture."""
 
 from __future__ import annotations
 
@@ -7,30 +7,33 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from justzoomin.apps.console import REGION_HELP, out, position, print_json, region_option
+from justzoomin.apps.shared.console import REGION_HELP, out, position, print_json, region_option
 
 if TYPE_CHECKING:
     from justzoomin.maps import Map, View
 
-Root = Annotated[str, typer.Argument(help="Folder of a dataset or map, a tile package (.mbtiles, .pmtiles), or the address "
-                                     "template of a tile server.")]
+Root = Annotated[str, typer.Argument(help="Folder of a dataset or map, tile package (.mbtiles, .pmtiles), or address template "
+                                     "of a tile server.")]
 Region = Annotated[str | None, typer.Option("--region", help=REGION_HELP)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def view(
     root: Root, *,
-    at: Annotated[str | None, typer.Option(metavar="LAT,LON", help="Centre in degrees; western longitudes as "
-                                           "--at=38.9,-77.0.")] = None,
-    lat: Annotated[float | None, typer.Option(help="Latitude of the centre, with --lon in the place of --at.")] = None,
-    lon: Annotated[float | None, typer.Option(help="Longitude of the centre.")] = None,
-    size_m: Annotated[float, typer.Option("--size-m", "--size", help="Edge of the square in metres.")],
+    at: Annotated[str | None, typer.Option(metavar="LAT,LON", help="Centre in degrees. For western longitudes "
+                                           "write --at=38.9,-77.0.")] = None,
+    lat: Annotated[float | None, typer.Option(help="Latitude of the centre in degrees; with --lon instead of --at.")] = None,
+    lon: Annotated[float | None, typer.Option(help="Longitude of the centre in degrees.")] = None,
+    size_m: Annotated[float, typer.Option("--size-m", "--size", help="Side of the square in metres.")],
     to: Annotated[Path, typer.Option("--out", help="PNG file to write.")],
-    pixels: Annotated[int, typer.Option(help="Edge of the picture in pixels.")] = 384,
-    bearing_deg: Annotated[float, typer.Option("--bearing-deg", help="Where its top points, clockwise from north.")] = 0.0,
+    pixels: Annotated[int, typer.Option(help="Side of the picture in pixels.")] = 384,
+    bearing_deg: Annotated[float, typer.Option(help="Direction of the picture's top in degrees, clockwise from north.")] = 0.0,
     region: Region = None, as_json: AsJson = False,
 ) -> None:
-    """Draw the view of a square as a PNG, and say how much of it has no data. The map needs no region.yaml."""
+    """Draw the view of a square as a PNG and print how much of it has no data.
+
+    The map does not need a region.yaml.
+    """
     from justzoomin.checks import open_unplaced
     from justzoomin.errors import ConfigError
     from justzoomin.maps import Map
@@ -39,8 +42,8 @@ def view(
     if to.suffix.lower() != ".png":
         raise ConfigError(f"--out {to}", "the name does not end in .png", "Views are written as PNG.")
     if not to.parent.is_dir() or to.is_dir():
-        raise ConfigError(f"--out {to}", "its folder is missing, or it is a folder itself",
-                          "Name a file in a folder.")
+        raise ConfigError(f"--out {to}", "the file's folder is missing, or this is a folder",
+                          "Name a file in an existing folder.")
     source = open_unplaced(root) if region is None else Map.open(root, region_option(region))
     seen = _view(source, lat, lon, size_m, pixels, bearing_deg)
     try:
@@ -49,7 +52,7 @@ def view(
         raise ConfigError(f"--out {to}", f"it cannot be written ({error.strerror})", "Name another file.") from error
     if seen.no_data == 1.0:
         typer.echo(f"warning: the map has no tile of level {seen.level} in this square; `jzi map info {root}` shows where it "
-                   "has", err=True)
+                   "has tiles", err=True)
     names = ("top_left", "top_right", "bottom_right", "bottom_left")
     corners = dict(zip(names, map(list, seen.square.corners), strict=True))
     if as_json:
@@ -62,7 +65,7 @@ def view(
 
 
 def _centre(at: str | None, lat: float | None, lon: float | None) -> tuple[float, float]:
-    """The centre of a view, from --at or from --lat and --lon."""
+    """Return the centre of a view from --at, or from --lat and --lon."""
     from justzoomin.errors import ConfigError
 
     if at is not None and lat is None and lon is None:
@@ -74,7 +77,11 @@ def _centre(at: str | None, lat: float | None, lon: float | None) -> tuple[float
 
 
 def _view(source: Map, lat: float, lon: float, size_m: float, pixels: int, bearing_deg: float) -> View:
-    """The view of a square; an error where it shows nothing and the square with latitude and longitude swapped does."""
+    """Return the view of a square.
+
+    Raises:
+        ConfigError: If the square shows nothing, but would show something with latitude and longitude swapped.
+    """
     from justzoomin.errors import ConfigError, JustZoomInError
 
     found: View | JustZoomInError

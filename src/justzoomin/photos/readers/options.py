@@ -1,45 +1,36 @@
-"""What a reader of a source may be told beyond the source itself."""
+"""What the user can tell the reader of a source."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from justzoomin.photos.readers.records import Camera
 
 Progress = Callable[[int, int], None]
 """Called now and then with how many photos or rows were looked at, and how many there are."""
 
-MAX_GAP_S = 60.0
-"""Between two track points farther apart in time than this, nobody knows which way was taken."""
 
+class SourceOptions(BaseModel):
+    """Options of reading a source. Each reader uses those that apply to it."""
 
-@dataclass(frozen=True)
-class SourceOptions:
-    """Options of reading a source; each reader uses those that concern it.
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    Args:
-        images: Folder of the images; None looks beside the table, track or JSON.
-        columns: Role to column of a table, where its names do not tell: `{"lat": "Y", "lon": "X"}`.
-        time_zone: Zone of cameras' clocks whose photos state none: `Europe/Stockholm`, `UTC` or `+02:00`.
-        time_offset_s: Seconds to add to cameras' clocks to make them right. Given without a zone, it is what turns them
-            into UTC.
-        max_gap_s: Longest time between two points of a GPX track that is interpolated across.
-        folder_sequences: The folder of a photo is its sequence (folders of photos with EXIF only).
-        camera: Camera of photos whose source says nothing about theirs.
-        attribution: Whom to name for photos whose source names nobody.
-        license: Licence of photos whose source states none.
-        workers: Threads that read headers; None for a few.
-    """
-
-    images: Path | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
-    time_zone: str | None = None
-    time_offset_s: float | None = None
-    max_gap_s: float = MAX_GAP_S
-    folder_sequences: bool = False
-    camera: Camera | None = None
-    attribution: str | None = None
-    license: str | None = None
-    workers: int | None = None
+    images: Path | None = Field(None, description="Folder of the images. Default: the folder of the table, track or JSON file.")
+    columns: Mapping[str, str] = Field(default_factory=dict, description="Columns of a table whose names are not recognized: "
+                                                                         "lat=Y,lon=X,image=FILE.")
+    time_zone: str | None = Field(None, description="Time zone of camera clocks that state none: Europe/Stockholm, UTC or "
+                                                    "+02:00.")
+    time_offset_s: float | None = Field(None, description="Seconds to add to the camera clocks to correct them. Without "
+                                                          "--time-zone the result counts as UTC.")
+    max_gap_s: float = Field(60.0, description="Longest gap in seconds between two points of a GPX track in which positions "
+                                               "are interpolated.")
+    folder_sequences: bool = Field(False, description="Treat each folder of photos with EXIF as a sequence.")
+    camera: Camera | None = Field(None, description="Camera of photos that state none: perspective, fisheye or "
+                                  "equirectangular, then focal length divided by the longer side, k1, k2: "
+                                  "fisheye,0.47,0.02,-0.01.")
+    attribution: str | None = Field(None, description="Name to credit for photos that name nobody.")
+    license: str | None = Field(None, description="Licence of photos that state none, such as CC-BY-SA-4.0.")
+    workers: int | None = Field(None, description="Threads that read headers. Default: a few.")

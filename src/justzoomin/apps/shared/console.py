@@ -1,4 +1,4 @@
-"""What all commands share: consoles, progress bars, printing JSON, regions from options."""
+"""Consoles, progress bars, JSON output and options that many commands have."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from justzoomin.apps.demo_names import model_named
-from justzoomin.apps.terminal import plain_bars, plain_console
+from justzoomin.apps.shared.demo_names import model_named
+from justzoomin.apps.shared.terminal import plain_bars, plain_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,24 +21,26 @@ if TYPE_CHECKING:
     from justzoomin.maps import Map
     from justzoomin.search import Localizer
 
-REGION_HELP = "Zoom grid to use: a region.yaml or the name of a preset (dc). Default: what the map states."
-RAY_HELP = ("Share the work among the machines of a ray cluster: its host:port, auto for the one that this machine belongs to, "
-            "local for this machine alone. See docs/cluster.md.")
-MAX_VIEWS_HELP = "Refuse more views than this. Default: 1,000,000; a grid of 4 x 4 cells has 69,905 at depth 5."
+REGION_HELP = "Zoom grid to use: a region.yaml or the name of a preset (dc). Default: that of the map."
+RAY_HELP = ("Run on a ray cluster: host:port of the cluster, auto for the cluster of this machine, or local for this machine "
+            "alone. See docs/cluster.md.")
+MAX_VIEWS_HELP = "Refuse to make more views than this. Default: 1,000,000. A grid of 4 x 4 cells has 69,905 at depth 5."
 _MANY_VIEWS = 1000
-"""Views that are worth a word before the wait: those of a grid of 4 x 4 cells from depth 4 on."""
-VIEWS_PRESET_HELP = ("Model preset that will look at the map, for the size of its views: paper (384 px), small (48 px) ... "
-                     "Default: paper.")
-DEVICE_HELP = "Where the model runs: auto, cpu, cuda, cuda:1, mps."
+"""From this number of views on, a note is printed before the wait: a grid of 4 x 4 cells has as many at depth 4 or more."""
+PIXELS_HELP = "Side of the views in pixels, as the model uses them. Default: 384."
+VIEWS_PRESET_HELP = "model preset that sets the size of the views: paper (384 px), small (48 px) ... Default: paper."
+DEVICE_HELP = "Device to run the model on: auto, cpu, cuda, cuda:1, mps."
+INDEX_HELP = "Index of the map for this model, made by jzi index."
+BATCH_HELP = "Number of photos to encode at once."
 
 
 def out() -> Console:
-    """Console for results."""
+    """Return the console for results: standard output."""
     return plain_console(stderr=False)
 
 
 def err() -> Console:
-    """Console for progress and remarks: standard error."""
+    """Return the console for progress and notes: standard error."""
     return plain_console(stderr=True)
 
 
@@ -50,14 +52,14 @@ def print_json(value: Any) -> None:
 
 
 def writable_file(path: Path, option: str) -> Path:
-    """Find out before the work whether a file can be written; makes its folder, returns the path.
+    """Check before the work that a file can be written, make its folder and return the path.
 
     Args:
         path: The file.
-        option: Option that named it, for error texts.
+        option: Option that named the file, for error texts.
 
     Raises:
-        ConfigError: If it is a folder, or its folder cannot be made or written into.
+        ConfigError: If the path is a folder, or the file's folder cannot be made or is not writable.
     """
     from justzoomin.errors import ConfigError
 
@@ -67,17 +69,17 @@ def writable_file(path: Path, option: str) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(where, f"its folder cannot be made ({error.strerror})", "Name a file elsewhere.") from error
+        raise ConfigError(where, f"the folder cannot be made ({error.strerror})", "Name a file elsewhere.") from error
     if not os.access(path.parent, os.W_OK):
-        raise ConfigError(where, "its folder cannot be written into", "Name a file elsewhere.")
+        raise ConfigError(where, "the folder is not writable", "Name a file elsewhere.")
     return path
 
 
 def single_model(model: str) -> str:
-    """The name of one model, `demo` for the packaged one; a run folder holds several, and is refused with their names.
+    """Return the folder or hub id of one model; `demo` is the packaged model.
 
     Raises:
-        ModelError: If it is a run folder.
+        ModelError: If it is a run folder, which holds several models; the error names them.
     """
     model = model_named(model)
     folder = Path(model)
@@ -86,25 +88,25 @@ def single_model(model: str) -> str:
     from justzoomin.errors import ModelError
 
     inside = sorted(str(path.parent) for path in (folder / "models").glob("*/model.safetensors"))
-    raise ModelError(model, "it is the folder of a training run, not of a model",
-                     f"Give one of its models: {', '.join(inside)}." if inside else "It has saved no model yet.")
+    raise ModelError(model, "this is the folder of a training run, not of a model",
+                     f"Give one of its models: {', '.join(inside)}." if inside else "The run has not saved a model yet.")
 
 
 def metres(value: float) -> str:
-    """Metres for people: 6.25 m, 39.1 m, 7,071 m."""
+    """Format metres: 6.25 m, 39.1 m, 7,071 m."""
     return f"{value:,.0f} m" if value >= 100 else f"{value:.3g} m"
 
 
 def percent(share: float) -> str:
-    """A share for people: 0.021 %, 9 %, 73 %, 99.9 %."""
+    """Format a share as percent: 0.021 %, 9 %, 73 %, 99.9 %."""
     return f"{100 * share:.{3 if share >= 0.995 else 2}g} %"
 
 
 def position(text: str, option: str) -> LatLon:
-    """The position of an option such as --at 54.5,3.0.
+    """Return the position of an option such as --at 54.5,3.0.
 
     Raises:
-        ConfigError: If it is not a latitude and a longitude; it says so where they look swapped.
+        ConfigError: If it is not a latitude and a longitude; the error says so if they look swapped.
     """
     from justzoomin.errors import ConfigError
     from justzoomin.geometry import LatLon
@@ -121,16 +123,16 @@ def position(text: str, option: str) -> LatLon:
 
 
 def view_pixels(pixels: int | None, preset: str | None) -> int:
-    """Edge of the views that a model looks at: as given, else that of a model preset, else that of `paper`.
+    """Return the side of the model's views in pixels: as given, otherwise that of a model preset, by default `paper`.
 
     Raises:
         ConfigError: If both are given.
-        ModelError: If there is no preset of that name.
+        ModelError: If the preset is unknown.
     """
     from justzoomin.errors import ConfigError
 
     if pixels is not None and preset is not None:
-        raise ConfigError("--pixels, --preset", "both say how large the views are", "Give one of them.")
+        raise ConfigError("--pixels, --preset", "both set the size of the views", "Give one of them.")
     if pixels is not None:
         return pixels
     from justzoomin.models import model_preset
@@ -139,7 +141,7 @@ def view_pixels(pixels: int | None, preset: str | None) -> int:
 
 
 def region_option(region: str | None) -> ZoomGrid | None:
-    """Grid of a --region option: a preset's name or a file; None where the option was not given."""
+    """Return the grid of a --region option (name of a preset, or a file), or None if the option is not given."""
     if region is None:
         return None
     from justzoomin.geometry import find_grid
@@ -148,7 +150,7 @@ def region_option(region: str | None) -> ZoomGrid | None:
 
 
 def tell_view_cache(source: Map, grid: ZoomGrid, pixels: int) -> None:
-    """Say on standard error that views are read from a view cache, or why one that is there is not used."""
+    """Print on standard error that views are read from a view cache, or why an existing cache is not used."""
     from justzoomin.maps import GridViews
 
     note = GridViews(source, grid, pixels).cache_note()
@@ -157,31 +159,31 @@ def tell_view_cache(source: Map, grid: ZoomGrid, pixels: int) -> None:
 
 
 def prepare(localizer: Localizer) -> None:
-    """Say on standard error what takes long before the first photo has its answer, and describe the map for a matcher."""
+    """Print on standard error what takes long before the first answer, and describe the map for a matcher."""
     cost = localizer.matching_cost()
     if cost is not None:
-        typer.echo(f"the posterior of this map: {cost.pieces:,} pieces of map are described once (about "
-                   f"{duration(cost.map_seconds)}), then each photo is compared with {cost.places:,} places under "
-                   f"{cost.bearings} bearings (up to about {duration(cost.photo_seconds)} a photo)", err=True)
+        typer.echo(f"posterior: the model describes {cost.pieces:,} pieces of map once (about {duration(cost.map_seconds)}), "
+                   f"then compares each photo with {cost.places:,} places and {cost.bearings} bearings (up to about "
+                   f"{duration(cost.photo_seconds)} per photo)", err=True)
         with progress_bar("describing the map") as advance:
             localizer.prepare(advance)
     if (ahead := localizer.views_ahead) >= _MANY_VIEWS:
-        typer.echo(f"the posterior needs {ahead:,} views: they are drawn and encoded before the first photo; "
-                   "jzi index keeps them for the next time", err=True)
+        typer.echo(f"the posterior needs {ahead:,} views, which are drawn and encoded before the first photo; "
+                   "jzi index stores them for later runs", err=True)
 
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error, called with done and total; silent where that is no terminal."""
+    """Show a progress bar on standard error, called with done and total; show nothing if that is not a terminal."""
     with stage_bars(label) as advance:
         yield lambda done, total: advance(label, done, total)
 
 
 @contextmanager
 def rate_bar(label: str) -> Iterator[Callable[[int, int, int], None]]:
-    """A progress bar with the rate and the time left, called with done, those of them done before, and total.
+    """Show a progress bar with rate and time left, called with done, how many of these were done before, and total.
 
-    On standard error; where that is no terminal, a line after two seconds and then every ten.
+    It is on standard error. If that is not a terminal, print a line after two seconds and then every ten seconds.
     """
     import time
 
@@ -207,14 +209,14 @@ def rate_bar(label: str) -> Iterator[Callable[[int, int, int], None]]:
 
 
 def duration(seconds: float) -> str:
-    """Time for people: 3 min 07 s, 2 h 05 min."""
+    """Format a time: 3 min 07 s, 2 h 05 min."""
     hours, rest = divmod(int(seconds), 3600)
     return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min {rest % 60:02d} s"
 
 
 @contextmanager
 def stage_bars(title: str = "") -> Iterator[Callable[[str, int, int], None]]:
-    """Progress bars, one per stage, called with stage, done and total."""
+    """Show progress bars, one per stage, called with stage, done and total."""
     from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -1,4 +1,4 @@
-"""What `jzi train` says at its end: what the model reaches on validation photos, beside chance."""
+"""The last lines of `jzi train`: recall of the model on validation photos, with chance for comparison."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from justzoomin.apps.console import progress_bar
+from justzoomin.apps.shared.console import progress_bar
 from justzoomin.errors import DataError
 
 if TYPE_CHECKING:
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from justzoomin.training import TrainConfig
 
 PHOTOS = 200
-"""Validation photos that are measured at most."""
+"""Largest number of validation photos that are measured."""
 MOST_CELLS = 1 << 14
-"""Terminal cells up to which a model with a matcher is measured here: above, matching takes minutes."""
+"""Largest number of terminal cells at which a model with a matcher is measured here; with more, matching takes minutes."""
 RADIUS = "40"
 
 
 def tell_figures(folder: Path, datasets: Sequence[Dataset], config: TrainConfig) -> None:
-    """Print R@40m of the trained model on validation photos, what answers first, with chance beside it.
+    """Print R@40m of the trained model on validation photos and that of chance.
 
-    Of a zoomer with a matcher both are measured: the matcher answers on maps that the zoomer was not trained on. What is not
-    told apart from chance is called so.
+    If a zoomer has a matcher, both are measured: the matcher answers on maps that the zoomer was not trained on. A recall
+    that is no better than chance is marked.
     """
     from justzoomin.models import open_model
 
@@ -41,7 +41,7 @@ def tell_figures(folder: Path, datasets: Sequence[Dataset], config: TrainConfig)
     rows = {"matcher": "posterior", "zoomer": "greedy"} if model.config.matcher is not None else {"model": None}
     try:
         dataset.check(config.val_split)
-    except DataError as error:  # ready photos train without their files
+    except DataError as error:  # training on ready photos does not need the photo files
         typer.echo(f"not measured: {error}", err=True)
         return
     found = {name: _measured(model, dataset, config.val_split, search) for name, search in rows.items()}
@@ -60,8 +60,8 @@ def _measured(model: MapModel, dataset: Dataset, split: str, search: str | None)
 
 
 def _words(report: dict[str, Any]) -> str:
-    """A recall with its interval, and whether it is told apart from chance."""
+    """Return a recall with its interval and, if so, that it cannot be told apart from chance."""
     low, high = report["intervals_95"]["recall_at_m"][RADIUS]
     chance = report["chance"]["recall_at_m"][RADIUS]
-    told = "" if low > chance else "   at chance: nothing on these photos shows that it has learned"
+    told = "" if low > chance else "   no better than chance: these photos do not show that the model has learned anything"
     return f"{report['recall_at_m'][RADIUS]:.1f} % [{low:.1f}, {high:.1f}]{told}"

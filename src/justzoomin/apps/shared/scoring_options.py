@@ -1,4 +1,4 @@
-"""Options that `jzi score` and `jzi compare` share: how stored predictions are scored."""
+"""Options of `jzi score` and `jzi compare`: how stored predictions are scored."""
 
 from __future__ import annotations
 
@@ -12,27 +12,30 @@ if TYPE_CHECKING:
     from justzoomin.scoring import Protocol
 
 GalleryOption = Annotated[str, typer.Option(
-    "--gallery", help="Cells that answers are chosen from: all, or those occupied by photos of the evaluated split (leaks).")]
-DistanceOption = Annotated[str, typer.Option("--distance", help="sphere, or projection: metres in the plane of the map.")]
-MapOption = Annotated[Path | None, typer.Option("--map", help="With --distance projection: the map that says the projection.")]
-CrsOption = Annotated[str | None, typer.Option("--crs", help="With --distance projection: its name, such as epsg:26918.")]
-RadiiOption = Annotated[str | None, typer.Option("--radii", help="Radii X of R@Xm in metres: 10,20,40. Default: 40,50,100.")]
-AreasOption = Annotated[str | None, typer.Option("--areas", help="Areas of recall against area in m2. Default: 100,400,1600 "
-                                                                "and so on, and the whole gallery's.")]
+    "--gallery", help="Cells that answers are chosen from: all, or occupied (cells with photos of the split; this leaks).")]
+DistanceOption = Annotated[str, typer.Option(
+    "--distance", help="Distance in metres: sphere, or projection (in the plane of the map).")]
+MapOption = Annotated[Path | None, typer.Option("--map", help="With --distance projection: map with the projection to use.")]
+CrsOption = Annotated[str | None, typer.Option(
+    "--crs", help="With --distance projection: name of the projection, such as epsg:26918.")]
+RadiiOption = Annotated[str | None, typer.Option(
+    "--radii", help="Radii X of R@Xm in metres, such as 10,20,40. Default: 40,50,100.")]
+AreasOption = Annotated[str | None, typer.Option(
+    "--areas", help="Areas in m2 for recall against area. Default: 100,400,1600 and so on, and the area of the whole gallery.")]
 DecideOption = Annotated[str | None, typer.Option(
-    "--decide", help="Answers: stored, or made anew from the listed cells: within:METRES, distance, top. Default: stored; top "
-                     "for --gallery occupied.")]
+    "--decide", help="Answers to score: stored, or chosen again from the listed cells by within:METRES, distance or top. "
+                     "Default: stored; top with --gallery occupied.")]
 IntervalsOption = Annotated[str, typer.Option(
-    "--intervals", help="Draw photos singly (photo) or whole drives (drive); auto: drives where they are known.")]
+    "--intervals", help="Draw single photos (photo) or whole drives (drive) for intervals; auto: drives if they are known.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of the bootstrap.")]
 
 
 def protocol(gallery: str, distance: str, map_root: Path | None, crs: str | None, radii: str | None, areas: str | None,
              decide: str | None, intervals: str, seed: int) -> Protocol:
-    """The protocol that the options ask for.
+    """Return the protocol that the options ask for.
 
     Raises:
-        ConfigError: If a word is none of the choices, or a number is none.
+        ConfigError: If a choice is unknown or a number is wrong.
         LayoutError: If the map cannot be opened.
     """
     from justzoomin.errors import ConfigError
@@ -42,7 +45,7 @@ def protocol(gallery: str, distance: str, map_root: Path | None, crs: str | None
                                    ("--distance", distance, ("sphere", "projection")),
                                    ("--intervals", intervals, ("auto", "photo", "drive"))):
         if value not in choices:
-            raise ConfigError(f"{option} {value}", "there is no such choice", f"Choose one of: {', '.join(choices)}.")
+            raise ConfigError(f"{option} {value}", "unknown choice", f"Choose one of: {', '.join(choices)}.")
     if map_root is not None:
         from justzoomin.maps import Map
 
@@ -55,10 +58,10 @@ def protocol(gallery: str, distance: str, map_root: Path | None, crs: str | None
 
 
 def _numbers(text: str | None, option: str) -> tuple[float, ...] | None:
-    """Numbers above 0 with commas between, ascending and each once; None where the option was not given.
+    """Return numbers above 0, separated by commas, in ascending order without repeats; None if the option is not given.
 
     Raises:
-        ConfigError: If it is no such list.
+        ConfigError: If it is not such a list.
     """
     from justzoomin.errors import ConfigError
 
@@ -69,5 +72,5 @@ def _numbers(text: str | None, option: str) -> tuple[float, ...] | None:
     except ValueError:
         values = set()
     if not values or not all(0 < value < math.inf for value in values):
-        raise ConfigError(f"{option} {text[:80]}", "it is no list of numbers above 0", "Write numbers with commas: 10,20,40.")
+        raise ConfigError(f"{option} {text[:80]}", "it is not a list of numbers above 0", "Write for example 10,20,40.")
     return tuple(sorted(values))

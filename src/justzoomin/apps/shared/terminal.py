@@ -1,4 +1,4 @@
-"""What reaches a terminal or a pipe: text in which no character moves the terminal, hides words or breaks JSON."""
+"""Safe text for terminals and pipes: no character moves the cursor, hides words or breaks JSON."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _COLOURS = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
 def visible(text: str) -> str:
-    r"""Return text with every control, hidden or broken character written as JSON writes it, \u001b for one.
+    r"""Return text with every control, hidden or broken character as a JSON escape, such as \u001b.
 
-    So JSON stays valid and keeps its values. Line ends and tabs stay. So does a carriage return at the start, which
-    progress bars of libraries begin with.
+    JSON stays valid and keeps the same values. Line ends and tabs are kept, and so is a carriage return at the start: progress
+    bars of libraries begin with one.
     """
     if text.isprintable():
         return text
@@ -29,23 +29,23 @@ def visible(text: str) -> str:
 
 
 def _escape(character: str) -> str:
-    if "\udc80" <= character < "\udd00":  # a byte of a file's name that is not UTF-8
+    if "\udc80" <= character < "\udd00":  # a byte of a file name that is not UTF-8
         return spelled(character)
     return re.sub("(....)", r"\\u\1", character.encode("utf-16-be", "surrogatepass").hex())
 
 
 class PlainStream:
-    """A text stream on which only visible characters arrive, whoever writes to it.
+    """A text stream that passes on only visible characters, whoever writes to it.
 
     Args:
         stream: Where the text goes.
-        colours: Whether escapes that set colours pass. They do for the help and usage errors that typer draws with rich.
+        colours: Whether to pass on escapes that set colours, for the help and usage errors that typer draws with rich.
     """
 
     encoding = "utf-8"
     errors = "backslashreplace"
     buffer = None
-    """What typer would write to instead, past this class, where the terminal's encoding is ASCII."""
+    """Missing, because typer would write to it directly if the terminal's encoding is ASCII."""
 
     def __init__(self, stream: TextIO, *, colours: bool = False) -> None:
         self.stream = stream
@@ -56,11 +56,11 @@ class PlainStream:
 
     @property
     def rich_proxied_file(self) -> PlainStream:
-        """Where rich writes instead of here."""
+        """Return the stream that rich writes to instead of this one."""
         return PlainStream(self.stream, colours=True)
 
     def write(self, text: str) -> int:
-        """Write text, made visible, and in the characters that the stream's encoding has."""
+        """Write text with visible characters that the stream's encoding has."""
         parts = _COLOURS.split(text) if self._colours else [text]
         shown = "".join(part if place % 2 else visible(part) for place, part in enumerate(parts))
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
@@ -69,7 +69,7 @@ class PlainStream:
 
 
 def guard_streams() -> None:
-    """Make standard output and standard error plain streams, for the rest of the process: a traceback is printed last."""
+    """Make standard output and standard error plain streams for the rest of the process, up to the last traceback."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, PlainStream):
@@ -77,7 +77,7 @@ def guard_streams() -> None:
 
 
 def plain_console(*, stderr: bool) -> Console:
-    """Return a console that shows text as it is: without markup or emoji codes, and only visible characters."""
+    """Return a console that shows plain text: no markup, no emoji codes, only visible characters."""
     from collections.abc import Iterable
     from typing import Any
 
@@ -99,19 +99,19 @@ def plain_console(*, stderr: bool) -> Console:
 
 
 def plain_bars(*columns: ProgressColumn | str, disable: bool, transient: bool = True) -> Progress:
-    """Return progress bars on standard error; what is printed meanwhile appears above them, made visible first.
+    """Return progress bars on standard error; text that is printed meanwhile appears above them, with visible characters only.
 
     Args:
-        columns: Columns; a text stands for a column of that format.
+        columns: Columns; a text is the format of a column.
         disable: Whether to draw nothing.
-        transient: Whether the bars go away at the end.
+        transient: Whether the bars disappear at the end.
     """
     from rich.progress import Progress, TextColumn
 
     class PlainProgress(Progress):
         def start(self) -> None:
             super().start()
-            for name in ("stdout", "stderr"):  # rich has put streams here that turn escapes into colours and links
+            for name in ("stdout", "stderr"):  # rich has set streams here that turn escapes into colours and links
                 if not isinstance(getattr(sys, name), PlainStream):
                     setattr(sys, name, PlainStream(cast("TextIO", getattr(sys, name))))
 

@@ -1,4 +1,4 @@
-"""What the demo leaves to try: a few photos of both towns as files, and a drive with its times."""
+"""What the demo makes for first tries: a few photos of both towns, and a drive with a table of times."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 PHOTOS = 3
 DRIVE_PHOTOS = 16
 SPEED = 14.0
-"""Metres per second of the drive between two photos; they are a second apart, or more where the way is longer."""
+"""Speed of the drive in metres per second; photos are at least a second apart."""
 _START = datetime(2024, 5, 1, 10, 0, tzinfo=UTC)
 
 
 def leave_photos(dataset: Dataset, folder: Path, count: int = PHOTOS) -> list[Path]:
-    """Write the first photos of different drives of a town's split `val` as files; return their paths.
+    """Write the first photo of some drives of a town's split `val` as files and return the paths.
 
     Raises:
-        OSError: If they cannot be written.
+        OSError: If a file cannot be written.
     """
     from justzoomin.data import drives_of
 
@@ -34,11 +34,11 @@ def leave_photos(dataset: Dataset, folder: Path, count: int = PHOTOS) -> list[Pa
 
 
 def leave_drive(dataset: Dataset, folder: Path, count: int = DRIVE_PHOTOS) -> Path:
-    """Write the photos of a town's first drive, and `times.csv` as `jzi track --times` takes it; return the table's path.
+    """Write the photos of a town's first drive and `times.csv` for `jzi track --times`; return the path of the table.
 
     Raises:
-        ConfigError: If a `times.csv` that no demo wrote is there.
-        OSError: If they cannot be written.
+        ConfigError: If there is a `times.csv` that the demo did not write.
+        OSError: If a file cannot be written.
     """
     from justzoomin.data import drives_of
     from justzoomin.errors import ConfigError
@@ -48,7 +48,7 @@ def leave_drive(dataset: Dataset, folder: Path, count: int = DRIVE_PHOTOS) -> Pa
     split, table = dataset.split("val"), folder / "times.csv"
     head = f"photo,time\n{split.image_ids[0]}.jpg,"
     if table.exists() and not table.read_bytes().startswith(head.encode()):
-        raise ConfigError(table, "it exists and is not of an earlier demo", "Give another folder with --out.")
+        raise ConfigError(table, "the file exists and was not written by a demo", "Give another folder with --out.")
     drives = drives_of(dataset, "val") or [""] * len(split)
     chosen = [k for k, drive in enumerate(drives) if drive == drives[0]][:count]
     text, time = io.StringIO(), _START

@@ -1,4 +1,4 @@
-"""Options that name a dataset: its folder, or the three paths of the dataset card's loader."""
+"""Options that name a dataset by three paths, as the loader of the dataset card does."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
     from justzoomin.data import Places
 
 MetadataOption = Annotated[Path | None, typer.Option(
-    "--metadata-csv", help="Instead of the dataset's folder: table of a split (the dataset card's metadata_csv).")]
+    "--metadata-csv", help="Instead of the dataset's folder: table of a split (metadata_csv of the dataset card).")]
 GroundOption = Annotated[Path | None, typer.Option(
-    "--ground-root", help="With --metadata-csv: folder of the photos (the card's ground_root).")]
+    "--ground-root", help="With --metadata-csv: folder of the photos (ground_root of the dataset card).")]
 LayoutOption = Annotated[Path | None, typer.Option(
-    "--tile-layout", help="With --metadata-csv: the map's layout.yaml (the card's tile_layout).")]
+    "--tile-layout", help="With --metadata-csv: layout.yaml of the map (tile_layout of the dataset card).")]
 
 
 def places(root: Path | None, metadata_csv: Path | None, ground_root: Path | None, tile_layout: Path | None) -> Places:
-    """Where the named dataset's parts are.
+    """Return where the parts of the named dataset are.
 
     Raises:
-        ConfigError: If it is not named, or in two ways.
+        ConfigError: If no dataset is named, or one is named in two ways.
         DataError: If a path is missing.
     """
     from justzoomin.data import find_places

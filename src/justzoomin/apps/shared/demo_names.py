@@ -1,4 +1,4 @@
-"""The name `demo`: the packaged model, and the town that `jzi demo` leaves."""
+"""The name `demo`: the packaged model, and the town that `jzi demo` makes."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from pathlib import Path
 
 DEMO = "demo"
 TOWN = Path("demo") / "town"
-"""Where `make demo` and `jzi demo` leave the town, below the folder that they run in."""
+"""Folder of the town that `make demo` and `jzi demo` make, in the current folder."""
 
-MODEL_HELP = "Model folder or hub id; demo is the packaged model, which knows synthetic towns only."
-MAP_HELP = ("Folder of the map or of a dataset, tile package, or address template of a tile server; demo is the town that jzi "
-            "demo leaves in demo/town.")
+MODEL_HELP = "Model folder or hub id. demo is the packaged model, which works in synthetic towns only."
+MAP_HELP = ("Folder of the map or of a dataset, tile package, or address template of a tile server. demo is the town that jzi "
+            "demo makes in demo/town.")
 
 
 def packaged_model() -> Path:
-    """Folder of the demo model that comes with the package."""
+    """Return the folder of the demo model that comes with the package."""
     return Path(str(resources.files("justzoomin") / "assets" / "demo-model"))
 
 
 def model_named(name: str) -> str:
-    """The model that a name means: `demo` is the packaged one, unless a folder is called so and holds a model."""
+    """Return the model that a name means: `demo` is the packaged model, unless a folder of that name holds a model."""
     return str(packaged_model()) if name == DEMO and not (Path(name) / "model.safetensors").is_file() else name
 
 
 def is_packaged(model: str | Path) -> bool:
-    """Whether a folder is the packaged model's: nothing is written there."""
+    """Return whether a folder is that of the packaged model, where nothing is written."""
     return Path(model).resolve() == packaged_model().resolve()
 
 
@@ -33,17 +33,17 @@ def refuse_packaged(model: str | Path, option: str) -> None:
     """Refuse to write into the folder of the packaged model.
 
     Raises:
-        ConfigError: If it is that folder.
+        ConfigError: If the model is the packaged one.
     """
     from justzoomin.errors import ConfigError
 
     if is_packaged(model):
-        raise ConfigError(str(model), "this is the packaged model, and nothing is written into its folder",
+        raise ConfigError(str(model), "this is the packaged model; nothing is written into this folder",
                           f"Name a file with {option}, or copy the folder and name the copy.")
 
 
 def map_named(name: str) -> str:
-    """The map that a name means: `demo` is the town of the demo, unless a folder is called so and holds a map.
+    """Return the map that a name means: `demo` is the town of the demo, unless a folder of that name holds a map.
 
     Raises:
         ConfigError: If the demo has not been run here.
@@ -54,5 +54,5 @@ def map_named(name: str) -> str:
     if name != DEMO or own:
         return name
     if not TOWN.is_dir():
-        raise ConfigError("--map demo", f"there is no {TOWN} here", "Make it with jzi demo (or make demo), or name a map.")
+        raise ConfigError("--map demo", f"there is no folder {TOWN} here", "Run jzi demo (or make demo), or name a map.")
     return str(TOWN)

@@ -1,4 +1,4 @@
-"""Options that say what is known of a photo's place before it is looked at."""
+"""Options for what is known about the place before the photo is used."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ if TYPE_CHECKING:
     from justzoomin.posterior import Prior
 
 CircleOption = Annotated[str | None, typer.Option("--prior-circle", metavar="LAT,LON,RADIUS",
-                                                  help="The place is within RADIUS metres of LAT,LON.")]
-PolygonOption = Annotated[Path | None, typer.Option("--prior-polygon", help="The place is in the polygons of this GeoJSON.")]
-RasterOption = Annotated[Path | None, typer.Option("--prior-raster", help="Weights of places: a GeoTIFF of any projection, "
-                                                                          "or a .npy picture of the grid's cells.")]
-NearOption = Annotated[str | None, typer.Option("--near", metavar="LAT,LON", help="Where the camera was --seconds ago.")]
-SecondsOption = Annotated[float | None, typer.Option("--seconds", help="With --near: how long ago.")]
-SpeedOption = Annotated[float, typer.Option("--speed", help="With --near: speed limit in metres per second.")]
+                                                  help="The photo was taken within RADIUS metres of LAT,LON.")]
+PolygonOption = Annotated[Path | None, typer.Option(
+    "--prior-polygon", help="The photo was taken inside the polygons of this GeoJSON file.")]
+RasterOption = Annotated[Path | None, typer.Option("--prior-raster", help="File with a weight for every place: a GeoTIFF in "
+                                                                          "any projection, or a .npy array of the cells.")]
+NearOption = Annotated[str | None, typer.Option("--near", metavar="LAT,LON", help="Position of the camera --seconds ago.")]
+SecondsOption = Annotated[float | None, typer.Option("--seconds", help="With --near: seconds since then.")]
+SpeedOption = Annotated[float, typer.Option("--speed", help="With --near: highest speed in metres per second.")]
 DEFAULT_SPEED = 15.0
 
 
 def prior_from_options(grid: ZoomGrid, circle: str | None, polygon: Path | None, raster: Path | None, near: str | None,
                        seconds: float | None, speed: float) -> Prior | None:
-    """The prior that options ask for; several are multiplied; None where there is none.
+    """Return the prior that the options ask for, the product if there are several, or None without any.
 
     Args:
         grid: The grid that is searched.
@@ -32,11 +33,11 @@ def prior_from_options(grid: ZoomGrid, circle: str | None, polygon: Path | None,
         polygon: GeoJSON file.
         raster: GeoTIFF, or `.npy` of the lattice.
         near: `LAT,LON` of the last fix.
-        seconds: Time since it.
-        speed: Speed limit in metres per second.
+        seconds: Seconds since the last fix.
+        speed: Highest speed in metres per second.
 
     Raises:
-        ConfigError: If an option is wrong, or a file is none.
+        ConfigError: If an option is wrong, or a file does not hold a prior.
         TileError: If the raster cannot be read.
     """
     from justzoomin.errors import ConfigError
@@ -55,7 +56,7 @@ def prior_from_options(grid: ZoomGrid, circle: str | None, polygon: Path | None,
 
             priors.append(weights_from_raster(raster, grid))
     if (near is None) != (seconds is None):
-        raise ConfigError("--near", "it stands without --seconds, or the other way round", "Give both.")
+        raise ConfigError("--near", "--near and --seconds must be given together", "Give both.")
     if near is not None and seconds is not None:
         lat, lon = _numbers(near, "--near", 2)
         priors.append(last_fix(lat, lon, seconds, speed, radius_m=grid.cell_size_m(grid.depth)))
@@ -70,6 +71,6 @@ def _numbers(text: str, option: str, count: int) -> list[float]:
     except ValueError:
         values = []
     if len(values) != count:
-        raise ConfigError(f"{option} {text}", f"it is not {count} numbers with commas between",
+        raise ConfigError(f"{option} {text}", f"it is not a list of {count} numbers separated by commas",
                           "Write " + ("LAT,LON,RADIUS in degrees and metres." if count == 3 else "LAT,LON in degrees."))
     return values
