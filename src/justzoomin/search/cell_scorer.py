@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from justzoomin.maps import GridViews
-from justzoomin.models import MapModel, ZoomModel
+from justzoomin.models import MapModel
 from justzoomin.search.exact_search import exact
-from justzoomin.search.matching import MAX_PLACES, GroundMap
 from justzoomin.search.retrieval import CellScores
 from justzoomin.search.trained import knows_map
 from justzoomin.search.view_vectors import ViewVectors, refuse_undefined
+
+if TYPE_CHECKING:
+    from justzoomin.search.matching import GroundMap
 
 Scorer = Callable[[torch.Tensor], npt.NDArray[np.floating]]
 """From photo vectors (B, D) to scores (B, N), log-probabilities up to a constant, in the order of `ZoomGrid.flatten`."""
@@ -36,13 +39,15 @@ class MapScorer:
 
     def _find(self, model: MapModel, vectors: ViewVectors) -> Scorer:
         grid = vectors.views.grid
-        if not isinstance(model, ZoomModel):
+        if not model.decodes_paths:
             cells = CellScores(model, vectors)
             return lambda photos: cells.scores(photos).numpy()
         if model.matcher is None:
             return lambda photos: exact(model, photos, vectors, grid.depth)
+        from justzoomin.search.matching import GroundMap
+
         ground = GroundMap(model, vectors.views.source, grid)
-        assert isinstance(vectors.views, GridViews)  # a zoomer's are
+        assert isinstance(vectors.views, GridViews)  # those of all that decodes paths are
         weight = model.matcher.config.zoom_weight
         if not weight or not trained_on(model, vectors.views):
             self.ground = ground
@@ -74,7 +79,7 @@ class MapScorer:
 
 
 def scorer(model: MapModel, vectors: ViewVectors) -> MapScorer:
-    """What scores all terminal cells, by the family of the model.
+    """Return what scores all terminal cells, as the model does it.
 
     Args:
         model: The model, in evaluation mode.
@@ -87,7 +92,7 @@ def scorer(model: MapModel, vectors: ViewVectors) -> MapScorer:
     return MapScorer(model, vectors)
 
 
-def trained_on(model: ZoomModel, views: GridViews) -> bool:
+def trained_on(model: MapModel, views: GridViews) -> bool:
     """Whether a map is one of those that a model's zoomer was trained on, as far as its record says; see `knows_map`.
 
     Raises:
@@ -96,9 +101,11 @@ def trained_on(model: ZoomModel, views: GridViews) -> bool:
     return bool(knows_map(model.provenance, views))
 
 
-def _both(model: ZoomModel, vectors: ViewVectors, ground: GroundMap, weight: float,
+def _both(model: MapModel, vectors: ViewVectors, ground: GroundMap, weight: float,
           photos: torch.Tensor) -> npt.NDArray[np.floating]:
     """Scores (B, N) of zoomer and matcher together; of a large map the matcher looks at the zoomer's best cells alone."""
+    from justzoomin.search.matching import MAX_PLACES
+
     zoomed = exact(model, photos, vectors, vectors.views.grid.depth)
     fans, most = model.fans(photos), MAX_PLACES // ground.places
     if zoomed.shape[1] <= most:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
 from justzoomin.data import normalize
-from justzoomin.search.matching import GroundMap, describe
+
+if TYPE_CHECKING:
+    from justzoomin.search.matching import GroundMap
 
 CHEAP_POSES = 1 << 23
 """Poses (places times bearings) that a photo is compared with unasked: some seconds of one core at most."""
@@ -41,6 +44,8 @@ def matching_cost(ground: GroundMap) -> MatchingCost:
     Raises:
         TileError: If the map cannot give the piece.
     """
+    from justzoomin.search.matching import describe
+
     model, matcher, windows = ground.model, ground.matcher, ground.windows
     settings = model.config
     for number in range(2):  # the first one also warms up
