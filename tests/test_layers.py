@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,55 @@ def test_no_room_imports_from_the_inside_of_another() -> None:
                 if room_named(module) not in {room, module}:
                     wrong.append(f"{path.relative_to(SOURCE)} imports {node.module}")
     assert not wrong, wrong
+
+
+KNOWN_CIRCLES = [{"checks.leak_audit", "checks.audit_words"}, {"checks.map_check", "checks.map_verdict"}]
+
+
+def module_of(path: Path) -> str:
+    """Name of a module inside the package: `maps.render`; a room's face has the name of the room."""
+    return ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+
+
+def offered() -> dict[str, str]:
+    """The module that each name of a room's face comes from, by `room.name`."""
+    found = {}
+    for face in SOURCE.rglob("__init__.pyi"):
+        room = module_of(face)
+        for node in ast.parse(face.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom):
+                found.update({f"{room}.{alias.asname or alias.name}": f"{room}.{node.module}" for alias in node.names})
+    return found
+
+
+def imported_modules(tree: ast.AST, modules: set[str], faces: dict[str, str]) -> set[str]:
+    """All modules of the package that a module imports anywhere, in functions and for types too, through the faces of rooms."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "justzoomin":
+            base = node.module.removeprefix("justzoomin").removeprefix(".")
+            for alias in node.names:
+                name = f"{base}.{alias.name}".removeprefix(".")
+                found.add(faces.get(name, name if name in modules else base))
+        elif isinstance(node, ast.Import):
+            found.update(alias.name.removeprefix("justzoomin.") for alias in node.names)
+    return found & modules
+
+
+def test_no_circles() -> None:
+    """No module imports itself through others, not even inside a function: each can be read after those that it imports."""
+    paths = {module_of(path): path for path in sources()}
+    faces = offered()
+    graph = {name: imported_modules(ast.parse(path.read_text(encoding="utf-8")), set(paths), faces) - {name}
+             for name, path in paths.items()}
+    assert graph["models.map_model"] >= {"models.config", "models.checkpoints"} and "search.fix" in graph["search.localizer"]
+    for circle in KNOWN_CIRCLES:
+        for name in circle & set(graph):
+            graph[name] -= circle
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        raise AssertionError(f"these import each other in a circle: {' <- '.join(error.args[1])}") from None
 
 
 def test_only_files_py_writes() -> None:

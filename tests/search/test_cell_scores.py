@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 import fakes
 from justzoomin.errors import DataError, MissingExtraError, ModelError
-from justzoomin.models import MapModel, RetrieverConfig, build_model, open_model
+from justzoomin.models import MapModel, RetrieverConfig, build_model, open_model, path_scores
 from justzoomin.posterior import Posterior
-from justzoomin.search import CellScores, MapIndex, ViewVectors, build_index, cell_scores, path_scores, retrieval, views_of
+from justzoomin.search import CellScores, MapIndex, ViewVectors, build_index, cell_scores, retrieval, views_of
 
 
 def model_of(family: str, seed: int = 1, **settings: object) -> MapModel:
@@ -72,8 +72,8 @@ def test_a_dual_encoders_score_is_the_cosine_with_the_cells_own_views(dataset, g
 
 @torch.no_grad()
 def test_an_exhaustive_beam_is_the_sum_over_every_path(dataset, grid, photos):
-    model = model_of("hierarchical")
-    scores = CellScores(model, vectors_of(model, dataset, grid)).scores(photos, beam="all")
+    model = model_of("hierarchical", beam=81)
+    scores = CellScores(model, vectors_of(model, dataset, grid)).scores(photos)
     compared = model.embed_photos(photos)
     coarse = torch.stack([torch.stack([  # a coarse cell by the best window of its size around one of its children
         compared @ model.embed_views(picture(model, dataset, grid, (a, b), 3).unsqueeze(0))[0] for b in range(9)]).amax(0)

@@ -89,14 +89,14 @@ def test_the_calibrator_alone_is_trained_by_the_rank_of_paths(towns: list[Path])
     """Its loss has a gradient for the weights of levels, and they take part in no other loss."""
     from justzoomin.data import JoinedDataset
     from justzoomin.models import build_model
+    from justzoomin.training.hierarchical_task import HierarchicalTask
     from justzoomin.training.mining import Miner
-    from justzoomin.training.retrieval_task import RetrievalTask
 
     config = settings("hierarchical")
     model = build_model(config.model.model_copy(update={"depth": 2})).train()
     data = open_dataset(towns[0])
     samples = JoinedDataset([data.torch_dataset("train", 32)], [0])
-    task = RetrievalTask(model, config, [views_of(model, data.map)], 10, Miner(samples, None))
+    task = HierarchicalTask(model, config, [views_of(model, data.map)], 10, Miner(samples, None))
     batch = collate([samples[k] for k in range(8)])
     photos = torch.randn(8, model.encoder.width, generator=torch.Generator().manual_seed(0))
     first = task.losses(photos, batch, 1)

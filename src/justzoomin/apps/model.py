@@ -66,7 +66,7 @@ def describe(model: MapModel, name: str) -> dict[str, Any]:
         "encoder": architecture.get("model_type"),
         "encoder_source": config.encoder.source,
         "vector_width": model.encoder.width,
-        "decoder_blocks": config.decoder.blocks if config.family == "zoom" else None,
+        "decoder_blocks": config.decoder.blocks if model.decodes_paths else None,
         "weights": sum(parameter.numel() for parameter in model.parameters()),
         "encoder_weights": sum(parameter.numel() for parameter in model.encoder.parameters()),
         "trainable_weights": sum(p.numel() for p in model.parameters() if p.requires_grad),

@@ -20,7 +20,7 @@ from justzoomin.figures.pictures import PHOTO_PIXELS, ViewPictures, build_case
 from justzoomin.figures.region import overview
 from justzoomin.figures.save import check_format, safe_stem, save_figure, write_picture
 from justzoomin.geometry import LatLon
-from justzoomin.models import ZoomModel
+from justzoomin.models import MapModel, open_model
 from justzoomin.posterior import Posterior, find_calibration
 from justzoomin.search import Fix, Localizer, read_photo
 
@@ -30,7 +30,7 @@ OVERVIEW_PIXELS = (1024, 768, 512, 384, 192)
 MAX_ON_SHEET = 40
 
 
-def visualize(model: str | Path | ZoomModel, dataset: Dataset, out: Path, *, split: str = "val", count: int = 10,
+def visualize(model: str | Path | MapModel, dataset: Dataset, out: Path, *, split: str = "val", count: int = 10,
               seed: int = 0, attribution: str | None = None, device: str = "auto",
               progress: Progress | None = None) -> list[Path]:
     """Localize some photos of a split and draw how it went.
@@ -61,11 +61,12 @@ def visualize(model: str | Path | ZoomModel, dataset: Dataset, out: Path, *, spl
     if count < 1:
         raise ConfigError("count", f"{count} photos", "Ask for at least one.")
     records, true = dataset.split(split), dataset.sequences(split)
-    opened = model if isinstance(model, ZoomModel) else ZoomModel.from_pretrained(model, device=device)
+    opened = open_model(model, device=device) if isinstance(model, str | Path) else model
     was_training = opened.training
     # Of a ray matcher the path to its most probable cell: its zoomer's own steps are not what it answers with.
+    zooms = opened.decodes_paths and opened.matcher is None
     calibration = None if model is opened else find_calibration(str(model), opened.fingerprint, dataset.grid.depth)
-    localizer = Localizer(opened, dataset.map, dataset.grid, search="greedy" if opened.matcher is None else "posterior",
+    localizer = Localizer(opened, dataset.map, dataset.grid, search="greedy" if zooms else "posterior",
                           decision="top", calibration=calibration)
     pictures = ViewPictures(localizer.views)
     credit = dataset.attribution() if attribution is None else attribution

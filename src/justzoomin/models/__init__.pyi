@@ -7,7 +7,6 @@ from .config import IMAGENET_STD as IMAGENET_STD
 from .config import PRESETS as PRESETS
 from .config import DecoderConfig as DecoderConfig
 from .config import EncoderConfig as EncoderConfig
-from .config import Family as Family
 from .config import MatcherConfig as MatcherConfig
 from .config import ModelConfig as ModelConfig
 from .config import RetrieverConfig as RetrieverConfig
@@ -15,11 +14,15 @@ from .config import model_preset as model_preset
 from .decoder import Decoder as Decoder
 from .decoder import DecoderCache as DecoderCache
 from .encoder import VisionEncoder as VisionEncoder
-from .families import build_model as build_model
-from .families import open_model as open_model
+from .families import Family as Family
+from .families import family_of as family_of
+from .families import register_family as register_family
 from .hierarchical import HierarchicalRetriever as HierarchicalRetriever
+from .hierarchical import path_scores as path_scores
 from .importer import import_checkpoint as import_checkpoint
 from .map_model import MapModel as MapModel
+from .map_model import build_model as build_model
+from .map_model import open_model as open_model
 from .onnx_encoder import ONNX_FILE as ONNX_FILE
 from .onnx_encoder import OnnxEncoder as OnnxEncoder
 from .onnx_export import Export as Export

@@ -10,11 +10,11 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from pydantic import ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
 from justzoomin.errors import ModelError
 from justzoomin.files import work_folder, write_bytes
@@ -26,7 +26,6 @@ from justzoomin.models.weights import Budget, check_settings, open_weights, read
 from justzoomin.untrusted import printable, read_limited
 
 if TYPE_CHECKING:
-    from justzoomin.models.map_model import MapModel
     from justzoomin.models.onnx_encoder import OnnxEncoder
 
 WEIGHTS_FILE = "model.safetensors"
@@ -44,8 +43,11 @@ _CANNOT_BE_BUILT = (RuntimeError, ValueError, TypeError, ArithmeticError, Lookup
 _ALL_FILES = (WEIGHTS_FILE, GRID_FILE, PROVENANCE_FILE, CONFIG_FILE)
 
 
-def save_checkpoint(model: MapModel, folder: Path, grid: ZoomGrid | None, extra: Mapping[str, Any], *,
-                    half: bool = False) -> Path:
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def save_checkpoint(folder: Path, config: ModelConfig, state: Mapping[str, Tensor], grid: ZoomGrid | None,
+                    extra: Mapping[str, Any], *, half: bool = False) -> Path:
     """Write a model folder; see `MapModel.save_pretrained`.
 
     A new folder appears at once and whole. In a folder that exists each file is replaced whole, `config.json` last,
@@ -57,21 +59,21 @@ def save_checkpoint(model: MapModel, folder: Path, grid: ZoomGrid | None, extra:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    if grid is not None and grid.grid != model.config.grid:
-        raise ModelError(folder, f"the model has {model.config.actions} actions but the grid to save with it has "
+    if grid is not None and grid.grid != config.grid:
+        raise ModelError(folder, f"the model has {config.actions} actions but the grid to save with it has "
                          f"{grid.actions}", "Save it with the grid it was trained on.")
     try:
         provenance = json.dumps(dict(extra), indent=2, sort_keys=True, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
         raise ModelError(folder / PROVENANCE_FILE, f"what to record there is no plain JSON ({error})",
                          "Pass only text, finite numbers, booleans, lists and dicts.") from error
-    config = {"format": FORMAT, **model.config.model_dump(mode="json")}
+    settings = {"format": FORMAT, **config.model_dump(mode="json")}
     tensors = {name: (tensor.half() if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
-               for name, tensor in model.state_dict().items()}
+               for name, tensor in state.items()}
     try:
         with work_folder(folder, "saving of this model") as temporary:
             save_file(tensors, temporary / WEIGHTS_FILE, metadata={"format": "pt"})
-            write_bytes(temporary / CONFIG_FILE, (json.dumps(config, indent=2) + "\n").encode())
+            write_bytes(temporary / CONFIG_FILE, (json.dumps(settings, indent=2) + "\n").encode())
             write_bytes(temporary / PROVENANCE_FILE, provenance.encode())
             if grid is not None:
                 save_grid(grid, temporary / GRID_FILE)
@@ -87,8 +89,13 @@ def save_checkpoint(model: MapModel, folder: Path, grid: ZoomGrid | None, extra:
     return folder
 
 
-def load_checkpoint(source: str | Path, device: str | torch.device, revision: str | None, runtime: str = "torch") -> MapModel:
-    """Open a model folder or hub repository; see `MapModel.from_pretrained`."""
+def load_checkpoint(build: Callable[..., Model], source: str | Path, device: str | torch.device, revision: str | None,
+                    runtime: str = "torch") -> tuple[Model, ZoomGrid | None, dict[str, Any]]:
+    """Open a model folder or hub repository; `build` is `build_model`. See `MapModel.from_pretrained` for the rest.
+
+    Returns:
+        The model in evaluation mode, the grid that was saved with it, and its provenance.
+    """
     target = resolve_device(device) if runtime == "torch" else _cpu_only(device, runtime)
     folder = find_folder(source, revision)
     for name in (CONFIG_FILE, WEIGHTS_FILE):
@@ -98,28 +105,26 @@ def load_checkpoint(source: str | Path, device: str | torch.device, revision: st
     config = _read_config(folder / CONFIG_FILE)
     weights = folder / WEIGHTS_FILE
     exported = None if runtime == "torch" else _exported(runtime, folder, config)
-    model = _build(config, weights, folder / CONFIG_FILE, exported)
+    model = _build(build, config, weights, folder / CONFIG_FILE, exported)
     read_weights(model, open_weights(weights, without=("encoder.", "matcher_encoder.") if exported else ()), weights)
-    if (folder / GRID_FILE).is_file():
-        model.grid = load_grid(folder / GRID_FILE)
-        if model.grid.grid != config.grid:
-            raise ModelError(folder / GRID_FILE, f"its grid is {model.grid.grid} but the model's is {config.grid}",
-                             "Restore the region.yaml that was saved with the weights.")
-    if (folder / PROVENANCE_FILE).is_file():
-        model.provenance = _read_json(folder / PROVENANCE_FILE, _MAX_PROVENANCE_BYTES, _refuse)
+    grid = load_grid(folder / GRID_FILE) if (folder / GRID_FILE).is_file() else None
+    if grid is not None and grid.grid != config.grid:
+        raise ModelError(folder / GRID_FILE, f"its grid is {grid.grid} but the model's is {config.grid}",
+                         "Restore the region.yaml that was saved with the weights.")
+    record = folder / PROVENANCE_FILE
+    provenance = _read_json(record, _MAX_PROVENANCE_BYTES, _refuse) if record.is_file() else {}
     plan(target).prepare(model.to(target))
-    return model.eval()
+    return model.eval(), grid, provenance
 
 
-def _build(config: ModelConfig, weights: Path, where: Path, exported: OnnxEncoder | None) -> MapModel:
+def _build(build: Callable[..., Model], config: ModelConfig, weights: Path, where: Path,
+           exported: OnnxEncoder | None) -> Model:
     """The model that settings describe, with unset weights, no larger than the file of its weights allows."""
-    from justzoomin.models.families import build_model
-
     shapes = read_shapes(weights)
     check_settings(config, shapes, where)
     try:
         with Budget(shapes, where):
-            return build_model(config, pretrained=False, fresh=False, encoder=exported)
+            return build(config, pretrained=False, fresh=False, encoder=exported)
     except _CANNOT_BE_BUILT as error:
         raise ModelError(where, f"no model can be built from these settings ({printable(error) or type(error).__name__})",
                          "Restore the file that was saved with the weights.") from error
@@ -143,7 +148,7 @@ def _cpu_only(device: str | torch.device, runtime: str) -> torch.device:
     return torch.device("cpu")
 
 
-def read_weights(model: MapModel, tensors: dict[str, Tensor], where: Path) -> None:
+def read_weights(model: nn.Module, tensors: dict[str, Tensor], where: Path) -> None:
     """Put tensors into the model, every one accounted for.
 
     Raises:

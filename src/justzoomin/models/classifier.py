@@ -16,6 +16,8 @@ class CellClassifier(MapModel):
     """An encoder and a linear layer over the terminal cells of the grid it is trained on."""
 
     family = "classifier"
+    any_depth = False
+    one_map = True
 
     def _build(self, config: ModelConfig) -> None:
         self.cells = nn.Linear(self.encoder.width, config.actions**config.depth)
@@ -24,7 +26,7 @@ class CellClassifier(MapModel):
         """None: it looks at no map."""
         return ViewLayers(grid, ())
 
-    def cell_scores(self, photos: Tensor) -> Tensor:
-        """Scores (B, N) of all terminal cells for photo vectors (B, D), up to a constant log-probabilities."""
+    def cell_scores(self, photos: Tensor, cells: list[Tensor]) -> Tensor:
+        """Score all terminal cells (B, N) for photo vectors (B, D): log-probabilities up to a constant."""
         scores: Tensor = self.cells(photos)
         return scores

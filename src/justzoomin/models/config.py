@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from justzoomin.errors import ModelError
 from justzoomin.models.architectures import MAX_BLOCKS, MAX_WIDTH, check_architecture, check_image, patch_of, safe_architecture
+from justzoomin.models.families import family_of, known_families
 from justzoomin.untrusted import printable
 
 Pooling = Literal["cls", "pooler", "mean"]
 PhotoDecode = Literal["scaled", "full", "quick"]
-Family = Literal["zoom", "retriever", "hierarchical", "classifier"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 """Mean of red, green and blue in [0, 1] over ImageNet, as every common encoder expects."""
@@ -25,8 +25,6 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 MAX_PIXELS = 2048
 """Largest edge of an image."""
-MAX_CELLS = 1 << 24
-"""Cells that a classifier may have."""
 MAX_FAN = 65_536
 """Numbers of a photo's fan."""
 _Mean = Annotated[float, Field(ge=-1_000.0, le=1_000.0)]
@@ -172,7 +170,8 @@ class ModelConfig(_Settings):
 
     Attributes:
         family: What kind of model it is: `zoom` picks cell after cell, `retriever` compares photo and terminal cells,
-            `hierarchical` photo and cells of all levels, `classifier` knows the cells of one map and looks at none.
+            `hierarchical` photo and cells of all levels, `classifier` knows the cells of one map and looks at none; or a
+            registered family of one's own.
         encoder: The vision encoder.
         decoder: The decoder, of the family `zoom`.
         matcher: The ray matcher beside the decoder, of the family `zoom`; None for none, as published.
@@ -188,7 +187,7 @@ class ModelConfig(_Settings):
         std: Deviation that they are divided by after.
     """
 
-    family: Family = "zoom"
+    family: str = "zoom"
     encoder: EncoderConfig
     decoder: DecoderConfig = DecoderConfig()
     matcher: MatcherConfig | None = None
@@ -201,10 +200,18 @@ class ModelConfig(_Settings):
     mean: tuple[_Mean, _Mean, _Mean] = IMAGENET_MEAN
     std: tuple[_Deviation, _Deviation, _Deviation] = IMAGENET_STD
 
+    @field_validator("family")
+    @classmethod
+    def _is_registered(cls, value: str) -> str:
+        if value not in known_families():
+            raise ValueError(f"unknown family {value[:60]!r}; choose one of: {', '.join(known_families())}")
+        return value
+
     @model_validator(mode="after")
     def _can_be_computed(self) -> ModelConfig:
-        if self.family == "classifier" and self.actions**self.depth > MAX_CELLS:
-            raise ValueError(f"depth: {self.actions}^{self.depth} cells; a classifier knows at most {MAX_CELLS}")
+        most = family_of(self.family).most_cells
+        if most is not None and self.actions**self.depth > most:
+            raise ValueError(f"depth: {self.actions}^{self.depth} cells; the family {self.family} knows at most {most}")
         if self.encoder.architecture is not None:
             check_sizes(self, self.encoder.architecture)
         return self
@@ -215,8 +222,10 @@ class ModelConfig(_Settings):
         return self.grid**2
 
     def identity(self) -> str:
-        """The settings that the model's fingerprint depends on, as JSON: those of what it has not are left out."""
-        others = {"family", "retriever"} if self.family == "zoom" else {"decoder"}
+        """Return the settings that the model's fingerprint depends on, as JSON; those that it does not use are left out."""
+        others = {"decoder", "retriever"} - family_of(self.family).uses
+        if self.family == type(self).model_fields["family"].default:  # fingerprints are older than families
+            others.add("family")
         return self.model_dump_json(exclude=others if self.matcher else {*others, "matcher"})
 
 
@@ -285,7 +294,7 @@ def _small() -> ModelConfig:
     )
 
 
-def _of_family(family: Family) -> ModelConfig:
+def _of_family(family: str) -> ModelConfig:
     return _small().model_copy(update={"family": family, "preset": family})
 
 

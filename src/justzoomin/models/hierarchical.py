@@ -28,6 +28,7 @@ class HierarchicalRetriever(MapModel):
     """
 
     family = "hierarchical"
+    any_depth = False
 
     def _build(self, config: ModelConfig) -> None:
         settings = config.retriever
@@ -69,6 +70,39 @@ class HierarchicalRetriever(MapModel):
         scores = self.scales[level - 1] * photos @ views.T                     # (B, N)
         best = scores.view(len(scores), self.config.actions**level, -1).amax(-1)
         return best.log_softmax(-1)
+
+    def describe_cells(self, layers: list[Tensor]) -> list[Tensor]:
+        """Return the compared vectors of each level's windows, and of the terminal cells."""
+        return [self.embed_views(views) for views in layers]
+
+    def cell_scores(self, photos: Tensor, cells: list[Tensor]) -> Tensor:
+        """Score all terminal cells (B, N) through a beam of the width in the settings; see `path_scores`."""
+        compared = self.embed_photos(photos)
+        steps = [self.weights[level - 1] * self.level_log_probs(compared, views, level) for level, views in enumerate(cells, 1)]
+        return path_scores(steps, self.config.retriever.beam)
+
+
+def path_scores(steps: list[Tensor], beam: int) -> Tensor:
+    """Return scores (B, N) of terminal cells from those of all cells of each level, through a beam from parents to children.
+
+    A followed path's score is the sum over its levels. A path that the beam lost has the sum up to where it was lost, and from
+    there on the worst score of any cell that was looked at on each level. So every cell has a finite score, and none that was
+    lost stands above one that was followed to the end.
+
+    Args:
+        steps: Scores (B, A ** level) of the cells of levels 1 to T.
+        beam: Cells of a level whose children are looked at.
+    """
+    actions = steps[0].shape[1]
+    total, looked_at = torch.zeros_like(steps[0][:, :1]), torch.ones_like(steps[0][:, :1], dtype=torch.bool)
+    for level, own in enumerate(steps, 1):
+        total, looked_at = total.repeat_interleave(actions, 1), looked_at.repeat_interleave(actions, 1)
+        floor = own.masked_fill(~looked_at, torch.inf).amin(1, keepdim=True)
+        total = total + torch.where(looked_at, own, floor)
+        if level < len(steps) and beam < total.shape[1]:
+            kept = total.masked_fill(~looked_at, -torch.inf).topk(beam).indices
+            looked_at &= torch.zeros_like(looked_at).scatter(1, kept, True)
+    return total
 
 
 _SOFTPLUS_OF_ONE = 0.5413248546129181

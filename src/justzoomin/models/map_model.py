@@ -14,15 +14,23 @@ from justzoomin.errors import ModelError
 from justzoomin.geometry import ViewLayers, ZoomGrid
 from justzoomin.models.config import ModelConfig, check_sizes
 from justzoomin.models.encoder import VisionEncoder
-from justzoomin.models.onnx_encoder import OnnxEncoder
+from justzoomin.models.families import family_of
 from justzoomin.models.unset import UnsetWeights
 
 if TYPE_CHECKING:
     from justzoomin.models.decoder import DecoderCache
+    from justzoomin.models.onnx_encoder import OnnxEncoder
+    from justzoomin.models.ray_matcher import Ground, RayMatcher
 
 
 class MapModel(nn.Module):
-    """A model that says where a photo was taken. A family is a subclass; `open_model` opens a folder as what it is.
+    """A model that says where a photo was taken. A family is a subclass that is registered; see `register_family`.
+
+    Every family says what it is built of (`_build`) and which views of a map it looks at (`layers`). Then it either
+
+    - scores all terminal cells: `describe_cells`, and `queries` or `cell_scores`; or
+    - decodes paths, with `decodes_paths`: `begin`, `step`, `fan_out` and `decode`, over the views of `zoom_layers`. With a
+      `matcher`, which scores poses on the map itself, it has `fans` and `describe_ground` as well.
 
     Args:
         config: The settings, often those of a preset.
@@ -33,18 +41,26 @@ class MapModel(nn.Module):
         encoder: An exported encoder to use in the place of torch's.
 
     Attributes:
+        family: Name of the family.
+        decodes_paths: Whether it picks cell after cell, so that greedy and beam searches are possible.
+        any_depth: Whether it can be used on grids of another depth than that of its training.
+        one_map: Whether it knows the cells of one map, and is trained on that alone.
         config: The settings with the encoder's complete architecture filled in.
+        matcher: The ray matcher; None where it has none.
+        matcher_encoder: The encoder that the ray matcher has of its own; None where it has none.
         grid: The grid it was trained on; None if not trained yet or not known.
         provenance: What is known about its making, from `provenance.json`.
-        decodes_paths: Whether it picks cell after cell: then `begin`, `step`, `fan_out` and `decode` work, and greedy and beam
-            searches are possible. Where False, it scores all terminal cells at once.
 
     Raises:
         ModelError: If the settings are those of another family, or the encoder cannot be built.
     """
 
-    family = ""
+    family: str = ""
     decodes_paths: bool = False
+    any_depth: bool = True
+    one_map: bool = False
+    matcher: RayMatcher | None
+    matcher_encoder: VisionEncoder | OnnxEncoder | None
 
     def __init__(self, config: ModelConfig, *, pretrained: bool = True, seed: int = 0, fresh: bool = True,
                  encoder: OnnxEncoder | None = None) -> None:
@@ -56,6 +72,7 @@ class MapModel(nn.Module):
             torch.manual_seed(seed)
             self.encoder = encoder or VisionEncoder(config.encoder, pretrained=pretrained, fresh=fresh)
             _check_sizes(config, self.encoder)
+            self.matcher, self.matcher_encoder = None, None
             with contextlib.nullcontext() if fresh else UnsetWeights():
                 self._build(config)
         self.config = config.model_copy(update={"encoder": self.encoder.config})
@@ -67,7 +84,7 @@ class MapModel(nn.Module):
         raise NotImplementedError
 
     def layers(self, grid: ZoomGrid) -> ViewLayers:
-        """The views of a map that the model looks at, and what an index of the map holds."""
+        """Return the views of a map that the model looks at: what an index of the map holds."""
         raise NotImplementedError
 
     @property
@@ -82,7 +99,7 @@ class MapModel(nn.Module):
         Raises:
             ModelError: If an exported one stands in its place.
         """
-        if isinstance(self.encoder, OnnxEncoder):
+        if not isinstance(self.encoder, VisionEncoder):
             raise ModelError(self.encoder.path, "an exported encoder has no parts and cannot be trained",
                              "Use the runtime torch.")
         return self.encoder
@@ -104,32 +121,74 @@ class MapModel(nn.Module):
         vectors: Tensor = self.encoder(views)
         return vectors
 
+    def describe_cells(self, layers: list[Tensor]) -> list[Tensor]:
+        """Return what is kept of a map to score its cells, made once.
+
+        Args:
+            layers: Vectors (N, D) of the views of each layer.
+        """
+        return layers
+
+    def queries(self, photos: Tensor) -> Tensor | None:
+        """Return vectors (B, P) whose products with the cells' vectors are the scores; None where scores are made otherwise.
+
+        The cells' vectors (N, P) are then the first tensor of `describe_cells`, and the best cells are found without a score
+        of each.
+
+        Args:
+            photos: Photo vectors (B, D) from `encode_photos`.
+        """
+        return None
+
+    def cell_scores(self, photos: Tensor, cells: list[Tensor]) -> Tensor:
+        """Score all terminal cells (B, N), in the order of `ZoomGrid.flatten`: log-probabilities up to a constant of a photo.
+
+        Args:
+            photos: Photo vectors (B, D) from `encode_photos`.
+            cells: What `describe_cells` gave.
+
+        Raises:
+            ModelError: If the model decodes paths.
+        """
+        queries = self.queries(photos)
+        if queries is None:
+            self._lacks("scores of cells of its own", "Search with greedy, beam or exact.")
+        return queries @ cells[0].T
+
     def begin(self, photo: Tensor) -> DecoderCache:
         """Begin to decode step by step from photo vectors (B, D); see `Decoder.begin`."""
-        self._refuse_paths()
+        self._lacks("paths to decode", "Search with posterior.")
 
     def step(self, view: Tensor, action: Tensor | None, cache: DecoderCache) -> Tensor:
-        """Logits (B, A) after one more view vector (B, D) and the action (B,) that led to it; see `Decoder.step`."""
-        self._refuse_paths()
+        """Return logits (B, A) after one more view vector (B, D) and the action (B,) that led to it; see `Decoder.step`."""
+        self._lacks("paths to decode", "Search with posterior.")
 
     def fan_out(self, views: Tensor, cache: DecoderCache, *, keep: bool = True) -> tuple[Tensor, DecoderCache]:
-        """Logits (B, A, A) after every action and the view (B, A, D) it leads to; see `Decoder.fan_out`."""
-        self._refuse_paths()
+        """Return logits (B, A, A) after every action and the view (B, A, D) it leads to; see `Decoder.fan_out`."""
+        self._lacks("paths to decode", "Search with posterior.")
 
     def decode(self, photo: Tensor, views: Tensor, actions: Tensor) -> Tensor:
-        """Logits (B, T, A) from vectors: photo (B, D), views (B, T, D), actions (B, T - 1) or (B, T)."""
-        self._refuse_paths()
+        """Return logits (B, T, A) from vectors: photo (B, D), views (B, T, D), actions (B, T - 1) or (B, T)."""
+        self._lacks("paths to decode", "Search with posterior.")
 
-    def _refuse_paths(self) -> NoReturn:
-        raise ModelError("model", f"a model of the family {self.family} does not decode paths", "Search with posterior.")
+    def fans(self, photos: Tensor) -> Tensor:
+        """Return the fans (B, F) of photos in what `encode_photos` gave."""
+        self._lacks("ray matcher", "Train one with the preset best.")
+
+    def describe_ground(self, picture: Tensor) -> Ground:
+        """Return what the matcher sees of a piece of map, from its normalized picture (3, H, W)."""
+        self._lacks("ray matcher", "Train one with the preset best.")
+
+    def _lacks(self, what: str, remedy: str) -> NoReturn:
+        raise ModelError("model", f"a model of the family {self.family} has no {what}", remedy)
 
     def fingerprint(self) -> str:
-        """Sixty-four hex digits that change with any setting or weight: what caches and reports name it by.
+        """Return sixty-four hex digits that change with any setting or weight: what caches and reports name it by.
 
         A model with an exported encoder has the fingerprint of the model it was exported from: its vectors are the same
         to rounding.
         """
-        if isinstance(self.encoder, OnnxEncoder):
+        if not isinstance(self.encoder, VisionEncoder):
             return self.encoder.header.model
         digest = hashlib.sha256(self.config.identity().encode())
         for name, tensor in sorted(self.state_dict().items()):
@@ -139,7 +198,7 @@ class MapModel(nn.Module):
 
     def save_pretrained(self, folder: str | Path, grid: ZoomGrid | None = None,
                         extra: dict[str, Any] | None = None, *, half: bool = False) -> Path:
-        """Write the model folder; returns its path.
+        """Write the model folder; return its path.
 
         Args:
             folder: Where; made if missing, replaced file by file if there.
@@ -153,7 +212,7 @@ class MapModel(nn.Module):
         """
         from justzoomin.models.checkpoints import save_checkpoint
 
-        return save_checkpoint(self, Path(folder), grid if grid is not None else self.grid,
+        return save_checkpoint(Path(folder), self.config, self.state_dict(), grid if grid is not None else self.grid,
                                self.provenance if extra is None else extra, half=half)
 
     @classmethod
@@ -174,13 +233,28 @@ class MapModel(nn.Module):
                 contradict each other, the device is not there, or the exported encoder is missing, broken or another model's.
             MissingExtraError: The runtime needs a package that is not installed.
         """
-        from justzoomin.models.checkpoints import load_checkpoint
-
-        model = load_checkpoint(folder_or_hub_id, device, revision, runtime)
+        model = open_model(folder_or_hub_id, device, revision, runtime)
         if not isinstance(model, cls):
             raise ModelError(folder_or_hub_id, f"this model is of the family {model.family!r}, not {cls.family!r}",
                              f"Open it with justzoomin.models.open_model, or {type(model).__name__}.from_pretrained.")
         return model
+
+
+def build_model(config: ModelConfig, *, pretrained: bool = True, seed: int = 0, fresh: bool = True,
+                encoder: OnnxEncoder | None = None) -> MapModel:
+    """Build a model of the family that the settings name; see `MapModel` for the arguments."""
+    kind: type[MapModel] = family_of(config.family).load()
+    return kind(config, pretrained=pretrained, seed=seed, fresh=fresh, encoder=encoder)
+
+
+def open_model(folder_or_hub_id: str | Path, device: str | torch.device = "cpu", revision: str | None = None,
+               runtime: str = "torch") -> MapModel:
+    """Open a model of any family; see `MapModel.from_pretrained`."""
+    from justzoomin.models.checkpoints import load_checkpoint
+
+    model, grid, provenance = load_checkpoint(build_model, folder_or_hub_id, device, revision, runtime)
+    model.grid, model.provenance = grid, provenance
+    return model
 
 
 def _check_sizes(config: ModelConfig, encoder: VisionEncoder | OnnxEncoder) -> None:

@@ -19,12 +19,12 @@ from torch.nn import functional
 
 from justzoomin.errors import MissingExtraError, ModelError
 from justzoomin.files import sync_folder, work_folder
-from justzoomin.models.checkpoints import CONFIG_FILE, WEIGHTS_FILE, find_folder, load_checkpoint
+from justzoomin.models.checkpoints import CONFIG_FILE, WEIGHTS_FILE, find_folder
 from justzoomin.models.config import ModelConfig
 from justzoomin.models.encoder import VisionEncoder
+from justzoomin.models.map_model import open_model
 from justzoomin.models.onnx_encoder import INPUT, MAPS, ONNX_FILE, OUTPUT, OnnxEncoder, file_digest, gives_maps, matcher_file
 from justzoomin.models.onnx_file import HEADER_KEY, MAX_BYTES, ExportHeader, Part
-from justzoomin.models.zoom_model import ZoomModel
 
 TOLERANCE = 1e-3
 """Largest difference from torch that is accepted: length of the difference of a vector or feature map over its length."""
@@ -78,11 +78,11 @@ def export_onnx(source: str | Path, out: Path | None = None, revision: str | Non
     if out is None and not Path(source).is_dir():
         raise ModelError(str(source), "a model of the hub has no folder to write into", "Name a file or folder with --out.")
     path = _target(folder, out)
-    model = load_checkpoint(folder, "cpu", None)
+    model = open_model(folder)
     whole = ExportHeader(model.fingerprint(), file_digest(folder / CONFIG_FILE), file_digest(folder / WEIGHTS_FILE),
                          model.config.image_pixels, model.encoder.width)
     encoders: dict[Part, tuple[VisionEncoder, Path]] = {"encoder": (model.torch_encoder, path)}
-    if isinstance(model, ZoomModel) and isinstance(model.matcher_encoder, VisionEncoder):
+    if isinstance(model.matcher_encoder, VisionEncoder):
         encoders["matcher_encoder"] = model.matcher_encoder, matcher_file(path)
     for part, (encoder, _) in encoders.items():
         size = sum(tensor.numel() * tensor.element_size() for tensor in encoder.state_dict().values())

@@ -6,6 +6,7 @@ learned temperature. Its loss and its batches are in `training`.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from justzoomin.geometry import Layer, ViewLayers, ZoomGrid
@@ -42,6 +43,14 @@ class DualEncoder(MapModel):
     def embed_cells(self, views: Tensor) -> Tensor:
         """Compared vectors (N, P), of length 1, of cells whose views in each context have the vectors (C, N, D)."""
         return unit(self.view_head(views.transpose(0, 1).flatten(1)))
+
+    def describe_cells(self, layers: list[Tensor]) -> list[Tensor]:
+        """Return the compared vectors (N, P) of the cells."""
+        return [self.embed_cells(torch.stack(layers))]
+
+    def queries(self, photos: Tensor) -> Tensor:
+        """Return the photos' compared vectors (B, P), scaled."""
+        return self.scale * self.embed_photos(photos)
 
     @property
     def scale(self) -> Tensor:

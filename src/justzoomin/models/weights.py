@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from justzoomin.errors import ModelError
 from justzoomin.models.architectures import sizes
 from justzoomin.models.config import ModelConfig
+from justzoomin.models.families import family_of
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -97,13 +98,14 @@ def _asked(config: ModelConfig) -> Iterator[tuple[str, int, bool]]:
     """Settings that weights have the size of: name, value, and whether they count blocks."""
     for name, value, counted in sizes(config.encoder.architecture or {}):
         yield f"encoder.architecture.{name}", value, counted
-    if config.family == "zoom":
+    family = family_of(config.family)
+    if "decoder" in family.uses:
         yield "decoder.blocks", config.decoder.blocks, True
         yield "decoder.width", config.decoder.width or 0, False
         yield "decoder.ffn_multiple_of", config.decoder.ffn_multiple_of, False
-    else:
+    if "retriever" in family.uses:
         yield "retriever.width", config.retriever.width or 0, False
-    if config.family == "classifier":
+    if family.most_cells is not None:
         yield "depth", config.actions**config.depth, False
     if config.matcher is not None:
         for name in ("width", "channels", "ranges", "headings"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,10 +14,9 @@ from justzoomin.models.config import MatcherConfig, ModelConfig
 from justzoomin.models.decoder import Decoder, DecoderCache
 from justzoomin.models.encoder import VisionEncoder
 from justzoomin.models.map_model import MapModel
-from justzoomin.models.onnx_encoder import OnnxEncoder
 
 if TYPE_CHECKING:
-    from justzoomin.models.ray_matcher import Ground, RayMatcher
+    from justzoomin.models.ray_matcher import Ground
 
 
 class ZoomModel(MapModel):
@@ -31,15 +30,15 @@ class ZoomModel(MapModel):
 
     def _build(self, config: ModelConfig) -> None:
         self.decoder = Decoder(config.decoder, self.encoder.width, config.actions)
-        own: VisionEncoder | OnnxEncoder | None = None
-        if config.matcher is not None and config.matcher.own_encoder:  # torch's starts from the same weights
-            own = self.encoder.matcher if isinstance(self.encoder, OnnxEncoder) else deepcopy(self.encoder)
+        if config.matcher is None:
+            return
+        own = None
+        if config.matcher.own_encoder:  # torch's starts from the same weights
+            own = deepcopy(self.encoder) if isinstance(self.encoder, VisionEncoder) else self.encoder.matcher
         through = own or self.encoder
-        self.matcher: RayMatcher | None = None
-        if config.matcher is not None:
-            from justzoomin.models.ray_matcher import RayMatcher
+        from justzoomin.models.ray_matcher import RayMatcher
 
-            self.matcher = RayMatcher(config.matcher, through.stage_widths, through.stride, config.image_pixels)
+        self.matcher = RayMatcher(config.matcher, through.stage_widths, through.stride, config.image_pixels)
         self.matcher_encoder = own
 
     def layers(self, grid: ZoomGrid) -> ViewLayers:
@@ -112,8 +111,11 @@ class ZoomModel(MapModel):
         return self.decode(photo, vectors[view_index], actions)
 
 
-def with_matcher(model: ZoomModel, matcher: MatcherConfig, preset: str | None = None, seed: int = 0) -> ZoomModel:
-    """The same zoomer with a fresh ray matcher beside it, to be trained; an encoder of its own starts from the zoomer's.
+Model = TypeVar("Model", bound=MapModel)
+
+
+def with_matcher(model: Model, matcher: MatcherConfig, preset: str | None = None, seed: int = 0) -> Model:
+    """Return the same zoomer with a fresh ray matcher beside it, to be trained; an encoder of its own starts from the zoomer's.
 
     Args:
         model: A model without one; left as it is.
@@ -122,7 +124,7 @@ def with_matcher(model: ZoomModel, matcher: MatcherConfig, preset: str | None = 
         seed: Seed of the matcher's weights.
     """
     config = model.config.model_copy(update={"matcher": matcher, "preset": preset})
-    found = ZoomModel(config, pretrained=False, seed=seed)
+    found = type(model)(config, pretrained=False, seed=seed)
     found.load_state_dict({**found.state_dict(), **model.state_dict()})
     if found.matcher_encoder is not None:
         found.matcher_encoder.load_state_dict(model.encoder.state_dict())

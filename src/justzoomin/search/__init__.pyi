@@ -24,7 +24,6 @@ from .matching import GroundMap as GroundMap
 from .photo_loading import read_photo as read_photo
 from .retrieval import CellScores as CellScores
 from .retrieval import cell_scores as cell_scores
-from .retrieval import path_scores as path_scores
 from .searches import Search as Search
 from .searches import choose_search as choose_search
 from .searches import parse_search as parse_search

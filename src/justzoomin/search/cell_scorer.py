@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from justzoomin.maps import GridViews
-from justzoomin.models import MapModel, ZoomModel
+from justzoomin.models import MapModel
 from justzoomin.search.trained import knows_map
 from justzoomin.search.view_vectors import ViewVectors, refuse_undefined
 
@@ -37,7 +37,7 @@ class MapScorer:
 
     def _find(self, model: MapModel, vectors: ViewVectors) -> Scorer:
         grid = vectors.views.grid
-        if not isinstance(model, ZoomModel):
+        if not model.decodes_paths:
             from justzoomin.search.retrieval import CellScores
 
             cells = CellScores(model, vectors)
@@ -49,7 +49,7 @@ class MapScorer:
         from justzoomin.search.matching import GroundMap
 
         ground = GroundMap(model, vectors.views.source, grid)
-        assert isinstance(vectors.views, GridViews)  # a zoomer's are
+        assert isinstance(vectors.views, GridViews)  # those of all that decodes paths are
         weight = model.matcher.config.zoom_weight
         if not weight or not trained_on(model, vectors.views):
             self.ground = ground
@@ -81,7 +81,7 @@ class MapScorer:
 
 
 def scorer(model: MapModel, vectors: ViewVectors) -> MapScorer:
-    """What scores all terminal cells, by the family of the model.
+    """Return what scores all terminal cells, as the model does it.
 
     Args:
         model: The model, in evaluation mode.
@@ -94,7 +94,7 @@ def scorer(model: MapModel, vectors: ViewVectors) -> MapScorer:
     return MapScorer(model, vectors)
 
 
-def trained_on(model: ZoomModel, views: GridViews) -> bool:
+def trained_on(model: MapModel, views: GridViews) -> bool:
     """Whether a map is one of those that a model's zoomer was trained on, as far as its record says; see `knows_map`.
 
     Raises:
@@ -103,7 +103,7 @@ def trained_on(model: ZoomModel, views: GridViews) -> bool:
     return bool(knows_map(model.provenance, views))
 
 
-def _both(model: ZoomModel, vectors: ViewVectors, ground: GroundMap, weight: float,
+def _both(model: MapModel, vectors: ViewVectors, ground: GroundMap, weight: float,
           photos: torch.Tensor) -> npt.NDArray[np.floating]:
     """Scores (B, N) of zoomer and matcher together; of a large map the matcher looks at the zoomer's best cells alone."""
     from justzoomin.search.exact_search import exact

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from justzoomin.errors import ModelError
-from justzoomin.models import DecoderCache, MapModel
+from justzoomin.models import MapModel
 from justzoomin.search.view_vectors import ViewVectors
+
+if TYPE_CHECKING:
+    from justzoomin.models import DecoderCache
 
 STATES = 1024
 """Decoder states of a level that are in memory at once."""

@@ -15,7 +15,7 @@ from justzoomin.data import normalize
 from justzoomin.errors import ModelError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import Map, Windows
-from justzoomin.models import Ground, RayMatcher, ZoomModel
+from justzoomin.models import Ground, MapModel, RayMatcher
 from justzoomin.posterior import lattice
 
 STEP_M = 5.0
@@ -43,7 +43,7 @@ class GroundMap:
         ModelError: If the model has no matcher, or its description of the region would be too large.
     """
 
-    def __init__(self, model: ZoomModel, source: Map, grid: ZoomGrid) -> None:
+    def __init__(self, model: MapModel, source: Map, grid: ZoomGrid) -> None:
         self.model, self.grid = model, grid
         self.matcher = _matcher(model)
         config = self.matcher.config
@@ -166,7 +166,7 @@ class GroundMap:
         return [2 * math.pi * k / tried for k in range(tried)]
 
 
-def describe(model: ZoomModel, picture: Tensor) -> Ground:
+def describe(model: MapModel, picture: Tensor) -> Ground:
     """A piece of map from its normalized picture (3, H, H): the mean of its descriptions turned and mirrored, each put back.
 
     A description should not depend on how the picture lies; the mean depends on it less.
@@ -191,7 +191,7 @@ def _parts(count: int) -> list[slice]:
     return [slice(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
 
 
-def _matcher(model: ZoomModel) -> RayMatcher:
+def _matcher(model: MapModel) -> RayMatcher:
     if model.matcher is None:
         raise ModelError("model", "it has no ray matcher", "Train one with the preset best.")
     return model.matcher

@@ -12,9 +12,9 @@ import torch
 
 from justzoomin.data import normalize
 from justzoomin.errors import ModelError
-from justzoomin.geometry import ZoomGrid, view_number, view_numbers
+from justzoomin.geometry import ZoomGrid, view_number, view_numbers, zoom_layers
 from justzoomin.maps import GridViews, Map
-from justzoomin.models import MapModel, ZoomModel
+from justzoomin.models import MapModel
 from justzoomin.untrusted import printable
 
 if TYPE_CHECKING:
@@ -67,13 +67,13 @@ def refuse_undefined(values: npt.NDArray[np.floating]) -> None:
 
 
 def views_of(model: MapModel, source: Map, grid: ZoomGrid | None = None) -> GridViews | LayerViews:
-    """The views that a model looks at on a map; the map's own grid if None is given."""
-    grid = grid or source.grid
-    if isinstance(model, ZoomModel):
-        return GridViews(source, grid, model.config.image_pixels)
+    """Return the views that a model looks at on a map; the map's own grid if None is given."""
+    layers = model.layers(grid or source.grid)
+    if layers == zoom_layers(layers.grid):
+        return GridViews(source, layers.grid, model.config.image_pixels)
     from justzoomin.maps import LayerViews
 
-    return LayerViews(source, model.layers(grid), model.config.image_pixels)
+    return LayerViews(source, layers, model.config.image_pixels)
 
 
 class DrawnViews(NamedTuple):

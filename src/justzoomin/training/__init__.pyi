@@ -5,8 +5,10 @@ from .config import dump_config as dump_config
 from .config import load_config as load_config
 from .config import train_config as train_config
 from .contrast import info_nce as info_nce
+from .families import register_task as register_task
 from .run import train as train
 from .saving import TrainProgress as TrainProgress
 from .task import Task as Task
+from .task import TaskSetup as TaskSetup
 from .task import rate_at as rate_at
 from .zoom_task import ZoomTask as ZoomTask

@@ -17,12 +17,12 @@ class ClassifierTask(Task):
 
     def losses(self, photos: torch.Tensor, batch: Batch, seed: int) -> torch.Tensor:
         """Cross-entropy (B,) of the true terminal cell."""
-        scores = self.model.cell_scores(photos)
+        scores = self.model.cell_scores(photos, [])
         true = torch.zeros_like(batch["sequence"][:, 0])
         for action in batch["sequence"].unbind(1):
             true = true * self.grids[0].actions + action
         return functional.cross_entropy(scores, true, reduction="none", label_smoothing=self.config.label_smoothing)
 
     def find(self, number: int, photos: torch.Tensor, truth: torch.Tensor) -> Found:
-        """Score all cells."""
-        return best_cells(self.model.cell_scores(photos).float().cpu(), self.grids[number], truth)
+        """Score all cells, however many there are."""
+        return best_cells(self.model.cell_scores(photos, []).float().cpu(), self.grids[number], truth)

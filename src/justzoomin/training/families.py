@@ -1,67 +1,72 @@
-"""The task that trains a model of each family."""
+"""The tasks that train the families of models, by name."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import pkgutil
 
 from justzoomin.errors import ModelError
-from justzoomin.maps import GridViews, LayerViews
-from justzoomin.models import CellClassifier, DualEncoder, HierarchicalRetriever, MapModel, ZoomModel
-from justzoomin.search import views_of
-from justzoomin.training.classifier_task import ClassifierTask
+from justzoomin.models import MapModel
 from justzoomin.training.config import TrainConfig
 from justzoomin.training.maps import TrainingMaps
-from justzoomin.training.match_task import MatchTask
-from justzoomin.training.mining import Miner
-from justzoomin.training.prefix_cache import PrefixCache
-from justzoomin.training.retrieval_task import RetrievalTask
 from justzoomin.training.task import Task
-from justzoomin.training.zoom_task import ZoomTask
+
+_TASKS: dict[tuple[str, bool], type[Task] | str] = {}
 
 
-def task_for(model: MapModel, config: TrainConfig, maps: TrainingMaps, views: Sequence[GridViews], total_steps: int,
-             miner: Miner, prefix: PrefixCache | None, fused: bool) -> Task:
-    """The task of a model's family.
+def register_task(family: str, task: type[Task] | str, *, matcher: bool = False, replace: bool = False) -> None:
+    """Say how a family of models is trained.
 
     Args:
-        model: The model.
-        config: The run's settings.
-        maps: The maps of the run.
-        views: The views of each map's grid, for a zoomer.
-        total_steps: Optimizer steps of the whole run.
-        miner: The photos to train on and their sampler.
-        prefix: Kept outputs of the encoder's frozen part, for a zoomer.
-        fused: Whether the optimizer's step is one kernel.
+        family: Name of the family.
+        task: A subclass of `Task`; or `module:Class`, which is imported when the first such model is trained.
+        matcher: Whether it is for the family's models with a ray matcher, or for those without.
+        replace: Whether it may take the place of another one.
+
+    Raises:
+        ModelError: If the family has a task already.
     """
-    if isinstance(model, ZoomModel) and model.matcher is not None:
-        return MatchTask(model, config, views, maps.windows(model.matcher.config),
-                         maps.places(config.train_split, model.matcher.config), maps.bearings(config.train_split),
-                         total_steps, fused)
-    if isinstance(model, ZoomModel):
-        return ZoomTask(model, config, views, total_steps, prefix, fused)
-    if isinstance(model, DualEncoder | HierarchicalRetriever):
-        layers = [found for each in maps.datasets if isinstance(found := views_of(model, each.map, each.grid), LayerViews)]
-        return RetrievalTask(model, config, layers, total_steps, miner, fused)
-    assert isinstance(model, CellClassifier)
-    return ClassifierTask(model, config, views, total_steps, fused)
+    if (family, matcher) in _TASKS and not replace:
+        raise ModelError("family", f"the family {family!r} has a task already", "Pass replace=True to train it otherwise.")
+    _TASKS[family, matcher] = task
 
 
-def check_family(model: MapModel, config: TrainConfig, maps: TrainingMaps) -> None:
+def task_of(model: MapModel) -> type[Task]:
+    """Return the task that trains a model.
+
+    Raises:
+        ModelError: If none is registered for its family.
+    """
+    found = _TASKS.get((model.family, model.matcher is not None))
+    if found is None:
+        what = f"the family {model.family!r}" + (" with a ray matcher" if model.matcher is not None else "")
+        raise ModelError("family", f"no task trains {what}", "Register one with justzoomin.training.register_task.")
+    task: type[Task] = pkgutil.resolve_name(found) if isinstance(found, str) else found
+    return task
+
+
+def check_family(model: MapModel, task: type[Task], config: TrainConfig, maps: TrainingMaps) -> None:
     """Refuse what a family cannot do, before the first step.
 
     Raises:
-        ModelError: If a classifier is to know several maps, a kept prefix is asked of another family than zoom, or a model to
+        ModelError: If a model of one map is to know several, a kept prefix is asked of a task that keeps none, or a model to
             start from has another number of levels than the maps' grids.
     """
-    if isinstance(model, CellClassifier) and len(maps.datasets) > 1:
-        raise ModelError("model.family", f"a classifier knows the cells of one map, and {len(maps.datasets)} are given",
+    if model.one_map and len(maps.datasets) > 1:
+        raise ModelError("model.family", f"a {model.family} knows the cells of one map, and {len(maps.datasets)} are given",
                          "Train it on one dataset.")
     if config.prefix_cache is not None and config.model.matcher is not None:
         raise ModelError("prefix_cache", "a model with a ray matcher needs more of its encoder than what is kept",
                          "Set prefix_cache=null.")
-    if config.prefix_cache is not None and not isinstance(model, ZoomModel):
-        raise ModelError("prefix_cache", f"it is for the family zoom, and this model is of the family {model.config.family}",
+    if config.prefix_cache is not None and not task.keeps_prefix:
+        raise ModelError("prefix_cache", f"the training of the family {model.family} keeps no outputs of frozen blocks",
                          "Set prefix_cache=null.")
-    if not isinstance(model, ZoomModel) and model.config.depth != maps.grid.depth and not isinstance(model, DualEncoder):
+    if not model.any_depth and model.config.depth != maps.grid.depth:
         raise ModelError("init", f"the model to start from knows {model.config.depth} levels, the grid has {maps.grid.depth}",
                          "Start from a model of the same depth, or from none.")
+
+
+register_task("zoom", "justzoomin.training.zoom_task:ZoomTask")
+register_task("zoom", "justzoomin.training.match_task:MatchTask", matcher=True)
+register_task("retriever", "justzoomin.training.dual_task:DualTask")
+register_task("hierarchical", "justzoomin.training.hierarchical_task:HierarchicalTask")
+register_task("classifier", "justzoomin.training.classifier_task:ClassifierTask")

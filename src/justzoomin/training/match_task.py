@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,10 @@ from torch.nn import functional
 
 from justzoomin.data import Batch, normalize
 from justzoomin.maps import GridViews, Windows
-from justzoomin.models import Ground, RayMatcher, ZoomModel
+from justzoomin.models import Ground, MapModel, RayMatcher
 from justzoomin.search import MAX_PLACES, GroundMap
 from justzoomin.training.config import TrainConfig
-from justzoomin.training.task import Found, best_cells
+from justzoomin.training.task import Found, TaskSetup, best_cells
 from justzoomin.training.zoom_task import ZoomTask
 
 NEAR_M, NEAR_DEG = 8.0, 30.0
@@ -41,7 +42,10 @@ class MatchTask(ZoomTask):
         fused: Whether the optimizer's step is one kernel.
     """
 
-    def __init__(self, model: ZoomModel, config: TrainConfig, views: Sequence[GridViews], windows: Sequence[Windows],
+    keeps_prefix: ClassVar[bool] = False
+    leaves_unused: ClassVar[bool] = True  # mirrored photos teach no decoder
+
+    def __init__(self, model: MapModel, config: TrainConfig, views: Sequence[GridViews], windows: Sequence[Windows],
                  places: Sequence[npt.NDArray[np.float64]], bearings: npt.NDArray[np.float64], total_steps: int,
                  fused: bool = True) -> None:
         super().__init__(model, config, views, total_steps, fused=fused)
@@ -49,12 +53,22 @@ class MatchTask(ZoomTask):
         self.matcher: RayMatcher = model.matcher
         self._shared = not self.matcher.config.own_encoder
         if not config.matching.zoom_weight:  # without a loss of its own it would fade by weight decay
-            for part in (model.decoder, *(() if self._shared else (model.encoder,))):
-                part.requires_grad_(False)
+            trained = ("matcher.", "matcher_encoder.", *(("encoder.",) if self._shared else ()))
+            for name, parameter in model.named_parameters():
+                parameter.requires_grad_(parameter.requires_grad and name.startswith(trained))
         self.windows, self.bearings = windows, torch.from_numpy(np.radians(bearings)).float()
         self._places, self._seen = places, dict[tuple[int, int], torch.Tensor]()
         self._grounds: dict[int, GroundMap] = {}
         self._mirrored = False
+
+    @classmethod
+    def of(cls, setup: TaskSetup) -> Self:
+        """Return the task of a run."""
+        config, maps, split = setup.config, setup.maps, setup.config.train_split
+        assert setup.model.matcher is not None
+        matcher = setup.model.matcher.config
+        return cls(setup.model, config, setup.cells, maps.windows(matcher), maps.places(split, matcher), maps.bearings(split),
+                   setup.total_steps, setup.fused)
 
     def prepare(self, batch: Batch, seed: int) -> Batch:
         """Change light and colours of the photos, and mirror them or not."""

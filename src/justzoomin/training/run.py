@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning
 import numpy as np
@@ -21,16 +21,16 @@ from justzoomin.data import Dataset, JoinedDataset, ReadyKind, ReadyPhotos, Resu
 from justzoomin.errors import MissingExtraError, ModelError, TrainingError
 from justzoomin.geometry import view_count, view_numbers
 from justzoomin.maps import GridViews
-from justzoomin.models import Compute, MapModel, ModelConfig, ZoomModel, build_model, open_model, plan, with_matcher
+from justzoomin.models import Compute, MapModel, ModelConfig, ZoomModel, build_model, family_of, open_model, plan, with_matcher
 from justzoomin.training.config import TrainConfig, dump_config, load_config
-from justzoomin.training.families import check_family, task_for
+from justzoomin.training.families import check_family, task_of
 from justzoomin.training.folder import CONFIG, METRICS, PREFIX, STATE, goes_on, held, is_done
 from justzoomin.training.maps import TrainingMaps
 from justzoomin.training.mining import Miner
 from justzoomin.training.prefix_cache import PrefixCache, open_cache
 from justzoomin.training.saving import AtomicCheckpoints, CsvLog, Saver, TrainProgress, environment, write_text
 from justzoomin.training.state import load_state
-from justzoomin.training.task import mix_seed
+from justzoomin.training.task import Task, TaskSetup, mix_seed
 
 
 def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, *, resume: bool = False,
@@ -67,13 +67,14 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
     config = config.model_copy(update={"model": config.model.model_copy(update={"depth": maps.grid.depth})})
 
     model = _build_model(config, maps)
-    check_family(model, config, maps)
+    kind = task_of(model)
+    check_family(model, kind, config, maps)
     compute = _compute(config)
     compute.prepare(model)
     views = [GridViews(each.map, each.grid, model.config.image_pixels) for each in maps.datasets]
     for each in views:
         each.check_root()  # a map without a usable root view is known before the first step
-    loaders, miner = _loaders(config, model.config, maps, views, rank, world)
+    loaders, miner = _loaders(kind, config, model.config, maps, views, rank, world)
     sampler = miner.sampler
     steps = -(-len(sampler) // config.accumulate) * config.epochs
     provenance = {"trained_with": "jzi train", "config": config.model_dump(mode="json"), **maps.provenance(config, views),
@@ -82,18 +83,18 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
         with held(out) if rank == 0 else nullcontext():
             warnings.warn(f"{out}: this run is complete; nothing is left to train", stacklevel=2)
         return _best(out)
-    prefix = _prefix_cache(config, model, maps, out, compute)
+    prefix = None if config.prefix_cache is None else _prefix_cache(config, model, maps, out, compute)
     with held(out) if rank == 0 else nullcontext():  # not before what can be refused: a refused run leaves no folder behind
         if rank == 0:
             write_text(out / CONFIG, dump_config(config))
             write_text(out / "environment.json", environment(compute.words()))
-        task = task_for(model, config, maps, views, steps, miner, prefix, compute.fused_optimizer)
+        task = kind.of(TaskSetup(model, config, maps, views, steps, miner, prefix, compute.fused_optimizer))
         saver = Saver(out, sampler, provenance, report)
         resume_from = out / STATE if resumes and (out / STATE).is_file() else None
         loggers = _loggers(config, out, resume_from) if rank == 0 else []
         _quiet()
-        # Mirrored photos of a matcher teach no decoder: which parameters a step moves differs between processes.
-        many = "ddp" if model.config.matcher is None else "ddp_find_unused_parameters_true"
+        # Where a step leaves parameters out, processes differ in which ones it moves.
+        many = "ddp_find_unused_parameters_true" if kind.leaves_unused else "ddp"
         trainer = lightning.Trainer(
             accelerator=config.accelerator, devices=devices, num_nodes=config.nodes, precision=compute.lightning_precision,
             strategy=many if world > 1 else "auto", max_epochs=config.epochs, max_steps=stop_after or -1,
@@ -136,7 +137,7 @@ def _build_model(config: TrainConfig, maps: TrainingMaps) -> MapModel:
     if model.config.grid != maps.grid.grid:
         raise ModelError(config.init, f"its grid is {model.config.grid} x {model.config.grid}, the dataset's "
                          f"{maps.grid.grid} x {maps.grid.grid}", "Start from a model of the dataset's grid size.")
-    if isinstance(model, ZoomModel) and model.matcher is None and config.model.matcher is not None:
+    if config.model.matcher is not None and model.matcher is None and "matcher" in family_of(model.family).uses:
         return with_matcher(model, config.model.matcher, config.model.preset, config.seed)
     return model
 
@@ -151,11 +152,11 @@ def _start(config: TrainConfig, model: MapModel) -> dict[str, Any]:
     return found
 
 
-def _loaders(config: TrainConfig, settings: ModelConfig, maps: TrainingMaps, views: list[GridViews], rank: int,
-             world: int) -> tuple[tuple[DataLoader[Any], DataLoader[Any] | None], Miner]:
+def _loaders(kind: type[Task], config: TrainConfig, settings: ModelConfig, maps: TrainingMaps, views: list[GridViews],
+             rank: int, world: int) -> tuple[tuple[DataLoader[Any], DataLoader[Any] | None], Miner]:
     crop = config.augment.crop_scale if config.augment.enabled else None
     # One for all: a batch holds the pixels of all its views, or the numbers of all.
-    with_views = settings.family == "zoom" and not all(views[number].cached for number in maps.train)
+    with_views = kind.shows_paths and not all(views[number].cached for number in maps.train)
     photos = _samples(config, settings, maps, views, config.train_split, crop, with_views=with_views)
     paths = _paths(maps, photos) if config.batch_places else None
     groups = None if settings.matcher is None else maps.pieces(config.train_split, settings.matcher)
@@ -235,15 +236,14 @@ def _compute(config: TrainConfig) -> Compute:
     return plan(kind, config.precision, training=True, channels_last=config.channels_last, compiled=config.compile)
 
 
-def _prefix_cache(config: TrainConfig, model: MapModel, maps: TrainingMaps, out: Path, compute: Compute) -> PrefixCache | None:
-    if config.prefix_cache is None or not isinstance(model, ZoomModel):
-        return None
+def _prefix_cache(config: TrainConfig, model: MapModel, maps: TrainingMaps, out: Path, compute: Compute) -> PrefixCache:
+    assert config.prefix_cache is not None
     folder = out / PREFIX if config.prefix_cache_folder is None else Path(config.prefix_cache_folder)
     if config.augment.enabled and config.augment.views:
         warnings.warn("prefix_cache: views are augmented, so the root view alone is kept; augment.views=false keeps all",
                       stacklevel=3)
-    return open_cache(model, config.prefix_cache, config.prefix_cache_mb * 1_000_000, config.prefix_cache_dtype, folder,
-                      view_count(maps.grid) * len(maps.datasets), compute.precision)
+    return open_cache(cast(ZoomModel, model), config.prefix_cache, config.prefix_cache_mb * 1_000_000,
+                      config.prefix_cache_dtype, folder, view_count(maps.grid) * len(maps.datasets), compute.precision)
 
 
 def _devices(config: TrainConfig) -> int:

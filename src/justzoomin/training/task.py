@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Self
 
 import lightning
 import numpy as np
@@ -15,9 +16,15 @@ from justzoomin.data import Augment, Batch, halves, normalize
 from justzoomin.geometry import ZoomGrid, haversine_m
 from justzoomin.maps import GridViews, LayerViews
 from justzoomin.models import MapModel
+from justzoomin.search import CellScores, ViewVectors, views_of
 from justzoomin.training.config import TrainConfig
+from justzoomin.training.maps import TrainingMaps
+from justzoomin.training.mining import Miner
+from justzoomin.training.prefix_cache import PrefixCache
 from justzoomin.training.state import check_weights
 from justzoomin.training.viewpixels import ViewPixels
+
+ENCODED_AT_ONCE = 256
 
 
 def rate_at(step: int, total: int, warmup: float, final: float) -> float:
@@ -53,8 +60,39 @@ def best_cells(scores: torch.Tensor, grid: ZoomGrid, truth: torch.Tensor) -> Fou
     return Found(sequences, -scores.log_softmax(1).gather(1, true.unsqueeze(1)).squeeze(1))
 
 
+@dataclass(frozen=True)
+class TaskSetup:
+    """What a run has for its task.
+
+    Attributes:
+        model: The model.
+        config: The run's settings.
+        maps: The maps of the run.
+        cells: The views of the cells of each map's grid, at the model's pixel size.
+        total_steps: Optimizer steps of the whole run.
+        miner: The photos to train on and their sampler.
+        prefix: Kept outputs of the encoder's frozen part; None for none.
+        fused: Whether the optimizer's step is one kernel.
+    """
+
+    model: MapModel
+    config: TrainConfig
+    maps: TrainingMaps
+    cells: Sequence[GridViews]
+    total_steps: int
+    miner: Miner
+    prefix: PrefixCache | None = None
+    fused: bool = True
+
+    @property
+    def views(self) -> list[GridViews | LayerViews]:
+        """The views that the model looks at on each map."""
+        found = [views_of(self.model, each.source, each.grid) for each in self.cells]
+        return [own if isinstance(view, GridViews) else view for own, view in zip(self.cells, found, strict=True)]
+
+
 class Task(lightning.LightningModule):
-    """A model in training. A family says what the loss is and what the model finds.
+    """A model in training. A family says what the loss is, and what the model finds where it does not score all cells.
 
     Args:
         model: The model.
@@ -62,8 +100,16 @@ class Task(lightning.LightningModule):
         views: The views of each map at the model's pixel size.
         total_steps: Optimizer steps of the whole run.
         fused: Whether the optimizer's step is one kernel.
+
+    Attributes:
+        shows_paths: Whether a batch of photos to train on holds the views along their paths.
+        keeps_prefix: Whether outputs of the encoder's frozen part may be kept for it.
+        leaves_unused: Whether a step may leave some parameters without a gradient.
     """
 
+    shows_paths: ClassVar[bool] = False
+    keeps_prefix: ClassVar[bool] = False
+    leaves_unused: ClassVar[bool] = False
     model: MapModel
     STAY_ON_CPU: ClassVar[tuple[str, ...]] = ("view_ids", "map")
     """Parts of a batch that are looked up by number: asking a GPU for them would be waiting for it."""
@@ -75,7 +121,14 @@ class Task(lightning.LightningModule):
         self.grids = [each.grid for each in views]
         self.augment = Augment(config.augment)
         self.pixels = ViewPixels(*views)
+        self.views = views
         self._found: list[tuple[torch.Tensor, ...]] = []
+        self._scores: dict[int, CellScores] = {}
+
+    @classmethod
+    def of(cls, setup: TaskSetup) -> Self:
+        """Return the task of a run; a family that needs more of the run takes it here."""
+        return cls(setup.model, setup.config, setup.views, setup.total_steps, setup.fused)
 
     def losses(self, photos: torch.Tensor, batch: Batch, seed: int) -> torch.Tensor:
         """Loss (B,) of each photo of a batch.
@@ -92,8 +145,24 @@ class Task(lightning.LightningModule):
         return batch
 
     def find(self, number: int, photos: torch.Tensor, truth: torch.Tensor) -> Found:
-        """Find photos (B, D) of one map whose true sequences are (B, T), on the CPU."""
-        raise NotImplementedError
+        """Find photos (B, D) of one map whose true sequences are (B, T), on the CPU: the best of all terminal cells."""
+        if number not in self._scores:  # photos come map by map: one map is held at a time
+            vectors = ViewVectors(self.model, self.views[number], ENCODED_AT_ONCE)
+            self._scores = {number: CellScores(self.model, vectors)}
+        return best_cells(self._scores[number].scores(photos), self.grids[number], truth)
+
+    def encode_views(self, numbers: torch.Tensor, seed: int | None) -> torch.Tensor:
+        """Return vectors (V, D) of views (V,) of all maps: those of map m follow those of the maps before it.
+
+        Args:
+            numbers: m * (views of one map) + number of the view.
+            seed: Seed of their augmentation; None to leave them as they are.
+        """
+        settings, views = self.model.config, self.pixels(numbers, self.device)
+        if seed is not None:
+            pictures = self.augment.views(views, seed, keep=torch.zeros(len(numbers), dtype=torch.bool))
+            return self.model.encode_views(normalize(pictures, settings.mean, settings.std))
+        return self.model.encode_views(normalize(views, settings.mean, settings.std))
 
     def on_train_epoch_start(self) -> None:
         """Bring the model into training mode; frozen parts of the encoder stay in evaluation mode."""
@@ -125,8 +194,8 @@ class Task(lightning.LightningModule):
         return result
 
     def on_validation_epoch_start(self) -> None:
-        """Forget what was found with earlier weights."""
-        self._found = []
+        """Forget what was found and described with earlier weights."""
+        self._found, self._scores = [], {}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Find the photos, each on its own map."""
@@ -158,7 +227,7 @@ class Task(lightning.LightningModule):
         figures["val_median_m"] = float(np.median(errors))
         figures["val_nll"] = float(loss.mean())
         self.log_dict(figures, rank_zero_only=True)
-        self._found = []
+        self._found, self._scores = [], {}
 
     def trained(self) -> list[Any]:
         """The parameters that train, or groups of them."""

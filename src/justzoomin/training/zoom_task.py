@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar, Self
 
 import torch
 from torch.nn import functional
 
 from justzoomin.data import Batch, normalize
 from justzoomin.maps import GridViews
-from justzoomin.models import ZoomModel
+from justzoomin.models import MapModel
 from justzoomin.search import ViewVectors, along_path, greedy
 from justzoomin.training.config import TrainConfig
 from justzoomin.training.prefix_cache import PrefixCache
-from justzoomin.training.task import Found, Task
+from justzoomin.training.task import Found, Task, TaskSetup
 
 
 class ZoomTask(Task):
@@ -28,13 +29,19 @@ class ZoomTask(Task):
         fused: Whether the optimizer's step is one kernel.
     """
 
-    model: ZoomModel
+    shows_paths: ClassVar[bool] = True
+    keeps_prefix: ClassVar[bool] = True
 
-    def __init__(self, model: ZoomModel, config: TrainConfig, views: Sequence[GridViews], total_steps: int,
+    def __init__(self, model: MapModel, config: TrainConfig, views: Sequence[GridViews], total_steps: int,
                  prefix: PrefixCache | None = None, fused: bool = True) -> None:
         super().__init__(model, config, views, total_steps, fused)
-        self.views, self.prefix, self._stride = views, prefix, views[0].count
+        self.prefix, self._stride = prefix, views[0].count
         self._vectors: dict[int, ViewVectors] = {}
+
+    @classmethod
+    def of(cls, setup: TaskSetup) -> Self:
+        """Return the task of a run."""
+        return cls(setup.model, setup.config, setup.cells, setup.total_steps, setup.prefix, setup.fused)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Give a training batch the pixels of its views where the loader sent their numbers alone."""
