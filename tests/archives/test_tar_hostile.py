@@ -103,7 +103,7 @@ def test_folders_may_not_climb_either(refused, name):
 def test_folders_are_passed_over_unless_they_claim_content(read, refused):
     folders = b"".join(member(name, b"", b"5") for name in (b"./", b"d", b"d/e/"))
     assert read(folders + member() + ZEROS) == {"one": b"1"}
-    refused(member(b"d/", b"x" * 9, b"5") + ZEROS, "a folder of 9 bytes")
+    refused(member(b"d/", b"x" * 9, b"5") + ZEROS, "claims 9 bytes of content")
 
 
 @pytest.mark.parametrize(("kind", "words"), [
@@ -115,8 +115,8 @@ def test_links_devices_and_other_kinds(refused, kind, words):
 
 
 def test_duplicates(refused):
-    refused(member(b"a") + member(b"b") + member(b"a") + ZEROS, "holds this name twice", "a")
-    refused(member(b"a") + member(b"./a") + ZEROS, "holds this name twice", "a")
+    refused(member(b"a") + member(b"b") + member(b"a") + ZEROS, "contains this name twice", "a")
+    refused(member(b"a") + member(b"./a") + ZEROS, "contains this name twice", "a")
 
 
 ACUTE = "caf\u00e9"
@@ -136,7 +136,7 @@ def test_names_that_differ_by_case_or_unicode_form_alone(refused, tmp_path, one,
 
 
 def test_names_that_are_no_utf_8(refused):
-    refused(member(b"\xff\xfe") + ZEROS, "no UTF-8")
+    refused(member(b"\xff\xfe") + ZEROS, "not valid UTF-8")
 
 
 @pytest.mark.parametrize("size", [b"\x80" + (2**60).to_bytes(11, "big"), b"77777777777\0", b"\x80" + b"\xff" * 11])
@@ -147,7 +147,7 @@ def test_enormous_sizes(refused, size):
 
 @pytest.mark.parametrize("size", [b"\xff" * 12, b"-0000000001\0", b"0x000000001\0", b"0000000000 1", b"1_000000000\0"])
 def test_sizes_that_are_negative_or_no_numbers(refused, size):
-    refused(header(b"odd", raw_size=size) + b"1" * 512 + ZEROS, "no number or is negative", "odd")
+    refused(header(b"odd", raw_size=size) + b"1" * 512 + ZEROS, "negative or not a number", "odd")
 
 
 def test_base_256_sizes_that_fit(read):
@@ -159,7 +159,7 @@ def test_every_truncation_is_found(tmp_path):
     path = tmp_path / "cut.tar"
     for length in [*range(0, len(whole) - len(ZEROS) + 511, 256), len(whole) - len(ZEROS)]:
         path.write_bytes(whole[:length])
-        with pytest.raises(TileError, match=r"cut off|ends within|no uncompressed TAR|cut\.tar"):
+        with pytest.raises(TileError, match=r"cut off|ends within|not an uncompressed TAR|cut\.tar"):
             TarShards([path])
     path.write_bytes(whole[:-512])  # one block of zeros ends it as well
     assert TarShards([path]).names() == ["a", "b"]
@@ -171,12 +171,12 @@ def test_a_damaged_header_does_not_end_the_archive_silently(refused):
     whole[1024 + 5] ^= 1
     with tarfile.open(fileobj=io.BytesIO(bytes(whole))) as tar:
         assert tar.getnames() == ["a"]
-    refused(bytes(whole), "no header of an uncompressed TAR")
+    refused(bytes(whole), "not that of an uncompressed TAR")
 
 
 @pytest.mark.parametrize("tail", [member(b"b") + ZEROS, b"x", bytes(5000) + b"\x01"])
 def test_what_stands_behind_the_end_is_found(refused, tail):
-    refused(member(b"a") + ZEROS + tail, "stands behind its end mark")
+    refused(member(b"a") + ZEROS + tail, "content after its end mark")
 
 
 def test_padding_behind_the_end_is_fine(read):
@@ -189,7 +189,7 @@ def test_a_tail_of_endless_zeros_is_not_read(tmp_path):
     with path.open("r+b") as file:
         file.truncate(1 << 43)
     start = time.monotonic()
-    with pytest.raises(TileError, match="behind its end mark"):
+    with pytest.raises(TileError, match="after its end mark"):
         TarShards([path])
     assert time.monotonic() - start < 2
 
@@ -201,7 +201,7 @@ def test_pax_may_name_and_size_a_member(read):
 
 @pytest.mark.parametrize(("records", "words"), [
     (["path=/etc/passwd"], "leads out"), (["path=../x"], "leads out"), (["path=a\0b"], "leads out"), (["path="], "leads out"),
-    (["size=-1"], "no number"), (["size=1e3"], "no number"), (["size=" + "9" * 30], "no number"),
+    (["size=-1"], "not a number"), (["size=1e3"], "not a number"), (["size=" + "9" * 30], "not a number"),
     (["size=99999999"], "ends within this member"), (["GNU.sparse.major=1"], "sparse"), (["GNU.sparse.map=0,1"], "sparse"),
     ([b"99 path=a\n"], "length is wrong"), ([b"5 path=a\n"], "length is wrong"), ([b"path=a\n"], "length is wrong"),
     ([b"-9 path=a\n"], "length is wrong"), ([b"0 a=b\n"], "length is wrong"),
@@ -213,13 +213,13 @@ def test_pax_lies(refused, records, words):
 
 @pytest.mark.parametrize("record", ["path=all", "size=1"])
 def test_global_pax_headers_may_not_name_members(refused, record):
-    refused(pax([record], b"g") + member() + ZEROS, "gives all members one")
+    refused(pax([record], b"g") + member() + ZEROS, "gives all members the same")
 
 
 def test_headers_without_a_member_and_doubled_headers(refused):
-    refused(pax(["path=a"]) + ZEROS, "announced and missing")
-    refused(pax(["path=a"]) + pax(["path=b"]) + member() + ZEROS, "two headers of one kind")
-    refused(pax(["path=a"]) + member(b"././@LongLink", b"b\0", b"L") + member() + ZEROS, "two headers name one member")
+    refused(pax(["path=a"]) + ZEROS, "announces a member that is missing")
+    refused(pax(["path=a"]) + pax(["path=b"]) + member() + ZEROS, "two extra headers of one kind")
+    refused(pax(["path=a"]) + member(b"././@LongLink", b"b\0", b"L") + member() + ZEROS, "give a name to one member")
 
 
 @pytest.mark.parametrize("kind", [b"x", b"g", b"L"])
@@ -248,7 +248,7 @@ def test_gnu_headers_have_no_prefix(read):
 
 def test_a_pipe_of_that_name_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.tar")
-    with pytest.raises(TileError, match="no regular file"):
+    with pytest.raises(TileError, match="not a regular file"):
         TarShards([tmp_path / "a.tar"])
 
 
@@ -348,7 +348,7 @@ def test_verification_finds_an_index_that_fits_and_lies(shard):
     assert len(check_shard(shard).names) == 2
     place = forged(shard, names=text(b"six", b"two"))
     assert TarShards([shard]).names() == ["six", "two"]  # nothing tells, without reading the headers
-    with pytest.raises(TileError, match="says other names or places") as caught:
+    with pytest.raises(TileError, match=r"disagrees with .* about names or offsets") as caught:
         check_shard(shard)
     assert caught.value.where == str(place)
     place.unlink()

@@ -36,7 +36,7 @@ def test_members_are_read(tmp_path):
     assert shards.sizes == {"d/one.jpg": 700, "d/two.jpg": 2, long: 4, "ä/three.jpg": 3, "empty": 0}
     assert "d/one.jpg" in shards and "d/one.jp" not in shards and "x" * 500 not in shards and 3 not in shards
     assert "empty\0" not in shards
-    with pytest.raises(TileError, match="no shard holds it"):
+    with pytest.raises(TileError, match="no shard contains this member"):
         shards.read("nothing")
     copy = pickle.loads(pickle.dumps(shards))
     shards.close()

@@ -209,7 +209,7 @@ def test_previews_comments_and_xmp() -> None:
     frames = [Image.fromarray(plain), Image.fromarray(255 - plain)]
     assert left_behind(encoded(frames[0], "MPO", save_all=True, append_images=frames[1:]), "x")["preview"] == [
         "further pictures in the file"]
-    with pytest.raises(PhotoError, match="x: it is no image"):
+    with pytest.raises(PhotoError, match="x: the file is not a readable image"):
         left_behind(b"none", "x")
 
 

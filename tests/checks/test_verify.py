@@ -76,7 +76,7 @@ def test_a_split_of_ones_own_may_hold_photos_of_others(tmp_path, name, of, kind,
     (root / "metadata" / f"{name}.csv").write_bytes(tables[of].read_bytes())
     report = verify_repository(root, tiles=False)
     assert (report.kinds(), report.ok) == ({kind: 2}, kind == "also_in_split")
-    assert {p["detail"] for p in report.problems} == {f"the photo is in split {also} as well"}
+    assert {p["detail"] for p in report.problems} == {f"the photo is also in split {also}"}
 
 
 def test_photos_trained_and_scored_on_are_found_behind_a_third_split(tmp_path):
@@ -137,7 +137,7 @@ def test_members_that_are_no_tiles_of_their_level_are_named(root):
     tiles = archive(root, "satellite_level_0_000.tar")
     fakes.write_tar(archive(root, "satellite_level_0_001.tar"), {"satellite/0/notes.txt": b"x"})
     report = verify_repository(root)
-    assert report.kinds() == {"broken_tile": 1} and "no tile of level 0" in report.problems[0]["detail"] and tiles.is_file()
+    assert report.kinds() == {"broken_tile": 1} and "not a tile of level 0" in report.problems[0]["detail"] and tiles.is_file()
 
 
 def test_what_nothing_reads_is_a_remark_only(root):
@@ -287,7 +287,6 @@ def test_the_report_is_a_file_too_and_its_exit_code_says_whether_to_train(root, 
 
 
 def test_interrupted_it_leaves_no_report(root, tmp_path, monkeypatch):
-    from justzoomin import data
     from justzoomin.apps.data import app
 
     def interrupt(*args, **kwargs):
@@ -295,6 +294,6 @@ def test_interrupted_it_leaves_no_report(root, tmp_path, monkeypatch):
 
     path = tmp_path / "verify.json"
     path.write_text("old")
-    monkeypatch.setattr(data.verify, "decode_photo", interrupt)
+    monkeypatch.setattr("justzoomin.checks.verify.decode_photo", interrupt)
     assert CliRunner().invoke(app, ["verify", str(root), "--report", str(path)]).exit_code != 0
     assert path.read_text() == "old" and not list(tmp_path.glob(".*part"))

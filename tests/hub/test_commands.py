@@ -64,7 +64,7 @@ def test_a_download_from_first_to_last(jzi, hub: Hub, tmp_path: Path):
     (("--levels", "-2,x"), "--levels: 'x' is no whole number"),
     (("--levels", "-2", "--depth", "3"), "--levels: it cannot stand beside"),
     (("--levels", "-5,-2"), "level -5"), (("--splits", ","), "--splits: no split is named"),
-    (("--splits", "test"), "Splits there: train, val"), (("--revision", "v3"), "no such revision"),
+    (("--splits", "test"), "Available splits: train, val"), (("--revision", "v3"), "no such revision"),
     (("--pixels", "0"), "--pixels: 0 pixels"), (("--depth", "30"), "depth")])
 def test_refusals(jzi, hub: Hub, tmp_path: Path, words: tuple[str, ...], text: str):
     code, out, err = jzi("download", tmp_path / "dest", "--repo-id", REPO, *words)
@@ -102,7 +102,7 @@ def test_the_command_killed_in_the_middle_of_a_file_goes_on(jzi, hub: Hub, tmp_p
     assert process.returncode == -signal.SIGKILL
     assert not (dest / LEVEL_1).exists()
     code, _, err = jzi("info", dest)
-    assert code == 1 and f"Go on with: jzi data download {dest}." in err
+    assert code == 1 and f"Continue with: jzi data download {dest}." in err
     hub.log.clear()
     assert jzi("download", dest)[0] == 0
     assert [first for _, path, first in hub.log if path == LEVEL_1] == [150_000]
