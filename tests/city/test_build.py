@@ -106,7 +106,7 @@ def test_map_and_ground_agree(small_town, small_world):
 
 def test_refuses_a_folder_in_use(tmp_path, small_config):
     (tmp_path / "mine.txt").write_text("keep me")
-    with pytest.raises(DataError, match="there is something already"):
+    with pytest.raises(DataError, match="something other than this town"):
         build_city(tmp_path, small_config)
     assert (tmp_path / "mine.txt").read_text() == "keep me"
 
@@ -139,7 +139,7 @@ def test_two_at_once_and_the_same_again(tmp_path, small_config):
     before = (tmp_path / "town" / "README.md").stat().st_mtime_ns
     build_city(tmp_path / "town", config, lambda *_: pytest.fail("it is there"))
     assert (tmp_path / "town" / "README.md").stat().st_mtime_ns == before
-    with pytest.raises(DataError, match="there is something already, and not this town"):
+    with pytest.raises(DataError, match="something other than this town"):
         build_city(tmp_path / "town", config.model_copy(update={"seed": 6}))
 
 

@@ -41,7 +41,7 @@ def test_blocks_keep_their_distance(small_world, small_config):
 
 def test_no_street_left_is_said(small_world, small_config):
     config = small_config.model_copy(update={"split": "block", "block_m": 90.0, "guard_m": 80.0})
-    with pytest.raises(ConfigError, match="no street is left"):
+    with pytest.raises(ConfigError, match="has no street left"):
         Router(small_world, config, "train")
 
 

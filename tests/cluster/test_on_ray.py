@@ -92,6 +92,6 @@ def test_an_address_without_a_cluster_is_named(monkeypatch):
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", nobody)
-    with pytest.raises(ClusterError, match=r"ray address 10\.0\.0\.9:6379: no cluster can be joined there \(nobody there\)"), \
+    with pytest.raises(ClusterError, match=r"ray address '10\.0\.0\.9:6379': the cluster cannot be joined \(nobody there"), \
             joined("10.0.0.9:6379"):
         pass

@@ -1,4 +1,4 @@
-"""The settings of a synthetic town: every byte of it follows from them."""
+"""The settings of a synthetic town, which determine every byte of it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class CityConfig(BaseModel):
-    """What town to build and how many photos to take of it.
+    """Which town to build and how many photos to take of it.
 
-    The same settings give the same bytes, whatever `workers` says. A photo depends on (seed, split, index) and
-    the town only, so the validation photos do not change with the number of training photos, and the first N
-    photos of a larger split are those of a smaller one.
+    The same settings give the same bytes, whatever `workers` is. A photo depends only on (seed, split, index) and the town,
+    so the validation photos do not change with the number of training photos, and the first N photos of a larger split are
+    those of a smaller one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -21,16 +21,16 @@ class CityConfig(BaseModel):
     seed: int = Field(0, ge=0, description="number of the town")
     size_m: float = Field(320.0, ge=60.0, le=4000.0, description="side of the square region, metres")
     photos: int = Field(2000, ge=0, description="training photos")
-    val_photos: int = Field(0, ge=0, description="validation photos; a twentieth of `photos`, at least one, if not given")
-    held_out: int = Field(0, ge=0, description="photos like the training photos, of further drives, to calibrate on")
+    val_photos: int = Field(0, ge=0, description="validation photos; default: a twentieth of `photos`, at least one")
+    held_out: int = Field(0, ge=0, description="photos from further drives like the training ones, for calibration")
     photo_width: int = Field(256, ge=32, le=4096, description="photo width, pixels")
     photo_height: int = Field(144, ge=32, le=4096, description="photo height, pixels")
     gsd_m: float = Field(0.125, ge=0.05, le=1.0, description="metres per pixel of the overhead image at level 0")
     grid: int = Field(4, ge=2, le=8, description="cells per side at every zoom step")
     depth: int = Field(3, ge=1, le=8, description="zoom steps: the last cell is size_m / grid**depth wide")
-    split: Literal["drive", "block"] = Field("drive", description="how the two splits differ: by drive, or by place too")
+    split: Literal["drive", "block"] = Field("drive", description="how the two splits differ: by drive alone, or also by place")
     block_m: float = Field(40.0, ge=10.0, description="side of the blocks of split 'block', metres")
-    guard_m: float = Field(6.0, ge=0.0, description="least distance between the splits of split 'block', metres")
+    guard_m: float = Field(6.0, ge=0.0, description="minimum distance between the splits of split 'block', metres")
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="processes that render")
     shard_bytes: int = Field(1 << 30, ge=1 << 16, description="largest TAR shard, bytes")
 
