@@ -104,10 +104,10 @@ def test_no_distortion_is_not_undone() -> None:
 
 @pytest.mark.parametrize(("camera", "words"), [
     (Camera("perspective", 0.7, -5.0), "folds back"), (Camera("fisheye", 0.7, -9.0), "folds back"),
-    (Camera("perspective", 0.7, 1e4), "leaves"), (Camera("perspective", 0.7, math.nan), "distortion is nan"),
-    (Camera("perspective", 0.7, 1e300), "distortion is 1e+300"), (Camera("perspective", 0.0, 0.1), "focal length is 0"),
-    (Camera("perspective", math.inf, 0.1), "focal length is inf"), (Camera("fisheye"), "not known"),
-    (Camera("perspective", None, 0.1), "not known")])
+    (Camera("perspective", 0.7, 1e4), "leaves"), (Camera("perspective", 0.7, math.nan), "distortion nan"),
+    (Camera("perspective", 0.7, 1e300), "distortion 1e+300"), (Camera("perspective", 0.0, 0.1), "focal length is 0"),
+    (Camera("perspective", math.inf, 0.1), "focal length is inf"), (Camera("fisheye"), "unknown"),
+    (Camera("perspective", None, 0.1), "unknown")])
 def test_impossible_cameras_are_refused_in_words(camera: Camera, words: str) -> None:
     with pytest.raises(PhotoError, match=words.replace("+", r"\+")):
         if is_distorted(camera, *SIZE):

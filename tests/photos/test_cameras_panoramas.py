@@ -60,7 +60,7 @@ def test_names_tell_headings() -> None:
 
 @pytest.mark.parametrize("size", [(720, 300), (720, 720), (2000, 400)])
 def test_partial_panoramas_are_refused(size: tuple[int, int]) -> None:
-    with pytest.raises(PhotoError, match=r"partial panoramas are not cut\. Give it as a perspective photo"):
+    with pytest.raises(PhotoError, match=r"partial panoramas are not supported\. Give it as a perspective photo"):
         crops(*size, 4, 90.0, 1.0)
 
 

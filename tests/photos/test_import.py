@@ -118,7 +118,7 @@ def test_cameras_and_panoramas(walk: list[PhotoRecord], town: Path, tmp_path: Pa
     assert report.failed() == 2
     details = {s.item: s.detail for s in report.skipped}
     assert "folds back" in details["p07"]
-    assert "partial panoramas are not cut" in details["p09"]
+    assert "partial panoramas are not supported" in details["p09"]
     assert report.treatments == {"cut": 3, "none": 11, "undistorted": 2}
     table = pl.read_parquet(tmp_path / "data" / "streetview" / "metadata_satellite_covered.parquet")
     crops_ = table.filter(pl.col("panorama_id") == "p08")
@@ -215,7 +215,7 @@ def test_into_the_maps_own_folder(walk: list[PhotoRecord], town: Path, tmp_path:
     assert (own / "README-photos.md").is_file()
     assert report.map_files == {"linked": 0, "copied": 0, "copied_bytes": 0}
     assert not (own / ".jzi-import").exists()
-    with pytest.raises(DataError, match=r"photos were imported there already \(splits: train, val\)"):
+    with pytest.raises(DataError, match=r"photos were already imported there \(splits: train, val\)"):
         run(walk, own, own)
 
 
@@ -240,23 +240,23 @@ def test_refusals(walk: list[PhotoRecord], town: Path, tmp_path: Path, monkeypat
     full = tmp_path / "full"
     full.mkdir()
     (full / "thesis.txt").write_text("do not lose me")
-    with pytest.raises(DataError, match="full: there is something already"):
+    with pytest.raises(DataError, match="full: the folder is not empty"):
         run(walk, town, full)
     swapped = [replace(r, lat=r.lon, lon=r.lat) for r in walk]
-    with pytest.raises(DataError, match=r"none of its 16 photos stands on the map.*Latitude and longitude are swapped in 16"):
+    with pytest.raises(DataError, match=r"none of its 16 photos is on the map.*Latitude and longitude are swapped in 16"):
         run(swapped, town, tmp_path / "data")
     away = [replace(r, lat=38.9, lon=-77.0) for r in walk]
     with pytest.raises(DataError, match=r"16 stand outside .* nearest 5,\d\d\d km away from it\. The region reaches 200 m"):
         run(away, town, tmp_path / "data")
     assert not [p for p in tmp_path.iterdir() if p.name not in {"walk", "full"}], "nothing begun"
-    with pytest.raises(ConfigError, match="split val: it is empty: by chance"):
+    with pytest.raises(ConfigError, match="split val: the split is empty: by chance"):
         run(walk[:3], town, tmp_path / "data", SETTINGS.model_copy(update={"split": SplitSettings(val_share=0.001)}))
-    with monkeypatch.context() as patch, pytest.raises(ConfigError, match="split train: it is empty"):
+    with monkeypatch.context() as patch, pytest.raises(ConfigError, match="split train: the split is empty"):
         patch.setattr(importing, "examine", None)  # said before any photo is looked at
         run(walk[:3], town, tmp_path / "data", SETTINGS.model_copy(update={"split": SplitSettings(val_share=0.999)}))
-    with pytest.raises(DataError, match=r"image_id '\.\./x': it is no name for a photo"):
+    with pytest.raises(DataError, match=r"image_id '\.\./x': the id is invalid"):
         run([replace(walk[0], image_id="../x")], town, tmp_path / "data")
-    with pytest.raises(DataError, match=r"image_id p00: another photo goes by it \(p00\.jpg\)"):
+    with pytest.raises(DataError, match=r"image_id p00: this id is used twice \(p00\.jpg\)"):
         run([walk[0], replace(walk[1], image_id="p00")], town, tmp_path / "data")
     with pytest.raises(DataError, match=r"no photo is left of 2 \(2 broken\)"):
         (tmp_path / "walk" / "p00.jpg").write_bytes(b"none")
@@ -273,7 +273,7 @@ def test_another_region(walk: list[PhotoRecord], town: Path, tmp_path: Path) -> 
     assert open_dataset(tmp_path / "data").split("train").sequences(grid).shape == (report.splits["train"]["photos"], 3)
     own = tmp_path / "town"
     shutil.copytree(town, own)
-    with pytest.raises(ConfigError, match=r"--region: .* states another region"):
+    with pytest.raises(ConfigError, match=r"--region: .* already has a different region"):
         run(walk, own, own, grid=grid)
     (own / "satellite" / "region.yaml").unlink()
     import_photos(source(tmp_path / "walk", walk), own, Map.open(own, grid), SETTINGS, grid=grid)

@@ -119,8 +119,8 @@ run([record(folder, k) for k in range(16)], Path({str(town)!r}), Path({str(tmp_p
     report = run(walk, town, tmp_path / "data", SMALL_SHARDS)
     assert not looked
     assert 0 < len(developed) < 16
-    assert any("3 shards of photos stood there already" in note for note in report.notes)
-    assert any("16 photos were not looked at again" in note for note in report.notes)
+    assert any("3 shards of photos already existed" in note for note in report.notes)
+    assert any("16 photos were not examined again" in note for note in report.notes)
     assert without_report(tmp_path / "data") == without_report(tmp_path / "whole" / "data")
 
 

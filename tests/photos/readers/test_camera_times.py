@@ -99,8 +99,8 @@ def test_a_zone_that_only_some_rows_state_is_an_error(tmp_path: Path) -> None:
         photos, times = table(tmp_path, "2024-07-09T12:00:00", other)
         with pytest.raises(DataError) as caught:
             times_from_table(photos, times)
-        assert str(caught.value) == (f"0.jpg: its row in {times} states no time zone and that of others does. "
-                                     "Write the zone into every row, or give --time-zone.")
+        assert str(caught.value) == (f"0.jpg: its row in {times} states no time zone, unlike that of other photos. "
+                                     "Write the zone in every row, or give --time-zone.")
         assert [p.path.stem for p in times_from_table(photos, times, "+02:00")[0]] == ["0", "1"]
 
 

@@ -38,26 +38,26 @@ def test_other_ways_of_writing_degrees(value: object, degrees: float) -> None:
 
 
 @pytest.mark.parametrize(("change", "why"), [
-    ({2: (rational(55), rational(41), rational(5, 0))}, "latitude is no angle"),
-    ({2: (rational(0, 0), rational(0, 0), rational(0, 0))}, "latitude is no angle"),
-    ({2: (float("nan"), 0.0, 0.0)}, "latitude is no angle"),
-    ({2: "55,41,53"}, "latitude is no angle"),
-    ({2: b"\1\2\3"}, "latitude is no angle"),
-    ({2: (1, 2, 3, 4)}, "latitude is no angle"),
-    ({2: (-55.0, 0.0, 0.0)}, "latitude is no angle"),
-    ({2: (55.0, 61.0, 0.0)}, "latitude is no angle"),
-    ({2: (55.7, 42.0, 0.0)}, "latitude is no angle"),  # says the minutes twice, or something else
+    ({2: (rational(55), rational(41), rational(5, 0))}, "latitude is not an angle"),
+    ({2: (rational(0, 0), rational(0, 0), rational(0, 0))}, "latitude is not an angle"),
+    ({2: (float("nan"), 0.0, 0.0)}, "latitude is not an angle"),
+    ({2: "55,41,53"}, "latitude is not an angle"),
+    ({2: b"\1\2\3"}, "latitude is not an angle"),
+    ({2: (1, 2, 3, 4)}, "latitude is not an angle"),
+    ({2: (-55.0, 0.0, 0.0)}, "latitude is not an angle"),
+    ({2: (55.0, 61.0, 0.0)}, "latitude is not an angle"),
+    ({2: (55.7, 42.0, 0.0)}, "latitude is not an angle"),  # says the minutes twice, or something else
     ({2: (91.0, 0.0, 0.0)}, "latitude is 91 degrees"),
     ({4: (180.0, 1.0, 0.0)}, "longitude is 180.017 degrees"),
     ({1: None}, "does not say N or S"), ({1: ""}, "does not say N or S"), ({3: "N"}, "does not say E or W"),
-    ({2: None}, "latitude is no angle"),
+    ({2: None}, "latitude is not an angle"),
     ({18: "TOKYO"}, "datum TOKYO"), ({18: "NAD-27 (CONUS)"}, "datum NAD27"),
     ({2: (0.0, 0.0, 0.0), 4: (0.0, 0.0, 0.0)}, "0, 0")])
 def test_what_is_no_position_says_why(change: dict[int, object], why: str) -> None:
     found = gps_position({**gps_tags(*LUND), **change})
     assert isinstance(found, str) and why in found
     assert gps_position({**gps_tags(*LUND), 18: "WGS-84   "}) == pytest.approx(LUND, abs=1e-7)
-    assert gps_position({}) == "it states no position"
+    assert gps_position({}) == "it gives no position"
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
@@ -209,7 +209,7 @@ def test_broken_files_are_listed_not_raised(tmp_path: Path) -> None:
     assert [r.image_id for r in source.records] == ["good"]
     assert {s.item: s.kind for s in source.skipped} == {"text.jpg": "broken", "cut.jpg": "broken", "gif.png": "broken",
                                                         "odd.jpg": "no_position"}
-    with pytest.raises(PhotoError, match=r"text\.jpg: it is no image that can be read: it looks like a text\. Give JPEG"):
+    with pytest.raises(PhotoError, match=r"text\.jpg: the file is not a readable image: it looks like a text\. Give JPEG"):
         read_header(tmp_path / "text.jpg")
 
 

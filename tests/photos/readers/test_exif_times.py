@@ -79,7 +79,7 @@ def test_gps_time_that_stands_still_while_the_clock_runs_is_said_and_not_used(tm
     assert source.notes == (
         "4 of 11 photos have a GPS time that stands still while the clock runs, or is too far from it; it is kept as "
         "gps_time_stated and not used",
-        "4 of 11 photos have a time without a zone, which is kept as camera_clock; --time-zone makes it a time")
+        "4 of 11 photos have a time without a zone, which is kept as camera_clock; --time-zone gives the zone")
     assert all(r.captured_at is not None for r in read_source(tmp_path, options=SourceOptions(time_zone="+02:00")).records)
 
 

@@ -105,12 +105,12 @@ def test_cameras(kind: object, parameters: object, camera: Camera | None) -> Non
     ({"camera_type": "brown", "camera_parameters": [0.8, 0.1]}, "camera_type is brown, whose distortion is not supported"),
     ({"camera_type": "brown"}, "camera_parameters are missing"), ({"camera_type": "dual"}, "'dual' is not supported"),
     ({"camera_type": 7}, "camera_type 7 is not supported"), ({"is_pano": True}, "fetch it with the field camera_type"),
-    ({"camera_type": "perspective", "camera_parameters": [0.8, 0, 0, 0.5]}, "more than focal, k1 and k2"),
-    ({"camera_type": "perspective", "camera_parameters": "0.8"}, "no list of numbers"),
-    ({"camera_type": "perspective", "camera_parameters": [None, 1]}, "no list of numbers"),
-    ({"camera_type": "fisheye", "camera_parameters": [-1, 0, 0]}, "those of no camera"),
-    ({"camera_type": "fisheye", "camera_parameters": [1, 1e9, 0]}, "those of no camera"),
-    ({"camera_type": "fisheye", "camera_parameters": [10**400, 0, 0]}, "no list of numbers")])
+    ({"camera_type": "perspective", "camera_parameters": [0.8, 0, 0, 0.5]}, "more values than focal, k1 and k2"),
+    ({"camera_type": "perspective", "camera_parameters": "0.8"}, "not a list of numbers"),
+    ({"camera_type": "perspective", "camera_parameters": [None, 1]}, "not a list of numbers"),
+    ({"camera_type": "fisheye", "camera_parameters": [-1, 0, 0]}, "are impossible"),
+    ({"camera_type": "fisheye", "camera_parameters": [1, 1e9, 0]}, "are impossible"),
+    ({"camera_type": "fisheye", "camera_parameters": [10**400, 0, 0]}, "not a list of numbers")])
 def test_cameras_that_cannot_be_used_say_why(images: Path, facts: dict[str, Any], words: str) -> None:
     stated = {k: v for k, v in image().items() if not k.startswith("camera")}
     source = read(images, [{**stated, **facts}])
@@ -121,7 +121,7 @@ def test_cameras_that_cannot_be_used_say_why(images: Path, facts: dict[str, Any]
 def test_ids_that_are_none(images: Path, wrong: object) -> None:
     source = read(images, [image(wrong), image()])
     assert len(source.records) == 1
-    assert [(s.kind, "is no id of Mapillary" in s.detail) for s in source.skipped] == [("broken_record", True)]
+    assert [(s.kind, "is not a Mapillary id" in s.detail) for s in source.skipped] == [("broken_record", True)]
     assert "image 1" in source.skipped[0].item
 
 
@@ -129,7 +129,7 @@ def test_the_same_image_twice(images: Path) -> None:
     again = image(thumb_2048_url="https://example.org/another")
     source = read(images, [image(), again])
     assert len(source.records) == 1 and [(s.item, s.kind) for s in source.skipped] == [("498763468214164", "duplicate")]
-    with pytest.raises(DataError, match=r"image 2: image 498763468214164 stands in .*image 1 too, with other values"):
+    with pytest.raises(DataError, match=r"image 2: image 498763468214164 is also in .*image 1, with other values"):
         read(images, [image(), image(compass_angle=1.0)])
 
 
@@ -158,7 +158,7 @@ def test_what_is_no_heading_or_time_is_kept_and_said(images: Path) -> None:
     assert record.captured_at is None and record.extra["captured_at_stated"] == "2024-07-09T12:00:00"
     source = read(images, image(computed_compass_angle=-1.0, compass_angle=None))
     assert source.records[0].bearing_deg is None and source.records[0].extra["bearing_stated"] == -1.0
-    assert source.notes == ("1 of 1 photos state a heading that is not one (-1 stands for none); it is kept as bearing_stated",)
+    assert source.notes == ("1 of 1 photos state an invalid heading (-1 means none); it is kept as bearing_stated",)
 
 
 @pytest.mark.parametrize("geometry", [None, 7, {}, {"type": "Point"}, {"type": "LineString", "coordinates": [[1, 2]]},
@@ -172,9 +172,10 @@ def test_photos_without_a_position(images: Path, geometry: object) -> None:
 
 @pytest.mark.parametrize(("text", "words"), [
     ('{"error": {"message": "Invalid OAuth access token", "code": 190}}', "answered with an error: Invalid OAuth access token"),
-    ("{", "it is no JSON"), ("[" * 200_000, "nested too deeply|no JSON"), ('[{"id": 1, "altitude": NaN}]', "NaN is no number"),
+    ("{", "this is not valid JSON"), ("[" * 200_000, "nested too deeply|not valid JSON"),
+    ('[{"id": 1, "altitude": NaN}]', "is not a JSON number"),
     ('{"images": []}', "no images of the Mapillary API"), ("7", "no images of the Mapillary API"),
-    ('{"id": 1}\n{"id"', "line 2"), ('[{"id": ' + "9" * 5000 + "}]", "no JSON"), ("", "no JSON")])
+    ('{"id": 1}\n{"id"', "line 2"), ('[{"id": ' + "9" * 5000 + "}]", "not valid JSON"), ("", "not valid JSON")])
 def test_hostile_files(images: Path, text: str, words: str) -> None:
     with pytest.raises(DataError, match=words) as caught:
         read(images, text)

@@ -1,4 +1,4 @@
-"""What a reader of a source may be told beyond the source itself."""
+"""Options for reading a source, beyond what the source itself says."""
 
 from __future__ import annotations
 
@@ -9,28 +9,27 @@ from pathlib import Path
 from justzoomin.photos.readers.records import Camera
 
 Progress = Callable[[int, int], None]
-"""Called now and then with how many photos or rows were looked at, and how many there are."""
+"""Called regularly with how many photos or rows were examined, and how many there are."""
 
 MAX_GAP_S = 60.0
-"""Between two track points farther apart in time than this, nobody knows which way was taken."""
+"""Between two track points farther apart in time than this, the way is unknown."""
 
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """Options of reading a source; each reader uses those that concern it.
+    """Options for reading a source; each reader uses those that apply to it.
 
     Args:
-        images: Folder of the images; None looks beside the table, track or JSON.
-        columns: Role to column of a table, where its names do not tell: `{"lat": "Y", "lon": "X"}`.
-        time_zone: Zone of cameras' clocks whose photos state none: `Europe/Stockholm`, `UTC` or `+02:00`.
-        time_offset_s: Seconds to add to cameras' clocks to make them right. Given without a zone, it is what turns them
-            into UTC.
-        max_gap_s: Longest time between two points of a GPX track that is interpolated across.
-        folder_sequences: The folder of a photo is its sequence (folders of photos with EXIF only).
-        camera: Camera of photos whose source says nothing about theirs.
-        attribution: Whom to name for photos whose source names nobody.
+        images: Folder of the images; default: beside the table, track or JSON.
+        columns: Role to column of a table, if the names are not recognized: `{"lat": "Y", "lon": "X"}`.
+        time_zone: Zone of the cameras' clocks for photos that state none: `Europe/Stockholm`, `UTC` or `+02:00`.
+        time_offset_s: Seconds to add to the cameras' clocks to correct them. Without a zone, they convert the clocks to UTC.
+        max_gap_s: Longest time between two points of a GPX track for interpolation.
+        folder_sequences: Whether a photo's folder is its sequence (only for folders of photos with EXIF).
+        camera: Camera of photos whose source says nothing about it.
+        attribution: Whom to credit for photos whose source credits nobody.
         license: Licence of photos whose source states none.
-        workers: Threads that read headers; None for a few.
+        workers: Number of threads that read headers; None for a few.
     """
 
     images: Path | None = None
