@@ -1,4 +1,4 @@
-"""The check before publishing: what is there is settled, what is missing is said with its remedy, nothing is guessed."""
+"""The check before publishing: facts are settled, gaps are reported with a remedy, nothing is guessed."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def test_previews_comments_and_xmp() -> None:
 
 
 @pytest.mark.parametrize("cut", range(2, 40, 5))
-def test_broken_exif_is_no_crash(cut: int) -> None:
+def test_broken_exif_does_not_crash(cut: int) -> None:
     data = with_exif(picture(64, 36), gps=(54.5, 3.0))
     start = data.index(b"Exif\0\0")
     rng = np.random.default_rng(cut)

@@ -1,4 +1,4 @@
-"""`jzi photos import`: the words of it."""
+"""The output of `jzi photos import`."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from justzoomin.apps.main import main
 
 @pytest.fixture
 def jzi(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    """Run `jzi` with words; its exit code, standard output and standard error."""
+    """Run `jzi` with words; return exit code, standard output and standard error."""
     monkeypatch.setenv("COLUMNS", "100")
 
     def call(*words: object) -> tuple[int, str, str]:
@@ -80,7 +80,7 @@ def test_a_table_a_camera_and_splits(jzi, folder: Path, town: Path, tmp_path: Pa
 
 
 def test_a_table_whose_images_are_elsewhere_says_so_and_names_the_option(jzi, folder: Path, town: Path, tmp_path: Path) -> None:
-    """The positions are there: it is the images that are missing."""
+    """The positions exist; only the images are missing."""
     rows = [record(folder, k, fakes.encoded(street(k))) for k in range(12)]
     (tmp_path / "lists").mkdir()
     table = tmp_path / "lists" / "where.csv"

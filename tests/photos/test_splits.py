@@ -1,4 +1,4 @@
-"""The laws of splitting: disjoint, complete, blind to order and to other photos, guarded, nothing torn apart."""
+"""The laws of splitting: disjoint, complete, independent of order and other photos, guarded, groups kept together."""
 
 from pathlib import Path
 
@@ -108,7 +108,7 @@ def test_a_guard_that_leaves_nothing_is_refused() -> None:
         assign_splits([photo(k, 15.0 * k) for k in range(12)], wanted, CENTRE)
 
 
-def test_photos_without_a_sequence_are_told() -> None:
+def test_photos_without_a_sequence_are_reported() -> None:
     records = [photo(k, sequence="a" if k % 2 else None) for k in range(40)]
     found = assign_splits(records, SplitSettings(kind="sequence"), CENTRE)
     assert "20 of 40 photos have no sequence; each was treated as a sequence of its own" in found.notes

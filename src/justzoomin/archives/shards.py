@@ -95,7 +95,7 @@ class TarShards:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Return the size of each member in bytes, by name."""
+        """Size of each member in bytes, by name."""
         if self._size_of is None:
             self._size_of = dict(zip(self.names(), self._sizes.tolist(), strict=True))
         return self._size_of

@@ -1,4 +1,4 @@
-"""CSV, Parquet and GeoJSON with positions: what is read, and what is refused with which words."""
+"""CSV, Parquet and GeoJSON with positions: what is read, and which errors are raised."""
 
 import json
 import math
@@ -40,7 +40,7 @@ PLAIN = "file,lat,lon,note\n1.jpg,55.7,13.2,first\nwalk/3.jpg,-55.75,-13.25,007\
     PLAIN.replace(",", ";").replace(".7", ",7").replace(".2", ",2"), "sep=;\r\n" + PLAIN.replace(",", ";"),
     PLAIN.replace("file", "Image").replace("lat", " Latitude ").replace("lon", "LNG"), "\n" + PLAIN + "\n\n",
     PLAIN.replace("1.jpg", '"1.jpg"').replace("walk/", "walk\\")])
-def test_tables_of_all_spreadsheets_say_the_same(images: Path, text: str | bytes) -> None:
+def test_tables_of_all_spreadsheets_are_equal(images: Path, text: str | bytes) -> None:
     records, skipped = read(images, text)
     assert [(r.lat, r.lon, r.path.name, dict(r.extra)) for r in records] == [
         (55.7, 13.2, "1.jpg", {"note": "first"}), (-55.75, -13.25, "3.jpg", {"note": "007"})]
@@ -65,7 +65,7 @@ def test_parquet_with_its_own_kinds(images: Path) -> None:
                   "sequence": [[1, 2], [3, 4]]}).write_parquet(images / "list.parquet")
     records, skipped = read_table(images / "list.parquet", SourceOptions(time_zone="Europe/Stockholm"))
     assert records[0].image_id == "7" and records[0].captured_at == datetime(2024, 5, 17, 11, 0, tzinfo=UTC)
-    assert records[0].sequence_id is None  # a path of actions, as split tables have it
+    assert records[0].sequence_id is None  # a path of actions, as in split tables
     assert records[0].extra == {"tags": '["a", "b"]', "sequence": "[1, 2]"}
     assert [(s.item, s.kind) for s in skipped] == [("2.jpg", "no_position")]
 
@@ -115,7 +115,7 @@ def test_wrong_tables_are_refused_with_the_remedy(images: Path, text: str | byte
     assert "list.csv" in caught.value.where
 
 
-def test_columns_can_be_named(images: Path) -> None:
+def test_columns_can_be_chosen(images: Path) -> None:
     text = "nr,Y,X,lat\n1.jpg,55.7,13.2,nonsense\n"
     records, _ = read(images, text, columns={"lat": "Y", "lon": "X", "file": "nr"})
     assert (records[0].lat, records[0].lon) == (55.7, 13.2) and records[0].extra == {"lat": "nonsense"}
@@ -181,7 +181,7 @@ def test_cameras(images: Path, row: str, camera: Camera | None) -> None:
     ("brown,,,,", "'brown'; supported are perspective"), (",x,,,", "its focal is 'x', not a number"),
     (",-1,,,", "larger side is -1"),
     (",,,,190", "190 degrees is impossible"), ("perspective,,-9,,120", "which is impossible")])
-def test_cameras_that_cannot_be(images: Path, row: str, words: str) -> None:
+def test_impossible_cameras(images: Path, row: str, words: str) -> None:
     _, [skipped] = read(images, f"file,lat,lon,camera_type,focal,k1,k2,fov_deg\n1.jpg,55,13,{row}\n")
     assert skipped.kind == "camera" and words in skipped.detail
 
@@ -196,7 +196,7 @@ def test_times_without_a_zone_are_kept_and_not_used(images: Path) -> None:
 @pytest.mark.parametrize(("stated", "bearing"), [
     ("0", 0.0), ("359.5", 359.5), ("360", 0.0), ("-45", 315.0), ("-180", 180.0), ("-0.5", 359.5), ("-1", None), ("-1.0", None),
     ("-1,0", None), ("361", None), ("655.35", None), ("-999", None), ("north", None)])
-def test_what_is_not_a_heading_is_kept_and_not_used(images: Path, stated: str, bearing: float | None) -> None:
+def test_invalid_headings_are_kept_and_not_used(images: Path, stated: str, bearing: float | None) -> None:
     [record], _ = read(images, f"file;lat;lon;heading\n1.jpg;55;13;{stated}\n")
     assert record.bearing_deg == bearing
     assert record.extra == ({} if bearing is not None else {"bearing_stated": stated})
@@ -222,7 +222,7 @@ def test_columns_of_hemispheres_are_used(images: Path, head: str, row: str, posi
     else:
         assert [(r.lat, r.lon, dict(r.extra)) for r in records] == [(*position, {})]
     [record], _ = read(images, "file,lat,lon,ns,lon_ref\n1.jpg,55,13,17,\n")
-    assert (record.lon, record.extra) == (13, {"ns": 17})  # nanoseconds; and a column that says nothing
+    assert (record.lon, record.extra) == (13, {"ns": 17})  # nanoseconds; and an unknown column
 
 
 def test_a_column_of_the_headings_north_is_used(images: Path) -> None:
@@ -238,11 +238,11 @@ def test_ids_that_went_through_pandas(images: Path) -> None:
     assert [(r.image_id, r.path.name, r.sequence_id) for r in records] == [
         ("1", "1.jpg", "7"), ("498763468214164", "498763468214164.jpg", None)] and not skipped
     records, _ = read(images, "file,image_id,lat,lon\n1.jpg,1.0,55,13\n2.jpg,v1.0,55,13\n")
-    assert [r.image_id for r in records] == ["1.0", "v1.0"]  # names with a point, not numbers
+    assert [r.image_id for r in records] == ["1.0", "v1.0"]  # names with a dot, not numbers
 
 
 def test_text_sequences_of_geojson(images: Path) -> None:
-    """Source: RFC 8142: a record separator before each text, which may have several lines."""
+    """Source: RFC 8142: a record separator precedes each text, which may have several lines."""
     both = [feature("1.jpg", [13.2, 55.7]), feature("2.jpg", [13.3, 55.7])]
     lines = "\ufeff" + "".join(f"\x1e{json.dumps(f, indent=1)}" for f in both)
     for text in ("".join(f"\x1e{json.dumps(f)}\n" for f in both), lines):
@@ -263,7 +263,7 @@ def test_numbers_with_point_or_comma(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "nan", "inf", "1,234,567", "1_000", "0x10", None, True, 10**400, [1], "٣"])
-def test_what_is_no_number(value: object) -> None:
+def test_values_that_are_not_numbers(value: object) -> None:
     assert number(value) is None
 
 
@@ -276,7 +276,7 @@ def test_a_parquet_file_that_takes_its_reader_down_is_an_error(tmp_path: Path, m
     path.write_bytes(b"PAR1 no table PAR1")
     with pytest.raises(DataError, match=r"list\.parquet: it cannot be read as a table \(.+\)\. Download it again"):
         read_table(path, SourceOptions())
-    (tmp_path / "polars.py").write_text("raise SystemExit('a stranger')")  # a module beside the data is not taken for ours
+    (tmp_path / "polars.py").write_text("raise SystemExit('a stranger')")  # a module beside the data must not be imported
     monkeypatch.chdir(tmp_path)
     pl.DataFrame({"file": ["1.jpg"], "lat": [1.0], "lon": [2.0]}).write_parquet(path)
     assert [s.kind for s in read_table(Path("list.parquet"), SourceOptions())[1]] == ["missing_file"]
@@ -287,14 +287,14 @@ def test_a_parquet_file_that_takes_its_reader_down_is_an_error(tmp_path: Path, m
 
 @pytest.mark.parametrize("name", ["list.csv", "list.geojson"])
 @given(data=st.data())
-def test_broken_bytes_are_an_error_of_ours_or_skipped_rows(name: str, data: st.DataObject,
+def test_broken_bytes_are_a_package_error_or_skipped_rows(name: str, data: st.DataObject,
                                                            tmp_path_factory: pytest.TempPathFactory) -> None:
     broken_bytes(name, data, tmp_path_factory)
 
 
-@settings(max_examples=4, deadline=None)  # each takes a process
+@settings(max_examples=4, deadline=None)  # each example starts a process
 @given(data=st.data())
-def test_broken_parquet_is_an_error_of_ours_or_skipped_rows(data: st.DataObject,
+def test_broken_parquet_is_a_package_error_or_skipped_rows(data: st.DataObject,
                                                             tmp_path_factory: pytest.TempPathFactory) -> None:
     broken_bytes("list.parquet", data, tmp_path_factory)
 
@@ -321,7 +321,7 @@ def broken_bytes(name: str, data: st.DataObject, tmp_path_factory: pytest.TempPa
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ('{"type": "FeatureCollection", "features": [' + "[" * 100_000, "nested too deeply|no JSON"),
+    ('{"type": "FeatureCollection", "features": [' + "[" * 100_000, "nested too deeply|not valid JSON"),
     ('{"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": {"type": "Point", "coordinates": [NaN, 1]}}]}',
      "NaN is not a JSON number"),
     ('{"type": "FeatureCollection", "features": {"a": 1}}', "its features are not a list"),
