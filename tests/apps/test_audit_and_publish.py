@@ -40,7 +40,7 @@ def test_publish_check(jzi: Jzi, repository: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(repository, tmp_path / "town"))
     ran = jzi("data", "publish-check", root)
     assert (ran.code, ran.err) == (1, "")
-    assert "unsettled           photo_licence: no table states a licence" in ran.out
+    assert "unsettled           photo_licence: neither a table nor the README states a licence" in ran.out
     assert "faces_and_plates: justzoomin blurs nothing" in ran.out
     assert ran.out.splitlines()[-1].startswith("5 unsettled, ")
     values = jzi("data", "publish-check", root, "--json")

@@ -167,8 +167,8 @@ def test_track_passes_over_what_it_cannot_use(jzi: Jzi, drive: Path, model: Path
     ("'soon' cannot be read as a time", "photo,time\na.jpg,soon\n"),
     ("'2024-05-01' cannot be read", "photo,time\na.jpg,2024-05-01\n"),
     ("twice", "photo,time\na.jpg,2024-05-01T10:00\na.jpg,2024-05-01T10:00\n"),
-    ("no displacement", "photo,time,east_m,north_m\na.jpg,2024-05-01T10:00,x,1\n"),
-    ("none of the photos", "photo,time,east_m,north_m\nzz.jpg,2024-05-01,1,1\n")])
+    ("not a displacement", "photo,time,east_m,north_m\na.jpg,2024-05-01T10:00,x,1\n"),
+    ("is not one of the photos", "photo,time,east_m,north_m\nzz.jpg,2024-05-01,1,1\n")])
 def test_tables_of_times_that_are_none(jzi: Jzi, drive: Path, model: Path, repository: Path, tmp_path: Path, words: str,
                                        table: str) -> None:
     (tmp_path / "t.csv").write_text(table)

@@ -1,4 +1,4 @@
-"""TAR shards in place: what is read, what is refused, when the index is built again."""
+"""TAR shards read in place: what is read, what is refused, when the index is made again."""
 
 import io
 import os
@@ -36,7 +36,7 @@ def test_members_are_read(tmp_path):
     assert shards.sizes == {"d/one.jpg": 700, "d/two.jpg": 2, long: 4, "ä/three.jpg": 3, "empty": 0}
     assert "d/one.jpg" in shards and "d/one.jp" not in shards and "x" * 500 not in shards and 3 not in shards
     assert "empty\0" not in shards
-    with pytest.raises(TileError, match="no shard holds it"):
+    with pytest.raises(TileError, match="no shard contains this member"):
         shards.read("nothing")
     copy = pickle.loads(pickle.dumps(shards))
     shards.close()
@@ -124,9 +124,9 @@ def test_twice_the_same_name_in_one_shard_is_refused(tmp_path):
         TarShards([tmp_path / "a.tar"])
 
 
-def test_what_is_no_whole_tar_is_refused(tmp_path):
+def test_incomplete_tars_are_refused(tmp_path):
     whole = write_tar(tmp_path / "a.tar", {"one": b"1" * 5000, "two": b"2" * 5000}).read_bytes()
-    for content in (whole[:3000], whole[:7000], b"no tar at all" * 100):
+    for content in (whole[:3000], whole[:7000], b"not a tar file" * 100):
         (tmp_path / "b.tar").write_bytes(content)
         with pytest.raises(TileError, match=r"b\.tar"):
             TarShards([tmp_path / "b.tar"])

@@ -1,4 +1,4 @@
-"""The check before publishing: what is there is settled, what is missing is said with its remedy, nothing is guessed."""
+"""The check before publishing: facts are settled, gaps are reported with a remedy, nothing is guessed."""
 
 from __future__ import annotations
 
@@ -209,12 +209,12 @@ def test_previews_comments_and_xmp() -> None:
     frames = [Image.fromarray(plain), Image.fromarray(255 - plain)]
     assert left_behind(encoded(frames[0], "MPO", save_all=True, append_images=frames[1:]), "x")["preview"] == [
         "further pictures in the file"]
-    with pytest.raises(PhotoError, match="x: it is no image"):
+    with pytest.raises(PhotoError, match="x: the file is not a readable image"):
         left_behind(b"none", "x")
 
 
 @pytest.mark.parametrize("cut", range(2, 40, 5))
-def test_broken_exif_is_no_crash(cut: int) -> None:
+def test_broken_exif_does_not_crash(cut: int) -> None:
     data = with_exif(picture(64, 36), gps=(54.5, 3.0))
     start = data.index(b"Exif\0\0")
     rng = np.random.default_rng(cut)

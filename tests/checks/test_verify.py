@@ -1,4 +1,4 @@
-"""Verification finds what is wrong, and nothing where nothing is."""
+"""Verification finds every problem, and none in a good dataset."""
 
 import json
 import shutil
@@ -70,16 +70,16 @@ def test_a_broken_table_and_a_shared_photo(tmp_path):
     ("val_north", "val", "also_in_split", "val"),
     ("test", "train", "shared_photo", "train")])
 def test_a_split_of_ones_own_may_hold_photos_of_others(tmp_path, name, of, kind, also):
-    """Only photos that are trained on and scored on cannot be used as they are."""
+    """Only photos that are both trained on and scored on are an error."""
     root = fakes.make_repository(tmp_path, train=2, val=2)
     tables = {split: root / "metadata" / f"large_area_{split}_map.csv" for split in ("train", "val")}
     (root / "metadata" / f"{name}.csv").write_bytes(tables[of].read_bytes())
     report = verify_repository(root, tiles=False)
     assert (report.kinds(), report.ok) == ({kind: 2}, kind == "also_in_split")
-    assert {p["detail"] for p in report.problems} == {f"the photo is in split {also} as well"}
+    assert {p["detail"] for p in report.problems} == {f"the photo is also in split {also}"}
 
 
-def test_photos_trained_and_scored_on_are_found_behind_a_third_split(tmp_path):
+def test_photos_trained_and_scored_on_are_found_despite_a_third_split(tmp_path):
     root = fakes.make_repository(tmp_path, train=2, val=1)
     train = root / "metadata" / "large_area_train_map.csv"
     for name in ("all", "large_area_val_map"):
@@ -125,7 +125,7 @@ def test_a_broken_archive_does_not_hide_the_others(root):
     assert not report.ok
 
 
-def test_what_stands_in_two_shards_is_found(root):
+def test_members_in_two_shards_are_found(root):
     shutil.copyfile(archive(root, "satellite_level_0_000.tar"), archive(root, "satellite_level_0_001.tar"))
     assert kinds(root) == {"broken_archive": 1}
     archive(root, "satellite_level_0_001.tar").unlink()
@@ -133,24 +133,24 @@ def test_what_stands_in_two_shards_is_found(root):
     assert kinds(root, tiles=False) == {"photos": 1}
 
 
-def test_members_that_are_no_tiles_of_their_level_are_named(root):
+def test_members_that_are_not_tiles_of_their_level_are_named(root):
     tiles = archive(root, "satellite_level_0_000.tar")
     fakes.write_tar(archive(root, "satellite_level_0_001.tar"), {"satellite/0/notes.txt": b"x"})
     report = verify_repository(root)
-    assert report.kinds() == {"broken_tile": 1} and "no tile of level 0" in report.problems[0]["detail"] and tiles.is_file()
+    assert report.kinds() == {"broken_tile": 1} and "not a tile of level 0" in report.problems[0]["detail"] and tiles.is_file()
 
 
-def test_what_nothing_reads_is_a_remark_only(root):
+def test_unused_files_are_only_a_warning(root):
     shutil.copyfile(archive(root, "satellite_level_0_000.tar"), archive(root, "satellite_level_7_000.tar"))
     (root / "archives" / "notes.zip").write_bytes(b"x")
     report = verify_repository(root)
     assert report.kinds() == {"foreign_file": 1, "foreign_level": 1} and report.ok and report.warnings == 2
     bad = archive(root, "satellite_level_7_000.tar")
     bad.write_bytes(bad.read_bytes()[:700])
-    assert "broken_archive" in kinds(root)  # every shard is scanned, also those that nothing needs
+    assert "broken_archive" in kinds(root)  # every shard is scanned, including unused ones
 
 
-def test_an_index_that_lies_is_found(root):
+def test_a_forged_index_is_found(root):
     import io
 
     import numpy as np
@@ -182,11 +182,11 @@ def test_an_index_that_lies_is_found(root):
     (lambda r: [p.unlink() for p in (r / "archives").glob("streetview*")], "photos"),
     (lambda r: [p.unlink() for p in (r / "archives").glob("satellite*")], "map"),
 ])
-def test_what_cannot_be_opened_is_a_report_too(root, damage, kind):
+def test_unopenable_parts_are_reported(root, damage, kind):
     damage(root)
     report = verify_repository(root)
     assert report.kinds() == {kind: 1} and not report.ok
-    assert report.counts.get("photos", 0) + report.counts.get("tiles", 0) > 0  # the rest was looked at
+    assert report.counts.get("photos", 0) + report.counts.get("tiles", 0) > 0  # the rest was examined
 
 
 def test_an_empty_and_a_missing_folder(tmp_path):
@@ -209,7 +209,7 @@ def test_a_download_that_changed_is_found(root):
     table.write_bytes(table.read_bytes().replace(b"photo 0", b"photo 9"))
     report = verify_repository(root)
     assert report.kinds() == {"download": 1} and report.problems[0]["item"] == "metadata/large_area_val_map.csv"
-    assert kinds(root, hashes=False) == {}  # of the right size, and readable
+    assert kinds(root, hashes=False) == {}  # right size, and readable
     archive(root, "satellite_level_0_000.tar").unlink()
     assert kinds(root)["download"] == 2 and "incomplete" in kinds(root, hashes=False)
 
@@ -229,7 +229,7 @@ def test_white_tiles_and_gaps_are_warnings(tmp_path):
     assert found.to_dict()["ok"] and found.to_dict()["errors"] == 0 and found.to_dict()["warnings"] == 2
 
 
-def test_a_map_of_a_server_is_said_not_to_be_looked_at(root):
+def test_a_map_of_a_server_is_reported_as_not_examined(root):
     for path in (root / "archives").glob("satellite*"):
         path.unlink()
     layout = root / "satellite" / "layout.yaml"
@@ -248,7 +248,7 @@ def test_problems_are_counted_all_and_listed_a_few():
     assert [p["item"] for p in values["problems"]] == ["0", "1", "2", "0/0/0"]
 
 
-def test_items_are_taken_as_they_are_needed_and_nothing_is_begun_after_an_error():
+def test_items_are_taken_as_needed_and_nothing_starts_after_an_error():
     seen, lock, given = set(), threading.Lock(), []
 
     def items():
@@ -287,7 +287,6 @@ def test_the_report_is_a_file_too_and_its_exit_code_says_whether_to_train(root, 
 
 
 def test_interrupted_it_leaves_no_report(root, tmp_path, monkeypatch):
-    from justzoomin import data
     from justzoomin.apps.data import app
 
     def interrupt(*args, **kwargs):
@@ -295,6 +294,6 @@ def test_interrupted_it_leaves_no_report(root, tmp_path, monkeypatch):
 
     path = tmp_path / "verify.json"
     path.write_text("old")
-    monkeypatch.setattr(data.verify, "decode_photo", interrupt)
+    monkeypatch.setattr("justzoomin.checks.verify.decode_photo", interrupt)
     assert CliRunner().invoke(app, ["verify", str(root), "--report", str(path)]).exit_code != 0
     assert path.read_text() == "old" and not list(tmp_path.glob(".*part"))

@@ -58,7 +58,7 @@ def test_tables_agree_with_each_other(small_town, small_config):
         table = rows(small_town / f"metadata/large_area_{split}_map.csv")
         assert len(table) == count and list(table[0]) == ["image_id", "latitude", "longitude", "sequence"]
         lat, lon = (np.array([float(r[k]) for r in table]) for k in ("latitude", "longitude"))
-        sequences = grid.encode(lat, lon)  # raises where a position is off the region
+        sequences = grid.encode(lat, lon)  # raises if a position is outside the region
         assert [r["sequence"] for r in table] == ["[" + ", ".join(map(str, s)) + "]" for s in sequences.tolist()]
         for row in table:
             assert f"streetview/images/{row['image_id']}_undistorted.jpg" in names
@@ -106,7 +106,7 @@ def test_map_and_ground_agree(small_town, small_world):
 
 def test_refuses_a_folder_in_use(tmp_path, small_config):
     (tmp_path / "mine.txt").write_text("keep me")
-    with pytest.raises(DataError, match="there is something already"):
+    with pytest.raises(DataError, match="something other than this town"):
         build_city(tmp_path, small_config)
     assert (tmp_path / "mine.txt").read_text() == "keep me"
 
@@ -122,7 +122,7 @@ def test_interruption_leaves_nothing(tmp_path, small_config):
 
 
 def test_two_at_once_and_the_same_again(tmp_path, small_config):
-    """The second is told before its work; what a killed one left goes; and the same town is not made twice."""
+    """The second run fails at once, leftovers of a killed run disappear, and the same town is not made twice."""
     config, told = small_config.model_copy(update={"gsd_m": 1.0}), []
 
     def second(stage, done, total):
@@ -137,9 +137,9 @@ def test_two_at_once_and_the_same_again(tmp_path, small_config):
     build_city(tmp_path / "town", config, second)
     assert told and [p.name for p in tmp_path.iterdir()] == ["town"]
     before = (tmp_path / "town" / "README.md").stat().st_mtime_ns
-    build_city(tmp_path / "town", config, lambda *_: pytest.fail("it is there"))
+    build_city(tmp_path / "town", config, lambda *_: pytest.fail("the town exists already"))
     assert (tmp_path / "town" / "README.md").stat().st_mtime_ns == before
-    with pytest.raises(DataError, match="there is something already, and not this town"):
+    with pytest.raises(DataError, match="something other than this town"):
         build_city(tmp_path / "town", config.model_copy(update={"seed": 6}))
 
 

@@ -1,4 +1,4 @@
-"""Where photos are taken: on streets, inside the region, apart from the other split where asked."""
+"""Where photos are taken: on streets, inside the region, and apart from the other split on request."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def test_blocks_keep_their_distance(small_world, small_config):
     assert gaps.min() >= config.guard_m
 
 
-def test_no_street_left_is_said(small_world, small_config):
+def test_no_street_left_is_an_error(small_world, small_config):
     config = small_config.model_copy(update={"split": "block", "block_m": 90.0, "guard_m": 80.0})
-    with pytest.raises(ConfigError, match="no street is left"):
+    with pytest.raises(ConfigError, match="has no street left"):
         Router(small_world, config, "train")
 
 

@@ -22,7 +22,7 @@ def repository(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def model(repository, tmp_path_factory):
-    """A model folder, said to be trained on the town's region."""
+    """A model folder, marked as trained on the town's region."""
     return fakes.tiny_model().save_pretrained(tmp_path_factory.mktemp("cluster") / "model", fakes.grid_of(repository))
 
 
@@ -32,7 +32,7 @@ def cluster():
     pytest.importorskip("ray")
     before, threads = dict(os.environ), torch.get_num_threads()
     os.environ.update(QUIET, **{MARK: uuid.uuid4().hex})
-    torch.set_num_threads(1)  # as many as the workers have: then results are the same bit for bit
+    torch.set_num_threads(1)  # as many as the workers have, so that results are identical bit for bit
     from ray.cluster_utils import Cluster
 
     room = {"num_cpus": 1, "object_store_memory": 80 << 20}
@@ -51,7 +51,7 @@ def cluster():
 
 @pytest.fixture
 def workers(cluster):
-    """A function that finds the processes of this cluster's workers that have a block or wait for one."""
+    """A function that finds the worker processes of this cluster that have a block or wait for one."""
     mark = f"{MARK}={os.environ[MARK]}".encode()
 
     def look():

@@ -1,11 +1,11 @@
-"""A ray of this process: tasks end in a random order, and some take their worker with them."""
+"""A fake ray in this process: tasks end in a random order, and some end their worker too."""
 
 import random
 from types import SimpleNamespace
 
 
 class PretendedRay:
-    """As much of the module ray as blocks need.
+    """The part of the module ray that blocks need.
 
     Args:
         seed: Seed of the order in which tasks end.

@@ -1,4 +1,4 @@
-"""Blocks on workers that may end at any moment: every block once, in order, and a lost worker costs its block alone."""
+"""Blocks on workers that may end at any moment: every block once, in order, and a lost worker costs only its block."""
 
 import random
 from types import SimpleNamespace
@@ -23,7 +23,7 @@ class Squarer:
         return DataError("town", "it is not there", "Copy it.") if self.wrong == "ready" else None
 
     def work(self, number):
-        assert self.opened, "a worker was given a block before it was ready"
+        assert self.opened, "a worker got a block before it was ready"
         if self.wrong == "work":
             return DataError("tile 3", "it is broken", "Fetch it.")
         return number / 0 if self.wrong == "bug" else number * number
@@ -36,7 +36,7 @@ def test_results_come_in_order_whatever_order_they_were_done_in():
 @pytest.mark.parametrize("seed", range(20))
 def test_every_block_is_finished_once_whoever_dies(seed):
     rng = random.Random(seed)
-    deaths = {n: rng.randrange(TRIES) for n in range(50) if rng.random() < 0.2}  # times that a block ends its worker
+    deaths = {n: rng.randrange(TRIES) for n in range(50) if rng.random() < 0.2}  # how many times a block ends its worker
     total = sum(deaths.values())
 
     def dies(method, *args):

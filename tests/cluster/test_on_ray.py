@@ -1,4 +1,4 @@
-"""On a cluster of two nodes, with a worker killed in the middle: the results are those of one process."""
+"""A cluster of two nodes with a worker killed in the middle gives the results of one process."""
 
 import os
 import signal
@@ -44,7 +44,7 @@ def test_an_index_of_which_a_worker_was_killed_is_the_local_one(cluster, workers
 def test_photos_of_which_a_worker_was_killed_have_the_local_fixes(cluster, workers, repository, model, tmp_path, monkeypatch):
     dataset = open_dataset(repository)
     (tmp_path / "photos").mkdir()
-    monkeypatch.chdir(tmp_path)  # names as a user gives them, not whole
+    monkeypatch.chdir(tmp_path)  # relative names, as a user gives them
     photos = []
     for number, image in enumerate(dataset.split("val").image_ids):
         photos.append((tmp_path / "photos" / f"{number:02d}.jpg").relative_to(tmp_path))
@@ -92,6 +92,6 @@ def test_an_address_without_a_cluster_is_named(monkeypatch):
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", nobody)
-    with pytest.raises(ClusterError, match=r"ray address 10\.0\.0\.9:6379: no cluster can be joined there \(nobody there\)"), \
+    with pytest.raises(ClusterError, match=r"ray address '10\.0\.0\.9:6379': the cluster cannot be joined \(nobody there"), \
             joined("10.0.0.9:6379"):
         pass

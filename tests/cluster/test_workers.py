@@ -1,4 +1,4 @@
-"""A worker makes sure that it has what the driver has, and says where it does not."""
+"""A worker checks that its model and map are the driver's, and reports any difference."""
 
 import platform
 
@@ -18,7 +18,7 @@ def other(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def other_town(tmp_path_factory):
-    """The same region, other pictures."""
+    """The same region with different pictures."""
     root = tmp_path_factory.mktemp("cluster") / "other"
     return fakes.make_repository(root, pixels=32, depth=3, grid=4, train=1, val=1, seed=1)
 

@@ -1,4 +1,4 @@
-"""Pictures of a checked map and of an audit: cells spread over the region, gaps in their place, text that fits."""
+"""Pictures of a checked map and of an audit: cells spread over the region, gaps where they are, text that fits."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_gaps_are_drawn_where_they_are(check: MapCheck) -> None:
     assert not orange[:, :22].any()
 
 
-def test_a_level_that_cannot_be_drawn_is_said(folder: Path, tmp_path: Path) -> None:
+def test_a_level_that_cannot_be_drawn_is_labelled(folder: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(folder, tmp_path / "gone"))
     shutil.rmtree(root / "satellite" / "0")
     source = Map.open(root)

@@ -1,4 +1,4 @@
-"""Figures of comparisons show what the comparison holds."""
+"""Figures of comparisons show the comparison's values."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_every_row_is_named_and_drawn(comparison, tmp_path):
         assert save_figure(figure, tmp_path / f"{name}.png").stat().st_size > 5000
 
 
-def test_curves_hold_the_figures_of_the_table(comparison):
+def test_curves_show_the_figures_of_the_table(comparison):
     axes = comparison_figures(comparison)["recall-radius"].axes[0]
     good, poor = (np.array(line.get_xydata()) for line in axes.lines[:2])
     assert (np.diff(good[:, 1]) >= 0).all() and (good[:, 1] >= poor[:, 1]).all() and good[-1, 1] == 1
@@ -44,7 +44,7 @@ def test_curves_hold_the_figures_of_the_table(comparison):
     assert good[near - 1, 1] <= comparison["good"].score.recall_at_m[40.0].value / 100 <= good[near, 1]
 
 
-def test_what_is_not_known_is_not_drawn():
+def test_unknown_values_are_not_drawn():
     quiet = table("quiet", 3.0, None)
     quiet = type(quiet)(**{**vars(quiet), "confidence": np.full(len(quiet), np.nan)})
     assert list(comparison_figures(compare([quiet]))) == ["recall-radius", "recall-area"]

@@ -1,4 +1,4 @@
-"""Pictures: positions land on their pixels, files are what they say, hostile names stay harmless."""
+"""Pictures: positions are on their pixels, files have their formats, hostile names are harmless."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ HOSTILE = ["../../etc/passwd", "a/b\\c", "$\\frac{1}{0}$", "\x00\n\t", "日本",
 
 
 class FakeMap:
-    """A map whose colour says where: red grows to the east, green to the north, blue with the zoom."""
+    """A map whose colour encodes the place: red grows to the east, green to the north, blue with the zoom."""
 
     listed = False
 
@@ -81,7 +81,7 @@ def test_positions_land_on_their_pixels(x, y, level, number, pixels):
     col, row = pixel_of(cell, float(lat), float(lon), pixels)
     assert col == pytest.approx((0.5 + x) * pixels, abs=1e-3)
     assert row == pytest.approx((0.5 - y) * pixels, abs=1e-3)
-    if level < GRID.depth and max(abs(x), abs(y)) < 0.49:  # and the pixel's cell is the one that the grid says
+    if level < GRID.depth and max(abs(x), abs(y)) < 0.49:  # and the pixel is in the cell given by the grid
         action = int(row * 4 // pixels) * 4 + int(col * 4 // pixels)
         near_border = min(abs((v * 4 / pixels) % 1 - h) for v in (col, row) for h in (0, 1)) < 0.02
         assert near_border or tuple(GRID.encode(lat, lon)[0][:level + 1]) == (*sequence, action)
@@ -117,7 +117,7 @@ def test_the_true_position_is_drawn_where_it_belongs():
         colour = canvas[canvas.shape[0] - 1 - round(y - 0.5), round(x - 0.5), :3]
         assert np.abs(colour / 255 - to_rgb(TRUE)).max() < 0.02
         found += 1
-    assert found == 5  # not in the view off the true path
+    assert found == 5  # not in the view that is off the true path
 
 
 def drawn(figure: Figure) -> np.ndarray:
@@ -146,7 +146,7 @@ def words(figure: Figure) -> str:
     return "\n".join(t.get_text() for t in figure.texts)
 
 
-def test_missing_map_is_said():
+def test_missing_map_is_labelled():
     case = make_case()
     views = (case.views[0], dataclasses.replace(case.views[1], no_data=0.374), case.views[2])
     for figure in (path_panel(dataclasses.replace(case, views=views)), sheet([dataclasses.replace(case, views=views)])):
@@ -234,7 +234,7 @@ def test_the_camera_goes_from_the_view_to_the_cell():
     assert within(target, target) == pytest.approx((0, 0, 1))
 
 
-def test_the_sharper_view_lies_where_the_blurred_one_does():
+def test_the_sharper_view_is_where_the_blurred_one_is():
     views = GridViews(FakeMap(), GRID, 128)
     coarse, fine = views.get(()), views.get((6,))
     target = (0.5, 0.25, 0.25)
@@ -246,7 +246,7 @@ def test_the_sharper_view_lies_where_the_blurred_one_does():
 
 
 @pytest.mark.parametrize("action", range(16))
-def test_a_closeup_holds_its_cell(action):
+def test_a_closeup_contains_its_cell(action):
     left, top, edge = closeup_window(action, 4)
     row, col = divmod(action, 4)
     assert left >= 0 and left + edge <= 1 and top >= 0 and top + edge <= 1

@@ -1,4 +1,4 @@
-"""The picture of a posterior: tinted where mass is, the answer where it is said, the map visible elsewhere."""
+"""The picture of a posterior: tinted where its mass is, the answer marked, the map visible elsewhere."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def pixels(figure: Figure) -> np.ndarray:
     return page[top:top + edge, left:left + edge]
 
 
-def test_mass_is_tinted_where_it_lies() -> None:
+def test_mass_is_tinted_where_it_is() -> None:
     image = np.full((16, 16), 1e-9)
     image[3, 12], image[3, 11] = 0.6, 0.4
     posterior = Posterior.of(TOWN, np.log(CELLS.from_image(image)))

@@ -1,4 +1,4 @@
-"""The stages: which photos, which files, on made-up and on real data."""
+"""The stages: which photos they take and which files they write, on synthetic and on real data."""
 
 from __future__ import annotations
 

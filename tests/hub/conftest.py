@@ -1,4 +1,4 @@
-"""A town on a small hub, and pauses that only count."""
+"""Fixtures: a town on a small hub, and pauses that are only counted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def hub(town: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    """The town on a hub of its own, which the real client is pointed to; its cache is a folder that must stay empty."""
+    """The town on a separate hub, which the real client uses; the client's cache is a folder that must stay empty."""
     found = Hub()
     found.commit_folder(town)
     cache = tmp_path / "hub-cache"
@@ -37,11 +37,11 @@ def hub(town: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
     monkeypatch.delenv("HF_TOKEN", raising=False)
     with Server(found):
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", found.url)  # as HF_ENDPOINT does at its import
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", found.url)  # as HF_ENDPOINT does when it is imported
         monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
                             found.url + "/{repo_id}/resolve/{revision}/{filename}")
         yield found
-    assert not [p for p in cache.rglob("*") if p.is_file()], "a second copy lies in the hub's cache"
+    assert not [p for p in cache.rglob("*") if p.is_file()], "the hub's cache contains a second copy"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Small things for the tests of downloads."""
+"""Helpers for the tests of downloads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from justzoomin.hub import Retry
 
 
 class Pauses(list[float]):
-    """Pauses that were asked for, none of them taken."""
+    """Requested pauses, none of which was taken."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -17,6 +17,6 @@ class Pauses(list[float]):
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder but those that this package keeps for itself."""
+    """Return every file of a folder except this package's own records."""
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*"))
             if p.is_file() and not any(part.startswith(".jzi") for part in p.relative_to(folder).parts)}

@@ -1,4 +1,4 @@
-"""A small hub on the loopback: what the real client asks of one for a dataset, and the failures that a test arranges."""
+"""A small hub on the loopback: all that the real client needs for a dataset, and failures arranged by a test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REPO = "town/test"
 
 @dataclass
 class Answer:
-    """What stands instead of the usual answer: a status, headers, a content of its own, or a cut after so many bytes.
+    """A replacement for the usual answer: a status, headers, other content, or a cut after so many bytes.
 
     Before the cut, `stalled` is called, which may wait.
     """
@@ -42,13 +42,13 @@ class Hub:
     Attributes:
         commits: Files by path, of each commit.
         branches: Commit of each branch.
-        log: Requests in order: method, path in the repository (or api address), first byte asked for.
-        failures: Answers that stand in turn for the next requests whose path ends so; each is used up.
+        log: Requests in order: method, path in the repository (or api address), first byte requested.
+        failures: Answers for the next requests whose path ends so, in turn; each is used once.
         listed: Changes the listing's entries before they are sent.
-        card: The head of its README.
-        on_get: Told of every file whose content is asked for, before it is sent.
+        card: The front matter of its README.
+        on_get: Called with every file whose content is requested, before it is sent.
         url: Address of the server.
-        blob_host: Address that large files are redirected to, if it is another one.
+        blob_host: Address that large files are redirected to, if it is a different one.
         tokens: Path and authorization of every request.
     """
 
@@ -76,11 +76,11 @@ class Hub:
                             if p.is_file() and not any(part.startswith(".jzi") for part in p.parts)})
 
     def fetched(self) -> list[str]:
-        """Paths of the repository whose content was asked for, in order."""
+        """Return the paths whose content was requested, in order."""
         return [path for method, path, _ in self.log if method == "GET" and not path.startswith("/api/")]
 
     def entries(self, commit: str) -> list[dict[str, object]]:
-        """What the tree of a commit lists."""
+        """Return the entries of a commit's tree."""
         found = []
         for path, content in self.commits[commit].items():
             blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()

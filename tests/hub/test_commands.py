@@ -23,7 +23,7 @@ LEVEL_1 = "archives/satellite_level_m1_000.tar"
 
 @pytest.fixture
 def jzi(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    """Run `jzi data`; returns exit code, standard output and standard error."""
+    """Run `jzi data`; return exit code, standard output and standard error."""
     monkeypatch.setenv("COLUMNS", "100")
 
     def run(*words: object) -> tuple[int, str, str]:
@@ -64,7 +64,7 @@ def test_a_download_from_first_to_last(jzi, hub: Hub, tmp_path: Path):
     (("--levels", "-2,x"), "--levels: 'x' is not a whole number"),
     (("--levels", "-2", "--depth", "3"), "--levels: --pixels or --depth is given as well"),
     (("--levels", "-5,-2"), "level -5"), (("--splits", ","), "--splits: no split is named"),
-    (("--splits", "test"), "Splits there: train, val"), (("--revision", "v3"), "no such revision"),
+    (("--splits", "test"), "Available splits: train, val"), (("--revision", "v3"), "no such revision"),
     (("--pixels", "0"), "--pixels: 0 pixels"), (("--depth", "30"), "depth")])
 def test_refusals(jzi, hub: Hub, tmp_path: Path, words: tuple[str, ...], text: str):
     code, out, err = jzi("download", tmp_path / "dest", "--repo-id", REPO, *words)
@@ -79,8 +79,8 @@ def test_levels_that_begin_with_a_minus(jzi, hub: Hub, tmp_path: Path):
     assert (code, json.loads(out)["levels"], json.loads(out)["splits"]) == (0, [-2, -1], ["val"])
 
 
-def test_the_command_killed_in_the_middle_of_a_file_goes_on(jzi, hub: Hub, tmp_path: Path):
-    """The real command in a process of its own, killed by signal 9 while a shard is half there."""
+def test_the_command_killed_in_the_middle_of_a_file_resumes(jzi, hub: Hub, tmp_path: Path):
+    """The real command in its own process is killed by signal 9 while a shard is half written."""
     dest, stalled, killed = tmp_path / "dest", threading.Event(), threading.Event()
 
     def stall() -> None:
@@ -92,8 +92,8 @@ def test_the_command_killed_in_the_middle_of_a_file_goes_on(jzi, hub: Hub, tmp_p
     command = [sys.executable, "-m", "justzoomin.apps.main", "data", "download", str(dest), "--repo-id", REPO, "--pixels", "32"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert stalled.wait(60)
-        for _ in range(500):  # the bytes were sent; until they are written
-            with contextlib.suppress(FileNotFoundError):  # renamed between two looks
+        for _ in range(500):  # the bytes were sent; wait until they are written
+            with contextlib.suppress(FileNotFoundError):  # renamed between two checks
                 if any(p.stat().st_size == 150_000 for p in (dest / ".jzi-download").glob("*.part")):
                     break
             threading.Event().wait(0.01)
@@ -102,7 +102,7 @@ def test_the_command_killed_in_the_middle_of_a_file_goes_on(jzi, hub: Hub, tmp_p
     assert process.returncode == -signal.SIGKILL
     assert not (dest / LEVEL_1).exists()
     code, _, err = jzi("info", dest)
-    assert code == 1 and f"Go on with: jzi data download {dest}." in err
+    assert code == 1 and f"Continue with: jzi data download {dest}." in err
     hub.log.clear()
     assert jzi("download", dest)[0] == 0
     assert [first for _, path, first in hub.log if path == LEVEL_1] == [150_000]
@@ -128,7 +128,7 @@ def test_ctrl_c_stops_the_command_and_leaves_nothing_wrong(jzi, hub: Hub, tmp_pa
 
 
 def test_real_data_in_the_published_layout(jzi, hub: Hub, tmp_path: Path, shared: Path):
-    """The sample states neither region nor attribution: the preset and the lines of the published card hold."""
+    """The sample has neither region nor attribution, so the preset and the lines of the published card are used."""
     hub.commit_folder(shared / "data" / "dc-mini")
     dest = tmp_path / "dest"
     code, out, err = jzi("download", dest, "--repo-id", REPO)

@@ -1,4 +1,4 @@
-"""A download from a small hub: only what is needed, every file right, whatever the hub and the network do."""
+"""A download from a small hub: only what is needed, every file correct, whatever the hub and the network do."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def fetch(dest: Path, pauses: Pauses, selection: Selection | None = SMALL, **opt
 
 
 def expected(hub: Hub, leave: tuple[str, ...] = (LEVEL_0,)) -> dict[str, bytes]:
-    """What a download of the main branch must hold, byte for byte."""
+    """Return what a download of the main branch must contain, byte for byte."""
     files = hub.commits[hub.branches["main"]]
     return {name: content for name, content in files.items() if name not in {*leave, ".gitattributes", "paper.pdf"}}
 
 
 def refused(folder: Path) -> str:
-    """The error with which every way to open an incomplete folder refuses it."""
+    """Return the error that every way to open an incomplete folder gives."""
     texts = set()
     for opened in (lambda: open_dataset(folder), lambda: Map.open(folder)):
         with pytest.raises(DataError) as error:
@@ -93,7 +93,7 @@ def test_a_complete_folder_is_not_fetched_again(hub: Hub, tmp_path: Path, pauses
     assert len(hub.log) == before, "the hub was asked"
 
 
-def test_levels_and_splits_are_added_and_named_where_there_are_none(hub: Hub, tmp_path: Path, pauses: Pauses):
+def test_levels_and_splits_are_added_and_missing_ones_listed(hub: Hub, tmp_path: Path, pauses: Pauses):
     dest = tmp_path / "dest"
     fetch(dest, pauses, Selection(levels=(-2,), splits=("val",)))
     assert files_below(dest) == expected(hub, (LEVEL_0, LEVEL_1, "metadata/large_area_train_map.csv"))
@@ -103,21 +103,21 @@ def test_levels_and_splits_are_added_and_named_where_there_are_none(hub: Hub, tm
     assert files_below(dest) == expected(hub, (LEVEL_1,))
     assert [p for m, p, _ in hub.log[before:] if p.endswith(".tar")] == [LEVEL_0]
     assert fetch(dest, pauses, Selection(levels="all")).levels == (-2, -1, 0)
-    with pytest.raises(ConfigError, match=r"--levels: level -9, 4.*no tiles.*Levels there: -2, -1, 0\."):
+    with pytest.raises(ConfigError, match=r"--levels: level -9, 4.*no tiles.*Available levels: -2, -1, 0\."):
         plan_download(tmp_path / "other", REPO, selection=Selection(levels=(4, -9)))
-    with pytest.raises(ConfigError, match=r"--splits tset.*Splits there: train, val\."):
+    with pytest.raises(ConfigError, match=r"--splits tset.*Available splits: train, val\."):
         plan_download(tmp_path / "other", REPO, selection=Selection(splits=("val", "tset")))
 
 
 def test_a_level_the_grid_needs_and_the_hub_lacks(hub: Hub, tmp_path: Path):
     hub.commit({n: c for n, c in hub.commits[hub.branches["main"]].items() if n != LEVEL_1})
-    with pytest.raises(ConfigError, match=r"--pixels 32: level -1.*Levels there: -2, 0\."):
+    with pytest.raises(ConfigError, match=r"--pixels 32: level -1.*Available levels: -2, 0\."):
         plan_download(tmp_path / "dest", REPO, selection=SMALL)
 
 
 def test_a_repository_of_something_else(hub: Hub, tmp_path: Path):
     hub.commit({"README.md": b"words"})
-    with pytest.raises(DataError, match=r"satellite/layout\.yaml.*no dataset"):
+    with pytest.raises(DataError, match=r"satellite/layout\.yaml.*not have the published dataset's layout"):
         plan_download(tmp_path / "dest", REPO)
     with pytest.raises(DataError, match=r"no such dataset repository.*hf auth login"):
         plan_download(tmp_path / "dest", "town/other")
@@ -127,14 +127,14 @@ def test_a_repository_of_something_else(hub: Hub, tmp_path: Path):
         plan_download(tmp_path / "dest", REPO, "v9")
 
 
-def test_cut_connections_go_on_where_they_broke(hub: Hub, tmp_path: Path, pauses: Pauses):
+def test_cut_connections_resume_where_they_broke(hub: Hub, tmp_path: Path, pauses: Pauses):
     hub.failures[LEVEL_1] = [Answer(cut_after=100_000), Answer(cut_after=1000), Answer(cut_after=0)]
     hub.failures[PHOTOS] = [Answer(cut_after=7)]
     fetch(tmp_path / "dest", pauses)
     assert files_below(tmp_path / "dest") == expected(hub)
     starts = [first for _, path, first in hub.log if path == LEVEL_1]
     assert starts == [0, 100_000, 101_000, 101_000]
-    assert sorted(pauses) == [1.0, 1.0, 1.0, 2.0], "a connection that brought something begins the pauses anew"
+    assert sorted(pauses) == [1.0, 1.0, 1.0, 2.0], "a connection that made progress resets the pauses"
 
 
 def test_a_hub_that_does_not_know_ranges(hub: Hub, tmp_path: Path, pauses: Pauses):
@@ -164,7 +164,7 @@ def test_busy_hubs_are_waited_for(hub: Hub, tmp_path: Path, pauses: Pauses):
 def test_a_hub_that_stays_down(hub: Hub, tmp_path: Path, pauses: Pauses):
     dest = tmp_path / "dest"
     hub.failures[LEVEL_1] = [Answer(cut_after=4000)] + [Answer(503)] * 10
-    with pytest.raises(DataError, match=rf"{LEVEL_1}: the hub answers 503\. Run the same command again: it goes on"):
+    with pytest.raises(DataError, match=rf"{LEVEL_1}: the hub answers 503\. Run the same command again: it continues"):
         fetch(dest, pauses)
     assert "not complete" in (text := refused(dest)) and f"jzi data download {dest}" in text
     assert not (dest / LEVEL_1).exists()
@@ -175,7 +175,7 @@ def test_a_hub_that_stays_down(hub: Hub, tmp_path: Path, pauses: Pauses):
     assert [first for _, path, first in hub.log if path == LEVEL_1] == [4000]
     assert VAL not in hub.fetched()
     hub.failures[LEVEL_0] = [Answer(429, {"Retry-After": "86400"})]
-    with pytest.raises(DataError, match="429, too many requests and asks to wait 86400 s"):
+    with pytest.raises(DataError, match="429, too many requests and asks for a pause of 86400 s"):
         fetch(dest, pauses, Selection(levels="all"))
 
 
@@ -191,7 +191,7 @@ def test_wrong_content_never_gets_a_name(hub: Hub, tmp_path: Path, pauses: Pause
     assert sum("fetching it again" in text and "sha256" in text for text in pauses.notices) == 2
     other = tmp_path / "other"
     hub.failures[LEVEL_1] = [Answer(content=wrong)] * 3
-    with pytest.raises(DataError, match=rf"{LEVEL_1}: what the hub sends.*sha256 is [0-9a-f]{{64}} instead of [0-9a-f]{{64}}"):
+    with pytest.raises(DataError, match=rf"{LEVEL_1}: the content sent.*sha256 is [0-9a-f]{{64}} instead of [0-9a-f]{{64}}"):
         fetch(other, pauses)
     assert not (other / LEVEL_1).exists()
     assert "missing" in refused(other)
@@ -211,21 +211,21 @@ def test_more_bytes_than_listed_are_not_written(hub: Hub, tmp_path: Path, pauses
 
 def test_wrong_layouts_stop_the_plan(hub: Hub, tmp_path: Path, pauses: Pauses):
     hub.failures["layout.yaml"] = [Answer(content=b"min_zoom: 0\nmax_zoom: 0\n")] * 3
-    with pytest.raises(DataError, match=r"layout\.yaml: what the hub sends has 24 bytes and git-sha1"):
+    with pytest.raises(DataError, match=r"layout\.yaml: the hub sent 24 bytes with git-sha1"):
         plan_download(tmp_path / "dest", REPO, retry=pauses.retry)
 
 
 def test_a_branch_that_moves(hub: Hub, tmp_path: Path, pauses: Pauses):
     dest, first = tmp_path / "dest", hub.branches["main"]
     old, new = expected(hub), dict(hub.commits[first])
-    new[VAL] = new[VAL].replace(b"photo 0", b"photo 9")  # of the same size
+    new[VAL] = new[VAL].replace(b"photo 0", b"photo 9")  # same size
     new[LEVEL_1] = new[LEVEL_1] + b"\0" * 10240
     del new["LICENSE"]
     hub.on_get = lambda path: hub.commit(new) if path == VAL else None  # type: ignore[assignment]
     fetch(dest, pauses)
     second = hub.branches["main"]
     assert second != first
-    assert files_below(dest) == old, "what was begun is finished at its commit"
+    assert files_below(dest) == old, "a download is finished at the commit where it began"
     assert fetch(dest, pauses).commit == first
     hub.failures[LEVEL_1] = [Answer(503)] * 4
     with pytest.raises(DataError, match="503"):
@@ -233,7 +233,7 @@ def test_a_branch_that_moves(hub: Hub, tmp_path: Path, pauses: Pauses):
     assert "not complete" in refused(dest)
     record = fetch(dest, pauses)
     assert (record.commit, files_below(dest)) == (second, expected(hub))
-    assert hub.fetched().count(PHOTOS) == 1, "what did not change is not fetched again"
+    assert hub.fetched().count(PHOTOS) == 1, "an unchanged file is not fetched again"
     assert fetch(dest, pauses, None, revision=first).commit == first
     assert files_below(dest) == old
 
@@ -263,17 +263,17 @@ def test_folders_of_something_else(hub: Hub, tmp_path: Path, pauses: Pauses):
     dest.mkdir()
     (dest / "notes.txt").write_text("mine")
     (dest / "README.md").write_text("mine too")
-    with pytest.raises(DataError, match=r"README\.md: a file of this name is here"):
+    with pytest.raises(DataError, match=r"README\.md: a file with this name exists"):
         fetch(dest, pauses)
-    (dest / "README.md").write_bytes(b"# A tOwn\n")  # the size alone is right
-    with pytest.raises(DataError, match=r"README\.md: a file of this name is here.*git-sha1"):
+    (dest / "README.md").write_bytes(b"# A tOwn\n")  # only the size is right
+    with pytest.raises(DataError, match=r"README\.md: a file with this name exists.*git-sha1"):
         fetch(dest, pauses)
     assert not (dest / ".jzi-download.json").exists()
     assert hub.fetched().count(PHOTOS) == 0
     (dest / "README.md").unlink()
     (dest / "archives").mkdir()
     (dest / LEVEL_0).write_bytes(b"a foreign level")
-    with pytest.raises(DataError, match=r"level_0_000\.tar: this shard is here and does not belong.*--levels"):
+    with pytest.raises(DataError, match=r"level_0_000\.tar: this shard does not belong.*--levels"):
         fetch(dest, pauses)
     (dest / LEVEL_0).unlink()
     (dest / PHOTOS).write_bytes(expected(hub)[PHOTOS])  # as another tool left it
@@ -283,7 +283,7 @@ def test_folders_of_something_else(hub: Hub, tmp_path: Path, pauses: Pauses):
     assert files_below(dest) == {**expected(hub), "notes.txt": b"mine"}
     with pytest.raises(ConfigError, match=r"holds a download of town/test"):
         plan_download(dest, "town/other")
-    with pytest.raises(ConfigError, match="it is a file"):
+    with pytest.raises(ConfigError, match="the path is a file"):
         plan_download(dest / "notes.txt", REPO)
 
 
@@ -350,7 +350,7 @@ def test_a_listing_without_end(hub: Hub, tmp_path: Path, monkeypatch):
     hub.failures[listing] = [again] * 30
     with pytest.raises(DataError, match="has more than 20 pages"):
         plan_download(tmp_path / "dest", REPO)
-    assert len(hub.failures[listing]) == 10, "pages come from the server that was asked, and the token goes nowhere else"
+    assert len(hub.failures[listing]) == 10, "pages come from the requested server, and the token goes nowhere else"
     hub.failures.clear()
     monkeypatch.setattr("justzoomin.hub.listing.MAX_FILES", len(plain) - 3)
     with pytest.raises(DataError, match=rf"more than {len(plain) - 3} files"):
@@ -363,7 +363,7 @@ def test_a_listing_without_end(hub: Hub, tmp_path: Path, monkeypatch):
 def test_too_little_disk_is_found_before_the_first_byte(hub: Hub, tmp_path: Path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
     plan = plan_download(tmp_path / "dest", REPO, selection=SMALL)
-    with pytest.raises(DataError, match=rf"{plan.bytes_to_fetch:,} bytes are still to come and the disk has 1,000 free"):
+    with pytest.raises(DataError, match=rf"{plan.bytes_to_fetch:,} bytes are still to be fetched.* has only 1,000 bytes"):
         download(plan)
     assert not (tmp_path / "dest").exists()
     assert not [path for path in hub.fetched() if path.endswith(".tar")]
@@ -382,7 +382,7 @@ def test_a_disk_that_fills_up(hub: Hub, tmp_path: Path, pauses: Pauses, monkeypa
 
 @pytest.mark.parametrize("place", [".jzi-download", "archives", "metadata"])
 def test_a_link_in_the_folder_is_not_followed(hub: Hub, tmp_path: Path, pauses: Pauses, place: str):
-    """What an earlier run left is removed from `.jzi-download`: as a link, it emptied the folder behind it."""
+    """Leftovers are removed from `.jzi-download`; when that was a link, the folder behind it was emptied."""
     outside = tmp_path / "outside"
     (outside / "deep").mkdir(parents=True)
     (outside / "mine").write_text("mine")
@@ -401,12 +401,12 @@ def test_without_a_network(hub: Hub, tmp_path: Path, pauses: Pauses, monkeypatch
     monkeypatch.setattr("huggingface_hub.constants.is_offline_mode", lambda: True)
     with pytest.raises(DataError, match=r"HF_HUB_OFFLINE is set\. Unset"):
         plan_download(tmp_path / "dest", REPO, retry=pauses.retry)
-    assert len(pauses) == 3, "nothing is gained by waiting"
+    assert len(pauses) == 3, "waiting does not help"
 
 
 def test_access(hub: Hub, tmp_path: Path, pauses: Pauses, monkeypatch):
     hub.failures["/revision/main"] = [Answer(403, {"X-Error-Code": "GatedRepo"})]
-    with pytest.raises(DataError, match=r"asks for agreement.*hf auth login"):
+    with pytest.raises(DataError, match=r"not accepted the repository's conditions.*hf auth login"):
         plan_download(tmp_path / "dest", REPO, retry=pauses.retry)
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     hub.blob_host = hub.url.replace("127.0.0.1", "localhost")
@@ -458,7 +458,7 @@ def test_killed_anywhere(hub: Hub, tmp_path: Path, pauses: Pauses, share: float)
             os._exit(1)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
     there = files_below(dest)
-    assert there == {name: expected(hub)[name] for name in there}, "something wrong lies under a final name"
+    assert there == {name: expected(hub)[name] for name in there}, "a wrong file has a final name"
     assert "not complete" in refused(dest)
     fetch(dest, pauses, None, repo_id=None)
     assert files_below(dest) == expected(hub)

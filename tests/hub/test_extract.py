@@ -23,7 +23,7 @@ from justzoomin.maps import Map
 
 @pytest.fixture
 def root(town: Path, tmp_path: Path) -> Path:
-    """A copy of the town without the finest level, whose tiles are many."""
+    """A copy of the town without the finest level, which has many tiles."""
     folder = tmp_path / "root"
     shutil.copytree(town, folder, ignore=shutil.ignore_patterns(".jzi*", "satellite_level_0_*"))
     return folder
@@ -31,7 +31,7 @@ def root(town: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def loose(town: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What extraction must leave: the loose files and everything beside the archives, byte for byte."""
+    """Expected result: the loose files and everything outside the archives, byte for byte."""
     folder = fakes.extract(town, tmp_path_factory.mktemp("hub") / "loose")
     shutil.rmtree(folder / "satellite" / "0")
     rest = {n: c for n, c in files_below(town).items() if not n.startswith(("archives/", ".git", "paper"))}
@@ -40,7 +40,7 @@ def loose(town: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, byt
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Calls of os.sync, which is not waited for here."""
+    """Calls of os.sync, which is not executed here."""
     found: list[str] = []
     monkeypatch.setattr("os.sync", lambda: found.append("sync"))
     return found
@@ -61,7 +61,7 @@ def test_loose_files_open_by_themselves(root: Path, loose: dict[str, bytes], tmp
     assert packed.photos.ids() == unpacked.photos.ids()
     assert packed.attribution() == unpacked.attribution()
     (tmp_path / "dest" / ".jzi-lock").touch()  # as a killed run leaves it
-    assert extract(root, tmp_path / "dest").files == 0, "nothing is left to do"
+    assert extract(root, tmp_path / "dest").files == 0, "there is nothing left to do"
 
 
 @pytest.mark.parametrize("beside", [True, False])
@@ -72,7 +72,7 @@ def test_archives_are_deleted_when_asked(root: Path, loose: dict[str, bytes], tm
     victim = dest / "satellite" / "-1" / next(n for n in loose if n.startswith("satellite/-1/")).removeprefix("satellite/-1/")
     right = victim.read_bytes()
     victim.write_bytes(right[:-1] + b"?")
-    with pytest.raises(DataError, match=rf"{victim}: the file is not what satellite_level_m1_000\.tar holds.*jzi data extract"):
+    with pytest.raises(DataError, match=rf"{victim}: the file differs from the one in .*m1_000\.tar.*jzi data extract"):
         extract(root, dest, delete_archives=True)
     assert (root / "archives" / "satellite_level_m1_000.tar").exists()
     victim.write_bytes(right)
@@ -87,7 +87,7 @@ def test_archives_are_deleted_when_asked(root: Path, loose: dict[str, bytes], tm
 @pytest.mark.parametrize("delete", [False, True])
 @pytest.mark.parametrize("beside", [False, True])
 def test_killed_anywhere(root: Path, loose: dict[str, bytes], tmp_path: Path, delete: bool, beside: bool, calls: list[str]):
-    """A child process is killed by signal 9 from within, further on each time, until one comes to the end."""
+    """A child process is killed by signal 9 from within, later each time, until one reaches the end."""
     dest, kills = root if beside else tmp_path / "dest", 0
     for steps in (0, 3, 20, 60, 130, 10_000):
         child = os.fork()
@@ -101,10 +101,10 @@ def test_killed_anywhere(root: Path, loose: dict[str, bytes], tmp_path: Path, de
         assert status in {0, signal.SIGKILL}
         if status:
             kills += 1
-            with pytest.raises(DataError, match=r"not all extracted here: \d of 4 are.*Go on with: jzi data extract"):
+            with pytest.raises(DataError, match=r"only \d of 4 archives are extracted here.*Continue with: jzi data extract"):
                 Map.open(dest)
             wrong = {n for n, c in files_below(dest).items() if n in loose and c != loose[n]}
-            assert not wrong, "a half-written file lies under a final name"
+            assert not wrong, "a half-written file has a final name"
     assert kills >= 4
     assert status == 0
     extra = {".gitattributes", "paper.pdf"} if beside else set()
@@ -127,7 +127,7 @@ def test_a_download_is_extracted_in_place_and_still_opens(hub: Hub, tmp_path: Pa
     open_dataset(dest).check("val")
     assert check_hashes(dest) == []
     before = len(hub.log)
-    assert plan_download(dest).complete, "what was extracted and deleted is not missing"
+    assert plan_download(dest).complete, "extracted and deleted archives are not missing"
     plan = plan_download(dest, selection=Selection(levels=(-2, -1)))
     assert plan.bytes_to_fetch == 0
     download(plan, retry=pauses.retry)
@@ -141,30 +141,30 @@ def test_another_commit_is_not_mixed_in(hub: Hub, tmp_path: Path, pauses: Pauses
     extract(dest, dest, delete_archives=True)
     files = dict(hub.commits[hub.branches["main"]])
     hub.commit({**files, "archives/satellite_level_m1_000.tar": files["archives/satellite_level_m1_000.tar"] + bytes(10240)})
-    with pytest.raises(DataError, match=r"level_m1_000\.tar: it was extracted here and removed.*another folder"):
+    with pytest.raises(DataError, match=r"level_m1_000\.tar: the archive was extracted and removed here.*another folder"):
         plan_download(dest, update=True)
     second = tmp_path / "second"
     download(plan_download(second, REPO, selection=small), retry=pauses.retry)
     shutil.rmtree(dest)
     second.rename(dest)
-    with pytest.raises(DataError, match=r"it holds an extraction of .*town/test@.*another folder"):
+    with pytest.raises(DataError, match=r"the folder holds an extraction of .*town/test@.*another folder"):
         extract(dest, tmp_path / "loose")
 
 
-def test_what_is_not_whole_is_not_extracted(hub: Hub, tmp_path: Path, pauses: Pauses, calls: list[str]):
+def test_incomplete_downloads_are_not_extracted(hub: Hub, tmp_path: Path, pauses: Pauses, calls: list[str]):
     dest = tmp_path / "dest"
     download(plan_download(dest, REPO, selection=Selection(pixels=32)), retry=pauses.retry)
     shard = dest / "archives" / "satellite_level_m1_000.tar"
     content = bytearray(shard.read_bytes())
     content[600] ^= 1
     shard.write_bytes(content)
-    with pytest.raises(DataError, match=rf"{shard}: the shard is not as it was downloaded: its sha256"):
+    with pytest.raises(DataError, match=rf"{shard}: the shard changed after the download: its sha256"):
         extract(dest, tmp_path / "loose", delete_archives=True)
     assert shard.exists()
     shard.unlink()
     with pytest.raises(DataError, match="the download is not complete"):
         extract(dest, tmp_path / "loose")
-    with pytest.raises(DataError, match=r"no such folder"):
+    with pytest.raises(DataError, match=r"the folder does not exist"):
         extract(tmp_path / "none", tmp_path / "loose")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no shards to extract"):
@@ -180,14 +180,14 @@ def test_folders_of_something_else(root: Path, tmp_path: Path, calls: list[str])
     name = Map.open(root).source.shards(-2).names()[0]
     (root / name).parent.mkdir(parents=True)
     (root / name).write_bytes(b"mine")
-    with pytest.raises(DataError, match=rf"{root / name}: a file is here that is not the one in satellite_level_m2"):
+    with pytest.raises(DataError, match=rf"{root / name}: this file differs from the one in satellite_level_m2"):
         extract(root, root)
     assert (root / name).read_bytes() == b"mine"
-    assert Map.open(root).levels() == {-2: 16, -1: 64}, "what was refused changed nothing"
+    assert Map.open(root).levels() == {-2: 16, -1: 64}, "a refused extraction changes nothing"
     other = tmp_path / "other"
     extract(root, tmp_path / "new")
     shutil.copytree(root, other)
-    with pytest.raises(DataError, match="it holds an extraction of"):
+    with pytest.raises(DataError, match="the folder holds an extraction of"):
         extract(other, tmp_path / "new")
 
 
@@ -220,7 +220,7 @@ def test_too_little_disk(root: Path, tmp_path: Path, monkeypatch, calls: list[st
     photos = open_dataset(root).photos
     need += sum(-(-len(photos.read(i)) // 4096) * 4096 for i in photos.ids())
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=need - 1))
-    with pytest.raises(DataError, match=rf"need {need:,} bytes and the disk has {need - 1:,} free.*--delete-archives"):
+    with pytest.raises(DataError, match=rf"need {need:,} bytes.* has only {need - 1:,} bytes free.*--delete-archives"):
         extract(root, tmp_path / "dest")
     assert not (tmp_path / "dest").exists()
     extract(root, tmp_path / "dest", delete_archives=True)

@@ -1,4 +1,4 @@
-"""Crops of a panorama show what lies in their direction, across the seam too."""
+"""Crops of a panorama show what is in their direction, also across the seam."""
 
 import math
 
@@ -13,7 +13,7 @@ W, H = 720, 360
 
 
 def sky(yaw: np.ndarray, pitch: np.ndarray) -> np.ndarray:
-    """Grey values by direction, smooth all around."""
+    """Return grey values by direction, smooth all around."""
     return 127 + 60 * np.sin(3 * yaw + 1) * np.cos(pitch) + 50 * np.sin(5 * pitch + yaw)
 
 
@@ -40,7 +40,7 @@ def test_crops_show_their_directions(views: int, hfov_deg: float) -> None:
         assert np.abs(out[..., 0] - sky(yaw, pitch)).max() < 3, "the seam, or the geometry"
 
 
-def test_a_mark_lies_where_its_direction_says() -> None:
+def test_a_mark_is_in_its_direction() -> None:
     picture = np.zeros((H, W, 3), np.uint8)
     yaw, pitch = math.radians(200), math.radians(-12)  # to the left behind, below the horizon
     column = round((math.remainder(yaw, 2 * math.pi) / (2 * math.pi) + 0.5) * W - 0.5)
@@ -52,7 +52,7 @@ def test_a_mark_lies_where_its_direction_says() -> None:
     assert (row, at) == (pytest.approx(down, abs=1), pytest.approx(right, abs=1))
 
 
-def test_names_tell_headings() -> None:
+def test_names_contain_headings() -> None:
     assert [c.suffix for c in crops(W, H, 4, 90.0, 1.0)] == ["_h000", "_h090", "_h180", "_h270"]
     assert len({c.suffix for c in crops(W, H, 36, 90.0, 1.0)}) == 36
     assert crops(W, H, 7, 90.0, 1.0)[1].suffix == "_h051"
@@ -60,12 +60,12 @@ def test_names_tell_headings() -> None:
 
 @pytest.mark.parametrize("size", [(720, 300), (720, 720), (2000, 400)])
 def test_partial_panoramas_are_refused(size: tuple[int, int]) -> None:
-    with pytest.raises(PhotoError, match=r"partial panoramas are not cut\. Give it as a perspective photo"):
+    with pytest.raises(PhotoError, match=r"partial panoramas are not supported\. Give it as a perspective photo"):
         crops(*size, 4, 90.0, 1.0)
 
 
 def tilted(pose: Pose, size: int = W) -> np.ndarray:
-    """The panorama of a camera that was tilted: made by turning each of its own rays into the world."""
+    """Return the panorama of a tilted camera, made by rotating each of its rays into the world."""
     yaw = ((np.arange(size) + 0.5) / size - 0.5) * 2 * math.pi
     angle = (0.5 - (np.arange(size // 2) + 0.5) / (size // 2)) * math.pi
     up, yaw = np.meshgrid(angle, yaw, indexing="ij")
@@ -86,7 +86,7 @@ def test_a_tilted_panorama_cut_level_equals_the_level_one(pitch: float, roll: fl
 
 
 def test_the_signs_of_pitch_and_roll_are_those_of_photo_spheres() -> None:
-    """Pitch is how far the middle is above the horizon; as roll grows, the horizon in the picture turns counterclockwise."""
+    """Pitch raises the middle above the horizon; with growing roll, the horizon in the picture turns counterclockwise."""
     rows, columns = np.mgrid[:H, :W]
     down, turn = np.radians((rows + 0.5) / H * 180 - 90), np.radians((columns + 0.5) / W * 360 - 180)
     slope = math.tan(math.radians(20))
@@ -100,7 +100,7 @@ def test_the_signs_of_pitch_and_roll_are_those_of_photo_spheres() -> None:
 
 
 @pytest.mark.parametrize("said", ["steep", "nan", "1e999"])
-def test_a_pose_that_is_not_a_number_is_named(said: str) -> None:
+def test_a_pose_that_is_not_a_number_is_an_error(said: str) -> None:
     assert stated_pose({}, "x") == stated_pose({"PoseRollDegrees": ""}, "x") == Pose()
     assert stated_pose({"PosePitchDegrees": "-3.5", "PoseRollDegrees": "190"}, "x") == Pose(-3.5, 190)
     with pytest.raises(PhotoError, match=f"x: its PoseRollDegrees is '{said}', not a number of degrees"):

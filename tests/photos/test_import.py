@@ -1,4 +1,4 @@
-"""From located photos and a map to a dataset: what is dropped, what is written, and in which words it is refused."""
+"""From located photos and a map to a dataset: what is dropped, what is written, and which errors are raised."""
 
 import io
 import json
@@ -48,7 +48,7 @@ def test_end_to_end(walk: list[PhotoRecord], town: Path, tmp_path: Path) -> None
     assert first[1].endswith(']"')
     sample = dataset.torch_dataset("train", 32)[0]
     assert sample["wide"].shape == (3, 32, 64)
-    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")], "no trace of the work"
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")], "temporary files are left"
 
     table = pl.read_parquet(dest / "streetview" / "metadata_satellite_covered.parquet")
     assert len(table) == 16
@@ -88,7 +88,7 @@ def test_photos_lose_their_metadata_and_keep_their_pixels(walk: list[PhotoRecord
         assert np.array_equal(simplejpeg.decode_jpeg(data), simplejpeg.decode_jpeg(original))
 
 
-def test_turned_large_and_foreign_photos_are_encoded_anew(walk: list[PhotoRecord], town: Path, tmp_path: Path) -> None:
+def test_turned_large_and_foreign_photos_are_encoded_again(walk: list[PhotoRecord], town: Path, tmp_path: Path) -> None:
     turned, wide = fakes.with_exif(street(1, (120, 90)), 6, (54.5, 3.0)), fakes.encoded(street(2, (640, 200)), quality=95)
     walk[1], walk[2] = record(tmp_path / "walk", 1, turned), record(tmp_path / "walk", 2, wide)
     walk[3] = record(tmp_path / "walk", 3, fakes.encoded(street(3), "PNG"))
@@ -118,7 +118,7 @@ def test_cameras_and_panoramas(walk: list[PhotoRecord], town: Path, tmp_path: Pa
     assert report.failed() == 2
     details = {s.item: s.detail for s in report.skipped}
     assert "folds back" in details["p07"]
-    assert "partial panoramas are not cut" in details["p09"]
+    assert "partial panoramas are not supported" in details["p09"]
     assert report.treatments == {"cut": 3, "none": 11, "undistorted": 2}
     table = pl.read_parquet(tmp_path / "data" / "streetview" / "metadata_satellite_covered.parquet")
     crops_ = table.filter(pl.col("panorama_id") == "p08")
@@ -137,10 +137,10 @@ def test_what_is_dropped(walk: list[PhotoRecord], town: Path, tmp_path: Path) ->
     folder = tmp_path / "walk"
     blurred = Image.fromarray(street(1)).filter(ImageFilter.GaussianBlur(6))
     walk[1] = record(folder, 1, fakes.encoded(blurred))
-    walk[2] = record(folder, 2, walk[3].path.read_bytes(), east=150.0)  # the same file elsewhere, taken earlier
+    walk[2] = record(folder, 2, walk[3].path.read_bytes(), east=150.0)  # the same file at another place, taken earlier
     again = fakes.encoded(street(5), quality=70)
-    walk[6] = record(folder, 6, again, east=-170 + 20.0 * 5 + 1.0)  # the same view a metre on
-    walk[7] = record(folder, 7, fakes.encoded(street(5), quality=71))  # the same view 40 m on
+    walk[6] = record(folder, 6, again, east=-170 + 20.0 * 5 + 1.0)  # the same view a metre farther
+    walk[7] = record(folder, 7, fakes.encoded(street(5), quality=71))  # the same view 40 m farther
     walk[8] = record(folder, 8, walk[8].path.read_bytes()[:2000])
     walk[9] = record(folder, 9, fakes.encoded(street(9, (90, 20))))
     walk[10] = record(folder, 10, east=5000.0)
@@ -158,7 +158,7 @@ def test_what_is_dropped(walk: list[PhotoRecord], town: Path, tmp_path: Path) ->
     assert "sharpness 0.0" in details["p01"]
     assert "p12.jpg: the photo cannot be read" in details["p12"]
     written = (dest / "import-report.json").read_text()
-    assert str(tmp_path) not in written, "no one's folders"
+    assert str(tmp_path) not in written, "folder names are published"
     kept = sum(info["photos"] for info in report.splits.values())
     assert kept == 17 - 9
     looser = SETTINGS.model_copy(update={"min_sharpness": None, "duplicate_m": None, "min_side": 20})
@@ -177,14 +177,14 @@ def test_photos_where_the_map_has_no_tile_are_off_it(walk: list[PhotoRecord], to
         shutil.rmtree(column)
     report = run(walk, bare, tmp_path / "data", SETTINGS.model_copy(update={"view_pixels": 384}))
     lost = {s.item for s in report.skipped}
-    assert lost == {f"p{k:02d}" for k in range(len(lost))}, "those in the west"
+    assert lost == {f"p{k:02d}" for k in range(len(lost))}, "the photos in the west"
     assert 4 <= len(lost) <= 10
     assert all(s.kind == "off_map" and "no tile of level 0 there" in s.detail for s in report.skipped)
     dataset = open_dataset(tmp_path / "data")
     assert verify_dataset(dataset).ok, "tiles as files are linked as well"
 
 
-def test_the_bytes_hang_on_neither_workers_nor_order(walk: list[PhotoRecord], town: Path, tmp_path: Path) -> None:
+def test_the_bytes_depend_on_neither_workers_nor_order(walk: list[PhotoRecord], town: Path, tmp_path: Path) -> None:
     walk[8] = record(tmp_path / "walk", 8, fakes.encoded(street(8, (512, 256))), camera=Camera("equirectangular"))
     run(walk, town, tmp_path / "one" / "data", workers=1)
     run(walk[::-1], town, tmp_path / "two" / "data", workers=3)
@@ -215,7 +215,7 @@ def test_into_the_maps_own_folder(walk: list[PhotoRecord], town: Path, tmp_path:
     assert (own / "README-photos.md").is_file()
     assert report.map_files == {"linked": 0, "copied": 0, "copied_bytes": 0}
     assert not (own / ".jzi-import").exists()
-    with pytest.raises(DataError, match=r"photos were imported there already \(splits: train, val\)"):
+    with pytest.raises(DataError, match=r"photos were already imported there \(splits: train, val\)"):
         run(walk, own, own)
 
 
@@ -240,23 +240,23 @@ def test_refusals(walk: list[PhotoRecord], town: Path, tmp_path: Path, monkeypat
     full = tmp_path / "full"
     full.mkdir()
     (full / "thesis.txt").write_text("do not lose me")
-    with pytest.raises(DataError, match="full: there is something already"):
+    with pytest.raises(DataError, match="full: the folder is not empty"):
         run(walk, town, full)
     swapped = [replace(r, lat=r.lon, lon=r.lat) for r in walk]
-    with pytest.raises(DataError, match=r"none of its 16 photos stands on the map.*Latitude and longitude are swapped in 16"):
+    with pytest.raises(DataError, match=r"none of its 16 photos is on the map.*Latitude and longitude are swapped in 16"):
         run(swapped, town, tmp_path / "data")
     away = [replace(r, lat=38.9, lon=-77.0) for r in walk]
     with pytest.raises(DataError, match=r"16 stand outside .* nearest 5,\d\d\d km away from it\. The region reaches 200 m"):
         run(away, town, tmp_path / "data")
-    assert not [p for p in tmp_path.iterdir() if p.name not in {"walk", "full"}], "nothing begun"
-    with pytest.raises(ConfigError, match="split val: it is empty: by chance"):
+    assert not [p for p in tmp_path.iterdir() if p.name not in {"walk", "full"}], "an import was started"
+    with pytest.raises(ConfigError, match="split val: the split is empty: by chance"):
         run(walk[:3], town, tmp_path / "data", SETTINGS.model_copy(update={"split": SplitSettings(val_share=0.001)}))
-    with monkeypatch.context() as patch, pytest.raises(ConfigError, match="split train: it is empty"):
-        patch.setattr(importing, "examine", None)  # said before any photo is looked at
+    with monkeypatch.context() as patch, pytest.raises(ConfigError, match="split train: the split is empty"):
+        patch.setattr(importing, "examine", None)  # reported before any photo is examined
         run(walk[:3], town, tmp_path / "data", SETTINGS.model_copy(update={"split": SplitSettings(val_share=0.999)}))
-    with pytest.raises(DataError, match=r"image_id '\.\./x': it is no name for a photo"):
+    with pytest.raises(DataError, match=r"image_id '\.\./x': the id is invalid"):
         run([replace(walk[0], image_id="../x")], town, tmp_path / "data")
-    with pytest.raises(DataError, match=r"image_id p00: another photo goes by it \(p00\.jpg\)"):
+    with pytest.raises(DataError, match=r"image_id p00: this id is used twice \(p00\.jpg\)"):
         run([walk[0], replace(walk[1], image_id="p00")], town, tmp_path / "data")
     with pytest.raises(DataError, match=r"no photo is left of 2 \(2 broken\)"):
         (tmp_path / "walk" / "p00.jpg").write_bytes(b"none")
@@ -273,7 +273,7 @@ def test_another_region(walk: list[PhotoRecord], town: Path, tmp_path: Path) -> 
     assert open_dataset(tmp_path / "data").split("train").sequences(grid).shape == (report.splits["train"]["photos"], 3)
     own = tmp_path / "town"
     shutil.copytree(town, own)
-    with pytest.raises(ConfigError, match=r"--region: .* states another region"):
+    with pytest.raises(ConfigError, match=r"--region: .* already has a different region"):
         run(walk, own, own, grid=grid)
     (own / "satellite" / "region.yaml").unlink()
     import_photos(source(tmp_path / "walk", walk), own, Map.open(own, grid), SETTINGS, grid=grid)
@@ -282,7 +282,7 @@ def test_another_region(walk: list[PhotoRecord], town: Path, tmp_path: Path) -> 
 
 
 def test_faulty_jpegs_stay_as_they_are_and_odd_names_are_spelled_out(town: Path, tmp_path: Path) -> None:
-    """Padding before the end and a JFIF version cost no pixel, and names that are not UTF-8 no import."""
+    """Padding before the end and a JFIF version change no pixel, and names that are not UTF-8 do not stop an import."""
     folder = tmp_path / "walk"
     records = [record(folder, k) for k in range(12)]
     for odd in records[:6]:
@@ -300,7 +300,7 @@ def test_faulty_jpegs_stay_as_they_are_and_odd_names_are_spelled_out(town: Path,
         simplejpeg.decode_jpeg(data, "RGB", strict=True)
 
 
-def test_what_lies_beside_photos_is_reported_and_is_no_failure(town: Path, walk: list[PhotoRecord], tmp_path: Path) -> None:
+def test_files_beside_photos_are_reported_and_are_not_failures(town: Path, walk: list[PhotoRecord], tmp_path: Path) -> None:
     beside = (Skipped("notes.txt", "not_a_photo", "it is a text"), Skipped("a", "unreadable_folder", "it is closed"))
     report = import_photos(source(tmp_path / "walk", walk, *beside), tmp_path / "data", Map.open(town), SETTINGS)
     assert report.found == len(walk) + 1 and report.failed() == 1 and report.dropped()["not_a_photo"] == 1

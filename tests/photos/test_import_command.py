@@ -1,4 +1,4 @@
-"""`jzi photos import`: the words of it."""
+"""The output of `jzi photos import`."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from justzoomin.apps.main import main
 
 @pytest.fixture
 def jzi(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    """Run `jzi` with words; its exit code, standard output and standard error."""
+    """Run `jzi` with words; return exit code, standard output and standard error."""
     monkeypatch.setenv("COLUMNS", "100")
 
     def call(*words: object) -> tuple[int, str, str]:
@@ -80,7 +80,7 @@ def test_a_table_a_camera_and_splits(jzi, folder: Path, town: Path, tmp_path: Pa
 
 
 def test_a_table_whose_images_are_elsewhere_says_so_and_names_the_option(jzi, folder: Path, town: Path, tmp_path: Path) -> None:
-    """The positions are there: it is the images that are missing."""
+    """The positions exist; only the images are missing."""
     rows = [record(folder, k, fakes.encoded(street(k))) for k in range(12)]
     (tmp_path / "lists").mkdir()
     table = tmp_path / "lists" / "where.csv"
@@ -88,9 +88,9 @@ def test_a_table_whose_images_are_elsewhere_says_so_and_names_the_option(jzi, fo
                   "lon": [r.lon for r in rows]}).write_csv(table)
     code, out, err = jzi("photos", "import", table, tmp_path / "data", "--map", town, *SMALL)
     assert (code, out) == (1, "")
-    assert err.startswith(f"error: {table}: 12 of its images are not found, and no photo is left (12 missing file). The first: "
-                          f"{rows[0].path.name}: ")
-    assert err.endswith("Name the folder that holds the images with --images.\n")
+    assert err.startswith(f"error: {table}: 12 of its images were not found, and no photo is left (12 missing file). "
+                          f"The first: {rows[0].path.name}: ")
+    assert err.endswith("Give the folder of the images with --images.\n")
     assert "no photo with a position" not in err
     assert jzi("photos", "import", table, tmp_path / "data", "--map", town, *SMALL, "--images", folder)[0] == 0
 
@@ -114,7 +114,7 @@ def test_off_the_map(jzi, shared: Path, town: Path, tmp_path: Path) -> None:
     lund = shared / "data" / "lund"
     code, out, err = jzi("photos", "import", lund, tmp_path / "data", "--map", town)
     assert (code, out) == (1, "")
-    assert "none of its 6 photos stands on the map: 6 stand outside the region, the nearest 662 km away from it" in err
+    assert "none of its 6 photos is on the map: 6 stand outside the region, the nearest 662 km away from it" in err
     there = fakes.make_repository(tmp_path / "lund", lat=55.6982, lon=13.1952, crs="epsg:32633", train=1, val=1, pixels=32)
     shutil.rmtree(there / "metadata")
     words = ("--map", there, "--pixels", 32, "--license", "BSD-2-Clause")

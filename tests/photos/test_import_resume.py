@@ -1,4 +1,4 @@
-"""Killed anywhere, an import leaves nothing half-done under a final name, and a second run ends where one run would have."""
+"""A killed import leaves no unfinished file with a final name, and a second run gives the result of one run."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ SMALL_SHARDS = SETTINGS.model_copy(update={"shard_bytes": 1 << 14})
 
 
 class Killed(BaseException):
-    """As a signal would end it."""
+    """Ends the import like a signal."""
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_killed_at_any_renaming(in_place: bool, walk: list[PhotoRecord], town: P
         die_at(1_000_000)
         if in_place:
             left = {k: v for k, v in without_report(dest).items() if not k.startswith(".jzi-import")}
-            assert all(before.get(k) == v or wanted[k] == v for k, v in left.items()), "old or new, never half"
+            assert all(before.get(k) == v or wanted[k] == v for k, v in left.items()), "never half a file"
             missing = {k for k in wanted if k not in left}
             assert not find_splits(dest) or missing <= {TRAIN}, "the tables come last"
             assert TRAIN in missing
@@ -85,11 +85,11 @@ def test_killed_at_any_renaming(in_place: bool, walk: list[PhotoRecord], town: P
         assert without_report(dest) == wanted, limit
         assert not list(dest.parent.glob(".data*"))
     else:
-        pytest.fail("it never came to its end")
+        pytest.fail("the import never finished")
     assert limit > 10
 
 
-def test_a_killed_process_and_what_is_not_done_again(town: Path, tmp_path: Path,
+def test_a_killed_process_and_work_that_is_not_repeated(town: Path, tmp_path: Path,
                                                      monkeypatch: pytest.MonkeyPatch) -> None:
     script = f"""
 import os, sys
@@ -119,12 +119,12 @@ run([record(folder, k) for k in range(16)], Path({str(town)!r}), Path({str(tmp_p
     report = run(walk, town, tmp_path / "data", SMALL_SHARDS)
     assert not looked
     assert 0 < len(developed) < 16
-    assert any("3 shards of photos stood there already" in note for note in report.notes)
-    assert any("16 photos were not looked at again" in note for note in report.notes)
+    assert any("3 shards of photos already existed" in note for note in report.notes)
+    assert any("16 photos were not examined again" in note for note in report.notes)
     assert without_report(tmp_path / "data") == without_report(tmp_path / "whole" / "data")
 
 
-def test_other_settings_and_changed_photos_start_anew(walk: list[PhotoRecord], town: Path, tmp_path: Path,
+def test_other_settings_and_changed_photos_start_again(walk: list[PhotoRecord], town: Path, tmp_path: Path,
                                                       monkeypatch: pytest.MonkeyPatch) -> None:
     def die(*_: object) -> None:
         raise Killed

@@ -1,4 +1,4 @@
-"""Blur is told from sharpness, twins from neighbours, and metadata from pictures."""
+"""Blurred photos, repeated photos and metadata are recognized."""
 
 import io
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_blur_lowers_sharpness_and_contrast_does_not() -> None:
     assert sharpness(np.full((400, 300), 90, np.uint8)) == 0.0
 
 
-def test_the_hash_survives_encoding_and_size_and_tells_pictures_apart() -> None:
+def test_the_hash_survives_encoding_and_size_and_distinguishes_pictures() -> None:
     one = picture(640, 360, 1)
     again = np.asarray(Image.open(io.BytesIO(encoded(Image.fromarray(one).resize((320, 180)), quality=60))))
     hashes = [difference_hash(p[..., 1]) for p in (one, again, picture(640, 360, 2))]
@@ -61,7 +61,7 @@ seen = st.builds(lambda digest, word, east, north: Seen(str(digest), word, *map(
 
 @settings(max_examples=60)
 @given(st.lists(seen, max_size=25), st.sampled_from([0.0, 0.5, 2.0, 5.0]))
-def test_twins_are_those_of_comparing_all_with_all(photos: list[Seen], within_m: float) -> None:
+def test_twins_equal_those_of_comparing_all_with_all(photos: list[Seen], within_m: float) -> None:
     twins = {t.index: t for t in find_twins(photos, CENTRE, within_m, 2)}
     kept: list[int] = []
     for index, photo in enumerate(photos):
@@ -78,7 +78,7 @@ def test_twins_are_those_of_comparing_all_with_all(photos: list[Seen], within_m:
 
 
 def loaded_jpeg(progressive: bool, grey: bool) -> bytes:
-    """A JPEG with everything that does not belong: EXIF with a position, XMP, a profile, a comment, bytes behind the end."""
+    """Return a JPEG with everything to be removed: EXIF with a position, XMP, a profile, a comment, bytes after the end."""
     image = Image.fromarray(picture(83, 61)).convert("L" if grey else "RGB")
     exif = Image.open(io.BytesIO(with_exif(picture(16, 16), 1, (38.9, -77.0)))).info["exif"]
     data = encoded(image, exif=exif, icc_profile=b"PROFILE" * 20, comment=b"taken by someone", dpi=(300, 300), quality=88,
@@ -88,7 +88,7 @@ def loaded_jpeg(progressive: bool, grey: bool) -> bytes:
 
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("grey", [False, True])
-def test_metadata_go_and_pixels_stay(progressive: bool, grey: bool) -> None:
+def test_metadata_are_removed_and_pixels_kept(progressive: bool, grey: bool) -> None:
     data = loaded_jpeg(progressive, grey)
     assert all(word in data for word in (b"Exif", b"PROFILE", b"someone", b"xmpmeta", b"ftyp"))
     bare = strip_jpeg(data, "photo.jpg")
@@ -115,7 +115,7 @@ def test_restarts_fill_bytes_adobe_and_thumbnails() -> None:
 
 
 @given(st.integers(0, 10_000), st.binary(max_size=6))
-def test_hostile_segments_end_in_words(at: int, junk: bytes) -> None:
+def test_hostile_segments_end_in_an_error(at: int, junk: bytes) -> None:
     data = with_exif(picture(32, 32), 1)
     at %= len(data)
     for broken in (data[:at], data[:at] + junk + data[at + len(junk):]):

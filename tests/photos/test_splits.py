@@ -1,4 +1,4 @@
-"""The laws of splitting: disjoint, complete, blind to order and to other photos, guarded, nothing torn apart."""
+"""The laws of splitting: disjoint, complete, independent of order and other photos, guarded, groups kept together."""
 
 from pathlib import Path
 
@@ -91,24 +91,24 @@ def test_the_share_is_honoured(kind: str) -> None:
 def test_an_empty_split_names_a_seed_that_works() -> None:
     records = [photo(k) for k in range(3)]
     empty = next(s for s in range(50) if split(records, SplitSettings(seed=s)) is None)
-    with pytest.raises(ConfigError, match=r"split val: it is empty: by chance none of 3 photos") as caught:
+    with pytest.raises(ConfigError, match=r"split val: the split is empty: by chance it got none of 3 photos") as caught:
         assign_splits(records, SplitSettings(seed=empty), CENTRE)
     seed = int(caught.value.remedy.split("--seed ")[1].split(",")[0])
     assert assign_splits(records, SplitSettings(seed=seed), CENTRE).val
 
 
 def test_one_group_cannot_be_split() -> None:
-    with pytest.raises(ConfigError, match=r"all 4 photos are one of the blocks\. Use --split photo"):
+    with pytest.raises(ConfigError, match=r"all 4 photos form a single block\. Use --split photo"):
         assign_splits([photo(k, 10.0, 10.0) for k in range(4)], SplitSettings(kind="block"), CENTRE)
 
 
 def test_a_guard_that_leaves_nothing_is_refused() -> None:
     wanted = SplitSettings(kind="block", val_share=0.5, block_m=10.0, guard_m=5000.0)
-    with pytest.raises(ConfigError, match=r"--guard-m: all .* training photos stand within 5000 m"):
+    with pytest.raises(ConfigError, match=r"--guard-m: all .* training photos are within 5000 m"):
         assign_splits([photo(k, 15.0 * k) for k in range(12)], wanted, CENTRE)
 
 
-def test_photos_without_a_sequence_are_told() -> None:
+def test_photos_without_a_sequence_are_reported() -> None:
     records = [photo(k, sequence="a" if k % 2 else None) for k in range(40)]
     found = assign_splits(records, SplitSettings(kind="sequence"), CENTRE)
-    assert "20 of 40 photos have no sequence; each was taken as one of its own" in found.notes
+    assert "20 of 40 photos have no sequence; each was treated as a sequence of its own" in found.notes

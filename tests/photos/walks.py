@@ -1,4 +1,4 @@
-"""Walks with a camera over a generated town: located photos, and imports of them."""
+"""Walks with a camera through a generated town: located photos, and imports of them."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ START = datetime(2024, 5, 1, 8, 0, tzinfo=UTC)
 
 
 def street(seed: int, size: tuple[int, int] = (160, 90)) -> np.ndarray:
-    """A photo with something to see, different from others."""
+    """Return a textured photo, different for each seed."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (9, 16, 3), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
     fine = rng.integers(-60, 61, (size[1], size[0], 1))
@@ -26,7 +26,7 @@ def street(seed: int, size: tuple[int, int] = (160, 90)) -> np.ndarray:
 
 def record(folder: Path, number: int, data: bytes | None = None, east: float | None = None, north: float = 0.0,
            **values: object) -> PhotoRecord:
-    """A located photo, its file written; photos stand in a line, 20 m apart."""
+    """Write a photo and return its record; photos are in a line, 20 m apart."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"p{number:02d}.jpg"
     lat, lon = from_local(54.5, 3.0, -170 + 20.0 * number if east is None else east, north)
@@ -47,6 +47,6 @@ def run(walk_: list[PhotoRecord], town: Path, dest: Path, settings: ImportSettin
 
 
 def all_bytes(dest: Path) -> dict[str, bytes]:
-    """Every file of a dataset, but for the indexes of its shards."""
+    """Return every file of a dataset except the indexes of its shards."""
     return {str(p.relative_to(dest)): p.read_bytes() for p in sorted(dest.rglob("*"))
             if p.is_file() and ".jzi-index" not in str(p)}

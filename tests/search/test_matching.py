@@ -1,5 +1,7 @@
 """Scores of all cells by the ray matcher, alone and beside the zoomer."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch

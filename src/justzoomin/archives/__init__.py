@@ -1,4 +1,4 @@
-"""TAR shards: their index, reading and writing in place, and whether a download or an extraction is complete."""
+"""TAR shards: index, read and write them, and check whether a download or an extraction is complete."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""What files must be: sizes and hashes, and whether those on the disk are so."""
+"""Expected sizes and hashes of files, and whether the files on the disk match them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Progress = Callable[[str, int, int], None]
 
 
 class FileProblem(NamedTuple):
-    """A recorded file that is not as it should be: its path below the folder, and what is wrong."""
+    """A recorded file that is wrong: its path below the folder, and the problem."""
 
     path: str
     detail: str
@@ -26,11 +26,11 @@ class FileProblem(NamedTuple):
 
 @dataclass(frozen=True)
 class FileStamp:
-    """What a file must be: its size in bytes and its hash.
+    """The expected size and hash of a file.
 
     Args:
-        size: Bytes.
-        algorithm: `sha256` of the content, or `git-sha1`, the id that git gives a blob.
+        size: Size in bytes.
+        algorithm: `sha256` of the content, or `git-sha1`, the id that git gives to a blob.
         digest: The hash in lower-case hex.
     """
 
@@ -41,13 +41,13 @@ class FileStamp:
     def __post_init__(self) -> None:
         known = _HEX.get(self.algorithm)
         if type(self.size) is not int or self.size < 0 or known is None or not known.fullmatch(self.digest):
-            raise ValueError(f"no size and hash of a file: {self.size!r}, {self.algorithm!r}, {str(self.digest)[:80]!r}")
+            raise ValueError(f"invalid size and hash of a file: {self.size!r}, {self.algorithm!r}, {str(self.digest)[:80]!r}")
 
     def digest_of(self, path: Path) -> str:
-        """The hash of a file by this stamp's algorithm.
+        """Return the hash of a file by this stamp's algorithm.
 
         Raises:
-            OSError: If it cannot be read.
+            OSError: If the file cannot be read.
         """
         digest = hashlib.sha256() if self.algorithm == "sha256" else hashlib.sha1(usedforsecurity=False)
         with path.open("rb") as file:
@@ -58,11 +58,11 @@ class FileStamp:
         return digest.hexdigest()
 
     def problem(self, path: Path, *, content: bool = False) -> str | None:
-        """What is wrong with a file in words, or None: size alone, or with `content` the hash as well."""
+        """Return in words what is wrong with a file, or None; checks the size, and with `content` the hash as well."""
         try:
             status = path.stat()
             if not path.is_file():
-                return "it is no file"
+                return "it is not a regular file"
             if status.st_size != self.size:
                 return f"it has {status.st_size} bytes instead of {self.size}"
             if content and (found := self.digest_of(path)) != self.digest:
@@ -75,7 +75,7 @@ class FileStamp:
 
 
 def plain_path(name: object) -> bool:
-    """Whether a name from outside is a plain relative path: nothing that climbs or is absolute on any system."""
+    """Return whether an external name is a plain relative path, which leads out of its folder on no system."""
     if not isinstance(name, str) or not 0 < len(name) < 1000 or "\\" in name or ":" in name:
         return False
     if any(ord(letter) < 32 or letter == "\x7f" or 0xD800 <= ord(letter) < 0xE000 for letter in name):
@@ -85,16 +85,16 @@ def plain_path(name: object) -> bool:
 
 def compare_files(folder: Path, wanted: Iterable[tuple[str, FileStamp]], progress: Progress | None = None,
                   workers: int = 4) -> list[FileProblem]:
-    """Compare files with their sizes and hashes.
+    """Compare files with their expected sizes and hashes.
 
     Args:
-        folder: The folder that they lie in.
-        wanted: Their paths below it, and what they must be.
-        progress: Called with "hashes, MB", the megabytes read and those to read.
-        workers: Threads that read.
+        folder: The folder of the files.
+        wanted: Paths below the folder, with what the files must be.
+        progress: Called with "hashes, MB", the megabytes read and all megabytes.
+        workers: Number of threads that read.
 
     Returns:
-        What is wrong, in order.
+        The problems, in the given order.
     """
     items = list(wanted)
     total, done, problems = sum(stamp.size for _, stamp in items), 0, []

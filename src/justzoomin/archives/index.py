@@ -1,8 +1,8 @@
-"""The byte-offset index of one TAR shard: built by one scan, kept on disk, rebuilt when the shard changed.
+"""The byte-offset index of one TAR shard: made by one scan, stored on disk, made again after the shard changed.
 
-An index file is an uncompressed `.npz` (no pickles) with four arrays: `head` (JSON: format version,
-shard name, its size and modification time), `names` (zero-separated UTF-8), `offsets` and `sizes`. It may come from
-anywhere, as the shard does: what it says is checked against the shard's size, and one that does not hold is built again.
+An index file is an uncompressed `.npz` (no pickles) with four arrays: `head` (JSON: format version, shard name, its size and
+modification time), `names` (zero-separated UTF-8), `offsets` and `sizes`. It may come from any source, like the shard: its
+content is checked against the shard's size, and an index that fails the check is made again.
 """
 
 from __future__ import annotations
@@ -34,19 +34,18 @@ _VERSION = 2
 _ARRAYS = ("head", "names", "offsets", "sizes")
 _NPY_HEADER = re.compile(
     rb"\x93NUMPY\x01\x00(..)\{'descr': '(\|u1|<i8)', 'fortran_order': False, 'shape': \(([0-9]{1,15}),\), \} *\n", re.DOTALL)
-"""What numpy writes over such arrays (NEP 1); its own reader takes more, and parses it as Python."""
+"""The header that numpy writes for such arrays (NEP 1); numpy's own reader accepts more, and parses it as Python."""
 _log = logging.getLogger(__name__)
 
 
 def open_index(path: Path, cache_dir: Path | None = None) -> ShardIndex:
-    """The index of a shard: read where a fresh one is kept, else built by a scan and kept.
+    """Return the index of a shard: read a stored index if it is up to date, else scan the shard and store the index.
 
-    It is kept in `.jzi-index/` beside the shard, or, where that cannot be written, under
-    `$JZI_HOME` or `~/.cache/justzoomin`; `cache_dir` names one folder instead of both. Where no
-    place can be written the index lives in memory only, and a warning is logged.
+    It is stored in `.jzi-index/` beside the shard or, if that cannot be written, under `$JZI_HOME` or `~/.cache/justzoomin`;
+    `cache_dir` gives one folder instead of both. If no place can be written, the index stays in memory and a warning is logged.
 
     Raises:
-        TileError: If the shard is missing, no uncompressed TAR, truncated, or holds members that cannot be trusted.
+        TileError: If the shard is missing, not an uncompressed TAR, truncated, or has untrustworthy members.
     """
     descriptor = open_shard(path)
     try:
@@ -64,29 +63,29 @@ def open_index(path: Path, cache_dir: Path | None = None) -> ShardIndex:
 
 
 def check_shard(path: Path, cache_dir: Path | None = None) -> ShardIndex:
-    """Scan a shard, whatever index is kept of it, and compare that with the scan; where none is kept, keep this one.
+    """Scan a shard and compare the stored index with the scan; if there is none, store this one.
 
     Raises:
-        TileError: As `scan` does, or if the kept index fits the shard's size and time and says something else.
+        TileError: As `scan` does, or if the stored index has the shard's size and time but different content.
     """
     index, places = scan(path), _places(path, cache_dir)
     kept_there = [(place, _load(place, path, index.stamp)) for place in places]
     for place, kept in kept_there:
         if kept is not None and not all(np.array_equal(getattr(kept, key), getattr(index, key))
                                         for key in ("names", "offsets", "sizes")):
-            raise TileError(place, f"the index of {path.name} says other names or places than the shard", "Delete the index.")
+            raise TileError(place, f"the index disagrees with {path.name} about names or offsets", "Delete the index.")
     if all(kept is None for _, kept in kept_there):
         _keep(index, places)
     return index
 
 
 def _places(path: Path, cache_dir: Path | None) -> list[Path]:
-    """Where a shard's index may be kept, best first."""
+    """Return where a shard's index may be stored, best place first."""
     tag = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:16]
     if cache_dir is not None:
         return [Path(cache_dir) / f"{path.name}.{tag}.npz"]
     places = [path.parent / INDEX_FOLDER / f"{path.name}.npz"]
-    with contextlib.suppress(RuntimeError):  # no home folder
+    with contextlib.suppress(RuntimeError):  # there may be no home folder
         places.append(cache_home() / "index" / f"{path.name}.{tag}.npz")
     return places
 
@@ -96,11 +95,11 @@ def _head(path: Path, stamp: tuple[int, int]) -> bytes:
 
 
 def _load(place: Path, path: Path, stamp: tuple[int, int]) -> ShardIndex | None:
-    """A kept index, or None where there is none that is whole and fits the shard as it is now."""
+    """Return a stored index, or None if there is none that is intact and fits the shard as it is now."""
     try:
         arrays = _read_arrays(place, stamp[0])
     except (OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, MemoryError, OverflowError,
-            struct.error, zipfile.BadZipFile):  # what zipfile raises over broken files
+            struct.error, zipfile.BadZipFile):  # raised by zipfile for broken files
         return None
     head, joined, offsets, sizes = arrays
     if head.tobytes() != _head(path, stamp) or offsets.dtype != np.int64 or sizes.dtype != np.int64:
@@ -119,37 +118,37 @@ def _load(place: Path, path: Path, stamp: tuple[int, int]) -> ShardIndex | None:
 
 
 def _read_arrays(place: Path, shard_bytes: int) -> list[npt.NDArray[Any]]:
-    """The one-dimensional arrays of an index file, none larger than the file says it is.
+    """Return the one-dimensional arrays of an index file, none larger than the file itself says.
 
     Raises:
-        ValueError: If it is not such a file.
+        ValueError: If it is not an index file.
     """
     with place.open("rb") as file, zipfile.ZipFile(file) as kept:
         entries = kept.infolist()
         length = os.fstat(file.fileno()).st_size
         stored = all(e.compress_type == zipfile.ZIP_STORED and e.file_size == e.compress_size <= length for e in entries)
-        # A member takes a header of 512 bytes in the shard and less than that here.
+        # A member has a header of 512 bytes in the shard and takes less than that here.
         if sorted(e.filename for e in entries) != sorted(f"{n}.npy" for n in _ARRAYS) or not stored \
                 or length > 2 * shard_bytes + 65_536:
-            raise ValueError("no index file")
+            raise ValueError("not an index file")
         return [_plain_array(kept.read(f"{name}.npy")) for name in _ARRAYS]
 
 
 def _plain_array(content: bytes) -> npt.NDArray[Any]:
-    """A one-dimensional array of bytes or whole numbers, whose header says exactly what is there."""
+    """Return a one-dimensional array of bytes or integers, whose header must match its content exactly."""
     header = _NPY_HEADER.match(content)
     if header is None:
-        raise ValueError("no array that an index holds")
+        raise ValueError("not an array of an index")
     kind = np.dtype(np.uint8 if header[2] == b"|u1" else np.int64)
     size = int(header[3]) * kind.itemsize
     if header.end() != 10 + int.from_bytes(header[1], "little") or len(content) - header.end() != size:
-        raise ValueError("not the size that it says")
+        raise ValueError("the array does not have its stated size")
     return np.frombuffer(content, kind, offset=header.end())
 
 
 def _is_sound(names: list[bytes], joined: bytes, offsets: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64],
               end: int) -> bool:
-    """Whether an index could be that of a shard of `end` bytes: sorted plain names, contents apart from each other."""
+    """Return whether an index may belong to a shard of `end` bytes: sorted plain names, contents that do not overlap."""
     longest = max(map(len, names))
     if longest > MAX_NAME_BYTES or longest * len(names) > MAX_TABLE_BYTES or odd_names(joined) \
             or any(a >= b for a, b in itertools.pairwise(names)):
@@ -162,24 +161,24 @@ def _is_sound(names: list[bytes], joined: bytes, offsets: npt.NDArray[np.int64],
 
 
 def _keep(index: ShardIndex, places: list[Path]) -> None:
-    """Write an index to the first place that can be written; where none can, it is built again next time."""
+    """Write an index to the first place that can be written; if there is none, it is made again next time."""
     for place in places:
         try:
             _save(index, refuse_links(place.parent.parent.parent if place.parent.name == INDEX_FOLDER else place.parent, place))
-        except (OSError, DataError):  # DataError: a link in the place of the folders that the shard came with
+        except (OSError, DataError):  # DataError: a link where a folder of the shard should be
             continue
         return
-    _log.warning("No place to keep the index of %s (tried %s): it will be built again next time.",
+    _log.warning("The index of %s cannot be stored (tried %s): it will be made again next time.",
                  index.path, ", ".join(str(p.parent) for p in places))
 
 
 def _make_folder(folder: Path) -> None:
     """Make a folder for indexes, unless the folder above it is marked read-only.
 
-    The marks count for root too, who could write anyway: a data set marked read-only stays as it is.
+    The mark counts for root too, who could write anyway: a data set marked read-only stays unchanged.
 
     Raises:
-        OSError: If it is marked so, or cannot be made.
+        OSError: If the folder above is marked read-only, or the folder cannot be made.
     """
     nearest = next(place for place in (folder, *folder.parents) if place.exists())
     if not stat.S_IMODE(nearest.stat().st_mode) & 0o222:

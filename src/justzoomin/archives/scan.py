@@ -1,4 +1,4 @@
-"""One scan over a TAR shard: where each member's content lies, or why the shard cannot be trusted."""
+"""Scan a TAR shard once: find each member's content, or say why the shard cannot be trusted."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from justzoomin.errors import TileError
 from justzoomin.untrusted import open_regular
 
 MAX_TABLE_BYTES = 2 << 30
-"""Of a table of names, which is as wide as the longest: one long name may not blow up those of a million others."""
+"""Limit of a table of names: it is as wide as its longest name, so one long name would inflate a million others."""
 _MAX_TAIL = 64 << 20
 
 
 @dataclass(frozen=True)
 class ShardIndex:
-    """Where each member of one shard lies in it.
+    """Where each member of one shard is located.
 
     Args:
         path: The shard.
-        stamp: The shard's size in bytes and modification time in nanoseconds when it was scanned.
+        stamp: The shard's size in bytes and modification time in nanoseconds at the scan.
         names: Member names as UTF-8 bytes, sorted. (N,)
-        offsets: First byte of each member's content. (N,)
-        sizes: Bytes of each member's content. (N,)
+        offsets: Offset of the first byte of each member's content. (N,)
+        sizes: Size of each member's content in bytes. (N,)
     """
 
     path: Path
@@ -40,10 +40,10 @@ class ShardIndex:
 
 
 def open_shard(path: Path) -> int:
-    """Return the descriptor of a shard, opened to be read.
+    """Open a shard for reading and return its descriptor; do not wait for a pipe or device of that name.
 
     Raises:
-        TileError: If it cannot be opened, or is not a regular file.
+        TileError: If the file does not exist or is not a regular file.
     """
     try:
         with open_regular(path) as file:
@@ -53,31 +53,31 @@ def open_shard(path: Path) -> int:
 
 
 def stamp_of(descriptor: int) -> tuple[int, int]:
-    """Size in bytes and modification time in nanoseconds of an open shard."""
+    """Return size in bytes and modification time in nanoseconds of an open shard."""
     status = os.fstat(descriptor)
     return status.st_size, status.st_mtime_ns
 
 
 def scan(path: Path) -> ShardIndex:
-    """Read a shard's headers once; its contents are skipped.
+    """Read a shard's headers once, skipping its contents.
 
     Raises:
-        TileError: If it is no uncompressed TAR, is truncated, has something behind its end mark, or holds a link, a
-            special file, a path that leads out of it, or names that are the same or differ by case or Unicode form alone.
+        TileError: If it is not an uncompressed TAR, is truncated, has something after its end mark, or holds a link, a special
+            file, a path that leads out of it, or names that are equal or differ by case or Unicode form alone.
     """
     descriptor = open_shard(path)
     try:
         stamp = stamp_of(descriptor)
         found = _members(path, descriptor, stamp[0])
         if stamp_of(descriptor) != stamp:
-            raise TileError(path, "it changed while it was being read", "Wait until the download has ended.")
+            raise TileError(path, "the shard changed while it was read", "Wait until the download has ended.")
     except OSError as error:
         raise TileError(path, f"the shard cannot be read ({error.strerror})", "Check the disk.") from error
     finally:
         os.close(descriptor)
     if found and len(found) * max(map(len, found)) > MAX_TABLE_BYTES:
         longest = max(found, key=len)
-        raise TileError(f"{path}!{longest.decode()!r}", f"the name has {len(longest)} bytes and the shard {len(found)} members",
+        raise TileError(f"{path}!{longest.decode()!r}", f"its {len(longest)} bytes are too long for {len(found)} members",
                         "Use shorter names or smaller shards.")
     names = sorted(found)
     table = np.array([found[name] for name in names], np.int64).reshape(-1, 2)
@@ -87,7 +87,7 @@ def scan(path: Path) -> ShardIndex:
 
 
 def _members(path: Path, descriptor: int, end: int) -> dict[bytes, tuple[int, int]]:
-    """Offset and size of every member by name."""
+    """Return offset and size of every member by name."""
     def read(offset: int, count: int) -> bytes:
         return os.pread(descriptor, count, offset)
 
@@ -99,7 +99,7 @@ def _members(path: Path, descriptor: int, end: int) -> dict[bytes, tuple[int, in
             if member.is_folder:
                 continue
             if member.name in found:
-                raise HeaderError(member.name, "the shard holds this name twice")
+                raise HeaderError(member.name, "the shard contains this name twice")
             found[member.name] = (member.offset, member.size)
     except HeaderError as error:
         name = error.name[:200].decode("utf-8", "backslashreplace")
@@ -109,30 +109,30 @@ def _members(path: Path, descriptor: int, end: int) -> dict[bytes, tuple[int, in
 
 
 def _refuse_tail(path: Path, descriptor: int, at: int, end: int) -> None:
-    """Behind the end mark stand zeros only: members of an archive put behind another one would never be seen."""
+    """Require zeros after the end mark: members of an archive appended to another one would never be seen."""
     if end - at > _MAX_TAIL:
-        raise TileError(path, f"{end - at} bytes stand behind its end mark", "Build the shard again.")
+        raise TileError(path, f"the shard has {end - at} bytes after its end mark", "Build the shard again.")
     while at < end:
         part = os.pread(descriptor, min(1 << 20, end - at), at)
         if not part or part.count(0) != len(part):
-            raise TileError(path, f"something stands behind its end mark, from byte {at} on",
-                            "Build one shard of the archives that were put together here.")
+            raise TileError(path, f"the shard has content after its end mark, from byte {at} on",
+                            "Build one shard from the archives that were joined here.")
         at += len(part)
 
 
 def refuse_twins(paths: Sequence[Path], names: npt.NDArray[np.bytes_], shard: npt.NDArray[np.int32]) -> None:
-    """Refuse names that differ by case or Unicode form alone: on many file systems they are one file.
+    """Raise an error if names differ by case or Unicode form alone: on many file systems they are the same file.
 
     Args:
         paths: The shards.
         names: All names. (N,)
-        shard: Which of the shards holds each. (N,)
+        shard: Index of the shard that holds each name. (N,)
 
     Raises:
         TileError: Naming the first two.
     """
     raw = names.view(np.uint8) if len(names) else np.zeros(0, np.uint8)
-    if not ((raw > 0x7F) | ((raw >= 0x41) & (raw <= 0x5A))).any():  # as in the published dataset: nothing to fold
+    if not ((raw > 0x7F) | ((raw >= 0x41) & (raw <= 0x5A))).any():  # the published dataset: no name changes by folding
         return
     seen: dict[str, int] = {}
     for number, name in enumerate(names.tolist()):

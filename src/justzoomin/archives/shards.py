@@ -1,4 +1,4 @@
-"""Members of TAR shards, read in place: by name, from any thread, process or DataLoader worker."""
+"""Read members of TAR shards in place: by name, from any thread, process or DataLoader worker."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _MAX_MEMBER_BYTES = 1 << 30
 
 
 class TarShards:
-    """One name space over several TAR shards; nothing is ever extracted.
+    """One name space over several TAR shards, without extracting them.
 
-    Contents are read with positioned reads from file descriptors that stay open, so that threads and
-    forked workers do not disturb each other; pickled copies open their own. Every read checks that the
-    shard is still the file that was indexed. A shard that was replaced by another file since is read on as it was,
-    where it was read from before; else the first read finds the change.
+    Contents are read with positioned reads from file descriptors that stay open, so threads and forked workers do not
+    disturb each other; pickled copies open their own descriptors. Every read checks that the shard is still the indexed
+    file. If a shard is replaced by another file, readers that already opened the old file continue to read it, and all
+    others find the change at their first read.
 
     Args:
-        paths: The shards, in any order. Their indexes are made or read at once (see `tarindex.open_index`).
+        paths: The shards, in any order. Their indexes are read or made at once (see `archives.index.open_index`).
         cache_dir: A folder for the indexes instead of `.jzi-index/` beside the shards.
 
     Raises:
-        TileError: If a shard is missing or broken, or two shards hold the same name.
+        TileError: If a shard is missing or broken, or two shards contain the same name.
     """
 
     def __init__(self, paths: Iterable[Path | str], cache_dir: Path | str | None = None) -> None:
@@ -47,7 +47,7 @@ class TarShards:
         width = max((i.names.dtype.itemsize for i in indexes), default=1)
         if width * sum(len(i.names) for i in indexes) > MAX_TABLE_BYTES:
             widest = max(indexes, key=lambda i: i.names.dtype.itemsize)
-            raise TileError(widest.path, f"it holds a name of {width} bytes, too long beside so many members",
+            raise TileError(widest.path, f"the shard contains a name of {width} bytes, too long for so many members",
                             "Use shorter names or smaller shards.")
         names = np.concatenate([i.names for i in indexes]) if indexes else np.zeros(0, "S1")
         order = np.argsort(names, kind="stable")
@@ -60,7 +60,7 @@ class TarShards:
         if len(twins):
             first = int(twins[0])
             both = [str(self._paths[int(self._shard[i])]) for i in (first, first + 1)]
-            raise TileError(f"{both[0]}!{self._names[first].decode()}", f"the same name is in {both[1]}",
+            raise TileError(f"{both[0]}!{self._names[first].decode()}", f"{both[1]} contains the same name",
                             "Remove the shard that does not belong here.")
         if len(indexes) > 1:
             refuse_twins(self._paths, self._names, self._shard)
@@ -90,22 +90,22 @@ class TarShards:
         return tuple(self._paths)
 
     def names(self) -> list[str]:
-        """All member names, sorted."""
+        """Return all member names, sorted."""
         return [name.decode() for name in self._names.tolist()]
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Bytes of each member by name."""
+        """Size of each member in bytes, by name."""
         if self._size_of is None:
             self._size_of = dict(zip(self.names(), self._sizes.tolist(), strict=True))
         return self._size_of
 
     def size_array(self) -> npt.NDArray[np.int64]:
-        """Bytes of each member, (N,), in the order of `names()`."""
+        """Return the size of each member in bytes, (N,), in the order of `names()`."""
         return self._sizes
 
     def shard_of(self, name: str) -> Path:
-        """The shard that holds a member.
+        """Return the shard that holds a member.
 
         Raises:
             TileError: If no shard holds it.
@@ -113,7 +113,7 @@ class TarShards:
         return self._paths[int(self._shard[self._must_find(name)])]
 
     def read(self, name: str) -> bytes:
-        """A member's bytes.
+        """Return a member's bytes.
 
         Raises:
             TileError: If no shard holds it, or the shard is gone, changed, truncated or unreadable.
@@ -122,13 +122,13 @@ class TarShards:
         shard, size = int(self._shard[at]), int(self._sizes[at])
         where = f"{self._paths[shard]}!{name}"
         if size > _MAX_MEMBER_BYTES:
-            raise TileError(where, f"the member has {size} bytes", f"Members of up to {_MAX_MEMBER_BYTES} are read.")
+            raise TileError(where, f"the member has {size} bytes", f"The limit is {_MAX_MEMBER_BYTES} bytes.")
         try:
             content = os.pread(self._file(shard), size, int(self._offsets[at]))
         except OSError as error:
             raise TileError(where, f"the shard cannot be read ({error.strerror})", "Check the disk.") from error
         if len(content) != size:
-            raise TileError(where, f"only {len(content)} of {size} bytes are there", "Download the shard again.")
+            raise TileError(where, f"only {len(content)} of {size} bytes could be read", "Download the shard again.")
         return content
 
     def close(self) -> None:
@@ -143,7 +143,7 @@ class TarShards:
             self.close()
 
     def _file(self, shard: int) -> int:
-        """A descriptor of a shard that is still as it was indexed."""
+        """Return a descriptor of a shard that is still as it was indexed."""
         descriptor = self._files.get(shard)
         if descriptor is None:
             with self._lock:
@@ -165,6 +165,6 @@ class TarShards:
         at = self._find(name)
         if at is None:
             shards = f"{self._paths[0].parent} ({len(self._paths)} shards)" if self._paths else "no shards"
-            raise TileError(f"{shards}!{name[:200]}", "no shard holds it",
+            raise TileError(f"{shards}!{name[:200]}", "no shard contains this member",
                             "Check the name, or download the missing shard.")
         return at

@@ -1,4 +1,4 @@
-"""Writing the card's TAR shards: members in order, bytes that depend on the content alone."""
+"""Write the card's TAR shards: members in order, bytes that depend on the content alone."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from justzoomin.files import open_to_write, remove_left, sync
 
 
 class ShardWriter:
-    """Writes members into `<stem>_000.tar`, `<stem>_001.tar`, ... none much larger than `limit_bytes`.
+    """Writes members into `<stem>_000.tar`, `<stem>_001.tar`, ..., hardly larger than `limit_bytes`.
 
-    A shard has its name only when it is whole; until then it lies beside it as `.<name>.part`.
+    A shard gets its name only when it is complete; until then it is stored beside it as `.<name>.part`.
     """
 
     def __init__(self, folder: Path, stem: str, limit_bytes: int) -> None:
@@ -24,7 +24,7 @@ class ShardWriter:
         self._file: IO[bytes] | None = None
 
     def add(self, name: str, data: bytes) -> None:
-        """Append a member; its metadata hold neither clock nor user."""
+        """Append a member, whose metadata contain neither time nor user."""
         if self._tar is not None and self._written + len(data) > self._limit:
             self._close()
             self._number += 1

@@ -1,4 +1,4 @@
-"""What a photo's file says beside its pixels: EXIF, embedded previews, XMP, IPTC, comments."""
+"""What a photo's file contains besides its pixels: EXIF, embedded previews, XMP, IPTC, comments."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _SERIAL = {0xA431: "BodySerialNumber", 0xA435: "LensSerialNumber", 0xC62F: "Came
 _TEXT = {0x010E: "ImageDescription", 0x9286: "UserComment", 0x927C: "MakerNote", 0x9C9B: "XPTitle", 0x9C9C: "XPComment"}
 _HARMLESS = {0x0112, 0x8769, 0x8825, 0x011A, 0x011B, 0x0128, 0xA001, 0xA002, 0xA003, 0x9000, 0xA000, 0x9101, 0x0213, 0xA005,
              0x0100, 0x0101, 0x0102, 0x0103, 0x0106, 0x0111, 0x0115, 0x0116, 0x0117, 0x011C}
-"""Orientation, pixel counts, colour space, versions, pointers and the structure of TIFF: nothing about place or person."""
+"""Orientation, pixel counts, colour space, versions, pointers and TIFF structure: nothing about place or person."""
 
 PERSONAL = ("gps", "owner", "serial", "preview", "text")
-"""Kinds that tell of place or person, or (preview) show what was blurred in the photo."""
+"""Kinds that reveal place or person, or (preview) show what was blurred in the photo."""
 
 
 def left_behind(data: bytes, where: str) -> dict[str, list[str]]:
-    """What a file still says, by kind: `gps`, `owner`, `serial`, `preview`, `text`, `other`; empty for bare pixels.
+    """Return what a file still reveals, by kind: `gps`, `owner`, `serial`, `preview`, `text`, `other`; empty for bare pixels.
 
     Args:
         data: The file's bytes.
         where: Its name, for error texts.
 
     Raises:
-        PhotoError: If it is no image.
+        PhotoError: If it is not a readable image.
     """
     try:
         with warnings.catch_warnings():
@@ -40,7 +40,7 @@ def left_behind(data: bytes, where: str) -> dict[str, list[str]]:
             image = Image.open(io.BytesIO(data), formats=PICTURE_FORMATS)
             info = dict(image.info)
     except _UNREADABLE as error:
-        raise PhotoError(where, "it is no image that can be read", "Fetch or export the photo again.") from error
+        raise PhotoError(where, "the file is not a readable image", "Fetch or export the photo again.") from error
     found: dict[str, list[str]] = {}
     try:
         with warnings.catch_warnings():
@@ -53,7 +53,7 @@ def left_behind(data: bytes, where: str) -> dict[str, list[str]]:
                 found.setdefault("preview", []).append("thumbnail")
     except _UNREADABLE:
         tags = {}
-        found.setdefault("other", []).append("an EXIF part that cannot be read")
+        found.setdefault("other", []).append("an unreadable EXIF part")
     for tag in tags:
         if tag in _HARMLESS:
             continue

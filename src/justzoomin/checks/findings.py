@@ -1,4 +1,4 @@
-"""What a verification found: every problem counted, the first of each kind kept, errors told from warnings."""
+"""The result of a verification: all problems are counted, the first of each kind listed, errors separate from warnings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 Severity = Literal["error", "warning"]
 Progress = Callable[[str, int, int], None]
-"""Called with what is being looked at, how many are done and how many there are."""
+"""Called with what is being examined, how many are done and how many there are."""
 Item = TypeVar("Item")
 
 LISTED_PER_KIND = 1000
@@ -23,19 +23,18 @@ KINDS: dict[str, Severity] = {
     "foreign_file": "warning", "foreign_level": "warning", "white_tile": "warning", "no_data": "warning",
     "not_looked_at": "warning", "also_in_split": "warning",
 }
-"""Kinds of problems. With an error the data cannot be trained on as they are; a warning is odd and usable."""
+"""Kinds of problems. With an error the data cannot be trained on; a warning is unusual but usable."""
 _CHUNK = 32
 
 
 @dataclass
 class VerifyReport:
-    """What a verification looked at and what it found.
+    """What a verification examined and what it found.
 
     Attributes:
-        counts: Records, archives, photos, tiles looked at.
-        problems: The first problems of each kind, with the split, file, photo or tile they concern: kind, severity, split,
-            item and detail.
-        limit: How many of a kind are listed; all are counted.
+        counts: Numbers of examined records, archives, photos and tiles.
+        problems: The first problems of each kind, each with kind, severity, split, item (file, photo or tile) and detail.
+        limit: How many problems of each kind are listed; all are counted.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -45,7 +44,7 @@ class VerifyReport:
     _lock: Any = field(default_factory=threading.Lock, repr=False)
 
     def add(self, kind: str, item: object, detail: object, split: str = "") -> None:
-        """Count a problem, and list it unless there are enough of its kind. From any thread."""
+        """Count a problem, and list it unless enough of its kind are listed. Safe from any thread."""
         with self._lock:
             self._kinds[kind] += 1
             if self._kinds[kind] <= self.limit:
@@ -54,25 +53,25 @@ class VerifyReport:
 
     @property
     def ok(self) -> bool:
-        """Whether the data can be trained on: there is no error, though there may be warnings."""
+        """Whether the data can be trained on: there are no errors, but there may be warnings."""
         return self.errors == 0
 
     @property
     def errors(self) -> int:
-        """Problems that keep the data from being trained on."""
+        """Number of problems that keep the data from being trained on."""
         return sum(n for kind, n in self._kinds.items() if KINDS[kind] == "error")
 
     @property
     def warnings(self) -> int:
-        """Problems that do not."""
+        """Number of problems that do not."""
         return sum(n for kind, n in self._kinds.items() if KINDS[kind] == "warning")
 
     def kinds(self) -> dict[str, int]:
-        """How many problems there are of each kind, listed or not."""
+        """Return how many problems of each kind there are, listed or not."""
         return {kind: self._kinds[kind] for kind in KINDS if self._kinds[kind]}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON; problems in the order of kinds, then of items."""
+        """Return plain values, ready for JSON; problems in the order of kinds, then of items."""
         rank = {kind: number for number, kind in enumerate(KINDS)}
         ordered = sorted(self.problems, key=lambda p: (rank[p["kind"]], p["split"], p["item"], p["detail"]))
         return {"ok": self.ok, "errors": self.errors, "warnings": self.warnings, "counts": self.counts, "kinds": self.kinds(),
@@ -81,14 +80,14 @@ class VerifyReport:
 
 def look_at_all(items: Iterable[Item], total: int, look: Callable[[Item], None], label: str, workers: int,
                 progress: Progress | None) -> None:
-    """Look at items in threads: decoding lets other threads work meanwhile. A bounded number of items waits at any time.
+    """Examine items in threads, because decoding lets other threads work; only a bounded number of items waits at any time.
 
     Args:
-        items: What to look at; may be endless work lazily listed.
+        items: What to examine; may be a long lazy iterable.
         total: How many there are, for the progress.
-        look: Called with each, from several threads.
-        label: What they are, for the progress.
-        workers: Threads.
+        look: Called with each item, from several threads.
+        label: What the items are, for the progress.
+        workers: Number of threads.
         progress: Called from this thread.
     """
     def chunk_done(chunk: list[Item]) -> int:
@@ -107,6 +106,6 @@ def look_at_all(items: Iterable[Item], total: int, look: Callable[[Item], None],
                 done += waiting.pop(0).result()
                 if progress:
                     progress(label, done, total)
-        except BaseException:  # Ctrl-C among them: what waits is not begun
+        except BaseException:  # including Ctrl-C: waiting items are not started
             pool.shutdown(wait=True, cancel_futures=True)
             raise

@@ -1,4 +1,4 @@
-"""What a method chooses its answer from under each protocol, and what chance alone gives there."""
+"""The cells that a method chooses its answer from under each protocol, and what chance alone achieves there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Ints = npt.NDArray[np.int64]
 
 CHANCE_RADII_M = (40.0, 50.0, 100.0)
 _PHOTOS = 500
-"""Photos that chance is worked out for: one from each of as many stretches of the split."""
+"""Number of photos for which chance is computed, spread evenly over the split."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Gallery:
 
     Args:
         name: `all cells`, `cells of val`, `cells of train` or the like.
-        cells: How many there are.
-        chance_recall_at_1: Percent of photos whose own cell a random choice names.
-        chance_recall_at_m: Radius to percent of photos within it of the centre of a cell chosen at random.
+        cells: Number of cells.
+        chance_recall_at_1: Percent of photos whose own cell a random choice hits.
+        chance_recall_at_m: For each radius, percent of photos within it of the centre of a randomly chosen cell.
     """
 
     name: str
@@ -36,18 +36,18 @@ class Gallery:
     chance_recall_at_m: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
+        """Return plain values, ready for JSON."""
         return asdict(self)
 
 
 def galleries(grid: ZoomGrid, train: Ints, val: Ints, positions: Floats) -> tuple[Gallery, ...]:
-    """The galleries of the usual protocols: all terminal cells, those with photos of the evaluated split, of training, of both.
+    """Return the galleries of the usual protocols: all terminal cells, those with evaluated photos, training photos, both.
 
     Args:
         grid: The zoom grid.
         train: Sequences of training photos, (N, depth).
         val: Sequences of the evaluated photos, (M, depth).
-        positions: Their positions, (M, 2) lat, lon.
+        positions: Positions of the evaluated photos, (M, 2) lat, lon.
     """
     chosen = np.unique(np.linspace(0, len(val) - 1, min(_PHOTOS, len(val))).astype(int))
     own, others = grid.flatten(val), grid.flatten(train)
@@ -62,7 +62,7 @@ def galleries(grid: ZoomGrid, train: Ints, val: Ints, positions: Floats) -> tupl
 
 
 def _chance_of_all(grid: ZoomGrid, sequences: Ints, positions: Floats) -> dict[str, float]:
-    """Counts cells around each photo row by row, on the lattice that its own cell continues: millions of cells cost nothing."""
+    """Count the cells around each photo row by row, on the lattice of its own cell; millions of cells cost nothing."""
     edge, across = grid.cell_size_m(grid.depth), grid.grid**grid.depth
     places = cell_places(grid, grid.depth, grid.flatten(sequences))
     lat, lon = grid.centres(sequences)

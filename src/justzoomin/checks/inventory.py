@@ -1,4 +1,4 @@
-"""Every piece of a map one by one, so that a broken one does not hide the others: for verification."""
+"""List every piece of a map for verification, so that a broken piece does not hide the others."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from justzoomin.tiles import SHARD_PREFIX, FolderSource, TileId, TileLayout, dec
 
 
 class TilePiece(NamedTuple):
-    """One tile to be looked at: what it is called, and a function that decodes it.
+    """One tile to examine: its name, and a function that decodes it.
 
-    The function returns whether the tile is white all over, and raises TileError if it cannot be used.
+    The function returns whether the tile is entirely white, and raises TileError if the tile is unusable.
     """
 
     item: str
@@ -27,10 +27,10 @@ class TileInventory:
     Args:
         folder: The folder of layout.yaml.
         layout: The layout.
-        broken: Shards that are not to be opened.
+        broken: Shards that must not be opened.
 
     Attributes:
-        problems: Shards and folders whose tiles cannot be listed, or stand in two shards: where and what.
+        problems: Shards and folders whose tiles cannot be listed, or are in two shards: where and what.
         foreign: Shards of levels that the layout does not have.
         packed: Whether the map is read from shards.
     """
@@ -46,7 +46,7 @@ class TileInventory:
         for level, paths in sorted(found.items()):
             whole = [p for p in paths if p not in broken] if level in levels else []
             try:
-                TarShards(whole)  # finds names that stand in two of them
+                TarShards(whole)  # finds names that are in two of them
             except JustZoomInError as error:
                 self.problems.append(error)
             self._shards += [(level, shards) for shards in (self._opened(path) for path in whole) if shards is not None]
@@ -92,8 +92,8 @@ class TileInventory:
 
     def _stranger(self, shards: TarShards, name: str, level: int) -> TilePiece:
         def look() -> bool:
-            raise TileError(f"{shards.paths[0]}!{name}", f"the member is no tile of level {level}",
-                            f"Tiles of it are named {SHARD_PREFIX}{self._layout.path}.")
+            raise TileError(f"{shards.paths[0]}!{name}", f"the member is not a tile of level {level}",
+                            f"Its tiles are named {SHARD_PREFIX}{self._layout.path}.")
 
         return TilePiece(name, look)
 
@@ -102,5 +102,5 @@ class TileInventory:
 
 
 def _archives(folder: Path) -> list[Path]:
-    """Where shards of a map may lie: in its folder, or beside it where that is called satellite."""
+    """Return where shards of a map may be stored: in its folder, or beside it if it is called satellite."""
     return [folder / "archives", *([folder.parent / "archives"] if folder.name == "satellite" else [])]

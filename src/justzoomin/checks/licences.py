@@ -1,4 +1,4 @@
-"""What the name of a licence says about conditions. Facts of the well-known open licences, no advice."""
+"""What a licence's name says about conditions. Facts about the well-known open licences, not advice."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ _KNOWN = re.compile(r"\b(cc0|cc|creative ?commons|odbl|odc|pddl|public ?domain|m
 
 
 def conditions(name: str) -> list[str]:
-    """Conditions that a licence's name states.
+    """Return the conditions that a licence's name states.
 
-    They are `share-alike`, `no derivatives`, `non-commercial` and `all rights reserved`, or `unknown` where the name is none
+    They are `share-alike`, `no derivatives`, `non-commercial` and `all rights reserved`, or `unknown` if the name is not one
     of the well-known open licences.
     """
     text = re.sub(r"[\s_/]+", " ", name.strip().lower())
@@ -30,7 +30,7 @@ def conditions(name: str) -> list[str]:
 
 
 def names_licence(text: str) -> str | None:
-    """The licence that a README or dataset card names: its front matter's `license`, else the first line that names one."""
+    """Return the licence that a README or dataset card names: its front matter's `license`, else the first line with one."""
     front = re.match(r"---\s*\n(.*?)\n---", text, re.DOTALL)
     if front:
         match = re.search(r"^licen[cs]e:\s*(.+)$", front[1], re.MULTILINE)

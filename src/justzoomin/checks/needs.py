@@ -1,4 +1,4 @@
-"""What a zoom grid asks of a map: for the views of each level, the map level that serves them and how well."""
+"""What a zoom grid needs from a map: for the views of each level, the map level that serves them and how well."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from justzoomin.maps import MAX_MOSAIC_PX
 from justzoomin.tiles import TileProjection
 
 Service = Literal["full", "just", "enlarged", "missing", "too_large"]
-"""How a map level serves views. `full`: two or more of its pixels per pixel of the view, as the level rule wants it;
-`just`: it is the finest there is, with one to two; `enlarged`: less than one; `missing`: the level has no tile, and
-drawing fails; `too_large`: even the coarsest level is so fine that one view would be a mosaic beyond what is drawn."""
+"""How a map level serves views. `full`: at least two of its pixels per pixel of the view, as the level rule requires;
+`just`: one to two, from the finest level that exists; `enlarged`: less than one; `missing`: the level has no tiles, and
+drawing fails; `too_large`: even the coarsest level is so fine that one view would need more tiles than can be drawn."""
 
 
 @dataclass(frozen=True)
 class ViewNeed:
-    """The views of one level of a grid, and what the map has for them.
+    """The views of one level of a grid, and what the map offers for them.
 
     Args:
-        level: Level of the cells that the views show; 0 is the whole region. The terminal cells are never looked at.
-        cells: How many cells the level has.
+        level: Level of the cells that the views show; 0 is the whole region. The terminal cells are never viewed.
+        cells: Number of cells of the level.
         size_m: Edge of a cell in metres.
         metres_per_pixel: Ground resolution of the views.
         map_level: Level of the map that they are drawn from.
@@ -42,19 +42,19 @@ class ViewNeed:
     service: Service
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
+        """Return plain values, ready for JSON."""
         return asdict(self)
 
 
 def view_needs(projection: TileProjection, grid: ZoomGrid, pixels: int,
                has_level: Callable[[int], bool]) -> tuple[ViewNeed, ...]:
-    """The views that a grid needs at a size in pixels, coarsest first, at the region's centre.
+    """Return the views that a grid needs at a size in pixels, coarsest first, at the region's centre.
 
     Args:
-        projection: Of the map's layout.
+        projection: Projection of the map's layout.
         grid: The zoom grid.
         pixels: Edge of a view in pixels.
-        has_level: Whether a level of the map has any tile.
+        has_level: Whether a level of the map has any tiles.
 
     Raises:
         GeometryError: If the projection fails at the region's centre.
@@ -75,7 +75,7 @@ def view_needs(projection: TileProjection, grid: ZoomGrid, pixels: int,
             service = "too_large"
         elif finest and ratio < 0.98:
             service = "enlarged"
-        elif finest and ratio < 1.96:  # the rule takes the finer axis, this is the mean of both: leave a little room
+        elif finest and ratio < 1.96:  # the rule uses the finer axis, this is the mean of both: allow a small margin
             service = "just"
         needs.append(ViewNeed(level, grid.actions**level, size_m, wanted, map_level, 1.0 / per_metre,
                               native / projection.layout.tile_px, service))

@@ -1,4 +1,4 @@
-"""What a person must settle before a dataset is published. States facts; settles nothing itself."""
+"""What a person must settle before a dataset is published. It states facts and settles nothing itself."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def publish_check(dataset: Dataset, *, sample: int | None = SAMPLE, seed: int = 
 
     Args:
         dataset: The dataset.
-        sample: Photos whose files are searched for EXIF and the like; all if None.
-        seed: Seed of that choice.
-        workers: Threads that read.
+        sample: Number of photos whose files are searched for EXIF and the like; None for all.
+        seed: Seed of the random sample.
+        workers: Number of threads that read.
         progress: Called with the stage, how many are done and how many there are.
 
     Raises:
-        DataError: If a split or a table of metadata cannot be read.
+        DataError: If a split or metadata table cannot be read.
     """
     splits = [dataset.split(name) for name in dataset.split_paths]
     tables = photo_tables(dataset, splits)
@@ -102,35 +102,35 @@ def _left_in_files(dataset: Dataset, ids: list[str], sample: int | None, seed: i
                            f"See jzi data verify {dataset.root}.", tuple(unreadable[:LISTED]))
     if personal:
         words = ", ".join(f"{kinds[kind]:,} with {kind}" for kind in PERSONAL if kinds[kind])
-        return PublishItem("file_metadata", "unsettled", f"{looked}; {len(personal):,} still tell of place or person: {words} "
-                           f"({listed})", "Write the photos anew without EXIF; jzi photos import does "
-                                          "that.", tuple(personal[:LISTED]))
+        return PublishItem("file_metadata", "unsettled",
+                           f"{looked}; {len(personal):,} still reveal place or person: {words} ({listed})",
+                           "Write the photos again without EXIF; jzi photos import does that.", tuple(personal[:LISTED]))
     if fields:
-        return PublishItem("file_metadata", "person must decide", f"{looked}; they hold EXIF, nothing of it about place or "
-                                                                  "person: "
-                           f"{listed}", "Write the photos anew without EXIF if camera or time must not be known.")
+        return PublishItem("file_metadata", "person must decide",
+                           f"{looked}; they contain EXIF, but nothing about place or person: {listed}",
+                           "Write the photos again without EXIF if camera or time must not be known.")
     if len(chosen) < len(there):
-        return PublishItem("file_metadata", "person must decide", f"{looked}; none holds EXIF, previews or comments",
+        return PublishItem("file_metadata", "person must decide", f"{looked}; none contains EXIF, previews or comments",
                            "Search all of them: --all-photos.")
-    return PublishItem("file_metadata", "settled", f"{looked}; none holds EXIF, previews or comments")
+    return PublishItem("file_metadata", "settled", f"{looked}; none contains EXIF, previews or comments")
 
 
 def _faces(ids: list[str], column: PhotoColumn | None) -> PublishItem:
-    plain = "justzoomin blurs nothing and does not look for faces or number plates"
+    plain = "justzoomin blurs nothing and does not search for faces or number plates"
     if column is None:
-        return PublishItem("faces_and_plates", "unsettled", f"{plain}, and no column `anonymized` says that anybody did",
-                           "Blur them or have them blurred, look through a sample, and add a column `anonymized` (true or "
-                           "false).")
+        return PublishItem("faces_and_plates", "unsettled", f"{plain}, and there is no column `anonymized` that says who did",
+                           "Blur them or have them blurred, check a sample, "
+                           "and add a column `anonymized` (true or false).")
     given = {i: str(column.values[i]).strip().lower() in _TRUE for i in ids if i in column.values}
     not_done = [i for i in ids if not given.get(i, False)]
     where = f"{column.where}, column {column.name}"
     if not_done:
-        return PublishItem("faces_and_plates", "unsettled", f"{len(not_done):,} of {len(ids):,} photos are not said to be "
-                                                            "anonymized "
-                           f"({where}); {plain}", "Blur these or drop them.", tuple(not_done[:LISTED]))
-    return PublishItem("faces_and_plates", "settled", f"all {len(ids):,} photos are said to be anonymized ({where}); this was "
-                                                      "not "
-                       "checked here", "Look through a sample with your own eyes.")
+        return PublishItem("faces_and_plates", "unsettled",
+                           f"{len(not_done):,} of {len(ids):,} photos are not marked as anonymized ({where}); {plain}",
+                           "Blur these photos or drop them.", tuple(not_done[:LISTED]))
+    return PublishItem("faces_and_plates", "settled",
+                       f"all {len(ids):,} photos are marked as anonymized ({where}); this was not checked here",
+                       "Check a sample with your own eyes.")
 
 
 def _columns(tables: Mapping[str, pl.DataFrame]) -> list[PublishItem]:
@@ -144,15 +144,14 @@ def _columns(tables: Mapping[str, pl.DataFrame]) -> list[PublishItem]:
             elif _TIMES.search(column):
                 times.append(f"{name}: {column}")
     items = [PublishItem("personal_columns", "person must decide" if personal else "settled",
-                         f"columns that may tell of persons or devices: {', '.join(personal)}" if personal else
-                         "no column is named like something personal",
-                         "Keep of them only what the licences ask to be named; drop the rest." if personal else "",
+                         f"columns that may reveal persons or devices: {', '.join(personal)}" if personal else
+                         "no column has a name that suggests personal data",
+                         "Keep only what the licences require you to name; drop the rest." if personal else "",
                          tuple(personal[:LISTED]))]
     if times:
         items.append(PublishItem("times", "person must decide", f"columns that tell when photos were taken: {', '.join(times)}",
-                                 "With the positions they tell where a photographer was, and when: drop or coarsen them if "
-                                 "that "
-                                 "must not be known.", tuple(times[:LISTED])))
+                                 "Together with the positions they reveal where a photographer was, and when: "
+                                 "drop or coarsen them if that must not be known.", tuple(times[:LISTED])))
     return items
 
 
@@ -161,17 +160,16 @@ def _positions(splits: list[Split]) -> PublishItem:
     decimals = next((d for d in range(10) if np.allclose(values, values.round(d), rtol=0, atol=1e-11)), 10)
     metres = 111_000 * 10.0**-decimals
     fine = f"{metres:.2g} m" if metres < 1000 else f"{metres / 1000:.0f} km"
-    return PublishItem("positions", "person must decide", f"positions have {decimals}{' or more' if decimals == 10 else ''} "
-                                                          "decimals, "
-                       f"steps of {fine}", "Decide whether every place may be known this exactly; five decimals (1 m) are "
-                                           "enough for "
-                       "terminal cells of several metres.")
+    return PublishItem("positions", "person must decide",
+                       f"positions have {decimals}{' or more' if decimals == 10 else ''} decimals, steps of {fine}",
+                       "Decide whether every place may be known this exactly; "
+                       "five decimals (1 m) are enough for terminal cells of several metres.")
 
 
 def _strays(dataset: Dataset, ids: list[str]) -> PublishItem:
     strays = sorted(dataset.photos.ids() - set(ids))
     if strays:
-        return PublishItem("unlisted_photos", "unsettled", f"{len(strays):,} photos lie in the repository and stand in no "
-                                                           "split: nothing "
-                           "above was checked for them", "Remove them, or list them in a split.", tuple(strays[:LISTED]))
-    return PublishItem("unlisted_photos", "settled", "every photo stands in a split")
+        return PublishItem("unlisted_photos", "unsettled",
+                           f"{len(strays):,} photos in the repository are not listed in any split, so they were not checked",
+                           "Remove them, or list them in a split.", tuple(strays[:LISTED]))
+    return PublishItem("unlisted_photos", "settled", "every photo is listed in a split")

@@ -1,4 +1,4 @@
-"""Whose the photos and the map are, and under which licence: what the tables and files say, and what they leave open."""
+"""Who owns the photos and the map, and under which licence: what tables and files say, and what they leave open."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class PublishItem:
     Args:
         name: What it is about, one word or two with an underscore.
         state: `settled`, `unsettled`, or `person must decide` where the files cannot say.
-        finding: What the files say, in a sentence.
-        remedy: What settles it; empty where nothing is left to do.
-        examples: Some photos, columns or files that it concerns.
+        finding: What the files say, in one sentence.
+        remedy: How to settle it; empty if nothing is left to do.
+        examples: Some of the photos, columns or files concerned.
     """
 
     name: str
@@ -37,35 +37,35 @@ class PublishItem:
     examples: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
+        """Return plain values, ready for JSON."""
         return {**asdict(self), "examples": list(self.examples)}
 
 
 def readme_item(root: Path) -> tuple[PublishItem, str | None]:
-    """The dataset card, and the licence that it names for the whole."""
+    """Return the item of the dataset card, and the licence that the card names for the whole dataset."""
     path = next((p for p in (root / "README.md", root / "README", root / "README.txt") if p.is_file()), None)
     if path is None:
-        return PublishItem("dataset_card", "unsettled", "there is no README.md", "Write one that says what the data are, how "
-                                                                                 "they "
-                           "were made, for what they may be used, and under which licence."), None
+        return PublishItem("dataset_card", "unsettled", "there is no README.md",
+                           "Write one that says what the data are, how they were made, "
+                           "what they may be used for, and under which licence."), None
     with path.open("rb") as file:
         licence = names_licence(file.read(1 << 20).decode("utf-8", "replace"))
     if licence is None:
-        return PublishItem("dataset_card", "unsettled", f"{path.name} names no licence that is known here",
-                           "Name the licence of the whole in it, in the front matter as `license: ...` for the hub."), None
-    return PublishItem("dataset_card", "settled", f"{path.name} is there and names a licence: {licence}"), licence
+        return PublishItem("dataset_card", "unsettled", f"{path.name} does not name a known licence",
+                           "Name the licence of the whole dataset in its front matter, as `license: ...` for the hub."), None
+    return PublishItem("dataset_card", "settled", f"{path.name} names a licence: {licence}"), licence
 
 
 def licences_items(ids: list[str], column: PhotoColumn | None, readme: str | None) -> list[PublishItem]:
-    """Licences per photo, and the conditions that their names state."""
+    """Return the items about licences per photo, and about the conditions that their names state."""
     if column is None:
         if readme is None:
-            return [PublishItem("photo_licence", "unsettled", f"no table states a licence for any of {len(ids):,} photos, and "
-                                                              "no "
-                                "README does", "Add a column `license` to the split tables or to streetview/metadata.csv.")]
-        return [PublishItem("photo_licence", "person must decide", "no table states a licence per photo; the README names, "
-                                                                   "for the "
-                            f"whole: {readme}", "Make sure that it holds for every photo, or add a column `license`.")]
+            return [PublishItem("photo_licence", "unsettled",
+                                f"neither a table nor the README states a licence for any of {len(ids):,} photos",
+                                "Add a column `license` to the split tables or to streetview/metadata.csv.")]
+        return [PublishItem("photo_licence", "person must decide",
+                            f"no table states a licence per photo; the README names, for the whole dataset: {readme}",
+                            "Make sure that it holds for every photo, or add a column `license`.")]
     given = {i: str(column.values[i]).strip() for i in ids if i in column.values}
     without = [i for i in ids if i not in given]
     counts = Counter(given.values())
@@ -73,24 +73,24 @@ def licences_items(ids: list[str], column: PhotoColumn | None, readme: str | Non
     items = [PublishItem(
         "photo_licence", "unsettled" if without else "settled",
         f"{len(given):,} of {len(ids):,} photos state a licence ({column.where}, column {column.name}): {some}",
-        f"Fill the column in for the {len(without):,} others, or drop these photos." if without else "",
+        f"Fill in the column for the {len(without):,} others, or drop these photos." if without else "",
         tuple(without[:LISTED]))]
     kinds = {name: conditions(name) for name in counts}
     for kind, state, remedy in (
             ("unknown", "unsettled", "Find out what it allows, and write the licence's usual name."),
             ("all rights reserved", "unsettled", "Get the photographers' permission, or drop these photos."),
             ("no derivatives", "unsettled", "These photos were cut, resized or undistorted: get permission, or drop them."),
-            ("share-alike", "person must decide", "What is made of such photos is to be shared under the same or a compatible "
-             "licence: choose the licence of the whole accordingly."),
-            ("non-commercial", "person must decide", "Say in the README that the whole may not be used commercially, or drop "
+            ("share-alike", "person must decide", "Anything made from such photos must be shared under the same "
+             "or a compatible licence: choose the licence of the whole dataset accordingly."),
+            ("non-commercial", "person must decide", "Say in the README that the dataset may not be used commercially, or drop "
                                                      "them.")):
         names = [name for name, found in kinds.items() if kind in found]
         if names:
             total = sum(counts[name] for name in names)
-            words = "of no known open licence" if kind == "unknown" else kind
+            words = "under licences that are not known open ones" if kind == "unknown" else kind
             items.append(PublishItem("licence_" + kind.replace(" ", "_").replace("-", "_"), state,  # type: ignore[arg-type]
-                                     f"{total:,} photos are {words}: "
-                                     f"{', '.join(names[:LISTED])}", remedy, tuple(names[:LISTED])))
+                                     f"{total:,} photos are {words}: {', '.join(names[:LISTED])}",
+                                     remedy, tuple(names[:LISTED])))
     if len(counts) > 1:
         items.append(PublishItem("licences_mixed", "person must decide", f"{len(counts)} licences are mixed: {some}",
                                  "Keep the column with the data, and say in the README that each photo has its own."))
@@ -98,19 +98,19 @@ def licences_items(ids: list[str], column: PhotoColumn | None, readme: str | Non
 
 
 def photo_attribution_item(dataset: Dataset, ids: list[str], column: PhotoColumn | None) -> PublishItem:
-    """Whom to name for the photos."""
+    """Return the item about whom to credit for the photos."""
     given = {} if column is None else {i: column.values[i] for i in ids if i in column.values}
     without = [i for i in ids if i not in given]
     if column is not None and not without:
         return PublishItem("photo_attribution", "settled",
-                           f"all {len(ids):,} photos say whom to name ({column.where}, column {column.name})")
-    some = "no table says whom to name for a photo" if column is None else \
-        f"{len(without):,} of {len(ids):,} photos do not say whom to name ({column.where}, column {column.name})"
+                           f"all {len(ids):,} photos say whom to credit ({column.where}, column {column.name})")
+    some = "no table says whom to credit for a photo" if column is None else \
+        f"{len(without):,} of {len(ids):,} photos do not say whom to credit ({column.where}, column {column.name})"
     if (dataset.root / "ATTRIBUTION").is_file():
-        return PublishItem("photo_attribution", "person must decide", f"{some}; the file ATTRIBUTION says: "
-                           f"{_short(dataset.attribution())}", "Make sure that it names the photographers or the service that "
-                                                               "their "
-                           "licence asks for, or add a column `attribution`.", tuple(without[:LISTED]))
+        return PublishItem("photo_attribution", "person must decide",
+                           f"{some}; the file ATTRIBUTION says: {_short(dataset.attribution())}",
+                           "Make sure that it names the photographers or the service as their licence requires, "
+                           "or add a column `attribution`.", tuple(without[:LISTED]))
     if dataset.map.layout.same_place(CARD_LAYOUT):
         return PublishItem("photo_attribution", "person must decide", f"{some}; the published dataset's card says: "
                            f"{_short(dataset.attribution())}", "Write this into a file ATTRIBUTION if the photos are of that "
@@ -120,21 +120,21 @@ def photo_attribution_item(dataset: Dataset, ids: list[str], column: PhotoColumn
 
 
 def map_items(dataset: Dataset) -> list[PublishItem]:
-    """Whom to name for the map, and the server that its tiles came from."""
+    """Return the items about whom to credit for the map, and about the server that its tiles came from."""
     if (dataset.root / "ATTRIBUTION").is_file():
         items = [PublishItem("map_attribution", "settled", f"the file ATTRIBUTION says: {_short(dataset.attribution())}",
-                             "Read it once more: it must name the source of the overhead imagery as well.")]
+                             "Read it once more: it must also name the source of the overhead imagery.")]
     elif dataset.map.layout.same_place(CARD_LAYOUT):
-        items = [PublishItem("map_attribution", "settled", "the map lies like the published dataset's, whose card says: "
+        items = [PublishItem("map_attribution", "settled", "the map has the published dataset's layout, whose card says: "
                              f"{_short(dataset.attribution())}", "Write this into a file ATTRIBUTION.")]
     else:
-        items = [PublishItem("map_attribution", "unsettled", "there is no file ATTRIBUTION, so nothing says whose imagery the "
-                                                             "map is",
+        items = [PublishItem("map_attribution", "unsettled",
+                             "there is no file ATTRIBUTION, so nothing says whose imagery the map shows",
                              "Write the source of the imagery and its licence into a file ATTRIBUTION.")]
     if dataset.map.layout.url:
         items.append(PublishItem("tile_server_terms", "person must decide", "the map's tiles came from "
                                                                             f"{dataset.map.layout.url}",
-                                 "Read that server's terms: many allow looking at tiles and not passing them on."))
+                                 "Read that server's terms: many allow viewing tiles but not passing them on."))
     return items
 
 

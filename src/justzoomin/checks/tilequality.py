@@ -1,4 +1,4 @@
-"""What a sample of a level's tiles holds: white and black areas, broken files, and how fine the imagery really is."""
+"""Check a sample of a level's tiles: white and black areas, broken files, and how fine the imagery really is."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from justzoomin.maps import Map
 from justzoomin.tiles import Pixels, TileTable
 
 WHITE, BLACK = 252, 6
-"""Pixels whose channels are all at least or all at most this: JPEG moves pure white and black by a few steps."""
+"""Thresholds of white and black for all channels: JPEG changes pure white and black by a few grey levels."""
 SOLID = 0.995
-"""Tiles of which this share is white, or black, hold nothing."""
+"""Tiles that are white, or black, to at least this share are empty."""
 BLANK = 0.02
-"""Tiles with a larger share of white or black say less than their presence promises."""
+"""Tiles with a larger share of white or black are partly blank."""
 OCTAVES = 4
 ENLARGED = 0.05
-"""An octave with less than this share of the strongest octave's energy holds no detail of its own. Real aerial tiles lie
-above 0.06 and mostly above 0.3, the same tiles enlarged twofold and saved as JPEG mostly below 0.04 (measured on the
-published imagery and on synthetic towns)."""
+"""An octave with less than this share of the strongest octave's energy has no detail of its own. Real aerial tiles have
+more than 0.06, mostly more than 0.3; the same tiles enlarged twofold and saved as JPEG mostly have less than 0.04 (measured
+on the published imagery and on synthetic towns)."""
 _MIN_ENERGY = 4.0
-"""Grey levels squared: tiles whose strongest octave has less (water, fog, one colour) say nothing of sharpness."""
+"""Grey levels squared: tiles whose strongest octave has less (water, fog, one colour) say nothing about sharpness."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,18 @@ class LevelQuality:
 
     Args:
         level: The level.
-        tiles: Tiles that it has in all.
-        sampled: Tiles decoded.
+        tiles: Number of all tiles of the level.
+        sampled: Number of decoded tiles.
         white: Share of the sampled pixels that are white.
-        black: Share that are black.
-        solid_white: Sampled tiles with nothing but white, as (x, y).
-        solid_black: Sampled tiles with nothing but black, as (x, y).
-        part_blank: Sampled tiles, other than these, with more than 2 % of white or of black.
+        black: Share of the sampled pixels that are black.
+        solid_white: Sampled tiles that are entirely white, as (x, y).
+        solid_black: Sampled tiles that are entirely black, as (x, y).
+        part_blank: Other sampled tiles with more than 2 % of white or of black.
         broken: Tiles that cannot be decoded, with the error's text.
         judged: Sampled tiles with enough texture to judge the sharpness.
-        enlarged: How many of these hold no detail at their own resolution.
-        sharpness: Median over these of the finest octave's energy as a share of the strongest octave's; None without any.
-        enlargement: Median factor (1, 2, 4, 8) by which the imagery seems to be enlarged; None without any.
+        enlarged: How many of the judged tiles have no detail at their own resolution.
+        sharpness: Median over the judged tiles of the finest octave's energy over the strongest's; None if no tile is judged.
+        enlargement: Median factor (1, 2, 4, 8) by which the imagery seems to be enlarged; None if no tile is judged.
     """
 
     level: int
@@ -62,7 +62,7 @@ class LevelQuality:
     enlargement: int | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
+        """Return plain values, ready for JSON."""
         return asdict(self)
 
 
@@ -72,9 +72,9 @@ def level_quality(source: Map, table: TileTable, wanted: npt.NDArray[np.int64], 
     Args:
         source: The map.
         table: All tiles of the level.
-        wanted: Those to sample from, (N, 2): the ones that the region needs.
-        count: How many to decode; all where there are fewer.
-        seed: Seed of the choice, one from each of `count` equal stretches.
+        wanted: The tiles to sample from, (N, 2): those that the region needs.
+        count: How many to decode; all if there are fewer.
+        seed: Seed of the random sample, which takes one tile from each of `count` equal stretches.
     """
     take = min(count, len(wanted))
     edges = np.linspace(0, len(wanted), take + 1)
@@ -101,7 +101,7 @@ def level_quality(source: Map, table: TileTable, wanted: npt.NDArray[np.int64], 
             solid_black.append((x, y))
         else:
             part += max(white, black) > BLANK
-            if white + black <= BLANK:  # the border of a blank area is an edge that would count as detail
+            if white + black <= BLANK:  # the border of a blank area would count as detail
                 energies.append(octave_energy(pixels))
     ratios, factors = [], []
     for energy in energies:
@@ -117,17 +117,17 @@ def level_quality(source: Map, table: TileTable, wanted: npt.NDArray[np.int64], 
 
 
 def _share(pixels: Pixels, low: int, high: int) -> float:
-    """Share of pixels whose channels all lie in a range."""
+    """Return the share of pixels whose channels are all in a range."""
     import cv2
 
     return float(np.count_nonzero(cv2.inRange(pixels, (low,) * 3, (high,) * 3)) / (pixels.shape[0] * pixels.shape[1]))
 
 
 def octave_energy(pixels: Pixels) -> npt.NDArray[np.float64]:
-    """Energy of the finest octaves of a picture, finest first, as (OCTAVES,) grey levels squared.
+    """Return the energy of a picture's finest octaves, finest first, as (OCTAVES,) grey levels squared.
 
-    An octave is what is lost when the picture is averaged to half its size and brought back: by smooth interpolation,
-    or by doubled pixels in their best position, whichever loses less, so that both ways of enlarging are seen.
+    An octave is what is lost when the picture is averaged to half its size and enlarged again: by smooth interpolation, or
+    by doubled pixels in their best position, whichever loses less, so that both ways of enlarging are detected.
     """
     import cv2
 

@@ -16,17 +16,17 @@ Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
 
 _FLAT = 6
-"""Photos whose grey values span less than this are of one colour."""
+"""Photos whose grey values span less than this count as one colour."""
 _BANDS = 4
 SAME_BITS = _BANDS - 1
-"""Hashes of 64 bits that differ in at most this many are of nearly the same picture; four bands of 16 bits find them all."""
+"""64-bit hashes that differ in at most this many bits belong to nearly the same picture; four bands of 16 bits find all."""
 
 
 def same_bytes(store: PhotoStore, ids: Sequence[str], others: Sequence[str], workers: int = 4,
                progress: Progress | None = None) -> tuple[list[tuple[str, str]], list[str]]:
-    """Pairs of photos, one of each split, whose files are the same, and the ids that could not be read.
+    """Return pairs of photos, one of each split, with identical files, and the ids that could not be read.
 
-    Only files whose size occurs in both splits are read, each once.
+    Only files whose size occurs in both splits are read, each of them once.
     """
     sizes = store.sizes()
     both = {sizes[i] for i in ids if i in sizes} & {sizes[i] for i in others if i in sizes}
@@ -51,7 +51,7 @@ def same_bytes(store: PhotoStore, ids: Sequence[str], others: Sequence[str], wor
 
 def same_pictures(store: PhotoStore, ids: Sequence[str], others: Sequence[str], workers: int = 4,
                   progress: Progress | None = None) -> list[tuple[str, str]]:
-    """Pairs of photos, one of each split, whose difference hashes differ in at most three of 64 bits.
+    """Return pairs of photos, one of each split, whose difference hashes differ in at most three of 64 bits.
 
     Pictures of one colour and photos that cannot be decoded are left out.
     """
@@ -78,7 +78,7 @@ def same_pictures(store: PhotoStore, ids: Sequence[str], others: Sequence[str], 
 
 
 def _picture_hash(data: bytes, where: str) -> int | None:
-    """The difference hash of a photo; None for a picture of (nearly) one colour.
+    """Return the difference hash of a photo, or None for a picture of (nearly) one colour.
 
     Raises:
         PhotoError: If the photo cannot be decoded.

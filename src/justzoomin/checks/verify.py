@@ -1,6 +1,6 @@
-"""Verification: archives, map, records, photos and tiles looked at in one pass, problems listed, nothing changed.
+"""Verify a dataset: examine archives, map, records, photos and tiles in one pass, list problems, change nothing.
 
-A broken piece never hides the rest: whatever cannot be opened is a problem, and the other pieces are looked at all the same.
+A broken part never hides the rest: whatever cannot be opened is reported, and all other parts are examined all the same.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from justzoomin.tiles import SHARD_PATTERN, TileLayout, TileProjection
 _PHOTO_SHARD = "streetview_images_*.tar"
 _VIEW_PIXELS = 256
 TRAINED, SCORED = "train", ("val", "test")
-"""Splits whose photos must differ: one that models are trained on, and those that they are scored on."""
+"""Splits that must not share photos: the one that models are trained on, and those that they are scored on."""
 
 
 def default_workers() -> int:
-    """Threads that verify: as many as processors, and one more that waits for the disk."""
+    """Return the default number of threads: one per processor, and one more that waits for the disk."""
     return min(16, (os.cpu_count() or 1) + 1)
 
 
@@ -40,16 +40,16 @@ def verify_dataset(dataset: Dataset, *, tiles: bool = True, workers: int | None 
 def verify_repository(root: str | Path | Places, grid: ZoomGrid | None = None, *, tiles: bool = True, hashes: bool = True,
                       workers: int | None = None, progress: Progress | None = None, limit: int = LISTED_PER_KIND
                       ) -> VerifyReport:
-    """Look at a dataset that may be broken in any way: every archive, record, photo and tile.
+    """Verify a dataset that may be broken in any way: every archive, record, photo and tile.
 
     Args:
-        root: The folder, as downloaded or as extracted; or where its parts are.
-        grid: The zoom grid, where it is another than the dataset states.
+        root: The folder, downloaded or extracted; or the places of its parts.
+        grid: The zoom grid, if it differs from the one that the dataset states.
         tiles: Whether to decode the map's tiles as well.
         hashes: Whether to compare the files of a download with the hub's hashes, which reads all of them.
-        workers: Threads; None for one more than there are processors.
-        progress: Called with what is being looked at, how many are done and how many there are.
-        limit: How many problems of a kind are listed; all are counted.
+        workers: Number of threads; None for one more than there are processors.
+        progress: Called with what is being examined, how many are done and how many there are.
+        limit: How many problems of each kind are listed; all are counted.
     """
     places = root if isinstance(root, Places) else Places(Path(root))
     return _Verification(places, grid, None, workers, progress, limit).run(tiles, hashes)
@@ -65,9 +65,9 @@ class _Verification:
         self.report = VerifyReport(limit=limit)
 
     def run(self, tiles: bool, hashes: bool) -> VerifyReport:
-        """Everything, in an order in which the cheap comes first."""
+        """Verify everything, cheap parts first."""
         if not self.root.is_dir():
-            self.report.add("folder", self.root, "there is no such folder")
+            self.report.add("folder", self.root, "the folder does not exist")
             return self.report
         if self.places.metadata_csv is None:
             self._completeness(hashes)
@@ -91,7 +91,7 @@ class _Verification:
             self.report.add("incomplete", error.where, error)
 
     def _archives(self) -> set[Path]:
-        """Scan every shard, and name what else lies beside them; returns those that cannot be used."""
+        """Scan every shard and report other files beside them; return the unusable shards."""
         broken: set[Path] = set()
         shards = []
         for path in sorted(p for f in (self.root / "archives", self.root / "satellite" / "archives") if f.is_dir()
@@ -99,7 +99,7 @@ class _Verification:
             if path.match(_PHOTO_SHARD) or SHARD_PATTERN.fullmatch(path.name):
                 shards.append(path)
             elif path.name != ".jzi-index":
-                self.report.add("foreign_file", path, "nothing reads this file: it is no shard by its name")
+                self.report.add("foreign_file", path, "this file is never read: its name is not that of a shard")
 
         def look(path: Path) -> None:
             try:
@@ -114,7 +114,7 @@ class _Verification:
         return broken
 
     def _layout(self) -> TileLayout | None:
-        """The layout; the grid is found on the way."""
+        """Return the layout, and find the grid on the way."""
         try:
             folder = layout_folder(self.places.map)
             layout = TileLayout.load(folder / "layout.yaml")
@@ -137,13 +137,13 @@ class _Verification:
         return layout
 
     def _records(self) -> dict[str, str]:
-        """Check all tables; returns the splits of photos by their ids."""
+        """Check all tables; return the splits of photos by their ids."""
         wanted: dict[str, str] = {}
         several: dict[str, list[str]] = {}
         try:
             splits = self.places.splits()
             if not splits:
-                self.report.add("table", self.root / "metadata", "no split tables: metadata/ holds no .csv and no .parquet")
+                self.report.add("table", self.root / "metadata", "metadata/ contains no split tables (.csv or .parquet)")
         except JustZoomInError as error:
             self.report.add("table", error.where, error)
             return wanted
@@ -167,10 +167,10 @@ class _Verification:
         return wanted
 
     def _shared(self, image_id: str, name: str, others: list[str]) -> None:
-        """Photos of `train` that are scored on are an error; a split of one's own may hold photos of others."""
+        """Report shared photos: between `train` and a scored split they are an error, in other splits a warning."""
         leak = next((other for other in others if TRAINED in (name, other) and (name in SCORED or other in SCORED)), None)
         kind = "also_in_split" if leak is None else "shared_photo"
-        self.report.add(kind, image_id, f"the photo is in split {leak or others[0]} as well", name)
+        self.report.add(kind, image_id, f"the photo is also in split {leak or others[0]}", name)
 
     def _photos(self, wanted: dict[str, str], broken: Collection[Path]) -> None:
         try:
@@ -181,11 +181,11 @@ class _Verification:
             return
         for image_id, name in wanted.items():
             if image_id not in present:
-                self.report.add("missing_photo", image_id, "no such photo in the repository", name)
+                self.report.add("missing_photo", image_id, "the repository does not contain this photo", name)
         ids = [image_id for image_id in wanted if image_id in present]
 
         def look(image_id: str) -> None:
-            try:  # an eighth of the size: every byte is still read and every code unpacked
+            try:  # at an eighth of the size every byte is still read and every code unpacked
                 decode_photo(photos.read(image_id), photos.where(image_id), (1, 1))
             except JustZoomInError as error:
                 self.report.add("broken_photo", image_id, error, wanted[image_id])
@@ -197,13 +197,12 @@ class _Verification:
         for error in inventory.problems:
             self.report.add("broken_archive" if inventory.packed else "map", error.where, error)
         for path in inventory.foreign:
-            self.report.add("foreign_level", path, f"the layout has levels {layout.min_zoom} to {layout.max_zoom}")
+            self.report.add("foreign_level", path, f"the layout has only levels {layout.min_zoom} to {layout.max_zoom}")
         if not len(inventory):
             if layout.url is not None and not inventory.packed:
-                self.report.add("not_looked_at", self.root, "the map has no tiles here: they come from the server that"
-                                " layout.yaml names")
+                self.report.add("not_looked_at", self.root, "the map has no local tiles: layout.yaml names a server")
             else:
-                self.report.add("map", self.root, f"there is no tile of levels {layout.min_zoom} to {layout.max_zoom}")
+                self.report.add("map", self.root, f"the map has no tiles of levels {layout.min_zoom} to {layout.max_zoom}")
             return
         if decode:
             self.report.counts["tiles"] = len(inventory)
@@ -211,7 +210,7 @@ class _Verification:
             def look(piece: TilePiece) -> None:
                 try:
                     if piece.look():
-                        self.report.add("white_tile", piece.item, "the tile is white all over")
+                        self.report.add("white_tile", piece.item, "the tile is entirely white")
                 except JustZoomInError as error:
                     self.report.add("broken_tile", piece.item, error)
 
@@ -219,7 +218,7 @@ class _Verification:
         self._coverage()
 
     def _coverage(self) -> None:
-        """How much of the region the map leaves white, from a view of it."""
+        """Report how much of the region is white, from a view of it."""
         if self.grid is None or not self.report.ok:
             return
         try:

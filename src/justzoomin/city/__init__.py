@@ -1,4 +1,4 @@
-"""The synthetic city: a world, its overhead image, its street photos, in the dataset card's format."""
+"""The synthetic city: a world, its overhead image and its street photos, in the dataset card's format."""
 
 import lazy_loader
 

@@ -16,7 +16,7 @@ NOISE = 512  # side of the periodic noise tiles
 
 
 def linear(rgb: tuple[float, ...] | Array) -> F32:
-    """Linear light (0..1) of sRGB values 0..255, by the sRGB transfer curve (IEC 61966-2-1)."""
+    """Return linear light (0..1) of sRGB values 0..255, by the sRGB transfer curve (IEC 61966-2-1)."""
     c = np.asarray(rgb, np.float64) / 255.0
     return np.asarray(np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4), np.float32)
 
@@ -41,7 +41,7 @@ def noise_tile(seed: int, slope: float) -> F32:
 
 
 def sample(tile: F32, u: F32, v: F32) -> F32:
-    """Nearest values of a periodic noise tile at (u, v) in tile pixels, any sign."""
+    """Return the nearest values of a periodic noise tile at (u, v) in tile pixels, any sign."""
     rows = v.astype(np.int32) & (NOISE - 1)
     cols = u.astype(np.int32) & (NOISE - 1)
     rows *= NOISE
@@ -50,7 +50,7 @@ def sample(tile: F32, u: F32, v: F32) -> F32:
 
 
 def sample_smooth(tile: F32, u: F32, v: F32) -> F32:
-    """Bilinear values of a periodic noise tile at (u, v) in tile pixels, any sign."""
+    """Return bilinear values of a periodic noise tile at (u, v) in tile pixels, any sign."""
     import cv2
 
     n = u.size

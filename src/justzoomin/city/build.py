@@ -37,7 +37,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def _town_origin() -> tuple[float, float]:
-    """Easting and northing of the town's centre, whole metres."""
+    """Return easting and northing of the town's centre, in whole metres."""
     from pyproj import Transformer
 
     east, north = Transformer.from_crs("epsg:4326", CRS, always_xy=True).transform(TOWN_LON, TOWN_LAT)
@@ -45,14 +45,14 @@ def _town_origin() -> tuple[float, float]:
 
 
 def town_grid(config: CityConfig) -> ZoomGrid:
-    """Region and grid of a town."""
+    """Return the region and grid of a town."""
     lat, lon = positions(np.zeros(1), np.zeros(1))
     half = config.size_m / 2
     return ZoomGrid(Region(float(lat[0]), float(lon[0]), (-half, half), (-half, half)), config.grid, config.depth)
 
 
 def positions(east_m: Array, north_m: Array) -> tuple[Array, Array]:
-    """Latitudes and longitudes (n,), degrees, of positions in metres from the town's centre."""
+    """Return latitudes and longitudes (n,), degrees, of positions in metres from the town's centre."""
     from pyproj import Transformer
 
     east, north = _town_origin()
@@ -60,7 +60,7 @@ def positions(east_m: Array, north_m: Array) -> tuple[Array, Array]:
     return np.asarray(lat), np.asarray(lon)
 
 
-# --- work done in a worker ---------------------------------------------------------------------------------------
+# --- work of a worker ---------------------------------------------------------------------------------------
 
 
 class _Studio:
@@ -76,7 +76,7 @@ class _Studio:
         return self._routers[split]
 
     def photos(self, split: Split, drive: int, count: int) -> list[tuple[Shot, bytes]]:
-        """Take the first `count` photos of a drive; JPEG bytes."""
+        """Take the first `count` photos of a drive and return their JPEG bytes."""
         import simplejpeg
 
         out = []
@@ -104,7 +104,7 @@ def _start_worker(world: World, config: CityConfig) -> None:
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
+    """End a worker whose parent was killed; it would wait for work forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -117,7 +117,7 @@ def _ready() -> bool:
 
 def _work(method: str, arguments: tuple[Any, ...]) -> Any:
     if _studio is None:
-        raise DataError("worker", "it was not given a town", "Report this as a bug of justzoomin.city.")
+        raise DataError("worker", "the worker has no town", "Report this as a bug of justzoomin.city.")
     return getattr(_studio, method)(*arguments)
 
 
@@ -128,7 +128,7 @@ def _jpeg(image: U8) -> bytes:
 
 
 def _halve(image: U8) -> U8:
-    """Means of 2 x 2 pixels, rounded to nearest."""
+    """Return the means of 2 x 2 pixels, rounded to nearest."""
     wide = image.astype(np.uint16)
     return ((wide[0::2, 0::2] + wide[1::2, 0::2] + wide[0::2, 1::2] + wide[1::2, 1::2] + 2) >> 2).astype(np.uint8)
 
@@ -146,8 +146,8 @@ class _Crew:
             methods = multiprocessing.get_all_start_methods()
             context = multiprocessing.get_context("fork" if "fork" in methods else "spawn")
             self._pool = ProcessPoolExecutor(config.workers, context, _start_worker, (world, config))
-            # OpenCV's threads do not survive a fork, and a child that waits for them waits for ever: stop them
-            # while the workers are started, which is at the first job
+            # OpenCV's threads do not survive a fork, and a child that waits for them waits forever, so they are stopped
+            # while the workers are started, which happens at the first job
             threads = cv2.getNumThreads()
             cv2.setNumThreads(1)
             try:
@@ -180,13 +180,13 @@ def build_city(dest: Path, config: CityConfig, progress: Progress | None = None)
     """Build a town and write its whole repository to `dest`; return `dest`.
 
     Args:
-        dest: Folder to make; it must not exist or be empty. Where this very town is there, nothing is done.
+        dest: Folder to make; it must not exist or be empty. If exactly this town is there already, nothing is done.
         config: The town.
         progress: Called as (stage, done, total) with stages `town`, `overhead` and `photos`.
 
     Raises:
-        DataError: If `dest` is not an empty place, or another process makes a town there.
-        ConfigError: If the split leaves no street.
+        DataError: If `dest` is not empty, or another process makes a town there.
+        ConfigError: If no street is left for a split.
         MissingExtraError: If embreex is not installed.
     """
     dest = Path(dest)
@@ -196,7 +196,7 @@ def build_city(dest: Path, config: CityConfig, progress: Progress | None = None)
     _require_free(dest)
     report = progress or (lambda stage, done, total: None)
     with work_folder(dest, "data synth") as work:
-        _require_free(dest)  # another process may just have made it
+        _require_free(dest)  # another process may have made it in the meantime
         for folder in ("archives", "metadata", "streetview", "satellite"):
             (work / folder).mkdir()
         report("town", 0, 1)
@@ -217,7 +217,7 @@ def build_city(dest: Path, config: CityConfig, progress: Progress | None = None)
 
 
 def is_town(dest: Path, config: CityConfig) -> bool:
-    """Whether this very town is there already: a town has its name only when it is whole."""
+    """Return whether exactly this town already exists; a town gets its name only when it is complete."""
     try:
         return (dest / "README.md").read_text(encoding="utf-8") == readme(config) and (dest / "ATTRIBUTION").is_file()
     except (OSError, UnicodeDecodeError):
@@ -226,7 +226,8 @@ def is_town(dest: Path, config: CityConfig) -> bool:
 
 def _require_free(dest: Path) -> None:
     if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
-        raise DataError(dest, "there is something already, and not this town", "Name a new folder, or remove this one first.")
+        raise DataError(dest, "the folder already contains something other than this town",
+                        "Choose a new folder, or remove this one first.")
 
 
 def _write_overhead(work: Path, config: CityConfig, crew: _Crew, report: Progress) -> None:

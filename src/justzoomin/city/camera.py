@@ -1,4 +1,4 @@
-"""The camera: rays through a pixel grid, light on what they meet, and the flaws of a real photo."""
+"""The camera: rays through a pixel grid, light on the surfaces that they hit, and the flaws of a real photo."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from justzoomin.city.world import Mesh, World
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a camera stands and looks: metres from the town's centre, degrees.
+    """Position and orientation of a camera: metres from the town's centre, degrees.
 
-    Bearings run clockwise from north; positive pitch looks up, positive roll lifts the right side of the camera.
+    Bearings are clockwise from north; positive pitch looks up, positive roll lifts the right side of the camera.
     """
 
     east_m: float
@@ -50,7 +50,7 @@ def develop(radiance: F32, conditions: Conditions) -> F32:
 
 
 def illuminate(world: World, hits: Hits, conditions: Conditions) -> F32:
-    """Light (3, n) that the hits send back along their rays, before haze."""
+    """Return the light (3, n) that the hits send back along their rays, before haze."""
     looks = look(world, hits, conditions)
     normal = looks.normal
     above, below = conditions.ambient
@@ -72,7 +72,7 @@ def illuminate(world: World, hits: Hits, conditions: Conditions) -> F32:
             origin[:, k] = (hits.position[k] + normal[k] * lift_off)[lit] + sun[k] * np.float32(0.03)
         blocked = world.mesh.blocked(origin, rays, 220.0)
         through = np.zeros(facing.shape, np.float32)
-        through[a:b] = 0.22  # light that crowns let through
+        through[a:b] = 0.22  # light that passes through crowns
         share = np.zeros(facing.shape, np.float32)
         share[lit] = np.where(blocked, through[lit], np.float32(1.0)) * facing[lit]
         light += conditions.sun_colour[:, None] * share
@@ -89,7 +89,7 @@ def illuminate(world: World, hits: Hits, conditions: Conditions) -> F32:
 
 
 def _directions(pose: Pose, width: int, height: int) -> F32:
-    """Unit directions (n, 3) of the pixels, row by row from the top left."""
+    """Return unit directions (n, 3) of the pixels, row by row from the top left."""
     focal = width / 2 / np.tan(np.radians(pose.hfov_deg) / 2)
     x = ((np.arange(width) + 0.5 - width / 2) / focal)[None, :]
     y = ((height / 2 - np.arange(height) - 0.5) / focal)[:, None]
@@ -184,6 +184,6 @@ def _shade_under(light: F32, hits: Hits, east: float, north: float, bearing_deg:
 
 
 def unit(bearing_deg: float) -> Array:
-    """Unit vector (2,) east, north of a bearing."""
+    """Return the unit vector (2,) east, north of a bearing."""
     b = np.radians(bearing_deg)
     return np.array([np.sin(b), np.cos(b)])

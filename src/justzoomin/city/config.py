@@ -1,4 +1,4 @@
-"""The settings of a synthetic town: every byte of it follows from them."""
+"""The settings of a synthetic town, which determine every byte of it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class CityConfig(BaseModel):
-    """What town to build and how many photos to take of it.
+    """Which town to build and how many photos to take of it.
 
-    The same settings give the same bytes, whatever `workers` says. A photo depends on (seed, split, index) and
-    the town only, so the validation photos do not change with the number of training photos, and the first N
-    photos of a larger split are those of a smaller one.
+    The same settings give the same bytes, whatever `workers` is. A photo depends only on (seed, split, index) and the town,
+    so the validation photos do not change with the number of training photos, and the first N photos of a larger split are
+    those of a smaller one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

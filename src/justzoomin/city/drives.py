@@ -1,4 +1,4 @@
-"""Drives: where a camera car goes, under which light, and how it looks around."""
+"""Drives: where a camera car goes, in which light, and how it looks around."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from justzoomin.errors import ConfigError
 Split = Literal["train", "val", "held_out"]
 SPLIT_NUMBERS: dict[Split, int] = {"train": 1, "val": 2, "held_out": 3}
 PHOTOS_PER_DRIVE = 16
-_BORDER_SHARE = 0.005  # a metre of the projection is up to 0.3 % off a metre on the sphere
+_BORDER_SHARE = 0.005  # a metre in the projection differs by up to 0.3 % from a metre on the sphere
 _STALE_M = 70.0
 
 
@@ -55,7 +55,7 @@ class Router:
             keep = [self.allowed(*p) for p in self._places()]
             self.starts = [s for s, k in zip(self.starts, keep, strict=True) if k]
         if not self.starts:
-            raise ConfigError(f"split {split!r} of town {config.seed}", "no street is left for its photos",
+            raise ConfigError(f"split {split!r} of town {config.seed}", "the split has no street left for its photos",
                               "Use a larger size_m, a smaller guard_m or block_m, or the split 'drive'.")
 
     def _starts(self) -> list[_Car]:
@@ -77,7 +77,7 @@ class Router:
         return max(abs(x), abs(y)) < self.limit_m and not self.world.obstacle(x, y)
 
     def allowed(self, x: float, y: float) -> bool:
-        """Whether the split may have a photo at a position (metres from the town's centre)."""
+        """Return whether the split may have a photo at a position (metres from the town's centre)."""
         if not self._inside(x, y):
             return False
         if self.reserved is None:
@@ -89,14 +89,14 @@ class Router:
                        for dx in np.linspace(-g, g, 5) for dy in np.linspace(-g, g, 5))
 
     def _place(self, car: _Car, jitter_m: float) -> tuple[Array, Array]:
-        """Position (2,) and driving direction (2,) of a car."""
+        """Return position (2,) and driving direction (2,) of a car."""
         edge = self.world.streets.edges[car.edge]
         point, t = edge.at(car.s)
         point = point + (edge.lane_m(car.forward) + jitter_m) * np.array([t[1], -t[0]])
         return point, t if car.forward else -t
 
     def _advance(self, car: _Car, metres: float, rng: np.random.Generator) -> None:
-        """Drive on, choosing streets at random; turn round only where a street ends."""
+        """Drive on, choosing streets at random; turn around only where a street ends."""
         edges = self.world.streets.edges
         while True:
             edge = edges[car.edge]
@@ -112,9 +112,9 @@ class Router:
             car.s = 0.0 if car.forward else edges[car.edge].length_m
 
     def shots(self, drive: int, photos: int = PHOTOS_PER_DRIVE) -> list[Shot]:
-        """The photos of a drive; they depend on the town, the split and the drive's number alone.
+        """Return the photos of a drive; they depend only on the town, the split and the drive's number.
 
-        A longer drive begins like a shorter one of the same number, but its photos are numbered by its own length.
+        A longer drive begins like a shorter one of the same number, but numbers its photos by its own length.
         """
         rng = np.random.default_rng([self.config.seed, SPLIT_NUMBERS[self.split], drive])
         light = draw_conditions(rng)
@@ -197,7 +197,7 @@ def _in_block(reserved: frozenset[tuple[int, int]], config: CityConfig, x: float
 
 
 def _val_blocks(places: Array, config: CityConfig) -> frozenset[tuple[int, int]]:
-    """Blocks kept for validation: about a fifth of those that streets pass through."""
+    """Return the blocks reserved for validation: about a fifth of those that streets pass through."""
     counts: dict[tuple[int, int], int] = {}
     for x, y in places:
         block = _block_of(config, float(x), float(y))

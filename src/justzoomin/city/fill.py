@@ -1,4 +1,4 @@
-"""The filling of blocks: what stands and lies where houses leave room."""
+"""The inside of blocks: what is placed where houses leave room."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from justzoomin.city.streets import Block
 
 
 def fill(site: Site, block: Block, name: str) -> None:
-    """Trees, sheds and patios where a block has room left."""
+    """Place trees, sheds and patios where a block has room left."""
     rng = site.rng
     low, high = block.polygon.min(axis=0), block.polygon.max(axis=0)
     area = float(np.prod(high - low))

@@ -1,4 +1,4 @@
-"""Trees, lamps, hedges, boats: the things that stand between the houses."""
+"""Trees, lamps, hedges, boats: the objects between the houses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Flora:
         for _ in range(8):
             blobs = [self._blob(rng, sphere, np.zeros(3), 0.72)]
             golden = np.pi * (3 - 5**0.5)
-            for k in range(13):  # directions spread evenly by the golden angle, shaken
+            for k in range(13):  # directions spread evenly by the golden angle, then jittered
                 z = 0.92 - 1.55 * k / 12 + rng.normal(0, 0.08)
                 turn, ring = golden * k + rng.normal(0, 0.25), np.sqrt(max(0.0, 1 - min(abs(z), 1.0) ** 2))
                 centre = np.array([np.cos(turn) * ring, np.sin(turn) * ring, z]) * rng.uniform(0.55, 0.72)
@@ -75,7 +75,7 @@ class Flora:
 
 
 def lamp(mesh: MeshBuilder, frame: Frame, part: int, head: int) -> None:
-    """Put up a street lamp reaching along the frame's y."""
+    """Put up a street lamp whose arm points along the frame's y."""
     mesh.quads(frame.place(box(0, 0, 0, 0.13, 0.13, 5.6, 0.6)[:4]), PLAIN, part)
     mesh.quads(frame.place(box(0, 0.7, 5.5, 0.12, 1.5, 0.1)), PLAIN, part)
     mesh.quads(frame.place(box(0, 1.3, 5.4, 0.3, 0.7, 0.16)), PLAIN, head)
@@ -110,7 +110,7 @@ def fountain(mesh: MeshBuilder, frame: Frame) -> None:
 
 
 def boat(mesh: MeshBuilder, rng: np.random.Generator, frame: Frame) -> None:
-    """Moor a boat (its length along the frame's x)."""
+    """Place a moored boat (its length along the frame's x)."""
     colours: tuple[Rgb, ...] = ((30, 60, 90), (120, 40, 36), (40, 84, 66), (230, 226, 214), (60, 60, 64))
     hull = mesh.part(colours[int(rng.integers(len(colours)))])
     cabin = mesh.part((224, 214, 190))

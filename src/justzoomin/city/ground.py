@@ -43,7 +43,7 @@ class Canvas:
         cv2.fillPoly(self.rgb, pixels, rgb, cv2.LINE_AA, _SHIFT)
 
     def stroke(self, points: Array, width_m: float, kind: int, rgb: Rgb) -> None:
-        """Draw a line (n, 2) of a width, with round ends."""
+        """Draw a line (n, 2) of a given width, with round ends."""
         import cv2
 
         pixels = [self._pixels(points)]
@@ -52,7 +52,7 @@ class Canvas:
         cv2.polylines(self.rgb, pixels, False, rgb, width, cv2.LINE_AA, _SHIFT)
 
     def kind_at(self, x: Array, y: Array) -> U8:
-        """Kinds at positions in metres, clamped to the raster."""
+        """Return the kinds at positions in metres, clamped to the raster."""
         n = self.kind.shape[0]
         col = np.clip(((np.asarray(x) + self.half_m) / self.metres_per_pixel).astype(np.int64), 0, n - 1)
         row = np.clip(((self.half_m - np.asarray(y)) / self.metres_per_pixel).astype(np.int64), 0, n - 1)
@@ -60,7 +60,7 @@ class Canvas:
 
 
 class Claims:
-    """Who has taken which ground: a coarse raster that keeps houses, trees and streets apart."""
+    """Which ground is taken: a coarse raster that keeps houses, trees and streets apart."""
 
     RESOLUTION_M = 0.4
 
@@ -82,18 +82,18 @@ class Claims:
         return (slice(low[1], high[1]), slice(low[0], high[0])), mask
 
     def free(self, points: Array) -> bool:
-        """Whether a convex polygon (n, 2) touches nothing taken and lies on the raster."""
+        """Return whether a convex polygon (n, 2) is on the raster and touches nothing taken."""
         found = self._mask(points)
         return found is not None and not bool((self.taken[found[0]] & found[1]).any())
 
     def take(self, points: Array, value: int = 1) -> None:
-        """Take a convex polygon (n, 2): 1 for a house or tree trunk, 3 for a street."""
+        """Take a convex polygon (n, 2): value 1 for a house or tree trunk, 3 for a street."""
         found = self._mask(points)
         if found is not None:
             self.taken[found[0]] |= found[1] * np.uint8(value)
 
     def take_line(self, points: Array, width_m: float) -> None:
-        """Take a line (n, 2) of a width as street."""
+        """Take a line (n, 2) of a given width as street."""
         import cv2
 
         pixels = np.stack([points[:, 0] + self.half_m, self.half_m - points[:, 1]], axis=1) / self.RESOLUTION_M
@@ -102,7 +102,7 @@ class Claims:
 
 
 def weather(canvas: Canvas, walls: list[Array], seed: int) -> None:
-    """Turn flat paint into ground, in place: grass and stone texture, joints, stains, and dark feet of walls."""
+    """Turn flat paint into ground, in place: grass and stone texture, joints, stains, and the dark base of walls."""
     import cv2
 
     n, res = canvas.kind.shape[0], canvas.metres_per_pixel
@@ -137,7 +137,7 @@ def weather(canvas: Canvas, walls: list[Array], seed: int) -> None:
         mapy = np.broadcast_to(((canvas.half_m - y) / step - 0.5).astype(np.float32)[:, None], kind.shape)
         gain *= 1.0 - 0.45 * cv2.remap(foot, np.ascontiguousarray(mapx), np.ascontiguousarray(mapy), cv2.INTER_LINEAR)
         block = canvas.rgb[rows[0]:rows[-1] + 1].astype(np.float32) * gain[..., None].astype(np.float32)
-        # dry and lush grass differ in hue, not in brightness alone
+        # dry and lush grass differ in hue, not only in brightness
         grass = ((kind == MEADOW) | (kind == LAWN)) * (c - 0.5)
         block[..., 0] *= 1.0 + 0.42 * grass
         block[..., 2] *= 1.0 - 0.3 * grass

@@ -34,7 +34,7 @@ def _muted(colour: Rgb) -> Rgb:
 
 
 class Palette:
-    """The colours of a neighbourhood: a few facades and roofs that its houses share."""
+    """The colours of a neighbourhood: a few facades and roofs shared by its houses."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.facades = tuple(FACADES[i] for i in rng.choice(len(FACADES), 6, replace=False))
@@ -44,7 +44,7 @@ class Palette:
 
 def _roof(mesh: MeshBuilder, frame: Frame, w: float, d: float, z: float, rise: float, kind: str, part: int,
           wall: int) -> None:
-    """Roof of a rectangle: 'gable' (ridge along x), 'cross' (ridge along y), 'hip' or 'point'."""
+    """Add the roof of a rectangle: 'gable' (ridge along x), 'cross' (ridge along y), 'hip' or 'point'."""
     o = 0.35
     if kind == "cross":
         _roof(mesh, frame.at(0.0, 0.0, 90.0), d, w, z, rise, "gable", part, wall)

@@ -14,7 +14,7 @@ from justzoomin.city.vehicles import car
 
 
 def furnish(site: Site, e: Edge) -> None:
-    """Put trees, lamps and parked cars along a street; walls and boats along a canal."""
+    """Place trees, lamps and parked cars along a street, and walls and boats along a canal."""
     rng = site.rng
     cross = 9.0
     if e.length_m < 2 * cross + 8:

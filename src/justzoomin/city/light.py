@@ -1,4 +1,4 @@
-"""Light and weather: the sun, the sky, the season, and what a camera does to them."""
+"""Light and weather: the sun, the sky, the season, and their effect on a camera."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Weather = Literal["clear", "hazy", "overcast", "rain"]
 
 @dataclass(frozen=True)
 class Conditions:
-    """Light, season and weather of one photo. The first block belongs to a drive, the second to a single photo."""
+    """Light, season and weather of one photo. The first block of fields belongs to a drive, the second to a single photo."""
 
     sun_azimuth_deg: float = 150.0
     sun_elevation_deg: float = 48.0
@@ -37,7 +37,7 @@ class Conditions:
 
     @property
     def casts_shadows(self) -> bool:
-        """Whether the sun shines through."""
+        """Whether the sun is visible."""
         return self.weather in ("clear", "hazy")
 
     @property
@@ -75,14 +75,14 @@ class Conditions:
 
 
 def sky(conditions: Conditions, noise: F32, hills: F32, d: F32, *, far: bool = True) -> F32:
-    """Colour (3, n), linear, of the sky in directions `d` (3, n) of unit length.
+    """Return the colour (3, n), linear, of the sky in directions `d` (3, n) of unit length.
 
     Args:
         conditions: Weather and sun.
         noise: A smooth periodic tile for the clouds.
         hills: Height of the horizon, (1024,).
         d: Directions east, north, up.
-        far: Draw clouds and hills; reflections do without the hills.
+        far: Whether to draw clouds and hills; reflections omit the hills.
     """
     zenith, horizon = conditions.sky_colours
     up = np.clip(d[2], 0.0, 1.0)

@@ -40,13 +40,13 @@ def frontages(site: Site, block: Block, name: str) -> None:
 
 def _lot(site: Site, edge: Edge, forward: bool, s: float, w: float, d: float, setback: float, kind: str,
          palette: houses.Palette) -> bool:
-    """Try to build on the left side of a block's side (the block lies left of its counter-clockwise outline)."""
+    """Try to build on the left side of a block's side; the block is left of its counter-clockwise outline."""
     if s + w / 2 > edge.length_m:
         return False
     point, t = edge.at(s if forward else edge.length_m - s)
     along = t if forward else -t
     inward = np.array([-along[1], along[0]])
-    for retreat in (0.0, 0.7, 1.5, 2.6):  # bends push wide fronts back from the pavement
+    for retreat in (0.0, 0.7, 1.5, 2.6):  # at bends wide fronts must be farther from the pavement
         frame = Frame(point + inward * (edge.half_m + setback + retreat + d / 2), along)
         if site.claims.free(frame.flat(rectangle(w - 0.7, d - 0.4))):
             break

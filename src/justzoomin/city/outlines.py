@@ -1,4 +1,4 @@
-"""Questions about the outlines of blocks."""
+"""Geometry of the outlines of blocks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from justzoomin.city.streets import Block
 
 
 def shrunk(block: Block, shrink: float) -> Array:
-    """Outline of a block pulled towards its centre by a share."""
+    """Return the outline of a block, shrunk towards its centre by a share."""
     inner: Array = block.centre + (block.polygon - block.centre) * shrink
     return inner
 
 
 def inside(point: Array, polygon: Array) -> bool:
-    """Whether a point (2,) lies in a polygon (n, 2), by crossings."""
+    """Return whether a point (2,) is inside a polygon (n, 2), by counting crossings."""
     x, y = point
     a, b = polygon, np.roll(polygon, -1, axis=0)
     hit = (a[:, 1] > y) != (b[:, 1] > y)

@@ -1,4 +1,4 @@
-"""The overhead image: parallel rays from above, sunlit, with cast shadows."""
+"""The overhead image: parallel rays from above, in sunlight, with cast shadows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def render_overhead(world: World, east_m: tuple[float, float], north_m: tuple[fl
         east_m: West and east border, metres from the town's centre.
         north_m: South and north border.
         gsd_m: Metres per pixel.
-        conditions: Light of the flight.
+        conditions: Light during the flight.
     """
     columns, rows = round((east_m[1] - east_m[0]) / gsd_m), round((north_m[1] - north_m[0]) / gsd_m)
     x = (east_m[0] + (np.arange(columns) + 0.5) * gsd_m).astype(np.float32)

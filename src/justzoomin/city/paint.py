@@ -50,7 +50,7 @@ def _bar(site: Site, point: Array, tangent: Array, length: float, width: float) 
 
 
 def _markings(site: Site, e: Edge) -> None:
-    """Centre and edge lines of main roads, zebra crossings and stop lines."""
+    """Paint centre and edge lines of main roads, zebra crossings and stop lines."""
     if e.kind in ("lane", "canal"):
         return
     left, right = (STRIP_M if p else 0.0 for p in e.park)

@@ -1,4 +1,4 @@
-"""Blocks that are one place: park, square, parking lot, halls, estate."""
+"""Blocks with a single purpose: park, square, parking lot, halls, estate."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def parking(site: Site, block: Block) -> None:
 
 
 def halls(site: Site, block: Block) -> None:
-    """Scatter halls, each turned by a multiple of 90 degrees."""
+    """Place halls at random, each turned by a multiple of 90 degrees."""
     rng = site.rng
     palette = houses.Palette(rng)
     edge = site.streets.edges[block.sides[0][0]]
@@ -104,7 +104,7 @@ def halls(site: Site, block: Block) -> None:
 
 
 def estate(site: Site, block: Block) -> None:
-    """Put up parallel slabs of flats with a path along each."""
+    """Put up parallel blocks of flats with a path along each."""
     rng = site.rng
     palette = houses.Palette(rng)
     edge = site.streets.edges[block.sides[0][0]]

@@ -1,4 +1,4 @@
-"""Writing the dataset card's repository: TAR shards, split tables, layout and notes."""
+"""Write the dataset card's repository: TAR shards, split tables, layout and notes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def write_readme(path: Path, config: CityConfig) -> None:
 
 
 def readme(config: CityConfig) -> str:
-    """The card of a synthetic town."""
+    """Return the card of a synthetic town."""
     cell = config.size_m / config.grid**config.depth
     difference = "drive (position and conditions)" if config.split == "drive" else \
         f"place: blocks at least {config.guard_m:g} m apart"
@@ -67,6 +67,6 @@ The layout is that of the Just Zoom In dataset: `archives/*.tar`, `metadata/larg
 
 
 def write_attribution(path: Path, config: CityConfig) -> None:
-    """Write whom to name: nobody, and that nothing here is real."""
+    """Write the attribution: there is nobody to credit, and nothing here is real."""
     text = f"Synthetic town (seed {config.seed}) made by justzoomin; photos and overhead image are CC0 1.0.\n"
     write_bytes(path, text.encode())

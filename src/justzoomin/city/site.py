@@ -1,4 +1,4 @@
-"""The building site: what is placed so far, and who has taken which ground."""
+"""The building site: everything placed so far, and which ground is taken."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ WHITE: Rgb = (222, 222, 216)  # markings on roads and parking lots
 
 
 class Site:
-    """The ground, the solids and the one stream of chance that everything placed in a town draws from.
+    """The ground, the solids and the random generator shared by everything placed in a town.
 
-    Whoever places something draws from `rng`, so the order of placing is part of the town.
+    Everything placed draws from `rng`, so the order of placing is part of the town.
 
     Attributes:
-        rng: The stream of chance.
+        rng: The random generator.
         streets: The street network.
         half_m: Half the side of the built ground.
         canvas: The ground, painted in place.
-        claims: Who has taken which ground.
+        claims: Which ground is taken.
         mesh: All solids.
         walls: Outlines of houses, each (n, 2), metres.
         flora: Templates of trees.
-        lamp_parts: Parts of the mesh that the posts and heads of lamps share.
+        lamp_parts: Parts of the mesh shared by the posts and heads of lamps.
     """
 
     def __init__(self, rng: np.random.Generator, streets: Streets, half_m: float, canvas: Canvas, size_m: float) -> None:
@@ -42,7 +42,7 @@ class Site:
         self.lamp_parts = (self.mesh.part((70, 74, 72)), self.mesh.part((236, 230, 200)))
 
     def tree(self, point: Array, size: float, species: str | None = None) -> None:
-        """Plant a tree at a point (2,) if there is room: any common species if none is named."""
+        """Plant a tree at a point (2,) if there is room; default: a random common species."""
         spread = 1.3 * size
         corner = Frame(point, np.array([1.0, 0.0])).flat(rectangle(2 * spread, 2 * spread))
         if np.abs(point).max() > self.half_m - 4 or not self.claims.free(corner):

@@ -1,4 +1,4 @@
-"""Triangles with materials: the mesh builder and the simple solids everything is made of."""
+"""Triangles with materials: the mesh builder and the simple solids that everything is made of."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Rgb = tuple[float, float, float]
 
 
 class MeshBuilder:
-    """Collects quads and triangles; `finish` returns the arrays a `Mesh` is made of."""
+    """Collects quads and triangles; `finish` returns the arrays of a `Mesh`."""
 
     def __init__(self) -> None:
         self._quads: list[Array] = []
@@ -46,7 +46,7 @@ class MeshBuilder:
         return len(self._parts) - 1
 
     def quads(self, corners: Array, material: int, part: int) -> None:
-        """Add quads (n, 4, 3); the first two corners are the lower edge; seen from outside counter-clockwise."""
+        """Add quads (n, 4, 3): the first two corners are the lower edge, and from outside all are counter-clockwise."""
         corners = np.asarray(corners, np.float32).reshape(-1, 4, 3)
         self._quads.append(corners)
         self._quad_tags.append((len(corners), material, part))
@@ -72,7 +72,7 @@ class MeshBuilder:
 
         table = np.zeros((len(corners), TRIANGLE_COLUMNS), np.float32)
         normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        n2 = 2 * len(quads)  # a degenerate half of a quad takes the other half's normal
+        n2 = 2 * len(quads)  # a degenerate half of a quad gets the other half's normal
         area = np.linalg.norm(normal, axis=1)
         normal[1:n2:2][area[1:n2:2] < 1e-7] = normal[0:n2:2][area[1:n2:2] < 1e-7]
         table[:, NORMAL] = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
@@ -98,39 +98,39 @@ class Frame:
         self.back = np.array([-self.along[1], self.along[0]])
 
     def place(self, local: Array) -> Array:
-        """World points (..., 3) of local points (..., 3)."""
+        """Return world points (..., 3) of local points (..., 3)."""
         local = np.asarray(local, np.float64)
         xy = self.centre + local[..., :1] * self.along + local[..., 1:2] * self.back
         return np.concatenate([xy, local[..., 2:3]], axis=-1)
 
     def flat(self, local: Array) -> Array:
-        """World points (..., 2) of local points (..., 2)."""
+        """Return world points (..., 2) of local points (..., 2)."""
         local = np.asarray(local, np.float64)
         placed: Array = self.centre + local[..., :1] * self.along + local[..., 1:2] * self.back
         return placed
 
     def at(self, x: float, y: float, turn_deg: float = 0.0) -> Frame:
-        """Frame moved to (x, y) of this one and turned."""
+        """Return this frame moved to its point (x, y) and turned."""
         c, s = np.cos(np.radians(turn_deg)), np.sin(np.radians(turn_deg))
         return Frame(self.flat(np.array([x, y])), c * self.along + s * self.back)
 
 
 def rectangle(width: float, depth: float, x: float = 0.0, y: float = 0.0) -> Array:
-    """Corners (4, 2) of a rectangle about (x, y), counter-clockwise, the front edge (least y) first."""
+    """Return corners (4, 2) of a rectangle about (x, y), counter-clockwise, the front edge (least y) first."""
     w, d = width / 2, depth / 2
     corners: Array = np.array([(-w, -d), (w, -d), (w, d), (-w, d)]) + np.array([x, y])
     return corners
 
 
 def prism(corners: Array, z0: float, z1: float) -> Array:
-    """Walls (n, 4, 3) over a counter-clockwise outline (n, 2)."""
+    """Return walls (n, 4, 3) over a counter-clockwise outline (n, 2)."""
     a, b = corners, np.roll(corners, -1, axis=0)
     low, high = np.full((len(a), 1), z0), np.full((len(a), 1), z1)
     return np.stack([np.hstack([a, low]), np.hstack([b, low]), np.hstack([b, high]), np.hstack([a, high])], axis=1)
 
 
 def box(x: float, y: float, z: float, w: float, d: float, h: float, top_scale: float = 1.0) -> Array:
-    """Box (5, 4, 3) without a floor, its base centred at (x, y, z); the top may be smaller."""
+    """Return a box (5, 4, 3) without a floor, its base centred at (x, y, z); the top may be smaller."""
     base = rectangle(w, d, x, y)
     top = rectangle(w * top_scale, d * top_scale, x, y)
     b = np.hstack([base, np.full((4, 1), z)])
@@ -140,7 +140,7 @@ def box(x: float, y: float, z: float, w: float, d: float, h: float, top_scale: f
 
 
 def icosphere(subdivisions: int) -> Array:
-    """Triangles (n, 3, 3) of a unit sphere from a subdivided icosahedron."""
+    """Return triangles (n, 3, 3) of a unit sphere from a subdivided icosahedron."""
     p = (1 + 5**0.5) / 2
     v = np.array([(-1, p, 0), (1, p, 0), (-1, -p, 0), (1, -p, 0), (0, -1, p), (0, 1, p), (0, -1, -p), (0, 1, -p),
                   (p, 0, -1), (p, 0, 1), (-p, 0, -1), (-p, 0, 1)], np.float64)

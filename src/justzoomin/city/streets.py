@@ -1,4 +1,4 @@
-"""The street network: bent lines of a loose grid, with widths, kinds and places to stand on."""
+"""The street network: bent lines of a loose grid, with widths, kinds and positions on them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Edge:
     Attributes:
         a: Node at its start.
         b: Node at its end.
-        kind: main and side streets carry cars, a lane only people, a canal has water between two quays.
-        width_m: From kerb to kerb, parking strips and water included.
+        kind: Main and side streets carry cars, a lane only people; a canal is water between two quays.
+        width_m: From kerb to kerb, including parking strips and water.
         walk_m: Width of the pavement on each side.
         points: Centre line (k, 2), metres east and north of the town's centre.
         along: Distance of each point from the start (k,), metres.
-        park: Parking strip on the left and on the right (seen from a to b).
+        park: Whether there is a parking strip on the left and on the right (seen from a to b).
     """
 
     a: int
@@ -49,7 +49,7 @@ class Edge:
         return self.width_m / 2 + self.walk_m
 
     def at(self, s: float) -> tuple[Array, Array]:
-        """Point and unit tangent (a to b) at distance `s` from the start, each (2,)."""
+        """Return point and unit tangent (a to b) at distance `s` from the start, each (2,)."""
         s = min(max(s, 0.0), self.length_m)
         k = int(np.clip(np.searchsorted(self.along, s, side="right") - 1, 0, len(self.along) - 2))
         step = self.points[k + 1] - self.points[k]
@@ -58,7 +58,7 @@ class Edge:
         return self.points[k] + tangent * (s - self.along[k]), tangent
 
     def lane_m(self, forward: bool) -> float:
-        """Middle of the lane of a direction, metres to the right of the centre line seen from a to b."""
+        """Return the middle of a direction's lane, metres to the right of the centre line seen from a to b."""
         if self.kind == "canal":
             offset = (WATER_HALF_M + self.width_m / 2) / 2
             return offset if forward else -offset
@@ -68,7 +68,7 @@ class Edge:
         return middle + quarter if forward else middle - quarter
 
     def offset_line(self, offset_m: float, start_m: float = 0.0, end_m: float = 0.0, step_m: float = 3.0) -> Array:
-        """Line (k, 2) parallel to the centre, `offset_m` to the right, shortened at both ends."""
+        """Return a line (k, 2) parallel to the centre, `offset_m` to the right, shortened at both ends."""
         stop = self.length_m - end_m
         count = max(2, int((stop - start_m) / step_m) + 1)
         line = []
@@ -108,7 +108,7 @@ def _lines(rng: np.random.Generator, half_m: float) -> Array:
 
 
 def _curve(previous: Array, start: Array, end: Array, following: Array, bow_m: float) -> Array:
-    """Cubic Hermite curve from start to end with Catmull-Rom tangents, bowed sideways in its middle."""
+    """Return a cubic Hermite curve from start to end with Catmull-Rom tangents, bowed sideways in its middle."""
     chord = float(np.linalg.norm(end - start))
     t = np.linspace(0.0, 1.0, max(6, int(chord / 3.0)))[:, None]
     m0, m1 = (end - previous) / 2, (following - start) / 2
@@ -122,7 +122,7 @@ def _curve(previous: Array, start: Array, end: Array, following: Array, bow_m: f
 
 
 def lay_streets(rng: np.random.Generator, half_m: float, canal: bool) -> Streets:
-    """Lay the streets of a square of half side `half_m` (they run past its borders)."""
+    """Lay the streets of a square of half side `half_m` (they extend past its borders)."""
     xs, ys = _lines(rng, half_m), _lines(rng, half_m)
     nx, ny = len(xs), len(ys)
     grid = np.stack(np.meshgrid(xs, ys), axis=-1).astype(np.float64)  # (ny, nx, 2)

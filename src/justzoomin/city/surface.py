@@ -1,4 +1,4 @@
-"""What surfaces look like: colour, gloss and normal of the points that rays meet."""
+"""What surfaces look like: colour, gloss and normal of the points hit by rays."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _HASHES: F32 = np.random.default_rng(4711).random(4096).astype(np.float32)
 
 @dataclass
 class Hits:
-    """Points met by n rays, sorted by material, component-major so that whole components are contiguous.
+    """Points hit by n rays, sorted by material, component-major so that whole components are contiguous.
 
     Attributes:
         position: (3, n) metres.
-        direction: (3, n) of the rays that met them.
+        direction: (3, n) of the rays that hit them.
         distance: (n,) metres.
         material: (n,), ascending; GROUND or a material of `solids`.
-        triangle: (n,) numbers in the town's mesh, after those the traffic's; rubbish for ground.
+        triangle: (n,) numbers in the town's mesh, followed by those of the traffic; undefined for ground.
         traffic: The mesh of passing cars.
         pixel: Angle of a pixel, radians; 0 for parallel rays.
         height_m: Height of the camera, for the size of a pixel on the ground.
@@ -41,12 +41,12 @@ class Hits:
     height_m: float
 
     def cut(self, a: int, b: int) -> Hits:
-        """The hits from a to b, as views."""
+        """Return the hits from a to b, as views."""
         return Hits(self.position[:, a:b], self.direction[:, a:b], self.distance[a:b], self.material[a:b],
                     self.triangle[a:b], self.traffic, self.pixel, self.height_m)
 
     def rows(self, world: World) -> tuple[F32, F32]:
-        """Columns of the triangle table (8, n) and of the part table (24, n) of these hits."""
+        """Return columns of the triangle table (8, n) and of the part table (24, n) of these hits."""
         own = len(world.mesh.table)
         if self.traffic is None:
             table = np.take(world.mesh.table, self.triangle, axis=0)
@@ -70,7 +70,7 @@ class Looks:
     open: F32
 
     def cut(self, a: int, b: int) -> Looks:
-        """The looks of the hits from a to b, as views."""
+        """Return the looks of the hits from a to b, as views."""
         return Looks(self.albedo[:, a:b], self.normal[:, a:b], self.gloss[a:b], self.open[a:b])
 
 
@@ -256,7 +256,7 @@ def _facade(world: World, p: F32, table: F32, parts: F32, out: Looks, footprint:
         albedo[:, g] = room * tint
         warm = np.flatnonzero(shopglass[g] | (h < 0.06))
         albedo[:, g[warm]] = np.array([0.36, 0.27, 0.16], np.float32)[:, None] * (0.4 + h[warm])
-        tilt = _HASHES[(iu[g] * 53 + iv[g] * 7).astype(np.int32) & 4095]  # no two panes hang alike
+        tilt = _HASHES[(iu[g] * 53 + iv[g] * 7).astype(np.int32) & 4095]  # every pane is tilted a little differently
         out.gloss[g] = np.where(curtain[g], np.float32(0.55), np.float32(0.34)) * (0.6 + 0.7 * tilt)
     out.open[:] = 0.62 + 0.38 * np.clip(z / 3.5, 0.0, 1.0)
 
@@ -277,7 +277,7 @@ def _leaves(p: F32, parts: F32, out: Looks, conditions: Conditions) -> None:
     rel = p - parts[solids.CENTRE]
     rel[:2] /= rxy
     rel[2] /= rz
-    depth = np.sqrt(rel[0] * rel[0] + rel[1] * rel[1] + rel[2] * rel[2]) + np.float32(1e-5)  # about 1 at the crown's skin
+    depth = np.sqrt(rel[0] * rel[0] + rel[1] * rel[1] + rel[2] * rel[2]) + np.float32(1e-5)  # about 1 at the crown's surface
     share = np.where(hedge, np.float32(0.0), np.float32(0.4)) / depth
     normal *= np.float32(0.6)
     normal += rel * share
@@ -293,6 +293,6 @@ def _leaves(p: F32, parts: F32, out: Looks, conditions: Conditions) -> None:
 
 
 def _cells(p: F32, per_metre: float) -> F32:
-    """Random numbers (n,) of the cubic cells that points (3, n) lie in."""
+    """Return random numbers (n,) of the cubic cells that contain the points (3, n)."""
     q = np.floor(p * np.float32(per_metre)).astype(np.int32)
     return np.asarray(np.take(_HASHES, (q[0] * 73 + q[1] * 1279 + q[2] * 283) & 4095), np.float32)

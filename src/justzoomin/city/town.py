@@ -1,4 +1,4 @@
-"""The town plan: districts on blocks, houses along streets, trees, cars and lamps in between."""
+"""The town plan: districts on blocks, houses along streets, trees, cars and lamps between them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PLACES: dict[str, Callable[[Site, Block], None]] = {
 
 
 class Town(Site):
-    """Everything that stands and lies in the town, being placed."""
+    """Everything in the town while it is being placed."""
 
     def __init__(self, rng: np.random.Generator, streets: Streets, half_m: float, canvas: Canvas, size_m: float) -> None:
         super().__init__(rng, streets, half_m, canvas, size_m)

@@ -26,7 +26,7 @@ class Mesh:
 
     @classmethod
     def of(cls, builder: MeshBuilder) -> Mesh:
-        """Mesh of all that a builder collected."""
+        """Return the mesh of everything that a builder collected."""
         return cls(*builder.finish())
 
     @cached_property
@@ -41,18 +41,18 @@ class Mesh:
         return scene
 
     def __getstate__(self) -> dict[str, Any]:
-        """State without the ray tracer's tree, which cannot travel between processes."""
+        """Return the state without the ray tracer's tree, which cannot be passed between processes."""
         return {k: v for k, v in self.__dict__.items() if k != "_scene"}
 
     def trace(self, origins: F32, directions: F32) -> tuple[I32, F32]:
-        """Nearest triangles (n,), -1 for none, and distances (n,) of rays (n, 3)."""
+        """Return nearest triangles (n,), -1 for none, and distances (n,) of rays (n, 3)."""
         if not len(self.corners):
             return np.full(len(origins), -1, np.int32), np.full(len(origins), 1e30, np.float32)
         hit = self._scene.run(origins, directions, output=1)
         return hit["primID"], hit["tfar"]
 
     def blocked(self, origins: F32, directions: F32, reach_m: float) -> Any:
-        """Whether rays (n, 3) meet anything within a distance (n,)."""
+        """Return whether rays (n, 3) hit anything within a distance (n,)."""
         if not len(self.corners) or not len(origins):
             return np.zeros(len(origins), bool)
         dists = np.full(len(origins), reach_m, np.float32)
@@ -65,7 +65,7 @@ class World:
 
     Attributes:
         seed: Number of the town.
-        size_m: Side of the region photos are taken in; the town goes on a little beyond it.
+        size_m: Side of the region in which photos are taken; the town extends a little beyond it.
         half_m: Half the side of the built ground.
         streets: The street network.
         canvas: The weathered ground.
@@ -86,7 +86,7 @@ class World:
     pyramid: tuple[U8, ...] = field(default=())
 
     def obstacle(self, x: float, y: float) -> bool:
-        """Whether a position is inside a house, a trunk or off the ground that was built."""
+        """Return whether a position is inside a house or a trunk, or off the built ground."""
         from justzoomin.city.ground import Claims
 
         col = int((x + self.half_m) / Claims.RESOLUTION_M)

@@ -1,4 +1,4 @@
-"""Index building and bulk localization on many machines, through ray."""
+"""Build indexes and localize many photos on many machines, through ray."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Blocks of work on workers that may end at any moment: a worker that ends costs the block it had, and is replaced."""
+"""Run blocks of work on workers that may end at any moment: a lost worker costs its current block, and is replaced."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from justzoomin.errors import ClusterError, JustZoomInError
 Result = TypeVar("Result")
 
 TRIES = 4
-"""Times that a block is begun: whatever ends a worker this often is in the block."""
+"""How many times a block is tried: if this many workers ended with it, the block itself is the cause."""
 AHEAD = 4
-"""Blocks that may be done ahead of the oldest one that is not, for each worker."""
+"""How many blocks per worker may be finished ahead of the oldest unfinished one."""
 START_SECONDS = 600.0
-"""Time without any worker after which the job gives up: the cluster has no room for one."""
+"""Seconds without any worker after which the job gives up: the cluster has no room for one."""
 
 
 class Worker(Protocol):
-    """What runs on the machines of a cluster, in a process of its own."""
+    """Runs on the machines of a cluster, in a process of its own."""
 
     def ready(self) -> JustZoomInError | None:
-        """Open what it needs; returns what is wrong with it."""
+        """Open everything needed; return what is wrong, or None."""
 
     def work(self, block: Any) -> Any:
-        """Do a block. An error of the package that ends the job is returned, not raised."""
+        """Process a block. An error of the package that ends the job is returned, not raised."""
 
 
 def run_blocks(ray: Any, make: Callable[[], Worker], blocks: Iterable[Any], size: Room) -> Iterator[tuple[int, Any]]:
-    """Run blocks on workers; results as they come, with the numbers of their blocks.
+    """Run blocks on workers; yield results as they come, with the numbers of their blocks.
 
     Args:
         ray: The module, joined.
-        make: Makes a worker, in the process that it is to run in.
-        blocks: The blocks; read a few ahead.
-        size: Workers, and what each takes.
+        make: Makes a worker, in the process that it will run in.
+        blocks: The blocks; only a few are read ahead.
+        size: Number of workers, and what each takes.
 
     Raises:
-        JustZoomInError: What a worker returned.
-        ClusterError: If a block ended its worker again and again, or no worker can be started.
+        JustZoomInError: The error that a worker returned.
+        ClusterError: If a block ended its worker repeatedly, or no worker can be started.
     """
     pool = _Pool(ray, make, size)
     try:
@@ -52,7 +52,7 @@ def run_blocks(ray: Any, make: Callable[[], Worker], blocks: Iterable[Any], size
 
 
 def in_order(results: Iterable[tuple[int, Result]]) -> Iterator[Result]:
-    """Results in the order of their blocks."""
+    """Yield results in the order of their blocks."""
     early: dict[int, Result] = {}
     following = 0
     for number, result in results:
@@ -78,9 +78,9 @@ class _Host:
 class _Pool:
     def __init__(self, ray: Any, make: Callable[[], Worker], size: Room) -> None:
         self._ray, self._make, self._size = ray, make, size
-        # No restarts and retries by ray: a block is given to any worker that is up, and a lost machine holds nothing up.
+        # Ray restarts and retries nothing: any running worker gets the next block, and a lost machine delays nothing.
         self._host = ray.remote(num_cpus=size.cores, num_gpus=size.gpus, max_restarts=0, max_task_retries=0)(_Host)
-        self._hosts: list[Any] = []  # all that are not known to be gone
+        self._hosts: list[Any] = []  # all workers not known to have ended
         self._starting: dict[Any, Any] = {}
         self._busy: dict[Any, tuple[Any, int, Any]] = {}
         self._idle: list[Any] = []
@@ -103,8 +103,8 @@ class _Pool:
             if self._busy or self._idle or done:
                 since = time.monotonic()
             elif time.monotonic() - since > START_SECONDS:
-                raise ClusterError("ray", f"no worker of {self._size.cores} cores and {self._size.gpus} GPUs was started in "
-                                   f"{START_SECONDS:.0f} s", "Look whether other jobs hold the cluster: ray status.")
+                raise ClusterError("ray", f"no worker with {self._size.cores} cores and {self._size.gpus} GPUs started within "
+                                   f"{START_SECONDS:.0f} s", "Check whether other jobs occupy the cluster: ray status.")
             for ref in done:
                 if ref in self._starting:
                     self._started(ref)
@@ -113,7 +113,7 @@ class _Pool:
 
     def close(self) -> None:
         for host in self._hosts:
-            with contextlib.suppress(Exception):  # it may be gone, and so may the cluster
+            with contextlib.suppress(Exception):  # the worker may have ended, and so may the cluster
                 self._ray.kill(host)
 
     def _fill_up(self) -> None:
@@ -140,7 +140,7 @@ class _Pool:
         except self._ray.exceptions.RayTaskError as error:
             cause = str(error.cause).strip().splitlines()
             raise ClusterError("a worker", f"{type(error.cause).__name__}: {cause[0] if cause else 'no message'}",
-                               "What is finished is kept.") from error
+                               "Finished work is kept.") from error
         if isinstance(result, JustZoomInError):
             raise result
         return result
@@ -153,8 +153,8 @@ class _Pool:
             self._hosts.remove(host)
             self._failed_starts += 1
             if self._failed_starts >= TRIES * self._size.workers:
-                raise ClusterError("ray", "workers end before they are ready", "Look into ray's logs: a machine may lack "
-                                   "memory, or justzoomin in the same version as here.") from error
+                raise ClusterError("ray", "workers end before they are ready", "Check ray's logs: "
+                                   "a machine may lack memory, or this version of justzoomin.") from error
             return
         self._idle.append(host)
 
@@ -165,8 +165,8 @@ class _Pool:
         except self._ray.exceptions.RayActorError as error:
             self._hosts.remove(host)
             if self._tries[number] >= TRIES:
-                raise ClusterError(f"block {number}", f"{TRIES} workers ended while they had it",
-                                   "What is finished is kept. Look into ray's logs; a worker may lack memory.") from error
+                raise ClusterError(f"block {number}", f"{TRIES} workers ended while processing it",
+                                   "Finished work is kept. Check ray's logs; a worker may lack memory.") from error
             self._again.append((number, block))
             return
         del self._tries[number]

@@ -1,4 +1,4 @@
-"""Building a map index on many machines: workers encode, the driver writes."""
+"""Build a map index on many machines: workers encode, the driver writes."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ def build_index_on_cluster(address: str, model: str | Path, map: str | Path, fol
                            *, precision: Precision = "fp32", device: str = "auto", batch_size: int = 32,
                            progress: Callable[[int, int], None] | None = None, max_views: int = MAX_VIEWS,
                            announce: Callable[[int, int], None] | None = None) -> MapIndex:
-    """Make the index of a map under a model, or go on with it, with the workers of a ray cluster.
+    """Build the index of a map under a model, or continue it, with the workers of a ray cluster.
 
-    The result is what `search.build_index` makes, bit for bit on machines of the same kind with the same number of threads.
-    This process alone writes into the folder. Model and map must lie under the same paths on every machine; each worker makes
-    sure that they are the same.
+    The result equals that of `search.build_index`, bit for bit on machines of the same kind with the same number of threads.
+    Only this process writes into the folder. Model and map must have the same paths on every machine; each worker checks that
+    they are the same.
 
     Args:
         address: `local`, `auto` or the head's `host:port`.
         model: Folder or hub id of the model.
         map: Folder, package or address of the map.
         folder: Folder of the index, on this machine.
-        grid: The zoom grid; the map's own if None.
+        grid: The zoom grid; default: the map's own.
         precision: Number format of the vectors.
-        device: Where the model runs in workers: `auto` takes the cluster's GPUs where it has some.
+        device: Where the model runs in workers: `auto` uses the cluster's GPUs if it has any.
         batch_size: Views encoded at once.
-        progress: Called with views that are ready and all views.
-        max_views: Refuse more views than this.
+        progress: Called with the finished views and all views.
+        max_views: Maximum number of views; more are refused.
         announce: Called with the number of views and the bytes of their file before they are drawn.
 
     Raises:
         MissingExtraError: If ray is not installed.
-        ClusterError: If the cluster cannot be joined, or a worker cannot do its part; it names the machine.
-        ModelError: If the index there belongs to another model.
+        ClusterError: If the cluster cannot be joined, or a worker fails; the error names the machine.
+        ModelError: If the existing index belongs to another model.
         DataError: If the folder holds something else, or an index of another map or grid.
     """
     with joined(address) as ray:

@@ -1,4 +1,4 @@
-"""Joining a ray cluster, and how many workers it has room for."""
+"""Join a ray cluster, and find how many workers it has room for."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any
 from justzoomin.errors import ClusterError, MissingExtraError
 
 LOCAL = "local"
-"""The address that stands for a cluster of this machine alone, begun and ended with the job."""
+"""The address of a cluster of this machine alone, which starts and ends with the job."""
 MOST_CORES = 4
-"""Cores of a worker without a GPU: more make one batch hardly faster, fewer cost another copy of the model each."""
+"""Cores of a worker without a GPU: more hardly speed up one batch, fewer cost one more copy of the model each."""
 
 
 @dataclass(frozen=True)
 class Room:
-    """Workers that a cluster has room for, and what each takes.
+    """The workers that a cluster has room for, and what each takes.
 
     Attributes:
-        workers: How many.
+        workers: Number of workers.
         cores: Cores of each.
         gpus: GPUs of each, 0 or 1.
     """
@@ -32,19 +32,19 @@ class Room:
     gpus: int
 
     def no_more_than(self, blocks: int) -> Room:
-        """The same with no more workers than there are blocks."""
+        """Return the same with at most as many workers as blocks."""
         return Room(min(self.workers, blocks), self.cores, self.gpus)
 
 
 def require_ray() -> Any:
-    """The module ray.
+    """Return the module ray.
 
     Raises:
-        MissingExtraError: If it is not installed.
+        MissingExtraError: If ray is not installed.
     """
-    # Ray tells its makers about every cluster unless told not to. Where the user has decided, that holds.
+    # Ray reports every cluster to its makers unless this is switched off. A choice by the user is respected.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # A worker without a GPU is to see none; this is what ray will do by itself in later versions.
+    # A worker without a GPU should see none; later versions of ray do this by themselves.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
@@ -55,12 +55,12 @@ def require_ray() -> Any:
 
 @contextlib.contextmanager
 def joined(address: str) -> Iterator[Any]:
-    """Be part of a cluster while the block runs; gives the module ray.
+    """Join a cluster while the block runs; yields the module ray.
 
-    A process that is part of a cluster already stays so, whatever the address says.
+    A process that already belongs to a cluster stays in it, whatever the address says.
 
     Args:
-        address: `local` for this machine alone, `auto` for the cluster that this machine belongs to, or the head's `host:port`.
+        address: `local` for this machine alone, `auto` for the cluster of this machine, or the head's `host:port`.
 
     Raises:
         MissingExtraError: If ray is not installed.
@@ -74,8 +74,8 @@ def joined(address: str) -> Iterator[Any]:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
     except (OSError, RuntimeError, ValueError) as error:  # ConnectionError is an OSError
-        raise ClusterError(f"ray address {address}", f"no cluster can be joined there ({_first_line(error)})",
-                           "Start one with ray start --head and give host:port, auto on its machines, or local.") from error
+        raise ClusterError(f"ray address {address!r}", f"the cluster cannot be joined ({_first_line(error)})",
+                           "Start one with ray start --head, then give host:port, auto on its machines, or local.") from error
     try:
         yield ray
     finally:
@@ -87,14 +87,14 @@ def _first_line(error: BaseException) -> str:
 
 
 def room(ray: Any, device: str) -> Room:
-    """Workers that the cluster has room for when nothing else runs: one for each GPU, or for every few cores where it has none.
+    """Return the workers that an idle cluster has room for: one per GPU, or one per few cores if it has no GPU.
 
     Args:
         ray: The module, joined.
-        device: Device that was asked for: `cpu` leaves GPUs aside.
+        device: Requested device: `cpu` ignores GPUs.
 
     Raises:
-        ClusterError: If no machine of it offers a core.
+        ClusterError: If no machine of the cluster offers a core.
     """
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
     if not nodes:

@@ -1,4 +1,4 @@
-"""Localizing very many photos on many machines."""
+"""Localize very many photos on many machines."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from justzoomin.errors import JustZoomInError
 from justzoomin.search import Fix, Localizer
 
 BATCHES = 4
-"""Batches of photos in a block: what a worker that ends costs."""
+"""Batches of photos in a block, which is what a lost worker costs."""
 
 
 def localize_on_cluster(address: str, photos: Sequence[Path], localizer: Localizer, model: str | Path, map: str | Path, *,
                         index: str | Path | None = None, device: str = "auto",
                         batch_size: int = 16) -> Iterator[Fix | JustZoomInError]:
-    """Localize photos with the workers of a ray cluster; results in the photos' order, a few blocks in memory.
+    """Localize photos with the workers of a ray cluster; yield results in the photos' order, with few blocks in memory.
 
-    They are those of `Localizer.localize_many`, times aside. Photos, model, map and index must lie under the same paths on
-    every machine; each worker makes sure that model and map are the driver's. It is made for `search.localize_to_file`, which
+    The results equal those of `Localizer.localize_many`, except for times. Photos, model, map and index must have the same
+    paths on every machine; each worker checks that model and map are the driver's. Use it with `search.localize_to_file`, which
     writes the results on this machine:
 
         localize_to_file(localizer, photos, out, localize=lambda todo: localize_on_cluster("auto", todo, localizer, model, map))
@@ -32,15 +32,15 @@ def localize_on_cluster(address: str, photos: Sequence[Path], localizer: Localiz
         address: `local`, `auto` or the head's `host:port`.
         photos: Paths.
         localizer: The driver's, from the same model and map; it does no work.
-        model: Folder or hub id that it was loaded from.
-        map: Folder, package or address of its map.
-        index: Folder of the map's index, if there is one: read by the workers, not added to.
-        device: Where the model runs in workers: `auto` takes the cluster's GPUs where it has some.
+        model: Folder or hub id of the model.
+        map: Folder, package or address of the map.
+        index: Folder of the map's index, if there is one; workers read it and do not extend it.
+        device: Where the model runs in workers: `auto` uses the cluster's GPUs if it has any.
         batch_size: Photos encoded at once.
 
     Raises:
         MissingExtraError: If ray is not installed.
-        ClusterError: If the cluster cannot be joined, or a worker cannot do its part; it names the machine.
+        ClusterError: If the cluster cannot be joined, or a worker fails; the error names the machine.
     """
     with joined(address) as ray:
         size = room(ray, device)

@@ -1,4 +1,4 @@
-"""What workers do: they open model and map by path, once, and are given numbers of views or paths of photos."""
+"""The workers: they open model and map by path, once, and get numbers of views or paths of photos."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from justzoomin.search import Fix, Localizer, NotTrainedHereWarning, ViewVectors
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
-_REMEDY = "Give every machine the same files."
+_REMEDY = "Copy the same files to every machine."
 
 
 class EncodedViews(NamedTuple):
     """Views of a block.
 
     Attributes:
-        numbers: Their numbers (N,).
-        vectors: Their vectors (N, D).
-        no_data: Share (N,) of each without data.
+        numbers: Numbers of the views (N,).
+        vectors: Vectors of the views (N, D).
+        no_data: Share of each view without data (N,).
     """
 
     numbers: Ints
@@ -41,14 +41,14 @@ class EncodedViews(NamedTuple):
 
 @dataclass(frozen=True)
 class Places:
-    """Where a worker finds what it needs; paths hold on every machine of the cluster.
+    """Where a worker finds its files; the paths are valid on every machine of the cluster.
 
     Attributes:
         model: Folder or hub id of the model.
         map: Folder, package or address of the map.
         grid: The zoom grid.
         device: Where the model runs.
-        cores: Threads that it may use.
+        cores: Number of threads that it may use.
         batch_size: Views or photos encoded at once.
     """
 
@@ -66,7 +66,7 @@ class IndexWorker:
     Args:
         places: What to open.
         model_hash: Fingerprint of the model that the index belongs to.
-        content: The map's tiles that it belongs to.
+        content: The map's tiles that the index belongs to.
     """
 
     def __init__(self, places: Places, model_hash: str, content: MapContent) -> None:
@@ -74,22 +74,22 @@ class IndexWorker:
         self._vectors: ViewVectors | None = None
 
     def ready(self) -> JustZoomInError | None:
-        """Open model and map, and see whether they are those of the job."""
+        """Open model and map, and check that they are those of the job."""
         torch.set_num_threads(self._places.cores)
         try:
             model = open_model(self._places.model, device=self._places.device)
             source = Map.open(self._places.map, grid=self._places.grid)
             if model.fingerprint() != self._model_hash:
-                raise ModelError(self._places.model, "it is another model than the driver's", _REMEDY)
+                raise ModelError(self._places.model, "the model differs from the driver's", _REMEDY)
             if map_content(source, self._content.levels, known=self._content).digest != self._content.digest:
-                raise DataError(self._places.map, "its tiles are not the driver's", _REMEDY)
+                raise DataError(self._places.map, "the map's tiles differ from the driver's", _REMEDY)
         except JustZoomInError as error:
             return at_home(error)
         self._vectors = ViewVectors(model, views_of(model, source, self._places.grid), self._places.batch_size)
         return None
 
     def work(self, block: Ints) -> EncodedViews | JustZoomInError:
-        """Draw and encode the views of these numbers (N,), in batches as a process alone does it."""
+        """Draw and encode the views of these numbers (N,), in batches like a single process."""
         assert self._vectors is not None
         parts = []
         try:
@@ -106,13 +106,13 @@ class PhotoWorker:
 
     Args:
         places: What to open.
-        index: Folder of the map's index, if there is one. Workers read it and leave it as it is.
+        index: Folder of the map's index, if there is one. Workers read it and do not change it.
         model_hash: Fingerprint of the driver's model.
         map_hash: Fingerprint of the driver's map.
         search: How the driver searches, in words.
-        decision: Its decision, in words.
-        prior: Its prior.
-        calibration: Its calibration.
+        decision: The driver's decision, in words.
+        prior: The driver's prior.
+        calibration: The driver's calibration.
     """
 
     def __init__(self, places: Places, index: str | None, model_hash: str, map_hash: str, *, search: str = "auto",
@@ -122,11 +122,11 @@ class PhotoWorker:
         self._localizer: Localizer | None = None
 
     def ready(self) -> JustZoomInError | None:
-        """Open model, map and index, and see whether they are those of the job."""
+        """Open model, map and index, and check that they are those of the job."""
         torch.set_num_threads(self._places.cores)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotTrainedHereWarning)  # the driver has said so
+                warnings.simplefilter("ignore", NotTrainedHereWarning)  # the driver has already warned
                 search, decision, prior, calibration = self._how
                 localizer = Localizer(ZoomModel.from_pretrained(self._places.model, device=self._places.device),
                                       Map.open(self._places.map, grid=self._places.grid), index=self._index, search=search,
@@ -134,23 +134,23 @@ class PhotoWorker:
             for what, own, wanted in (("model", localizer.model_hash, self._hashes[0]),
                                       ("map", localizer.map_hash, self._hashes[1])):
                 if own != wanted:
-                    raise DataError(what, "it is another one than the driver's", _REMEDY)
+                    raise DataError(what, "it differs from the driver's", _REMEDY)
         except JustZoomInError as error:
             return at_home(error)
         if localizer.vectors.index is not None:
-            localizer.vectors.index.writable = False  # many machines writing into one file is no file system's strength
+            localizer.vectors.index.writable = False  # file systems handle many machines writing into one file badly
         self._localizer = localizer
         return None
 
     def work(self, block: list[tuple[str, str]]) -> list[Fix | JustZoomInError]:
-        """Localize photos, given as the driver's name and the path; one that cannot be gives its error."""
+        """Localize photos, given as the driver's name and the path; a photo that fails gives its error."""
         assert self._localizer is not None
         results = self._localizer.localize_many([path for _, path in block], self._places.batch_size)
         return [renamed(result, name, path) for (name, path), result in zip(block, results, strict=True)]
 
 
 def renamed(result: Fix | JustZoomInError, name: str, path: str) -> Fix | JustZoomInError:
-    """A result with the driver's name of the photo in place of its path."""
+    """Return a result with the driver's name of the photo instead of its path."""
     if isinstance(result, Fix):
         return dataclasses.replace(result, photo=name)
     if result.where == path:
@@ -159,11 +159,11 @@ def renamed(result: Fix | JustZoomInError, name: str, path: str) -> Fix | JustZo
 
 
 def at_home(error: JustZoomInError) -> ClusterError:
-    """An error that ends a job, with the machine it happened on."""
+    """Return an error that ends a job, with the machine on which it happened."""
     return ClusterError(f"on {platform.node()}: {error.where}", error.what, error.remedy)
 
 
 def path_everywhere(given: str | Path) -> str:
-    """A path as every machine understands it: whole, where it is one; hub ids and addresses as they are."""
+    """Return a path as every machine understands it: an absolute one; hub ids and addresses are unchanged."""
     path = Path(given)
     return str(path.absolute()) if path.exists() else str(given)

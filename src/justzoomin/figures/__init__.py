@@ -1,4 +1,4 @@
-"""Figures: panels, overviews, sheets and zoom animations, good enough for a paper."""
+"""Figures of publication quality: panels, overviews, sheets and zoom animations."""
 
 import lazy_loader
 

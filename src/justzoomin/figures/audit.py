@@ -1,4 +1,4 @@
-"""The leak audit as a picture: how far validation stands from training, and where both stand."""
+"""The leak audit as a picture: how far validation photos are from training photos, and where both are."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from justzoomin.geometry import to_local
 WIDTH_IN, PLOT_IN, TITLE_IN, LINE_IN = 8.6, 3.5, 0.4, 0.14
 RADII_M = (1.0, 10.0, 40.0, 100.0)
 LEAST_M, MOST_M = 0.1, 1e5
-"""The distances' axis ends here; what is less or more is drawn at its ends."""
+"""The ends of the distance axis; smaller and larger distances are drawn at its ends."""
 MAX_DOTS = 60_000
 _BARS = 48
 
 
 def audit_figure(report: AuditReport, attribution: str | None = None) -> Figure:
-    """Draw an audit: distribution of the distances on a logarithmic axis, a map of both splits, and what it means.
+    """Draw an audit: distribution of the distances on a logarithmic axis, a map of both splits, and the verdict.
 
     Args:
         report: The audit.
-        attribution: Whom to name at the foot.
+        attribution: Whom to credit at the foot.
     """
     note = note_lines(attribution, WIDTH_IN)
     room = int((WIDTH_IN - 2 * MARGIN_IN) * 72 / (TEXT_PT * 0.545))
@@ -75,7 +75,7 @@ def audit_figure(report: AuditReport, attribution: str | None = None) -> Figure:
 
 
 def _distances(page: Page, axes: Axes, report: AuditReport) -> None:
-    """Bars of how many stand how far, and the line of how many stand nearer, on one axis."""
+    """Draw bars of how many photos are at each distance, and the line of how many are nearer, on one axis."""
     axes.set_axis_on()
     values = np.sort(np.clip(report.distances_m, LEAST_M, MOST_M))
     low = 10 ** np.floor(np.log10(max(values[0], LEAST_M)))
@@ -110,7 +110,7 @@ def _distances(page: Page, axes: Axes, report: AuditReport) -> None:
 
 
 def _map(axes: Axes, report: AuditReport) -> None:
-    """Both splits' positions in the region, with the grid's first lines."""
+    """Draw the positions of both splits in the region, with the grid's first lines."""
     half = report.grid.region.size_m / 2
     for positions, colour, size, order in ((report.train, TRUE, 2.0, 2), (report.val, WRONG, 2.6, 3)):
         shown = positions

@@ -1,4 +1,4 @@
-"""What one picture shows: a photo, the views along its path, and the truth where it is known."""
+"""What one picture shows: a photo, the views along its path, and the truth if it is known."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class PathView:
     """A view on a path, as it is drawn.
 
     Attributes:
-        pixels: uint8 (n, n, 3), north up; each view may have an n of its own.
-        no_data: Share of it that the map has no data for.
+        pixels: uint8 (n, n, 3), north up; n may differ between views.
+        no_data: Share of the view without map data.
     """
 
     pixels: Pixels
@@ -31,19 +31,19 @@ class PathView:
 
 @dataclass(frozen=True)
 class Case:
-    """A photo with its predicted path and, where known, the true one.
+    """A photo with its predicted path and, if known, the true one.
 
     Attributes:
-        name: What to call the photo.
+        name: Name of the photo in pictures.
         photo: uint8 (H, W, 3).
         grid: The zoom grid.
         sequence: Predicted actions.
-        views: One view per predicted action: the one that it was picked in.
-        probabilities: Probability of each predicted action; empty where unknown.
-        true_sequence: True actions.
+        views: One view per predicted action: the view in which it was picked.
+        probabilities: Probability of each predicted action; empty if unknown.
+        true_sequence: True actions, if known.
         true_views: One view per true action.
         true_position: Where the photo was taken.
-        closeup: A sharper view of the window that `closeup_window` gives, if the map has one.
+        closeup: A sharper view of the window given by `closeup_window`, if the map has one.
     """
 
     name: str
@@ -65,12 +65,12 @@ class Case:
             pairs.append(("true_views", self.true_views, self.true_sequence or ()))
         for field, values, path in pairs:
             if len(values) != len(path) or not path:
-                raise GeometryError(f"case {self.name!r}, {field}", f"{len(values)} for a path of {len(path)} actions",
+                raise GeometryError(f"case {self.name!r}, {field}", f"{len(values)} values for a path of {len(path)} actions",
                                     "Give one for each action.")
 
     @property
     def right(self) -> tuple[bool, ...] | None:
-        """Whether each pick stays on the true path; None where that is unknown."""
+        """Whether each pick stays on the true path; None if that is unknown."""
         true = self.true_sequence
         if true is None:
             return None
@@ -83,14 +83,14 @@ class Case:
 
     @property
     def error_m(self) -> float | None:
-        """Metres from the predicted to the true position."""
+        """Metres from the predicted to the true position; None if that is unknown."""
         if self.true_position is None:
             return None
         return float(haversine_m(*self.position, *self.true_position))
 
 
 def share_of(cell: Cell, lat: float, lon: float) -> tuple[float, float] | None:
-    """Where in a cell's view a position lies, as shares from its west and its north edge; None if outside.
+    """Return where a position is in a cell's view, as shares from its west and its north edge; None if outside.
 
     Source: the cell's own chart (east, then north, on the sphere), in which `ZoomGrid` measures.
     """
@@ -100,16 +100,16 @@ def share_of(cell: Cell, lat: float, lon: float) -> tuple[float, float] | None:
 
 
 def pixel_of(cell: Cell, lat: float, lon: float, pixels: int) -> tuple[float, float] | None:
-    """Column and row of a position in a view of `pixels` x `pixels`; None if outside.
+    """Return column and row of a position in a view of `pixels` x `pixels`; None if outside.
 
-    Whole numbers are where the renderer samples: pixel (pixels / 2, pixels / 2) lies on the cell's centre.
+    Whole numbers are the renderer's sample points: pixel (pixels / 2, pixels / 2) is the cell's centre.
     """
     share = share_of(cell, lat, lon)
     return None if share is None else (share[0] * pixels, share[1] * pixels)
 
 
 def closeup_window(action: int, grid: int) -> tuple[float, float, float]:
-    """The part of the last view that a close-up shows: twice the terminal cell, shifted to lie inside the view.
+    """Return the part of the last view that a close-up shows: twice the terminal cell, shifted to fit inside the view.
 
     Returns:
         Left, top and edge as shares of the view.

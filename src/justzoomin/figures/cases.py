@@ -32,15 +32,15 @@ def sheet(cases: Sequence[Case], attribution: str | None = None, title: str | No
     """Draw many photos, each with the views along its predicted path.
 
     Args:
-        cases: What to show; all on grids of one region and depth.
-        attribution: Whom to name at the foot.
+        cases: The photos; all on grids of one region and depth.
+        attribution: Whom to credit at the foot.
         title: Heading; None for a summary of the errors.
 
     Raises:
-        ConfigError: If there is nothing to show.
+        ConfigError: If there are no cases.
     """
     if not cases:
-        raise ConfigError("sheet", "there is no photo to show", "Give at least one.")
+        raise ConfigError("sheet", "there are no photos to show", "Give at least one.")
     depth = max(len(c.sequence) for c in cases)
     columns = 2 if len(cases) > 3 else 1
     rows = -(-len(cases) // columns)

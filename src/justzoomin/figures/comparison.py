@@ -1,4 +1,4 @@
-"""Methods beside each other: recall against radius and area, reliability, recall against cost."""
+"""Methods side by side: recall against radius and area, reliability, recall against cost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from justzoomin.scoring import Compared, Comparison
 
 WIDTH_IN, PLOT_W_IN, PLOT_H_IN, LEFT_IN, TOP_IN, ROW_IN = 6.4, 3.7, 2.7, 0.62, 0.5, 0.145
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#1A1A1A")
-"""Okabe and Ito's; where there are more methods than colours, the line's dashes tell them apart."""
+"""Okabe and Ito's colours; if there are more methods than colours, dashes distinguish the lines."""
 MARKS = "osD^vPX"
 DASHES: tuple[tuple[int, tuple[float, ...]], ...] = ((0, ()), (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
 _POINTS = 60
@@ -41,7 +41,7 @@ class _Style:
 
 
 def radius_figure(comparison: Comparison) -> Figure:
-    """Share of photos whose answer is at most so far away, over the distance on a logarithmic axis."""
+    """Draw the share of photos whose answer is at most so far away, over the distance on a logarithmic axis."""
     first = comparison.rows[0].row
     largest = max(float(row.row.errors_m.max()) for row in comparison.rows)
     radii = np.geomspace(max(first.cell_m / 4, 0.1), max(largest, first.cell_m), _POINTS)
@@ -55,7 +55,7 @@ def radius_figure(comparison: Comparison) -> Figure:
 
 
 def area_figure(comparison: Comparison) -> Figure:
-    """Share of photos whose own cell is among the best-ranked cells of an area, as far as a method lists cells."""
+    """Draw the share of photos whose own cell is among the best-ranked cells of an area, as far as a method lists cells."""
     row = comparison.rows[0].row
     largest = max(a for r in comparison.rows for a in r.score.recall_at_area)
     cells = np.unique(np.geomspace(1, max(2.0, largest / row.cell_m**2), _POINTS).astype(np.int64))
@@ -71,7 +71,7 @@ def area_figure(comparison: Comparison) -> Figure:
 
 
 def claims_figure(comparison: Comparison) -> Figure | None:
-    """Claimed confidence against what happened; dots stand for bins of photos, their area for how many. None without claims."""
+    """Draw claimed confidence against observed frequency; dots are bins of photos, with area by size. None without claims."""
     claimed = {row.name: row.calibration["confidence"] for row in comparison.rows
                if row.calibration is not None and row.calibration["confidence"] is not None}
     if not claimed:
@@ -92,7 +92,7 @@ def claims_figure(comparison: Comparison) -> Figure | None:
 
 
 def cost_figure(comparison: Comparison) -> Figure | None:
-    """Recall within the first radius against milliseconds a photo. None where no time is known."""
+    """Draw recall within the first radius against milliseconds per photo; None if no time is known."""
     radius = next(iter(comparison.rows[0].score.recall_at_m))
     timed = {row.name: row.cost["ms_median"] for row in comparison.rows if row.cost is not None and row.cost["ms_median"]}
     if not timed:
@@ -111,14 +111,14 @@ def cost_figure(comparison: Comparison) -> Figure | None:
 
 
 def comparison_figures(comparison: Comparison) -> dict[str, Figure]:
-    """All figures of a comparison that have something to show, by the stems of their files."""
+    """Return all figures of a comparison that have something to show, by the stems of their files."""
     drawn = {"recall-radius": radius_figure(comparison), "recall-area": area_figure(comparison),
              "reliability": claims_figure(comparison), "recall-cost": cost_figure(comparison)}
     return {name: figure for name, figure in drawn.items() if figure is not None}
 
 
 def _styled(comparison: Comparison) -> list[tuple[Compared, _Style]]:
-    """Rows with their styles: methods in colours, rows that need no model in grey."""
+    """Return rows with their styles: methods in colours, rows that need no model in grey."""
     found, methods, controls = [], 0, 0
     for row in comparison.rows:
         if row.kind == "method":
@@ -134,7 +134,7 @@ def _styled(comparison: Comparison) -> list[tuple[Compared, _Style]]:
 
 def _page(comparison: Comparison, title: str, label: str, only: dict[str, str] | None = None, *,
           lines: bool = True) -> tuple[Page, Axes]:
-    """A page with axes, title and legend, the legend to the right; `only` has the rows to show and words behind their names."""
+    """Make a page with axes, title, and a legend on the right; `only` gives the rows to show and words after their names."""
     shown = [(row, style) for row, style in _styled(comparison) if only is None or row.name in only]
     words = only or {}
     note = note_lines(comparison.attribution, WIDTH_IN)

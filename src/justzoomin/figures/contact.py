@@ -1,4 +1,4 @@
-"""A checked map at a glance: the region with what it covers, and sample cells of every level."""
+"""A checked map at a glance: the region and its coverage, and sample cells of every level."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ _COVERED, _MISSING = (196, 201, 206), (213, 94, 0)
 def contact_sheet(check: MapCheck, source: Map, attribution: str | None = None, *, seed: int = 0) -> Figure:
     """Draw a checked map: the whole region, coverage per level, and views of cells spread over it.
 
-    Under every view stand its size, the map level it was drawn from, and the share of it that has no data. The last view of a
-    row is of the cell with the fewest tiles.
+    The caption of a view gives its size, the map level it was drawn from, and its share without data. The last view of a row
+    is the cell with the fewest tiles.
 
     Args:
-        check: What `check_map` found.
+        check: The result of `check_map`.
         source: The map.
-        attribution: Whom to name at the foot.
+        attribution: Whom to credit at the foot.
         seed: Seed of the choice of cells.
     """
     width = 2 * MARGIN_IN + COLUMNS * CELL_IN + (COLUMNS - 1) * GAP_IN
@@ -90,7 +90,7 @@ def contact_sheet(check: MapCheck, source: Map, attribution: str | None = None, 
 
 
 def sample_cells(check: MapCheck, level: int, count: int, seed: int) -> list[int]:
-    """Numbers of cells of a level: far apart and with tiles where there are such, and the one with the fewest tiles last."""
+    """Return numbers of cells of a level: far apart and with tiles if possible, and the one with the fewest tiles last."""
     cover = check.covers[level]
     rng = np.random.default_rng([seed, level])
     worst = int(np.flatnonzero(cover.share == cover.share.min())[0])
@@ -103,7 +103,7 @@ def sample_cells(check: MapCheck, level: int, count: int, seed: int) -> list[int
     place = cell_places(check.grid, level, cover.cells[pool])
     chosen = [int(rng.integers(len(pool)))]
     gap = np.linalg.norm(place - place[chosen[0]], axis=1)
-    while len(chosen) < min(count - 1, len(pool)):  # always the one farthest from those chosen
+    while len(chosen) < min(count - 1, len(pool)):  # always add the one farthest from those chosen
         chosen.append(int(gap.argmax()))
         gap = np.minimum(gap, np.linalg.norm(place - place[chosen[-1]], axis=1))
     return [int(cover.cells[pool[i]]) for i in sorted(chosen)] + [int(cover.cells[worst])]
@@ -111,7 +111,7 @@ def sample_cells(check: MapCheck, level: int, count: int, seed: int) -> list[int
 
 def _view(page: Page, check: MapCheck, pictures: ViewPictures, sequence: tuple[int, ...], left: float, top: float,
           edge: float) -> None:
-    """A cell's view with its captions: as sharp as the map has it, and what the model's own view of it lacks."""
+    """Draw a cell's view with captions: as sharp as the map allows, and what the model's own view of it lacks."""
     axes = page.axes(left, top, edge, edge)
     name = f"cell {format_sequence(sequence)}" if sequence else "the whole region"
     below, small = top + edge, SMALL_PT - 0.6
@@ -120,7 +120,7 @@ def _view(page: Page, check: MapCheck, pictures: ViewPictures, sequence: tuple[i
     try:
         view = pictures.get(sequence, ROOT_PIXELS if not sequence else None)
         no_data = pictures.own.no_data(sequence)
-    except TileError:  # the reason stands among the problems beside the region
+    except TileError:  # the reason is among the problems beside the region
         axes.add_patch(Rectangle((0, 0), 1, 1, transform=axes.transAxes, facecolor="#E4E4E4", edgecolor="none"))
         page.text(left + edge / 2, top + edge / 2, "cannot be drawn", size=small, colour=WRONG, align="center")
     else:
@@ -141,7 +141,7 @@ def _cover_in(width: float) -> float:
 
 
 def _covers(page: Page, check: MapCheck, left: float, top: float, width: float) -> None:
-    """Small maps of the region, one per level: grey where there are tiles, orange where there are none."""
+    """Draw small maps of the region, one per level: grey where there are tiles, orange where there are none."""
     edge = _cover_in(width)
     for index, (level, cover) in enumerate(zip(check.levels, check.covers, strict=True)):
         line, column = divmod(index, COVERS_ACROSS)
@@ -155,14 +155,14 @@ def _covers(page: Page, check: MapCheck, left: float, top: float, width: float) 
 
 
 def cover_picture(cover: CellCover) -> npt.NDArray[np.uint8]:
-    """Coverage of the region, uint8 RGB (64, 64, 3): grey where there are tiles, orange where not, white where unknown."""
+    """Return the region's coverage, uint8 RGB (64, 64, 3): grey with tiles, orange without, white where unknown."""
     share = cover.picture[..., None]
     mixed = share * np.array(_COVERED) + (1 - share) * np.array(_MISSING)
     return np.where(np.isnan(share), 255, mixed).astype(np.uint8)
 
 
 def _facts(check: MapCheck, width: float) -> list[tuple[str, str]]:
-    """Lines of text beside the region, each with its colour: what it is, what the sampled tiles hold, what was found."""
+    """Return the lines of text beside the region, each with its colour: the grid, the sampled tiles, the findings."""
     centre, grid = check.grid.region.centre, check.grid
     paragraphs = [(words, QUIET) for words in (
         f"centre {centre.lat:.6f}, {centre.lon:.6f} (lat, lon) · edge {metres(grid.region.size_m)}",

@@ -1,4 +1,4 @@
-"""The zoom as an animation: look, pick, dive, and again, until a pin stands on the map."""
+"""The zoom as an animation: look, pick, dive, and again, until a pin is on the map."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ MAX_BYTES = 3_000_000
 STEPS_IN_DIVE = 7
 _LOOK_MS, _PICK_MS, _DIVE_MS, _PIN_MS, _END_MS = 550, 140, 80, 90, 2600
 _TRIES = ((128, 1.0), (64, 1.0), (64, 0.8), (32, 0.65), (32, 0.5), (16, 0.35))
-"""Colours and scale of the frames, in the order tried until the file is small enough."""
+"""Colours and scale of the frames, tried in this order until the file is small enough."""
 
 Window = tuple[float, float, float]
-"""Left, top and edge of a square part of a view, as shares of it."""
+"""Left, top and edge of a square part of a view, as shares of the view."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of the animation, how long it stands, and the scene whose palette it shares."""
+    """One picture of the animation, its duration, and the scene whose palette it shares."""
 
     image: Image.Image
     duration_ms: int
@@ -35,14 +35,14 @@ class Frame:
 def zoom_gif(case: Case, attribution: str | None = None, pixels: int = 320, max_bytes: int = MAX_BYTES) -> bytes:
     """Animate the zoom of one photo.
 
-    Each view appears with its grid, the chosen cell lights up, and the camera dives into it while the sharper next view
-    fades in; at the end a pin drops on the predicted position, beside the true one where that is known and in sight.
+    Each view appears with its grid, the chosen cell lights up, and the camera dives into it while the sharper next view fades
+    in; at the end a pin drops on the predicted position, beside the true one if that is known and in sight.
 
     Args:
         case: What to show.
-        attribution: Whom to name at the foot.
+        attribution: Whom to credit at the foot.
         pixels: Edge of the map in the frames.
-        max_bytes: Largest file; colours, then size are given up for it.
+        max_bytes: Largest file; to keep it, first colours, then size are reduced.
 
     Returns:
         The GIF's bytes.
@@ -57,7 +57,7 @@ def zoom_gif(case: Case, attribution: str | None = None, pixels: int = 320, max_
 
 
 def zoom_frames(case: Case, attribution: str | None = None, pixels: int = 320) -> list[Frame]:
-    """The frames of the animation, in full colour."""
+    """Return the frames of the animation, in full colour."""
     art, grid, depth = FrameArt(case, attribution, pixels), case.grid.grid, len(case.sequence)
     right = case.right
     frames = []
@@ -65,7 +65,7 @@ def zoom_frames(case: Case, attribution: str | None = None, pixels: int = 320) -
         last = level == depth - 1
         row, col = divmod(action, grid)
         target: Window = closeup_window(action, grid) if last else (col / grid, row / grid, 1 / grid)
-        # The next view, and the part of this one that it shows: it fades in over its own place.
+        # The next view, and the part of this one that it shows, over which it fades in.
         sharper = case.closeup if last else case.views[level + 1]
         kind = "chosen" if right is None else "right" if right[level] else "wrong"
         whole = crop(view.pixels, (0.0, 0.0, 1.0), pixels)
@@ -92,7 +92,7 @@ def zoom_frames(case: Case, attribution: str | None = None, pixels: int = 320) -
 
 
 def _ending(case: Case, art: FrameArt, image: Pixels, window: Window, size_m: float, scene: int) -> list[Frame]:
-    """The pin drops on the predicted position; the true position appears if it is in sight."""
+    """Drop the pin on the predicted position, and show the true position if it is in sight."""
     cell = case.grid.cell(case.sequence[:-1])
     col, row, _ = within((*_share(case, *case.position), 0.0), window)
     dot = share_of(cell, *case.true_position) if case.true_position is not None else None
@@ -116,21 +116,21 @@ def _share(case: Case, lat: float, lon: float) -> tuple[float, float]:
 
 
 def divmod_share(action: int, grid: int) -> tuple[float, float]:
-    """West and north edge of an action's cell, as shares of its view."""
+    """Return the west and north edge of an action's cell, as shares of its view."""
     row, col = divmod(action, grid)
     return col / grid, row / grid
 
 
 def ease(t: float) -> float:
-    """Start and stop softly: 0 to 1, flat at both ends."""
+    """Map 0..1 to 0..1 with a smooth start and stop."""
     return t * t * (3.0 - 2.0 * t)
 
 
 def dive(target: Window, t: float) -> Window:
-    """The camera's window at time t in [0, 1] on its way from the whole view to a target.
+    """Return the camera's window at time t in [0, 1] on its way from the whole view to a target.
 
-    Its edge shrinks by the same factor in equal times, and its position follows the edge, so that one point of the
-    view stands still: what a zoom looks like.
+    Its edge shrinks by the same factor in equal times, and its position follows the edge, so that one point of the view does
+    not move, as in a real zoom.
     """
     left, top, edge = target
     if edge >= 1.0:
@@ -141,12 +141,12 @@ def dive(target: Window, t: float) -> Window:
 
 
 def within(part: Window, window: Window) -> Window:
-    """A part of a view, as shares of a window of that view."""
+    """Return a part of a view, as shares of a window of that view."""
     return (part[0] - window[0]) / window[2], (part[1] - window[1]) / window[2], part[2] / window[2]
 
 
 def crop(view: Pixels, window: Window, pixels: int) -> Pixels:
-    """A window of a view, resampled to an edge in pixels with subpixel precision."""
+    """Return a window of a view, resampled to an edge in pixels with subpixel precision."""
     n = len(view)
     left, top, edge = window
     box = _inside((left, top, left + edge, top + edge), n)
@@ -154,7 +154,7 @@ def crop(view: Pixels, window: Window, pixels: int) -> Pixels:
 
 
 def _inside(box: tuple[float, float, float, float], n: int) -> tuple[float, float, float, float]:
-    """A box of shares in pixels of an image n wide, rounding errors at its borders cut off."""
+    """Return a box of shares in pixels of an image n wide, with rounding errors at the borders removed."""
     x0, y0, x1, y1 = (min(max(v * n, 0.0), float(n)) for v in box)
     return x0, y0, x1, y1
 
@@ -178,7 +178,7 @@ def fade_in(image: Pixels, sharper: Pixels, place: Window, window: Window, share
 
 
 def _encode(frames: Sequence[Frame], colours: int, scale: float) -> bytes:
-    """A GIF with one palette per scene, chosen from the scene's frames together."""
+    """Encode a GIF with one palette per scene, chosen from all of the scene's frames."""
     images = [_scaled(f.image, scale) for f in frames]
     palettes: dict[int, Image.Image] = {}
     for scene in {f.scene for f in frames}:
@@ -195,7 +195,7 @@ def _encode(frames: Sequence[Frame], colours: int, scale: float) -> bytes:
 
 
 def _with_accents(quantized: Image.Image) -> Image.Image:
-    """The palette of an image with the marks' own colours added: they are small, and would be lost in the counting."""
+    """Return an image's palette with the marks' own colours added, as the few pixels of marks would not be counted."""
     common = (quantized.getpalette() or [])[:3 * (int(np.asarray(quantized).max()) + 1)]
     palette = Image.new("P", (1, 1))
     palette.putpalette(common + [value for colour in ACCENTS for value in colour])

@@ -1,4 +1,4 @@
-"""Frames of the animation: map, grid, cell, pin, the photo in a corner, words below."""
+"""Frames of the animation: map, grid, cell, pin, the photo in a corner, text below."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from justzoomin.figures.look import CHOSEN, RIGHT, TRUE, WRONG, font_file, metre
 
 COLOURS = {"right": RIGHT, "wrong": WRONG, "chosen": CHOSEN}
 ACCENTS = (*(ImageColor.getrgb(c)[:3] for c in (RIGHT, WRONG, CHOSEN, TRUE)), (255, 255, 255), (0, 0, 0), (24, 24, 24))
-"""Colours of the marks, which every palette holds."""
+"""Colours of the marks, which every palette contains."""
 _SUPER = 3
-"""Overlays are drawn this many times larger and reduced: smooth edges."""
+"""Overlays are drawn this many times larger and then reduced, for smooth edges."""
 _STRIP, _NOTE_LINE, _NOTE_PX, _TEXT_PX = 24, 10, 8, 11
 _INSET = 0.36
 _BACK, _FRONT, _DIM = (24, 24, 24), (245, 245, 245), (150, 150, 150)
@@ -29,9 +29,9 @@ class Overlay:
         grid: Strength of the grid's lines, 0 to 1.
         cell: Left, top and edge of the chosen cell.
         kind: right, wrong or chosen.
-        fill: Strength of the cell's light, 0 to 1.
-        pin: Where the pin's tip stands.
-        true: Where the true position is.
+        fill: Strength of the cell's highlight, 0 to 1.
+        pin: Position of the pin's tip.
+        true: True position.
     """
 
     grid: float = 0.0
@@ -46,8 +46,8 @@ class FrameArt:
     """Draws the frames of one photo's animation.
 
     Args:
-        case: What is shown.
-        attribution: Whom to name at the foot.
+        case: The photo and its path.
+        attribution: Whom to credit at the foot.
         pixels: Edge of the map.
     """
 
@@ -67,18 +67,18 @@ class FrameArt:
         return self.pixels, self.pixels + _STRIP + (len(self._notes) * _NOTE_LINE + 5 if self._notes else 0)
 
     def verdict(self) -> str:
-        """What the last frame says."""
+        """Text of the last frame."""
         error = self.case.error_m
         if error is None:
             return f"{self.case.position.lat:.5f}, {self.case.position.lon:.5f}"
         return f"error {metres(error)}"
 
     def frame(self, image: Pixels, words: str, size_m: float, overlay: Overlay) -> Image.Image:
-        """One frame.
+        """Draw one frame.
 
         Args:
             image: The map, uint8 (pixels, pixels, 3).
-            words: What the strip says.
+            words: Text of the strip.
             size_m: Edge of the map in metres, for the scale bar.
             overlay: What to draw over the map.
         """
@@ -103,7 +103,7 @@ class FrameArt:
         return page
 
     def _photo(self) -> tuple[Image.Image, tuple[int, int]]:
-        """The photo with a border, and the corner that hides least of the chosen cells."""
+        """Return the photo with a border, and the corner that hides least of the chosen cells."""
         n, photo = self.pixels, Image.fromarray(self.case.photo)
         scale = min(_INSET * n / photo.width, _INSET * n / photo.height)
         size = (max(1, round(photo.width * scale)), max(1, round(photo.height * scale)))
@@ -116,7 +116,7 @@ class FrameArt:
         return framed, corners[int(np.argmin(hidden))]
 
     def _hidden(self, left: float, top: float, width: float, height: float) -> float:
-        """Area of the path's cells under a box of the map."""
+        """Return the area of the path's cells under a box of the map."""
         grid, total = self.case.grid.grid, 0.0
         for action in self.case.sequence:
             row, col = divmod(action, grid)
@@ -159,7 +159,7 @@ class FrameArt:
 
 def _badge(draw: ImageDraw.ImageDraw, box: tuple[float, float, float, float], kind: str, colour: tuple[int, ...],
            size: float) -> None:
-    """A disc with a check or a cross, in the cell's upper right corner."""
+    """Draw a disc with a check or a cross, in the cell's upper right corner."""
     r = min(size / 2, 0.2 * (box[2] - box[0]))
     x, y = box[2] - r - 5 * _SUPER, box[1] + r + 5 * _SUPER
     draw.ellipse((x - r, y - r, x + r, y + r), fill=colour, outline=(255, 255, 255, 255), width=_SUPER)
@@ -178,7 +178,7 @@ def _dot(draw: ImageDraw.ImageDraw, x: float, y: float, r: float) -> None:
 
 
 def _pin(draw: ImageDraw.ImageDraw, x: float, y: float, r: float, colour: tuple[int, ...]) -> None:
-    """A map pin whose tip stands at (x, y)."""
+    """Draw a map pin whose tip is at (x, y)."""
     for grow, fill in ((0.26 * r, (0, 0, 0, 200)), (0.14 * r, (255, 255, 255, 255)), (0.0, colour)):
         top = y - 2.4 * r
         half = 0.86 * r + grow

@@ -15,7 +15,7 @@ from justzoomin.posterior import Posterior
 
 MAP_IN, TITLE_IN, LEGEND_IN, LINE_IN = 5.4, 0.34, 0.5, 0.17
 _FAINTEST = 1e-3
-"""Cells with less than this share of the most probable one's probability are not tinted."""
+"""Cells with less than this share of the highest cell probability are not tinted."""
 _STYLES = ((50, 1.4, "-"), (90, 0.9, "-"), (95, 0.9, (0, (1.2, 1.2))))
 """Per cent, width and dashes of the regions' outlines."""
 
@@ -27,11 +27,11 @@ def heat_map(view: PathView, posterior: Posterior, answer: LatLon, *, name: str 
     Args:
         view: The whole region.
         posterior: The posterior.
-        answer: The point that was decided for.
-        name: What to call the photo.
-        words: More for the heading: the decision.
-        true: Where the photo was taken, if that is known.
-        attribution: Whom to name at the foot.
+        answer: The chosen point.
+        name: Name of the photo.
+        words: More text for the heading: the decision.
+        true: Where the photo was taken, if known.
+        attribution: Whom to credit at the foot.
     """
     width = MAP_IN + 2 * MARGIN_IN
     note = note_lines(attribution, width)
@@ -40,7 +40,7 @@ def heat_map(view: PathView, posterior: Posterior, answer: LatLon, *, name: str 
     axes = page.axes(MARGIN_IN, TITLE_IN, MAP_IN, MAP_IN)
     n, side, root = len(view.pixels), posterior.lattice.side, posterior.grid.cell(())
     grey = view.pixels.mean(-1, keepdims=True).repeat(3, -1)
-    show_image(axes, (0.5 * view.pixels + 0.5 * grey).astype(np.uint8))  # the map steps back behind the tint
+    show_image(axes, (0.5 * view.pixels + 0.5 * grey).astype(np.uint8))  # the map is paler than the tint
     image = posterior.lattice.to_image(posterior.probs / posterior.probs.max())
     strength = np.clip(1 + np.log10(np.maximum(image, 1e-12)) / -np.log10(_FAINTEST), 0.0, 1.0)
     tint = colormaps["magma"](0.25 + 0.75 * strength)
@@ -67,7 +67,7 @@ def heat_map(view: PathView, posterior: Posterior, answer: LatLon, *, name: str 
 
 
 def _legend(page: Page, outlines: list[tuple[str, float, object]], posterior: Posterior, *, known: bool) -> None:
-    """The outlines, then the marks and the tint."""
+    """Draw the legend: the outlines, then the marks and the tint."""
     x, y = MARGIN_IN, TITLE_IN + MAP_IN + 0.15
     for words, width, dashes in outlines:
         axes = page.axes(x, y - 0.06, 0.26, 0.1)
@@ -103,5 +103,5 @@ def _share(value: float) -> str:
 
 
 def _area(value_m2: float) -> str:
-    """An area for the reader."""
+    """Format an area for the reader."""
     return f"{value_m2:,.0f} m²" if value_m2 < 1e5 else f"{value_m2 / 1e6:.3g} km²"

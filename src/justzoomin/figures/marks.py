@@ -1,4 +1,4 @@
-"""What is drawn on a view: grid, chosen cell with its mark, positions."""
+"""Marks on a view: grid, chosen cell with its badge, positions."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def show_image(axes: Axes, pixels: Pixels) -> None:
 
 
 def frame(axes: Axes, colour: str = INK) -> None:
-    """A hair line around an image, so that white parts have an edge."""
+    """Draw a hairline around an image, so that white parts have an edge."""
     axes.add_patch(Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, linewidth=0.4, edgecolor=colour,
                              clip_on=False, zorder=8))
 
 
 def draw_grid(axes: Axes, pixels: int, grid: int, *, width: float = 0.5) -> None:
-    """Lines between the cells of a view."""
+    """Draw lines between the cells of a view."""
     for k in range(1, grid):
         at = k * pixels / grid
         for x, y in (([at, at], [-0.5, pixels - 0.5]), ([-0.5, pixels - 0.5], [at, at])):
@@ -44,17 +44,17 @@ def draw_grid(axes: Axes, pixels: int, grid: int, *, width: float = 0.5) -> None
 
 def draw_cell(axes: Axes, pixels: int, grid: int, action: int, kind: CellKind, *, width: float, cell_pt: float,
               avoid: tuple[float, float] | None = None) -> None:
-    """Outline the cell of an action, with a badge that says right or wrong without colour.
+    """Outline the cell of an action, with a badge that shows right or wrong without colour.
 
     Args:
         axes: Where to draw.
         pixels: Edge of the view in pixels.
-        grid: Cells a side.
+        grid: Cells per side.
         action: The cell.
-        kind: What to say of it.
+        kind: What the badge says about it.
         width: Width of the outline in points.
         cell_pt: Edge of a cell on the page in points, which the badge follows.
-        avoid: A position that the badge leaves free, by taking another corner of the cell.
+        avoid: A position to keep clear by moving the badge to another corner of the cell.
     """
     row, col = divmod(action, grid)
     edge, inset = pixels / grid, pixels / grid / cell_pt * width / 2
@@ -70,14 +70,14 @@ def draw_cell(axes: Axes, pixels: int, grid: int, action: int, kind: CellKind, *
 
 
 def _first_free(places: Sequence[tuple[float, float]], avoid: tuple[float, float] | None, gap: float) -> tuple[float, float]:
-    """The first place at least a gap away from a position, or the farthest."""
+    """Return the first place at least a gap away from a position, or the farthest."""
     if avoid is None:
         return places[0]
     return next((p for p in places if math.dist(p, avoid) >= gap), max(places, key=lambda p: math.dist(p, avoid)))
 
 
 def badge(axes: Axes, x: float, y: float, kind: CellKind, size: float) -> None:
-    """A disc with a check or a cross."""
+    """Draw a disc with a check or a cross."""
     axes.plot([x], [y], marker="o", markersize=size, color=COLOURS[kind], markeredgecolor="white",
               markeredgewidth=0.08 * size, linestyle="none", zorder=5, clip_on=False)
     axes.plot([x], [y], marker=CHECK if kind == "right" else CROSS, markersize=0.52 * size, markerfacecolor="none",
@@ -85,13 +85,13 @@ def badge(axes: Axes, x: float, y: float, kind: CellKind, size: float) -> None:
 
 
 def draw_true(axes: Axes, x: float, y: float, size: float = 5.0) -> None:
-    """The true position."""
+    """Draw the true position."""
     axes.plot([x], [y], marker="o", markersize=size, color=TRUE, markeredgecolor="white", markeredgewidth=0.17 * size,
               linestyle="none", zorder=7, path_effects=halo(0.17 * size + 1.2, alpha=0.8))
 
 
 def draw_predicted(axes: Axes, x: float, y: float, size: float = 6.0, colour: str = WRONG) -> None:
-    """A predicted position: a diagonal cross."""
+    """Draw a predicted position: a diagonal cross."""
     axes.plot([x], [y], marker=CROSS, markersize=size, markerfacecolor="none", markeredgecolor=colour,
               markeredgewidth=0.24 * size, linestyle="none", zorder=8, path_effects=halo(0.24 * size + 1.1, "white", 0.95))
 
@@ -106,7 +106,7 @@ _BOX_IN, _LINE_IN, _LEGEND_PT = 0.13, 0.18, 6.2
 
 
 def legend_places(entries: Sequence[str], width: float | None) -> list[tuple[float, float]]:
-    """Offsets in inches of entries set in lines of a width, or one below the other where it is None."""
+    """Return offsets in inches of entries set in lines of a width, or one below the other if it is None."""
     places: list[tuple[float, float]] = []
     x, line = 0.0, 0
     for key in entries:
@@ -119,12 +119,12 @@ def legend_places(entries: Sequence[str], width: float | None) -> list[tuple[flo
 
 
 def legend_height(entries: Sequence[str], width: float) -> float:
-    """Inches that a legend set in lines of a width takes."""
+    """Return the height in inches of a legend set in lines of a width."""
     return legend_places(entries, width)[-1][1] + _LINE_IN if entries else 0.0
 
 
 def legend(page: Page, entries: Sequence[str], left: float, top: float, width: float | None) -> None:
-    """Explain marks.
+    """Draw a legend that explains marks.
 
     Args:
         page: Where to draw.

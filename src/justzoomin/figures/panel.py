@@ -30,12 +30,12 @@ PHOTO_IN = (2.58, 3.2)
 def path_panel(case: Case, attribution: str | None = None) -> Figure:
     """Draw a photo with the views along its path.
 
-    Above each view stands its size, below it a scale bar and the probability of the pick. Where the truth is known
-    and differs, a second row follows the true path; the true position is marked in every view that contains it.
+    Each view has its size above it, and a scale bar and the probability of the pick below. If the truth is known and
+    differs, a second row follows the true path; the true position is marked in every view that contains it.
 
     Args:
-        case: What to show.
-        attribution: Whom to name at the foot.
+        case: The photo and its path.
+        attribution: Whom to credit at the foot.
     """
     two = bool(case.true_views) and case.true_sequence is not None and case.true_sequence != case.sequence
     rows, depth = 2 if two else 1, max(len(case.sequence), len(case.true_sequence or ()) if two else 0)
@@ -82,7 +82,7 @@ def _title(page: Page, case: Case) -> None:
 
 
 def _photo(page: Page, photo: Pixels, left: float, top: float, width: float, height: float) -> float:
-    """Fit the photo into a box, at its top left; return the height it takes."""
+    """Fit the photo into a box, at its top left; return its height."""
     scale: float = min(width / photo.shape[1], height / photo.shape[0])
     shown_w, shown_h = float(photo.shape[1] * scale), float(photo.shape[0] * scale)
     page.text(left, top - 0.05, "photo", size=SMALL_PT, colour=QUIET)

@@ -1,4 +1,4 @@
-"""Views for the eye: sharper than the model's, where the map has the levels for it."""
+"""Views for people: sharper than the model's, if the map has the levels for it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from justzoomin.geometry import LatLon, from_local
 from justzoomin.maps import GridViews
 
 SLACK = 0.05
-"""A sharper view may lack this much more of the map than the model's own, as a share: the outline of finer tiles follows
+"""How much more of the map a sharper view may lack than the model's own, as a share: the outline of finer tiles follows
 the data more closely, so it always lacks a little more."""
 PHOTO_PIXELS = 540
-"""Height to which photos are brought before they are drawn."""
+"""Height to which photos are reduced before they are drawn."""
 _KEPT = 128
 
 
 class ViewPictures:
     """Pictures of a grid's cells for figures.
 
-    A view is drawn at the largest of `sizes` for which the map has tiles, and as much of the square covered as
-    the model saw; the model's own view is the last choice, which exists wherever the model looked. (Small models look
-    at coarse levels; a person wants more. Partly downloaded maps lack the fine ones.)
+    A view is drawn at the largest of `sizes` for which the map has tiles that cover as much of the square as the model saw.
+    The last choice is the model's own view, which exists wherever the model looked. (Small models look at coarse levels, but a
+    person wants to see more; partly downloaded maps lack the fine levels.)
 
     Args:
         own: The model's views.
@@ -38,10 +38,10 @@ class ViewPictures:
         self._kept: OrderedDict[tuple[int, ...], PathView] = OrderedDict()
 
     def get(self, sequence: Sequence[int], sizes: Sequence[int] | None = None) -> PathView:
-        """Picture of the cell that a sequence leads to, at other sizes than usual if asked.
+        """Return the picture of the cell that a sequence leads to; `sizes` replaces the default sizes.
 
         Raises:
-            TileError: If the map cannot even give the model's own view.
+            TileError: If the map cannot provide even the model's own view.
         """
         key = tuple(int(a) for a in sequence)
         if sizes is None and key in self._kept:
@@ -58,11 +58,11 @@ class ViewPictures:
         return view
 
     def along(self, sequence: Sequence[int]) -> tuple[PathView, ...]:
-        """Pictures of the views along a path, root first, the terminal cell left out."""
+        """Return the pictures of the views along a path, root first, without the terminal cell."""
         return tuple(self.get(sequence[:level]) for level in range(len(sequence)))
 
     def closeup(self, sequence: Sequence[int]) -> PathView | None:
-        """Picture of the surroundings of a terminal cell (see `closeup_window`); None where the map has no finer one."""
+        """Return a picture of the surroundings of a terminal cell (see `closeup_window`); None if the map has no finer one."""
         grid = self.own.grid
         cell = grid.cell(sequence[:-1])
         left, top, edge = closeup_window(int(sequence[-1]), grid.grid)
@@ -74,7 +74,7 @@ class ViewPictures:
         for pixels in sizes:
             try:
                 view = self.own.source.view(centre.lat, centre.lon, size_m, pixels)
-            except TileError:  # a level that was not downloaded: the next size needs a coarser one
+            except TileError:  # this level was not downloaded; the next size needs a coarser one
                 continue
             if view.no_data <= no_data + SLACK:
                 return PathView(view.pixels, view.no_data)
@@ -82,7 +82,7 @@ class ViewPictures:
 
 
 def shrink_photo(photo: Pixels, height: int = PHOTO_PIXELS) -> Pixels:
-    """Bring a photo down to a height in pixels, if it is higher."""
+    """Reduce a photo to a height in pixels, if it is higher."""
     rows, cols = photo.shape[:2]
     if rows <= height:
         return photo
@@ -93,7 +93,7 @@ def shrink_photo(photo: Pixels, height: int = PHOTO_PIXELS) -> Pixels:
 def build_case(name: str, photo: Pixels, pictures: ViewPictures, sequence: tuple[int, ...],
                probabilities: tuple[float, ...], true_sequence: tuple[int, ...] | None = None,
                true_position: LatLon | None = None) -> Case:
-    """Gather what a picture shows of one photo."""
+    """Collect everything that a picture shows of one photo."""
     return Case(
         name=name, photo=shrink_photo(photo), grid=pictures.own.grid, sequence=sequence, views=pictures.along(sequence),
         probabilities=probabilities, true_sequence=true_sequence, true_position=true_position,

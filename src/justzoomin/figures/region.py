@@ -29,7 +29,7 @@ from justzoomin.geometry import LatLon, ZoomGrid, haversine_m
 
 MAP_IN, TITLE_IN, LEGEND_IN = 5.4, 0.34, 0.26
 MAX_NUMBERED = 30
-"""More photos than this stand without numbers."""
+"""Above this number of photos, positions have no numbers."""
 
 
 def overview(view: PathView, grid: ZoomGrid, predicted: Sequence[LatLon], true: Sequence[LatLon],
@@ -40,12 +40,12 @@ def overview(view: PathView, grid: ZoomGrid, predicted: Sequence[LatLon], true: 
         view: The whole region.
         grid: Its zoom grid.
         predicted: Predicted positions.
-        true: True positions, in the same order; the photos are numbered in it, from 1.
-        attribution: Whom to name at the foot.
+        true: True positions, in the same order; the photos are numbered in this order, from 1.
+        attribution: Whom to credit at the foot.
         title: Heading; None for a summary of the errors.
 
     Raises:
-        ConfigError: If the two have different lengths or are empty.
+        ConfigError: If the two lists differ in length or are empty.
     """
     if len(predicted) != len(true) or not true:
         raise ConfigError("overview", f"{len(predicted)} predicted and {len(true)} true positions",
@@ -66,7 +66,7 @@ def overview(view: PathView, grid: ZoomGrid, predicted: Sequence[LatLon], true: 
         if a is not None and b is not None:
             axes.plot(*zip(a, b, strict=True), color="white", linewidth=0.9 * small, zorder=3,
                       path_effects=halo(2.2 * small, alpha=0.8))
-    for a, b in ends:  # crosses over dots: both stay visible where the error is small
+    for a, b in ends:  # crosses over dots: both remain visible if the error is small
         if b is not None:
             draw_true(axes, *b, size=6.5 * small)
         if a is not None:
@@ -98,7 +98,7 @@ def _numbers(axes: Axes, points: Sequence[tuple[float, float] | None], busy: npt
         angles = np.arange(8) * np.pi / 4 - np.pi / 4
         spots = np.array(point) + step * np.stack([np.cos(angles), np.sin(angles)], 1)
         gaps = np.linalg.norm(spots[:, None] - taken[None], axis=2)
-        room = np.minimum(gaps.min(1), 1.2 * step)  # beyond a step, more room is no better: keep the first place
+        room = np.minimum(gaps.min(1), 1.2 * step)  # more room than a step does not help: keep the first place
         room[((spots < 0.02 * n) | (spots > 0.98 * n)).any(1)] = -1
         best = spots[int(room.argmax())]
         taken = np.concatenate([taken, best[None]])
@@ -107,7 +107,7 @@ def _numbers(axes: Axes, points: Sequence[tuple[float, float] | None], busy: npt
 
 
 def _furniture(axes: Axes, busy: npt.NDArray[np.float64], n: int, size_m: float) -> None:
-    """Scale bar and north arrow, in the lower corner with fewer positions nearby."""
+    """Draw scale bar and north arrow, in the lower corner with fewer positions nearby."""
     length = scale_bar_m(size_m, 0.22) / size_m * n
     corner = busy[busy[:, 1] > 0.88 * n] if len(busy) else busy
     right = (corner[:, 0] < 0.4 * n).sum() > (corner[:, 0] > 0.6 * n).sum()

@@ -1,4 +1,4 @@
-"""The reliability diagram: what a model claims against what happens, before and after calibration."""
+"""The reliability diagram: claimed and observed frequencies of a model, before and after calibration."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ WIDTH_IN, PLOT_IN, GAP_IN, LEFT_IN, TOP_IN = 8.6, 2.3, 0.48, 0.46, 0.86
 
 
 def reliability_figure(before: Claims, after: Claims, attribution: str | None = None) -> Figure:
-    """Three panels: the top cell's probability, the mass within 40 m of it, and what regions of every mass hold.
+    """Draw three panels: the top cell's probability, the mass within 40 m of it, and the regions of every mass.
 
-    Dots stand for bins of photos, their area for how many; the diagonal is a model that holds what it claims.
+    Dots are bins of photos, with area by size; a model whose claims are true lies on the diagonal.
 
     Args:
         before: Claims of the model's own posteriors.
-        after: Claims of the calibrated ones, of the same photos.
-        attribution: Whom to name at the foot.
+        after: Claims of the calibrated posteriors, for the same photos.
+        attribution: Whom to credit at the foot.
     """
     note = note_lines(attribution, WIDTH_IN)
     page = Page(WIDTH_IN, TOP_IN + PLOT_IN + 0.55 + note_height(note))

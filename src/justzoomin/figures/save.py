@@ -1,4 +1,4 @@
-"""Pictures to disk: atomically, under names that are safe whatever a photo is called."""
+"""Write pictures to disk: atomically, under safe names whatever a photo is called."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _MAX_STEM = 80
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
-    """Write a figure in the format that its file name asks for; return the path.
+    """Write a figure in the format that its file extension selects; return the path.
 
     Raises:
-        ConfigError: If the name ends in no known format, or the file cannot be written.
+        ConfigError: If the extension is unknown, or the file cannot be written.
     """
     kind = check_format(path)
     buffer = io.BytesIO()
@@ -31,32 +31,33 @@ def save_figure(figure: Figure, path: Path) -> Path:
 
 
 def check_format(path: Path) -> str:
-    """Format that a figure's file name asks for.
+    """Return the format that a figure's file extension selects.
 
     Raises:
-        ConfigError: If there is no such format.
+        ConfigError: If the format is unknown.
     """
     kind = path.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
-        raise ConfigError(path, f"figures are not written as {path.suffix or 'a file without suffix'}",
+        raise ConfigError(path, f"unsupported file extension {path.suffix!r}",
                           f"End the name in one of: {', '.join('.' + f for f in FORMATS)}.")
     return kind
 
 
 def write_picture(path: Path, data: bytes) -> Path:
-    """Write a file atomically, making its folder; return the path.
+    """Write a file atomically, and make its folder; return the path.
 
     Raises:
-        ConfigError: If it cannot be written.
+        ConfigError: If the file cannot be written.
     """
     try:
         return files.write_bytes(path, data)
     except OSError as error:
-        raise ConfigError(path, f"the picture cannot be written ({error.strerror})", "Give a folder to write to.") from error
+        raise ConfigError(path, f"the picture cannot be written ({error.strerror})",
+                          "Choose a folder that you can write to.") from error
 
 
 def safe_stem(name: str) -> str:
-    """A file name's stem from any text: itself where it is plain, else its plain characters and a short hash.
+    """Make a file name's stem from any text: the text itself if it is plain, else its plain characters and a short hash.
 
     Distinct names keep distinct stems, also on file systems that ignore case.
     """

@@ -33,37 +33,37 @@ MAX_ON_SHEET = 40
 def visualize(model: str | Path | MapModel, dataset: Dataset, out: Path, *, split: str = "val", count: int = 10,
               seed: int = 0, attribution: str | None = None, device: str = "auto",
               progress: Progress | None = None) -> list[Path]:
-    """Localize some photos of a split and draw how it went.
+    """Localize some photos of a split and draw the results.
 
     Writes `panel_ID.png` and `zoom_ID.gif` for each photo, `overview.png` and `sheet.png`.
 
     Args:
-        model: A model, or its folder, whose calibration is used where it has one, or hub id.
+        model: A model, its folder (its calibration is used if it has one), or its hub id.
         dataset: The dataset.
         out: Folder to write to; made if missing.
         split: Name of the split.
-        count: Photos to take, spread evenly over the split; all where it has fewer.
+        count: Number of photos, spread evenly over the split; all if it has fewer.
         seed: Seed of the choice.
-        attribution: Whom to name at the foot of every picture; what the dataset says if None.
-        device: Where a model that is opened here runs.
-        progress: Called with photos done and photos in all.
+        attribution: Whom to credit at the foot of every picture; default: what the dataset says.
+        device: Where a model opened here runs.
+        progress: Called with the photos done and all photos.
 
     Returns:
         The files written.
 
     Raises:
         ConfigError: If the count is not positive or the folder cannot be written.
-        DataError: If there is no such split.
+        DataError: If the split does not exist.
         ModelError: If the model cannot be opened or does not fit the dataset's grid.
-        PhotoError: If a photo that was chosen is missing or broken.
-        TileError: If the map cannot give a view.
+        PhotoError: If a chosen photo is missing or broken.
+        TileError: If the map cannot provide a view.
     """
     if count < 1:
-        raise ConfigError("count", f"{count} photos", "Ask for at least one.")
+        raise ConfigError("count", f"the count must be positive (got {count})", "Ask for at least one photo.")
     records, true = dataset.split(split), dataset.sequences(split)
     opened = open_model(model, device=device) if isinstance(model, str | Path) else model
     was_training = opened.training
-    # Of a ray matcher the path to its most probable cell: its zoomer's own steps are not what it answers with.
+    # For a ray matcher take the path to its most probable cell, because it does not answer with its zoomer's steps.
     zooms = opened.decodes_paths and opened.matcher is None
     calibration = None if model is opened else find_calibration(str(model), opened.fingerprint, dataset.grid.depth)
     localizer = Localizer(opened, dataset.map, dataset.grid, search="greedy" if zooms else "posterior",
@@ -97,24 +97,24 @@ def visualize(model: str | Path | MapModel, dataset: Dataset, out: Path, *, spli
 
 def localize_figure(fixes: Fix | Sequence[Fix], localizer: Localizer, path: Path, photos: Sequence[Pixels] | None = None,
                     attribution: str | None = None) -> Path:
-    """Draw the zoom paths of fixes whose truth is unknown: a panel for one, one sheet for several.
+    """Draw the zoom paths of fixes without known truth: a panel for one, one sheet for several.
 
     Args:
         fixes: One fix or several.
-        localizer: What made them.
-        path: File to write; its suffix says the format (png, pdf, svg, jpg, webp).
-        photos: The photos, uint8 (H, W, 3); read again from the fixes' files if None.
-        attribution: Whom to name at the foot; if None, what the map's folder says in ATTRIBUTION, or the published
-            dataset's aerial imagery where it is that map.
+        localizer: The localizer that made them.
+        path: File to write; its extension selects the format (png, pdf, svg, jpg, webp).
+        photos: The photos, uint8 (H, W, 3); default: read again from the fixes' files.
+        attribution: Whom to credit at the foot; default: what ATTRIBUTION in the map's folder says, or the published dataset's
+            aerial imagery if it is that map.
 
     Raises:
-        ConfigError: If there is no fix, the format is unknown, or a fix of unnamed bytes comes without its photo.
+        ConfigError: If there are no fixes, the format is unknown, or a fix of unnamed bytes comes without its photo.
         PhotoError: If a photo can no longer be read.
     """
     path, several = Path(path), [fixes] if isinstance(fixes, Fix) else list(fixes)
     check_format(path)
     if not several:
-        raise ConfigError(path, "there is no fix to draw", "Give at least one.")
+        raise ConfigError(path, "there are no fixes to draw", "Give at least one.")
     if photos is not None and len(photos) != len(several):
         raise ConfigError(path, f"{len(photos)} photos for {len(several)} fixes", "Give one photo for each fix.")
     shown = several[:MAX_ON_SHEET]
@@ -134,13 +134,13 @@ def heat_figure(fix: Fix, posterior: Posterior, localizer: Localizer, path: Path
     Args:
         fix: The photo's fix.
         posterior: Its posterior.
-        localizer: What made them.
-        path: File to write; its suffix says the format (png, pdf, svg, jpg, webp).
-        attribution: Whom to name at the foot; if None, whom the map names.
+        localizer: The localizer that made them.
+        path: File to write; its extension selects the format (png, pdf, svg, jpg, webp).
+        attribution: Whom to credit at the foot; default: whom the map names.
 
     Raises:
         ConfigError: If the format is unknown.
-        TileError: If the map cannot give the view of the region.
+        TileError: If the map cannot provide the view of the region.
     """
     check_format(path)
     words = f"{fix.decision}, {fix.searched}" + (", calibrated" if fix.calibrated else "")
@@ -151,7 +151,7 @@ def heat_figure(fix: Fix, posterior: Posterior, localizer: Localizer, path: Path
 
 
 def spread(total: int, count: int, seed: int) -> list[int]:
-    """Indices of `count` of `total` things: one drawn from each of `count` equal stretches."""
+    """Return indices of `count` of `total` items: one drawn from each of `count` equal stretches."""
     count = min(count, total)
     rng = np.random.default_rng(seed)
     edges = np.linspace(0, total, count + 1).astype(int)
@@ -166,5 +166,5 @@ def _sheet(cases: list[Case], credit: str) -> Figure:
 
 def _photo_of(fix: Fix, path: Path) -> Pixels:
     if fix.photo is None:
-        raise ConfigError(path, "a fix of unnamed bytes has no photo to draw", "Give the photos beside the fixes.")
+        raise ConfigError(path, "a fix of unnamed bytes has no photo file to draw", "Give the photos together with the fixes.")
     return decode_photo(read_photo(Path(fix.photo)), fix.photo, (PHOTO_PIXELS, PHOTO_PIXELS))

@@ -1,4 +1,4 @@
-"""Datasets from the hub: planned, fetched, checked, unpacked."""
+"""Datasets from the hub: plan, download, check and unpack them."""
 
 import lazy_loader
 

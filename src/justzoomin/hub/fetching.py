@@ -1,11 +1,11 @@
-"""Fetching what a plan says, straight into its folder, every file checked before it gets its name.
+"""Download a plan's files straight into their folder, and check every file before it gets its final name.
 
 Files come over the hub client's own session (addresses, token, proxies, HF_ENDPOINT, offline mode), not through
-`hf_hub_download`: that writes to a temporary file of its own which it throws away when it fails, so that a shard of many
-gigabytes begins anew after every broken run, and it gives files their final names without looking at their hashes. Here the
-bytes of a file gather in `DEST/.jzi-download/`, on the same file system; a broken connection and a killed process go on where
-they stopped. A file is hashed as it lies on the disk, synced, and only then renamed, so that whatever stands under its final
-name is right. Nothing goes through the hub's cache: there is never a second copy.
+`hf_hub_download`. That function writes to a temporary file of its own and discards it on failure, so a shard of many
+gigabytes starts from zero after every broken run; it also gives files their final names without checking their hashes.
+Here the bytes of a file are collected in `DEST/.jzi-download/`, on the same file system, and a broken connection or a killed
+process resumes where it stopped. A file is hashed from the disk, synced, and only then renamed, so every file under its final
+name is correct. Nothing goes through the hub's cache, so there is never a second copy.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ from justzoomin.hub.source import Source
 Progress = Callable[[str, int, int], None]
 
 WRONG_TRIES = 3
-"""How often a file is fetched whose content is not what the hub lists, before it is an error."""
+"""How many times a file is fetched whose content differs from the hub's list, before that is an error."""
 LARGEST_PLAIN_BYTES = constants.MAX_HTTP_DOWNLOAD_SIZE
-"""The hub gives larger files only through its own storage protocol, which `hf_hub_download` speaks."""
+"""The hub sends larger files only through its own storage protocol, which `hf_hub_download` speaks."""
 
 
 def download(plan: DownloadPlan, progress: Progress | None = None, *, workers: int = 4,
              retry: Retry | None = None) -> DownloadRecord:
-    """Fetch what is missing, check it, and say in the folder's record that it is complete.
+    """Fetch the missing files, check them, and mark the folder's record as complete.
 
-    Killed anywhere, the folder says that it is not complete, and another run goes on.
+    If the process is killed, the record still says that the folder is incomplete, and the next run resumes.
 
     Args:
         plan: From `plan_download`.
-        progress: Called with a stage, the bytes that are there and all bytes; from several threads, one at a time.
-        workers: Files that are fetched at the same time.
-        retry: How to go on after failures; its pauses end early when another file failed for good.
+        progress: Called with a stage, the bytes already present and all bytes; from several threads, one at a time.
+        workers: Number of files to fetch at the same time.
+        retry: What to do after failures; its pauses end early when another file failed for good.
 
     Returns:
-        The record, complete.
+        The completed record.
 
     Raises:
-        DataError: If the disk is too small or full, a file stays wrong, the hub fails for good, or the folder holds another
-            file under a name of the download, or a link on the way to one.
+        DataError: If the disk is too small or full, a file stays wrong, the hub fails for good, a different file has the name
+            of one in the download, or the path to such a file contains a link.
         OSError: If the folder cannot be written.
     """
     if plan.complete or plan.source is None:
@@ -67,14 +67,14 @@ def download(plan: DownloadPlan, progress: Progress | None = None, *, workers: i
         _replace_record(plan)
         staging.mkdir(exist_ok=True)
         wanted = {part_path(plan.dest, file.path, file.stamp) for file in plan.files if file.state == "fetch"}
-        for path in staging.iterdir():  # parts of another commit, and what the hub client left
+        for path in staging.iterdir():  # parts of another commit, and the hub client's leftovers
             if path not in wanted:
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         _fetch_all(plan, plan.source, progress, workers, retry or Retry())
         problems = plan.record.problems(plan.dest)
         if problems:
-            raise DataError(plan.dest / problems[0].path, f"after the download {problems[0].detail}",
-                            "Something else changes this folder. Run the same command again.")
+            raise DataError(plan.dest / problems[0].path, f"the file changed after the download: {problems[0].detail}",
+                            "Another process is changing this folder. Stop it and run the same command again.")
         record = replace(plan.record, complete=True)
         record.save(plan.dest)
         shutil.rmtree(staging, ignore_errors=True)
@@ -82,18 +82,19 @@ def download(plan: DownloadPlan, progress: Progress | None = None, *, workers: i
 
 
 def _check_unproved(plan: DownloadPlan, progress: Progress | None) -> None:
-    """Files that lie there without a record: take them over if they are right, refuse the folder if not."""
+    """Adopt files that exist without a record if they are correct, and refuse the folder otherwise."""
     unproved = [(file.path, file.stamp) for file in plan.files if file.state == "unproved"]
     problems = compare_files(plan.dest, unproved, progress) if unproved else []
     if problems:
-        raise DataError(plan.dest / problems[0].path, f"a file of this name is here that is not of this download: "
-                        f"{problems[0].detail} ({len(problems)} such files)", "Name another folder, or move it away.")
+        raise DataError(plan.dest / problems[0].path,
+                        f"a file with this name exists but differs from the download: {problems[0].detail} "
+                        f"({len(problems)} such files)", "Choose another folder, or move the file away.")
 
 
 def _replace_record(plan: DownloadPlan) -> None:
-    """Save the new record; before that, remove what it does not know, or knows with another content.
+    """Save the new record, after removing every file that it does not list or lists with different content.
 
-    So a file under its final name and of the recorded size is always one that was checked against this record.
+    So a file with its final name and the recorded size was always checked against this record.
     """
     old = DownloadRecord.load(plan.dest)
     if old is not None and plan.remove:
@@ -104,7 +105,7 @@ def _replace_record(plan: DownloadPlan) -> None:
 
 
 class _Stopped(Exception):  # noqa: N818
-    """Another file failed: this one is not worth going on with now."""
+    """Another file failed, so this one is abandoned for now."""
 
 
 def _fetch_all(plan: DownloadPlan, source: Source, progress: Progress | None, workers: int, retry: Retry) -> None:
@@ -125,7 +126,7 @@ def _fetch_all(plan: DownloadPlan, source: Source, progress: Progress | None, wo
 
 
 class _Fetcher:
-    """Fetches files of a plan from several threads."""
+    """Fetches the files of a plan from several threads."""
 
     def __init__(self, plan: DownloadPlan, source: Source, progress: Progress | None, retry: Retry) -> None:
         self.stop = threading.Event()
@@ -135,11 +136,11 @@ class _Fetcher:
         self._advance(0)
 
     def _pause_with(self, sleep: Callable[[float], None]) -> Callable[[float], None]:
-        """The caller's pause; the usual one ends early when the others were stopped."""
-        usual = Retry().sleep
+        """Return the caller's pause; the default one ends early when the other files were stopped."""
+        default = Retry().sleep
 
         def pause(seconds: float) -> None:
-            if sleep is usual:
+            if sleep is default:
                 self.stop.wait(seconds)
             else:
                 sleep(seconds)
@@ -152,7 +153,7 @@ class _Fetcher:
                 self._progress("download", self._done, self._plan.total_bytes)
 
     def fetch(self, file: PlannedFile) -> None:
-        """Fetch one file, check it, give it its name."""
+        """Fetch one file, check it and give it its final name."""
         part, final = part_path(self._plan.dest, file.path, file.stamp), self._plan.dest / file.path
         where = self._source.where(file.path)
         with disk_words(final):
@@ -167,9 +168,9 @@ class _Fetcher:
                 part.unlink()
                 self._advance(-file.stamp.size)
                 if not last:
-                    raise DataError(where, f"what the hub sends is not what it lists: {problem}, {WRONG_TRIES} times",
-                                    "Run the same command again later; the other files stay. If it stays so, tell the "
-                                    "repository's owners.")
+                    raise DataError(where, f"the content sent by the hub differs from its list: {problem}, {WRONG_TRIES} times",
+                                    "Run the same command again later; the other files are kept. "
+                                    "If the error persists, tell the repository's owners.")
                 self._retry.notice(f"{where}: {problem}; fetching it again")
             with open_to_write(part, "r+b", final) as whole:
                 sync(whole)
@@ -178,7 +179,7 @@ class _Fetcher:
             sync_folder(final.parent)
 
     def _fill(self, file: PlannedFile, part: Path, where: str) -> None:
-        """Append to the part until it has the file's size, over as many connections as it takes."""
+        """Append to the partial file until it has its full size, over as many connections as needed."""
         failures = 0
         if part.exists() and part.stat().st_size > file.stamp.size:
             part.unlink()
@@ -192,17 +193,17 @@ class _Fetcher:
                     return
             except HfHubHTTPError as refused:
                 error = refused
-                if refused.response.status_code == 416:  # it thinks that there is nothing behind what we have
+                if refused.response.status_code == 416:  # the hub believes that the file ends before this offset
                     self._advance(-have)
                     open_to_write(part).close()
-                    error = ConnectionError("the hub does not know that part of the file")
+                    error = ConnectionError("the hub says that the file ends before the requested part")
             except (TRANSPORT, ConnectionError, TimeoutError) as broken:
                 error = broken
             failures = 1 if part.stat().st_size > have else failures + 1
             self._retry.wait(error, failures, where)
 
     def _stream(self, file: PlannedFile, part: Path, have: int) -> None:
-        """One connection: bytes from `have` on, appended to the part; no more than the file has."""
+        """Append the bytes from `have` on over one connection, and never more than the file's size."""
         headers = request_headers()
         if have:
             headers["Range"] = f"bytes={have}-"
@@ -215,11 +216,11 @@ class _Fetcher:
             start = have
             if have and not (response.status_code == 206 and
                              str(response.headers.get("Content-Range", "")).startswith(f"bytes {have}-")):
-                out.truncate(0)  # it sends the whole file
+                out.truncate(0)  # the hub sends the file from its start
                 self._advance(-have)
                 start = 0
                 if response.status_code == 206:
-                    raise ConnectionError("the hub sent another part of the file than was asked for")
+                    raise ConnectionError("the hub sent a different part of the file than requested")
             out.seek(start)
             room = file.stamp.size - start
             for chunk in response.iter_raw():
@@ -232,7 +233,7 @@ class _Fetcher:
                     return
 
     def _fetch_large(self, file: PlannedFile, part: Path) -> None:
-        """A file beyond what plain requests give: the hub client fetches it whole, into a folder beside the parts."""
+        """Fetch a file too large for plain requests with the hub client, into a folder beside the partial files."""
         folder = part.with_suffix(".large")
         try:
             path = hf_hub_download(self._source.repo_id, file.path, repo_type="dataset", revision=self._source.commit,

@@ -1,4 +1,4 @@
-"""What the hub says of a repository: its facts and its list of files, read within limits and doubted."""
+"""The hub's answers about a repository: its facts and its list of files, read within limits and checked."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from justzoomin.untrusted import printable
 MAX_FILES = 300_000
 MAX_PAGES = 3_000
 MAX_ANSWER_BYTES = 16 << 20
-_NOT_THE_HUB = "Check HF_ENDPOINT: a hub answers otherwise."
+_NOT_THE_HUB = "Check HF_ENDPOINT: this answer does not come from a hub."
 _OWNERS = "Nothing was fetched. Tell the repository's owners."
 
 
 def facts_of(base: str, repo_id: str, revision: str, retry: Retry, where: str) -> dict[str, Any]:
-    """What the hub says of a repository at a revision: `sha`, `cardData`, `tags` and more.
+    """Return what the hub says about a repository at a revision: `sha`, `cardData`, `tags` and more.
 
     Raises:
-        DataError: If it cannot be had, is no JSON object, or names no commit.
+        DataError: If there is no answer, or it is not a JSON object, or it names no commit.
     """
     facts, _ = _answer(f"{_address(base, repo_id)}/revision/{quote(revision, safe='')}", retry, where)
     commit = facts.get("sha") if isinstance(facts, dict) else None
     if not (isinstance(commit, str) and 0 < len(commit) <= 64 and commit.isascii() and commit.isalnum()):
-        raise DataError(where, "the hub names no commit", _NOT_THE_HUB)
+        raise DataError(where, "the hub's answer names no commit", _NOT_THE_HUB)
     return dict(facts)
 
 
 def files_of(base: str, repo_id: str, commit: str, retry: Retry, where: str) -> dict[str, FileStamp]:
-    """Size and hash of every file at a commit, by path.
+    """Return size and hash of every file at a commit, by path.
 
     Raises:
-        DataError: If the list cannot be had, holds something else than files and folders, names that no folder should hold,
-            or does not end.
+        DataError: If the list cannot be fetched, has entries that are neither files nor folders, has names that are unsafe in
+            a folder, or does not end.
     """
     return _stamps(_entries(f"{_address(base, repo_id)}/tree/{commit}", retry, where), where)
 
@@ -51,12 +51,12 @@ def _address(base: str, repo_id: str) -> str:
 
 
 def _entries(address: str, retry: Retry, where: str) -> Iterator[object]:
-    """The entries of a list, page after page."""
+    """Yield the entries of a list, page after page."""
     query = "recursive=True"
     for _ in range(MAX_PAGES):
         page, after = _answer(f"{address}?{query}", retry, where)
         if not isinstance(page, list):
-            raise DataError(where, f"the hub's list of files is {printable(page, 80)!r}", _NOT_THE_HUB)
+            raise DataError(where, f"the hub answered {printable(page, 80)!r} instead of a list of files", _NOT_THE_HUB)
         yield from page
         if after is None:
             return
@@ -65,7 +65,7 @@ def _entries(address: str, retry: Retry, where: str) -> Iterator[object]:
 
 
 def _answer(url: str, retry: Retry, where: str) -> tuple[Any, str | None]:
-    """The JSON at an address, and the address of the next page."""
+    """Return the JSON at an address, and the address of the next page."""
     def get() -> tuple[bytes, str | None]:
         with get_session().stream("GET", url, headers=request_headers(), timeout=timeout()) as response:
             hf_raise_for_status(response)
@@ -84,17 +84,17 @@ def _answer(url: str, retry: Retry, where: str) -> tuple[Any, str | None]:
 
 
 def request_headers() -> dict[str, str]:
-    """Headers of a request for a file: the client's own and its token; no compression, so that bytes can be counted."""
+    """Return the headers of a file request: the client's own and its token, without compression, so bytes can be counted."""
     return {**build_hf_headers(library_name="justzoomin"), "Accept-Encoding": "identity"}
 
 
 def timeout() -> float:
-    """Seconds that the hub may be silent."""
+    """Return how many seconds the hub may stay silent."""
     return float(constants.HF_HUB_DOWNLOAD_TIMEOUT)
 
 
 def _stamps(entries: Iterable[object], where: str) -> dict[str, FileStamp]:
-    """Size and hash of every listed file, after a look at the names."""
+    """Check the names of all listed files, and return their sizes and hashes."""
     files: dict[str, FileStamp] = {}
     seen: dict[str, str] = {}
     for entry in entries:
@@ -104,16 +104,16 @@ def _stamps(entries: Iterable[object], where: str) -> dict[str, FileStamp]:
             raise DataError(where, f"the hub lists {printable(entry, 80)!r}, neither a file nor a folder", _NOT_THE_HUB)
         name = entry["path"]
         if not plain_path(name):
-            raise DataError(where, f"the repository lists {name!r:.200}, a path that does not stay in its folder or that "
-                            "not every system can hold", _OWNERS)
+            raise DataError(where, f"the repository lists {name!r:.200}: "
+                            "the path leads out of its folder or is invalid on some systems", _OWNERS)
         key = unicodedata.normalize("NFC", name).casefold()
         if seen.setdefault(key, name) != name or name in files:
-            raise DataError(where, f"{name!r} and {seen[key]!r} differ by case or Unicode form only, if at all",
-                            f"On many file systems they are one file. {_OWNERS}")
+            raise DataError(where, f"{name!r} and {seen[key]!r} are equal except for case or Unicode form",
+                            f"On many file systems they are the same file. {_OWNERS}")
         files[name] = _stamp(entry, f"{where}: {name}")
         if len(files) > MAX_FILES:
             raise DataError(where, f"the hub lists more than {MAX_FILES} files", "Check --repo-id: a dataset has far fewer.")
-    for name in files:  # a file where another one's folder must be
+    for name in files:  # a file with the name of another file's folder
         for at in (i for i, letter in enumerate(name) if letter == "/"):
             if unicodedata.normalize("NFC", name[:at]).casefold() in seen:
                 raise DataError(where, f"{name[:at]!r} is listed as a file and as a folder", _OWNERS)

@@ -1,4 +1,4 @@
-"""What a download will do, settled before its first byte: files, bytes, room on the disk, licence, what is left out."""
+"""What a download will do, decided before its first byte: files, bytes, disk space, licence and what is left out."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ STAGING = ".jzi-download"
 _LAYOUT, _REGION = "satellite/layout.yaml", "satellite/region.yaml"
 
 State = Literal["there", "unproved", "fetch"]
-"""`there`: recorded and of the right size. `unproved`: of the right size, but no record vouches for it: its hash decides."""
+"""`there`: recorded and of the right size. `unproved`: of the right size but not recorded, so its hash decides."""
 
 
 @dataclass(frozen=True)
 class PlannedFile:
-    """A file of the download: its path, what it must be, what it is, and how it stands."""
+    """A file of the download: its path, its expected size and hash, what it contains, and its state."""
 
     path: str
     stamp: FileStamp
@@ -36,16 +36,16 @@ class PlannedFile:
 
 @dataclass(frozen=True)
 class DownloadPlan:
-    """Everything that `download` needs, and everything that a reader wants to know before.
+    """Everything that `download` needs, and everything that a user wants to know before it starts.
 
     Args:
-        source: The repository at the commit; None where everything is there and the hub was not asked.
-        record: The record that the folder will have.
-        dest: The folder.
+        source: The repository at the commit; None if all files exist and the hub was not asked.
+        record: The record that the folder will get.
+        dest: The folder to download into.
         files: The files, small ones first.
-        remove: Recorded files below `dest` that this commit does not have, or has with another content.
-        free_bytes: Room on the disk.
-        part_bytes: Bytes that lie there of files not yet whole.
+        remove: Recorded files below `dest` that this commit lacks or has with different content.
+        free_bytes: Free space on the disk.
+        part_bytes: Bytes already stored of unfinished files.
         left_out: What is not fetched, by label: number of files and bytes.
     """
 
@@ -65,12 +65,12 @@ class DownloadPlan:
 
     @property
     def bytes_there(self) -> int:
-        """Bytes that need not be fetched."""
+        """Bytes already stored, which are not fetched again."""
         return sum(file.stamp.size for file in self.files if file.state != "fetch") + self.part_bytes
 
     @property
     def bytes_to_fetch(self) -> int:
-        """Bytes that are still to come."""
+        """Bytes still to fetch."""
         return max(0, self.total_bytes - self.bytes_there)
 
     @property
@@ -79,21 +79,21 @@ class DownloadPlan:
         return self.record.complete and not self.remove and all(file.state == "there" for file in self.files)
 
     def by_label(self) -> dict[str, tuple[int, int]]:
-        """What is in the download, by kind and level: number of files and bytes."""
+        """Count the files and bytes of the download, by kind and level."""
         return _count((file.item, file.stamp.size) for file in self.files)
 
     def require_room(self) -> None:
-        """Refuse a disk that is too small.
+        """Raise an error if the disk is too small.
 
         Raises:
-            DataError: Naming what is needed and what is free.
+            DataError: Naming the needed and the free space.
         """
         if self.bytes_to_fetch > self.free_bytes:
-            raise DataError(self.dest, f"{self.bytes_to_fetch:,} bytes are still to come and the disk has "
-                            f"{self.free_bytes:,} free", "Free some room, choose another folder, or fewer --levels.")
+            raise DataError(self.dest, f"{self.bytes_to_fetch:,} bytes are still to be fetched, but the disk has only "
+                            f"{self.free_bytes:,} bytes free", "Free some space, choose another folder, or fewer --levels.")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
+        """Return plain values, ready for JSON."""
         def counts(values: Mapping[str, tuple[int, int]]) -> dict[str, dict[str, int]]:
             return {label: {"files": files, "bytes": size} for label, (files, size) in values.items()}
 
@@ -113,32 +113,32 @@ class DownloadPlan:
 def plan_download(dest: Path | str, repo_id: str | None = None, revision: str | None = None,
                   selection: Selection | None = None, *, update: bool = False, endpoint: str | None = None,
                   retry: Retry | None = None) -> DownloadPlan:
-    """Settle what a download into a folder will do. Asks the hub, writes nothing.
+    """Decide what a download into a folder will do; asks the hub and writes nothing.
 
-    A folder that was downloaded into before is gone on with: its record says repository, commit and choice where the
-    arguments do not. What lies there of other levels and splits stays, and stays recorded. A whole download that is asked
-    for again as it was is answered without the hub.
+    A download into a folder that already holds one is resumed: its record gives repository, commit and selection unless the
+    arguments do. Existing files of other levels and splits are kept and stay recorded. If the download is complete and the same
+    selection is requested again, the hub is not asked.
 
     Args:
-        dest: The folder.
-        repo_id: The repository on the hub; else the record's, else the published dataset's.
-        revision: Branch, tag or commit; else the recorded commit, else `main`.
-        selection: What to fetch; else what the record says, else the levels of the usual grid and all splits.
-        update: Whether to resolve the revision again and go on with the commit that it has now.
-        endpoint: Address of the hub, else huggingface_hub's own (`HF_ENDPOINT`).
-        retry: How to go on after failures.
+        dest: The folder to download into.
+        repo_id: The repository on the hub; default: the recorded one, else the published dataset's.
+        revision: Branch, tag or commit; default: the recorded commit, else `main`.
+        selection: What to fetch; default: the recorded selection, else the levels of the usual grid and all splits.
+        update: Whether to resolve the revision again and continue with the commit that it has now.
+        endpoint: Address of the hub; default: huggingface_hub's own (`HF_ENDPOINT`).
+        retry: What to do after failures.
 
     Raises:
-        DataError: If the hub cannot be had, or the folder holds something else.
-        ConfigError: If a level or split is asked for that the repository has not, or the folder is another repository's.
-        LayoutError: If the repository has no layout that can be read.
+        DataError: If the hub cannot be reached, or the folder holds something else.
+        ConfigError: If the repository lacks a requested level or split, or the folder holds another repository.
+        LayoutError: If the repository has no readable layout.
     """
     folder, retry = Path(dest), retry or Retry()
     if folder.exists() and not folder.is_dir():
-        raise ConfigError(folder, "it is a file", "Name a folder.")
+        raise ConfigError(folder, "the path is a file", "Give a folder.")
     record = DownloadRecord.load(folder)
     if record is not None and repo_id is not None and repo_id != record.repo_id:
-        raise ConfigError(f"--repo-id {repo_id}", f"{folder} holds a download of {record.repo_id}", "Name another folder.")
+        raise ConfigError(f"--repo-id {repo_id}", f"{folder} holds a download of {record.repo_id}", "Choose another folder.")
     if record is not None and _settled(record, revision, selection, update=update) and not record.problems(folder):
         files = tuple(PlannedFile(name, stamp, classify(name), "there") for name, stamp in record.files.items())
         return DownloadPlan(None, record, folder, files, _free(folder))
@@ -150,7 +150,7 @@ def plan_download(dest: Path | str, repo_id: str | None = None, revision: str | 
 
 
 def _settled(record: DownloadRecord, revision: str | None, selection: Selection | None, *, update: bool) -> bool:
-    """Whether the record answers what is asked for."""
+    """Return whether the record already answers the request."""
     return (record.complete and not update and revision in {None, record.revision, record.commit}
             and (selection is None or selection.to_dict() == record.asked))
 
@@ -164,8 +164,8 @@ def _plan(source: Source, revision: str, selection: Selection, folder: Path, rec
     levels = chosen_levels(selection, [i.level for i in items.values() if i.level is not None], needed, where)
     splits = chosen_splits(selection, [i.split for i in items.values() if i.split is not None], where)
     if not any(item.kind == "photos" for item in items.values()):
-        raise DataError(where, "the repository holds no photos (archives/streetview_images_*.tar)",
-                        "It is no dataset in the published one's layout. Check --repo-id.")
+        raise DataError(where, "the repository contains no photos (archives/streetview_images_*.tar)",
+                        "It does not have the published dataset's layout. Check --repo-id.")
     wanted = {path for path, item in items.items()
               if item.kind in {"about", "metadata", "photos"} or (item.kind == "level" and item.level in levels)
               or (item.kind == "split" and item.split in splits)}
@@ -173,7 +173,7 @@ def _plan(source: Source, revision: str, selection: Selection, folder: Path, rec
     wanted |= _kept(source, items, wanted, folder, record)
     changed = [path for path, stamp in gone.items() if source.files.get(path) != stamp]
     if changed:
-        raise DataError(folder / changed[0], "it was extracted here and removed, and the other commit has it differently",
+        raise DataError(folder / changed[0], "the archive was extracted and removed here, and it differs in the other commit",
                         "Download the other commit into another folder.")
     files = tuple(_planned(path, source.files[path], items[path], folder, record)
                   for path in sorted(wanted - set(gone), key=lambda p: (items[p].kind in {"photos", "level"}, p)))
@@ -197,26 +197,26 @@ def _plan(source: Source, revision: str, selection: Selection, folder: Path, rec
 
 
 def _layout_and_grid(source: Source, selection: Selection, retry: Retry) -> tuple[TileLayout, ZoomGrid]:
-    """The repository's layout, and its zoom grid with the depth that was asked for."""
+    """Return the repository's layout, and its zoom grid with the requested depth."""
     content = source.small_file(_LAYOUT, retry)
     if content is None:
-        raise DataError(source.where(_LAYOUT), "the repository has no such file",
-                        "It is no dataset in the published one's layout. Check --repo-id.")
+        raise DataError(source.where(_LAYOUT), "the repository does not contain this file",
+                        "It does not have the published dataset's layout. Check --repo-id.")
     layout = TileLayout.from_mapping(plain_yaml(content, source.where(_LAYOUT)), source.where(_LAYOUT))
     region = source.small_file(_REGION, retry)
     grid = preset("dc")
     if region is not None:
         grid = grid_from_dict(plain_yaml(region, source.where(_REGION)), source.where(_REGION))
     elif not layout.same_place(CARD_LAYOUT) and selection.levels is None:
-        raise DataError(source.where(_REGION), "the repository does not say its region, and its map is not the published one",
-                        "Name the levels with --levels, or take all with --levels all.")
+        raise DataError(source.where(_REGION), "the repository gives no region, and its map is not the published one",
+                        "List the levels with --levels, or take all with --levels all.")
     if selection.depth is not None:
         grid = ZoomGrid(grid.region, grid.grid, selection.depth)
     return layout, grid
 
 
 def _attribution(source: Source, layout: TileLayout, retry: Retry) -> str:
-    """Whom to name: the repository's own file, else what the published dataset's card asks for."""
+    """Return whom to credit: the repository's own file, else what the published dataset's card asks for."""
     from justzoomin.data import ATTRIBUTION
 
     content = source.small_file("ATTRIBUTION", retry)
@@ -227,10 +227,10 @@ def _attribution(source: Source, layout: TileLayout, retry: Retry) -> str:
 
 def _kept(source: Source, items: Mapping[str, Item], wanted: set[str], folder: Path,
           record: DownloadRecord | None) -> set[str]:
-    """Files of an earlier choice that lie there: they stay in the record.
+    """Return the existing files of an earlier selection, which stay in the record.
 
     Raises:
-        DataError: If part of a level lies there that is not asked for any more; its other tiles would silently be white.
+        DataError: If only part of a level exists that is no longer selected; its other tiles would silently be white.
     """
     if record is None:
         return set()
@@ -241,7 +241,7 @@ def _kept(source: Source, items: Mapping[str, Item], wanted: set[str], folder: P
         if (absent := shards - kept):
             every = ",".join(map(str, sorted({level, *_levels(items[p] for p in wanted)})))
             raise DataError(folder / min(kept & shards), f"an earlier download left {len(shards) - len(absent)} of "
-                            f"{len(shards)} files of level {level} here, which is not asked for now",
+                            f"{len(shards)} files of level {level} here, and this level is not selected now",
                             f"Complete it with --levels={every}, or remove those files.")
     return kept
 
@@ -260,26 +260,26 @@ def _planned(path: str, stamp: FileStamp, item: Item, folder: Path, record: Down
 
 def _refuse_foreign(files: Iterable[PlannedFile], items: Mapping[str, Item], folder: Path,
                     record: DownloadRecord | None) -> None:
-    """Never write over files that no download of ours put there, nor let shards of something else mix with it.
+    """Refuse to overwrite files that no download created, or to mix the download with other shards.
 
     Raises:
-        DataError: Naming the first.
+        DataError: Naming the first such file.
     """
     for file in files:
         if file.state == "unproved" and (detail := file.stamp.problem(folder / file.path)) is not None:
-            raise DataError(folder / file.path, f"a file of this name is here that is not of this download: {detail}",
-                            "Name another folder, or move the file away.")
+            raise DataError(folder / file.path, f"a file with this name exists but differs from the download: {detail}",
+                            "Choose another folder, or move the file away.")
     known = {file.path for file in files} | set(record.extracted if record else ())
     archives = folder / "archives"
     for path in sorted(archives.iterdir()) if archives.is_dir() else ():
         name = f"archives/{path.name}"
         if name not in known and name not in (record.files if record else {}) and classify(name).kind in {"level", "photos"}:
-            remedy = "Ask for its level too with --levels, or move it away." if name in items else "Name another folder."
-            raise DataError(path, "this shard is here and does not belong to the download", remedy)
+            remedy = "Add its level to --levels, or move it away." if name in items else "Choose another folder."
+            raise DataError(path, "this shard does not belong to the download", remedy)
 
 
 def _count(items: Iterable[tuple[Item, int]]) -> dict[str, tuple[int, int]]:
-    """Files and bytes by label, levels in order."""
+    """Count files and bytes by label, levels in order."""
     found: dict[Item, tuple[int, int]] = {}
     for item, size in items:
         files, total = found.get(item, (0, 0))
@@ -289,7 +289,7 @@ def _count(items: Iterable[tuple[Item, int]]) -> dict[str, tuple[int, int]]:
 
 
 def part_path(folder: Path, path: str, stamp: FileStamp) -> Path:
-    """Where the bytes of a file gather: named for this path with this content, so that no other version goes on with them."""
+    """Return where the bytes of a file are collected; the name depends on path and content, so versions never mix."""
     return folder / STAGING / f"{digest_of_bytes(path.encode(), 'sha256')[:16]}-{stamp.digest[:16]}.part"
 
 
@@ -299,6 +299,6 @@ def _part_bytes(files: Iterable[PlannedFile], folder: Path) -> int:
 
 
 def _free(folder: Path) -> int:
-    """Free bytes where the folder is or will be."""
+    """Return the free bytes where the folder is or will be."""
     nearest = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     return shutil.disk_usage(nearest).free

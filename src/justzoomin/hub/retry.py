@@ -1,4 +1,4 @@
-"""When the hub fails: what is worth another try, how long to wait, and what to tell the reader."""
+"""What to do when the hub fails: which failures are worth another try, how long to wait, and what to tell the user."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from huggingface_hub.errors import (
 from justzoomin.errors import DataError
 
 TRANSPORT: type[Exception] = HfHubHTTPError.__mro__[1]
-"""What the hub client's HTTP library raises when a connection fails; which library it is depends on the client's version."""
+"""What the hub client's HTTP library raises when a connection fails; the client's version decides which library it is."""
 _TRANSIENT = {408, 425, 429}
 _LONGEST_ASKED_S = 900.0
 _RESET = re.compile(r"\br=0\b.*?\bt=(\d+)")
-_AGAIN = "Run the same command again: it goes on where it stopped."
+_AGAIN = "Run the same command again: it continues where it stopped."
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Retry:
-    """How to go on after a failure that may pass.
+    """What to do after a failure that may be temporary.
 
     Args:
         tries: Tries without any progress before giving up.
-        first_s: Pause after the first failure; each further one doubles it.
-        most_s: The longest pause that is taken unasked. A pause that the hub asks for is kept to, up to 15 minutes.
-        sleep: What waits.
-        notice: Told in words what failed and how long the pause is.
+        first_s: Pause after the first failure, in seconds; each further failure doubles it.
+        most_s: The longest pause in seconds. A pause that the hub asks for is respected up to 15 minutes.
+        sleep: Function that waits.
+        notice: Called with a message that says what failed and how long the pause is.
     """
 
     tries: int = 6
@@ -55,11 +55,11 @@ class Retry:
 
         Args:
             error: What happened.
-            failures: How many there were in a row, this one included.
+            failures: How many failures there were in a row, including this one.
             where: The file or repository, for the error.
 
         Raises:
-            DataError: If another try is pointless, or there were enough.
+            DataError: If another try is pointless, or there were enough of them.
         """
         if not _passing(error):
             raise explain(error, where) from error
@@ -72,7 +72,7 @@ class Retry:
 
 
 def patiently(action: Callable[[], T], retry: Retry, where: str) -> T:
-    """Do something with the hub, again after failures that may pass.
+    """Call a function that uses the hub, and call it again after temporary failures.
 
     Raises:
         DataError: If it fails for good.
@@ -91,7 +91,7 @@ def _status(error: Exception) -> int | None:
 
 
 def _passing(error: Exception) -> bool:
-    """Whether it may go away by itself."""
+    """Return whether the failure may be temporary."""
     status = _status(error)
     if status is not None:
         return status in _TRANSIENT or status >= 500
@@ -101,7 +101,7 @@ def _passing(error: Exception) -> bool:
 
 
 def asked_pause(error: Exception) -> float | None:
-    """The pause in seconds that an answer asks for by `Retry-After` (seconds or a date) or `RateLimit`, or None."""
+    """Return the pause in seconds that `Retry-After` (seconds or a date) or `RateLimit` asks for, or None."""
     if not isinstance(error, HfHubHTTPError):
         return None
     headers = error.response.headers
@@ -119,7 +119,7 @@ def asked_pause(error: Exception) -> float | None:
 
 
 def brief(error: Exception) -> str:
-    """A failure in a few words."""
+    """Describe a failure in a few words."""
     status = _status(error)
     if status is not None:
         return {429: "the hub answers 429, too many requests"}.get(status, f"the hub answers {status}")
@@ -127,25 +127,25 @@ def brief(error: Exception) -> str:
 
 
 def explain(error: Exception, where: str, asked: float | None = None) -> DataError:
-    """A failure for good, as an error with a remedy."""
+    """Turn a permanent failure into an error with a remedy."""
     if isinstance(error, OfflineModeIsEnabled):
-        return DataError(where, "the network is needed and HF_HUB_OFFLINE is set", "Unset HF_HUB_OFFLINE and run again.")
+        return DataError(where, "the network is needed, but HF_HUB_OFFLINE is set", "Unset HF_HUB_OFFLINE and run again.")
     if isinstance(error, GatedRepoError):
-        return DataError(where, "the repository asks for agreement and this account has not given it",
-                         "Accept the conditions on its page, log in with `hf auth login`, and run again.")
+        return DataError(where, "this account has not accepted the repository's conditions",
+                         "Accept them on its page, log in with `hf auth login`, and run again.")
     if isinstance(error, RevisionNotFoundError):
-        return DataError(where, "the repository has no such revision", "Check --revision. If a commit that was "
-                         "downloaded from is gone, take the present one with --update.")
+        return DataError(where, "the repository has no such revision",
+                         "Check --revision. If the commit of the download is gone, take the current one with --update.")
     if isinstance(error, RepositoryNotFoundError):
         return DataError(where, "the hub has no such dataset repository, or this account may not see it",
-                         "Check --repo-id; for a private one log in with `hf auth login`.")
+                         "Check --repo-id; for a private repository log in with `hf auth login`.")
     if isinstance(error, RemoteEntryNotFoundError):
         return DataError(where, "the hub has no such file", "Run again with --update.")
     status = _status(error)
     if status in {401, 403}:
         return DataError(where, f"the hub refuses access ({status})", "Log in with `hf auth login`, or check the token.")
     if asked is not None and asked > _LONGEST_ASKED_S:
-        return DataError(where, f"{brief(error)} and asks to wait {asked:.0f} s", f"Wait that long. {_AGAIN}")
+        return DataError(where, f"{brief(error)} and asks for a pause of {asked:.0f} s", f"Wait that long. {_AGAIN}")
     if status is not None:
         return DataError(where, brief(error), _AGAIN if _passing(error) else "Check the name, the revision and HF_ENDPOINT.")
     return DataError(where, f"the hub at {constants.ENDPOINT} cannot be reached, or the connection broke ({brief(error)})",

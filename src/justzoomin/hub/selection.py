@@ -1,4 +1,4 @@
-"""What of a repository is wanted: levels by the grid's own needs, splits, and what always comes along."""
+"""Which parts of a repository to fetch: the levels that the grid needs, splits, and the files that are always included."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Selection:
     """What to fetch.
 
     Args:
-        pixels: Edge of the views that will be drawn, in pixels.
-        depth: Zoom steps; None is what the repository's grid states.
-        levels: Levels of the map, "all", or None for those that views of `pixels` and `depth` are drawn from.
-        splits: Splits whose tables are wanted; None for all.
+        pixels: Edge of the views to be drawn, in pixels.
+        depth: Zoom steps; default: what the repository's grid says.
+        levels: Levels of the map, "all", or None for the levels that views of `pixels` and `depth` are drawn from.
+        splits: Splits whose tables are fetched; None for all.
 
     Raises:
-        ConfigError: If a number cannot be right.
+        ConfigError: If a number is out of range.
     """
 
     pixels: int = 384
@@ -45,22 +45,22 @@ class Selection:
 
     def __post_init__(self) -> None:
         if not 1 <= self.pixels <= 8192:
-            raise ConfigError("--pixels", f"{self.pixels} pixels", "Give 1 to 8192.")
+            raise ConfigError("--pixels", f"{self.pixels} pixels are out of range", "Give 1 to 8192 pixels.")
         if self.levels is not None and self.levels != "all" and not self.levels:
-            raise ConfigError("--levels", "no level is named", "Write for example --levels -7,-5,-3,-1, or all.")
+            raise ConfigError("--levels", "the list of levels is empty", "Write for example --levels -7,-5,-3,-1, or all.")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as the record keeps them."""
+        """Return plain values, as the record stores them."""
         levels = sorted(self.levels) if isinstance(self.levels, tuple) else self.levels
         return {"pixels": self.pixels, "depth": self.depth, "levels": levels,
                 "splits": None if self.splits is None else sorted(self.splits)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str) -> Selection:
-        """The selection that a record keeps.
+        """Return the selection that a record stores.
 
         Raises:
-            DataError: If it is none.
+            DataError: If the stored selection cannot be read.
         """
         try:
             levels, splits = values["levels"], values["splits"]
@@ -68,12 +68,12 @@ class Selection:
                        tuple(int(v) for v in levels) if isinstance(levels, list) else levels,
                        None if splits is None else tuple(str(v) for v in splits))
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(where, f"the choice that it keeps cannot be read ({error})",
-                            "Say what you want with --levels and --splits.") from error
+            raise DataError(where, f"the stored selection cannot be read ({error})",
+                            "Select again with --levels and --splits.") from error
 
 
 class Item(NamedTuple):
-    """What a file of a repository is: its kind, its level if it holds tiles, its split if it is a split's table."""
+    """What a file of a repository contains: its kind, its level if it holds tiles, its split if it is a split's table."""
 
     kind: Kind
     level: int | None = None
@@ -81,12 +81,12 @@ class Item(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The kind for people."""
+        """The kind in words."""
         return {"level": f"level {self.level}", "split": f"split {self.split}"}.get(self.kind, self.kind)
 
 
 def classify(path: str) -> Item:
-    """What a file is, by its path in the card's layout, as downloaded or as extracted."""
+    """Return what a file contains, by its path in the card's layout, downloaded or extracted."""
     from justzoomin.data import split_name
 
     folder, _, name = path.rpartition("/")
@@ -106,10 +106,10 @@ def classify(path: str) -> Item:
 
 
 def needed_levels(layout: TileLayout, grid: ZoomGrid, pixels: int, where: str) -> tuple[int, ...]:
-    """The levels that the views of a grid are drawn from, coarsest first, by the renderer's own rule.
+    """Return the levels that the views of a grid are drawn from, coarsest first, by the renderer's own rule.
 
-    The rule asks for the ground resolution at a view's centre. It is asked at 9 x 9 centres over the region, because the
-    scale of a projection differs from place to place: over a wide region two levels may be needed for views of one size.
+    The rule depends on the ground resolution at a view's centre. It is applied at 9 x 9 centres over the region, because the
+    scale of a projection varies: a wide region may need two levels for views of one size.
 
     Raises:
         GeometryError: If the projection fails in the region.
@@ -129,30 +129,30 @@ def needed_levels(layout: TileLayout, grid: ZoomGrid, pixels: int, where: str) -
 
 
 def chosen_levels(selection: Selection, present: Iterable[int], needed: tuple[int, ...], repo: str) -> tuple[int, ...]:
-    """The levels to fetch, coarsest first.
+    """Return the levels to fetch, coarsest first.
 
     Raises:
-        ConfigError: If one is wanted that the repository does not have; it lists those that it has.
+        ConfigError: If the repository lacks a requested level; the error lists those that it has.
     """
     have = sorted(set(present))
     wanted = have if selection.levels == "all" else sorted(set(selection.levels or needed))
     missing = [level for level in wanted if level not in have]
     if missing:
         option = "--levels" if selection.levels else f"--pixels {selection.pixels}"
-        raise ConfigError(f"{option}: level {', '.join(map(str, missing))}", f"{repo} has no tiles of it",
-                          f"Levels there: {', '.join(map(str, have)) or 'none'}.")
+        raise ConfigError(f"{option}: level {', '.join(map(str, missing))}", f"{repo} has no tiles of this level",
+                          f"Available levels: {', '.join(map(str, have)) or 'none'}.")
     return tuple(wanted)
 
 
 def chosen_splits(selection: Selection, present: Iterable[str], repo: str) -> tuple[str, ...]:
-    """The splits to fetch, sorted.
+    """Return the splits to fetch, sorted.
 
     Raises:
-        ConfigError: If one is wanted that the repository does not have; it lists those that it has.
+        ConfigError: If the repository lacks a requested split; the error lists those that it has.
     """
     have = sorted(set(present))
     missing = [name for name in selection.splits or () if name not in have]
     if missing:
         raise ConfigError(f"--splits {','.join(missing)}", f"{repo} has no such split",
-                          f"Splits there: {', '.join(have) or 'none'}.")
+                          f"Available splits: {', '.join(have) or 'none'}.")
     return tuple(have if selection.splits is None else sorted(set(selection.splits)))

@@ -1,4 +1,4 @@
-"""The shards of a downloaded repository, opened to be unpacked: their members checked, and the room they need."""
+"""The shards of a downloaded repository, opened for unpacking: their members are checked and their size is added up."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BLOCK = 4096
 
 @dataclass(frozen=True)
 class Shard:
-    """A shard and its members, in order of their places in it."""
+    """A shard and its members, in the order of their offsets."""
 
     path: Path
     reader: TarShards
@@ -31,15 +31,15 @@ class Shard:
 
     @property
     def bytes_on_disk(self) -> int:
-        """What its files take, in whole blocks."""
+        """Disk space that its files take, in whole blocks."""
         return sum(-(-size // _BLOCK) * _BLOCK for _, size in self.members)
 
 
 def open_shards(source: Path) -> tuple[list[Shard], tuple[str, ...]]:
-    """All shards, coarse levels first, photos last, their members checked; and the names of those left alone.
+    """Open all shards, coarse levels first, photos last; return them with checked members, and the names of the others.
 
     Raises:
-        TileError: If a shard or a member is not what it must be.
+        TileError: If a shard or a member is invalid.
     """
     archives = source / "archives"
     names = sorted(path.name for path in archives.iterdir()) if archives.is_dir() else []
@@ -53,7 +53,7 @@ def open_shards(source: Path) -> tuple[list[Shard], tuple[str, ...]]:
         readers.append(TarShards(photos))
         for name in readers[-1].names():
             if not name.startswith(_PHOTOS) or "/" in name.removeprefix(_PHOTOS):
-                raise TileError(f"{readers[-1].shard_of(name)}!{name}", "the member is no photo",
+                raise TileError(f"{readers[-1].shard_of(name)}!{name}", "the member is not a photo",
                                 f"Photos are named {_PHOTOS}<image_id>_undistorted.jpg.")
     shards = [shard for reader in readers for shard in _by_shard(reader)]
     opened = {shard.path.name for shard in shards}
@@ -69,7 +69,7 @@ def _by_shard(reader: TarShards) -> Iterator[Shard]:
 
 
 def one_disk(source: Path, target: Path) -> bool:
-    """Whether two folders, of which the second may not be there yet, lie on one file system."""
+    """Return whether two folders are on one file system; the second may not exist yet."""
     return source.stat().st_dev == _nearest(target).stat().st_dev
 
 
@@ -78,10 +78,10 @@ def _nearest(folder: Path) -> Path:
 
 
 def require_room(shards: list[Shard], record: ExtractRecord, target: Path, *, frees: bool) -> None:
-    """Refuse a disk that is too small at the moment when most is there at once.
+    """Raise an error if the disk is too small when it holds the most.
 
     Raises:
-        DataError: Naming what is needed and what is free.
+        DataError: Naming the needed and the free space.
     """
     peak = held = 0
     for shard in shards:
@@ -93,5 +93,6 @@ def require_room(shards: list[Shard], record: ExtractRecord, target: Path, *, fr
         held -= shard.path.stat().st_size if frees else 0
     free = shutil.disk_usage(_nearest(target)).free
     if peak > free:
-        raise DataError(target, f"the files need {peak:,} bytes and the disk has {free:,} free", "Free some room, or "
-                        "extract on the download's own disk with --delete-archives, which needs little more than one shard.")
+        raise DataError(target, f"the files need {peak:,} bytes, but the disk has only {free:,} bytes free",
+                        "Free some space, or extract on the download's own disk with --delete-archives, "
+                        "which needs little more than one shard.")

@@ -1,4 +1,4 @@
-"""One repository on the hub at one commit: what it holds, its card, and its small files."""
+"""One repository on the hub at one commit: its files, its card and its small files."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Source:
 
     Args:
         repo_id: `owner/name`.
-        commit: The commit.
+        commit: The commit's hash.
         endpoint: Address of the hub.
-        files: Every file with size and hash, by path.
-        licence: What the card says, or "not stated".
+        files: Size and hash of every file, by path.
+        licence: What the card states, or "not stated".
     """
 
     repo_id: str
@@ -41,41 +41,42 @@ class Source:
 
     @classmethod
     def look_up(cls, repo_id: str, revision: str, endpoint: str | None, retry: Retry) -> Source:
-        """Resolve a revision to its commit and list the files there.
+        """Resolve a revision to its commit and list the files of that commit.
 
         Raises:
-            DataError: If the hub cannot be reached, has no such repository, or lists names that no folder should hold.
-            ConfigError: If the repository's id is none.
+            DataError: If the hub cannot be reached, does not have the repository, or lists names that are unsafe in a folder.
+            ConfigError: If the repository's id is invalid.
         """
         base = (endpoint or constants.ENDPOINT).rstrip("/")
         where = f"{repo_id}@{revision}"
         try:
             validate_repo_id(repo_id)
         except HFValidationError as error:
-            raise ConfigError(f"--repo-id {repo_id!r}", "that is no repository's id", "Write owner/name.") from error
+            raise ConfigError(f"--repo-id {repo_id!r}", "the id of the repository is invalid", "Write owner/name.") from error
         facts = facts_of(base, repo_id, revision, retry, where)
         commit = str(facts["sha"])
         return cls(repo_id, commit, base, files_of(base, repo_id, commit, retry, where), _licence(facts))
 
     def url(self, path: str) -> str:
-        """Where a file is fetched from."""
+        """Return the address of a file."""
         return hf_hub_url(self.repo_id, path, repo_type="dataset", revision=self.commit, endpoint=self.endpoint)
 
     def where(self, path: str) -> str:
-        """A file's name for messages."""
+        """Return a file's name for messages."""
         return f"{self.repo_id}@{self.commit[:8]}: {path}"
 
     def small_file(self, path: str, retry: Retry) -> bytes | None:
-        """The content of a small file, checked; None where the repository has none of that name.
+        """Return the checked content of a small file, or None if the repository does not have it.
 
         Raises:
-            DataError: If it is large, cannot be had, or is not what the hub lists.
+            DataError: If the file is large, cannot be fetched, or differs from the hub's list.
         """
         stamp = self.files.get(path)
         if stamp is None:
             return None
         if stamp.size > _SMALL_BYTES:
-            raise DataError(self.where(path), f"it has {stamp.size} bytes", f"Such files have up to {_SMALL_BYTES}.")
+            raise DataError(self.where(path), f"the file has {stamp.size} bytes",
+                            f"The limit is {_SMALL_BYTES} bytes. Tell the repository's owners.")
 
         def get() -> bytes:
             with get_session().stream("GET", self.url(path), headers=request_headers(), timeout=timeout()) as response:
@@ -91,13 +92,13 @@ class Source:
             content = patiently(get, retry, self.where(path))
             if len(content) == stamp.size and digest_of_bytes(content, stamp.algorithm) == stamp.digest:
                 return content
-        raise DataError(self.where(path), f"what the hub sends has {len(content)} bytes and {stamp.algorithm} "
-                        f"{digest_of_bytes(content, stamp.algorithm)}, its list says {stamp.size} and {stamp.digest}",
-                        "Run again later; if it stays so, tell the repository's owners.")
+        raise DataError(self.where(path), f"the hub sent {len(content)} bytes with {stamp.algorithm} "
+                        f"{digest_of_bytes(content, stamp.algorithm)}, but lists {stamp.size} bytes with {stamp.digest}",
+                        "Run again later; if the error persists, tell the repository's owners.")
 
 
 def digest_of_bytes(content: bytes, algorithm: str) -> str:
-    """The hash of a content by one of `FileStamp`'s algorithms."""
+    """Return the hash of a content by one of `FileStamp`'s algorithms."""
     if algorithm == "sha256":
         return hashlib.sha256(content).hexdigest()
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
@@ -114,5 +115,5 @@ def _licence(facts: Mapping[str, Any]) -> str:
 
 
 def clean_text(text: str) -> str:
-    """Text from outside without control characters, which could write over a terminal's lines."""
+    """Return a text from outside without control characters, which could overwrite lines of a terminal."""
     return "".join(letter for letter in text if letter == "\n" or unicodedata.category(letter)[0] != "C").strip()

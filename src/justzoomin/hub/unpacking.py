@@ -1,9 +1,9 @@
-"""Unpacking a downloaded repository into loose files: per shard write, compare, record, then delete where that is asked.
+"""Unpack a downloaded repository into loose files: write, compare and record each shard, then delete it on request.
 
-Members are read through the maps room's own index of a shard, which refuses what is no plain file below its folder; only
-tiles of the shard's level and photos are written, under a temporary name first. Files are synced per shard, not one by one:
-a map has hundreds of thousands of tiles. Until a shard is recorded as done its archive stays, and another run compares
-again what lies there, so that nothing is lost wherever the first one ended.
+Members are read through the archives room's own index of a shard, which accepts only plain files below its folder. Only
+photos and tiles of the shard's level are written, under a temporary name first. Files are synced per shard and not one by
+one, because a map has hundreds of thousands of tiles. An archive is kept until its shard is recorded as done, and the next
+run compares the existing files again, so nothing is lost wherever a run was interrupted.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class ExtractReport:
     """What an extraction did.
 
     Args:
-        dest: Where the files are.
-        shards: Shards that are unpacked there, those of earlier runs included.
-        files: Files that were written or found right by this run.
-        bytes: Their bytes.
+        dest: The folder with the files.
+        shards: Shards unpacked there, including those of earlier runs.
+        files: Files that this run wrote or found correct.
+        bytes: Size of these files.
         deleted: Archives that this run deleted.
-        left: Archives that were left alone: of levels that the layout does not have.
+        left: Archives that were left alone, because the layout does not have their levels.
     """
 
     dest: Path
@@ -51,29 +51,29 @@ class ExtractReport:
 
 def extract(root: Path | str, dest: Path | str, *, delete_archives: bool = False,
             progress: Progress | None = None) -> ExtractReport:
-    """Unpack all shards of a repository into loose files that open by themselves.
+    """Unpack all shards of a repository into loose files that can be opened without the archives.
 
     Args:
-        root: The repository as downloaded.
-        dest: A new or empty folder, or `root` itself, or one where an extraction of `root` is to go on.
-        delete_archives: Whether to delete each archive once its files were compared with it.
-        progress: Called with "extract", bytes that were written or compared, and all of them.
+        root: The downloaded repository.
+        dest: A new or empty folder, `root` itself, or the folder of an unfinished extraction of `root`.
+        delete_archives: Whether to delete each archive after its files were compared with it.
+        progress: Called with "extract", the bytes written or compared so far, and all bytes.
 
     Raises:
-        DataError: If `root` is not complete or holds no shards, `dest` holds something else, or the disk is too small.
-        TileError: If a shard cannot be trusted; it names shard and member.
+        DataError: If `root` is incomplete or holds no shards, `dest` holds something else, or the disk is too small.
+        TileError: If a shard is invalid; the error names shard and member.
         LayoutError: If `root` has no layout.
         OSError: If `dest` cannot be written.
     """
     source, target = Path(root), Path(dest)
     if not source.is_dir():
-        raise DataError(source, "there is no such folder", "Give the folder that was downloaded into.")
+        raise DataError(source, "the folder does not exist", "Give the folder of the download.")
     same = source.resolve() == target.resolve()
     require_complete(source, extraction=not same)
     record = _begin_or_go_on(source, target, same=same)
     shards, left = open_shards(source)
     if not shards and not record.done:
-        raise DataError(source / "archives", "there are no shards to extract", "Give the folder that was downloaded into.")
+        raise DataError(source / "archives", "there are no shards to extract", "Give the folder of the download.")
     for name in sorted(record.shards.keys() - {shard.path.name for shard in shards} - set(record.done)):
         raise DataError(source / "archives" / name, "the shard is gone and was not extracted", "Download it again.")
     record = replace(record, complete=False, shards={**record.shards, **{s.path.name: s.bytes for s in shards}})
@@ -83,7 +83,7 @@ def extract(root: Path | str, dest: Path | str, *, delete_archives: bool = False
 
 
 def _begin_or_go_on(source: Path, target: Path, *, same: bool) -> ExtractRecord:
-    """The record of an extraction that is gone on with, or a new one.
+    """Return the record of an unfinished extraction, or a new one.
 
     Raises:
         DataError: If the folder holds something else.
@@ -93,13 +93,13 @@ def _begin_or_go_on(source: Path, target: Path, *, same: bool) -> ExtractRecord:
     found = ExtractRecord.load(target)
     if found is not None:
         if Path(found.source).resolve() != source.resolve() or found.origin != origin:
-            raise DataError(target, f"it holds an extraction of {found.source} {found.origin}".rstrip(),
+            raise DataError(target, f"the folder holds an extraction of {found.source} {found.origin}".rstrip(),
                             "Extract into another folder.")
         return found
     if target.exists() and not target.is_dir():
-        raise DataError(target, "it is a file", "Name a folder.")
+        raise DataError(target, "the path is a file", "Give a folder.")
     if not same and not is_free(target):
-        raise DataError(target, "the folder is not empty", "Name a new folder, or the download's own.")
+        raise DataError(target, "the folder is not empty", "Choose a new folder, or the download's own.")
     return ExtractRecord(str(source.absolute()), {}, origin=origin)
 
 
@@ -151,20 +151,20 @@ class _Extraction:
             self._progress("extract", min(self._moved, self._total), self._total)
 
     def _require_hash(self, path: Path) -> None:
-        """A shard whose hash the download's record knows must still have it.
+        """Check that a shard still has the hash in the download's record, if it is recorded.
 
         Raises:
-            DataError: If it has another.
+            DataError: If the hash differs.
         """
         record = DownloadRecord.load(self._source)
         stamp = record.files.get(f"archives/{path.name}") if record else None
         problem = stamp.problem(path, content=True) if stamp else None
         if problem:
-            raise DataError(path, f"the shard is not as it was downloaded: {problem}",
+            raise DataError(path, f"the shard changed after the download: {problem}",
                             "Delete it and download it again.")
 
     def _copy_tables(self, *, photos: bool, tiles: bool) -> None:
-        """Everything beside the archives that the folder needs to open by itself."""
+        """Copy everything outside the archives that the folder needs to be opened."""
         for place in sorted(self._source.iterdir()):
             if place.is_file() and classify(place.name).kind == "about":
                 self._copy(place)
@@ -184,17 +184,17 @@ class _Extraction:
                 shutil.copyfileobj(content, file)
 
     def _make_folder(self, folder: Path) -> None:
-        """Make a folder below the target, going through no link that could lead out of it.
+        """Make a folder below the target, and refuse any link that could lead out of it.
 
         Raises:
-            DataError: If there is a link on the way.
+            DataError: If the path contains a link.
         """
         if folder not in self._made:
             refuse_links(self._target, folder).mkdir(parents=True, exist_ok=True)
             self._made.add(folder)
 
     def _refuse_foreign(self, shard: Shard) -> None:
-        """Refuse before anything is written if another file lies where a member belongs.
+        """Raise an error, before anything is written, if a different file has the name of a member.
 
         Raises:
             DataError: Naming the file.
@@ -204,7 +204,7 @@ class _Extraction:
         for name, _ in shard.members:
             final = self._target / name
             if os.path.lexists(final) and not self._same(final, shard, name):
-                raise DataError(final, f"a file is here that is not the one in {shard.path.name}",
+                raise DataError(final, f"this file differs from the one in {shard.path.name}",
                                 "Move it away, or extract into another folder.")
 
     @staticmethod
@@ -212,7 +212,7 @@ class _Extraction:
         if final.is_symlink() or not final.is_file():
             return False
         with final.open("rb") as file:
-            if hasattr(os, "posix_fadvise"):  # from the disk where it is there, not from what was just handed to it
+            if hasattr(os, "posix_fadvise"):  # read from the disk, not from the cache
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             return file.read() == shard.reader.read(name)
 
@@ -236,17 +236,17 @@ class _Extraction:
         """Read every file again and compare it with its member.
 
         Raises:
-            DataError: If one is missing or differs; the archive stays then.
+            DataError: If a file is missing or differs; the archive is kept in that case.
         """
         for name, size in shard.members:
             final = self._target / name
             if not self._same(final, shard, name):
-                raise DataError(final, f"the file is not what {shard.path.name} holds",
-                                f"Check the disk, then go on with: {extract_command(self._source, self._target)}.")
+                raise DataError(final, f"the file differs from the one in {shard.path.name}",
+                                f"Check the disk, then continue with: {extract_command(self._source, self._target)}.")
             self._advance(size)
 
     def _remove(self, path: Path) -> None:
-        """Delete an archive, the download's record first, so that it never names a shard that was deleted on purpose."""
+        """Delete an archive; update the download's record first, so it never lists a shard that was deleted on purpose."""
         record, name = DownloadRecord.load(self._source), f"archives/{path.name}"
         if record is not None and name in record.files:
             files = dict(record.files)

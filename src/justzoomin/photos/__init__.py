@@ -1,4 +1,4 @@
-"""Located photos to a dataset: cameras, quality, splits, and the writing of it."""
+"""From located photos to a dataset: cameras, quality, splits, and writing."""
 
 import lazy_loader
 

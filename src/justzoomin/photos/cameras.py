@@ -1,4 +1,4 @@
-"""Lens distortion: the two models of `Camera`, their inverse, and the maps that make straight lines straight."""
+"""Lens distortion: the two models of `Camera`, their inverse, and the maps that undistort a photo."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Floats = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]
 
 MAX_THETA = math.radians(89.0)
-"""Directions farther from the axis have no place on a flat picture."""
+"""Directions farther from the axis do not fit on a flat picture."""
 UNSEEN_PX = 0.25
-"""Distortion that moves no pixel by more than this is left as it is."""
+"""Distortion that moves no pixel by more than this is ignored."""
 MIN_OUTPUT_SHARE = 0.25
-"""A photo that keeps less than this share of its width was described wrongly."""
+"""A photo that keeps less than this share of its width has a wrong camera description."""
 MIN_SLOPE = 0.3
-"""Where the distortion squeezes directions more than this, near its fold, there is too little left to stretch out again."""
+"""If the distortion squeezes directions more than this, near its fold, too little is left to stretch out again."""
 MAX_COEFFICIENT = 1e6
 MAX_REMAP_SIDE = 32_000
-"""OpenCV's remap reads pictures of up to 32 767 pixels a side."""
+"""OpenCV's remap accepts pictures of up to 32 767 pixels per side."""
 _STEPS = 2048
 
 
@@ -36,9 +36,9 @@ class Undistortion:
     Args:
         width: Width of the result in pixels.
         height: Height of the result in pixels.
-        focal_px: Its focal length in pixels.
-        columns: Source column of each of its pixels, float32 (height, width).
-        rows: Source row of each of its pixels, float32 (height, width).
+        focal_px: Focal length of the result in pixels.
+        columns: Source column of each result pixel, float32 (height, width).
+        rows: Source row of each result pixel, float32 (height, width).
     """
 
     width: int
@@ -53,22 +53,22 @@ class Undistortion:
         return hfov_deg(self.width, self.focal_px)
 
     def apply(self, pixels: Pixels) -> Pixels:
-        """The perspective photo, uint8 (height, width, 3), of a distorted one."""
+        """Return the perspective photo, uint8 (height, width, 3), of a distorted one."""
         import cv2
 
         return np.asarray(cv2.remap(pixels, self.columns, self.rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
 def hfov_deg(width: float, focal_px: float) -> float:
-    """Horizontal field of view in degrees of a perspective photo."""
+    """Return the horizontal field of view in degrees of a perspective photo."""
     return math.degrees(2.0 * math.atan(width / 2.0 / focal_px))
 
 
 def distort(camera: Camera, points: npt.ArrayLike) -> Floats:
-    """Where directions land on the sensor.
+    """Return where directions land on the sensor.
 
     Args:
-        camera: A perspective or fisheye camera; its focal length plays no part.
+        camera: A perspective or fisheye camera; its focal length has no influence.
         points: Directions (..., 2): right and down divided by depth.
 
     Returns:
@@ -83,14 +83,14 @@ def distort(camera: Camera, points: npt.ArrayLike) -> Floats:
 
 
 def undistort(camera: Camera, points: npt.ArrayLike) -> Floats:
-    """Directions that land on sensor positions: the inverse of `distort`.
+    """Return the directions that land on sensor positions: the inverse of `distort`.
 
     Args:
         camera: A perspective or fisheye camera.
         points: Sensor positions (..., 2) in focal lengths from the centre.
 
     Returns:
-        Directions (..., 2): right and down divided by depth; nan where no direction lands there.
+        Directions (..., 2): right and down divided by depth; nan if no direction lands there.
     """
     xy = np.asarray(points, np.float64)
     wanted = np.hypot(xy[..., 0], xy[..., 1])
@@ -107,7 +107,7 @@ def undistort(camera: Camera, points: npt.ArrayLike) -> Floats:
 
 
 def _radius(camera: Camera, r: npt.NDArray[np.float64] | np.float64) -> Floats:
-    """Distance from the centre, in focal lengths, of directions at `r` = tan of their angle to the axis."""
+    """Return the distance from the centre, in focal lengths, of directions at `r` = tan of their angle to the axis."""
     angle = np.arctan(r) if camera.projection == "fisheye" else np.asarray(r)
     square = angle * angle
     out: Floats = angle * (1.0 + camera.k1 * square + camera.k2 * square * square)
@@ -116,23 +116,23 @@ def _radius(camera: Camera, r: npt.NDArray[np.float64] | np.float64) -> Floats:
 
 @lru_cache(maxsize=256)
 def _fold(camera: Camera, slope: float = 0.0) -> float:
-    """The largest `r` up to which the distortion grows, by more than `slope`, and so can be undone; at most `MAX_THETA`'s."""
+    """Return the largest `r` up to which the distortion grows faster than `slope` and is invertible; at most `MAX_THETA`'s."""
     limit = MAX_THETA if camera.projection == "fisheye" else math.tan(MAX_THETA)
-    # 1 + 3 k1 s + 5 k2 s^2 is the derivative, with s the square of the angle or radius: where it first is the slope.
+    # 1 + 3 k1 s + 5 k2 s^2 is the derivative, with s the square of the angle or radius: find where it first equals the slope.
     a, b, c = 5.0 * camera.k2, 3.0 * camera.k1, 1.0 - slope
     inside = b * b - 4.0 * a * c
     if inside >= 0.0:
-        denominators = (-b + math.sqrt(inside), -b - math.sqrt(inside))  # 2 c / (...) keeps its digits where a is small
+        denominators = (-b + math.sqrt(inside), -b - math.sqrt(inside))  # 2 c / (...) stays precise if a is small
         zeros = [2.0 * c / d for d in denominators if d > 0.0]
         limit = min([limit, *(math.sqrt(z) * (1.0 - 1e-6) for z in zeros)])
     return math.tan(limit) if camera.projection == "fisheye" else limit
 
 
 def is_distorted(camera: Camera | None, width: int, height: int) -> bool:
-    """Whether a photo of this camera must be resampled to be a perspective one.
+    """Return whether a photo of this camera must be resampled to become a perspective one.
 
     Raises:
-        PhotoError: If the camera's numbers cannot be right.
+        PhotoError: If the camera's numbers are out of range.
     """
     if camera is None or camera.projection == "equirectangular":
         return False
@@ -149,28 +149,28 @@ def is_distorted(camera: Camera | None, width: int, height: int) -> bool:
 
 def _check(camera: Camera) -> None:
     where = f"camera {camera.projection}"
-    if not (abs(camera.k1) <= MAX_COEFFICIENT and abs(camera.k2) <= MAX_COEFFICIENT):  # nan is refused as well
-        raise PhotoError(where, f"its distortion is {camera.k1}, {camera.k2}", "Correct or leave out its parameters.")
+    if not (abs(camera.k1) <= MAX_COEFFICIENT and abs(camera.k2) <= MAX_COEFFICIENT):  # nan is rejected too
+        raise PhotoError(where, f"the distortion {camera.k1}, {camera.k2} is out of range", "Correct or omit its parameters.")
     if camera.focal is not None and not 0.05 <= camera.focal <= 100.0:
-        raise PhotoError(where, f"its focal length is {camera.focal:g} times the photo's larger side",
-                         "Correct it; phones have about 0.7, telephoto lenses up to 20.")
+        raise PhotoError(where, f"the focal length is {camera.focal:g} times the photo's larger side",
+                         "Correct it: phones have about 0.7, telephoto lenses up to 20.")
     if camera.focal is None and (camera.projection == "fisheye" or camera.k1 or camera.k2):
-        raise PhotoError(where, "its focal length is not known, and its distortion cannot be undone without",
-                         "State it, or leave the distortion out.")
+        raise PhotoError(where, "the focal length is unknown, so the distortion cannot be removed",
+                         "Give the focal length, or omit the distortion.")
 
 
 def _focal_px(camera: Camera, width: int, height: int) -> float:
     if camera.focal is None:
-        raise PhotoError(f"camera {camera.projection}", "its focal length is not known", "State it.")
+        raise PhotoError(f"camera {camera.projection}", "the focal length is unknown", "Give the focal length.")
     return camera.focal * max(width, height)
 
 
-@lru_cache(maxsize=2)  # a drive's photos come one after the other; the maps of 12 megapixels take 96 MB
+@lru_cache(maxsize=2)  # the photos of a drive follow each other; the maps of 12 megapixels take 96 MB
 def undistortion(camera: Camera, width: int, height: int, max_hfov_deg: float = 100.0) -> Undistortion:
-    """How photos of a camera and size become perspective ones; see `undistorted_size`.
+    """Return how photos of a camera and size become perspective; see `undistorted_size`.
 
     Raises:
-        PhotoError: If the distortion cannot be undone, or next to nothing of the photo would be left.
+        PhotoError: If the distortion cannot be removed, or hardly anything of the photo would be left.
     """
     out_width, out_height, new_focal = undistorted_size(camera, width, height, max_hfov_deg)
     focal_px = _focal_px(camera, width, height)
@@ -180,39 +180,40 @@ def undistortion(camera: Camera, width: int, height: int, max_hfov_deg: float = 
 
 @lru_cache(maxsize=1024)
 def undistorted_size(camera: Camera, width: int, height: int, max_hfov_deg: float = 100.0) -> tuple[int, int, float]:
-    """Width, height and focal length in pixels of an undistorted photo.
+    """Return width, height and focal length in pixels of an undistorted photo.
 
-    It has the photo's aspect and shows the widest field without an empty pixel, at most `max_hfov_deg`. At its
-    centre it is no larger than the photo, and it never has more pixels.
+    The result has the photo's aspect ratio and shows the widest field without an empty pixel, at most `max_hfov_deg`. At its
+    centre it is not enlarged, and it never has more pixels than the photo.
 
     Raises:
-        PhotoError: If the distortion cannot be undone, or next to nothing of the photo would be left.
+        PhotoError: If the distortion cannot be removed, or hardly anything of the photo would be left.
     """
     focal_px = _checked_focal_px(camera, width, height)
     half_width = _half_field(camera, width, height, focal_px, max_hfov_deg)
     out_width = min(width, math.floor(2.0 * half_width * focal_px + 1e-6))
     out_height = min(height, round(out_width * height / width))
     if out_width < MIN_OUTPUT_SHARE * width or out_height < 1:
-        raise PhotoError(f"camera {camera.projection}", f"its distortion {camera.k1:g}, {camera.k2:g} leaves {out_width} of "
-                         f"{width} pixels", "Correct or leave out its parameters.")
+        raise PhotoError(f"camera {camera.projection}",
+                         f"the distortion {camera.k1:g}, {camera.k2:g} leaves only {out_width} of {width} pixels",
+                         "Correct or omit its parameters.")
     return out_width, out_height, out_width / 2.0 / half_width
 
 
 def _checked_focal_px(camera: Camera, width: int, height: int) -> float:
     _check(camera)
     if max(width, height) > MAX_REMAP_SIDE:
-        raise PhotoError(f"{width} x {height} px", "photos this long are not undistorted", "Reduce it first.")
+        raise PhotoError(f"{width} x {height} px", "the photo is too large to be undistorted", "Reduce it first.")
     focal_px = _focal_px(camera, width, height)
     fold = _fold(camera)
     reach = float(_radius(camera, np.float64(fold))) * focal_px
     if fold < math.tan(MAX_THETA) * 0.999 and reach < min(width, height) / 2.0:
-        raise PhotoError(f"camera {camera.projection}", f"its distortion {camera.k1:g}, {camera.k2:g} folds back {reach:.0f} "
-                         "px from the centre, inside the photo", "Correct or leave out its parameters.")
+        raise PhotoError(f"camera {camera.projection}", f"the distortion {camera.k1:g}, {camera.k2:g} folds back {reach:.0f} "
+                         "px from the centre, inside the photo", "Correct or omit its parameters.")
     return focal_px
 
 
 def _half_field(camera: Camera, width: int, height: int, focal_px: float, max_hfov_deg: float) -> float:
-    """Half the width, over the depth, of the widest centred rectangle whose every point the photo shows."""
+    """Return half the width, over the depth, of the widest centred rectangle that the photo shows completely."""
     steps = np.linspace(0.0, 1.0, 65)
     aspect = height / width
     border = np.concatenate([np.stack([np.ones_like(steps), aspect * steps], -1),
@@ -235,13 +236,13 @@ def _shown(camera: Camera, points: Floats, limit: Floats) -> bool:
 
 def _source_pixels(camera: Camera, size: tuple[int, int], focal_px: float, out_size: tuple[int, int],
                    new_focal: float) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Source columns and rows, float32 (height, width) each, of the pixels of the result."""
+    """Return source columns and rows, float32 (height, width) each, of the pixels of the result."""
     (width, height), (out_width, out_height) = size, out_size
     x = (np.arange(out_width) - (out_width - 1) / 2.0) / new_focal
     y = (np.arange(out_height) - (out_height - 1) / 2.0) / new_focal
     right, down = x[out_width // 2:], y[out_height // 2:]  # the other quarters mirror this one
     square = (right * right)[None, :] + (down * down)[:, None]
-    # The radial factor is a smooth function of r^2: looked up in a fine table, not computed per pixel.
+    # The radial factor is a smooth function of r^2: it is looked up in a fine table instead of computed per pixel.
     table = np.linspace(0.0, float(square.max()), 8 * _STEPS)
     r = np.sqrt(table)
     factor = np.ones_like(table)

@@ -1,4 +1,4 @@
-"""What stands beside the photos in words: whom to name, under which licence, and what was done."""
+"""The texts of a dataset: whom to credit, under which licence, and what was done to the photos."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from justzoomin.photos.writing import Written
 _MOST_NAMED = 20
 _MAP_LINE = re.compile(r"\s*(?:Overhead map:\s*)+")
 _PHOTO_LINES = ("Street photos:", "Street-view imagery")
-"""How lines on photos begin in the ATTRIBUTION of an imported dataset, and in that of the published one."""
+"""How lines about photos begin in the ATTRIBUTION of an imported dataset, and in that of the published one."""
 _PER_PHOTO = "streetview/metadata_satellite_covered.csv"
 
 
 def attribution_text(photos: Sequence[Written], map_attribution: str | None) -> str:
-    """The file ATTRIBUTION: of the map, and of the photos, those who made most of them first."""
+    """Return the file ATTRIBUTION: the map, then the photos, the largest contributors first."""
     lines = ["Overhead map: " + (_of_the_map(map_attribution or "") or "not stated.")]
     credits_ = Counter((_one_line(p.record.attribution), _one_line(p.record.license)) for p in photos)
     ordered = sorted(credits_.items(), key=lambda item: (-item[1], item[0]))
@@ -33,7 +33,7 @@ def attribution_text(photos: Sequence[Written], map_attribution: str | None) -> 
 
 
 def _of_the_map(text: str) -> str:
-    """What an attribution says of the map. That of a dataset names its photos too, which are not those of another."""
+    """Return what an attribution says about the map; a dataset's also credits its photos, which do not apply to others."""
     lines = [_MAP_LINE.sub("", line) for line in text.splitlines() if not line.lstrip().startswith(_PHOTO_LINES)]
     return "\n".join(lines).strip()
 
@@ -43,7 +43,7 @@ def _one_line(text: str | None) -> str:
 
 
 def hub_license(names: Sequence[str | None]) -> str:
-    """The licence of a card's front matter: the one that all share, as the hub spells it, else `other`; `unknown` for none."""
+    """Return the licence for a card's front matter: the shared one as the hub spells it, else `other`; `unknown` if none."""
     plain = {re.sub(r"[^a-z0-9.]+", "-", (n or "").strip().lower()).strip("-") for n in names}
     if plain <= {""}:
         return "unknown"
@@ -52,7 +52,7 @@ def hub_license(names: Sequence[str | None]) -> str:
 
 def card_text(photos: Sequence[Written], splits: dict[str, dict[str, Any]], grid: ZoomGrid, settings: ImportSettings,
               dropped: dict[str, int], title: str) -> str:
-    """The README: a dataset card with front matter, counts, split and what was dropped."""
+    """Return the README: a dataset card with front matter, counts, split and what was dropped."""
     split, region = settings.split, grid.region
     kinds = {"photo": "at random by photo: neighbours of a validation photo may be in training",
              "sequence": "by sequence: none is shared",
@@ -60,7 +60,7 @@ def card_text(photos: Sequence[Written], splits: dict[str, dict[str, Any]], grid
                       "are left out"}
     licenses = sorted({_one_line(p.record.license) or "not stated" for p in photos})
     treatments = Counter(str(p.values["treatment"]) for p in photos)
-    treated = {"none": "as they came, without metadata", "encoded": "turned, reduced or encoded anew",
+    treated = {"none": "unchanged, without metadata", "encoded": "turned, reduced or encoded again",
                "undistorted": "undistorted", "cut": "cut from panoramas"}
     counts = "\n".join(f"| {name} | {info['photos']:,} | `{info['sha256']}` |" for name, info in splits.items())
     reasons = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in sorted(dropped.items())) or "none"
@@ -84,7 +84,7 @@ Street photos and an overhead map, in the layout of the Just Zoom In dataset. Ma
   {grid.depth} steps, last cell {grid.cell_size_m(grid.depth):g} m (`satellite/region.yaml`).
 - Photos: {done}.
 - Dropped: {reasons} (`import-report.json`).
-- Licences of the photos: {', '.join(licenses)}. Whom to name: `ATTRIBUTION`; for every photo: `{_PER_PHOTO}`.
+- Licences of the photos: {', '.join(licenses)}. Whom to credit: `ATTRIBUTION`; for every photo: `{_PER_PHOTO}`.
 
 Faces and number plates are as they were in the photos. `jzi data publish-check` says what to settle before publishing.
 """

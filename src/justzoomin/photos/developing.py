@@ -1,4 +1,4 @@
-"""One photo: looked at, then made ready to be written. What happens in a worker."""
+"""The work of a worker: examine one photo, then prepare it for writing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Examined:
         height: Height in pixels, upright.
         sharpness: See `quality.sharpness`.
         hash: See `quality.difference_hash`.
-        broken: Why it cannot be read; None where it can.
+        broken: Why it cannot be read; None if it can.
     """
 
     digest: str
@@ -57,9 +57,9 @@ class Developed:
         jpeg: The file.
         width: Width in pixels.
         height: Height in pixels.
-        bearing_deg: Where it looks; None where it is not known.
-        hfov_deg: Its horizontal field of view; None where it is not known.
-        panorama_id: Id of the panorama that it was cut from; None where it was not.
+        bearing_deg: Direction of view; None if unknown.
+        hfov_deg: Horizontal field of view; None if unknown.
+        panorama_id: Id of the panorama that it was cut from; None for other photos.
         treatment: What was done to its pixels: `none`, `encoded`, `undistorted` or `cut`.
     """
 
@@ -74,10 +74,10 @@ class Developed:
 
 
 def read_photo(path: Path) -> bytes:
-    """Bytes of a photo's file.
+    """Return the bytes of a photo's file.
 
     Raises:
-        PhotoError: If it cannot be read or is far too large.
+        PhotoError: If the file cannot be read or is far too large.
     """
     try:
         return read_limited(path, MAX_FILE_BYTES)
@@ -86,7 +86,7 @@ def read_photo(path: Path) -> bytes:
 
 
 def examine(path: Path) -> Examined:
-    """Look at a photo's file: its size, sharpness and hash, or why it cannot be read."""
+    """Examine a photo's file: its size, sharpness and hash, or why it cannot be read."""
     digest = ""
     try:
         data = read_photo(path)
@@ -100,10 +100,10 @@ def examine(path: Path) -> Examined:
 
 
 def check_camera(camera: Camera | None, width: int, height: int, max_hfov_deg: float) -> None:
-    """Refuse a camera whose photos of this size cannot be made perspective.
+    """Raise an error if photos of a camera and size cannot be made perspective.
 
     Raises:
-        PhotoError: Saying why.
+        PhotoError: With the reason.
     """
     if camera is not None and camera.projection == "equirectangular":
         check_panorama(width, height)
@@ -112,7 +112,7 @@ def check_camera(camera: Camera | None, width: int, height: int, max_hfov_deg: f
 
 
 def _size(data: bytes, pixels: Pixels) -> tuple[int, int]:
-    """Width and height of the whole photo, upright, of which `pixels` is the scaled picture if it is a JPEG."""
+    """Return width and height of the whole upright photo; `pixels` is its reduced picture if it is a JPEG."""
     if not data.startswith(_JPEG):
         return pixels.shape[1], pixels.shape[0]
     with Image.open(io.BytesIO(data), formats=("JPEG", "MPO")) as image:
@@ -121,10 +121,10 @@ def _size(data: bytes, pixels: Pixels) -> tuple[int, int]:
 
 
 def develop(record: PhotoRecord, examined: Examined, settings: ImportSettings) -> list[Developed]:
-    """Make a photo ready: upright, perspective, not too large, without metadata. One result, or one per crop of a panorama.
+    """Prepare a photo: upright, perspective, not too large, without metadata. One result, or one per crop of a panorama.
 
     Raises:
-        PhotoError: If it cannot be read, changed since it was examined, or its camera cannot be right.
+        PhotoError: If it cannot be read, changed since it was examined, or its camera is invalid.
     """
     data, where = read_photo(record.path), str(record.path)
     if hashlib.sha256(data).hexdigest() != examined.digest:
@@ -140,7 +140,7 @@ def develop(record: PhotoRecord, examined: Examined, settings: ImportSettings) -
 
 
 def _plain(record: PhotoRecord, data: bytes, examined: Examined, settings: ImportSettings) -> Developed:
-    """A photo whose rays need no bending: its file without metadata where its pixels can stay."""
+    """Prepare an undistorted photo: its own file without metadata if its pixels can stay."""
     width, height, where = examined.width, examined.height, str(record.path)
     focal = record.camera.focal if record.camera else None
     field = None if focal is None else hfov_deg(width, focal * max(width, height))
@@ -151,7 +151,7 @@ def _plain(record: PhotoRecord, data: bytes, examined: Examined, settings: Impor
 
 
 def _stays(data: bytes) -> bool:
-    """Whether a file is an upright JPEG in colour or grey."""
+    """Return whether a file is an upright JPEG in colour or grey."""
     if not data.startswith(_JPEG):
         return False
     with Image.open(io.BytesIO(data), formats=("JPEG", "MPO")) as image:
@@ -170,7 +170,7 @@ def _cut(record: PhotoRecord, panorama: Pixels, pose: Pose, settings: ImportSett
 
 def _finished(image_id: str, pixels: Pixels, settings: ImportSettings, bearing: float | None, field: float | None,
               panorama: str | None, treatment: str) -> Developed:
-    """Reduce where too large, by the means of the pixels that come together, and encode."""
+    """Reduce a photo that is too large, by averaging pixels, and encode it."""
     import cv2
     import simplejpeg
 
@@ -184,7 +184,7 @@ def _finished(image_id: str, pixels: Pixels, settings: ImportSettings, bearing: 
 
 
 def image_ids(record: PhotoRecord, settings: ImportSettings) -> list[str]:
-    """Ids of the photos that a record becomes."""
+    """Return the ids of the photos that a record becomes."""
     if record.camera is not None and record.camera.projection == "equirectangular":
         return [record.image_id + crop.suffix for crop in crops(720, 360, settings.views_per_panorama, settings.hfov_deg, 1.0)]
     return [record.image_id]

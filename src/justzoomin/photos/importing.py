@@ -1,4 +1,4 @@
-"""From located photos and a map to a dataset in the card's layout."""
+"""Make a dataset in the card's layout from located photos and a map."""
 
 from __future__ import annotations
 
@@ -33,37 +33,37 @@ Progress = Callable[[str, int, int], None]
 REPORT = "import-report.json"
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGITS = 7
-"""Decimals of degrees that are written: a centimetre."""
+"""Decimal places of written degrees: about a centimetre."""
 _NO_IMAGE = {"missing_file", "ambiguous_file", "outside"}
-"""Kinds of photos that are dropped because a source names an image that is not found."""
+"""Kinds of dropped photos whose image, named by the source, was not found."""
 _VERSION = 2
 _MANY = 1000
-"""What was seen of so many photos is kept for the next try even where the import is refused."""
+"""From this many examined photos on, the results are kept for the next try even if the import is refused."""
 
 
 def import_photos(source: Source, dest: Path, onto: Map, settings: ImportSettings | None = None, *,
                   grid: ZoomGrid | None = None, workers: int | None = None, progress: Progress | None = None,
                   report_to: Path | None = None) -> ImportReport:
-    """Make a dataset of located photos and a map.
+    """Make a dataset from located photos and a map.
 
-    A killed or interrupted import goes on where it stopped when it is run again. The bytes it writes do not hang on the
+    A killed or interrupted import continues where it stopped when it is run again. The written bytes do not depend on the
     number of workers or on the order of the source.
 
     Args:
         source: The located photos.
         dest: Folder of the dataset: a new one, or the map's own, to which the photos are then added.
         onto: The map.
-        settings: What is dropped, how photos are made, how they are split.
-        grid: The zoom grid; None for the map's.
-        workers: Threads; None for one per core. Not part of what is written.
+        settings: What to drop, how to prepare photos, how to split them.
+        grid: The zoom grid; default: the map's.
+        workers: Number of threads; None for one per core. It does not affect what is written.
         progress: Called with stage (`looking`, `writing`, `map`), done and total.
-        report_to: File for the report, written also where the import is refused.
+        report_to: File for the report, which is also written if the import is refused.
 
     Raises:
-        DataError: If no photo is left, `dest` is no place for a dataset, or ids clash.
+        DataError: If no photo is left, `dest` is unsuitable for a dataset, or ids clash.
         ConfigError: If a split would be empty.
-        LayoutError: If the map cannot be brought along.
-        OSError: If something cannot be written.
+        LayoutError: If the map cannot be included.
+        OSError: If a file cannot be written.
     """
     run = _Import(source, Path(dest), onto, settings or ImportSettings(), grid or onto.grid, workers, progress)
     try:
@@ -87,7 +87,7 @@ class _Import:
             self.skip(skipped.item, skipped.kind, skipped.detail)
 
     def skip(self, item: str, kind: str, detail: str) -> None:
-        """Note a dropped photo; file names are told below the source's folder."""
+        """Record a dropped photo, with file names relative to the source's folder."""
         for root in dict.fromkeys((f"{self.root.resolve()}/", f"{self.root}/")):
             item, detail = (text.replace(root, "") if root != "./" else text for text in (item, detail))
         self.report.skipped.append(Skipped(item, kind, detail))
@@ -102,7 +102,7 @@ class _Import:
         check_dest(self.dest, in_place)
         self._check_region(in_place)
         records = self._ordered(self._on_map(self._with_position()))
-        # A split that is empty with all photos is so with fewer: better said before they are looked at.
+        # A split that is empty with all photos is also empty with fewer, so report it before they are examined.
         assign_splits(records, self.settings.split.model_copy(update={"guard_m": 0.0}), self.grid.region.centre)
         with work.locked(keep_when_refused=len(records) >= _MANY):
             kept = self._worth_keeping(records, self._examine(records, work))
@@ -121,57 +121,57 @@ class _Import:
     # --- before the photos -------------------------------------------------------------------------------------------
 
     def _bring_to_its_end(self, work: Workplace) -> None:
-        """A run was killed while finished files were put in their places: put the rest there, whatever was asked now."""
+        """Finish a run that was killed while it moved finished files into place, whatever the current request is."""
         with work.locked():
             work.publish_rest()
         self.report = ImportReport.from_dict(read_json(self.dest / REPORT), self.dest)
-        self.report.notes.append("an import that was interrupted at its very end is complete now; nothing else was imported")
+        self.report.notes.append("an import that was interrupted at its very end is now complete; nothing else was imported")
 
     def _check_region(self, in_place: bool) -> None:
         if in_place and (map_folder(self.map) / "region.yaml").is_file():
             own = Map.open(self.map.root).grid
             if own != self.grid:
-                raise ConfigError("--region", f"{self.dest} states another region", "Import into a folder of its own.")
+                raise ConfigError("--region", f"{self.dest} already has a different region", "Import into another folder.")
 
     def _with_position(self) -> list[PhotoRecord]:
-        """Records with positions as they will be written.
+        """Return records with positions as they will be written.
 
         Raises:
-            DataError: If an id cannot be used or two photos would go by one.
+            DataError: If an id is invalid or used by two photos.
         """
         seen: dict[str, str] = {}
         records = []
         for record in self.source.records:
             if not _ID.fullmatch(record.image_id):
-                raise DataError(f"{record.source}, image_id {record.image_id[:80]!r}", "it is no name for a photo",
-                                "Ids have letters, digits, _, - and . only, and at most 128 of them.")
+                raise DataError(f"{record.source}, image_id {record.image_id[:80]!r}", "the id is invalid",
+                                "Use only letters, digits, _, - and ., and at most 128 characters.")
             for image_id in image_ids(record, self.settings):
                 if image_id in seen:
-                    raise DataError(f"{record.source}, image_id {image_id}", f"another photo goes by it ({seen[image_id]})",
+                    raise DataError(f"{record.source}, image_id {image_id}", f"this id is used twice ({seen[image_id]})",
                                     "Give every photo an id of its own.")
                 seen[image_id] = record.source
             lat, lon = round(record.lat, _DIGITS), round(record.lon, _DIGITS)
             if abs(lat) <= 90.0 and abs(lon) <= 360.0:  # nan is neither
                 records.append(replace(record, lat=lat, lon=lon))
             else:
-                self.skip(record.image_id, "no_position", f"{record.lat}, {record.lon} is no position ({record.source})")
+                self.skip(record.image_id, "no_position", f"position {record.lat}, {record.lon} is invalid ({record.source})")
         if not records:
             raise self._nothing()
         return records
 
     def _nothing(self) -> DataError:
-        """Why no photo is left: where images are not found, the positions may well be there."""
+        """Explain why no photo is left; if images were not found, the positions may well exist."""
         kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in self.report.dropped().items())
         lost = [skipped for skipped in self.report.skipped if skipped.kind in _NO_IMAGE]
         if lost:
-            return DataError(self.source.path, f"{len(lost):,} of its images are not found, and no photo is left ({kinds}). "
+            return DataError(self.source.path, f"{len(lost):,} of its images were not found, and no photo is left ({kinds}). "
                              f"The first: {lost[0].item}: {lost[0].detail}",
-                             "Name the folder that holds the images with --images.")
-        return DataError(self.source.path, f"it holds no photo with a position ({kinds or 'no photo at all'})",
+                             "Give the folder of the images with --images.")
+        return DataError(self.source.path, f"the source has no photo with a position ({kinds or 'no photo at all'})",
                          "Give photos with EXIF positions, a table with positions, or a GPX track.")
 
     def _on_map(self, records: Sequence[PhotoRecord]) -> list[PhotoRecord]:
-        """Records on the map.
+        """Return the records on the map.
 
         Raises:
             DataError: If there are none.
@@ -181,7 +181,7 @@ class _Import:
             self.skip(skipped.item, skipped.kind, skipped.detail)
         if not placed.inside:
             centre = self.grid.region.centre
-            raise DataError(self.source.path, f"none of its {len(records):,} photos stands on the map: {placed.summary}",
+            raise DataError(self.source.path, f"none of its {len(records):,} photos is on the map: {placed.summary}",
                             f"Latitude and longitude are swapped in {placed.swapped:,} of them: correct the source."
                             if placed.swapped == len(records) else
                             f"The region reaches {self.grid.region.size_m / 2:g} m from {centre.lat:.6f}, {centre.lon:.6f}: "
@@ -189,7 +189,7 @@ class _Import:
         return [records[index] for index in placed.inside]
 
     def _ordered(self, records: Sequence[PhotoRecord]) -> list[PhotoRecord]:
-        """Records in the order they were taken; those without a time behind, by id."""
+        """Return records in the order they were taken; those without a time last, by id."""
         def moment(record: PhotoRecord) -> tuple[bool, datetime, str]:
             taken = record.captured_at
             if taken is None:
@@ -201,12 +201,12 @@ class _Import:
     # --- looking at photos -------------------------------------------------------------------------------------------
 
     def _examine(self, records: Sequence[PhotoRecord], work: Workplace) -> list[Examined]:
-        """What the files show, from memory where an earlier run looked at them."""
+        """Return what the files show, using the results of an earlier run if there are any."""
         known = work.examined()
         keys = [_file_key(record.path) for record in records]
         found = {key: known[key] for key in keys if key in known}
         if found:
-            self.report.notes.append(f"an earlier import was not finished; {len(found):,} photos were not looked at again")
+            self.report.notes.append(f"an earlier import was interrupted; {len(found):,} photos were not examined again")
         missing = [(key, record.path) for key, record in zip(keys, records, strict=True) if key not in found]
         with work.examination_log() as log:
             results = ordered_map(lambda item: examine(item[1]), missing, self.workers)
@@ -219,10 +219,10 @@ class _Import:
 
     def _worth_keeping(self, records: Sequence[PhotoRecord],
                        examined: Sequence[Examined]) -> list[tuple[PhotoRecord, Examined]]:
-        """Photos that are whole, large and sharp enough, possible with their camera, and not there already.
+        """Return the photos that are intact, large and sharp enough, possible with their camera, and not duplicates.
 
         Raises:
-            DataError: If none is left.
+            DataError: If no photo is left.
         """
         good = []
         for record, seen in zip(records, examined, strict=True):
@@ -247,7 +247,7 @@ class _Import:
         return good
 
     def _flaw(self, record: PhotoRecord, seen: Examined) -> tuple[str, str] | None:
-        """Kind and sentence of what is wrong with a photo."""
+        """Return the kind and a description of what is wrong with a photo."""
         if seen.broken is not None:
             return "broken", seen.broken
         if min(seen.width, seen.height) < self.settings.min_side:
@@ -264,7 +264,7 @@ class _Import:
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def _jobs(self, kept: Sequence[tuple[PhotoRecord, Examined]], shared: Splits) -> list[Job]:
-        """Photos to write with their splits, in order."""
+        """Return the photos to write with their splits, in order."""
         split = {**dict.fromkeys(shared.train, "train"), **dict.fromkeys(shared.val, "val")}
         guard = self.settings.split.guard_m
         for index in shared.guarded:
@@ -276,7 +276,7 @@ class _Import:
         """Write all shards; photos that fail only now are dropped."""
         key = key_of(_VERSION, self.settings, *((job.record, job.examined.digest, job.split) for job in jobs))
         if work.start(key):
-            self.report.notes.append(f"{work.shards_done()} shards of photos stood there already")
+            self.report.notes.append(f"{work.shards_done()} shards of photos already existed")
         written, failed = write_shards(work, jobs, self.settings, self.workers, self.progress)
         for job, message in failed:
             self.skip(job.record.image_id, "broken", message)
@@ -286,7 +286,7 @@ class _Import:
         """Write tables, card, attribution and report.
 
         Raises:
-            DataError: If a split lost its last photo while photos were written.
+            DataError: If a split lost its last photo during writing.
         """
         for name in ("train", "val"):
             if not any(photo.split == name for photo in photos):
@@ -298,20 +298,20 @@ class _Import:
         self.report.attribution = attribution_text(photos, self.map.attribution)
         unsaid = sum(p.record.license is None for p in photos)
         if unsaid:
-            self.report.notes.append(f"{unsaid:,} photos state no licence; --license says it for those")
+            self.report.notes.append(f"{unsaid:,} photos state no licence; --license sets one for them")
         card = card_text(photos, self.report.splits, self.grid, self.settings, self.report.dropped(),
                          self.dest.resolve().name or "Street photos")
         name = "README.md"
         if work.in_place and (self.dest / name).exists():
             name = "README-photos.md"
-            self.report.notes.append(f"the map's {self.dest / 'README.md'} stays; the card of the photos is {name}")
+            self.report.notes.append(f"the map's {self.dest / 'README.md'} is kept; the card of the photos is {name}")
         write_bytes(work.out / name, card.encode("utf-8", SPELLED))
         write_bytes(work.out / "ATTRIBUTION", self.report.attribution.encode("utf-8", SPELLED))
         write_json(self.report.to_dict(), work.out / REPORT)
 
 
 def _file_key(path: Path) -> tuple[str, int, int]:
-    """Path, size and modification time of a file; -1 where it is not there."""
+    """Return path, size and modification time of a file; -1 for both numbers if it is missing."""
     try:
         status = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""JPEG files without anything but the picture, pixels untouched."""
+"""Strip JPEG files of everything but the picture, without touching its pixels."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ _RESTARTS = range(0xD0, 0xD8)
 
 
 def strip_jpeg(data: bytes, where: str) -> bytes:
-    """A JPEG without metadata: its picture is the same to the bit.
+    """Return a JPEG without metadata; its picture is bit-identical.
 
-    Dropped are all application segments (EXIF, XMP, colour profiles, maker notes), comments, thumbnails, and whatever stands
-    behind the picture: second pictures, depth maps, films. Kept are the plain JFIF header and Adobe's colour transform,
-    because decoding hangs on them.
+    Removed are all application segments (EXIF, XMP, colour profiles, maker notes), comments, thumbnails, and everything after
+    the picture: second pictures, depth maps, videos. Kept are the plain JFIF header and Adobe's colour transform, because
+    decoding depends on them.
 
     Args:
         data: The file.
         where: Its name, for messages.
 
     Raises:
-        PhotoError: If its segments cannot be walked to the end of the picture.
+        PhotoError: If its segments cannot be followed to the end of the picture.
     """
     if data[:2] != bytes((0xFF, _SOI)):
-        raise PhotoError(where, "it is no JPEG", "Give the photo as it came from the camera.")
+        raise PhotoError(where, "the file is not a JPEG", "Give the photo as it came from the camera.")
     out, at = [data[:2]], 2
     while True:
         at, marker = _next_marker(data, at, where)
@@ -51,7 +51,7 @@ def _broken(where: str) -> PhotoError:
 
 
 def _next_marker(data: bytes, at: int, where: str) -> tuple[int, int]:
-    """The next marker and where its content begins; fill bytes before it are skipped."""
+    """Return the next marker and where its content begins; fill bytes before it are skipped."""
     while at + 1 < len(data):
         if data[at] != 0xFF:
             raise _broken(where)
@@ -62,7 +62,7 @@ def _next_marker(data: bytes, at: int, where: str) -> tuple[int, int]:
 
 
 def _kept(marker: int, body: bytes) -> bytes | None:
-    """What of a segment stays: all of tables and frames, the bare JFIF header, Adobe's segment; nothing of others."""
+    """Return what to keep of a segment: all of tables and frames, the bare JFIF header, Adobe's segment; else nothing."""
     if marker == _APP0:
         return body[:12] + b"\0\0" if body.startswith(b"JFIF\0") and len(body) >= 14 else None  # without its thumbnail
     if marker == _APP14:
@@ -71,7 +71,7 @@ def _kept(marker: int, body: bytes) -> bytes | None:
 
 
 def _scan_end(data: bytes, at: int, where: str) -> int:
-    """Where the entropy-coded bytes of a scan end: at the next marker that is neither a stuffed byte nor a restart."""
+    """Return where a scan's entropy-coded bytes end: at the next marker that is neither a stuffed byte nor a restart."""
     while True:
         at = data.find(b"\xff", at)
         if at < 0 or at + 1 >= len(data):

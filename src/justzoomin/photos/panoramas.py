@@ -1,4 +1,4 @@
-"""Perspective photos cut from equirectangular panoramas."""
+"""Cut perspective photos from equirectangular panoramas."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _ASPECT_TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class Pose:
-    """How the camera of a panorama was tilted; its heading is told apart, as the photo's bearing.
+    """How the camera of a panorama was tilted; its heading is stored separately, as the photo's bearing.
 
     Args:
         pitch_deg: Degrees of the panorama's middle above the horizon.
-        roll_deg: Turn about the axis through the middle, in degrees; where it is positive, the camera's right side was down and
-            the horizon in the picture is turned counterclockwise.
+        roll_deg: Rotation about the axis through the middle, in degrees; if positive, the camera's right side was down and the
+            horizon in the picture is rotated counterclockwise.
     """
 
     pitch_deg: float = 0.0
@@ -36,10 +36,10 @@ LEVEL = Pose()
 
 
 def stated_pose(panorama: Mapping[str, str], where: str) -> Pose:
-    """The tilt that a panorama's file states, level where it states none.
+    """Return the tilt that a panorama's file states; level if it states none.
 
     Args:
-        panorama: What its XMP says, see `data.gpano`.
+        panorama: The fields of its XMP, see `data.gpano`.
         where: Name of the file, for messages.
 
     Raises:
@@ -60,10 +60,10 @@ def stated_pose(panorama: Mapping[str, str], where: str) -> Pose:
 
 @dataclass(frozen=True)
 class Crop:
-    """How a perspective photo lies on a panorama: level, its axis turned right from the panorama's middle.
+    """Geometry of a perspective photo on a panorama: level, its axis turned right from the panorama's middle.
 
     Args:
-        heading_deg: How far its axis is turned, degrees clockwise from the middle column.
+        heading_deg: Rotation of its axis, degrees clockwise from the middle column.
         width: Width in pixels.
         height: Height in pixels.
         focal_px: Focal length in pixels.
@@ -76,17 +76,17 @@ class Crop:
 
     @property
     def suffix(self) -> str:
-        """What stands behind the panorama's id in the crop's: `_h090`."""
+        """Suffix of the panorama's id in the crop's id: `_h090`."""
         return f"_h{round(self.heading_deg) % 360:03d}"
 
 
 def crops(width: int, height: int, views: int, hfov_deg: float, aspect: float) -> list[Crop]:
-    """The crops of a panorama, evenly spaced, the first straight ahead, none finer than the panorama.
+    """Return the crops of a panorama, evenly spaced, the first straight ahead, none finer than the panorama.
 
     Args:
         width: Width of the panorama in pixels.
         height: Height of the panorama in pixels.
-        views: How many crops.
+        views: Number of crops.
         hfov_deg: Horizontal field of view of each in degrees.
         aspect: Width over height of each.
 
@@ -95,31 +95,32 @@ def crops(width: int, height: int, views: int, hfov_deg: float, aspect: float) -
     """
     check_panorama(width, height)
     half = math.tan(math.radians(hfov_deg) / 2.0)
-    out_width = max(1, round(2.0 * half * width / (2.0 * math.pi)))  # a panorama has width / 2 pi pixels a radian
+    out_width = max(1, round(2.0 * half * width / (2.0 * math.pi)))  # a panorama has width / 2 pi pixels per radian
     out_height = max(1, round(out_width / aspect))
     return [Crop(k * 360.0 / views, out_width, out_height, out_width / 2.0 / half) for k in range(views)]
 
 
 def check_panorama(width: int, height: int) -> None:
-    """Refuse what cannot be a whole equirectangular panorama.
+    """Raise an error if this cannot be a whole equirectangular panorama.
 
     Raises:
         PhotoError: If its width is not twice its height.
     """
     if abs(width - 2 * height) > _ASPECT_TOLERANCE * width:
-        raise PhotoError(f"panorama of {width} x {height} px", "a panorama of all directions is twice as wide as high; partial "
-                         "panoramas are not cut", "Give it as a perspective photo, or fill it up to the whole sphere.")
+        raise PhotoError(f"panorama of {width} x {height} px",
+                         "a panorama of all directions is twice as wide as high; partial panoramas are not supported",
+                         "Give it as a perspective photo, or extend it to the whole sphere.")
     if width > 32_000:
-        raise PhotoError(f"panorama of {width} x {height} px", "it is too wide to be cut", "Reduce it to 32000 px or less.")
+        raise PhotoError(f"panorama of {width} x {height} px", "the panorama is too wide", "Reduce it to 32000 px or less.")
 
 
 def cut(panorama: Pixels, crop: Crop, pose: Pose = LEVEL) -> Pixels:
-    """A crop of a panorama, uint8 (height, width, 3), level whatever the tilt of the panorama.
+    """Return a crop of a panorama, uint8 (height, width, 3), level whatever the tilt of the panorama.
 
     Args:
-        panorama: uint8 (H, W, 3), W = 2 H; its columns run once around, its middle column is straight ahead.
-        crop: Where it lies.
-        pose: How the panorama was tilted.
+        panorama: uint8 (H, W, 3), W = 2 H; its columns cover one full turn, its middle column is straight ahead.
+        crop: The crop's geometry.
+        pose: Tilt of the panorama.
     """
     import cv2
 
@@ -131,7 +132,7 @@ def cut(panorama: Pixels, crop: Crop, pose: Pose = LEVEL) -> Pixels:
     if pose != LEVEL:
         turn, down = _in_panorama(turn, down, pose)
     columns = turn / (2.0 * math.pi) * width + width / 2.0 - 0.5
-    # Taken from a strip that begins left of the crop, so that the seam lies nowhere in it.
+    # Cut from a strip that begins left of the crop, so that the crop never contains the seam.
     first = math.floor(float(columns.min())) - 1
     last = math.ceil(float(columns.max())) + 2
     strip = np.take(panorama, np.arange(first, last), axis=1, mode="wrap")
@@ -141,12 +142,12 @@ def cut(panorama: Pixels, crop: Crop, pose: Pose = LEVEL) -> Pixels:
 
 
 def _in_panorama(turn: Floats, down: Floats, pose: Pose) -> tuple[Floats, Floats]:
-    """Directions as a tilted panorama has them: turns right of its middle and angles below it, in radians.
+    """Return directions in a tilted panorama: angles right of its middle and angles below it, in radians.
 
     Args:
         turn: Angles right of the panorama's heading, of each column.
         down: Angles below the horizon.
-        pose: The tilt. Source of its order, heading, then pitch, then roll: Google's Photo Sphere XMP, Euler angles.
+        pose: The tilt. Source of its order (heading, then pitch, then roll): Google's Photo Sphere XMP, Euler angles.
     """
     pitch, roll = math.radians(pose.pitch_deg), math.radians(pose.roll_deg)
     right, ahead, up = np.cos(down) * np.sin(turn), np.cos(down) * np.cos(turn), -np.sin(down)

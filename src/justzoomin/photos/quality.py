@@ -1,4 +1,4 @@
-"""Which photos are worth keeping: sharpness, and hashes that tell photos that look alike."""
+"""Which photos to keep: sharpness, and hashes that find photos that look alike."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from justzoomin.geometry import haversine_m, to_local
 Pixels = npt.NDArray[np.uint8]
 
 LOOKED_AT_PX = 384
-"""Photos are looked at at this height: what is finer, no model of ours sees."""
+"""Photos are examined at this height: the models see no finer detail."""
 _FLAT = 1.0
-"""Photos whose grey values vary less than this show nothing."""
+"""Photos whose grey values vary less than this are blank."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Look:
 
 
 def look(pixels: Pixels) -> Look:
-    """Look at a photo, uint8 (H, W, 3)."""
+    """Measure a photo, uint8 (H, W, 3)."""
     import cv2
 
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
@@ -41,15 +41,15 @@ def look(pixels: Pixels) -> Look:
 
 
 def sharpness(grey: Pixels) -> float:
-    """Variance of the Laplacian over the variance of the grey values, at a height of 384 px.
+    """Return the variance of the Laplacian over the variance of the grey values, at a height of 384 px.
 
-    About 0.2 to 1.2 for sharp street photos, 0.01 to 0.05 where they are blurred by a pixel (standard deviation) at that
-    height, below 0.006 by two. A heuristic: noise makes photos sharper, fog less sharp. 0 for a flat picture.
+    About 0.2 to 1.2 for sharp street photos, 0.01 to 0.05 if they are blurred by a pixel (standard deviation) at that height,
+    below 0.006 if blurred by two. A heuristic: noise increases it, fog decreases it. 0 for a flat picture.
 
     Args:
-        grey: uint8 (H, W); photos lower than 384 px are taken as they are.
+        grey: uint8 (H, W); photos lower than 384 px are used unscaled.
 
-    Source: variance of the Laplacian as a measure of focus, Pech-Pacheco et al. 2000; dividing by the contrast is ours.
+    Source: variance of the Laplacian as a measure of focus, Pech-Pacheco et al. 2000; dividing by the contrast is our addition.
     """
     import cv2
 
@@ -64,7 +64,7 @@ def sharpness(grey: Pixels) -> float:
 
 @dataclass(frozen=True)
 class Seen:
-    """What tells photos apart.
+    """What identifies a photo.
 
     Args:
         digest: Hash of the file's bytes.
@@ -81,13 +81,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Twin:
-    """A photo that is another one again.
+    """A photo that repeats another one.
 
     Args:
         index: Its index.
-        of: Index of the one that is kept.
-        same_bytes: Whether the files are the same.
-        distance_m: How far apart they stand.
+        of: Index of the kept one.
+        same_bytes: Whether the files are identical.
+        distance_m: Distance between their positions, in metres.
     """
 
     index: int
@@ -97,19 +97,19 @@ class Twin:
 
 
 def find_twins(photos: Sequence[Seen], centre: tuple[float, float], within_m: float, bits: int) -> list[Twin]:
-    """Photos that are the same file as an earlier one, or look like an earlier one that stands near.
+    """Find photos that are the same file as an earlier one, or look like an earlier one nearby.
 
     Args:
-        photos: Photos, the ones to keep first.
+        photos: Photos, those to keep first.
         centre: A position near them, (lat, lon) in degrees.
-        within_m: How near.
-        bits: How many bits the hashes of photos that look alike may differ in.
+        within_m: Maximum distance in metres.
+        bits: Maximum number of differing hash bits of photos that look alike.
     """
     twins: list[Twin] = []
     by_digest: dict[str, int] = {}
     by_place: dict[tuple[int, int], list[int]] = {}
     east, north = to_local(centre[0], centre[1], np.array([p.lat for p in photos]), np.array([p.lon for p in photos]))
-    step = max(within_m, 0.01) * 1.05  # the chart bends a little: what is within reach is in the next square
+    step = max(within_m, 0.01) * 1.05  # the chart is slightly curved: everything within reach is in the next square
     columns, rows = np.floor(east / step).astype(np.int64).tolist(), np.floor(north / step).astype(np.int64).tolist()
     for index, photo in enumerate(photos):
         first = by_digest.setdefault(photo.digest, index)
@@ -126,7 +126,7 @@ def find_twins(photos: Sequence[Seen], centre: tuple[float, float], within_m: fl
 
 
 def _alike(photo: Seen, photos: Sequence[Seen], candidates: Iterable[int], within_m: float, bits: int) -> int | None:
-    """The first of the candidates that looks like a photo and stands near; None where there is none."""
+    """Return the first candidate that looks like a photo and is nearby, or None."""
     alike = [k for k in candidates if (photos[k].hash ^ photo.hash).bit_count() <= bits
              and _distance(photos[k], photo) <= within_m]
     return min(alike, default=None)

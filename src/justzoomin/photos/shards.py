@@ -1,4 +1,4 @@
-"""Photos into shards, one after the other, going on behind those that are done."""
+"""Write photos into shards, one after the other, continuing after the finished ones."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Job(NamedTuple):
 
 def write_shards(work: Workplace, jobs: Sequence[Job], settings: ImportSettings, workers: int | None,
                  progress: Progress) -> tuple[list[Written], list[tuple[Job, str]]]:
-    """Develop photos and write them, in order, into the shards of a workplace that do not stand yet.
+    """Develop photos and write them, in order, into the missing shards of a workplace.
 
     Returns:
-        What stands in all shards, and the photos that failed, with why.
+        The contents of all shards, and the failed photos with reasons.
 
     Raises:
         OSError: If a shard cannot be written.
@@ -57,7 +57,7 @@ def write_shards(work: Workplace, jobs: Sequence[Job], settings: ImportSettings,
 
 def _write_shard(work: Workplace, results: Iterator[list[Developed] | str], first: int, room: int,
                  progress: Callable[[int], None]) -> dict[str, Any]:
-    """Write photos until a shard is full; return what stands in it."""
+    """Write photos until a shard is full; return its contents."""
     contents: dict[str, Any] = {"jobs": 0, "photos": [], "failed": []}
     with ShardWriter(work.open_folder, "streetview_images", 1 << 62) as shard:
         for result in results:
@@ -77,7 +77,7 @@ def _write_shard(work: Workplace, results: Iterator[list[Developed] | str], firs
 
 
 def _values(photo: Developed) -> dict[str, Any]:
-    """A photo's columns in the table."""
+    """Return a photo's columns for the table."""
     return {"image_id": photo.image_id, "width": photo.width, "height": photo.height,
             "bearing_deg": _rounded(photo.bearing_deg), "hfov_deg": _rounded(photo.hfov_deg),
             "panorama_id": photo.panorama_id, "treatment": photo.treatment}

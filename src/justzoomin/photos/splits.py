@@ -1,4 +1,4 @@
-"""Sharing photos out between training and validation, by nothing but a seed, their ids and their places."""
+"""Divide photos between training and validation, depending only on a seed, their ids and their positions."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _RANGE = 2**64
 
 @dataclass(frozen=True)
 class Splits:
-    """Which photos go where; indexes into what was given, ascending.
+    """Which photos belong to which split, as ascending indexes into the given photos.
 
     Attributes:
         train: For training.
         val: For validation.
-        guarded: Left out: too near to a validation photo.
-        groups: How many photos, sequences or blocks were shared out.
-        notes: What a person should know about it, as sentences.
+        guarded: Left out because they are too near to a validation photo.
+        groups: Number of divided photos, sequences or blocks.
+        notes: Facts that a person should know about the division, as sentences.
     """
 
     train: tuple[int, ...]
@@ -41,16 +41,16 @@ class Splits:
 
 
 def assign_splits(records: Sequence[PhotoRecord], settings: SplitSettings, centre: tuple[float, float]) -> Splits:
-    """Share photos out.
+    """Divide photos into splits.
 
-    A group (a photo, a sequence, a block) goes to validation where the hash of the seed and its name is below the share.
-    So the choice does not hang on the order of the photos or on which others there are. What is cut from one
-    panorama shares its split, because panoramas are shared out, not what is cut from them.
+    A group (a photo, a sequence, a block) goes to validation if the hash of the seed and its name is below the share. So the
+    choice depends neither on the order of the photos nor on which others there are. Crops of one panorama are in the same
+    split, because panoramas are divided before they are cut.
 
     Args:
         records: The photos.
-        settings: What stays together, and the share.
-        centre: Centre of the region, (lat, lon) in degrees: blocks are counted from it.
+        settings: What stays together, and the share of validation.
+        centre: Centre of the region, (lat, lon) in degrees; blocks are counted from it.
 
     Raises:
         ConfigError: If a split would be empty.
@@ -65,15 +65,16 @@ def assign_splits(records: Sequence[PhotoRecord], settings: SplitSettings, centr
         lat, lon = np.array([r.lat for r in records]), np.array([r.lon for r in records])
         guarded = ~in_val & near_any(lat, lon, in_val, settings.guard_m, centre)
         if (guarded | in_val).all():
-            raise ConfigError("--guard-m", f"all {int((~in_val).sum())} training photos stand within {settings.guard_m:g} m of "
-                              "a validation photo", "Give a smaller guard distance, a smaller --val-share or larger blocks.")
+            raise ConfigError("--guard-m",
+                              f"all {int((~in_val).sum())} training photos are within {settings.guard_m:g} m of validation",
+                              "Give a smaller guard distance, a smaller --val-share or larger blocks.")
     train = ~in_val & ~guarded
     parts = [tuple(np.flatnonzero(mask).tolist()) for mask in (train, in_val, guarded)]
     return Splits(parts[0], parts[1], parts[2], len(chosen), tuple(_notes(records, settings, int(in_val.sum()), len(chosen))))
 
 
 def _keys(records: Sequence[PhotoRecord], settings: SplitSettings, centre: tuple[float, float]) -> list[str]:
-    """Name of the group of each photo."""
+    """Return the name of each photo's group."""
     if settings.kind == "photo":
         return [f"photo {r.image_id}" for r in records]
     if settings.kind == "sequence":
@@ -84,7 +85,7 @@ def _keys(records: Sequence[PhotoRecord], settings: SplitSettings, centre: tuple
 
 
 def _chosen(keys: Iterable[str], settings: SplitSettings) -> dict[str, bool]:
-    """Which groups go to validation."""
+    """Return which groups go to validation."""
     limit = math.floor(settings.val_share * _RANGE)
     return {key: _number(settings.seed, key) < limit for key in dict.fromkeys(keys)}
 
@@ -94,43 +95,45 @@ def _number(seed: int, key: str) -> int:
 
 
 def _empty(keys: Sequence[str], settings: SplitSettings, empty: str) -> ConfigError:
-    """The error of an empty split, with the next seed that fills both."""
+    """Return the error of an empty split, with the next seed that fills both."""
     groups = len(set(keys))
     word = {"photo": "photos", "sequence": "sequences", "block": "blocks"}[settings.kind]
     where = f"split {empty}"
     if groups < 2:
-        return ConfigError(where, f"it is empty: all {len(keys)} photos are one of the {word}",
+        return ConfigError(where, f"the split is empty: all {len(keys)} photos form a single {settings.kind}",
                            "Use --split photo, or import more photos." if settings.kind != "photo" else "Import more photos.")
     for seed in range(settings.seed + 1, settings.seed + _SEEDS_TRIED):
         if len(set(_chosen(keys, settings.model_copy(update={"seed": seed})).values())) == 2:
-            return ConfigError(where, f"it is empty: by chance none of {groups} {word} fell to it (share of validation "
-                               f"{settings.val_share:g}, seed {settings.seed})", f"Use --seed {seed}, or another --val-share.")
-    return ConfigError(where, f"it is empty: a share of {settings.val_share:g} of {groups} {word}", "Use another --val-share.")
+            return ConfigError(where, f"the split is empty: by chance it got none of {groups} {word} "
+                               f"(share of validation {settings.val_share:g}, seed {settings.seed})",
+                               f"Use --seed {seed}, or a different --val-share.")
+    return ConfigError(where, f"the split is empty: a share of {settings.val_share:g} of {groups} {word}",
+                       "Use a different --val-share.")
 
 
 def _notes(records: Sequence[PhotoRecord], settings: SplitSettings, val: int, groups: int) -> Iterable[str]:
     lone = sum(r.sequence_id is None for r in records)
     if settings.kind == "sequence" and lone:
-        yield f"{lone} of {len(records)} photos have no sequence; each was taken as one of its own"
+        yield f"{lone} of {len(records)} photos have no sequence; each was treated as a sequence of its own"
     share = val / len(records)
     if not settings.val_share / 2 <= share <= settings.val_share * 2:
-        yield (f"{share:.1%} of the photos are for validation, not {settings.val_share:.1%}: with this seed {groups} groups "
-               "do not share out better")
+        yield (f"{share:.1%} of the photos are for validation, not {settings.val_share:.1%}: "
+               f"with this seed {groups} groups cannot be divided better")
 
 
 def near_any(lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64], targets: npt.NDArray[np.bool_], within_m: float,
              centre: tuple[float, float]) -> npt.NDArray[np.bool_]:
-    """Which positions (N,) stand nearer than `within_m` to one of the targets among them.
+    """Return which positions (N,) are nearer than `within_m` to one of the targets among them.
 
     Args:
         lat: Latitudes (N,) in degrees.
         lon: Longitudes (N,) in degrees.
-        targets: Which of them are targets. (N,)
-        within_m: How near, in metres.
+        targets: Whether each position is a target. (N,)
+        within_m: Distance in metres.
         centre: A position near them, (lat, lon) in degrees.
     """
     east, north = to_local(centre[0], centre[1], lat, lon)
-    step = within_m * 1.05  # the chart bends a little: what is within reach is in the next square
+    step = within_m * 1.05  # the chart is slightly curved: everything within reach is in the next square
     places = np.stack([np.floor(east / step), np.floor(north / step)], -1).astype(np.int64)
     squares: dict[Hashable, Ints] = {}
     chosen = np.flatnonzero(targets)

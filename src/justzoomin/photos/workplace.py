@@ -1,4 +1,4 @@
-"""The hidden folder that an import works in: nothing half-done gets its final name, and a second run goes on from it."""
+"""The hidden folder of an import: unfinished files never get their final names, and the next run resumes from it."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _ENDING = "publishing.json"
 
 
 class Workplace:
-    """A folder beside the dataset, or inside it where photos are added to a map's folder.
+    """A folder beside the dataset, or inside it if photos are added to a map's folder.
 
-    It holds `out/`, which becomes the dataset; `examined.jsonl`, what each photo's file showed; and `shards/`, what stands in
-    the shards that are done. Only one import at a time may use it.
+    It contains `out/`, which becomes the dataset; `examined.jsonl` with what each photo's file showed; and `shards/` with the
+    contents of the finished shards. Only one import at a time may use it.
 
     Args:
         dest: The dataset's folder.
-        in_place: Whether the photos are added to what is there.
+        in_place: Whether the photos are added to an existing folder.
     """
 
     def __init__(self, dest: Path, in_place: bool) -> None:
         self.dest, self.in_place = dest, in_place
-        named = dest.resolve()  # `.` has a name then
+        named = dest.resolve()  # gives `.` a name
         self.path = dest / ".jzi-import" if in_place else named.parent / f".{named.name}.jzi-import"
         self.out = self.path / "out"
         self.open_folder = self.path / "open"
@@ -41,13 +41,13 @@ class Workplace:
 
     @contextlib.contextmanager
     def locked(self, keep_when_refused: bool = True) -> Iterator[None]:
-        """Hold the folder for one import.
+        """Lock the folder for one import.
 
         Args:
-            keep_when_refused: Whether it stays where the import ends with one of our errors.
+            keep_when_refused: Whether to keep it if the import ends with an error of this package.
 
         Raises:
-            DataError: If another import holds it, or a link leads out of it.
+            DataError: If another import uses it, or a link leads out of it.
             OSError: If it cannot be made.
         """
         for folder in (self.out / "archives", self.path / "shards", self.open_folder):
@@ -63,7 +63,7 @@ class Workplace:
     # --- what files showed -------------------------------------------------------------------------------------------
 
     def examined(self) -> dict[tuple[str, int, int], Examined]:
-        """What files showed before, by path, size and modification time. Lines that a killed run left torn are skipped."""
+        """Return what files showed before, by path, size and modification time; incomplete lines of killed runs are skipped."""
         found = {}
         with contextlib.suppress(FileNotFoundError):
             for line in self._log.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -75,15 +75,15 @@ class Workplace:
 
     @contextlib.contextmanager
     def examination_log(self) -> Iterator[ExaminationLog]:
-        """Append to what files showed."""
+        """Open the log of what files showed, to append to it."""
         with open_to_write(self._log, "ab") as file:
-            file.write(b"\n")  # after a line that may be torn
+            file.write(b"\n")  # after a line that may be incomplete
             yield ExaminationLog(file)
 
     # --- shards ------------------------------------------------------------------------------------------------------
 
     def start(self, key: str) -> bool:
-        """Keep shards that were written for the same photos and settings, throw away others; whether any were kept."""
+        """Keep shards written for the same photos and settings, and delete others; return whether any were kept."""
         mark = self.path / "key.json"
         same = mark.is_file() and read_json(mark) == {"key": key}
         if not same:
@@ -95,19 +95,19 @@ class Workplace:
         return same and self.shards_done() > 0
 
     def shards_done(self) -> int:
-        """How many shards are whole, with their lists."""
+        """Return how many shards are complete, with their lists."""
         number = 0
         while self._list(number).is_file() and (self._shard(number).is_file() or not read_json(self._list(number))["photos"]):
             number += 1
         return number
 
     def shard_list(self, number: int) -> dict[str, Any]:
-        """What stands in a shard: `jobs` taken, `photos` written, `failed`."""
+        """Return the contents of a shard: `jobs` taken, `photos` written, `failed`."""
         values: dict[str, Any] = read_json(self._list(number))
         return values
 
     def finish_shard(self, number: int, contents: dict[str, Any]) -> None:
-        """Give the open shard its name, after the list of what it holds."""
+        """Give the open shard its name, after the list of its contents."""
         write_json(contents, self._list(number))
         if contents["photos"]:
             (self.open_folder / "streetview_images_000.tar").replace(self._shard(number))
@@ -127,30 +127,30 @@ class Workplace:
         self.publish_rest()
 
     def publishing(self) -> bool:
-        """Whether a run was killed while it put finished files in their places, or after it."""
+        """Return whether a run was killed while or after it moved finished files into place."""
         return (self.path / _ENDING).is_file() and (self.out.is_dir() or self.dest.is_dir())
 
     def publish_rest(self) -> None:
-        """Put the rest of the finished files in their places, and remove the folder."""
+        """Move the remaining finished files into place, and remove the folder."""
         if self.in_place:
             self._move()
         elif self.out.is_dir():
             place = self.dest.resolve()
             if place.is_dir():
-                place.rmdir()  # it is empty
+                place.rmdir()  # the folder is empty
             self.out.replace(place)
             sync_folder(place.parent)
         remove_work(self.path, _ENDING)
 
     def sweep(self) -> None:
-        """Remove the folder if nothing but an ended import's lock is left in it."""
+        """Remove the folder if it contains only the lock of an ended import."""
         if self.path.is_dir() and is_free(self.path):
             with folder_lock(self.path, "import"):
                 shutil.rmtree(self.path, ignore_errors=True)
 
     def _move(self) -> None:
         files = [p.relative_to(self.out) for p in self.out.rglob("*") if p.is_file()]
-        # Backwards: photos before their tables, and the training split, without which nothing is trained, at the very end.
+        # In reverse order: photos before their tables, and last the training split, which is needed for any training.
         for name in sorted(files, key=lambda n: (n.parts[0] != _SPLIT_TABLES, n), reverse=True):
             refuse_links(self.dest, (self.dest / name).parent).mkdir(parents=True, exist_ok=True)
             (self.out / name).replace(self.dest / name)
@@ -158,49 +158,49 @@ class Workplace:
 
 
 class ExaminationLog:
-    """Lines of `examined.jsonl`."""
+    """Writer of the lines of `examined.jsonl`."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
 
     def add(self, file_key: tuple[str, int, int], examined: Examined) -> None:
-        """Write down what a file showed."""
+        """Record what a file showed."""
         self._file.write((json.dumps({"file": file_key, **asdict(examined)}) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file that an import wrote."""
+    """Return the values of a JSON file that an import wrote."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def check_dest(dest: Path, in_place: bool) -> None:
-    """Refuse a folder that holds something that must not be written over.
+    """Raise an error if a folder contains something that must not be overwritten.
 
     Args:
-        dest: Where the dataset is to be.
-        in_place: Whether that is the map's own folder, to which photos are added.
+        dest: Folder of the dataset to be made.
+        in_place: Whether it is the map's own folder, to which photos are added.
 
     Raises:
-        DataError: If there is something.
+        DataError: If it contains such files.
     """
     if dest.exists() and not dest.is_dir():
-        raise DataError(dest, "it is a file", "Name a folder.")
+        raise DataError(dest, "the path is a file", "Give a folder.")
     if not in_place:
         if dest.is_dir() and any(dest.iterdir()):
-            raise DataError(dest, "there is something already" + (" (a dataset)" if find_splits(dest) else ""),
-                            "If this command made it, the job is done. Otherwise name a new folder, the map's own folder, or "
-                            "remove this one first.")
+            raise DataError(dest, "the folder is not empty" + (" (a dataset)" if find_splits(dest) else ""),
+                            "If this command made it, the job is done. "
+                            "Otherwise choose a new folder or the map's own, or remove this one first.")
         return
     splits = ", ".join(find_splits(dest))
     if splits:
-        raise DataError(dest, f"photos were imported there already (splits: {splits})",
+        raise DataError(dest, f"photos were already imported there (splits: {splits})",
                         "If this command did it, the job is done. Otherwise import into another folder.")
     if next((dest / "archives").glob("streetview_images_*.tar"), None) or (dest / "streetview" / "images").is_dir():
-        raise DataError(dest, "it has street photos already", "Import into another folder.")
+        raise DataError(dest, "the folder already has street photos", "Import into another folder.")
 
 
 def key_of(*parts: object) -> str:
-    """Hash of what makes two imports the same."""
+    """Return the hash of everything that makes two imports the same."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(repr(part).encode() + b"\0")

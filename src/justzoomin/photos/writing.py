@@ -1,4 +1,4 @@
-"""The tables of an imported dataset: splits as the card has them, and everything that is known per photo."""
+"""The tables of an imported dataset: splits in the card's format, and everything known about each photo."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SPLITS = ("train", "val")
 COLUMNS = ("image_id", "latitude", "longitude", "split", "sequence_id", "captured_at", "bearing_deg", "hfov_deg", "width",
            "height", "panorama_id", "camera_type", "camera_focal", "camera_k1", "camera_k2", "attribution", "license",
            "sharpness", "treatment", "source_file")
-"""Columns of `streetview/metadata_satellite_covered.*`, before those that the source brought."""
+"""Columns of `streetview/metadata_satellite_covered.*`, before those that come from the source."""
 _TEXT = {"image_id", "split", "sequence_id", "captured_at", "panorama_id", "camera_type", "attribution", "license", "treatment",
          "source_file"}
 _WHOLE = {"width", "height"}
@@ -32,13 +32,13 @@ _WHOLE = {"width", "height"}
 
 @dataclass(frozen=True)
 class Written:
-    """A photo that stands in a shard.
+    """A photo in a shard.
 
     Args:
-        record: The record it came from.
+        record: The record that it came from.
         split: `train` or `val`.
-        sharpness: Of the photo it came from.
-        values: What developing told: `image_id`, `width`, `height`, `bearing_deg`, `hfov_deg`, `panorama_id`, `treatment`.
+        sharpness: Sharpness of the photo that it came from.
+        values: Results of developing: `image_id`, `width`, `height`, `bearing_deg`, `hfov_deg`, `panorama_id`, `treatment`.
     """
 
     record: PhotoRecord
@@ -53,14 +53,14 @@ def write_tables(photos: Sequence[Written], grid: ZoomGrid, out: Path, settings:
 
     Args:
         photos: The photos, in the order of the tables.
-        grid: The zoom grid: gives the sequences.
+        grid: The zoom grid, which gives the sequences.
         out: The dataset's folder.
-        settings: What the splits were made by.
-        source_root: Folder that file names in the table are relative to.
-        notes: Further counts for `split.json`.
+        settings: The settings that the splits were made with.
+        source_root: Folder to which file names in the table are relative.
+        notes: More counts for `split.json`.
 
     Returns:
-        Of each split its number of photos and the hash of its records.
+        For each split its number of photos and the hash of its records.
     """
     splits: dict[str, dict[str, Any]] = {}
     tables: dict[str, bytes] = {}
@@ -88,7 +88,7 @@ def _csv(table: pl.DataFrame) -> bytes:
 
 
 def _everything(photos: Sequence[Written], source_root: Path) -> pl.DataFrame:
-    """One row per photo: our columns, then the source's own, text where their kinds differ from row to row."""
+    """Return one row per photo: our columns, then the source's own, as text if their types differ between rows."""
     ours = [_row(photo, source_root) for photo in photos]
     series = [pl.Series(name, [row[name] for row in ours],
                         dtype=pl.String if name in _TEXT else pl.Int64 if name in _WHOLE else pl.Float64) for name in COLUMNS]
@@ -102,7 +102,7 @@ def _everything(photos: Sequence[Written], source_root: Path) -> pl.DataFrame:
 
 
 def plain_column(name: str) -> str:
-    """A column's name without what breaks a CSV's header."""
+    """Return a column's name without characters that break a CSV header."""
     return re.sub(r"[\x00-\x1f,\"]+", " ", spelled(name)).strip()[:100] or "source"
 
 
@@ -134,7 +134,7 @@ def _row(photo: Written, source_root: Path) -> dict[str, Any]:
 
 
 def relative_name(path: Path, root: Path) -> str:
-    """A file's name below a folder; its bare name where it lies elsewhere, so that no one's folders are published."""
+    """Return a file's name below a folder, or its bare name if it is elsewhere, so that nobody's folders are published."""
     try:
         return path.resolve().relative_to(root.resolve()).as_posix()
     except ValueError:

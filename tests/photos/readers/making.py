@@ -32,7 +32,7 @@ def photo(path: Path, gps: dict[int, Any] | None = None, exif: dict[int, Any] | 
     tags = Image.Exif()
     for number, value in (main or {}).items():
         tags[number] = value
-    tags[0x0131] = "making.py"  # Pillow writes no EXIF whose first IFD is empty
+    tags[0x0131] = "making.py"  # Pillow writes no EXIF if the first IFD is empty
     for ifd, values in ((0x8825, gps), (0x8769, exif)):
         if values:
             tags.get_ifd(ifd).update(values)

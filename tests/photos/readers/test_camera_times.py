@@ -1,4 +1,4 @@
-"""Times of tables and clocks: a date is a date, a count is a count, and what could be both is neither."""
+"""Times of tables and clocks: dates, counts since 1970, and values that could be both and are rejected."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -21,7 +21,7 @@ ZONE = parse_zone("+02:00")
 def test_digits_of_a_date_are_that_date(moment: datetime, kind: type) -> None:
     for form, stated in (("%Y%m%d%H%M%S", moment), ("%Y%m%d%H%M", moment.replace(second=0))):
         value = kind(moment.strftime(form))
-        assert parse_time(value) is None, "it states no zone"
+        assert parse_time(value) is None, "the value states no zone"
         assert parse_time(value, ZONE) == stated.replace(tzinfo=ZONE)
 
 
@@ -29,7 +29,7 @@ def test_digits_of_a_date_are_that_date(moment: datetime, kind: type) -> None:
 def test_counts_since_1970_are_that_time_or_two_times(moment: datetime, unit: int, kind: type) -> None:
     utc = moment.replace(tzinfo=UTC)
     found = parse_time(kind(int(utc.timestamp()) * unit), ZONE)
-    assert found == utc or (found is None and utc.year >= 2032)  # from then on they look like the year 20..
+    assert found == utc or (found is None and utc.year >= 2032)  # from then on counts look like the year 20..
 
 
 @given(MOMENTS, st.integers(0, 999_999),
@@ -43,14 +43,14 @@ def test_what_cameras_and_standards_write(moment: datetime, micros: int, form: s
 
 
 @pytest.mark.parametrize("value", [
-    2024070912, "2024070912",  # 12 o'clock, or 2034
+    2024070912, "2024070912",  # noon, or 2034
     "2024070912000050", 2024070912000050,  # with hundredths, or 2034 in microseconds
     20240709, "20240709", "2024-07-09",  # when on that day?
     240709120000, "240709120000",  # two digits of a year
     45482.5, 45482, 7, 0, -1, "5",  # days of a spreadsheet, seconds of a film
     "2024:05:01 24:13:00", "2024-05-01T24:00:00", "2024:05:01 01:13:00 PM", "01/05/2024 12:00:00", "12:00:00",
     "2024-05-01T12:00:00+99:00", "2024-05-01T12:00:00+14:30", "2024-5/1 12:00", "2024-05-0112:00:00", "٢٠٢٤-05-01 12:00"])
-def test_what_could_be_two_times_or_none_is_left(value: object) -> None:
+def test_ambiguous_or_invalid_times_are_rejected(value: object) -> None:
     assert parse_time(value, ZONE) is None and parse_time(value) is None
 
 
@@ -99,13 +99,13 @@ def test_a_zone_that_only_some_rows_state_is_an_error(tmp_path: Path) -> None:
         photos, times = table(tmp_path, "2024-07-09T12:00:00", other)
         with pytest.raises(DataError) as caught:
             times_from_table(photos, times)
-        assert str(caught.value) == (f"0.jpg: its row in {times} states no time zone and that of others does. "
-                                     "Write the zone into every row, or give --time-zone.")
+        assert str(caught.value) == (f"0.jpg: its row in {times} states no time zone, unlike that of other photos. "
+                                     "Write the zone in every row, or give --time-zone.")
         assert [p.path.stem for p in times_from_table(photos, times, "+02:00")[0]] == ["0", "1"]
 
 
 def test_a_datasets_own_table_gives_the_times(tmp_path: Path) -> None:
-    """Its ids name the files, as the dataset and as the demo name them; further columns and rows do not matter."""
+    """Its ids match the file names of the dataset and of the demo; further columns and rows are ignored."""
     times = tmp_path / "metadata.csv"
     times.write_text("image_id,latitude,captured_at\n200000300000001,54.5,2024-04-18T15:34:00Z\n"
                      "200000300000000,54.5,2024-04-18T15:33:00Z\n9,54.5,2024-04-18T15:00:00Z\n")

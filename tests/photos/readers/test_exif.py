@@ -1,4 +1,4 @@
-"""What headers say: positions, times, cameras, headings; and what they do not say."""
+"""Facts from headers: positions, times, cameras, headings; and reasons for missing ones."""
 
 import math
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ def test_a_position_comes_back(lat: float, lon: float) -> None:
     elif not isinstance(found, str):
         assert found == pytest.approx((lat, lon), abs=3e-8)
     else:
-        assert "0, 0" in found and abs(lat) < 3e-6 and abs(lon) < 3e-6  # rounded to zero by the file
+        assert "0, 0" in found and abs(lat) < 3e-6 and abs(lon) < 3e-6  # the file format rounded it to zero
 
 
 @pytest.mark.parametrize(("value", "degrees"), [
@@ -38,26 +38,26 @@ def test_other_ways_of_writing_degrees(value: object, degrees: float) -> None:
 
 
 @pytest.mark.parametrize(("change", "why"), [
-    ({2: (rational(55), rational(41), rational(5, 0))}, "latitude is no angle"),
-    ({2: (rational(0, 0), rational(0, 0), rational(0, 0))}, "latitude is no angle"),
-    ({2: (float("nan"), 0.0, 0.0)}, "latitude is no angle"),
-    ({2: "55,41,53"}, "latitude is no angle"),
-    ({2: b"\1\2\3"}, "latitude is no angle"),
-    ({2: (1, 2, 3, 4)}, "latitude is no angle"),
-    ({2: (-55.0, 0.0, 0.0)}, "latitude is no angle"),
-    ({2: (55.0, 61.0, 0.0)}, "latitude is no angle"),
-    ({2: (55.7, 42.0, 0.0)}, "latitude is no angle"),  # says the minutes twice, or something else
+    ({2: (rational(55), rational(41), rational(5, 0))}, "latitude is not an angle"),
+    ({2: (rational(0, 0), rational(0, 0), rational(0, 0))}, "latitude is not an angle"),
+    ({2: (float("nan"), 0.0, 0.0)}, "latitude is not an angle"),
+    ({2: "55,41,53"}, "latitude is not an angle"),
+    ({2: b"\1\2\3"}, "latitude is not an angle"),
+    ({2: (1, 2, 3, 4)}, "latitude is not an angle"),
+    ({2: (-55.0, 0.0, 0.0)}, "latitude is not an angle"),
+    ({2: (55.0, 61.0, 0.0)}, "latitude is not an angle"),
+    ({2: (55.7, 42.0, 0.0)}, "latitude is not an angle"),  # the minutes are given twice
     ({2: (91.0, 0.0, 0.0)}, "latitude is 91 degrees"),
     ({4: (180.0, 1.0, 0.0)}, "longitude is 180.017 degrees"),
     ({1: None}, "does not say N or S"), ({1: ""}, "does not say N or S"), ({3: "N"}, "does not say E or W"),
-    ({2: None}, "latitude is no angle"),
+    ({2: None}, "latitude is not an angle"),
     ({18: "TOKYO"}, "datum TOKYO"), ({18: "NAD-27 (CONUS)"}, "datum NAD27"),
     ({2: (0.0, 0.0, 0.0), 4: (0.0, 0.0, 0.0)}, "0, 0")])
-def test_what_is_no_position_says_why(change: dict[int, object], why: str) -> None:
+def test_invalid_positions_give_the_reason(change: dict[int, object], why: str) -> None:
     found = gps_position({**gps_tags(*LUND), **change})
     assert isinstance(found, str) and why in found
     assert gps_position({**gps_tags(*LUND), 18: "WGS-84   "}) == pytest.approx(LUND, abs=1e-7)
-    assert gps_position({}) == "it states no position"
+    assert gps_position({}) == "it gives no position"
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
@@ -87,7 +87,7 @@ def test_exif_behind_the_pixels_of_a_png_is_found_without_decoding(tmp_path: Pat
     length = 12 + int.from_bytes(data[start:start + 4], "big")
     chunk, rest = data[start:start + length], data[:start] + data[start + length:]
     end = rest.index(b"IEND") - 4
-    broken = rest[:rest.index(b"IDAT") + 6] + b"\xff" + rest[rest.index(b"IDAT") + 7:end]  # pixels nobody may look at
+    broken = rest[:rest.index(b"IDAT") + 6] + b"\xff" + rest[rest.index(b"IDAT") + 7:end]  # pixels that must not be decoded
     (tmp_path / "a.png").write_bytes(broken + chunk + rest[end:])
     assert exif_facts(read_header(tmp_path / "a.png")).position == pytest.approx(LUND, abs=1e-7)
 
@@ -97,7 +97,7 @@ def test_focal_length_by_the_diagonal_and_by_the_sensor() -> None:
     assert exif_facts(wide).camera == Camera("perspective", pytest.approx(1.0))  # 36 x 24 mm, 36 mm wide
     phone = Header(3000, 4000, exif={0xA405: 28})
     assert exif_facts(phone).camera.focal == pytest.approx(28 / math.hypot(36, 24) * 1.25)
-    # 4000 x 3000 pixels, 10 000 per inch: 10.16 mm wide; the photo was made smaller since
+    # 4000 x 3000 pixels, 10 000 per inch: 10.16 mm wide; the photo was reduced later
     sensor = Header(400, 300, exif={0x920A: 5.08, 0xA20E: 10000.0, 0xA20F: 10000.0, 0xA210: 2, 0xA002: 4000, 0xA003: 3000})
     facts = exif_facts(sensor)
     assert facts.camera.focal == pytest.approx(0.5)
@@ -169,7 +169,7 @@ def test_times_and_where_they_come_from() -> None:
 
 @pytest.mark.parametrize("text", ["0000:00:00 00:00:00", "    :  :     :  :  ", "2024:13:01 00:00:00", "2024:05:17 25:00:00",
                                   "", None, 7, b"\xff\xfe", "2024:05:17"])
-def test_what_is_no_time(text: object) -> None:
+def test_invalid_times_are_rejected(text: object) -> None:
     assert parse_clock(text) is None
     assert exif_facts(Header(4, 3, exif={0x9003: text}, gps={29: text, 7: (99, 0, 0)})).captured_at is None
 
@@ -209,12 +209,12 @@ def test_broken_files_are_listed_not_raised(tmp_path: Path) -> None:
     assert [r.image_id for r in source.records] == ["good"]
     assert {s.item: s.kind for s in source.skipped} == {"text.jpg": "broken", "cut.jpg": "broken", "gif.png": "broken",
                                                         "odd.jpg": "no_position"}
-    with pytest.raises(PhotoError, match=r"text\.jpg: it is no image that can be read: it looks like a text\. Give JPEG"):
+    with pytest.raises(PhotoError, match=r"text\.jpg: the file is not a readable image: it looks like a text\. Give JPEG"):
         read_header(tmp_path / "text.jpg")
 
 
 @given(st.data())
-@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's own, over broken EXIF
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns about broken EXIF
 def test_headers_with_flipped_bytes_give_facts_or_a_photo_error(tmp_path_factory: pytest.TempPathFactory,
                                                                 data: st.DataObject) -> None:
     folder = tmp_path_factory.getbasetemp() / "flipped"
@@ -239,7 +239,7 @@ def test_real_photos_of_lund(shared: Path) -> None:
     for before, after in zip(source.records, source.records[1:], strict=False):
         assert after.lat == pytest.approx(55.6982, abs=3e-4) and after.lon == pytest.approx(13.1952, abs=3e-4)
         assert 1.0 < float(haversine_m(before.lat, before.lon, after.lat, after.lon)) < 20.0
-    assert source.records[0].lat == pytest.approx(55.698167, abs=1e-6)  # what the phone's app wrote beside the EXIF
+    assert source.records[0].lat == pytest.approx(55.698167, abs=1e-6)  # written by the phone's app beside the EXIF
     assert source.records[0].lon == pytest.approx(13.195389, abs=1e-6)
     assert source.records[0].camera.focal == pytest.approx(35 / 43.267 * 1.25, rel=1e-3)
 
@@ -248,7 +248,7 @@ def test_real_exif_samples(shared: Path) -> None:
     source = read_source(shared / "data" / "exif")
     [record] = source.records
     assert (record.lat, record.lon) == pytest.approx((43.467448, 11.885127), abs=1e-6)  # Arezzo
-    assert record.captured_at is None and record.extra["camera_clock"] == "2008-10-22T16:28:39"  # it was a day behind
+    assert record.captured_at is None and record.extra["camera_clock"] == "2008-10-22T16:28:39"  # the clock was a day late
     assert record.extra["gps_time_stated"] == "2008-10-23T14:27:07.240000+00:00"
     assert record.camera.focal == pytest.approx(112 / 43.267 * 1.25, rel=1e-3)
     assert sorted((s.item, s.kind) for s in source.skipped) == [("landscape_3.jpg", "no_position"),

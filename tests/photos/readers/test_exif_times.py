@@ -1,4 +1,4 @@
-"""When a photo was taken: the clock before GPS time, GPS time only where it fits, and nothing stated lost."""
+"""When a photo was taken: the clock before GPS time, GPS time only if it fits, and every stated value kept."""
 
 import json
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ def test_gps_time_that_zones_explain_is_used_and_the_clock_kept(minutes: int) ->
 @pytest.mark.parametrize("moment", [
     datetime(1970, 1, 18, 19, 5, 52), datetime(1980, 1, 6), datetime(2004, 11, 23, 10), datetime(2024, 7, 10, 3),
     datetime(2044, 2, 23)])
-def test_gps_time_that_no_zone_explains_is_said_and_not_used(moment: datetime) -> None:
+def test_gps_time_that_no_zone_explains_is_reported_and_not_used(moment: datetime) -> None:
     facts = exif_facts(Header(4, 3, exif=clock(), gps=gps_time(moment)))
     assert facts.captured_at is None
     assert facts.extra == {"camera_clock": "2024-07-09T12:00:00", "gps_time_stated": moment.replace(tzinfo=UTC).isoformat()}
@@ -52,7 +52,7 @@ def test_without_a_clock_that_was_set_gps_time_holds_from_the_beginning_of_gps()
         assert exif_facts(Header(4, 3, exif=exif, gps=gps_time(datetime(1970, 1, 18)))).captured_at is None
 
 
-def test_a_clock_that_was_not_set_is_said(tmp_path: Path) -> None:
+def test_a_clock_that_was_not_set_is_reported(tmp_path: Path) -> None:
     for name, year in (("old", 1970), ("first", 1), ("last", 9999), ("new", 2024)):
         photo(tmp_path / f"{name}.jpg", gps_tags(*LUND), clock(NOON.replace(year=year)))
     source = read_source(tmp_path, options=SourceOptions(time_zone="Europe/Stockholm", time_offset_s=3600.0))
@@ -60,7 +60,7 @@ def test_a_clock_that_was_not_set_is_said(tmp_path: Path) -> None:
     assert source.notes == ("2 of 4 photos have a time before 1980: perhaps the clock of the camera was not set",)
 
 
-def test_gps_time_that_stands_still_while_the_clock_runs_is_said_and_not_used(tmp_path: Path) -> None:
+def test_gps_time_that_stands_still_while_the_clock_runs_is_not_used(tmp_path: Path) -> None:
     def save(name: str, second: int, fix: datetime, model: str = "A") -> None:
         photo(tmp_path / f"{name}.jpg", {**gps_tags(*LUND), **gps_time(fix)}, clock(NOON + timedelta(seconds=second)),
               {0x0110: model})
@@ -79,7 +79,7 @@ def test_gps_time_that_stands_still_while_the_clock_runs_is_said_and_not_used(tm
     assert source.notes == (
         "4 of 11 photos have a GPS time that stands still while the clock runs, or is too far from it; it is kept as "
         "gps_time_stated and not used",
-        "4 of 11 photos have a time without a zone, which is kept as camera_clock; --time-zone makes it a time")
+        "4 of 11 photos have a time without a zone, which is kept as camera_clock; --time-zone gives the zone")
     assert all(r.captured_at is not None for r in read_source(tmp_path, options=SourceOptions(time_zone="+02:00")).records)
 
 
@@ -102,7 +102,7 @@ def test_a_zone_inside_the_time(text: str, utc: int) -> None:
         assert facts.extra == {"captured_at_from": "EXIF DateTimeOriginal and its offset"}
 
 
-def test_two_zones_of_one_clock_are_neither() -> None:
+def test_two_zones_of_one_clock_are_rejected() -> None:
     facts = exif_facts(Header(4, 3, exif={0x9003: "2024:07:09 12:00:00Z", 0x9011: "+02:00"}))
     assert facts.captured_at is None
     assert facts.extra == {"camera_clock": "2024-07-09T12:00:00", "clock_offset_stated": "2024:07:09 12:00:00Z and +02:00"}
@@ -116,7 +116,7 @@ def test_two_zones_of_one_clock_are_neither() -> None:
     ({0x9003: "0000:00:00 00:00:00", 0x9004: "2024/05/01 12:00:00"}, {"camera_clock": "2024-05-01T12:00:00"}),
     ({0x9003: "yesterday", 0x9004: "2024:05:01 12:00:00"},
      {"camera_clock": "2024-05-01T12:00:00", "camera_clock_stated": "yesterday"})])
-def test_what_a_clock_states_is_never_lost(exif: Mapping[int, str], kept: Mapping[str, str]) -> None:
+def test_stated_values_of_a_clock_are_never_lost(exif: Mapping[int, str], kept: Mapping[str, str]) -> None:
     facts = exif_facts(Header(4, 3, exif=exif))
     assert facts.captured_at is None and facts.extra == kept
 

@@ -20,7 +20,7 @@ START = datetime(2024, 5, 17, 11, 0, tzinfo=UTC)
 
 
 def track(segments: Sequence[Sequence[tuple[float, float, float]]], zone: str = "Z", **more: str) -> str:
-    """A GPX of segments of (seconds from the start, lat, lon)."""
+    """Return a GPX with segments of (seconds from the start, lat, lon)."""
     points = ["".join(f'<trkpt lat="{lat}" lon="{lon}"><ele>{40 + s / 10}</ele>'
                       f"<time>{START + timedelta(seconds=s):%Y-%m-%dT%H:%M:%S}{zone}</time></trkpt>" for s, lat, lon in one)
               for one in segments]
@@ -82,7 +82,7 @@ def test_two_tracks_at_one_time_must_agree(tmp_path: Path) -> None:
     near = Segment("near", walk[0].seconds, walk[0].lat + 1e-5, walk[0].lon, walk[0].altitude_m)
     far = Segment("far", walk[0].seconds, walk[0].lat + 0.02, walk[0].lon, walk[0].altitude_m)
     assert track_position([walk[0], near], at(5), 60).segment == "walk-1-1"
-    assert "two tracks lie 2226 m apart" in track_position([walk[0], far], at(5), 60)
+    assert "two tracks are 2226 m apart" in track_position([walk[0], far], at(5), 60)
 
 
 def test_times_without_a_zone_are_utc(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_times_without_a_zone_are_utc(tmp_path: Path) -> None:
 
 def test_a_zone_that_only_some_points_state_is_an_error(tmp_path: Path) -> None:
     text = track(WALK).replace("11:00:10Z", "13:00:10+02:00").replace("11:00:20Z", "11:00:20")
-    with pytest.raises(DataError, match=r"\(some of its times state a zone and others do not\)\. Export the track again"):
+    with pytest.raises(DataError, match=r"\(only some of its times state a zone\)\. Export the track again"):
         segments(tmp_path, text)
     assert names_and_seconds(segments(tmp_path, track(WALK).replace("11:00:10Z", "11:00:10"))) == names_and_seconds(
         segments(tmp_path, track(WALK).replace("11:00:10Z", "13:00:10+02:00")))
@@ -109,7 +109,7 @@ def test_points_in_another_order_are_one_track_where_no_time_comes_twice(tmp_pat
 
 
 def test_two_walkers_in_one_segment_are_two_tracks_however_they_were_merged(tmp_path: Path) -> None:
-    """By appending, sorted by time, at the same or at other seconds: no photo is put between them."""
+    """Appended or sorted by time, at the same or at other seconds: no photo gets a position between them."""
     for step, late in ((2, 0), (2, 1), (10, 0), (10, 5)):
         one = [(k, 55.70 + k * 1e-5, 13.200) for k in range(0, 100, step)]
         other = [(k + late, 55.70 + k * 1e-5, 13.203) for k in range(0, 100, step)]  # 188 m away
@@ -118,28 +118,28 @@ def test_two_walkers_in_one_segment_are_two_tracks_however_they_were_merged(tmp_
             for moment in (9, 9.5, 10, 20):
                 place = track_position(found, at(moment), 60)
                 assert isinstance(place, str), (step, late, moment)
-                assert re.search(rf"two tracks lie 1[89]\d m apart|the track jumps 1[89]\d m in {late} s", place), place
+                assert re.search(rf"two tracks are 1[89]\d m apart|the track jumps 1[89]\d m in {late} s", place), place
     assert names_and_seconds(segments(tmp_path, track([one[:2] + one[:2]]))) == {"walk-part1": [0, 10], "walk-part2": [0, 10]}
 
 
-def test_impossible_speed_is_found_and_what_agrees_is_kept(tmp_path: Path) -> None:
+def test_impossible_speed_is_found_and_consistent_points_are_kept(tmp_path: Path) -> None:
     glitch = [(k, 55.70 + k * 1e-5, 13.2 if k != 5 else 13.21) for k in range(10)]  # one point 627 m off
     found = segments(tmp_path, track([glitch]))
     for moment, jumps in ((3.5, False), (4, False), (4.5, True), (5, True), (5.5, True), (6, False), (6.5, False)):
         place = track_position(found, at(moment), 60)
         assert isinstance(place, str) == jumps, moment
-    assert track_position(found, at(5), 60) == ("at 2024-05-17 11:00:05 UTC the track jumps 627 m in 1 s: its receiver erred, "
-                                                "or tracks of several people were merged")
+    assert track_position(found, at(5), 60) == ("at 2024-05-17 11:00:05 UTC the track jumps 627 m in 1 s: "
+                                                "its receiver was wrong, or tracks of several people were merged")
     bend = [(0, 55.70, 13.2), (5, 55.7005, 13.2), (10, 55.7007, 13.2), (15, 55.7007, 13.2005), (20, 55.7007, 13.2015)]
     assert all(isinstance(track_position(segments(tmp_path, track([bend])), at(t), 60), TrackPosition) for t in range(21))
-    train = [(k, 55.70 + k * 6e-4, 13.2) for k in range(10)]  # 67 m a second
+    train = [(k, 55.70 + k * 6e-4, 13.2) for k in range(10)]  # 67 m/s
     assert isinstance(track_position(segments(tmp_path, track([train])), at(4.5), 60), TrackPosition)
 
 
-def test_times_that_go_back_without_end_are_refused(tmp_path: Path) -> None:
+def test_times_that_go_back_too_often_are_refused(tmp_path: Path) -> None:
     thrown = [(k % 2 * 50 + k / 1000, 55.70, 13.20) for k in range(400)]
     text = track([thrown]).replace("%", "")
-    with pytest.raises(DataError, match=r"it could be \d+ tracks\. Sort the points by time"):
+    with pytest.raises(DataError, match=r"it could contain \d+ tracks\. Sort the points by time"):
         segments(tmp_path, text)
 
 
@@ -219,12 +219,12 @@ def test_encodings(tmp_path: Path) -> None:
         (tmp_path / "walk.gpx").write_bytes(data)
         assert len(read_gpx(tmp_path / "walk.gpx", "walk")) == 2
     (tmp_path / "walk.gpx").write_bytes(b"\xff" + track(WALK).encode())
-    with pytest.raises(DataError, match=r"walk\.gpx: it is not UTF-8 text \(byte 0\)\. Export"):
+    with pytest.raises(DataError, match=r"walk\.gpx: the file is not UTF-8 text \(byte 0\)\. Export"):
         read_gpx(tmp_path / "walk.gpx", "walk")
 
 
 @given(st.data())
-def test_broken_bytes_are_an_error_of_ours(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_broken_bytes_are_a_package_error(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     path = tmp_path_factory.getbasetemp() / "broken.gpx"
     broken = bytearray(track(WALK).encode())
     for _ in range(data.draw(st.integers(1, 4))):
@@ -243,7 +243,7 @@ def test_options(tmp_path: Path) -> None:
     for wrong in (0.0, -1.0, float("nan")):
         with pytest.raises(ConfigError, match="--max-gap-s"):
             read_source(tmp_path, options=SourceOptions(max_gap_s=wrong))
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(DataError, match="the folder does not exist"):
         read_source(tmp_path / "walk.gpx", options=SourceOptions(images=tmp_path / "nowhere"))
     with pytest.raises(DataError, match=r"no \.gpx file"):
         (tmp_path / "empty").mkdir()

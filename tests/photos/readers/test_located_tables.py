@@ -1,4 +1,4 @@
-"""CSV, Parquet and GeoJSON with positions: what is read, and what is refused with which words."""
+"""CSV, Parquet and GeoJSON with positions: what is read, and which errors are raised."""
 
 import json
 import math
@@ -40,7 +40,7 @@ PLAIN = "file,lat,lon,note\n1.jpg,55.7,13.2,first\nwalk/3.jpg,-55.75,-13.25,007\
     PLAIN.replace(",", ";").replace(".7", ",7").replace(".2", ",2"), "sep=;\r\n" + PLAIN.replace(",", ";"),
     PLAIN.replace("file", "Image").replace("lat", " Latitude ").replace("lon", "LNG"), "\n" + PLAIN + "\n\n",
     PLAIN.replace("1.jpg", '"1.jpg"').replace("walk/", "walk\\")])
-def test_tables_of_all_spreadsheets_say_the_same(images: Path, text: str | bytes) -> None:
+def test_tables_of_all_spreadsheets_are_equal(images: Path, text: str | bytes) -> None:
     records, skipped = read(images, text)
     assert [(r.lat, r.lon, r.path.name, dict(r.extra)) for r in records] == [
         (55.7, 13.2, "1.jpg", {"note": "first"}), (-55.75, -13.25, "3.jpg", {"note": "007"})]
@@ -65,7 +65,7 @@ def test_parquet_with_its_own_kinds(images: Path) -> None:
                   "sequence": [[1, 2], [3, 4]]}).write_parquet(images / "list.parquet")
     records, skipped = read_table(images / "list.parquet", SourceOptions(time_zone="Europe/Stockholm"))
     assert records[0].image_id == "7" and records[0].captured_at == datetime(2024, 5, 17, 11, 0, tzinfo=UTC)
-    assert records[0].sequence_id is None  # a path of actions, as split tables have it
+    assert records[0].sequence_id is None  # a path of actions, as in split tables
     assert records[0].extra == {"tags": '["a", "b"]', "sequence": "[1, 2]"}
     assert [(s.item, s.kind) for s in skipped] == [("2.jpg", "no_position")]
 
@@ -83,60 +83,60 @@ def test_geojson_is_longitude_first(images: Path) -> None:
     records, skipped = read(images, json.dumps(collection), "list.geojson")
     assert [(r.lat, r.lon, r.bearing_deg, dict(r.extra)) for r in records] == [(55.7, 13.2, 12.0, {"altitude_m": 40.0})]
     assert [s.detail for s in skipped] == ["list.geojson, feature 2: its geometry is LineString, not Point",
-                                           "list.geojson, feature 3: its coordinates are no numbers",
+                                           "list.geojson, feature 3: its coordinates are not numbers",
                                            "list.geojson, feature 4: it has no geometry"]
     lines = "\n".join(json.dumps(f) for f in collection["features"][:1])
     assert read(images, lines, "lines.geojsonl")[0][0].lat == 55.7
     collection["crs"] = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::3006"}}
     with pytest.raises(DataError, match=r"its crs is urn:ogc:def:crs:EPSG::3006, not WGS 84\. Export it"):
         read(images, json.dumps(collection), "list.geojson")
-    with pytest.raises(DataError, match="GeoJSON is longitude first"):
+    with pytest.raises(DataError, match="Export GeoJSON with longitude first"):
         read(images, json.dumps({"type": "FeatureCollection", "features": [feature("1.jpg", [38.9, -177.0])]}), "x.geojson")
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("file,lat,latitude,lon\n1.jpg,1,2,3\n", r"the columns lat, latitude could all be lat\. Say which with --columns lat=lat"),
-    ("file,lat\n1.jpg,1\n", r"no column says lon \(columns: file, lat\).*--columns lon=NAME"),
-    ("lat,lon\n1,2\n", "no column says which image is meant"),
-    ("file,lat,lon,LAT\n1.jpg,1,2,3\n", "several columns LAT, lat"),
-    ("file,lat,lon,heading,bearing\n1.jpg,1,2,3,4\n", "the columns heading, bearing could all be bearing"),
-    ("file,lat,lon\n1.jpg,139.7,35.6\n", r"swapped: lat, lon is 139\.7, 35\.6\. Say it with --columns lat=lon,lon=lat"),
+    ("file,lat,latitude,lon\n1.jpg,1,2,3\n", r"lat, latitude could all mean lat\. Choose one with --columns lat=lat"),
+    ("file,lat\n1.jpg,1\n", r"no column gives lon \(columns: file, lat\).*--columns lon=NAME"),
+    ("lat,lon\n1,2\n", "no column gives the image"),
+    ("file,lat,lon,LAT\n1.jpg,1,2,3\n", "repeated columns: LAT, lat"),
+    ("file,lat,lon,heading,bearing\n1.jpg,1,2,3,4\n", "the columns heading, bearing could all mean bearing"),
+    ("file,lat,lon\n1.jpg,139.7,35.6\n", r"swapped: lat, lon is 139\.7, 35\.6\. Exchange them with --columns lat=lon,lon=lat"),
     ("file,lat,lon\n1.jpg,6172345.5,386012.1\n", r"a projection, not in degrees: lat, lon is 6172345\.5, 386012\.1\. Convert"),
-    ("file,lat,lon\n1.jpg,38.9,283\n", "beyond 180 degrees.*Subtract 360"),
-    ("file,lat,lon\n1.jpg,1\n", "line 2: 2 values under 3 columns"),
-    ('file,lat,lon\n"1.jpg,1,2\n', "it is no CSV"),
+    ("file,lat,lon\n1.jpg,38.9,283\n", "exceed 180 degrees.*Subtract 360"),
+    ("file,lat,lon\n1.jpg,1\n", "line 2: 2 values for 3 columns"),
+    ('file,lat,lon\n"1.jpg,1,2\n', "invalid CSV"),
     ("file,lat,lon\n", "the table has no rows"), ("", "the table is empty"),
-    (b"file,lat,lon\n\xff\xff,1,2\n", r"list\.csv: it is not UTF-8 text \(byte 13\)\. Save it"),
+    (b"file,lat,lon\n\xff\xff,1,2\n", r"list\.csv: the file is not UTF-8 text \(byte 13\)\. Save it"),
     (b"file,lat,lon\n1\0.jpg,1,2\n", "zero bytes"),
-    ("file,lat,lon\n1.jpg,1,2\n./1.jpg,1,3\n", r"row 2: 1 stands in list\.csv, row 1 too, with other values")])
+    ("file,lat,lon\n1.jpg,1,2\n./1.jpg,1,3\n", r"row 2: 1 is also in list\.csv, row 1, with different values")])
 def test_wrong_tables_are_refused_with_the_remedy(images: Path, text: str | bytes, words: str) -> None:
     with pytest.raises(DataError, match=words) as caught:
         read(images, text)
     assert "list.csv" in caught.value.where
 
 
-def test_columns_can_be_named(images: Path) -> None:
+def test_columns_can_be_chosen(images: Path) -> None:
     text = "nr,Y,X,lat\n1.jpg,55.7,13.2,nonsense\n"
     records, _ = read(images, text, columns={"lat": "Y", "lon": "X", "file": "nr"})
     assert (records[0].lat, records[0].lon) == (55.7, 13.2) and records[0].extra == {"lat": "nonsense"}
-    with pytest.raises(ConfigError, match=r"--columns: .*no column 'Z'\. It has: nr, Y, X, lat"):
+    with pytest.raises(ConfigError, match=r"--columns: .*no column 'Z'\. Its columns are nr, Y, X, lat"):
         read(images, text, columns={"lat": "Z"})
     assert read(images, text, columns={"Latitude": "Y", "lng": "X", "image": "nr"})[0] == records
-    with pytest.raises(ConfigError, match="'latitude_deg' is nothing"):
+    with pytest.raises(ConfigError, match="unknown meaning 'latitude_deg'"):
         read(images, text, columns={"latitude_deg": "Y"})
-    with pytest.raises(ConfigError, match="lat is said to be Y and X"):
+    with pytest.raises(ConfigError, match="lat has two columns: Y and X"):
         read(images, text, columns={"latitude": "Y", "lat": "X"})
 
 
 @pytest.mark.parametrize(("row", "kind", "words"), [
-    ("2.jpg,,13", "no_position", "its lat is empty"), ("2.jpg,nan,13", "no_position", "'nan', no number"),
-    ("2.jpg,55°41'N,13", "no_position", "no number of degrees"), ("2.jpg,0,0.0", "no_position", "0, 0"),
-    ("2.jpg,95,13", "no_position", "95, 13 is no position"), ("9.jpg,55,13", "missing_file", "no such image"),
-    ("walk,55,13", "missing_file", "no such image"), (",55,13", "missing_file", "no image is named"),
+    ("2.jpg,,13", "no_position", "its lat is empty"), ("2.jpg,nan,13", "no_position", "'nan', not a number"),
+    ("2.jpg,55°41'N,13", "no_position", "not a number of degrees"), ("2.jpg,0,0.0", "no_position", "0, 0"),
+    ("2.jpg,95,13", "no_position", "95, 13 is not a position"), ("9.jpg,55,13", "missing_file", "the image does not exist"),
+    ("walk,55,13", "missing_file", "the image does not exist"), (",55,13", "missing_file", "the image is missing"),
     ("../secret.jpg,55,13", "outside", "leads out of"), ("/etc/passwd,55,13", "outside", "--images"),
-    ("C:\\photos\\8.jpg,55,13", "missing_file", "no such image"), ("walk/../../secret.jpg,55,13", "outside", "--images"),
+    ("C:\\photos\\8.jpg,55,13", "missing_file", "does not exist"), ("walk/../../secret.jpg,55,13", "outside", "--images"),
     ("link.jpg,55,13", "outside", "--images"), ("./1.jpg,55.7,13.2", "duplicate", "row 3 repeats list.csv, row 1"),
-    ("a" * 5000 + ".jpg,55,13", "missing_file", "no such image")])
+    ("a" * 5000 + ".jpg,55,13", "missing_file", "the image does not exist")])
 def test_wrong_rows_are_skipped_with_the_reason(images: Path, row: str, kind: str, words: str) -> None:
     (images / "link.jpg").symlink_to(images.parent / "secret.jpg")
     records, [skipped] = read(images, f"file,lat,lon\n1.jpg,55.7,13.2\n2.jpg,55.7,13.3\n{row}\n")
@@ -152,8 +152,8 @@ def test_the_images_folder_decides_what_is_inside(images: Path, tmp_path: Path) 
     records, skipped = read(table, "file,lat,lon\n" + "\n".join(rows) + "\n", images=images)
     assert [(r.image_id[:4], r.path.name) for r in records] == [("1", "1.jpg"), ("2", "2.jpg"), ("walk", "3.jpg")]
     assert [s.kind for s in skipped] == ["outside", "missing_file", "missing_file"]
-    assert skipped[1].detail == f"list.csv, row 5: no such image in {images}"
-    with pytest.raises(DataError, match="no such folder"):
+    assert skipped[1].detail == f"list.csv, row 5: the image does not exist in {images}"
+    with pytest.raises(DataError, match="the folder does not exist"):
         read(table, PLAIN, images=tmp_path / "nowhere")
 
 
@@ -178,9 +178,10 @@ def test_cameras(images: Path, row: str, camera: Camera | None) -> None:
 
 
 @pytest.mark.parametrize(("row", "words"), [
-    ("brown,,,,", "'brown'; these are read: perspective"), (",x,,,", "its focal is 'x', no number"), (",-1,,,", "comes to -1"),
-    (",,,,190", "190 degrees is none"), ("perspective,,-9,,120", "that of no camera")])
-def test_cameras_that_cannot_be(images: Path, row: str, words: str) -> None:
+    ("brown,,,,", "'brown'; supported are perspective"), (",x,,,", "its focal is 'x', not a number"),
+    (",-1,,,", "larger side is -1"),
+    (",,,,190", "190 degrees is impossible"), ("perspective,,-9,,120", "which is impossible")])
+def test_impossible_cameras(images: Path, row: str, words: str) -> None:
     _, [skipped] = read(images, f"file,lat,lon,camera_type,focal,k1,k2,fov_deg\n1.jpg,55,13,{row}\n")
     assert skipped.kind == "camera" and words in skipped.detail
 
@@ -195,7 +196,7 @@ def test_times_without_a_zone_are_kept_and_not_used(images: Path) -> None:
 @pytest.mark.parametrize(("stated", "bearing"), [
     ("0", 0.0), ("359.5", 359.5), ("360", 0.0), ("-45", 315.0), ("-180", 180.0), ("-0.5", 359.5), ("-1", None), ("-1.0", None),
     ("-1,0", None), ("361", None), ("655.35", None), ("-999", None), ("north", None)])
-def test_what_is_not_a_heading_is_kept_and_not_used(images: Path, stated: str, bearing: float | None) -> None:
+def test_invalid_headings_are_kept_and_not_used(images: Path, stated: str, bearing: float | None) -> None:
     [record], _ = read(images, f"file;lat;lon;heading\n1.jpg;55;13;{stated}\n")
     assert record.bearing_deg == bearing
     assert record.extra == ({} if bearing is not None else {"bearing_stated": stated})
@@ -221,7 +222,7 @@ def test_columns_of_hemispheres_are_used(images: Path, head: str, row: str, posi
     else:
         assert [(r.lat, r.lon, dict(r.extra)) for r in records] == [(*position, {})]
     [record], _ = read(images, "file,lat,lon,ns,lon_ref\n1.jpg,55,13,17,\n")
-    assert (record.lon, record.extra) == (13, {"ns": 17})  # nanoseconds; and a column that says nothing
+    assert (record.lon, record.extra) == (13, {"ns": 17})  # nanoseconds; and an unknown column
 
 
 def test_a_column_of_the_headings_north_is_used(images: Path) -> None:
@@ -237,20 +238,20 @@ def test_ids_that_went_through_pandas(images: Path) -> None:
     assert [(r.image_id, r.path.name, r.sequence_id) for r in records] == [
         ("1", "1.jpg", "7"), ("498763468214164", "498763468214164.jpg", None)] and not skipped
     records, _ = read(images, "file,image_id,lat,lon\n1.jpg,1.0,55,13\n2.jpg,v1.0,55,13\n")
-    assert [r.image_id for r in records] == ["1.0", "v1.0"]  # names with a point, not numbers
+    assert [r.image_id for r in records] == ["1.0", "v1.0"]  # names with a dot, not numbers
 
 
 def test_text_sequences_of_geojson(images: Path) -> None:
-    """Source: RFC 8142: a record separator before each text, which may have several lines."""
+    """Source: RFC 8142: a record separator precedes each text, which may have several lines."""
     both = [feature("1.jpg", [13.2, 55.7]), feature("2.jpg", [13.3, 55.7])]
     lines = "\ufeff" + "".join(f"\x1e{json.dumps(f, indent=1)}" for f in both)
     for text in ("".join(f"\x1e{json.dumps(f)}\n" for f in both), lines):
         for name in ("list.geojsons", "list.geojson", "list.json"):
             assert [r.lon for r in read(images, text, name)[0]] == [13.2, 13.3]
-    with pytest.raises(DataError, match=r"list\.geojsons, record 2: it is no JSON"):
+    with pytest.raises(DataError, match=r"list\.geojsons, record 2: this is not valid JSON"):
         read(images, f"\x1e{json.dumps(both[0])}\n\x1e{{", "list.geojsons")
     assert len(read(images, json.dumps(both[0]).encode("utf-16"), "list.geojson")[0]) == 1
-    with pytest.raises(DataError, match=r"list\.geojson: it is not UTF-8 text \(byte 33\)\. Save it as UTF-8\."):
+    with pytest.raises(DataError, match=r"list\.geojson: the file is not UTF-8 text \(byte 33\)\. Save it as UTF-8\."):
         read(images, b" " * 33 + b"\xff", "list.geojson")
 
 
@@ -262,7 +263,7 @@ def test_numbers_with_point_or_comma(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "nan", "inf", "1,234,567", "1_000", "0x10", None, True, 10**400, [1], "٣"])
-def test_what_is_no_number(value: object) -> None:
+def test_values_that_are_not_numbers(value: object) -> None:
     assert number(value) is None
 
 
@@ -275,7 +276,7 @@ def test_a_parquet_file_that_takes_its_reader_down_is_an_error(tmp_path: Path, m
     path.write_bytes(b"PAR1 no table PAR1")
     with pytest.raises(DataError, match=r"list\.parquet: it cannot be read as a table \(.+\)\. Download it again"):
         read_table(path, SourceOptions())
-    (tmp_path / "polars.py").write_text("raise SystemExit('a stranger')")  # a module beside the data is not taken for ours
+    (tmp_path / "polars.py").write_text("raise SystemExit('a stranger')")  # a module beside the data must not be imported
     monkeypatch.chdir(tmp_path)
     pl.DataFrame({"file": ["1.jpg"], "lat": [1.0], "lon": [2.0]}).write_parquet(path)
     assert [s.kind for s in read_table(Path("list.parquet"), SourceOptions())[1]] == ["missing_file"]
@@ -286,14 +287,14 @@ def test_a_parquet_file_that_takes_its_reader_down_is_an_error(tmp_path: Path, m
 
 @pytest.mark.parametrize("name", ["list.csv", "list.geojson"])
 @given(data=st.data())
-def test_broken_bytes_are_an_error_of_ours_or_skipped_rows(name: str, data: st.DataObject,
+def test_broken_bytes_are_a_package_error_or_skipped_rows(name: str, data: st.DataObject,
                                                            tmp_path_factory: pytest.TempPathFactory) -> None:
     broken_bytes(name, data, tmp_path_factory)
 
 
-@settings(max_examples=4, deadline=None)  # each takes a process
+@settings(max_examples=4, deadline=None)  # each example starts a process
 @given(data=st.data())
-def test_broken_parquet_is_an_error_of_ours_or_skipped_rows(data: st.DataObject,
+def test_broken_parquet_is_a_package_error_or_skipped_rows(data: st.DataObject,
                                                             tmp_path_factory: pytest.TempPathFactory) -> None:
     broken_bytes("list.parquet", data, tmp_path_factory)
 
@@ -320,12 +321,12 @@ def broken_bytes(name: str, data: st.DataObject, tmp_path_factory: pytest.TempPa
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ('{"type": "FeatureCollection", "features": [' + "[" * 100_000, "nested too deeply|no JSON"),
+    ('{"type": "FeatureCollection", "features": [' + "[" * 100_000, "nested too deeply|not valid JSON"),
     ('{"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": {"type": "Point", "coordinates": [NaN, 1]}}]}',
-     "NaN is no number of JSON"),
-    ('{"type": "FeatureCollection", "features": {"a": 1}}', "its features are no list"),
-    ('{"type": "FeatureCollection", "features": [7]}', "feature 1: it is no feature"),
-    ('{"type": "Topology"}', "no GeoJSON FeatureCollection"), ("[" + "9" * 5000 + "]", "no JSON")])
+     "NaN is not a JSON number"),
+    ('{"type": "FeatureCollection", "features": {"a": 1}}', "its features are not a list"),
+    ('{"type": "FeatureCollection", "features": [7]}', "feature 1: not a feature"),
+    ('{"type": "Topology"}', "not a GeoJSON FeatureCollection"), ("[" + "9" * 5000 + "]", "not valid JSON")])
 def test_hostile_geojson(images: Path, text: str, words: str) -> None:
     with pytest.raises(DataError, match=words):
         read(images, text, "list.geojson")

@@ -17,7 +17,7 @@ from justzoomin.photos.readers.mapillary import mapillary_camera
 
 
 def image(image_id: object = "498763468214164", **more: Any) -> dict[str, Any]:
-    """An image as the API describes it."""
+    """Return an image as the API describes it."""
     return {"id": image_id, "geometry": {"type": "Point", "coordinates": [13.2, 55.7]},
             "computed_geometry": {"type": "Point", "coordinates": [13.2001, 55.7001]}, "camera_type": "perspective",
             "camera_parameters": [0.85, -0.05, 0.01], "compass_angle": 20.5, "computed_compass_angle": 350.25,
@@ -53,7 +53,7 @@ def test_everything_the_api_says_finds_its_place(images: Path) -> None:
     assert record.path == images / "498763468214164.jpg"
 
 
-def test_without_the_computed_fields_the_cameras_own_hold(images: Path) -> None:
+def test_without_the_computed_fields_the_cameras_own_are_used(images: Path) -> None:
     for gone in (None, {"type": "Point", "coordinates": [0, 0]}, {"type": "Point", "coordinates": ["x", 1]}, 7):
         [record] = read(images, image(computed_geometry=gone, computed_compass_angle=None, creator=None)).records
         assert (record.lat, record.lon, record.bearing_deg) == (55.7, 13.2, 20.5)
@@ -62,7 +62,7 @@ def test_without_the_computed_fields_the_cameras_own_hold(images: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["object", "list", "data", "lines", "lines.jsonl", "folder", "number"])
-def test_all_forms_say_the_same(images: Path, form: str) -> None:
+def test_all_forms_are_equal(images: Path, form: str) -> None:
     photo(images / "2.jpg")
     both = [image(), image("2")]
     if form == "folder":
@@ -88,7 +88,7 @@ def test_images_are_found_by_id(tmp_path: Path) -> None:
     assert found == {"1": "1.jpg", "2": "deep/2_undistorted.jpg", "3": "3/original.jpg", "6": "x/6.png", "7": "named/seven.jpg"}
     assert {s.item: s.kind for s in source.skipped} == {"4": "ambiguous_file", "5": "missing_file", "8": "outside"}
     assert "4/a.jpg, 4/b.jpg" in next(s.detail for s in source.skipped if s.item == "4")
-    assert {r.image_id: r.camera for r in source.records}["2"] == Camera("perspective", 0.85)  # its lens is gone
+    assert {r.image_id: r.camera for r in source.records}["2"] == Camera("perspective", 0.85)  # it is already undistorted
 
 
 @pytest.mark.parametrize(("kind", "parameters", "camera"), [
@@ -105,23 +105,23 @@ def test_cameras(kind: object, parameters: object, camera: Camera | None) -> Non
     ({"camera_type": "brown", "camera_parameters": [0.8, 0.1]}, "camera_type is brown, whose distortion is not supported"),
     ({"camera_type": "brown"}, "camera_parameters are missing"), ({"camera_type": "dual"}, "'dual' is not supported"),
     ({"camera_type": 7}, "camera_type 7 is not supported"), ({"is_pano": True}, "fetch it with the field camera_type"),
-    ({"camera_type": "perspective", "camera_parameters": [0.8, 0, 0, 0.5]}, "more than focal, k1 and k2"),
-    ({"camera_type": "perspective", "camera_parameters": "0.8"}, "no list of numbers"),
-    ({"camera_type": "perspective", "camera_parameters": [None, 1]}, "no list of numbers"),
-    ({"camera_type": "fisheye", "camera_parameters": [-1, 0, 0]}, "those of no camera"),
-    ({"camera_type": "fisheye", "camera_parameters": [1, 1e9, 0]}, "those of no camera"),
-    ({"camera_type": "fisheye", "camera_parameters": [10**400, 0, 0]}, "no list of numbers")])
-def test_cameras_that_cannot_be_used_say_why(images: Path, facts: dict[str, Any], words: str) -> None:
+    ({"camera_type": "perspective", "camera_parameters": [0.8, 0, 0, 0.5]}, "more values than focal, k1 and k2"),
+    ({"camera_type": "perspective", "camera_parameters": "0.8"}, "not a list of numbers"),
+    ({"camera_type": "perspective", "camera_parameters": [None, 1]}, "not a list of numbers"),
+    ({"camera_type": "fisheye", "camera_parameters": [-1, 0, 0]}, "are impossible"),
+    ({"camera_type": "fisheye", "camera_parameters": [1, 1e9, 0]}, "are impossible"),
+    ({"camera_type": "fisheye", "camera_parameters": [10**400, 0, 0]}, "not a list of numbers")])
+def test_unusable_cameras_give_the_reason(images: Path, facts: dict[str, Any], words: str) -> None:
     stated = {k: v for k, v in image().items() if not k.startswith("camera")}
     source = read(images, [{**stated, **facts}])
     assert [(s.item, s.kind) for s in source.skipped] == [("498763468214164", "camera")] and words in source.skipped[0].detail
 
 
 @pytest.mark.parametrize("wrong", ["../1", "a/b", "", None, True, 1.5, -3, ["1"], "a b", "x" * 65, 10**50])
-def test_ids_that_are_none(images: Path, wrong: object) -> None:
+def test_invalid_ids(images: Path, wrong: object) -> None:
     source = read(images, [image(wrong), image()])
     assert len(source.records) == 1
-    assert [(s.kind, "is no id of Mapillary" in s.detail) for s in source.skipped] == [("broken_record", True)]
+    assert [(s.kind, "is not a Mapillary id" in s.detail) for s in source.skipped] == [("broken_record", True)]
     assert "image 1" in source.skipped[0].item
 
 
@@ -129,12 +129,12 @@ def test_the_same_image_twice(images: Path) -> None:
     again = image(thumb_2048_url="https://example.org/another")
     source = read(images, [image(), again])
     assert len(source.records) == 1 and [(s.item, s.kind) for s in source.skipped] == [("498763468214164", "duplicate")]
-    with pytest.raises(DataError, match=r"image 2: image 498763468214164 stands in .*image 1 too, with other values"):
+    with pytest.raises(DataError, match=r"image 2: image 498763468214164 is also in .*image 1, with other values"):
         read(images, [image(), image(compass_angle=1.0)])
 
 
 def test_the_same_image_fetched_twice(images: Path) -> None:
-    """Addresses get a new signature at each call, at any depth; what nobody reads may differ."""
+    """Addresses get a new signature at each call, at any depth; fields that are not read may differ."""
     def fetched(signature: int) -> dict[str, Any]:
         address = f"https://example.org/7?sig={signature}"
         return image(mesh={"id": "7", "url": address}, detections={"data": [{"id": signature}]}, sfm_cluster={"url": address},
@@ -151,14 +151,14 @@ def test_ids_that_went_through_pandas(images: Path, stated: object) -> None:
     assert (record.image_id, record.sequence_id) == ("498763468214164", "12")
 
 
-def test_what_is_no_heading_or_time_is_kept_and_said(images: Path) -> None:
+def test_invalid_headings_and_times_are_kept_and_reported(images: Path) -> None:
     source = read(images, image(computed_compass_angle=-1, captured_at="2024-07-09T12:00:00"))
     [record] = source.records
     assert record.bearing_deg == 20.5 and record.extra["bearing_from"] == "Mapillary compass_angle"
     assert record.captured_at is None and record.extra["captured_at_stated"] == "2024-07-09T12:00:00"
     source = read(images, image(computed_compass_angle=-1.0, compass_angle=None))
     assert source.records[0].bearing_deg is None and source.records[0].extra["bearing_stated"] == -1.0
-    assert source.notes == ("1 of 1 photos state a heading that is not one (-1 stands for none); it is kept as bearing_stated",)
+    assert source.notes == ("1 of 1 photos state an invalid heading (-1 means none); it is kept as bearing_stated",)
 
 
 @pytest.mark.parametrize("geometry", [None, 7, {}, {"type": "Point"}, {"type": "LineString", "coordinates": [[1, 2]]},
@@ -172,9 +172,10 @@ def test_photos_without_a_position(images: Path, geometry: object) -> None:
 
 @pytest.mark.parametrize(("text", "words"), [
     ('{"error": {"message": "Invalid OAuth access token", "code": 190}}', "answered with an error: Invalid OAuth access token"),
-    ("{", "it is no JSON"), ("[" * 200_000, "nested too deeply|no JSON"), ('[{"id": 1, "altitude": NaN}]', "NaN is no number"),
+    ("{", "this is not valid JSON"), ("[" * 200_000, "nested too deeply|not valid JSON"),
+    ('[{"id": 1, "altitude": NaN}]', "is not a JSON number"),
     ('{"images": []}', "no images of the Mapillary API"), ("7", "no images of the Mapillary API"),
-    ('{"id": 1}\n{"id"', "line 2"), ('[{"id": ' + "9" * 5000 + "}]", "no JSON"), ("", "no JSON")])
+    ('{"id": 1}\n{"id"', "line 2"), ('[{"id": ' + "9" * 5000 + "}]", "not valid JSON"), ("", "not valid JSON")])
 def test_hostile_files(images: Path, text: str, words: str) -> None:
     with pytest.raises(DataError, match=words) as caught:
         read(images, text)
@@ -189,7 +190,7 @@ def test_a_broken_file_in_a_folder_is_skipped_and_listed(images: Path) -> None:
     assert [(s.item, s.kind) for s in source.skipped] == [(str(images / "zzz.json"), "broken_record")]
 
 
-def test_odd_values_do_not_travel(images: Path) -> None:
+def test_odd_values_are_not_stored(images: Path) -> None:
     [record] = read(images, [image(captured_at="soon", compass_angle="north", computed_compass_angle=1e300, sequence={"id": 1},
                                    creator="me", altitude=10**400, mesh={"url": "x"}, link="https://example.org")]).records
     assert record.captured_at is None and record.bearing_deg is None and record.sequence_id is None
@@ -203,7 +204,7 @@ JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st
 
 
 @given(st.dictionaries(st.sampled_from(sorted(image())), JSON, max_size=6))
-def test_any_values_are_an_error_of_ours_or_skipped(tmp_path_factory: pytest.TempPathFactory, changes: dict[str, Any]) -> None:
+def test_any_values_are_a_package_error_or_skipped(tmp_path_factory: pytest.TempPathFactory, changes: dict[str, Any]) -> None:
     folder = tmp_path_factory.getbasetemp() / "any"
     if not folder.exists():
         photo(folder / "498763468214164.jpg")

@@ -1,4 +1,4 @@
-"""EXIF alone turns a photo, and is found wherever a PNG keeps it; XMP says what a panorama is."""
+"""Only EXIF turns a photo, and it is found wherever a PNG stores it; XMP marks panoramas."""
 
 import struct
 import zlib
@@ -20,7 +20,7 @@ SPHERE = GPANO.format('GPano:ProjectionType="equirectangular"')
 
 
 def written(path, xmp, kind, main=None):
-    """A photo with XMP; in TIFF it is a tag."""
+    """Write a photo with XMP; in TIFF it is a tag."""
     if kind == "TIFF":
         return photo(path, main={**(main or {}), 700: xmp.encode()}, size=(64, 32), kind=kind)
     return photo(path, main=main, size=(64, 32), xmp=xmp, kind=kind)
@@ -29,14 +29,14 @@ def written(path, xmp, kind, main=None):
 @pytest.mark.parametrize("dpi", [None, (72, 72)])
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP", "TIFF"])
 def test_a_stale_orientation_in_xmp_turns_no_photo(kind, dpi, tmp_path):
-    """Pillow takes it where EXIF states none; a JPEG without JFIF resolution has it from the moment that it is opened."""
+    """Pillow uses it if EXIF states none; for a JPEG without JFIF resolution already when the file is opened."""
     path = written(tmp_path / "x", STALE, kind)
     if kind == "JPEG" and dpi is None:
         data = path.read_bytes()
         path.write_bytes(data[:2] + data[20:] if data[6:10] == b"JFIF" else data)
     assert decode_photo(path.read_bytes(), "x").shape[:2] == (32, 64)
     turned = written(tmp_path / "y", STALE.replace("6", "3"), kind, {0x0112: 6})
-    assert decode_photo(turned.read_bytes(), "x").shape[:2] == (64, 32), "the EXIF's own counts"
+    assert decode_photo(turned.read_bytes(), "x").shape[:2] == (64, 32), "the EXIF's orientation must be used"
 
 
 def test_a_tiff_is_turned_once(tmp_path):
@@ -68,7 +68,7 @@ def exif():
     tags = Image.Exif()
     tags[0x0112] = 6
     tags.get_ifd(0x8825).update(gps_tags(*LUND))
-    return tags.tobytes()  # with its head, Exif and two zero bytes
+    return tags.tobytes()  # with its header, Exif and two zero bytes
 
 
 def text(kind, keyword, content):
@@ -106,14 +106,14 @@ def test_the_exif_chunk_comes_before_raw_profiles_and_damage_is_no_exif(tmp_path
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP", "TIFF"])
-def test_a_panorama_is_known_by_its_xmp(kind, tmp_path):
+def test_a_panorama_is_recognized_by_its_xmp(kind, tmp_path):
     data = written(tmp_path / "x", SPHERE, kind).read_bytes()
     assert declared_panorama(data)["ProjectionType"] == "equirectangular"
     assert declared_panorama(photo(tmp_path / "y", size=(64, 32), kind=kind).read_bytes()) == {}
     assert declared_panorama(b"GPano: no picture") == declared_panorama(b"") == {}
 
 
-def test_a_panorama_as_png_is_known_too(tmp_path):
+def test_a_panorama_as_png_is_recognized_too(tmp_path):
     for made in (chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + SPHERE.encode()),
                  text(b"zTXt", b"Raw profile type xmp", raw_profile("xmp", SPHERE.encode()))):
         assert declared_panorama(png(made))["ProjectionType"] == "equirectangular"

@@ -1,4 +1,4 @@
-"""Where photos are, where they were taken and by which camera: readers of EXIF, tables, GPX tracks and Mapillary JSON."""
+"""Read which photos there are, where they were taken and by which camera: EXIF, tables, GPX tracks, Mapillary JSON."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Times of photos: what cameras write, what tables write, and the zones of their clocks."""
+"""Times of photos: formats of cameras and of tables, and the time zones of their clocks."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _CLOCK = re.compile(
 _UNITS = (1, 10**3, 10**6, 10**9)
 """Seconds, milliseconds, microseconds and nanoseconds."""
 _FIRST_S, _LAST_S = 315_532_800, 4_102_444_800
-"""1980 and 2100 in seconds since 1970. Between them no number is a time in two of the units, nor a date of 12 or 14 digits."""
+"""1980 and 2100 in seconds since 1970. Between them no number is a time in two of the units, or a date of 12 or 14 digits."""
 _MAX_OFFSET_MIN = 14 * 60
-"""No zone is farther from UTC: Kiritimati, in the east."""
+"""The largest offset of a time zone from UTC: Kiritimati, in the east."""
 
 
 class Clock(NamedTuple):
-    """What a clock showed.
+    """The reading of a clock.
 
     Attributes:
-        time: Its time, without a zone.
-        zone: The zone that stands behind it; None where none does.
+        time: The time, without a zone.
+        zone: The zone written after it; None if there is none.
     """
 
     time: datetime
@@ -38,10 +38,10 @@ class Clock(NamedTuple):
 
 
 def parse_zone(text: str) -> tzinfo:
-    """A time zone from its name (`Europe/Stockholm`) or its offset (`+02:00`, `UTC`).
+    """Return a time zone by its name (`Europe/Stockholm`) or its offset (`+02:00`, `UTC`).
 
     Raises:
-        ConfigError: If there is no such zone.
+        ConfigError: If the zone does not exist.
     """
     fixed = parse_offset(text)
     if fixed is not None:
@@ -49,12 +49,12 @@ def parse_zone(text: str) -> tzinfo:
     try:
         return ZoneInfo(text)
     except (KeyError, ValueError, OSError) as error:
-        raise ConfigError("--time-zone", f"there is no time zone {text!r}",
+        raise ConfigError("--time-zone", f"unknown time zone {text!r}",
                           "Give a name such as Europe/Stockholm, or an offset such as +02:00.") from error
 
 
 def parse_offset(text: object) -> timezone | None:
-    """The zone of an offset from UTC as EXIF writes it (`+02:00`, `+0200`, `+2`, `Z`); None where it cannot be read."""
+    """Return the zone of an offset from UTC as EXIF writes it (`+02:00`, `+0200`, `+2`, `Z`), or None if it is unreadable."""
     match = _OFFSET.match(plain_text(text))
     if match is None:
         return None
@@ -67,11 +67,11 @@ def parse_offset(text: object) -> timezone | None:
 
 
 def parse_clock(text: object, subseconds: object = None) -> Clock | None:
-    """What a clock showed, as EXIF (`2024:05:17 13:04:59`), ISO 8601 or 12 or 14 digits have it; None where it cannot be read.
+    """Read a clock as written in EXIF (`2024:05:17 13:04:59`), ISO 8601 or 12 or 14 digits; None if it is unreadable.
 
     Args:
         text: Year first, then at least hours and minutes: a date alone is not a time.
-        subseconds: Digits behind the point, as EXIF keeps them; used where the text has none.
+        subseconds: Digits after the decimal point, as EXIF stores them; used if the text has none.
     """
     match = _CLOCK.match(plain_text(text))
     if match is None:
@@ -83,7 +83,7 @@ def parse_clock(text: object, subseconds: object = None) -> Clock | None:
     zone = parse_offset(zone_text)
     if zone_text and zone is None:
         return None
-    try:  # month 13, hour 24 (the day may be the one before or the one behind), second 60
+    try:  # month 13, hour 24 (of this day or the day before), second 60
         time = datetime(int(year), month, day, int(hour), int(minute), int(second or 0))
     except ValueError:
         return None
@@ -91,18 +91,18 @@ def parse_clock(text: object, subseconds: object = None) -> Clock | None:
 
 
 def in_zone(clock: datetime, zone: tzinfo) -> datetime | None:
-    """A clock's time in a zone; None for the hour that is skipped or repeated when clocks are changed."""
+    """Return a clock's time in a zone; None for the hour that is skipped or repeated when clocks change."""
     early, late = clock.replace(tzinfo=zone, fold=0), clock.replace(tzinfo=zone, fold=1)
     try:
         if early.utcoffset() != late.utcoffset():
             return None
         return early.astimezone(UTC)
-    except (OverflowError, ValueError):  # the first and last day of all years
+    except (OverflowError, ValueError):  # the first and last day of the calendar
         return None
 
 
 def shifted(time: datetime, seconds: float) -> datetime | None:
-    """A time moved by seconds; None where that leaves the calendar."""
+    """Return a time moved by seconds; None if that leaves the calendar."""
     try:
         return time + timedelta(seconds=seconds)
     except OverflowError:
@@ -110,10 +110,10 @@ def shifted(time: datetime, seconds: float) -> datetime | None:
 
 
 def parse_time(value: object, zone: tzinfo | None = None) -> datetime | None:
-    """A time of a table or JSON in UTC; None where it cannot be read, could be two times, or has no zone.
+    """Return a time from a table or JSON in UTC; None if it is unreadable, could be two times, or has no zone.
 
-    Read are ISO 8601 and what cameras write, `YYYYMMDDhhmm` and `YYYYMMDDhhmmss`, and seconds, milliseconds, microseconds or
-    nanoseconds since 1970, as text or as numbers. Digits that could be a date as well as a count are neither.
+    Accepted are ISO 8601, the formats of cameras, `YYYYMMDDhhmm`, `YYYYMMDDhhmmss`, and seconds, milliseconds, microseconds
+    or nanoseconds since 1970, as text or as numbers. Digits that could be a date or a count are rejected.
 
     Args:
         value: The value of a cell.
@@ -130,7 +130,7 @@ def parse_time(value: object, zone: tzinfo | None = None) -> datetime | None:
 
 
 def _digits(value: object) -> str:
-    """Text of a cell; whole numbers without the `.0` that spreadsheets and pandas put behind them."""
+    """Return the text of a cell; integers without the `.0` that spreadsheets and pandas append."""
     if isinstance(value, bool) or (isinstance(value, int | float) and not 0 <= value < 10**20):
         return ""
     text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
@@ -138,11 +138,11 @@ def _digits(value: object) -> str:
 
 
 def _stated(text: str) -> Clock | None:
-    """A date, or a count since 1970; None where the digits could be both."""
+    """Return the time of a date or of a count since 1970; None if the digits could be both."""
     number = re.fullmatch(r"(\d{9,20})(?:\.(\d+))?", text, re.ASCII)
     if number is None:
         return parse_clock(text)
-    date = parse_clock(f"{text[:10]}00" if len(number[1]) == 10 else text)  # YYYYMMDDhh is never used, only told apart
+    date = parse_clock(f"{text[:10]}00" if len(number[1]) == 10 else text)  # YYYYMMDDhh is never used, only recognized
     found = [date] if date and 1980 <= date.time.year < 2100 else []
     micros = int(f"{number[1]}{number[2] or '':0<6.6}")
     found += [Clock(datetime(1970, 1, 1) + timedelta(microseconds=micros // unit), UTC)

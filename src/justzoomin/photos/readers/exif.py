@@ -1,4 +1,4 @@
-"""Where a photo was taken, when, and by which camera, as its EXIF and XMP say."""
+"""Where a photo was taken, when, and by which camera, according to its EXIF and XMP."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from justzoomin.photos.readers.records import Camera, Scalar
 
 FULL_FRAME_DIAGONAL_MM = math.hypot(36.0, 24.0)
 _MIN_FOCAL, _MAX_FOCAL = 0.1, 60.0
-"""A focal length over the larger side beyond these (157 and 1 degree wide) is a wrong tag, not a street camera."""
+"""Focal lengths over the larger side outside of these (157 and 1 degree wide) come from wrong tags."""
 _FAR_DATUMS = ("TOKYO", "NAD27", "NAD1927", "ED50", "OSGB36", "PULKOVO", "GCJ02", "BD09", "SAD69", "AGD66")
-"""Datums tens to hundreds of metres from WGS 84."""
+"""Datums that differ from WGS 84 by tens to hundreds of metres."""
 _UNITS_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
-"""FocalPlaneResolutionUnit: inch, centimetre; millimetre and micrometre are in use beyond the standard."""
+"""FocalPlaneResolutionUnit: inch, centimetre; millimetre and micrometre are used beyond the standard."""
 
 _WIDTH, _HEIGHT = 0xA002, 0xA003
 _FOCAL_LENGTH, _FOCAL_35MM = 0x920A, 0xA405
@@ -29,17 +29,17 @@ _PLANE_X, _PLANE_Y, _PLANE_UNIT = 0xA20E, 0xA20F, 0xA210
 
 @dataclass(frozen=True)
 class ExifFacts:
-    """What a header says of a photo.
+    """What a header says about a photo.
 
     Attributes:
-        position: (lat, lon) in degrees; None where it states none that can be used.
-        no_position: Why there is no position; empty where there is one.
-        taken: When it was taken.
-        bearing_deg: Where it looks, from true north.
-        camera: The camera; None where nothing is known.
-        no_camera: Why the photo cannot be used, where its projection is one that is not supported; empty otherwise.
+        position: (lat, lon) in degrees; None if there is no usable one.
+        no_position: Why there is no position; empty if there is one.
+        taken: When the photo was taken.
+        bearing_deg: Direction of view, from true north.
+        camera: The camera; None if nothing is known.
+        no_camera: Why the photo is unusable, if its projection is not supported; empty otherwise.
         attribution: Copyright, else artist.
-        more: Further facts, and where those above came from.
+        more: Further facts, and the origin of those above.
     """
 
     position: tuple[float, float] | None
@@ -53,21 +53,21 @@ class ExifFacts:
 
     @property
     def captured_at(self) -> datetime | None:
-        """Time in UTC; None where it is not known."""
+        """Time in UTC; None if unknown."""
         return self.taken.time
 
     @property
     def extra(self) -> dict[str, Scalar]:
-        """What is carried along: further facts, where values came from, and what was stated and not used."""
+        """Values to store with the photo: further facts, the origin of values, and stated values that are not used."""
         return {**self.taken.columns, **self.more}
 
 
 def exif_facts(header: Header, zone: tzinfo | None = None, offset_s: float | None = None) -> ExifFacts:
-    """All that a header says.
+    """Return everything that a header says.
 
     Args:
         header: The header.
-        zone: Zone of the camera's clock where the photo states none.
+        zone: Zone of the camera's clock if the photo states none.
         offset_s: Seconds to add to the camera's clock.
     """
     extra: dict[str, Scalar] = {}
@@ -84,12 +84,12 @@ def exif_facts(header: Header, zone: tzinfo | None = None, offset_s: float | Non
 
 
 def gps_position(gps: Mapping[int, Any]) -> tuple[float, float] | str:
-    """(lat, lon) in degrees from a GPS IFD, or why there is none. Nothing is guessed: no hemisphere, no unit.
+    """Return (lat, lon) in degrees from a GPS IFD, or why there is none; neither hemisphere nor unit is guessed.
 
     Source: Exif 2.32 (CIPA DC-008), GPSLatitudeRef, GPSLatitude, GPSLongitudeRef, GPSLongitude, GPSMapDatum.
     """
     if 2 not in gps and 4 not in gps:
-        return "it states no position"
+        return "it gives no position"
     datum = re.sub(r"[^A-Z0-9]", "", plain_text(gps.get(18)).upper())
     if datum.startswith(_FAR_DATUMS):
         return f"its position is in the datum {datum[:20]}, not WGS 84"
@@ -97,7 +97,7 @@ def gps_position(gps: Mapping[int, Any]) -> tuple[float, float] | str:
     for value, ref, name, letters, limit in ((2, 1, "latitude", "NS", 90.0), (4, 3, "longitude", "EW", 180.0)):
         angle = _angle(gps.get(value))
         if angle is None:
-            return f"its {name} is no angle"
+            return f"its {name} is not an angle"
         letter = plain_text(gps.get(ref)).upper()[:1]
         if not letter or letter not in letters:
             return f"its {name} does not say {' or '.join(letters)}"
@@ -111,7 +111,7 @@ def gps_position(gps: Mapping[int, Any]) -> tuple[float, float] | str:
 
 
 def _angle(value: object) -> float | None:
-    """Degrees of degrees, minutes and seconds; later parts may be missing. None unless every part makes sense."""
+    """Return degrees from degrees, minutes and seconds; later parts may be missing. None unless every part is valid."""
     parts = value if isinstance(value, tuple | list) else (value,)
     if not 1 <= len(parts) <= 3:
         return None
@@ -121,7 +121,7 @@ def _angle(value: object) -> float | None:
     given = [n for n in numbers if n is not None]
     if any(n > 60 for n in given[1:]):
         return None
-    # a part with a fraction ends the angle: what stands behind it would say the same again, or something else
+    # a part with a fraction ends the angle: later parts would repeat or contradict it
     for index, n in enumerate(given[:-1]):
         if n % 1 and any(given[index + 1:]):
             return None
@@ -129,7 +129,7 @@ def _angle(value: object) -> float | None:
 
 
 def photo_camera(header: Header, panorama: Mapping[str, str]) -> tuple[Camera | None, str, str]:
-    """The camera, why it cannot be used (empty where it can), and what said so."""
+    """Return the camera, why it is unusable (empty if it is usable), and the source of the information."""
     projection = panorama.get("ProjectionType", "").lower()
     if projection == "equirectangular":
         reason = _partial(header, panorama)
@@ -141,7 +141,7 @@ def photo_camera(header: Header, panorama: Mapping[str, str]) -> tuple[Camera | 
 
 
 def _partial(header: Header, panorama: Mapping[str, str]) -> str:
-    """Why a panorama is not the whole sphere; empty where it is.
+    """Return why a panorama is not the whole sphere; empty if it is.
 
     Source: Google's Photo Sphere XMP: the image is the cropped area of the full panorama.
     """
@@ -149,10 +149,10 @@ def _partial(header: Header, panorama: Mapping[str, str]) -> str:
         "FullPanoWidthPixels", "FullPanoHeightPixels", "CroppedAreaImageWidthPixels", "CroppedAreaImageHeightPixels")}
     full_w, full_h, part_w, part_h = sizes.values()
     if full_w and full_h and part_w and part_h and (part_w < 0.99 * full_w or part_h < 0.99 * full_h):
-        return (f"it is a partial panorama ({part_w / full_w * 360:.0f} x {part_h / full_h * 180:.0f} degrees), and only "
-                "whole ones are cut")
+        return (f"it is a partial panorama ({part_w / full_w * 360:.0f} x {part_h / full_h * 180:.0f} degrees), "
+                "and only whole ones are supported")
     if not 0.98 < header.width / max(1, 2 * header.height) < 1.02:
-        return f"it says equirectangular but is {header.width} x {header.height} pixels, not twice as wide as high"
+        return f"it is marked as equirectangular but has {header.width} x {header.height} pixels, not twice as wide as high"
     return ""
 
 
@@ -164,10 +164,10 @@ def _float(text: str | None) -> float | None:
 
 
 def _focal(header: Header) -> tuple[float | None, str]:
-    """Focal length over the larger side, and which tags said so.
+    """Return the focal length over the larger side, and the tags that gave it.
 
-    FocalLengthIn35mmFilm holds for equal diagonals (43.27 mm), whatever the sides' ratio. Source: CIPA DCG-001-2005,
-    guideline for noting specifications of digital cameras. Its whole millimetres make it good to two per cent or so.
+    FocalLengthIn35mmFilm refers to equal diagonals (43.27 mm), whatever the aspect ratio. Source: CIPA DCG-001-2005,
+    guideline for noting specifications of digital cameras. As whole millimetres it is accurate to about two per cent.
     """
     equivalent = number(header.exif.get(_FOCAL_35MM))
     larger = max(header.width, header.height)
@@ -187,7 +187,7 @@ def _focal(header: Header) -> tuple[float | None, str]:
 
 
 def _bearing(gps: Mapping[int, Any], panorama: Mapping[str, str], extra: dict[str, Scalar]) -> float | None:
-    """Bearing from true north. A magnetic one is kept in `extra`: the declination is not known here."""
+    """Return the bearing from true north. A magnetic one is stored in `extra`, as the declination is unknown here."""
     reference = plain_text(gps.get(16)).upper()[:1]
     for heading, name in ((number(_float(panorama.get("PoseHeadingDegrees"))), "XMP GPano:PoseHeadingDegrees"),
                           (number(gps.get(17)), "EXIF GPSImgDirection")):
@@ -220,6 +220,6 @@ def _more(header: Header, extra: dict[str, Scalar]) -> None:
 
 
 def _words(value: object) -> str | None:
-    """A text tag on one line, without control characters, of at most 200 characters."""
+    """Return a text tag on one line, without control characters, of at most 200 characters."""
     text = "".join(c if c.isprintable() else " " for c in plain_text(value))
     return " ".join(text.split())[:200] or None

@@ -1,4 +1,4 @@
-"""When a photo was taken, as its header says: the camera's clock, what makes it UTC, and GPS time."""
+"""When a photo was taken according to its header: the camera's clock, its offset from UTC, and GPS time."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from justzoomin.photos.readers.records import Scalar
 from justzoomin.untrusted import printable
 
 _CLOCKS = (("DateTimeOriginal", 0x9003, 0x9291, 0x9011), ("DateTimeDigitized", 0x9004, 0x9292, 0x9012))
-"""Tags of the time, of the digits behind its point, and of its offset from UTC."""
+"""Tags of the time, of its fractional digits, and of its offset from UTC."""
 _NOTHING = re.compile(r"[\s:0-]*")
-"""What cameras write for a time that they do not know."""
+"""What cameras write for an unknown time."""
 _GPS_BEGAN = datetime(1980, 1, 6, tzinfo=UTC)
 _FARTHEST = timedelta(hours=14)
-"""A clock in any zone is at most so far from UTC."""
+"""The largest difference of a clock in any zone from UTC."""
 _SAME_FIX = timedelta(seconds=2)
-"""Photos taken so close together may show the same GPS time: receivers give whole seconds, one a second."""
+"""Photos taken within this time may have the same GPS time: receivers give whole seconds, one per second."""
 _MAX_DESCRIPTION = 10_000
 
 
 @dataclass(frozen=True)
 class PhotoClock:
-    """What a header says of the time.
+    """What a header says about the time.
 
     Attributes:
-        time: Time in UTC; None where the clock's zone is not known and nothing else states a time.
-        clock: Time of the camera's clock, without a zone; None where there is none that can be read.
-        by: What gave `time`: the clock, Mapillary's app, or the last GPS fix, which may be older than the photo.
-        source: The same in words; empty where nothing gave it.
-        stated: What is stated and not used, by the name under which it is kept.
+        time: Time in UTC; None if the clock's zone is unknown and nothing else states a time.
+        clock: Time of the camera's clock, without a zone; None if it is missing or unreadable.
+        by: Source of `time`: the clock, Mapillary's app, or the last GPS fix, which may be older than the photo.
+        source: The same in words; empty if there is no time.
+        stated: Stated values that are not used, by the name under which they are stored.
     """
 
     time: datetime | None = None
@@ -48,14 +48,14 @@ class PhotoClock:
 
     @property
     def columns(self) -> dict[str, Scalar]:
-        """What is kept beside the time: where it came from, the clock where that did not give it, and what was not used."""
+        """Columns stored with the time: its source, the clock if that is not the source, and unused values."""
         found: dict[str, Scalar] = {"captured_at_from": self.source} if self.source else {}
         if self.clock is not None and self.by != "clock":
             found["camera_clock"] = self.clock.isoformat()
         return {**found, **self.stated}
 
     def without_gps(self) -> PhotoClock:
-        """The same without the GPS time, which is kept as `gps_time_stated`."""
+        """Return the same without the GPS time, which is stored as `gps_time_stated`."""
         if self.by != "gps" or self.time is None:
             return self
         return PhotoClock(None, self.clock, stated={**self.stated, "gps_time_stated": self.time.isoformat()})
@@ -63,26 +63,26 @@ class PhotoClock:
     @property
     def problem(self) -> str:
         """Why there is no time in UTC, as the end of a sentence."""
-        parts = [f"its clock reads {self.clock.isoformat(' ')} and the zone is not known, or the hour came twice that day"
+        parts = [f"its clock reads {self.clock.isoformat(' ')}, but the zone is unknown or the hour occurred twice that day"
                  if self.clock is not None else ""]
         words = {"camera_clock_stated": "its EXIF states the time {}, which cannot be read",
                  "clock_offset_stated": "its EXIF states the offset {}, which cannot be used",
                  "gps_time_stated": "its GPS time {} is stale or wrong",
-                 "mapillary_time_stated": "the time {} that Mapillary's app wrote does not fit the clock"}
+                 "mapillary_time_stated": "the time {} from Mapillary's app does not fit the clock"}
         parts += [text.format(self.stated[key]) for key, text in words.items() if key in self.stated]
         return "; ".join(p for p in parts if p) or "it does not say when it was taken"
 
 
 def photo_clock(header: Header, zone: tzinfo | None, offset_s: float | None) -> PhotoClock:
-    """When a photo was taken.
+    """Return when a photo was taken.
 
-    The camera's clock with its stated offset comes first, then the clock in `zone` or moved by `offset_s`, then the time
-    that Mapillary's apps wrote, then GPS time. The last two must agree with the clock to what zones can explain.
+    The camera's clock with its stated offset has priority, then the clock in `zone` or moved by `offset_s`, then the time
+    from Mapillary's apps, then GPS time. The last two must agree with the clock up to a difference that zones can explain.
 
     Args:
         header: The header.
-        zone: Zone of the camera's clock where the photo states none.
-        offset_s: Seconds to add to the camera's clock; without a zone they make it UTC.
+        zone: Zone of the camera's clock if the photo states none.
+        offset_s: Seconds to add to the camera's clock; without a zone they convert it to UTC.
     """
     stated: dict[str, Scalar] = {}
     tag, clock = _clock(header.exif, stated)
@@ -109,11 +109,11 @@ def photo_clock(header: Header, zone: tzinfo | None, offset_s: float | None) -> 
 
 
 def drop_standing(clocks: Sequence[PhotoClock], cameras: Sequence[object]) -> list[PhotoClock]:
-    """The same clocks without GPS times that stand still while the clock of their camera runs.
+    """Return the same clocks without GPS times that stand still while their camera's clock runs.
 
     Args:
         clocks: The clocks of photos that belong together.
-        cameras: What tells the camera of each.
+        cameras: A value that identifies the camera of each.
     """
     same: dict[tuple[object, datetime | None], list[datetime]] = defaultdict(list)
     for one, camera in zip(clocks, cameras, strict=True):
@@ -124,7 +124,7 @@ def drop_standing(clocks: Sequence[PhotoClock], cameras: Sequence[object]) -> li
 
 
 def _clock(exif: Mapping[int, Any], stated: dict[str, Scalar]) -> tuple[str, Clock | None]:
-    """The tag and time of the camera's clock, and its zone; what cannot be used goes to `stated`."""
+    """Return the tag and time of the camera's clock, and its zone; unusable values go to `stated`."""
     for tag, number_, subseconds, offset_tag in _CLOCKS:
         text, offset_text = plain_text(exif.get(number_)), plain_text(exif.get(offset_tag))
         clock = None if _NOTHING.fullmatch(text) else parse_clock(text, exif.get(subseconds))
@@ -143,9 +143,9 @@ def _clock(exif: Mapping[int, Any], stated: dict[str, Scalar]) -> tuple[str, Clo
 
 
 def _possible(time: datetime, clock: datetime | None) -> bool:
-    """Whether a stated time in UTC can be that of a photo whose clock shows this in a zone that is not known.
+    """Return whether a time in UTC can belong to a photo whose clock shows this in an unknown zone.
 
-    A clock from before GPS was not set and says nothing.
+    A clock that shows a time before GPS existed was not set, so it proves nothing.
     """
     if time < _GPS_BEGAN:
         return False
@@ -153,7 +153,7 @@ def _possible(time: datetime, clock: datetime | None) -> bool:
 
 
 def _mapillary_time(main: Mapping[int, Any]) -> datetime | None:
-    """The time in UTC that Mapillary's apps and tools write into ImageDescription, as JSON.
+    """Return the time in UTC that Mapillary's apps and tools write into ImageDescription, as JSON.
 
     Source: mapillary_tools, `datetime_to_map_capture_time`: `2016_05_27_10_14_17_123` in UTC.
     """

@@ -1,4 +1,4 @@
-"""Photos of a walk or drive whose track a GPS logger wrote: positions from the track, by the cameras' times."""
+"""Locate photos of a walk or drive on the track of a GPS logger, by the cameras' times."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from justzoomin.photos.readers.records import PhotoRecord, Scalar, Skipped
 
 _MOVING_M = 0.5
 _MAX_SPEED, _MAX_ACCELERATION, _ERROR_M = 70.0, 4.0, 20.0
-"""What no camera on a street exceeds, in m/s and m/s^2, and metres that good positions err by."""
+"""Limits that no camera on a street exceeds, in m/s and m/s^2, and the error of good positions in metres."""
 _OF_RECEIVER = frozenset({"altitude_m", "gps_dop", "gps_error_m", "gps_mode", "gps_status", "gps_datum"})
-"""What a photo says of its own receiver, not of the track."""
+"""Facts about the photo's own receiver, which do not apply to the track."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class TrackPosition:
     Attributes:
         lat: Latitude in degrees.
         lon: Longitude in degrees.
-        altitude_m: Height; None where the track has none.
-        course_deg: Direction of travel; None while standing. A camera need not look there.
+        altitude_m: Height; None if the track has none.
+        course_deg: Direction of travel; None when not moving. The camera may look elsewhere.
         gap_s: Seconds between the two points; 0 on a point.
         segment: Name of the segment.
     """
@@ -57,15 +57,15 @@ def read_gpx_folder(source: Path, options: SourceOptions, progress: Progress | N
         MissingExtraError: If there are HEIC files and pillow_heif is missing.
     """
     if not options.max_gap_s > 0:
-        raise ConfigError("--max-gap-s", f"it is {options.max_gap_s:g}", "Give a number of seconds above 0.")
+        raise ConfigError("--max-gap-s", f"{options.max_gap_s:g} is not positive", "Give a number of seconds above 0.")
     home = source if source.is_dir() else source.parent
     tracks = [p for p in walk(source) if p.suffix.lower() == ".gpx"] if source.is_dir() else [source]
     if not tracks:
-        raise DataError(source, "no .gpx file is in it", "Put the track there, or give its file and --images FOLDER.")
+        raise DataError(source, "the folder has no .gpx file", "Put the track there, or give its path and --images FOLDER.")
     segments = [s for path in tracks for s in read_gpx(path, path.relative_to(home).with_suffix("").as_posix())]
     folder = options.images if options.images is not None else home
     if not folder.is_dir():
-        raise DataError(folder, "no such folder", "Give the folder of the photos with --images.")
+        raise DataError(folder, "the folder does not exist", "Give the folder of the photos with --images.")
     paths, skipped = image_files(folder, frozenset({".gpx"}))
     located: list[tuple[Path, ExifFacts, TrackPosition]] = []
     for path, facts in zip(paths, read_facts(paths, options, progress), strict=True):
@@ -103,10 +103,10 @@ def _record(image_id: str, path: Path, folder: Path, facts: ExifFacts, found: Tr
 
 
 def track_position(segments: Sequence[Segment], time: datetime, max_gap_s: float) -> TrackPosition | str:
-    """Where the track was at a time, or why that is not known.
+    """Return the track's position at a time, or why it is unknown.
 
-    Between two points the great circle is followed at even speed: never beyond the ends of a segment, from one segment
-    to the next, across more than `max_gap_s`, or where the track goes faster than anything on a street.
+    Between two points it follows the great circle at constant speed, but never beyond the ends of a segment, between two
+    segments, across more than `max_gap_s`, or where the track is faster than anything on a street.
     """
     at = time.timestamp()
     found: list[TrackPosition] = []
@@ -120,7 +120,7 @@ def track_position(segments: Sequence[Segment], time: datetime, max_gap_s: float
         steps = [k for k in (after - 1, after) if 0 <= k < len(segment.seconds) - 1] if on_point else [after - 1]
         jumped = [_jump(segment, k) for k in steps]
         gap = float(segment.seconds[after] - segment.seconds[after - 1])
-        if jumped and all(jumped):  # the point before a jump has a neighbour that agrees with it
+        if jumped and all(jumped):  # the point before a jump agrees with its other neighbour
             jumps.append(jumped[0])
         elif on_point:
             found.append(_between(segment, after, after, 0.0))
@@ -132,9 +132,9 @@ def track_position(segments: Sequence[Segment], time: datetime, max_gap_s: float
     if found:
         best = min(found, key=lambda p: p.gap_s)
         apart = max(float(haversine_m(best.lat, best.lon, p.lat, p.lon)) for p in found)
-        return best if apart <= AGREE_M else f"at {when} two tracks lie {apart:.0f} m apart"
+        return best if apart <= AGREE_M else f"at {when} two tracks are {apart:.0f} m apart"
     if jumps:
-        return f"at {when} the track jumps {jumps[0]}: its receiver erred, or tracks of several people were merged"
+        return f"at {when} the track jumps {jumps[0]}: its receiver was wrong, or tracks of several people were merged"
     if gaps:
         return f"at {when} the track has a gap of {min(gaps):.0f} s (--max-gap-s is {max_gap_s:g})"
     start, end = min(s.seconds[0] for s in segments), max(s.seconds[-1] for s in segments)
@@ -143,7 +143,7 @@ def track_position(segments: Sequence[Segment], time: datetime, max_gap_s: float
 
 
 def _jump(segment: Segment, before: int) -> str:
-    """How far the track goes from a point to the next, where that is more than anything on a street does; empty otherwise."""
+    """Describe how far the track jumps from a point to the next; empty unless it exceeds anything on a street."""
     away = float(haversine_m(*_ends(segment, before, before + 1)))
     seconds = float(segment.seconds[before + 1] - segment.seconds[before])
     inner = [k for k in (before, before + 1) if 0 < k < len(segment.seconds) - 1]
@@ -152,7 +152,7 @@ def _jump(segment: Segment, before: int) -> str:
 
 
 def _astray(segment: Segment, k: int) -> bool:
-    """Whether a point is farther from the way between its neighbours than turning and braking explain."""
+    """Return whether a point is farther from the line between its neighbours than turning and braking explain."""
     start, at, end = segment.seconds[k - 1:k + 2]
     way = _between(segment, k - 1, k + 1, float((at - start) / (end - start)))
     away = float(haversine_m(way.lat, way.lon, segment.lat[k], segment.lon[k]))
@@ -164,7 +164,7 @@ def _between(segment: Segment, before: int, after: int, share: float) -> TrackPo
     away = float(haversine_m(lat0, lon0, lat1, lon1))
     height = float(segment.altitude_m[before] + share * (segment.altitude_m[after] - segment.altitude_m[before]))
     lat, lon = move(lat0, lon0, _bearing(lat0, lon0, lat1, lon1), share * away) if share else (lat0, lon0)
-    if before == after:  # on a point: travel is from the one before to the one behind
+    if before == after:  # on a point: the direction is from the point before to the point after
         before, after = max(0, before - 1), min(len(segment.seconds) - 1, after + 1)
         lat0, lon0, lat1, lon1 = _ends(segment, before, after)
         away, gap = float(haversine_m(lat0, lon0, lat1, lon1)), 0.0
@@ -179,7 +179,7 @@ def _ends(segment: Segment, before: int, after: int) -> tuple[float, float, floa
 
 
 def _bearing(lat0: float, lon0: float, lat1: float, lon1: float) -> float:
-    """Bearing of the great circle at its start. Source: spherical sine and cosine rules."""
+    """Return the bearing of the great circle at its start. Source: spherical sine and cosine rules."""
     phi0, phi1, turn = np.radians([lat0, lat1, lon1 - lon0])
     east = np.sin(turn) * np.cos(phi1)
     north = np.cos(phi0) * np.sin(phi1) - np.sin(phi0) * np.cos(phi1) * np.cos(turn)

@@ -1,4 +1,4 @@
-"""What stands before the pixels of an image file: its size, EXIF and XMP. Pixels are not decoded."""
+"""Read what precedes the pixels of an image file: size, EXIF and XMP. Pixels are not decoded."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ EXIF_IFD, GPS_IFD = 0x8769, 0x8825
 _LOOKED_AT = 4096
 _READING = (OSError, ValueError, TypeError, SyntaxError, struct.error, EOFError, MemoryError, LookupError, ArithmeticError,
             RuntimeError, AttributeError, zlib.error, Image.DecompressionBombError)
-"""What Pillow raises over broken files."""
+"""What Pillow raises for broken files."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What stands before the pixels.
+    """The contents of a file before its pixels.
 
     Attributes:
-        width: Pixels from left to right, as stored.
-        height: Pixels from top to bottom, as stored.
+        width: Number of pixel columns, as stored.
+        height: Number of pixel rows, as stored.
         main: Tags of the first IFD by number.
         exif: Tags of the EXIF IFD.
         gps: Tags of the GPS IFD.
-        xmp: The XMP packet as text; empty where there is none.
-        broken_exif: Whether there is EXIF that cannot be read; the tags are empty then.
+        xmp: The XMP packet as text; empty if there is none.
+        broken_exif: Whether there is unreadable EXIF; the tags are empty in that case.
     """
 
     width: int
@@ -66,15 +66,15 @@ def read_header(path: Path) -> Header:
                 return _header(image.size, lambda: exif_tags(image, file), xmp_of(image, file))
     except UnidentifiedImageError as error:
         kind = looks_like(start)
-        raise PhotoError(path, "it is no image that can be read" + (f": it looks like {kind}" if kind else ""),
+        raise PhotoError(path, "the file is not a readable image" + (f": it looks like {kind}" if kind else ""),
                          "Give JPEG, PNG, TIFF, WebP or HEIC photos.") from error
     except _READING as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise PhotoError(path, f"its header is broken ({reason})", "Fetch or export the photo again.") from error
+        raise PhotoError(path, f"the header is broken ({reason})", "Fetch or export the photo again.") from error
 
 
 def heic_reader() -> Any:
-    """The package that reads HEIC.
+    """Return the package that reads HEIC.
 
     Raises:
         MissingExtraError: If it is not installed.
@@ -98,5 +98,5 @@ def _header(size: tuple[int, int], load: Callable[[], Image.Exif], xmp: str) -> 
 def _ifd(tags: Image.Exif, number: int) -> dict[int, Any]:
     try:
         return dict(tags.get_ifd(number))
-    except _READING:  # a broken part of the EXIF leaves the others readable
+    except _READING:  # other parts of the EXIF may still be readable
         return {}

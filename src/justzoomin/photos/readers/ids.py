@@ -1,4 +1,4 @@
-"""Ids of photos out of names that people gave them."""
+"""Make photo ids from names given by people."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from justzoomin.errors import DataError
 
 MAX_LENGTH = 100
-"""Longer ids are cut: file systems end at 255 bytes, and a photo's name gets more behind its id."""
+"""Longer ids are cut: file systems allow 255 bytes, and a photo's file name is longer than its id."""
 _HASH = 8
 
 
 def id_text(value: object) -> str:
-    """An id as text; whole numbers without the `.0` that spreadsheets and pandas put behind them. Empty where there is none."""
+    """Return an id as text; integers without the `.0` that spreadsheets and pandas append. Empty if there is none."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     text = str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else str(value).strip()
@@ -22,7 +22,7 @@ def id_text(value: object) -> str:
 
 
 def _clean(name: str) -> str:
-    """The name with everything but letters, digits, `_`, `-` and `.` replaced; no leading dot or dash."""
+    """Return the name with everything except letters, digits, `_`, `-` and `.` replaced, without a leading dot or dash."""
     kept = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
     return kept.lstrip(".-")[:MAX_LENGTH]
 
@@ -33,21 +33,21 @@ def _marked(name: str, length: int) -> str:
 
 
 def unique_ids(names: Sequence[str], tell: Sequence[str] | None = None) -> list[str]:
-    """Ids of photos from their names, unique even where a file system ignores case.
+    """Make ids of photos from their names, unique even if a file system ignores case.
 
-    A name of letters, digits, `_`, `-` and `.` is its own id. Another has these replaced by `-` and gets eight digits
-    of a hash of the name; so do names that would otherwise be the same id, all of them. So an id depends on the name,
-    and on nothing else unless two names collide.
+    A name of letters, digits, `_`, `-` and `.` is its own id. In other names, all other characters are replaced by `-`, and
+    eight digits of a hash of the name are appended, as for all names that would otherwise give the same id. So an id
+    depends only on the name, unless two names collide.
 
     Args:
-        names: Names, such as paths without their ending.
-        tell: What to hash in place of each name, where names repeat; such as the paths with their ending.
+        names: Names, such as paths without their extension.
+        tell: What to hash instead of a name if names repeat, such as the paths with their extension.
 
     Returns:
         An id for each name, in order.
 
     Raises:
-        DataError: If two names cannot be told apart.
+        DataError: If two names cannot be distinguished.
     """
     tell = list(tell) if tell is not None else list(names)
     ids = [name if _clean(name) == name and name else _marked(whole, _HASH) for name, whole in zip(names, tell, strict=True)]
@@ -62,5 +62,5 @@ def unique_ids(names: Sequence[str], tell: Sequence[str] | None = None) -> list[
     for index, one in enumerate(ids):
         first = seen.setdefault(one.lower(), index)
         if first != index:
-            raise DataError(tell[index], f"it has the same name as {tell[first]}", "Give each photo a name of its own.")
+            raise DataError(tell[index], f"the photo has the same name as {tell[first]}", "Give each photo its own name.")
     return ids

@@ -1,4 +1,4 @@
-"""Finding image files: in a folder, by a path that a table states, by an id."""
+"""Find image files: in a folder, by a path from a table, by an id."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _RAW = "a camera raw file"
 
 
 def image_files(folder: Path, beside: frozenset[str] = frozenset()) -> tuple[list[Path], list[Skipped]]:
-    """The photos below a folder, and what else is there; of camera raw files those without a photo beside them.
+    """List the photos below a folder, and what is ignored there; raw files only without a photo beside them.
 
     Args:
         folder: The folder.
-        beside: Endings of files that are read too, and so are not passed over.
+        beside: Extensions of other files that are read, and so are not listed as ignored.
 
     Raises:
         DataError: If the folder cannot be read.
@@ -40,11 +40,11 @@ def _skipped(other: PassedOver, folder: Path) -> Skipped:
 
 
 class StatedImages:
-    """Images by the paths that a table or JSON states. What leads out of the folder is refused: tables come from outside.
+    """Images by the paths in a table or JSON. Paths that lead out of the folder are refused: tables come from outside.
 
     Args:
         home: Folder of the table; paths are relative to it.
-        images: Folder that the user named; paths are relative to it first, and must end in it.
+        images: Folder given by the user; paths are first relative to it, and must lead into it.
         stated: All paths of the table; see `StatedFiles`.
     """
 
@@ -55,12 +55,12 @@ class StatedImages:
         try:
             self._inside = self.folder.resolve()
         except (OSError, RuntimeError) as error:
-            raise DataError(self.folder, "the folder cannot be found", "Give the folder that holds the images.") from error
+            raise DataError(self.folder, "the folder cannot be found", "Give the folder of the images.") from error
         if not self._inside.is_dir():
-            raise DataError(self.folder, "no such folder", "Give the folder that holds the images.")
+            raise DataError(self.folder, "the folder does not exist", "Give the folder of the images.")
 
     def find(self, stated: str) -> Path | Skipped:
-        """The file that a stated path means, or why there is none."""
+        """Return the file that a path means, or why there is none."""
         item = printable(stated)
         inside = outside = False
         for text in self._files.readings(stated):
@@ -76,11 +76,11 @@ class StatedImages:
                         return path
                     else:
                         inside = True
-                except (OSError, ValueError, RuntimeError):  # names too long, zero bytes, links in a circle
+                except (OSError, ValueError, RuntimeError):  # names too long, zero bytes, circular links
                     continue
-        if outside and not inside:  # below the table's folder it may lie outside, and be missing below the images'
-            return Skipped(item, "outside", f"the path leads out of {self.folder}; name the images' folder with --images")
-        return Skipped(item, "missing_file", f"no such image in {self.folder}")
+        if outside and not inside:  # relative to the table it may be outside, and relative to the images missing
+            return Skipped(item, "outside", f"the path leads out of {self.folder}; give the images' folder with --images")
+        return Skipped(item, "missing_file", f"the image does not exist in {self.folder}")
 
 
 class ImagesById:
@@ -94,7 +94,7 @@ class ImagesById:
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
-            raise DataError(folder, "no such folder", "Give the folder that holds the images.")
+            raise DataError(folder, "the folder does not exist", "Give the folder of the images.")
         self.folder = folder
         inside = folder.resolve()
         self._plain: dict[str, list[Path]] = {}
@@ -111,13 +111,13 @@ class ImagesById:
                 self._folders.setdefault(composed(path.parent.name), []).append(path)
 
     def find(self, image_id: str) -> tuple[Path, bool] | Skipped:
-        """The image of an id and whether it was undistorted by others, or why there is none."""
+        """Return the image of an id and whether others undistorted it, or why there is none."""
         for there, undistorted in ((self._plain, False), (self._undistorted, True), (self._folders, False)):
             paths = there.get(composed(image_id), [])
             if len(paths) > 1:
                 names = ", ".join(str(p.relative_to(self.folder)) for p in paths[:4])
-                return Skipped(image_id, "ambiguous_file", f"{len(paths)} images could be meant: {printable(names, 200)}")
+                return Skipped(image_id, "ambiguous_file", f"{len(paths)} images match: {printable(names, 200)}")
             if paths:
                 return paths[0], undistorted or paths[0].stem.endswith(self.UNDISTORTED)
-        return Skipped(image_id, "missing_file", f"no {image_id}.jpg, {image_id}{self.UNDISTORTED}.jpg or {image_id}/ "
-                       f"below {self.folder}")
+        return Skipped(image_id, "missing_file", f"there is no {image_id}.jpg, {image_id}{self.UNDISTORTED}.jpg or {image_id}/ "
+                                                 f"below {self.folder}")

@@ -1,4 +1,4 @@
-"""Tables of positions: CSV, Parquet and GeoJSON in, located photos out."""
+"""Read located photos from tables of positions: CSV, Parquet and GeoJSON."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _HEMISPHERES = {"lat_ref": ("N", "S"), "lon_ref": ("E", "W")}
 
 @dataclass(frozen=True)
 class LocatedTable:
-    """A table as read.
+    """The contents of a table.
 
     Attributes:
         path: The file.
         columns: Names of the columns.
-        rows: Values by column; absent ones are None or missing.
-        where: What to call each row in a message, such as `line 7`.
-        positions: (lat, lon) of each row, or why there is none, where a geometry gives them.
+        rows: Values by column; absent values are None or missing.
+        where: Name of each row for messages, such as `line 7`.
+        positions: (lat, lon) of each row, or why there is none, if a geometry gives them.
     """
 
     path: Path
@@ -62,8 +62,8 @@ def read_table(path: Path, options: SourceOptions, progress: Progress | None = N
 
     Raises:
         ConfigError: If `--columns` or the time zone is wrong.
-        DataError: If the file cannot be read as a table, has no columns for image and position, or its positions
-            are swapped or in metres; if two rows say different things of one image.
+        DataError: If the file cannot be read as a table, has no columns for image and position, its positions are swapped or in
+            metres, or two rows contradict each other about one image.
     """
     zone = parse_zone(options.time_zone) if options.time_zone else None
     table = _open(path)
@@ -104,7 +104,7 @@ def _open(path: Path) -> LocatedTable:
 
 
 def _not_actions(table: LocatedTable, roles: dict[str, str], options: SourceOptions) -> None:
-    """In split tables `sequence` is a path of actions, no drive: such a column is left among the others."""
+    """Treat `sequence` as an ordinary column in split tables, where it is a path of actions and not a drive."""
     column = roles.get("sequence_id")
     if column is None or column in options.columns.values():
         return
@@ -114,7 +114,7 @@ def _not_actions(table: LocatedTable, roles: dict[str, str], options: SourceOpti
 
 
 def _not_hemispheres(table: LocatedTable, roles: dict[str, str], options: SourceOptions) -> None:
-    """A column `ns` may hold nanoseconds: one without any N, S, E or W is left among the others."""
+    """Treat a column `ns` without any N, S, E or W as an ordinary column: it may contain nanoseconds."""
     for role in _HEMISPHERES:
         column = roles.get(role)
         if column is not None and column not in options.columns.values() and not any(
@@ -131,12 +131,12 @@ def _positions(table: LocatedTable, roles: Mapping[str, str]) -> list[tuple[floa
 
 
 def _degrees(row: Mapping[str, Any], roles: Mapping[str, str], role: str) -> float | str:
-    """Degrees of a cell, negative in the south and west where a column says N or S, E or W; or why there are none."""
+    """Return the degrees of a cell, negative in the south and west if a column gives N, S, E or W; or why there are none."""
     column, text = roles[role], row.get(roles[role])
     value = number(text)
     if value is None:
         empty = text is None or not str(text).strip()
-        return f"its {column} is " + ("empty" if empty else f"{printable(text, 30)!r}, no number of degrees")
+        return f"its {column} is " + ("empty" if empty else f"{printable(text, 30)!r}, not a number of degrees")
     reference, letters = roles.get(f"{role}_ref"), _HEMISPHERES[f"{role}_ref"]
     letter = str(row.get(reference) or "").strip().upper()[:1] if reference is not None else ""
     if reference is None or (not letter and value < 0):
@@ -149,7 +149,7 @@ def _degrees(row: Mapping[str, Any], roles: Mapping[str, str], role: str) -> flo
 
 
 def _check_whole(table: LocatedTable, roles: Mapping[str, str], positions: Sequence[tuple[float, float] | str]) -> None:
-    """Refuse tables that are wrong as a whole: swapped columns, and metres in place of degrees.
+    """Raise an error if a table is wrong as a whole: swapped columns, or metres instead of degrees.
 
     Raises:
         DataError: If at least half of the positions cannot be degrees.
@@ -161,28 +161,28 @@ def _check_whole(table: LocatedTable, roles: Mapping[str, str], positions: Seque
     lat, lon = wrong[0]
     shown = f"{lat:.10g}, {lon:.10g}"
     if table.positions is not None:
-        raise DataError(table.path, f"its coordinates are no longitudes and latitudes in degrees (latitude, longitude {shown})",
-                        "GeoJSON is longitude first, in WGS 84. Export it so.")
+        raise DataError(table.path, f"its coordinates are not longitude and latitude in degrees (latitude, longitude {shown})",
+                        "Export GeoJSON with longitude first, in WGS 84.")
     columns = f"{roles['lat']}, {roles['lon']}"
     if all(abs(p[0]) <= 180 and abs(p[1]) <= 90 for p in given):
         raise DataError(table.path, f"latitudes and longitudes are swapped: {columns} is {shown}",
-                        f"Say it with --columns lat={roles['lon']},lon={roles['lat']}.")
+                        f"Exchange them with --columns lat={roles['lon']},lon={roles['lat']}.")
     if all(abs(p[0]) <= 90 and -360 <= p[1] <= 360 for p in given):
-        raise DataError(table.path, f"its longitudes go beyond 180 degrees: {columns} is {shown}",
+        raise DataError(table.path, f"its longitudes exceed 180 degrees: {columns} is {shown}",
                         "Subtract 360 from those above 180.")
     raise DataError(table.path, f"its positions are in a projection, not in degrees: {columns} is {shown}",
                     "Convert them to latitude and longitude in WGS 84 (EPSG:4326).")
 
 
 class _Finder:
-    """Images by a stated path, or by id where the table has no paths."""
+    """Images by path, or by id if the table has no paths."""
 
     def __init__(self, home: Path, images: Path | None, stated: Sequence[str], *, by_id: bool) -> None:
         self._stated = StatedImages(home, images, stated)
         self._by_id = ImagesById(images if images is not None else home) if by_id else None
 
     def find(self, stated: str | None, image_id: str | None) -> tuple[Path, str] | Skipped:
-        """The file, and its name to make an id from; image ids come first where there are some."""
+        """Return the file, and the name from which its id is made: an image id if there is one."""
         if self._by_id is not None:
             found = self._by_id.find(image_id or "")
             return found if isinstance(found, Skipped) else (found[0], image_id or "")
@@ -198,14 +198,14 @@ class _Finder:
 
 def _record(row: Mapping[str, Any], roles: Mapping[str, str], extras: Sequence[str], position: tuple[float, float] | str,
             where: str, finder: _Finder, zone: tzinfo | None) -> tuple[str, str, PhotoRecord] | Skipped:
-    """What to make an id from, what tells the image from others of that name, and the record without its id."""
+    """Return the name for the id, a text that distinguishes images of one name, and the record without its id."""
     text = {role: _text(row.get(column)) for role, column in roles.items()}
     item = printable(text.get("file") or text.get("image_id") or where)
     problem = position if isinstance(position, str) else position_problem(*position)
     if isinstance(position, str) or problem:
         return Skipped(item, "no_position", f"{where}: {problem}")
     if text.get("file" if "file" in roles else "image_id") is None:
-        return Skipped(item, "missing_file", f"{where}: no image is named")
+        return Skipped(item, "missing_file", f"{where}: the image is missing")
     found = finder.find(text.get("file"), text.get("image_id"))
     if isinstance(found, Skipped):
         return Skipped(item, found.kind, f"{where}: {found.detail}")
@@ -221,17 +221,17 @@ def _record(row: Mapping[str, Any], roles: Mapping[str, str], extras: Sequence[s
     path, name = found
     record = PhotoRecord("", path, position[0], position[1], where, time, bearing, camera, text.get("sequence_id"),
                          text.get("attribution"), text.get("license"), extra)
-    return name, "" if text.get("image_id") else os.path.abspath(path), record  # noqa: PTH100, links stay links
+    return name, "" if text.get("image_id") else os.path.abspath(path), record  # noqa: PTH100, links are not resolved
 
 
 def _text(value: object) -> str | None:
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        value = int(value)  # ids that went through a spreadsheet or pandas
+        value = int(value)  # ids written by a spreadsheet or pandas
     return (str(value).strip() or None) if value is not None and not isinstance(value, list | dict) else None
 
 
 def _bearing(text: Mapping[str, str | None], has_reference: bool, extra: dict[str, Scalar]) -> float | None:
-    """Bearing from true north; what is stated and is none goes to `extra`."""
+    """Return the bearing from true north; unusable values go to `extra`."""
     if text.get("bearing") is None:
         return None
     bearing, north = true_bearing(number(text["bearing"])), (text.get("bearing_ref") or "").upper()[:1]
@@ -244,41 +244,41 @@ def _bearing(text: Mapping[str, str | None], has_reference: bool, extra: dict[st
 
 
 def _camera(text: Mapping[str, str | None]) -> Camera | str | None:
-    """The camera of a row; None where nothing is stated; a text where it cannot be used.
+    """Return the camera of a row; None if nothing is stated; a text if it is unusable.
 
-    `fov_deg` is the field of view across the larger side. It gives the focal length f by the equations of `Camera`:
-    half a side is f r(fov / 2).
+    `fov_deg` is the field of view across the larger side. It gives the focal length f by the equations of `Camera`: half a
+    side is f r(fov / 2).
     """
     stated = text.get("camera_type")
     numbers = {name: number(text.get(name)) for name in ("focal", "k1", "k2", "fov_deg")}
     unread = [n for n, v in numbers.items() if v is None and text.get(n) is not None]
     if unread:
-        return f"its {unread[0]} is {printable(text[unread[0]], 30)!r}, no number"
+        return f"its {unread[0]} is {printable(text[unread[0]], 30)!r}, not a number"
     if stated is None and all(v is None for v in numbers.values()):
         return None
     projection = _PROJECTIONS.get((stated or "perspective").lower())
     if projection is None:
-        return f"its camera_type is {printable(stated, 30)!r}; these are read: {', '.join(_PROJECTIONS)}"
+        return f"its camera_type is {printable(stated, 30)!r}; supported are {', '.join(_PROJECTIONS)}"
     if projection == "equirectangular":
         return Camera(projection)
     focal, fov, k1, k2 = numbers["focal"], numbers["fov_deg"], numbers["k1"] or 0.0, numbers["k2"] or 0.0
     if fov is not None and focal is None:
         if not 1.0 <= fov <= (170.0 if projection == "perspective" else 360.0):
-            return f"a field of view of {fov:g} degrees is none of a {projection} camera"
+            return f"a field of view of {fov:g} degrees is impossible for a {projection} camera"
         half = math.radians(fov) / 2.0
         r = math.tan(half) if projection == "perspective" else half
         edge = r * (1.0 + k1 * r**2 + k2 * r**4)
         focal = 0.5 / edge if edge > 0.0 else -1.0
     if focal is not None and not 0.0 < focal <= 60.0:
-        return f"its focal length over the larger side comes to {focal:.4g}, that of no camera"
+        return f"its focal length over the larger side is {focal:.4g}, which is impossible"
     return Camera(projection, focal, k1, k2)
 
 
 def _with_ids(drafts: Sequence[tuple[str, str, PhotoRecord]], skipped: list[Skipped]) -> list[PhotoRecord]:
-    """Records with ids; a row that repeats another is dropped.
+    """Return records with ids; a row that repeats another is dropped.
 
     Raises:
-        DataError: If two rows of one image say different things.
+        DataError: If two rows contradict each other about one image.
     """
     first: dict[tuple[str, str], PhotoRecord] = {}
     for name, tell, record in drafts:
@@ -286,7 +286,7 @@ def _with_ids(drafts: Sequence[tuple[str, str, PhotoRecord]], skipped: list[Skip
         if before is record:
             continue
         if _content(before) != _content(record):
-            raise DataError(record.source, f"{printable(name)} stands in {before.source} too, with other values",
+            raise DataError(record.source, f"{printable(name)} is also in {before.source}, with different values",
                             "Keep one of the two rows.")
         skipped.append(Skipped(printable(name), "duplicate", f"{record.source} repeats {before.source}"))
     keys = list(first)
@@ -300,6 +300,6 @@ def _content(record: PhotoRecord) -> tuple[object, ...]:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file's ending is that of a table of positions (GeoJSON in `.json` files is found by its content)."""
+    """Return whether a file's extension is that of a table of positions (GeoJSON in `.json` is found by its content)."""
     return path.suffix.lower() in CSV_ENDINGS | PARQUET_ENDINGS | {".geojson", ".geojsonl", ".geojsons"}
 

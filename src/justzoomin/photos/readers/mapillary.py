@@ -1,4 +1,4 @@
-"""Photos of Mapillary: what its API v4 says of images, joined with the images on disk. Nothing is fetched."""
+"""Photos from Mapillary: the answers of its API v4, joined with the images on disk. Nothing is fetched."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _MAX_FOCAL = 60.0
 
 
 def is_mapillary(value: object) -> bool:
-    """Whether a JSON value is an answer of the API on images: one image, a list of them, or `{"data": [...]}`."""
+    """Return whether a JSON value is an API answer about images: one image, a list of them, or `{"data": [...]}`."""
     if isinstance(value, dict) and isinstance(value.get("data"), list):
         value = value["data"]
     if isinstance(value, list):
@@ -55,8 +55,8 @@ def read_mapillary(source: Path, options: SourceOptions, progress: Progress | No
     """Read a JSON file of the API, or a folder with a file per image.
 
     Raises:
-        DataError: If a file is no JSON of the API, an image stands there twice with different values, or the
-            images' folder is missing.
+        DataError: If a file is not JSON of the API, an image occurs twice with different values, or the images' folder is
+            missing.
     """
     home = source if source.is_dir() else source.parent
     finder = _Finder(home, options.images)
@@ -66,19 +66,19 @@ def read_mapillary(source: Path, options: SourceOptions, progress: Progress | No
     entries = _entries(source) if source.is_file() else _folder_entries(source, skipped, progress)
     for where, value in entries:
         if not isinstance(value, dict):
-            skipped.append(Skipped(where, "broken_record", "it is no object"))
+            skipped.append(Skipped(where, "broken_record", "the record is not a JSON object"))
             continue
         image_id = _image_id(value.get("id"))
         if image_id is None:
             stated = printable(repr(value.get("id")), 40)
-            skipped.append(Skipped(where, "broken_record", f"its id {stated} is no id of Mapillary"))
+            skipped.append(Skipped(where, "broken_record", f"its id {stated} is not a Mapillary id"))
             continue
         facts = {k: v for k, v in value.items() if k in _READ or _is_kept(k, v)}
         here = (where, _digest(facts, where))
         before = first.setdefault(image_id.lower(), here)
         if before is not here:
             if before[1] != here[1]:
-                raise DataError(where, f"image {image_id} stands in {before[0]} too, with other values", "Keep one of the two.")
+                raise DataError(where, f"image {image_id} is also in {before[0]}, with other values", "Keep one of the two.")
             skipped.append(Skipped(image_id, "duplicate", f"{where} repeats {before[0]}"))
             continue
         result = _record(image_id, facts, where, finder)
@@ -108,7 +108,7 @@ class _Finder:
 
 
 def _folder_entries(folder: Path, skipped: list[Skipped], progress: Progress | None) -> Iterator[tuple[str, Any]]:
-    """Objects of images in the files of a folder; a file that holds none is skipped."""
+    """Yield the objects of images in the files of a folder; a file without any is skipped."""
     files = [p for p in walk(folder) if p.suffix.lower() in JSON_ENDINGS]
     for done, path in enumerate(files, 1):
         entries: list[tuple[str, Any]] = []
@@ -122,17 +122,17 @@ def _folder_entries(folder: Path, skipped: list[Skipped], progress: Progress | N
 
 
 def _entries(path: Path) -> Iterator[tuple[str, Any]]:
-    """Objects of images in a file, each with its place.
+    """Yield the objects of images in a file, each with its place.
 
     Raises:
-        DataError: If the file is no JSON, or an error of the API.
+        DataError: If the file is not JSON, or is an error of the API.
     """
     for where, answer in json_values(path):
         value = answer
         if isinstance(value, dict) and "error" in value and "id" not in value:
             error = value["error"]
             message = error.get("message") if isinstance(error, dict) else error
-            raise DataError(where, f"the API answered with an error: {printable(message, 200)}", "Fetch it again.")
+            raise DataError(where, f"the API answered with an error: {printable(message, 200)}", "Fetch the file again.")
         if isinstance(value, dict) and "data" in value and "id" not in value:
             value = value["data"]
         if isinstance(value, list):
@@ -140,16 +140,16 @@ def _entries(path: Path) -> Iterator[tuple[str, Any]]:
         elif isinstance(value, dict) and "id" in value:
             yield where, value
         else:
-            raise DataError(where, "it holds no images of the Mapillary API",
+            raise DataError(where, "the file contains no images of the Mapillary API",
                             'Give {"data": [...]}, a list of images, or one image with id and geometry.')
 
 
 def _digest(facts: Mapping[str, Any], where: str) -> str:
-    """What tells two descriptions of an image apart."""
+    """Return a hash that distinguishes two descriptions of an image."""
     try:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     except RecursionError as error:
-        raise DataError(where, "it is nested too deeply", "Give what the Mapillary API gives.") from error
+        raise DataError(where, "the JSON is nested too deeply", "Give an unchanged answer of the Mapillary API.") from error
 
 
 def _image_id(value: object) -> str | None:
@@ -158,9 +158,9 @@ def _image_id(value: object) -> str | None:
 
 
 def _is_kept(name: str, value: object) -> bool:
-    """Whether a field that is not read is carried along.
+    """Return whether a field that is not read is stored with the photo.
 
-    Addresses of images and meshes are not: they run out, differ at each call, and are never fetched.
+    Addresses of images and meshes are not: they expire, change with each call, and are never fetched.
     """
     return (value is None or isinstance(value, str | int | float | bool)) and not name.startswith("thumb_") and not (
         isinstance(value, str) and value.startswith(("http://", "https://")))
@@ -179,7 +179,7 @@ def _record(image_id: str, facts: Mapping[str, Any], where: str, finder: _Finder
     if isinstance(camera, str):
         return Skipped(image_id, "camera", f"{where}: {camera}")
     if undistorted and camera is not None and camera.projection != "equirectangular":
-        # the lens is gone from these pixels; the focal length of a fisheye does not hold for them
+        # these pixels are undistorted already, so the focal length of a fisheye does not apply
         camera = Camera("perspective", camera.focal if camera.projection == "perspective" else None)
         extra["camera_from"] = "Mapillary camera_parameters, image undistorted by others"
     elif camera is not None:
@@ -202,7 +202,7 @@ def _record(image_id: str, facts: Mapping[str, Any], where: str, finder: _Finder
 
 
 def _position(facts: Mapping[str, Any], extra: dict[str, Scalar]) -> tuple[float, float] | str:
-    """The computed position, else the camera's own; both are kept where there are both."""
+    """Return the computed position, else the camera's own; if there are both, both are stored."""
     found: dict[str, tuple[float, float]] = {}
     reason = "it has no geometry"
     for name in ("computed_geometry", "geometry"):
@@ -226,14 +226,14 @@ def _position(facts: Mapping[str, Any], extra: dict[str, Scalar]) -> tuple[float
 
 
 def mapillary_camera(facts: Mapping[str, Any]) -> Camera | str | None:
-    """The camera of an API object; None where it states none; a text where it cannot be used.
+    """Return the camera of an API object; None if it states none; a text if it is unusable.
 
     Source: Mapillary API v4, `camera_type` and `camera_parameters`: [focal, k1, k2] as in OpenSfM for perspective and
     fisheye, nothing for equirectangular (`spherical`).
     """
     kind = facts.get("camera_type")
     if kind is None:
-        return ("is_pano says that it is a panorama and camera_type is missing; fetch it with the field camera_type"
+        return ("is_pano marks it as a panorama, but camera_type is missing; fetch it with the field camera_type"
                 if facts.get("is_pano") is True else None)
     if not isinstance(kind, str) or kind.lower() not in _PROJECTIONS:
         return f"its camera_type {printable(repr(kind), 40)} is not supported"
@@ -243,15 +243,15 @@ def mapillary_camera(facts: Mapping[str, Any]) -> Camera | str | None:
     stated = facts.get("camera_parameters")
     if stated is None or stated == []:
         return Camera(projection) if kind.lower() in {"perspective", "fisheye"} else (
-            f"its camera_type is {kind} and camera_parameters are missing")
+            f"its camera_type is {kind}, but camera_parameters are missing")
     values = [finite(v) for v in stated] if isinstance(stated, list) else [None]
     if any(v is None for v in values):
-        return f"its camera_parameters {printable(repr(stated), 60)} are no list of numbers"
+        return f"its camera_parameters {printable(repr(stated), 60)} are not a list of numbers"
     numbers = [v for v in values if v is not None]
     if kind.lower() not in {"perspective", "fisheye"} and any(numbers[1:]):
         return f"its camera_type is {kind}, whose distortion is not supported unless it is zero"
     if kind.lower() in {"perspective", "fisheye"} and any(numbers[3:]):
-        return f"its camera_parameters {printable(numbers, 60)} are more than focal, k1 and k2"
+        return f"its camera_parameters {printable(numbers, 60)} have more values than focal, k1 and k2"
     if not 0.0 < numbers[0] <= _MAX_FOCAL or any(abs(k) > 1e3 for k in numbers[1:]):
-        return f"its camera_parameters {printable(numbers, 60)} are those of no camera"
+        return f"its camera_parameters {printable(numbers, 60)} are impossible"
     return Camera(projection, *[*numbers, 0.0, 0.0][:3])

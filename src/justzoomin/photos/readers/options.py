@@ -1,4 +1,4 @@
-"""What the user can tell the reader of a source."""
+"""Options for reading a source, beyond what the source itself says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from justzoomin.photos.readers.records import Camera
 
 Progress = Callable[[int, int], None]
-"""Called now and then with how many photos or rows were looked at, and how many there are."""
+"""Called regularly with how many photos or rows were examined, and how many there are."""
 
 
 class SourceOptions(BaseModel):

@@ -1,4 +1,4 @@
-"""A folder of photos whose EXIF says where they were taken."""
+"""Read a folder of photos whose EXIF says where they were taken."""
 
 from __future__ import annotations
 
@@ -53,23 +53,23 @@ def read_exif_folder(folder: Path, options: SourceOptions, progress: Progress | 
 
 
 def ids_of_files(paths: Sequence[Path], root: Path) -> list[str]:
-    """Ids from paths below a folder, without their endings.
+    """Make ids from paths below a folder, without their extensions.
 
     Raises:
-        DataError: If a path comes twice.
+        DataError: If a path occurs twice.
     """
     names = [p.relative_to(root) for p in paths]
     return unique_ids([n.with_suffix("").as_posix() for n in names], [n.as_posix() for n in names])
 
 
 def sequence_of(path: Path, root: Path, options: SourceOptions) -> str | None:
-    """The folder of a photo as its sequence, where that is asked for."""
+    """Return the folder of a photo as its sequence, if the options ask for that."""
     return path.parent.relative_to(root).as_posix() if options.folder_sequences else None
 
 
 def read_facts(paths: Sequence[Path], options: SourceOptions, progress: Progress | None = None
                ) -> list[ExifFacts | PhotoError]:
-    """What each photo's header says, or what is wrong with it, in order. GPS times that stand still are not among it.
+    """Return what each photo's header says or what is wrong with it, in order, without GPS times that stand still.
 
     Raises:
         ConfigError: If the time zone is unknown.
@@ -84,9 +84,9 @@ def read_facts(paths: Sequence[Path], options: SourceOptions, progress: Progress
             return error
 
     batches = (paths[k:k + _BATCH] for k in range(0, len(paths), _BATCH))
-    workers = options.workers or min(8, 2 * (os.cpu_count() or 1))  # they wait for the disk, not for a core
+    workers = options.workers or min(8, 2 * (os.cpu_count() or 1))  # threads wait for the disk, not for a core
     results: list[ExifFacts | PhotoError] = []
-    with warnings.catch_warnings():  # Pillow warns of sizes and of EXIF that it cannot read; both are dealt with
+    with warnings.catch_warnings():  # Pillow warns about sizes and unreadable EXIF; both are handled here
         warnings.simplefilter("ignore")
         for done in ordered_map(lambda batch: [facts(p) for p in batch], batches, workers):
             results += done

@@ -1,4 +1,4 @@
-"""From a file or folder that a person has to located photos: what kind it is, and its reader."""
+"""Read located photos from a user's file or folder: find its kind, then call its reader."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _LOOKED_AT = 5
 _Reader = Callable[[Path, SourceOptions, Progress | None], tuple[list[PhotoRecord], list[Skipped]]]
 _READERS: dict[str, _Reader] = {"exif": read_exif_folder, "table": read_table, "gpx": read_gpx_folder,
                                 "mapillary": read_mapillary}
-_GIVE = "Give a folder of photos, a table (CSV, Parquet, GeoJSON), a GPX track or JSON of Mapillary."
-_CHOOSE = "Give the file that says where they are, or choose with --kind " + ", ".join(KINDS) + "."
+_GIVE = "Give a folder of photos, a table (CSV, Parquet, GeoJSON), a GPX track or Mapillary JSON."
+_CHOOSE = "Give the file with the positions, or choose with --kind " + ", ".join(KINDS) + "."
 
 
 @dataclass(frozen=True)
 class Source:
-    """What was read from a source.
+    """The result of reading a source.
 
     Attributes:
         path: The file or folder.
         kind: One of `KINDS`.
-        records: Located photos, in a stable order, their ids unique.
-        skipped: What was found and not taken.
-        attribution: Whom to name for all of it; None where the source does not tell.
-        license: The licence of all of it; None where the source does not tell.
-        notes: What the reader of a report should know, as sentences.
+        records: Located photos, in a stable order, with unique ids.
+        skipped: What was found but not used.
+        attribution: Whom to credit for everything; None if the source does not say.
+        license: The licence of everything; None if the source does not say.
+        notes: Facts for the reader of a report, as sentences.
     """
 
     path: Path
@@ -57,26 +57,26 @@ def read_source(source: Path, *, kind: str | None = None, options: SourceOptions
     Args:
         source: A folder of photos, a table (CSV, Parquet, GeoJSON), a GPX track or a folder with one, or JSON of the
             Mapillary API v4 (a file, or a folder with a file per photo).
-        kind: One of `KINDS`; None looks at what is there.
-        options: What the source does not tell.
+        kind: One of `KINDS`; None to detect it.
+        options: What the source does not say.
         progress: Called with counts while files are read.
 
     Raises:
         ConfigError: If an option is wrong.
-        DataError: If the source is missing, cannot be read, could be several kinds or has no photos.
+        DataError: If the source is missing, unreadable, ambiguous or without photos.
         MissingExtraError: If a package of the extra `own` is needed and missing.
     """
     options = options or SourceOptions()
     if kind is not None and kind not in KINDS:
-        raise ConfigError("--kind", f"{kind!r} is no kind of source", "Choose one of " + ", ".join(KINDS) + ".")
+        raise ConfigError("--kind", f"unknown kind of source {kind!r}", "Choose one of " + ", ".join(KINDS) + ".")
     if not source.exists():
-        raise DataError(source, "no such file or folder", _GIVE)
+        raise DataError(source, "the file or folder does not exist", _GIVE)
     kind, path = _chosen(source, kind) if kind else detect(source, options)
     _check_options(kind, options)
     records, skipped = _READERS[kind](path, options, progress)
     if not records and not skipped:
-        raise DataError(source, "no photos are in it", "Give a folder with JPEG, PNG, TIFF, WebP or HEIC photos, or "
-                        "name one with --images.")
+        raise DataError(source, "the source contains no photos",
+                        "Give a folder with JPEG, PNG, TIFF, WebP or HEIC photos, or give one with --images.")
     mapillary = kind == "mapillary"
     return Source(source, kind, tuple(_filled(r, options) for r in records), tuple(skipped),
                   ATTRIBUTION if mapillary else options.attribution, LICENSE if mapillary else options.license,
@@ -84,32 +84,32 @@ def read_source(source: Path, *, kind: str | None = None, options: SourceOptions
 
 
 def _check_options(kind: str, options: SourceOptions) -> None:
-    """Refuse options that the kind has no use for, rather than leave them without effect."""
+    """Raise an error for options that the kind does not use, instead of ignoring them."""
     idle = (("--images", options.images is not None and kind == "exif", "it is for tables, tracks and JSON"),
             ("--columns", bool(options.columns) and kind != "table", "it is for tables"),
             ("--folder-sequences", options.folder_sequences and kind != "exif", "it is for folders of photos with EXIF"))
     for option, given, use in idle:
         if given:
-            raise ConfigError(option, f"it means nothing here: the source is read as {kind}, and {use}",
-                              "Leave it out, or choose another --kind.")
+            raise ConfigError(option, f"the option has no effect: the source is read as {kind}, and {use}",
+                              "Leave it out, or choose a different --kind.")
 
 
 def _filled(record: PhotoRecord, options: SourceOptions) -> PhotoRecord:
-    """A record with what the user said where its source says nothing."""
+    """Return a record with the user's values where its source says nothing."""
     return replace(record, camera=record.camera or options.camera, attribution=record.attribution or options.attribution,
                    license=record.license or options.license)
 
 
 def _notes(records: list[PhotoRecord]) -> list[str]:
     counts = (("magnetic_heading_deg", "have a magnetic heading, which is kept as magnetic_heading_deg and not used"),
-              ("heading_of_unknown_north_deg", "do not say from which north their heading counts; it is kept and not used"),
-              ("bearing_stated", "state a heading that is not one (-1 stands for none); it is kept as bearing_stated"),
+              ("heading_of_unknown_north_deg", "do not say which north their heading refers to; it is kept and not used"),
+              ("bearing_stated", "state an invalid heading (-1 means none); it is kept as bearing_stated"),
               ("camera_clock_stated", "have a clock that cannot be read; it is kept as camera_clock_stated"),
               ("clock_offset_stated", "state an offset from UTC that cannot be used; it is kept as clock_offset_stated"),
               ("gps_time_stated", "have a GPS time that stands still while the clock runs, or is too far from it; it is kept "
                                   "as gps_time_stated and not used"),
               ("mapillary_time_stated", "have a Mapillary time too far from their clock; it is kept as mapillary_time_stated"),
-              ("camera_clock", "have a time without a zone, which is kept as camera_clock; --time-zone makes it a time"),
+              ("camera_clock", "have a time without a zone, which is kept as camera_clock; --time-zone gives the zone"),
               ("captured_at_stated", "state a time that cannot be read, could be two, or has no zone; it is kept as "
                                      "captured_at_stated, and --time-zone gives the zone"))
     found = [(sum(key in r.extra and (key != "camera_clock" or r.captured_at is None) for r in records), what)
@@ -121,7 +121,7 @@ def _notes(records: list[PhotoRecord]) -> list[str]:
 
 @dataclass
 class _Found:
-    """What lies in a folder."""
+    """The contents of a folder."""
 
     images: int = 0
     gpx: int = 0
@@ -154,7 +154,7 @@ def _look(folder: Path) -> _Found:
 
 
 def _kind_of_json(path: Path) -> str | None:
-    """`mapillary`, `table` (GeoJSON) or None; what cannot be read is neither."""
+    """Return `mapillary`, `table` (GeoJSON) or None; an unreadable file is neither."""
     try:
         value = next((v for _, v in islice(json_values(path), 1)), None)
     except DataError:
@@ -165,10 +165,10 @@ def _kind_of_json(path: Path) -> str | None:
 
 
 def detect(source: Path, options: SourceOptions) -> tuple[str, Path]:
-    """The kind of a source, and the file or folder to read.
+    """Return the kind of a source, and the file or folder to read.
 
     Raises:
-        DataError: If it is none of the kinds, or several.
+        DataError: If it is none of the kinds, or several of them.
     """
     if source.is_file():
         return _kind_of_file(source), source
@@ -177,11 +177,11 @@ def detect(source: Path, options: SourceOptions) -> tuple[str, Path]:
     if not kinds and found.images:
         return "exif", source
     if not kinds:
-        raise DataError(source, "neither photos nor anything that says where photos are is in it",
+        raise DataError(source, "the source contains neither photos nor positions of photos",
                         _GIVE)
     if len(kinds) == 1 and (kinds != ["table"] or (len(found.tables) == 1 and (not found.images or options.images))):
         return kinds[0], found.tables[0] if kinds == ["table"] else source
-    raise DataError(source, f"it could be read in several ways: {found} are in it", _CHOOSE)
+    raise DataError(source, f"the source contains {found}, so it could be read in several ways", _CHOOSE)
 
 
 def _kind_of_file(path: Path) -> str:
@@ -197,21 +197,21 @@ def _kind_of_file(path: Path) -> str:
         if isinstance(value, dict) and value.get("type") in {"FeatureCollection", "Feature"}:
             return "table"
         return "mapillary"
-    raise DataError(path, f"files ending in {ending or 'nothing'} are not read",
+    raise DataError(path, f"unsupported file extension {ending!r}",
                     _GIVE)
 
 
 def _chosen(source: Path, kind: str) -> tuple[str, Path]:
-    """A chosen kind and the file or folder to read."""
+    """Return a chosen kind and the file or folder to read."""
     if kind == "table" and source.is_dir():
         tables = _look(source).tables
         if len(tables) != 1:
-            raise DataError(source, f"{len(tables)} tables are in it", "Give the table's file.")
+            raise DataError(source, f"the folder contains {len(tables)} tables", "Give the table's file.")
         return kind, tables[0]
     endings = {"gpx": frozenset({".gpx"}), "mapillary": JSON_ENDINGS}
     if source.is_file() and kind in endings and source.suffix.lower() not in endings[kind]:
-        raise DataError(source, f"it is no {kind} file by its ending",
+        raise DataError(source, f"the file does not have the extension of a {kind} file",
                         f"Give one that ends in {', '.join(sorted(endings[kind]))}.")
     if source.is_file() and kind == "exif" and not is_photo(source):
-        raise DataError(source, "it is no photo by its ending", "Give a folder of photos, or leave --kind out.")
+        raise DataError(source, "the file does not have the extension of a photo", "Give a folder of photos, or omit --kind.")
     return kind, source

@@ -1,4 +1,4 @@
-"""A located photo as its source describes it, before anything is done to it."""
+"""A located photo as its source describes it, before any processing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal
 Projection = Literal["perspective", "fisheye", "equirectangular"]
 Scalar = str | int | float | bool | None
 NOT_A_PHOTO = "not_a_photo"
-"""Kind of what lies beside photos and is passed over: texts, films, hidden files."""
+"""Kind of files that are beside photos and are ignored: texts, videos, hidden files."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Camera:
     """How a camera maps directions to pixels.
 
     Args:
-        projection: Its kind. Names of other tools are mapped to these by the readers (`brown` and `fisheye_opencv` are
-            refused where their further parameters are not zero; `spherical` is `equirectangular`).
-        focal: Focal length over the larger side of the photo; None where it is not known, or for a panorama.
+        projection: Its kind. Readers map the names of other tools to these (`brown` and `fisheye_opencv` are rejected if their
+            further parameters are not zero; `spherical` is `equirectangular`).
+        focal: Focal length over the larger side of the photo; None if unknown, or for a panorama.
         k1: First radial distortion coefficient.
         k2: Second radial distortion coefficient.
 
@@ -45,14 +45,14 @@ class PhotoRecord:
         path: The image file.
         lat: Latitude in degrees.
         lon: Longitude in degrees.
-        source: What said so: a file and its row or field, for messages.
-        captured_at: When it was taken, with a time zone; None where it is not known.
-        bearing_deg: Where the camera looks, degrees clockwise from north; None where it is not known.
-        camera: Its camera; None where nothing is known.
-        sequence_id: The drive or walk it belongs to; None where it is not known.
-        attribution: Whom to name.
-        license: The licence it is under.
-        extra: Further columns of the source, carried along.
+        source: Origin of the record: a file and its row or field, for messages.
+        captured_at: When it was taken, with a time zone; None if unknown.
+        bearing_deg: Direction of view, degrees clockwise from north; None if unknown.
+        camera: Its camera; None if nothing is known.
+        sequence_id: The drive or walk that it belongs to; None if unknown.
+        attribution: Whom to credit.
+        license: Its licence.
+        extra: Further columns of the source, stored with the photo.
     """
 
     image_id: str
@@ -71,11 +71,11 @@ class PhotoRecord:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A photo that was not taken, and why.
+    """A photo that was not used, and why.
 
     Args:
         item: Its id, file or row.
-        kind: One word for the reason, counted: `no_position`, `off_map`, `blurred`, `duplicate`, `broken`, ...
+        kind: The reason in one word, for counting: `no_position`, `off_map`, `blurred`, `duplicate`, `broken`, ...
         detail: The reason in a sentence.
     """
 

@@ -1,4 +1,4 @@
-"""Which column of a table means what."""
+"""Find which column of a table means what."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ ROLES: dict[str, tuple[str, ...]] = {
     "attribution": ("attribution", "credit"),
     "license": ("license", "licence"),
 }
-"""What a column may mean, and the names that say so, whatever their case."""
+"""Possible meanings of a column, and the names that have them, in any case."""
 
 
 def find_columns(columns: Sequence[str], chosen: Mapping[str, str], where: Path,
                  not_here: Iterable[str] = ()) -> dict[str, str]:
-    """Column of each role that a table has.
+    """Return the column of each role that a table has.
 
     Args:
         columns: Names of the table's columns.
-        chosen: Role, or another of its names, to column, as the user said; these win over the names.
+        chosen: Role, or another of its names, to column, as chosen by the user; these override the names.
         where: The table, for messages.
-        not_here: Roles that the table's columns do not have, such as `lat` where a geometry gives it.
+        not_here: Roles without columns in this table, such as `lat` if a geometry gives it.
 
     Raises:
         ConfigError: If a chosen role or column does not exist.
-        DataError: If several columns could be meant.
+        DataError: If several columns match a role.
     """
     roles = [r for r in ROLES if r not in set(not_here)]
     listed = ", ".join(printable(c, 40) for c in columns[:30])
@@ -56,12 +56,12 @@ def find_columns(columns: Sequence[str], chosen: Mapping[str, str], where: Path,
     for name, column in chosen.items():
         role = meant.get(plain(name), "")
         if not role:
-            raise ConfigError("--columns", f"{printable(name, 40)!r} is nothing that a column can mean",
-                              "These are: " + ", ".join(ROLES) + ".")
+            raise ConfigError("--columns", f"unknown meaning {printable(name, 40)!r} of a column",
+                              "Choose one of " + ", ".join(ROLES) + ".")
         if column not in columns:
-            raise ConfigError("--columns", f"{where} has no column {printable(column, 40)!r}", f"It has: {listed}.")
+            raise ConfigError("--columns", f"{where} has no column {printable(column, 40)!r}", f"Its columns are {listed}.")
         if said.setdefault(role, column) != column:
-            raise ConfigError("--columns", f"{role} is said to be {said[role]} and {column}", "Name one column for each.")
+            raise ConfigError("--columns", f"{role} has two columns: {said[role]} and {column}", "Give one column for each.")
     found = {role: column for role, column in said.items() if role in roles}
     taken = set(found.values())
     for role in roles:
@@ -69,20 +69,20 @@ def find_columns(columns: Sequence[str], chosen: Mapping[str, str], where: Path,
             continue
         candidates = [c for c in columns if plain(c) in ROLES[role] and c not in taken]
         if len(candidates) > 1:
-            raise DataError(where, f"the columns {', '.join(printable(c, 40) for c in candidates)} could all be {role}",
-                            f"Say which with --columns {role}={printable(candidates[0], 40)}.")
+            raise DataError(where, f"the columns {', '.join(printable(c, 40) for c in candidates)} could all mean {role}",
+                            f"Choose one with --columns {role}={printable(candidates[0], 40)}.")
         if candidates:
             found[role] = candidates[0]
     for role in ("lat", "lon"):
         if role in roles and role not in found:
-            raise DataError(where, f"no column says {role} (columns: {listed})",
-                            f"Name it {' or '.join(ROLES[role])}, or say which it is with --columns {role}=NAME.")
+            raise DataError(where, f"no column gives {role} (columns: {listed})",
+                            f"Name it {' or '.join(ROLES[role])}, or choose it with --columns {role}=NAME.")
     if "file" not in found and "image_id" not in found:
-        raise DataError(where, f"no column says which image is meant (columns: {listed})",
-                        "Name it file, image or path (or image_id), or say which it is with --columns file=NAME.")
+        raise DataError(where, f"no column gives the image (columns: {listed})",
+                        "Name it file, image or path (or image_id), or choose it with --columns file=NAME.")
     return found
 
 
 def plain(name: str) -> str:
-    """A column's name as it is compared: lower case, words joined by `_`."""
+    """Return a column's name in the form used for comparison: lower case, words joined by `_`."""
     return re.sub(r"[\s_-]+", "_", name.strip().lower())

@@ -1,4 +1,4 @@
-"""Files of tables: CSV of any spreadsheet, Parquet, GeoJSON, as columns and rows."""
+"""Read files of tables as columns and rows: CSV from any spreadsheet, Parquet, GeoJSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from justzoomin.photos.readers.json_input import decoded, json_values, point, re
 from justzoomin.untrusted import printable
 
 MAX_ROWS = 20_000_000
-"""Of a table or a GeoJSON file; its rows are held as Python values."""
+"""Maximum rows of a table or GeoJSON file, because rows are stored as Python values."""
 
 _WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})")
 _NUMBER = re.compile(r"[+-]?(0|[1-9]\d{0,17})(\.\d{0,30})?([eE][+-]?\d{1,2})?")
@@ -30,15 +30,15 @@ _WGS84 = ("urn:ogc:def:crs:ogc:1.3:crs84", "urn:ogc:def:crs:ogc::crs84", "http:/
 
 
 def read_csv(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
-    """Columns and rows of a CSV: comma, semicolon or tab; UTF-8 or UTF-16; a byte order mark, CRLF. Values are text.
+    """Read a CSV: comma, semicolon or tab; UTF-8 or UTF-16; a byte order mark, CRLF. Values are text.
 
     Raises:
-        DataError: If it is no such table.
+        DataError: If it is not such a table.
     """
     text = decoded(read_bytes(path), path, "Save it as CSV in UTF-8.")
     if "\0" in text:
-        raise DataError(path, "it holds zero bytes, so it is no text", "Save it as CSV in UTF-8.")
-    said = re.match(r"sep=([,;\t])\r?\n", text)  # what spreadsheets put first to name their separator
+        raise DataError(path, "the file contains zero bytes, so it is not text", "Save it as CSV in UTF-8.")
+    said = re.match(r"sep=([,;\t])\r?\n", text)  # spreadsheets write this first to state their separator
     text = text[said.end():] if said else text
     head = text.lstrip("\r\n").splitlines()[:1]
     if not head:
@@ -54,17 +54,17 @@ def read_csv(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
             if not columns:
                 columns = _columns(cells, path)
             elif len(cells) != len(columns):
-                raise DataError(f"{path}, line {lines.line_num}", f"{len(cells)} values under {len(columns)} columns",
-                                "Quote values that hold the separator.")
+                raise DataError(f"{path}, line {lines.line_num}", f"{len(cells)} values for {len(columns)} columns",
+                                "Quote values that contain the separator.")
             else:
                 rows.append({c: v if v.strip() else None for c, v in zip(columns, cells, strict=True)})
     except csv.Error as error:
-        raise DataError(f"{path}, line {lines.line_num}", f"it is no CSV ({error})", "Save it as CSV again.") from error
+        raise DataError(f"{path}, line {lines.line_num}", f"invalid CSV ({error})", "Save it as CSV again.") from error
     return columns, _some(rows, path)
 
 
 def read_parquet(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
-    """Columns and rows of a Parquet file; binary columns are left out, times and lists become text.
+    """Read a Parquet file; binary columns are left out, times and lists become text.
 
     Raises:
         DataError: If it cannot be read or has too many rows.
@@ -75,28 +75,28 @@ def read_parquet(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
     try:
         rows = [{c: _value(v) for c, v in zip(columns, row, strict=True)} for row in frame.iter_rows()]
     except (ValueError, OverflowError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise DataError(path, f"a value is none ({printable(error, 200)})", "Write the table again.") from error
+        raise DataError(path, f"a value is invalid ({printable(error, 200)})", "Write the table again.") from error
     return columns, _some(rows, path)
 
 
 def read_geojson(path: Path) -> tuple[list[str], list[dict[str, Any]], list[str], list[tuple[float, float] | str]]:
-    """Columns, rows, names of rows and positions (lat, lon) of a GeoJSON FeatureCollection, or of a feature per line.
+    """Read columns, rows, row names and positions (lat, lon) of a GeoJSON FeatureCollection, or of a feature per line.
 
     Raises:
-        DataError: If it is no GeoJSON of points in WGS 84.
+        DataError: If it is not GeoJSON of points in WGS 84.
     """
     features: list[tuple[str, Mapping[str, Any]]] = []
     for where, value in json_values(path):
         if not isinstance(value, dict) or value.get("type") not in {"FeatureCollection", "Feature"}:
-            raise DataError(where, "it is no GeoJSON FeatureCollection", "Give a FeatureCollection of Points, one per photo.")
+            raise DataError(where, "not a GeoJSON FeatureCollection", "Give a FeatureCollection of Points, one per photo.")
         _check_crs(value, where)
         inside = value.get("features") if value["type"] == "FeatureCollection" else [value]
         if not isinstance(inside, list):
-            raise DataError(where, "its features are no list", "Give a FeatureCollection of Points, one per photo.")
+            raise DataError(where, "its features are not a list", "Give a FeatureCollection of Points, one per photo.")
         for feature in inside:
             name = f"feature {len(features) + 1}"
             if not isinstance(feature, dict) or not isinstance(feature.get("properties") or {}, dict):
-                raise DataError(f"{path}, {name}", "it is no feature", "Give a FeatureCollection of Points, one per photo.")
+                raise DataError(f"{path}, {name}", "not a feature", "Give a FeatureCollection of Points, one per photo.")
             features.append((name, feature))
     rows: list[dict[str, Any]] = []
     positions: list[tuple[float, float] | str] = []
@@ -113,7 +113,7 @@ def read_geojson(path: Path) -> tuple[list[str], list[dict[str, Any]], list[str]
 
 
 def _check_crs(value: Mapping[str, Any], where: str) -> None:
-    """Refuse other reference systems. Source: GeoJSON 2008, `crs`; RFC 7946, section 4, has none but WGS 84."""
+    """Raise an error for other reference systems. Source: GeoJSON 2008, `crs`; RFC 7946, section 4, allows only WGS 84."""
     crs = value.get("crs")
     if crs is None:
         return
@@ -129,7 +129,7 @@ def _columns(names: Sequence[str], path: Path) -> list[str]:
     lowered = [c.lower() for c in columns]
     twice = sorted({c for c in columns if c and lowered.count(c.lower()) > 1}) if len(set(lowered)) < len(lowered) else []
     if twice:
-        raise DataError(path, f"it has several columns {', '.join(printable(c, 40) for c in twice[:5])}", "Keep one of each.")
+        raise DataError(path, f"repeated columns: {', '.join(printable(c, 40) for c in twice[:5])}", "Keep one of each.")
     return [c or f"column_{k}" for k, c in enumerate(columns, 1)]
 
 
@@ -137,12 +137,12 @@ def _some(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
     if not rows:
         raise DataError(path, "the table has no rows", "Give a table with a row per photo.")
     if len(rows) > MAX_ROWS:
-        raise DataError(path, f"it has {len(rows)} rows", f"Give a table of at most {MAX_ROWS} rows.")
+        raise DataError(path, f"the table has {len(rows)} rows", f"Give a table of at most {MAX_ROWS} rows.")
     return rows
 
 
 def number(value: object) -> float | None:
-    """A finite number of a table's cell, with a decimal point or comma; None where it is none."""
+    """Return the finite number of a table's cell, with a decimal point or comma; None if it is not a number."""
     if value is None or isinstance(value, bool):
         return None
     if isinstance(value, str):
@@ -159,7 +159,7 @@ def number(value: object) -> float | None:
 
 
 def numbers_where_all_are(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
-    """Turn columns of text into numbers where every value is one: `007` keeps a column text."""
+    """Turn text columns into numbers if every value is one; `007` keeps a column text."""
     for column in columns:
         values = [r[column] for r in rows if r.get(column) is not None]
         if not all(isinstance(v, str) and _NUMBER.fullmatch(v.strip()) for v in values):
@@ -171,7 +171,7 @@ def numbers_where_all_are(columns: Sequence[str], rows: Sequence[dict[str, Any]]
 
 
 def whole_where_all_are(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
-    """Take the `.0` from columns of ids where every value has it, as pandas writes whole numbers beside empty cells."""
+    """Remove the `.0` from id columns if every value has it, as pandas writes integers beside empty cells."""
     for column in columns:
         values = [r[column] for r in rows if r.get(column) is not None]
         if all(isinstance(v, str) and re.fullmatch(r"\s*[0-9]+\.0\s*", v) for v in values):

@@ -1,4 +1,4 @@
-"""When the photos of a drive were taken, and how far it went between them: EXIF, or a table."""
+"""When the photos of a drive were taken, and how far it went between them: from EXIF or a table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from justzoomin.photos.readers.json_input import finite
 from justzoomin.photos.readers.table_files import numbers_where_all_are, read_csv
 from justzoomin.untrusted import printable
 
-_REMEDY = "Give a table of photo, time (ISO 8601) and, if known, east_m and north_m since the photo before: --times FILE.csv."
+_REMEDY = ("Give a table of photo, time (ISO 8601) and, if known, east_m and north_m since the previous photo: "
+           "--times FILE.csv.")
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,9 @@ class PhotoTime:
 
     Attributes:
         path: The photo.
-        time: When it was taken; in a zone of its own where `known_zone` is false.
+        time: When it was taken; in an unknown zone if `known_zone` is false.
         known_zone: Whether the time is known in UTC.
-        displacement_m: Metres gone east and north since the photo before; None where it is not known.
+        displacement_m: Metres east and north since the previous photo; None if unknown.
     """
 
     path: Path
@@ -38,15 +39,15 @@ class PhotoTime:
 
 
 def times_from_exif(photos: Sequence[Path], zone: str | None = None) -> tuple[list[PhotoTime], list[JustZoomInError]]:
-    """Times of photos by their EXIF, earliest first, and what is wrong with those that have none or cannot be read.
+    """Return times of photos from their EXIF, earliest first, and errors for those without a readable time.
 
     Args:
         photos: The photos.
-        zone: Zone of the camera's clock where a photo states none: a name or an offset.
+        zone: Zone of the camera's clock if a photo states none: a name or an offset.
 
     Raises:
-        DataError: If no photo has a time, or the zones of only some are known.
-        ConfigError: If there is no such zone.
+        DataError: If no photo has a time, or only some zones are known.
+        ConfigError: If the zone does not exist.
     """
     given = parse_zone(zone) if zone else None
     looked = [_exif_time(path, given) for path in photos]
@@ -54,24 +55,24 @@ def times_from_exif(photos: Sequence[Path], zone: str | None = None) -> tuple[li
     found = [f for f in looked if not isinstance(f, JustZoomInError)]
     if failed and not found:
         raise failed[0] if len(failed) == 1 else DataError(
-            f"{len(failed)} photos", f"none has a time that can be read (of the first: {failed[0].what})", _REMEDY)
+            f"{len(failed)} photos", f"none has a readable time (the first: {failed[0].what})", _REMEDY)
     return _ordered(found, "its EXIF", "Give --time-zone, or --times FILE.csv."), failed
 
 
 def _ordered(found: Sequence[PhotoTime], what: str, remedy: str) -> list[PhotoTime]:
-    """Photos, earliest first.
+    """Return photos, earliest first.
 
     Raises:
-        DataError: If the zones of only some are known: in the order of two zones a drive would jump by hours.
+        DataError: If only some zones are known: with two zones a drive would jump by hours.
     """
     unknown = [p.path for p in found if not p.known_zone]
     if unknown and len(unknown) < len(found):
-        raise DataError(unknown[0], f"{what} states no time zone and that of others does", remedy)
+        raise DataError(unknown[0], f"{what} states no time zone, unlike that of other photos", remedy)
     return sorted(found, key=lambda p: p.time)
 
 
 def _exif_time(path: Path, zone: tzinfo | None) -> PhotoTime | JustZoomInError:
-    """The time of a photo; its clock comes before GPS time, which stands still between two fixes."""
+    """Return the time of a photo; its clock takes priority over GPS time, which stands still between two fixes."""
     try:
         taken = photo_clock(read_header(path), zone, None)
     except JustZoomInError as error:
@@ -85,11 +86,11 @@ def _exif_time(path: Path, zone: tzinfo | None) -> PhotoTime | JustZoomInError:
 
 def times_from_table(photos: Sequence[Path], table: Path, zone: str | None = None
                      ) -> tuple[list[PhotoTime], list[JustZoomInError]]:
-    """Times of photos by a CSV of photo, time and perhaps east_m and north_m, earliest first, and the photos that it lacks.
+    """Return times of photos from a CSV of photo, time and perhaps east_m and north_m, and errors for missing photos.
 
-    A dataset's table of photos with `image_id` and `captured_at` is taken as it is. A row belongs to the photo of the same
-    path, or else of the same file name, or whose file is named by the id. Rows of other photos are left out, but not
-    where they state displacements: the way would have a gap.
+    A dataset's table of photos with `image_id` and `captured_at` can be used unchanged. A row belongs to the photo with the
+    same path, or else with the same file name, or whose file name is the id. Rows of other photos are ignored, unless they
+    state displacements: the way would have a gap.
 
     Args:
         photos: The photos.
@@ -97,8 +98,8 @@ def times_from_table(photos: Sequence[Path], table: Path, zone: str | None = Non
         zone: Zone of times that state none.
 
     Raises:
-        DataError: If the table is none, no photo has a row, one has two, or a value is wrong.
-        ConfigError: If there is no such zone.
+        DataError: If the table is invalid, no photo has a row, one has two, or a value is wrong.
+        ConfigError: If the zone does not exist.
     """
     columns, rows = read_csv(table)
     lowered = {c.lower(): c for c in columns}
@@ -107,7 +108,7 @@ def times_from_table(photos: Sequence[Path], table: Path, zone: str | None = Non
         if wanted not in lowered and other in lowered:
             lowered[wanted] = lowered[other]
     if not {"photo", "time"} <= set(lowered) or ("east_m" in lowered) != ("north_m" in lowered):
-        raise DataError(table, f"its columns are {printable(', '.join(columns), 100)}", _REMEDY)
+        raise DataError(table, f"the columns {printable(', '.join(columns), 100)} are not the expected ones", _REMEDY)
     moves = "east_m" in lowered
     if moves:
         numbers_where_all_are([lowered["east_m"], lowered["north_m"]], rows)
@@ -123,11 +124,11 @@ def times_from_table(photos: Sequence[Path], table: Path, zone: str | None = Non
         name = composed(str(row[lowered["photo"]] or "").strip())
         mine = by_path.get(name) or by_path.get(PureWindowsPath(name).name) or []
         if len(mine) > 1 or (mine and mine[0] in found):
-            raise DataError(where, f"{printable(name, 80)} stands for several photos, or stands there twice",
-                            "Write each photo's whole path, once.")
+            raise DataError(where, f"{printable(name, 80)} matches several photos, or occurs twice",
+                            "Write each photo's full path, once.")
         if not mine:
             if moves:
-                raise DataError(where, f"{printable(name, 80)} is none of the photos, and its displacement would be missing",
+                raise DataError(where, f"{printable(name, 80)} is not one of the photos, and its displacement would be lost",
                                 "Give the photos of all rows.")
             continue
         utc = parse_time(row[lowered["time"]], given)
@@ -138,17 +139,17 @@ def times_from_table(photos: Sequence[Path], table: Path, zone: str | None = Non
         found[mine[0]] = PhotoTime(mine[0], time, utc is not None, _displacement(row, lowered, where) if moves else None)
     missing = [path for path in photos if path not in found]
     if missing and not found:
-        raise DataError(table, f"it has no row for {missing[0]}" + (" and the others" if len(missing) > 1 else ""), _REMEDY)
-    drive = _ordered(list(found.values()), f"its row in {table}", "Write the zone into every row, or give --time-zone.")
-    return drive, [DataError(path, f"{table} has no row for it", _REMEDY) for path in missing]
+        raise DataError(table, f"there is no row for {missing[0]}" + (" and the others" if len(missing) > 1 else ""), _REMEDY)
+    drive = _ordered(list(found.values()), f"its row in {table}", "Write the zone in every row, or give --time-zone.")
+    return drive, [DataError(path, f"{table} has no row for this photo", _REMEDY) for path in missing]
 
 
 def _displacement(row: dict[str, object], names: dict[str, str], where: str) -> tuple[float, float] | None:
-    """East and north of a row; None where both are empty."""
+    """Return east and north of a row; None if both are empty."""
     east, north = row[names["east_m"]], row[names["north_m"]]
     if east is None and north is None:
         return None
     x, y = finite(east), finite(north)
     if x is None or y is None or max(abs(x), abs(y)) > 1e7:
-        raise DataError(where, f"{printable(east, 20)}, {printable(north, 20)} is no displacement in metres", _REMEDY)
+        raise DataError(where, f"{printable(east, 20)}, {printable(north, 20)} is not a displacement in metres", _REMEDY)
     return x, y
