@@ -11,11 +11,10 @@ import numpy.typing as npt
 
 from justzoomin.checks.audit_words import meaning, split_kind
 from justzoomin.checks.galleries import Gallery, galleries
-from justzoomin.checks.nearest import nearest
 from justzoomin.checks.twins import same_bytes, same_pictures
 from justzoomin.data import Dataset, PhotoColumn, photo_column, photo_tables
 from justzoomin.errors import ConfigError, DataError
-from justzoomin.geometry import ZoomGrid
+from justzoomin.geometry import ZoomGrid, nearest
 
 Floats = npt.NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
