@@ -134,7 +134,7 @@ class Distance(Decision):
         return np.stack([self._nearest(cells, p) for p in probs]) if len(probs) else np.empty((0, 2))
 
     def _nearest(self, cells: Lattice, probs: Floats) -> Floats:
-        """Newton's way on a convex sum, or Weiszfeld's where that is no descent.
+        """Take Newton's steps on a convex sum, or Weiszfeld's where Newton's do not descend.
 
         Source: E. Weiszfeld, Tohoku Mathematical Journal 43 (1937).
         """
@@ -284,8 +284,10 @@ class _Transforms:
 
 @lru_cache(maxsize=8)
 def _transforms(side: int, cell_m: float, radius_m: float) -> _Transforms:
+    from scipy.fft import next_fast_len
+
     reach = min(side - 1, math.ceil(radius_m / cell_m + 0.5))
-    size = _smooth(side + reach)
+    size = next_fast_len(side + reach, real=True)
     steps = np.fft.fftfreq(size, 1 / size)
     steps = np.where(np.abs(steps) <= reach, steps, np.inf) * cell_m
     there = np.isfinite(steps)
@@ -294,16 +296,3 @@ def _transforms(side: int, cell_m: float, radius_m: float) -> _Transforms:
     shares[np.ix_(there, there)] = disk_shares(east, north, cell_m, radius_m)
     close[np.ix_(there, there)] = _closeness(east, north, cell_m, radius_m)
     return _Transforms(side, size, np.fft.rfft2(shares), np.fft.rfft2(close))
-
-
-def _smooth(least: int) -> int:
-    """The next number without prime factors above 5: quick to transform."""
-    number = least
-    while True:
-        rest = number
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return number
-        number += 1
