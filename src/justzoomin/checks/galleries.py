@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from justzoomin.checks.cellcover import cell_places
-from justzoomin.geometry import ZoomGrid, haversine_m, to_local
+from justzoomin.geometry import ZoomGrid, pairs_within, to_local
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -83,9 +83,6 @@ def _chance_of_all(grid: ZoomGrid, sequences: Ints, positions: Floats) -> dict[s
 
 def _chance(grid: ZoomGrid, cells: Ints, positions: Floats) -> dict[str, float]:
     lat, lon = grid.centres(grid.unflatten(cells, grid.depth))
-    counts = np.zeros(len(CHANCE_RADII_M))
-    for position in positions:
-        away = haversine_m(position[0], position[1], lat, lon)
-        counts += [np.count_nonzero(away <= radius) for radius in CHANCE_RADII_M]
+    counts = pairs_within(positions[:, 0], positions[:, 1], lat, lon, CHANCE_RADII_M)
     return {f"{radius:g}": float(100 * count / len(positions) / len(cells))
             for radius, count in zip(CHANCE_RADII_M, counts, strict=True)}

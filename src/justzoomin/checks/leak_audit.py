@@ -9,11 +9,10 @@ import numpy.typing as npt
 
 from justzoomin.checks.audit_report import AuditReport, SharedCells, SharedSequences
 from justzoomin.checks.galleries import galleries
-from justzoomin.checks.nearest import nearest
 from justzoomin.checks.twins import same_bytes, same_pictures
 from justzoomin.data import SEQUENCE_COLUMNS, Dataset, PhotoColumn, photo_column, photo_tables
 from justzoomin.errors import ConfigError, DataError
-from justzoomin.geometry import ZoomGrid
+from justzoomin.geometry import ZoomGrid, nearest
 
 Progress = Callable[[str, int, int], None]
 

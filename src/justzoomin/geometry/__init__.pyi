@@ -11,6 +11,8 @@ from .grid import parse_sequence as parse_sequence
 from .layers import Layer as Layer
 from .layers import ViewLayers as ViewLayers
 from .layers import zoom_layers as zoom_layers
+from .neighbours import nearest as nearest
+from .neighbours import pairs_within as pairs_within
 from .numbers import MAX_KEPT_VIEWS as MAX_KEPT_VIEWS
 from .numbers import MAX_VIEWS as MAX_VIEWS
 from .numbers import allow_views as allow_views

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from justzoomin.errors import ConfigError
-from justzoomin.geometry import haversine_m, to_local
+from justzoomin.geometry import nearest, to_local
 from justzoomin.photos.readers import PhotoRecord
 from justzoomin.photos.settings import SplitSettings
-
-Ints = npt.NDArray[np.int64]
 
 _SEEDS_TRIED = 1000
 _RANGE = 2**64
@@ -63,7 +60,7 @@ def assign_splits(records: Sequence[PhotoRecord], settings: SplitSettings, centr
     guarded = np.zeros(len(records), np.bool_)
     if settings.kind == "block" and settings.guard_m > 0.0:
         lat, lon = np.array([r.lat for r in records]), np.array([r.lon for r in records])
-        guarded = ~in_val & near_any(lat, lon, in_val, settings.guard_m, centre)
+        guarded = ~in_val & (nearest(lat, lon, lat[in_val], lon[in_val])[1] < settings.guard_m)
         if (guarded | in_val).all():
             raise ConfigError("--guard-m",
                               f"all {int((~in_val).sum())} training photos are within {settings.guard_m:g} m of validation",
@@ -119,32 +116,3 @@ def _notes(records: Sequence[PhotoRecord], settings: SplitSettings, val: int, gr
     if not settings.val_share / 2 <= share <= settings.val_share * 2:
         yield (f"{share:.1%} of the photos are for validation, not {settings.val_share:.1%}: "
                f"with this seed {groups} groups cannot be divided better")
-
-
-def near_any(lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64], targets: npt.NDArray[np.bool_], within_m: float,
-             centre: tuple[float, float]) -> npt.NDArray[np.bool_]:
-    """Return which positions (N,) are nearer than `within_m` to one of the targets among them.
-
-    Args:
-        lat: Latitudes (N,) in degrees.
-        lon: Longitudes (N,) in degrees.
-        targets: Whether each position is a target. (N,)
-        within_m: Distance in metres.
-        centre: A position near them, (lat, lon) in degrees.
-    """
-    east, north = to_local(centre[0], centre[1], lat, lon)
-    step = within_m * 1.05  # the chart is slightly curved: everything within reach is in the next square
-    places = np.stack([np.floor(east / step), np.floor(north / step)], -1).astype(np.int64)
-    squares: dict[Hashable, Ints] = {}
-    chosen = np.flatnonzero(targets)
-    if len(chosen):
-        order = chosen[np.lexsort(places[chosen].T)]
-        starts = np.flatnonzero(np.any(np.diff(places[order], axis=0), axis=1)) + 1
-        squares = {tuple(places[part[0]].tolist()): part for part in np.split(order, starts)}
-    near = np.zeros(len(lat), np.bool_)
-    for index, (column, row) in enumerate(places.tolist()):
-        parts = [squares[key] for i in (-1, 0, 1) for j in (-1, 0, 1) if (key := (column + i, row + j)) in squares]
-        if parts:
-            others = np.concatenate(parts)
-            near[index] = bool((haversine_m(lat[index], lon[index], lat[others], lon[others]) < within_m).any())
-    return near

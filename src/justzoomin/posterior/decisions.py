@@ -26,8 +26,8 @@ _CANDIDATES = 64
 _FINEST = 8.0
 """Candidates lie a radius over this apart, or less."""
 _MOST_POINTS = 17
-_ROUNDS = 60
-_STILL_M = 1e-3
+_LEVEL = 1e-7
+"""Slope of the expected distance, metres per metre, at which its least is found."""
 _TRANSFORM_VALUES = 1 << 21
 
 
@@ -134,43 +134,32 @@ class Distance(Decision):
         return np.stack([self._nearest(cells, p) for p in probs]) if len(probs) else np.empty((0, 2))
 
     def _nearest(self, cells: Lattice, probs: Floats) -> Floats:
-        """Newton's way on a convex sum, or Weiszfeld's where that is no descent.
+        """Minimize a convex, smooth sum from the mean place on."""
+        from scipy.optimize import minimize
 
-        Source: E. Weiszfeld, Tohoku Mathematical Journal 43 (1937).
-        """
         some = np.flatnonzero(probs > 1e-9 / len(probs))
         p, east, north, soft = probs[some], cells.east_m[some], cells.north_m[some], cells.cell_m**2 / 6    # (M,)
 
         def total(values: Floats) -> float:  # a product of vectors this short only makes BLAS wake its threads
             return float(np.einsum("i,i", p, values))
 
-        def look(point: Floats) -> tuple[float, Floats, Floats, Floats]:
+        def look(point: Floats) -> tuple[Floats, Floats, Floats]:
             x, y = point[0] - east, point[1] - north
-            distance = np.sqrt(x * x + y * y + soft)
-            return total(distance), x, y, distance
+            return x, y, 1.0 / np.sqrt(x * x + y * y + soft)
 
-        best = int(p.argmax())
-        top = np.array([east[best], north[best]])
-        at_top, point = look(top)[0], np.array([total(east), total(north)]) / p.sum()
-        value, x, y, distance = look(point)
-        for _ in range(_ROUNDS):
-            near = 1.0 / distance
-            mass, slope = total(near), np.array([total(near * x), total(near * y)])
+        def cost(point: Floats) -> tuple[float, Floats]:
+            x, y, near = look(point)
+            return total(1.0 / near), np.array([total(near * x), total(near * y)])
+
+        def bend(point: Floats) -> Floats:
+            x, y, near = look(point)
             cubed = near**3
             across = -total(cubed * x * y)
-            bend = np.array([[mass - total(cubed * x * x), across], [across, mass - total(cubed * y * y)]])
-            new = point - np.linalg.solve(bend, slope)
-            seen = look(new)
-            if seen[0] > value:
-                new = point - slope / mass
-                seen = look(new)
-            moved = float(np.abs(new - point).max())
-            if seen[0] > value:
-                break
-            point, (value, x, y, distance) = new, seen
-            if moved < _STILL_M:
-                break
-        return point if value <= at_top else top
+            return np.array([[total(near - cubed * x * x), across], [across, total(near - cubed * y * y)]])
+
+        start = np.array([total(east), total(north)]) / p.sum()
+        steps = {"gtol": _LEVEL, "initial_trust_radius": 4 * cells.cell_m, "max_trust_radius": cells.grid.region.size_m}
+        return np.asarray(minimize(cost, start, jac=True, hess=bend, method="trust-ncg", options=steps).x)
 
     def expected(self, cells: Lattice, probs: Floats, points: Floats) -> Floats:
         """Mean distance (B,) in metres."""
@@ -284,8 +273,10 @@ class _Transforms:
 
 @lru_cache(maxsize=8)
 def _transforms(side: int, cell_m: float, radius_m: float) -> _Transforms:
+    from scipy.fft import next_fast_len
+
     reach = min(side - 1, math.ceil(radius_m / cell_m + 0.5))
-    size = _smooth(side + reach)
+    size = next_fast_len(side + reach, real=True)
     steps = np.fft.fftfreq(size, 1 / size)
     steps = np.where(np.abs(steps) <= reach, steps, np.inf) * cell_m
     there = np.isfinite(steps)
@@ -294,16 +285,3 @@ def _transforms(side: int, cell_m: float, radius_m: float) -> _Transforms:
     shares[np.ix_(there, there)] = disk_shares(east, north, cell_m, radius_m)
     close[np.ix_(there, there)] = _closeness(east, north, cell_m, radius_m)
     return _Transforms(side, size, np.fft.rfft2(shares), np.fft.rfft2(close))
-
-
-def _smooth(least: int) -> int:
-    """The next number without prime factors above 5: quick to transform."""
-    number = least
-    while True:
-        rest = number
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return number
-        number += 1

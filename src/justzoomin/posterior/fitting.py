@@ -18,7 +18,8 @@ from justzoomin.posterior.reliability import Claims, Ints, figures
 LEAST_PHOTOS = 20
 _TEMPERATURES = (math.log(0.2), math.log(5.0))
 _TAILS = (math.log(1e-7), math.log(0.2))
-_GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
+_STILL = 1e-4
+"""A number is found when its logarithm moves less than this."""
 
 Batches = Callable[[], Iterable[tuple[npt.NDArray[np.floating], Ints]]]
 
@@ -99,16 +100,7 @@ def fit_step(log_probs: Floats, actions: Ints) -> tuple[float, float]:
 
 
 def _least(cost: Callable[[float], float], low: float, high: float) -> float:
-    """Where a function of one valley is least, by golden sections."""
-    a, b = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-    at_a, at_b = cost(a), cost(b)
-    for _ in range(18):
-        if at_a <= at_b:
-            high, b, at_b = b, a, at_a
-            a = high - _GOLDEN * (high - low)
-            at_a = cost(a)
-        else:
-            low, a, at_a = a, b, at_b
-            b = low + _GOLDEN * (high - low)
-            at_b = cost(b)
-    return (low + high) / 2
+    """Where a function of one valley is least, by Brent's method."""
+    from scipy.optimize import minimize_scalar
+
+    return float(minimize_scalar(cost, bounds=(low, high), method="bounded", options={"xatol": _STILL}).x)

@@ -123,10 +123,9 @@ def _convolve(image: Floats, kernel: Floats) -> Floats:
     """The picture moved by every offset of the kernel, zeros beyond its border; what is out of reach stays zero."""
     side, radius = len(image), len(kernel) // 2
     if len(kernel) <= _DIRECT_CELLS:
-        moved = np.zeros((side + 2 * radius, side + 2 * radius))
-        for row, col in zip(*np.nonzero(kernel), strict=True):
-            moved[row:row + side, col:col + side] += kernel[row, col] * image
-        return moved[radius:radius + side, radius:radius + side]
+        from scipy.ndimage import convolve
+
+        return np.asarray(convolve(image, kernel, mode="constant"))
     size = (1 << (side + 2 * radius - 1).bit_length(),) * 2
 
     def through_fft(a: Floats, b: Floats) -> Floats:

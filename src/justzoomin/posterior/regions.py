@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy.typing as npt
 
 from justzoomin.errors import GeometryError
 from justzoomin.geometry import ZoomGrid, from_local
-from justzoomin.posterior.lattices import lattice
+from justzoomin.posterior.lattices import Floats, lattice
 
 Bools = npt.NDArray[np.bool_]
 Corner = tuple[int, int]
@@ -99,85 +98,18 @@ class CredibleRegion:
 
 
 def _outlines(image: Bools) -> list[list[Ring]]:
-    """Polygons of a picture's cells as rings of corners, the outer one first."""
-    labels = _labels(image)
-    parts: dict[int, list[Ring]] = {}
-    for ring, label in _rings(image, labels):
-        rings = parts.setdefault(label, [])
-        rings.insert(0 if _doubled_area(ring) > 0 else len(rings), _without_straight(ring))
-    return list(parts.values())
+    """Polygons of a picture's cells as rings of corners, the outer one first and counter-clockwise, holes clockwise."""
+    import shapely
+
+    row, col = np.nonzero(image)
+    cells = shapely.coverage_union_all(shapely.box(col, -row - 1, col + 1, -row))
+    polygons = shapely.orient_polygons(shapely.get_parts(cells)).tolist()
+    rings = [[_turns(shapely.get_coordinates(ring)) for ring in (polygon.exterior, *polygon.interiors)] for polygon in polygons]
+    return sorted(rings, key=lambda part: min(part[0]))
 
 
-def _labels(image: Bools) -> npt.NDArray[np.int64]:
-    """Numbers of the groups of cells that share sides; 0 for none."""
-    labels = np.zeros(image.shape, np.int64)
-    rows, columns = image.shape
-    number = 0
-    for start in zip(*np.nonzero(image), strict=True):
-        if labels[start]:
-            continue
-        number += 1
-        labels[start] = number
-        waiting = [(int(start[0]), int(start[1]))]
-        while waiting:
-            row, col = waiting.pop()
-            for r, c in ((row - 1, col), (row + 1, col), (row, col - 1), (row, col + 1)):
-                if 0 <= r < rows and 0 <= c < columns and image[r, c] and not labels[r, c]:
-                    labels[r, c] = number
-                    waiting.append((r, c))
-    return labels
-
-
-def _rings(image: Bools, labels: npt.NDArray[np.int64]) -> Iterator[tuple[Ring, int]]:
-    """Rings along the borders of a picture's cells, cells on the left, and the group of each.
-
-    Where two of the cells touch at a corner only, the ring turns left: it stays with its group. A ring that meets itself is two
-    rings.
-    """
-    padded = np.pad(image, 1)
-    inside = padded[1:-1, 1:-1]
-    after: dict[Corner, list[tuple[Corner, int]]] = {}
-    for outside, begin, end in ((padded[:-2, 1:-1], (0, 1), (0, 0)), (padded[2:, 1:-1], (1, 0), (1, 1)),
-                                (padded[1:-1, :-2], (0, 0), (1, 0)), (padded[1:-1, 2:], (1, 1), (0, 1))):
-        for row, col in zip(*(part.tolist() for part in np.nonzero(inside & ~outside)), strict=True):
-            after.setdefault((row + begin[0], col + begin[1]), []).append(((row + end[0], col + end[1]), int(labels[row, col])))
-    while after:
-        corner = next(iter(after))
-        label = after[corner][0][1]
-        ring: Ring = []
-        places: dict[Corner, int] = {}
-        came: Corner | None = None
-        while True:
-            if corner in places:
-                start = places[corner]
-                yield ring[start:], label
-                for passed in ring[start:]:
-                    del places[passed]
-                del ring[start:]
-                if not ring:
-                    break
-            places[corner] = len(ring)
-            ring.append(corner)
-            ways = after[corner]
-            which = 0 if len(ways) == 1 or came is None else max(range(2), key=lambda k: _left(came, corner, ways[k][0]))
-            following, _ = ways.pop(which)
-            if not ways:
-                del after[corner]
-            came, corner = corner, following
-
-
-def _left(before: Corner | None, at: Corner, after: Corner) -> int:
-    """1 where a way turns left, -1 where it turns right; rows run downwards."""
-    assert before is not None
-    return (at[1] - before[1]) * (at[0] - after[0]) - (before[0] - at[0]) * (after[1] - at[1])
-
-
-def _doubled_area(ring: Ring) -> int:
-    """Twice a ring's area, positive where it runs counter-clockwise as seen on a map."""
-    return sum(b[1] * a[0] - a[1] * b[0] for a, b in pairwise([*ring, ring[0]]))
-
-
-def _without_straight(ring: Ring) -> Ring:
-    """The corners of a ring at which it turns."""
-    around = zip([ring[-1], *ring[:-1]], ring, [*ring[1:], ring[0]], strict=True)
-    return [at for before, at, after in around if _left(before, at, after) != 0]
+def _turns(corners: Floats) -> Ring:
+    """Rows and columns of the corners at which a closed ring (K, 2) of steps of one cell turns."""
+    step = np.diff(corners, axis=0)
+    turns = corners[:-1][(step != np.roll(step, 1, axis=0)).any(1)].astype(np.int64)
+    return [(-y, x) for x, y in turns.tolist()]

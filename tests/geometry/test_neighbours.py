@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from justzoomin.checks.nearest import nearest
 from justzoomin.errors import DataError
-from justzoomin.geometry import haversine_m
+from justzoomin.geometry import haversine_m, nearest
 
 
 @settings(max_examples=40, deadline=None)
@@ -24,12 +23,10 @@ def test_as_if_every_pair_were_looked_at(seed: int, count: int, ask: int, lat: f
     np.testing.assert_allclose(away, every.min(1), atol=1e-6, rtol=1e-9)
     np.testing.assert_array_equal(away, haversine_m(lats[:ask], lons[:ask], lats[ask:][which], lons[ask:][which]))
 
-
 def test_across_the_antimeridian() -> None:
     which, away = nearest([0.0], [179.9999], [0.0, 0.0], [-179.9999, 179.0])
     assert which.tolist() == [0]
     assert 20 < away[0] < 25
-
 
 def test_none_to_look_for() -> None:
     with pytest.raises(DataError, match="Give a split that holds photos"):
