@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-MOST_FILES = 95
+MOST_FILES = 96
 """Files of the project that the import may load. Raise it only for what every localization needs."""
 ROOMS = {"archives", "data", "errors", "filekind", "files", "geometry", "maps", "models", "parallel", "posterior", "search",
          "spelling", "tiles", "untrusted"}

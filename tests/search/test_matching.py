@@ -1,5 +1,7 @@
 """Scores of all cells by the ray matcher, alone and beside the zoomer."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -136,7 +138,7 @@ def test_of_a_large_map_the_matcher_looks_at_the_best_cells(matching, town, monk
     monkeypatch.setattr(matching, "provenance", {"map_hash": town.map.fingerprint()})
     whole = scorer(matching, vectors)(photos)
     places = GroundMap(matching, town.map, town.grid).places
-    monkeypatch.setattr("justzoomin.search.matching.MAX_PLACES", 50 * places)
+    monkeypatch.setattr(sys.modules["justzoomin.search.matching"], "MAX_PLACES", 50 * places)
     few = scorer(matching, vectors)(photos)
     zoomed = exact(matching, photos, vectors, 3)
     for row in range(2):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,9 +14,7 @@ from justzoomin.models.decoder import Decoder, DecoderCache
 from justzoomin.models.encoder import VisionEncoder
 from justzoomin.models.map_model import MapModel
 from justzoomin.models.onnx_encoder import OnnxEncoder
-
-if TYPE_CHECKING:
-    from justzoomin.models.ray_matcher import Ground, RayMatcher
+from justzoomin.models.ray_matcher import Ground, RayMatcher
 
 
 class ZoomModel(MapModel):
@@ -34,11 +31,8 @@ class ZoomModel(MapModel):
         if config.matcher is not None and config.matcher.own_encoder:  # torch's starts from the same weights
             own = self.encoder.matcher if isinstance(self.encoder, OnnxEncoder) else deepcopy(self.encoder)
         through = own or self.encoder
-        self.matcher: RayMatcher | None = None
-        if config.matcher is not None:
-            from justzoomin.models.ray_matcher import RayMatcher
-
-            self.matcher = RayMatcher(config.matcher, through.stage_widths, through.stride, config.image_pixels)
+        self.matcher = None if config.matcher is None else RayMatcher(
+            config.matcher, through.stage_widths, through.stride, config.image_pixels)
         self.matcher_encoder = own
 
     def layers(self, grid: ZoomGrid) -> ViewLayers:
