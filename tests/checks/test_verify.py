@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import fakes
 from justzoomin.checks import verify_dataset, verify_repository
 from justzoomin.checks.findings import KINDS as ALL_KINDS
-from justzoomin.checks.findings import VerifyReport, look_at_all
+from justzoomin.checks.findings import VerifyReport, examine_all
 from justzoomin.data import open_dataset
 
 KINDS = {"missing_photo": "missing_photo", "truncated_photo": "broken_photo", "duplicate_id": "duplicate",
@@ -263,10 +263,10 @@ def test_items_are_taken_as_needed_and_nothing_starts_after_an_error():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        look_at_all(items(), 100_000, look, "x", 2, None)
+        examine_all(items(), 100_000, look, "x", 2, None)
     assert 500 in seen and len(given) < 2000 and len(seen) < 2000
     done = []
-    look_at_all(range(100), 100, seen.add, "y", 3, lambda *a: done.append(a))
+    examine_all(range(100), 100, seen.add, "y", 3, lambda *a: done.append(a))
     assert done[-1] == ("y", 100, 100) and seen.issuperset(range(100))
 
 

@@ -5,7 +5,7 @@ import platform
 import pytest
 
 import fakes
-from justzoomin.cluster.workers import IndexWorker, PhotoWorker, Places, path_everywhere, renamed
+from justzoomin.cluster.workers import IndexWorker, PhotoWorker, Places, absolute_path, renamed
 from justzoomin.errors import ClusterError, PhotoError
 from justzoomin.maps import Map
 from justzoomin.search import Localizer, build_index
@@ -55,6 +55,6 @@ def test_errors_bear_the_drivers_name_of_the_photo():
 def test_paths_are_made_whole_and_names_are_left(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "town").mkdir()
-    assert path_everywhere("town") == str(tmp_path / "town")
+    assert absolute_path("town") == str(tmp_path / "town")
     for name in ("owner/model", "https://tiles.example/{z}/{x}/{y}.jpg"):
-        assert path_everywhere(name) == name
+        assert absolute_path(name) == name

@@ -294,7 +294,7 @@ def test_part_of_a_level_is_not_forgotten(hub: Hub, tmp_path: Path, pauses: Paus
     hub.failures[second] = [Answer(404)]
     with pytest.raises(DataError, match="level_0_001"):
         download(plan_download(dest, REPO, selection=Selection(levels="all")), workers=1, retry=pauses.retry)
-    with pytest.raises(DataError, match=r"left 1 of 2 files of level 0 here.*--levels=-2,-1,0, or remove"):
+    with pytest.raises(DataError, match=r"left 1 of 2 files of level 0.*--levels=-2,-1,0, or remove"):
         fetch(dest, pauses)
     (dest / LEVEL_0).unlink()
     assert fetch(dest, pauses).levels == (-2, -1)

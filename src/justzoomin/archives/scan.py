@@ -77,7 +77,8 @@ def scan(path: Path) -> ShardIndex:
         os.close(descriptor)
     if found and len(found) * max(map(len, found)) > MAX_TABLE_BYTES:
         longest = max(found, key=len)
-        raise TileError(f"{path}!{longest.decode()!r}", f"its {len(longest)} bytes are too long for {len(found)} members",
+        raise TileError(f"{path}!{longest.decode()!r}",
+                        f"a name of {len(longest)} bytes is too long for a shard of {len(found)} members",
                         "Use shorter names or smaller shards.")
     names = sorted(found)
     table = np.array([found[name] for name in names], np.int64).reshape(-1, 2)

@@ -78,7 +78,7 @@ class VerifyReport:
                 "listed_per_kind": self.limit, "problems": ordered}
 
 
-def look_at_all(items: Iterable[Item], total: int, look: Callable[[Item], None], label: str, workers: int,
+def examine_all(items: Iterable[Item], total: int, look: Callable[[Item], None], label: str, workers: int,
                 progress: Progress | None) -> None:
     """Examine items in threads, because decoding lets other threads work; only a bounded number of items waits at any time.
 

@@ -60,7 +60,7 @@ class TileInventory:
             pattern = tile_pattern(self._layout, level)
             for name in shards.names():
                 fits = name.startswith(SHARD_PREFIX) and pattern.fullmatch(name.removeprefix(SHARD_PREFIX))
-                yield self._member(shards, name) if fits else self._stranger(shards, name, level)
+                yield self._member(shards, name) if fits else self._foreign_member(shards, name, level)
         for level, numbers in self._tables:
             for x, y in numbers:
                 yield self._file(TileId(level, x, y))
@@ -90,7 +90,7 @@ class TileInventory:
 
         return TilePiece("/".join(map(str, tile)), look)
 
-    def _stranger(self, shards: TarShards, name: str, level: int) -> TilePiece:
+    def _foreign_member(self, shards: TarShards, name: str, level: int) -> TilePiece:
         def look() -> bool:
             raise TileError(f"{shards.paths[0]}!{name}", f"the member is not a tile of level {level}",
                             f"Its tiles are named {SHARD_PREFIX}{self._layout.path}.")

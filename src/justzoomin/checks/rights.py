@@ -80,10 +80,11 @@ def licences_items(ids: list[str], column: PhotoColumn | None, readme: str | Non
             ("unknown", "unsettled", "Find out what it allows, and write the licence's usual name."),
             ("all rights reserved", "unsettled", "Get the photographers' permission, or drop these photos."),
             ("no derivatives", "unsettled", "These photos were cut, resized or undistorted: get permission, or drop them."),
-            ("share-alike", "person must decide", "Anything made from such photos must be shared under the same "
-             "or a compatible licence: choose the licence of the whole dataset accordingly."),
-            ("non-commercial", "person must decide", "Say in the README that the dataset may not be used commercially, or drop "
-                                                     "them.")):
+            ("share-alike", "person must decide",
+             "Anything made from such photos must be shared under the same or a compatible licence: "
+             "choose the licence of the whole dataset accordingly."),
+            ("non-commercial", "person must decide",
+             "Say in the README that the dataset may not be used commercially, or drop them.")):
         names = [name for name, found in kinds.items() if kind in found]
         if names:
             total = sum(counts[name] for name in names)
@@ -112,9 +113,9 @@ def photo_attribution_item(dataset: Dataset, ids: list[str], column: PhotoColumn
                            "Make sure that it names the photographers or the service as their licence requires, "
                            "or add a column `attribution`.", tuple(without[:LISTED]))
     if dataset.map.layout.same_place(CARD_LAYOUT):
-        return PublishItem("photo_attribution", "person must decide", f"{some}; the published dataset's card says: "
-                           f"{_short(dataset.attribution())}", "Write this into a file ATTRIBUTION if the photos are of that "
-                                                               "dataset.")
+        return PublishItem("photo_attribution", "person must decide",
+                           f"{some}; the published dataset's card says: {_short(dataset.attribution())}",
+                           "Write this into a file ATTRIBUTION if the photos are from that dataset.")
     return PublishItem("photo_attribution", "unsettled", f"{some}, and there is no file ATTRIBUTION",
                        "Add a column `attribution`, or a file ATTRIBUTION that names them.", tuple(without[:LISTED]))
 
@@ -125,15 +126,16 @@ def map_items(dataset: Dataset) -> list[PublishItem]:
         items = [PublishItem("map_attribution", "settled", f"the file ATTRIBUTION says: {_short(dataset.attribution())}",
                              "Read it once more: it must also name the source of the overhead imagery.")]
     elif dataset.map.layout.same_place(CARD_LAYOUT):
-        items = [PublishItem("map_attribution", "settled", "the map has the published dataset's layout, whose card says: "
-                             f"{_short(dataset.attribution())}", "Write this into a file ATTRIBUTION.")]
+        items = [PublishItem("map_attribution", "settled",
+                             f"the map has the published dataset's layout, whose card says: {_short(dataset.attribution())}",
+                             "Write this into a file ATTRIBUTION.")]
     else:
         items = [PublishItem("map_attribution", "unsettled",
                              "there is no file ATTRIBUTION, so nothing says whose imagery the map shows",
                              "Write the source of the imagery and its licence into a file ATTRIBUTION.")]
     if dataset.map.layout.url:
-        items.append(PublishItem("tile_server_terms", "person must decide", "the map's tiles came from "
-                                                                            f"{dataset.map.layout.url}",
+        items.append(PublishItem("tile_server_terms", "person must decide",
+                                 f"the map's tiles came from {dataset.map.layout.url}",
                                  "Read that server's terms: many allow viewing tiles but not passing them on."))
     return items
 

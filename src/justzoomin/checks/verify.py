@@ -10,7 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from justzoomin.archives import check_hashes, check_shard, require_complete
-from justzoomin.checks.findings import LISTED_PER_KIND, Progress, VerifyReport, look_at_all
+from justzoomin.checks.findings import LISTED_PER_KIND, Progress, VerifyReport, examine_all
 from justzoomin.checks.inventory import TileInventory, TilePiece
 from justzoomin.data import Dataset, PhotoStore, Places, decode_photo, find_problems, read_split
 from justzoomin.errors import JustZoomInError, LayoutError
@@ -110,7 +110,7 @@ class _Verification:
 
         if shards:
             self.report.counts["archives"] = len(shards)
-            look_at_all(shards, len(shards), look, "archives", self.workers, self.progress)
+            examine_all(shards, len(shards), look, "archives", self.workers, self.progress)
         return broken
 
     def _layout(self) -> TileLayout | None:
@@ -191,7 +191,7 @@ class _Verification:
                 self.report.add("broken_photo", image_id, error, wanted[image_id])
 
         self.report.counts["photos"] = len(ids)
-        look_at_all(ids, len(ids), look, "photos", self.workers, self.progress)
+        examine_all(ids, len(ids), look, "photos", self.workers, self.progress)
 
     def _map(self, inventory: TileInventory, layout: TileLayout, decode: bool) -> None:
         for error in inventory.problems:
@@ -214,7 +214,7 @@ class _Verification:
                 except JustZoomInError as error:
                     self.report.add("broken_tile", piece.item, error)
 
-            look_at_all(inventory, len(inventory), look, "tiles", self.workers, self.progress)
+            examine_all(inventory, len(inventory), look, "tiles", self.workers, self.progress)
         self._coverage()
 
     def _coverage(self) -> None:

@@ -77,13 +77,13 @@ class Looks:
 def look(world: World, hits: Hits, conditions: Conditions) -> Looks:
     """Find colour and normal of every hit."""
     n = hits.distance.size
-    whole = Looks(np.empty((3, n), np.float32), np.empty((3, n), np.float32), np.zeros(n, np.float32), np.ones(n, np.float32))
+    looks = Looks(np.empty((3, n), np.float32), np.empty((3, n), np.float32), np.zeros(n, np.float32), np.ones(n, np.float32))
     bounds = np.searchsorted(hits.material, np.arange(solids.GLASS + 2))
     for material in range(solids.GLASS + 1):
         a, b = int(bounds[material]), int(bounds[material + 1])
         if a == b:
             continue
-        group, out = hits.cut(a, b), whole.cut(a, b)
+        group, out = hits.cut(a, b), looks.cut(a, b)
         if material == solids.GROUND:
             _ground(world, group, out, conditions)
             continue
@@ -111,7 +111,7 @@ def look(world: World, hits: Hits, conditions: Conditions) -> Looks:
         away = out.normal[0] * d[0] + out.normal[1] * d[1] + out.normal[2] * d[2] > 0
         if away.any():
             out.normal *= np.where(away, np.float32(-1.0), np.float32(1.0))
-    return whole
+    return looks
 
 
 def _ground(world: World, hits: Hits, out: Looks, conditions: Conditions) -> None:

@@ -103,8 +103,9 @@ class _Pool:
             if self._busy or self._idle or done:
                 since = time.monotonic()
             elif time.monotonic() - since > START_SECONDS:
-                raise ClusterError("ray", f"no worker with {self._size.cores} cores and {self._size.gpus} GPUs started within "
-                                   f"{START_SECONDS:.0f} s", "Check whether other jobs occupy the cluster: ray status.")
+                raise ClusterError("ray", f"within {START_SECONDS:.0f} s no worker started "
+                                   f"with {self._size.cores} cores and {self._size.gpus} GPUs",
+                                   "Check whether other jobs occupy the cluster: ray status.")
             for ref in done:
                 if ref in self._starting:
                     self._started(ref)

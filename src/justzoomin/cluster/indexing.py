@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from justzoomin.cluster.blocks import run_blocks
 from justzoomin.cluster.joining import joined, room
-from justzoomin.cluster.workers import EncodedViews, IndexWorker, Places, path_everywhere
+from justzoomin.cluster.workers import EncodedViews, IndexWorker, Places, absolute_path
 from justzoomin.geometry import MAX_VIEWS, ZoomGrid
 from justzoomin.maps import Map
 from justzoomin.search import MapIndex, Precision, build_index, index_blocks
@@ -55,7 +55,7 @@ def build_index_on_cluster(address: str, model: str | Path, map: str | Path, fol
                             max_views=max_views, announce=announce)
         index.reserve()
         size = room(ray, device)
-        places = Places(path_everywhere(model), path_everywhere(map), grid, device, size.cores, batch_size)
+        places = Places(absolute_path(model), absolute_path(map), grid, device, size.cores, batch_size)
         make = partial(IndexWorker, places, index.head.model, index.head.content)
         done = index.count()
         if progress:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from justzoomin.cluster.blocks import in_order, run_blocks
 from justzoomin.cluster.joining import joined, room
-from justzoomin.cluster.workers import PhotoWorker, Places, path_everywhere
+from justzoomin.cluster.workers import PhotoWorker, Places, absolute_path
 from justzoomin.errors import JustZoomInError
 from justzoomin.search import Fix, Localizer
 
@@ -44,11 +44,11 @@ def localize_on_cluster(address: str, photos: Sequence[Path], localizer: Localiz
     """
     with joined(address) as ray:
         size = room(ray, device)
-        places = Places(path_everywhere(model), path_everywhere(map), localizer.grid, device, size.cores, batch_size)
-        make = partial(PhotoWorker, places, None if index is None else path_everywhere(index), localizer.model_hash,
+        places = Places(absolute_path(model), absolute_path(map), localizer.grid, device, size.cores, batch_size)
+        make = partial(PhotoWorker, places, None if index is None else absolute_path(index), localizer.model_hash,
                        localizer.map_hash, search=str(localizer.search), decision=str(localizer.decision),
                        prior=localizer.prior, calibration=localizer.calibration)
         step = BATCHES * batch_size
         starts = range(0, len(photos), step)
-        blocks = ([(str(photo), path_everywhere(photo)) for photo in photos[start:start + step]] for start in starts)
+        blocks = ([(str(photo), absolute_path(photo)) for photo in photos[start:start + step]] for start in starts)
         yield from chain.from_iterable(in_order(run_blocks(ray, make, blocks, size.no_more_than(len(starts)))))

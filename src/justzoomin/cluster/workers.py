@@ -84,7 +84,7 @@ class IndexWorker:
             if map_content(source, self._content.levels, known=self._content).digest != self._content.digest:
                 raise DataError(self._places.map, "the map's tiles differ from the driver's", _REMEDY)
         except JustZoomInError as error:
-            return at_home(error)
+            return with_machine(error)
         self._vectors = ViewVectors(model, views_of(model, source, self._places.grid), self._places.batch_size)
         return None
 
@@ -97,7 +97,7 @@ class IndexWorker:
                 drawn = self._vectors.draw(block[start:start + self._places.batch_size])
                 parts.append((self._vectors.encode(drawn).cpu().numpy(), drawn.no_data))
         except JustZoomInError as error:
-            return at_home(error)
+            return with_machine(error)
         return EncodedViews(block, np.concatenate([v for v, _ in parts]), np.concatenate([n for _, n in parts]))
 
 
@@ -136,7 +136,7 @@ class PhotoWorker:
                 if own != wanted:
                     raise DataError(what, "it differs from the driver's", _REMEDY)
         except JustZoomInError as error:
-            return at_home(error)
+            return with_machine(error)
         if localizer.vectors.index is not None:
             localizer.vectors.index.writable = False  # file systems handle many machines writing into one file badly
         self._localizer = localizer
@@ -158,12 +158,12 @@ def renamed(result: Fix | JustZoomInError, name: str, path: str) -> Fix | JustZo
     return result
 
 
-def at_home(error: JustZoomInError) -> ClusterError:
+def with_machine(error: JustZoomInError) -> ClusterError:
     """Return an error that ends a job, with the machine on which it happened."""
     return ClusterError(f"on {platform.node()}: {error.where}", error.what, error.remedy)
 
 
-def path_everywhere(given: str | Path) -> str:
+def absolute_path(given: str | Path) -> str:
     """Return a path as every machine understands it: an absolute one; hub ids and addresses are unchanged."""
     path = Path(given)
     return str(path.absolute()) if path.exists() else str(given)

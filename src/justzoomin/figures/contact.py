@@ -78,9 +78,9 @@ def contact_sheet(check: MapCheck, source: Map, attribution: str | None = None, 
         need = level.need
         page.text(MARGIN_IN, top + ROW_HEAD_IN - 0.06, f"level {need.level}", size=TEXT_PT, bold=True)
         page.text(MARGIN_IN + 0.5, top + ROW_HEAD_IN - 0.06,
-                  f"{need.cells:,} cells of {metres(need.size_m)} · needs {need.metres_per_pixel:.3g} m per pixel · drawn from "
-                  f"map level {need.map_level} ({need.map_metres_per_pixel:.3g} m) · {_share(level.coverage)} of the region "
-                  "has tiles", size=SMALL_PT, colour=QUIET)
+                  f"{need.cells:,} cells of {metres(need.size_m)} · needs {need.metres_per_pixel:.3g} m per pixel · "
+                  f"drawn from map level {need.map_level} ({need.map_metres_per_pixel:.3g} m) · "
+                  f"{_share(level.coverage)} of the region has tiles", size=SMALL_PT, colour=QUIET)
         for column, number in enumerate(sample_cells(check, row, COLUMNS, seed)):
             sequence = tuple(int(a) for a in check.grid.unflatten(number, row)[0])
             x = MARGIN_IN + column * (CELL_IN + GAP_IN)
@@ -167,8 +167,8 @@ def _facts(check: MapCheck, width: float) -> list[tuple[str, str]]:
     paragraphs = [(words, QUIET) for words in (
         f"centre {centre.lat:.6f}, {centre.lon:.6f} (lat, lon) · edge {metres(grid.region.size_m)}",
         f"{grid.grid} x {grid.grid} cells, {grid.depth} levels, terminal cells of {metres(grid.cell_size_m(grid.depth))}",
-        f"views of {check.pixels} px, north up · {readable(check.crs, 24)}, its north {abs(check.convergence_deg):.2f}° "
-        f"{'west' if check.convergence_deg < 0 else 'east'} of true north",
+        f"views of {check.pixels} px, north up · {readable(check.crs, 24)}, "
+        f"its north {abs(check.convergence_deg):.2f}° {'west' if check.convergence_deg < 0 else 'east'} of true north",
         *(_sample_words(quality) for quality in check.qualities))]
     if check.unused:
         levels = ", ".join(str(level) for level, _, _ in check.unused)

@@ -13,7 +13,7 @@ from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from justzoomin.archives import FileStamp, plain_path
 from justzoomin.errors import DataError
-from justzoomin.hub.retry import Retry, patiently
+from justzoomin.hub.retry import Retry, with_retries
 from justzoomin.untrusted import printable
 
 MAX_FILES = 300_000
@@ -76,7 +76,7 @@ def _answer(url: str, retry: Retry, where: str) -> tuple[Any, str | None]:
                     raise DataError(where, f"the hub's answer has more than {MAX_ANSWER_BYTES} bytes", _NOT_THE_HUB)
             return bytes(content), response.links.get("next", {}).get("url")
 
-    content, after = patiently(get, retry, where)
+    content, after = with_retries(get, retry, where)
     try:
         return json.loads(content), after
     except (ValueError, RecursionError) as error:

@@ -89,8 +89,9 @@ class DownloadPlan:
             DataError: Naming the needed and the free space.
         """
         if self.bytes_to_fetch > self.free_bytes:
-            raise DataError(self.dest, f"{self.bytes_to_fetch:,} bytes are still to be fetched, but the disk has only "
-                            f"{self.free_bytes:,} bytes free", "Free some space, choose another folder, or fewer --levels.")
+            raise DataError(self.dest, f"{self.bytes_to_fetch:,} bytes are still to be fetched, "
+                            f"but the disk has only {self.free_bytes:,} bytes free",
+                            "Free some space, choose another folder, or fewer --levels.")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -240,8 +241,9 @@ def _kept(source: Source, items: Mapping[str, Item], wanted: set[str], folder: P
         shards = {path for path, item in items.items() if item.level == level and path not in record.extracted}
         if (absent := shards - kept):
             every = ",".join(map(str, sorted({level, *_levels(items[p] for p in wanted)})))
-            raise DataError(folder / min(kept & shards), f"an earlier download left {len(shards) - len(absent)} of "
-                            f"{len(shards)} files of level {level} here, and this level is not selected now",
+            raise DataError(folder / min(kept & shards),
+                            f"an earlier download left {len(shards) - len(absent)} of {len(shards)} files of level {level}; "
+                            "this level is not selected now",
                             f"Complete it with --levels={every}, or remove those files.")
     return kept
 

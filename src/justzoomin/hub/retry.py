@@ -71,7 +71,7 @@ class Retry:
         self.sleep(pause)
 
 
-def patiently(action: Callable[[], T], retry: Retry, where: str) -> T:
+def with_retries(action: Callable[[], T], retry: Retry, where: str) -> T:
     """Call a function that uses the hub, and call it again after temporary failures.
 
     Raises:

@@ -15,7 +15,7 @@ from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 from justzoomin.archives import FileStamp
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.hub.listing import facts_of, files_of, request_headers, timeout
-from justzoomin.hub.retry import Retry, patiently
+from justzoomin.hub.retry import Retry, with_retries
 
 PUBLIC_ENDPOINT = "https://huggingface.co"
 _SMALL_BYTES = 1 << 20
@@ -89,7 +89,7 @@ class Source:
                 return content
 
         for _ in range(3):
-            content = patiently(get, retry, self.where(path))
+            content = with_retries(get, retry, self.where(path))
             if len(content) == stamp.size and digest_of_bytes(content, stamp.algorithm) == stamp.digest:
                 return content
         raise DataError(self.where(path), f"the hub sent {len(content)} bytes with {stamp.algorithm} "

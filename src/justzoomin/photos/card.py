@@ -20,7 +20,7 @@ _PER_PHOTO = "streetview/metadata_satellite_covered.csv"
 
 def attribution_text(photos: Sequence[Written], map_attribution: str | None) -> str:
     """Return the file ATTRIBUTION: the map, then the photos, the largest contributors first."""
-    lines = ["Overhead map: " + (_of_the_map(map_attribution or "") or "not stated.")]
+    lines = ["Overhead map: " + (_map_credit(map_attribution or "") or "not stated.")]
     credits_ = Counter((_one_line(p.record.attribution), _one_line(p.record.license)) for p in photos)
     ordered = sorted(credits_.items(), key=lambda item: (-item[1], item[0]))
     for (name, license_), count in ordered[:_MOST_NAMED]:
@@ -32,7 +32,7 @@ def attribution_text(photos: Sequence[Written], map_attribution: str | None) -> 
     return "\n".join(lines) + "\n"
 
 
-def _of_the_map(text: str) -> str:
+def _map_credit(text: str) -> str:
     """Return what an attribution says about the map; a dataset's also credits its photos, which do not apply to others."""
     lines = [_MAP_LINE.sub("", line) for line in text.splitlines() if not line.lstrip().startswith(_PHOTO_LINES)]
     return "\n".join(lines).strip()
@@ -56,8 +56,8 @@ def card_text(photos: Sequence[Written], splits: dict[str, dict[str, Any]], grid
     split, region = settings.split, grid.region
     kinds = {"photo": "at random by photo: neighbours of a validation photo may be in training",
              "sequence": "by sequence: none is shared",
-             "block": f"by squares of {split.block_m:g} m; training photos within {split.guard_m:g} m of a validation photo "
-                      "are left out"}
+             "block": f"by squares of {split.block_m:g} m; "
+                      f"training photos within {split.guard_m:g} m of a validation photo are left out"}
     licenses = sorted({_one_line(p.record.license) or "not stated" for p in photos})
     treatments = Counter(str(p.values["treatment"]) for p in photos)
     treated = {"none": "unchanged, without metadata", "encoded": "turned, reduced or encoded again",

@@ -96,7 +96,7 @@ class _Import:
         in_place = self.dest.is_dir() and self.dest.resolve() == repository_of(self.map).resolve()
         work = Workplace(self.dest, in_place)
         if work.publishing():
-            self._bring_to_its_end(work)
+            self._finish_interrupted(work)
             return
         work.sweep()
         check_dest(self.dest, in_place)
@@ -120,7 +120,7 @@ class _Import:
 
     # --- before the photos -------------------------------------------------------------------------------------------
 
-    def _bring_to_its_end(self, work: Workplace) -> None:
+    def _finish_interrupted(self, work: Workplace) -> None:
         """Finish a run that was killed while it moved finished files into place, whatever the current request is."""
         with work.locked():
             work.publish_rest()
@@ -156,10 +156,10 @@ class _Import:
             else:
                 self.skip(record.image_id, "no_position", f"position {record.lat}, {record.lon} is invalid ({record.source})")
         if not records:
-            raise self._nothing()
+            raise self._no_photo_left()
         return records
 
-    def _nothing(self) -> DataError:
+    def _no_photo_left(self) -> DataError:
         """Explain why no photo is left; if images were not found, the positions may well exist."""
         kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in self.report.dropped().items())
         lost = [skipped for skipped in self.report.skipped if skipped.kind in _NO_IMAGE]

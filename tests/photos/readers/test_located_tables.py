@@ -132,7 +132,7 @@ def test_columns_can_be_chosen(images: Path) -> None:
     ("2.jpg,,13", "no_position", "its lat is empty"), ("2.jpg,nan,13", "no_position", "'nan', not a number"),
     ("2.jpg,55°41'N,13", "no_position", "not a number of degrees"), ("2.jpg,0,0.0", "no_position", "0, 0"),
     ("2.jpg,95,13", "no_position", "95, 13 is not a position"), ("9.jpg,55,13", "missing_file", "the image does not exist"),
-    ("walk,55,13", "missing_file", "the image does not exist"), (",55,13", "missing_file", "the image is missing"),
+    ("walk,55,13", "missing_file", "the image does not exist"), (",55,13", "missing_file", "the row names no image"),
     ("../secret.jpg,55,13", "outside", "leads out of"), ("/etc/passwd,55,13", "outside", "--images"),
     ("C:\\photos\\8.jpg,55,13", "missing_file", "does not exist"), ("walk/../../secret.jpg,55,13", "outside", "--images"),
     ("link.jpg,55,13", "outside", "--images"), ("./1.jpg,55.7,13.2", "duplicate", "row 3 repeats list.csv, row 1"),

@@ -83,7 +83,7 @@ def parse_clock(text: object, subseconds: object = None) -> Clock | None:
     zone = parse_offset(zone_text)
     if zone_text and zone is None:
         return None
-    try:  # month 13, hour 24 (of this day or the day before), second 60
+    try:  # month 13, hour 24 (which may belong to the day before or after), second 60
         time = datetime(int(year), month, day, int(hour), int(minute), int(second or 0))
     except ValueError:
         return None

@@ -108,7 +108,7 @@ def photo_clock(header: Header, zone: tzinfo | None, offset_s: float | None) -> 
     return PhotoClock(None, wall, stated=stated)
 
 
-def drop_standing(clocks: Sequence[PhotoClock], cameras: Sequence[object]) -> list[PhotoClock]:
+def drop_stuck_gps(clocks: Sequence[PhotoClock], cameras: Sequence[object]) -> list[PhotoClock]:
     """Return the same clocks without GPS times that stand still while their camera's clock runs.
 
     Args:

@@ -147,11 +147,11 @@ def _jump(segment: Segment, before: int) -> str:
     away = float(haversine_m(*_ends(segment, before, before + 1)))
     seconds = float(segment.seconds[before + 1] - segment.seconds[before])
     inner = [k for k in (before, before + 1) if 0 < k < len(segment.seconds) - 1]
-    to_and_fro = away > AGREE_M and bool(inner) and all(_astray(segment, k) for k in inner)
+    to_and_fro = away > AGREE_M and bool(inner) and all(_is_outlier(segment, k) for k in inner)
     return f"{away:.0f} m in {seconds:g} s" if to_and_fro or away > _ERROR_M + _MAX_SPEED * seconds else ""
 
 
-def _astray(segment: Segment, k: int) -> bool:
+def _is_outlier(segment: Segment, k: int) -> bool:
     """Return whether a point is farther from the line between its neighbours than turning and braking explain."""
     start, at, end = segment.seconds[k - 1:k + 2]
     way = _between(segment, k - 1, k + 1, float((at - start) / (end - start)))

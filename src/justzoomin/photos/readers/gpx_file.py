@@ -110,25 +110,26 @@ def _points(text: str) -> list[list[Floats]]:
 
 def _point(element: ElementTree.Element, zones: set[tzinfo | None]) -> list[tuple[float, ...]]:
     """Return a track point, empty without a time or a position; the zone of its time is added to `zones`."""
-    said = {child.tag.rpartition("}")[2]: (child.text or "").strip() for child in element}
+    fields = {child.tag.rpartition("}")[2]: (child.text or "").strip() for child in element}
     lat, lon = float(element.get("lat", "")), float(element.get("lon", ""))
-    clock = parse_clock(said.get("time"))
+    clock = parse_clock(fields.get("time"))
     time = in_zone(clock.time, clock.zone or UTC) if clock is not None else None
     if clock is None or time is None or not math.isfinite(lat + lon) or position_problem(lat, lon):
         return []
     zones.add(clock.zone)
-    height = number(said.get("ele"))
+    height = number(fields.get("ele"))
     return [(time.timestamp(), lat, lon, math.nan if height is None else height)]
 
 
 def _xml_text(path: Path) -> str:
     """Return the file's text, after refusing everything that makes XML dangerous."""
     data = read_bytes(path, MAX_BYTES)
-    said = re.match(rb"\s*<\?xml[^>]{0,200}encoding\s*=\s*[\"']([A-Za-z0-9_.-]{1,40})", data[:400])
-    latin = said is not None and said[1].lower() in {b"iso-8859-1", b"windows-1252", b"latin1", b"us-ascii"}
+    declared = re.match(rb"\s*<\?xml[^>]{0,200}encoding\s*=\s*[\"']([A-Za-z0-9_.-]{1,40})", data[:400])
+    latin = declared is not None and declared[1].lower() in {b"iso-8859-1", b"windows-1252", b"latin1", b"us-ascii"}
     text = decoded(data, path, "Export the track again as GPX.", "cp1252" if latin else "utf-8")
     if re.search(r"<!\s*(DOCTYPE|ENTITY)", text, re.IGNORECASE):
-        raise DataError(path, "the file contains a document type or entities, unlike any GPX", "Export the track again as GPX.")
+        raise DataError(path, "the file contains a document type or entities, which GPX does not allow",
+                        "Export the track again as GPX.")
     if text.count("xmlns") > _MAX_NAMESPACES:
         raise DataError(path, "the file declares hundreds of namespaces", "Export the track again as GPX.")
     return text

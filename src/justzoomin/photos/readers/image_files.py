@@ -119,5 +119,5 @@ class ImagesById:
                 return Skipped(image_id, "ambiguous_file", f"{len(paths)} images match: {printable(names, 200)}")
             if paths:
                 return paths[0], undistorted or paths[0].stem.endswith(self.UNDISTORTED)
-        return Skipped(image_id, "missing_file", f"there is no {image_id}.jpg, {image_id}{self.UNDISTORTED}.jpg or {image_id}/ "
-                                                 f"below {self.folder}")
+        return Skipped(image_id, "missing_file", f"below {self.folder} there is neither {image_id}.jpg, "
+                                                 f"{image_id}{self.UNDISTORTED}.jpg nor {image_id}/")

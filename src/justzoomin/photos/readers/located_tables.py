@@ -205,7 +205,7 @@ def _record(row: Mapping[str, Any], roles: Mapping[str, str], extras: Sequence[s
     if isinstance(position, str) or problem:
         return Skipped(item, "no_position", f"{where}: {problem}")
     if text.get("file" if "file" in roles else "image_id") is None:
-        return Skipped(item, "missing_file", f"{where}: the image is missing")
+        return Skipped(item, "missing_file", f"{where}: the row names no image")
     found = finder.find(text.get("file"), text.get("image_id"))
     if isinstance(found, Skipped):
         return Skipped(item, found.kind, f"{where}: {found.detail}")

@@ -12,7 +12,7 @@ from justzoomin.errors import PhotoError
 from justzoomin.parallel import ordered_map
 from justzoomin.photos.readers.camera_times import parse_zone
 from justzoomin.photos.readers.exif import ExifFacts, exif_facts
-from justzoomin.photos.readers.exif_times import drop_standing
+from justzoomin.photos.readers.exif_times import drop_stuck_gps
 from justzoomin.photos.readers.headers import read_header
 from justzoomin.photos.readers.ids import unique_ids
 from justzoomin.photos.readers.image_files import image_files
@@ -93,5 +93,5 @@ def read_facts(paths: Sequence[Path], options: SourceOptions, progress: Progress
             if progress is not None:
                 progress(len(results), len(paths))
     known = [r for r in results if isinstance(r, ExifFacts)]
-    clocks = iter(drop_standing([r.taken for r in known], [(r.more.get("make"), r.more.get("model")) for r in known]))
+    clocks = iter(drop_stuck_gps([r.taken for r in known], [(r.more.get("make"), r.more.get("model")) for r in known]))
     return [replace(r, taken=next(clocks)) if isinstance(r, ExifFacts) else r for r in results]

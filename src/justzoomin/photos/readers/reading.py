@@ -106,12 +106,12 @@ def _notes(records: list[PhotoRecord]) -> list[str]:
               ("bearing_stated", "state an invalid heading (-1 means none); it is kept as bearing_stated"),
               ("camera_clock_stated", "have a clock that cannot be read; it is kept as camera_clock_stated"),
               ("clock_offset_stated", "state an offset from UTC that cannot be used; it is kept as clock_offset_stated"),
-              ("gps_time_stated", "have a GPS time that stands still while the clock runs, or is too far from it; it is kept "
-                                  "as gps_time_stated and not used"),
+              ("gps_time_stated", "have a GPS time that stands still while the clock runs, or is too far from it; "
+                                  "it is kept as gps_time_stated and not used"),
               ("mapillary_time_stated", "have a Mapillary time too far from their clock; it is kept as mapillary_time_stated"),
               ("camera_clock", "have a time without a zone, which is kept as camera_clock; --time-zone gives the zone"),
-              ("captured_at_stated", "state a time that cannot be read, could be two, or has no zone; it is kept as "
-                                     "captured_at_stated, and --time-zone gives the zone"))
+              ("captured_at_stated", "state a time that cannot be read, could be two, or has no zone; "
+                                     "it is kept as captured_at_stated, and --time-zone gives the zone"))
     found = [(sum(key in r.extra and (key != "camera_clock" or r.captured_at is None) for r in records), what)
              for key, what in counts]
     early = sum(r.captured_at is not None and r.captured_at.year < 1980 for r in records)

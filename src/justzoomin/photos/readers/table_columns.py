@@ -52,7 +52,7 @@ def find_columns(columns: Sequence[str], chosen: Mapping[str, str], where: Path,
     roles = [r for r in ROLES if r not in set(not_here)]
     listed = ", ".join(printable(c, 40) for c in columns[:30])
     meant = {name: role for role, names in ROLES.items() for name in (role, *names)}
-    said: dict[str, str] = {}
+    stated: dict[str, str] = {}
     for name, column in chosen.items():
         role = meant.get(plain(name), "")
         if not role:
@@ -60,9 +60,9 @@ def find_columns(columns: Sequence[str], chosen: Mapping[str, str], where: Path,
                               "Choose one of " + ", ".join(ROLES) + ".")
         if column not in columns:
             raise ConfigError("--columns", f"{where} has no column {printable(column, 40)!r}", f"Its columns are {listed}.")
-        if said.setdefault(role, column) != column:
-            raise ConfigError("--columns", f"{role} has two columns: {said[role]} and {column}", "Give one column for each.")
-    found = {role: column for role, column in said.items() if role in roles}
+        if stated.setdefault(role, column) != column:
+            raise ConfigError("--columns", f"{role} has two columns: {stated[role]} and {column}", "Give one column for each.")
+    found = {role: column for role, column in stated.items() if role in roles}
     taken = set(found.values())
     for role in roles:
         if role in found:

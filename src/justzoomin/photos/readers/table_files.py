@@ -38,12 +38,12 @@ def read_csv(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
     text = decoded(read_bytes(path), path, "Save it as CSV in UTF-8.")
     if "\0" in text:
         raise DataError(path, "the file contains zero bytes, so it is not text", "Save it as CSV in UTF-8.")
-    said = re.match(r"sep=([,;\t])\r?\n", text)  # spreadsheets write this first to state their separator
-    text = text[said.end():] if said else text
+    declared = re.match(r"sep=([,;\t])\r?\n", text)  # spreadsheets write this first to state their separator
+    text = text[declared.end():] if declared else text
     head = text.lstrip("\r\n").splitlines()[:1]
     if not head:
         raise DataError(path, "the table is empty", "Give a table with a line of column names and a row per photo.")
-    separator = said[1] if said else max(",;\t", key=head[0].count)
+    separator = declared[1] if declared else max(",;\t", key=head[0].count)
     try:
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         columns: list[str] = []
@@ -60,7 +60,7 @@ def read_csv(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
                 rows.append({c: v if v.strip() else None for c, v in zip(columns, cells, strict=True)})
     except csv.Error as error:
         raise DataError(f"{path}, line {lines.line_num}", f"invalid CSV ({error})", "Save it as CSV again.") from error
-    return columns, _some(rows, path)
+    return columns, _checked_rows(rows, path)
 
 
 def read_parquet(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
@@ -76,7 +76,7 @@ def read_parquet(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
         rows = [{c: _value(v) for c, v in zip(columns, row, strict=True)} for row in frame.iter_rows()]
     except (ValueError, OverflowError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise DataError(path, f"a value is invalid ({printable(error, 200)})", "Write the table again.") from error
-    return columns, _some(rows, path)
+    return columns, _checked_rows(rows, path)
 
 
 def read_geojson(path: Path) -> tuple[list[str], list[dict[str, Any]], list[str], list[tuple[float, float] | str]]:
@@ -109,7 +109,7 @@ def read_geojson(path: Path) -> tuple[list[str], list[dict[str, Any]], list[str]
             row.setdefault("altitude_m", where_at[2])
         columns.update(dict.fromkeys(row))
         rows.append(row)
-    return _columns(list(columns), path), _some(rows, path), [n for n, _ in features], positions
+    return _columns(list(columns), path), _checked_rows(rows, path), [n for n, _ in features], positions
 
 
 def _check_crs(value: Mapping[str, Any], where: str) -> None:
@@ -133,7 +133,7 @@ def _columns(names: Sequence[str], path: Path) -> list[str]:
     return [c or f"column_{k}" for k, c in enumerate(columns, 1)]
 
 
-def _some(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
+def _checked_rows(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
     if not rows:
         raise DataError(path, "the table has no rows", "Give a table with a row per photo.")
     if len(rows) > MAX_ROWS:
