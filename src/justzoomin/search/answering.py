@@ -89,7 +89,7 @@ class Beams:
         return self._prefixes(self.grid.depth)
 
     def _prefixes(self, level: int) -> int:
-        return min(self.width, self.grid.actions**level)
+        return min(self.width, int(self.grid.actions**level))
 
     def find(self, photos: torch.Tensor) -> Iterator[FoundBeam]:
         """Follow the paths of all photos at once; see `Answering`."""

@@ -20,7 +20,7 @@ from justzoomin.search.map_posteriors import MapPosteriors
 LISTED = 10
 """Most probable cells that a Fix lists."""
 LEVELS = (50, 90, 95)
-"""Per cent of the posterior that its regions stand for."""
+"""Per cent of the posterior that its regions hold."""
 
 Fields = dict[str, Any]
 Floats = npt.NDArray[np.float64]
@@ -63,7 +63,7 @@ class FoundPath:
     def log_probs(self) -> Floats:
         """Log-probabilities (B, 1) of the whole paths."""
         steps = self.paths.probabilities.numpy().astype(np.float64)
-        return np.log(np.maximum(steps, np.finfo(np.float64).tiny)).sum(1)[:, None]
+        return np.asarray(np.log(np.maximum(steps, np.finfo(np.float64).tiny)).sum(1)[:, None])
 
     def fields(self) -> list[Fields]:
         """Return the centre of each path's terminal cell and the probabilities of its steps."""
