@@ -122,7 +122,7 @@ def test_evaluate_refusals(jzi: Jzi, model: Path, photos: Path, repository: Path
     assert "no split called 'test'" in jzi(*use, "--split", "test").refusal()
     assert "--json" in jzi(*use, "--json", tmp_path).refusal()
     assert "jzi data verify" in jzi("evaluate", model, "--data", broken).refusal()
-    assert "no model folder" in jzi("evaluate", photos, "--data", repository).refusal()
+    assert "neither a model folder" in jzi("evaluate", photos, "--data", repository).refusal()
     other = make_repository(tmp_path / "three", grid=3, train=1, val=1, pixels=32)
     assert "4 x 4" in jzi("evaluate", model, "--data", other).refusal()
 

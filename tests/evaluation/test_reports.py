@@ -116,7 +116,7 @@ def test_a_model_of_another_grid_is_refused(dataset):
 
 
 def test_models_of_a_run_are_found(tmp_path, model, monkeypatch):
-    with pytest.raises(ModelError, match="no model folder"):
+    with pytest.raises(ModelError, match="neither a model folder"):
         find_models(tmp_path)
     for name in ("best", "last"):
         model.save_pretrained(tmp_path / "models" / name)

@@ -103,12 +103,12 @@ def test_the_rest_go_on_after_a_photo_that_cannot_be_used(localizer, photo, tmp_
 def test_files_that_are_no_photos(tmp_path, monkeypatch):
     empty = tmp_path / "empty.jpg"
     empty.touch()
-    for path, words in ((empty, "0 bytes"), (tmp_path, "no file"), (tmp_path / "none.jpg", "cannot be read")):
+    for path, words in ((empty, "0 bytes"), (tmp_path, "not a file"), (tmp_path / "none.jpg", "cannot be read")):
         with pytest.raises(PhotoError, match=words):
             read_photo(path)
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(PhotoError, match="no file"):
+    with pytest.raises(PhotoError, match="not a file"):
         read_photo(pipe)
     monkeypatch.setattr(module, "MAX_FILE_BYTES", 10)
     empty.write_bytes(b"x" * 11)

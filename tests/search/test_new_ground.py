@@ -9,8 +9,7 @@ import pytest
 import fakes
 from justzoomin.data import open_dataset
 from justzoomin.models import MatcherConfig, ZoomModel, with_matcher
-from justzoomin.search import Localizer, NotTrainedHereWarning
-from justzoomin.search import localizer as localizing
+from justzoomin.search import Localizer, NotTrainedHereWarning, map_posteriors
 from justzoomin.search.trained import shapes_trained_on
 
 
@@ -64,7 +63,7 @@ def test_the_cost_of_a_matcher_is_measured_before_it_is_paid(town, photo, monkey
     matcher = MatcherConfig(window_m=64, margin_m=16, reach_m=16, channels=4, headings=4, tried=4, symmetries=1, width=8)
     model = with_matcher(fakes.tiny_model(), matcher, "best", 0)
     assert Localizer(model, town.map, search="posterior").matching_cost() is None  # cheap
-    monkeypatch.setattr(localizing, "CHEAP_POSES", 1)
+    monkeypatch.setattr(map_posteriors, "CHEAP_POSES", 1)
     whole = Localizer(model, town.map, search="posterior")
     cost = whole.matching_cost()
     assert cost.pieces == 49 and cost.bearings == 4 and cost.places % 256 == 0

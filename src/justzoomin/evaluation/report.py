@@ -140,7 +140,7 @@ def find_models(path: Path) -> dict[str, Path]:
         return {path.resolve().name: path}
     found = {p.parent.name: p.parent for p in sorted((path / "models").glob("*/model.safetensors"))}
     if not found:
-        raise ModelError(path, "it is no model folder and holds none under models/",
+        raise ModelError(path, "it is neither a model folder nor a run folder with models under models/",
                          "Give a folder that holds model.safetensors, or a run folder of jzi train.")
     return found
 

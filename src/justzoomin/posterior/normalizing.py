@@ -28,5 +28,5 @@ def log_normalized(scores: Floats) -> Floats:
 
 
 def finite(values: Floats) -> Floats:
-    """Return the values with 0 in the place of those that are not finite."""
+    """Return the values, with 0 for those that are not finite."""
     return np.where(np.isfinite(values), values, 0.0)

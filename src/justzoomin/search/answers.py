@@ -62,9 +62,8 @@ class FoundPath:
     @property
     def log_probs(self) -> Floats:
         """Log-probabilities (B, 1) of the whole paths."""
-        steps: Floats = self.paths.probabilities.numpy().astype(np.float64)
-        whole: Floats = np.log(np.maximum(steps, np.finfo(np.float64).tiny)).sum(1)
-        return whole[:, None]
+        steps = self.paths.probabilities.numpy().astype(np.float64)
+        return np.asarray(np.log(np.maximum(steps, np.finfo(np.float64).tiny)).sum(1)[:, None])
 
     def fields(self) -> list[Fields]:
         """Return the centre of each path's terminal cell and the probabilities of its steps."""

@@ -56,7 +56,7 @@ def read_photo(path: Path) -> bytes:
     try:
         size = path.stat().st_size
         if not path.is_file():
-            raise PhotoError(path, "it is no file", "Give the path of a photo.")
+            raise PhotoError(path, "it is not a file", "Give the path of a photo.")
         if not 0 < size <= MAX_FILE_BYTES:
             raise PhotoError(path, f"the file has {size} bytes", f"Photos up to {MAX_FILE_BYTES} bytes are read.")
         return path.read_bytes()
