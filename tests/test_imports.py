@@ -6,7 +6,7 @@ import sys
 MOST_FILES = 95
 """Files of the project that the import may load. Raise it only for what every localization needs."""
 ROOMS = {"archives", "data", "errors", "filekind", "files", "geometry", "maps", "models", "parallel", "posterior", "search",
-         "spelling", "tiles", "untrusted"}
+         "spelling", "store", "tiles", "untrusted"}
 HEAVY = {"faiss", "h5py", "kornia", "lightning", "matplotlib", "pandas", "polars", "pyproj", "rasterio", "requests", "scipy",
          "shapely", "transformers"}
 
@@ -21,7 +21,7 @@ def loaded_by(statement: str) -> set[str]:
 def test_a_localization_loads_only_what_it_needs():
     loaded = loaded_by("from justzoomin import Localizer")
     own = sorted(name for name in loaded if name.split(".")[0] == "justzoomin")
-    assert {name.split(".")[1] for name in own if "." in name} == ROOMS
+    assert {name.split(".")[1] for name in own if "." in name} <= ROOMS
     assert len(own) <= MOST_FILES, own
     assert not HEAVY & loaded
 
