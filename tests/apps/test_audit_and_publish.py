@@ -31,7 +31,7 @@ def test_audit_of_named_splits(jzi: Jzi, repository: Path) -> None:
 
 
 def test_audit_refusals(jzi: Jzi, repository: Path, tmp_path: Path) -> None:
-    assert "Splits there: train, val" in jzi("data", "audit", repository, "--train", "north").refusal()
+    assert "Existing splits: train, val" in jzi("data", "audit", repository, "--train", "north").refusal()
     assert "Name two splits" in jzi("data", "audit", repository, "--train", "val").refusal()
     assert ".png" in jzi("data", "audit", repository, "--figure", tmp_path / "x.doc").refusal()
 

@@ -78,7 +78,7 @@ def test_for_programs_photos_that_fail_do_not_stop_the_others(jzi: Jzi, photos: 
 def test_errors_for_people_go_to_standard_error(jzi: Jzi, photos: Path, unusable: Path, model: Path, repository: Path) -> None:
     ran = jzi("localize", unusable / "text.jpg", photos, "--model", model, "--map", repository)
     assert ran.code == 1
-    assert ran.err == (f"error: {unusable / 'text.jpg'}: it is no image that can be read: it looks like a text. "
+    assert ran.err == (f"error: {unusable / 'text.jpg'}: it cannot be read as an image: it looks like a text. "
                        "Give a JPEG or PNG photo.\n")
     assert ran.out.count("90 % within ") == ran.out.count("openstreetmap.org") == 2
 

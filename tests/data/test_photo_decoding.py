@@ -112,10 +112,10 @@ def test_huge_pixel_counts_are_refused_before_decoding(data, monkeypatch):
 
 
 @pytest.mark.parametrize(("data", "words"), [
-    (b"", "no image"), (b"not an image at all", "no image"), (b"%PDF-1.4", "no image"),
-    (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n%%EndComments\n", "no image"),
+    (b"", "cannot be read as an image"), (b"not an image at all", "cannot be read as an image"), (b"%PDF-1.4", "as an image"),
+    (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n%%EndComments\n", "cannot be read as an image"),
     (fakes.encoded(PICTURE)[:700], "broken"), (fakes.encoded(PICTURE, progressive=True)[:-40], "broken"),
-    (fakes.encoded(PICTURE, "PNG")[:300], "broken"), (fakes.encoded(PICTURE)[:10], "no image|broken"),
+    (fakes.encoded(PICTURE, "PNG")[:300], "broken"), (fakes.encoded(PICTURE)[:10], "cannot be read as an image|broken"),
     (fakes.encoded(fakes.picture(15, 200)), "at least 16"), (fakes.encoded(fakes.picture(200, 8)), "at least 16"),
 ])
 def test_what_cannot_be_used_says_why_and_names_the_file(data, words):

@@ -73,7 +73,7 @@ def test_parquet_is_preferred_and_stray_files_are_left_alone(tmp_path):
     assert {k: p.name for k, p in found.items()} == {
         "train": "large_area_train_map.parquet", "odd": "odd.csv", "far_away": "large_area_far_away_map.csv"}
     (folder / "train.parquet").touch()
-    with pytest.raises(DataError, match="both the split 'train'"):
+    with pytest.raises(DataError, match="both hold the split 'train'"):
         find_splits(tmp_path)
 
 
@@ -115,7 +115,7 @@ def test_the_same_photo_in_two_folders_of_the_shards_is_refused(tmp_path):
     root = fakes.make_repository(tmp_path, train=1, val=1)
     fakes.write_tar(root / "archives" / "streetview_images_009.tar",
                     {"elsewhere/1000000000000000_undistorted.jpg": b"x"})
-    with pytest.raises(DataError, match="stands there as"):
+    with pytest.raises(DataError, match="also stored as"):
         open_dataset(root)
 
 
@@ -127,7 +127,7 @@ def test_without_a_region_it_is_asked_for_and_then_the_tables_own(repository, tm
     assert opened.own_grid
     opened.check("train")
     table = fakes.make_repository(tmp_path / "bad", region=False, breaks=["contradiction"])
-    with pytest.raises(DataError, match="m away"):
+    with pytest.raises(DataError, match="m from its position"):
         open_dataset(table, fakes.grid_of(repository)).check("val")
 
 
@@ -156,8 +156,8 @@ def test_another_depth_is_no_contradiction(repository, dataset):
 
 
 @pytest.mark.parametrize(("kind", "words"), [
-    ("missing_photo", "photo is missing"), ("duplicate_id", "several rows"), ("contradiction", "m away"),
-    ("off_region", "outside the region"), ("short_sequence", "no path of 2 actions")])
+    ("missing_photo", "photo is missing"), ("duplicate_id", "several rows"), ("contradiction", "m from its position"),
+    ("off_region", "outside the region"), ("short_sequence", "not a path of 2 actions")])
 def test_training_hears_before_its_first_step(tmp_path, kind, words):
     root = fakes.make_repository(tmp_path, train=2, breaks=[kind])
     with pytest.raises(DataError, match=words) as caught:
@@ -184,7 +184,7 @@ def test_real_data_opens(shared):
 def test_ids_that_are_paths_are_refused(tmp_path):
     root = fakes.make_repository(tmp_path, extracted=True, train=1, val=1)
     for image_id in ("../../etc/passwd", "", "..", "a\\b"):
-        with pytest.raises(PhotoError, match="may not hold a path"):
+        with pytest.raises(PhotoError, match="must not contain a path"):
             open_dataset(root).photos.read(image_id)
 
 

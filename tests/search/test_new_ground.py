@@ -52,7 +52,7 @@ def test_a_photo_of_another_shape_than_the_trainings_is_named(town, photo):
     like, unlike = (Localizer(zoomer(shapes={"aspect": span}), town.map).localize(photo).not_calibrated
                     for span in ([1.7, 2.0], [0.5, 0.8]))
     assert like == "the model has no calibration"
-    assert unlike == f"{like}; the photo's shape (width over height) is 1.78, and the model was trained on 0.5 to 0.8"
+    assert unlike == f"{like}; the photo's shape (width over height) is 1.78, but the model was trained on 0.5 to 0.8"
     earlier = {"maps": [{"shapes": {"aspect": [1, 1.6]}}, {}]}
     for wrong in ([10**400, 10**400], [2, 1], [1], "12", [0, 1], None):
         assert shapes_trained_on({"shapes": {"aspect": wrong}}) == {}

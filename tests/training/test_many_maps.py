@@ -146,7 +146,7 @@ def test_maps_that_cannot_go_together_are_refused(towns: Path, tmp_path: Path) -
     (bare / "metadata" / "large_area_val_map.csv").rename(bare / "metadata" / "large_area_test_map.csv")
     with pytest.raises(DataError, match="bare: it has no split called 'train' and none called 'val'"):
         train(settings(), [open_dataset(towns / "a"), open_dataset(bare)], tmp_path / "run")
-    with pytest.raises(DataError, match="named twice"):
+    with pytest.raises(DataError, match="given twice"):
         open_datasets([towns, towns / "b"])
     with pytest.raises(DataError, match="one region is given"):
         open_datasets([towns], open_dataset(towns / "a").grid)

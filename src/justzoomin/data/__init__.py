@@ -1,7 +1,7 @@
 """Datasets: repositories in the card's layout, split tables, photos, torch datasets, augmentation.
 
-What needs torch or polars is imported when it is first asked for: looking at a dataset does not wait for torch, and localizing
-a photo not for tables.
+Modules that need torch or polars are imported on first use: reading a dataset does not load torch, and localizing a photo does
+not load polars.
 """
 
 import lazy_loader

@@ -1,9 +1,9 @@
-"""Photometric augmentation of photos and views, on batches of tensors, on whatever device they are.
+"""Photometric augmentation of photos and views, on batches of tensors, on any device.
 
 The published recipe: JPEG quality 90-100 (p .5), colour jitter (p .5), grey (p .1, photos only), blur or sharpen
-(p .3), then grid or coarse dropout (p .3) on each half of a photo and on each view. Two differences: the random crop of
-photos happens while they are decoded, in `torch_data`, and so before the JPEG step; and blur and sharpening are kornia's,
-with the published strengths but plain Gaussian and unsharp kernels.
+(p .3), then grid or coarse dropout (p .3) on each half of a photo and on each view. There are two differences. Photos are
+cropped at random while they are decoded, in `torch_data`, so the crop comes before the JPEG step. Blur and sharpening are
+kornia's: they have the published strengths, but plain Gaussian and unsharp kernels.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class AugmentConfig(BaseModel):
     def _ranges(self) -> AugmentConfig:
         for name, values, top in (("crop_scale", self.crop_scale, 1.0), ("jpeg_quality", self.jpeg_quality, 100.0)):
             if values is not None and not 0.0 < values[0] <= values[1] <= top:
-                raise ValueError(f"{name} {values} is no range (lower, upper) within 0 and {top:g}")
+                raise ValueError(f"{name} {values} must be a range (lower, upper) between 0 and {top:g}")
         return self
 
 
 class Augment:
-    """Augmentation of a batch; every draw comes from a seed given with the batch, so runs repeat."""
+    """Augmentation of a batch. Every random draw comes from a seed given with the batch, so runs can be repeated."""
 
     def __init__(self, config: AugmentConfig) -> None:
         self.config = config
@@ -63,7 +63,7 @@ class Augment:
         self._sharpen = kornia.RandomSharpness((0.2, 0.8), p=1.0)
 
     def photos(self, wide: torch.Tensor, seed: int) -> torch.Tensor:
-        """Augment wide photos, uint8 (B, 3, H, 2H), and cut them: float in [0, 1] (B, 2, 3, H, H)."""
+        """Augment wide photos, uint8 (B, 3, H, 2H), and cut them into halves: float in [0, 1] (B, 2, 3, H, H)."""
         if not self.config.enabled:
             return halves(wide).float() / 255.0
         with torch.random.fork_rng(devices=[]):
@@ -74,12 +74,13 @@ class Augment:
             return self._dropout(flat, 0.5).reshape(cut.shape)
 
     def views(self, views: torch.Tensor, seed: int, keep: torch.Tensor) -> torch.Tensor:
-        """Augment distinct views, uint8 (V, 3, H, H), to float in [0, 1]: one draw per view and batch.
+        """Augment distinct views, uint8 (V, 3, H, H), to float in [0, 1], with one draw per view and batch.
 
         Args:
             views: The distinct views of a batch.
             seed: Seed of the draws.
-            keep: Mask (V,) of views to leave as they are (the root: never augmented); on the CPU, so that no GPU is waited for.
+            keep: Mask (V,) of views to leave unchanged; the root is never augmented. It is on the CPU, so that reading it does
+                not wait for a GPU.
         """
         plain = views.float() / 255.0
         if not (self.config.enabled and self.config.views) or bool(keep.all()):
@@ -103,7 +104,7 @@ class Augment:
         return pictures.clamp(0.0, 1.0)
 
     def _dropout(self, pictures: torch.Tensor, grid_share: float) -> torch.Tensor:
-        """Grid or coarse dropout, black, on a share `dropout_p` of the pictures (N, 3, H, H)."""
+        """Return pictures (N, 3, H, H), a share `dropout_p` of them with black holes from grid or coarse dropout."""
         count, size = len(pictures), pictures.shape[-1]
         if not self.config.dropout_p or not count:
             return pictures
@@ -115,7 +116,7 @@ class Augment:
 
 
 def _grid_mask(size: int, share: float) -> torch.Tensor:
-    """A regular grid of square holes whose edge is `share` of its period; True is a hole."""
+    """Return a mask with a regular grid of square holes whose edge is `share` of the period; True is a hole."""
     period = int(torch.randint(max(4, size // 10), max(5, size // 3), ()))
     shift = torch.randint(0, period, (2,))
     hole = (torch.arange(size).unsqueeze(0) + shift.unsqueeze(1)) % period < round(share * period)  # (2, size)
@@ -123,7 +124,7 @@ def _grid_mask(size: int, share: float) -> torch.Tensor:
 
 
 def _coarse_mask(size: int) -> torch.Tensor:
-    """10 to 25 holes with edges of a tenth to a fifth of the picture; True is a hole."""
+    """Return a mask with 10 to 25 holes, each edge a tenth to a fifth of the picture; True is a hole."""
     mask = torch.zeros(size, size, dtype=torch.bool)
     low, high = max(1, size // 10), max(2, size // 5)
     for _ in range(int(torch.randint(10, 26, ()))):

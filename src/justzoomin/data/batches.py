@@ -1,4 +1,4 @@
-"""Order of batches: an epoch in a random order, or place by place, dealt to processes, from any batch on."""
+"""Order of batches: an epoch in random order or place by place, split among processes, starting at any batch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Ints = npt.NDArray[np.int64]
 
 
 class Draw(NamedTuple):
-    """A photo as a sampler asks for it: its index, the epoch (crops depend on it) and its weight in the loss."""
+    """A photo that a sampler requests: its index, the epoch (crops depend on it) and its weight in the loss."""
 
     photo: int
     epoch: int = 0
@@ -21,27 +21,28 @@ class Draw(NamedTuple):
 
 
 class ResumableBatchSampler(Sampler[list[Draw]]):
-    """Batches in an order that depends on seed and epoch alone, from any batch on.
+    """Batches in an order that depends only on seed and epoch, starting at any batch.
 
-    The processes' batches together are the batch that one process with `world` times the batch size would draw. Where its
-    photos cannot be dealt out evenly, the last process is topped up with photos of the weight 0. The weights are such that the
-    mean over a process's photos, averaged over processes and over the batches of an optimizer step, is the plain mean over all
-    photos of the step: so 1, but in the last step of an epoch, which may be smaller.
+    The batches of all processes together are the batch that one process with `world` times the batch size would draw. If its
+    photos cannot be split evenly, the last processes are filled up with photos of weight 0. The other weights are 1, except in
+    the last step of an epoch, which may be smaller. They are set so that the mean over a process's photos, averaged over
+    processes and over the batches of an optimizer step, is the plain mean over all photos of the step.
 
     Args:
         size: Number of photos.
-        batch_size: Photos of a batch of one process.
+        batch_size: Photos in a batch of one process.
         seed: Seed of the order.
         rank: Number of this process.
-        world: Number of processes; each global batch is dealt out among them in equal parts.
-        accumulate: Batches of an optimizer step.
-        paths: Numbers of the cells along each photo's path (N, T), from coarse to fine, where nearby photos are to
-            stand together; None where not.
-        places: With `paths` or neighbours, places that a global batch is made of: each gives a run of photos that lie together.
+        world: Number of processes; each global batch is split among them in equal parts.
+        accumulate: Batches in an optimizer step.
+        paths: Numbers of the cells along each photo's path (N, T), from coarse to fine, to put nearby photos into one batch;
+            None to ignore places.
+        places: With `paths` or `neighbours`, number of places in a global batch: each gives a run of nearby photos.
+        groups: Group number of each photo (N,), to make runs of photos from one group; then places are ignored.
 
     Attributes:
-        neighbours: Photos (N, K) to stand in a run with each photo, nearest first, -1 for none: then `paths` is not looked at.
-            May be set between epochs.
+        neighbours: Photos (N, K) to put into a run with each photo, nearest first, filled up with -1. If set, `paths` is
+            ignored. It may be set between epochs.
     """
 
     def __init__(self, size: int, batch_size: int, seed: int, rank: int = 0, world: int = 1, *, accumulate: int = 1,
@@ -73,7 +74,7 @@ class ResumableBatchSampler(Sampler[list[Draw]]):
             yield [Draw(int(i), self.epoch, weight) for i in mine] + spare
 
     def _in_step(self, batch: int) -> int:
-        """Photos of all processes in the optimizer step that a batch belongs to."""
+        """Return the number of photos, over all processes, in the optimizer step that a batch belongs to."""
         step = self.batch_size * self.world * self.accumulate
         first = batch // self.accumulate * step
         return min(self.size, first + step) - first
@@ -89,7 +90,7 @@ class ResumableBatchSampler(Sampler[list[Draw]]):
 
 
 def _with_neighbours(neighbours: Ints, order: Ints, run: int) -> Ints:
-    """Photos in runs: the next photo in `order` that is left, then its nearest neighbours that are left."""
+    """Return photos in runs: the next remaining photo in `order`, then its nearest remaining neighbours."""
     left = np.ones(len(order), np.bool_)
     walk: list[int] = []
     for first in order.tolist():
@@ -103,7 +104,7 @@ def _with_neighbours(neighbours: Ints, order: Ints, run: int) -> Ints:
 
 
 def _group_by_group(groups: Ints, order: Ints, run: int, rng: np.random.Generator) -> Ints:
-    """Photos in runs of one group each, the runs in a random order; what is left of the groups stands at the end, mixed."""
+    """Return photos in runs of one group each, in random order; the photos that fill no run come last, mixed."""
     sorted_in = order[np.argsort(groups[order], kind="stable")]
     parts = np.split(sorted_in, np.flatnonzero(np.diff(groups[sorted_in])) + 1)
     whole = [part[start:start + run] for part in parts for start in range(0, len(part) - run + 1, run)]
@@ -113,11 +114,11 @@ def _group_by_group(groups: Ints, order: Ints, run: int, rng: np.random.Generato
 
 
 def _place_by_place(paths: Ints, order: Ints, run: int, rng: np.random.Generator) -> Ints:
-    """Photos in runs that lie together, the runs in a random order.
+    """Return photos in runs of nearby ones, the runs in random order.
 
-    The cells are walked through as a tree, the children of each in a random order, and the photos of a cell as in `order`.
-    Neighbours in this walk share as many cells as can be. It is cut into runs, the first of them of random length, so
-    that the cuts fall elsewhere in every epoch.
+    The cells are walked as a tree: the children of a cell in random order, the photos of a cell in the order of `order`.
+    Neighbours in this walk share as many cells as possible. The walk is cut into runs. The first run has a random length, so
+    the cuts are at other positions in every epoch.
     """
     keys: list[Ints] = [np.argsort(order)]
     for level in range(paths.shape[1] - 1, -1, -1):

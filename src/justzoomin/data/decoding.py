@@ -22,24 +22,24 @@ from justzoomin.untrusted import printable
 Pixels = npt.NDArray[np.uint8]
 
 MAX_PIXELS = 100_000_000
-"""More pixels than this are refused before decoding: no street camera makes them, decompression bombs do."""
+"""Photos with more pixels are refused before decoding: no street camera makes them, but decompression bombs do."""
 MIN_SIDE = 16
 """Photos narrower or lower than this many pixels show nothing to localize by."""
 COARSE_FROM = 1.5
-"""A photo this many times as large as needed may be decoded without its refining scans."""
+"""A photo that is this many times as large as needed may be decoded without its refining scans."""
 _AGAIN = "Fetch or export the photo again."
 _DECODING = (OSError, ValueError, TypeError, SyntaxError, struct.error, EOFError, MemoryError, LookupError, ArithmeticError,
              RuntimeError, AttributeError, zlib.error)
-"""What Pillow, libjpeg and libheif raise over broken files."""
+"""Errors that Pillow, libjpeg and libheif raise over broken files."""
 
 
 def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = None, coarse: bool = False) -> Pixels:
     """Decode a photo to upright RGB.
 
     JPEGs are decoded at the smallest of libjpeg's scales (1/1 to 1/8) that is not below `min_size`: a 2048 x 1152
-    photo that becomes 768 x 384 is never decoded in full. The content says what a file is, not its name. Of files with
-    several pictures (GIF, WebP, MPO, HEIC) the first or main one is taken. Transparency and colour profiles are not
-    looked at: photos for training were not converted either. JPEGs with harmless faults are read, see `decoded_jpeg`.
+    photo that becomes 768 x 384 is never decoded in full. The format is found from the content, not from the name. From files
+    with several pictures (GIF, WebP, MPO, HEIC) the first or main one is used. Transparency and colour profiles are ignored,
+    as they were for the training photos. JPEGs with harmless faults are read, see `decoded_jpeg`.
 
     Args:
         data: The file's bytes, in one of `PICTURE_FORMATS` or HEIC (which needs the extra `own`).
@@ -48,10 +48,10 @@ def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = Non
         coarse: Leave out the refining scans of a progressive JPEG that is at least `COARSE_FROM` times as large as needed.
 
     Returns:
-        uint8 (H, W, 3), turned upright by the EXIF orientation. Other EXIF fields are not looked at.
+        uint8 (H, W, 3), turned upright by the EXIF orientation. Other EXIF fields are ignored.
 
     Raises:
-        PhotoError: If it is no image, truncated, too small, of an absurd pixel count, or its values are no colours.
+        PhotoError: If the file is not an image, is truncated, has too few or too many pixels, or its values are not colours.
     """
     try:
         if is_heic(data):
@@ -78,7 +78,7 @@ def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = Non
                          f"Photos up to {MAX_PIXELS} pixels are read.") from error
     except UnidentifiedImageError as error:
         kind = looks_like(data)
-        raise PhotoError(where, "it is no image that can be read" + (f": it looks like {kind}" if kind else ""),
+        raise PhotoError(where, "it cannot be read as an image" + (f": it looks like {kind}" if kind else ""),
                          "Give a JPEG or PNG photo.") from error
     except _DECODING as error:
         reason = printable(error, 200) or type(error).__name__
@@ -86,7 +86,7 @@ def decode_photo(data: bytes, where: str, min_size: tuple[int, int] | None = Non
 
 
 def photo_aspect(data: bytes) -> float:
-    """Width over height of an image file, upright; 16:9 where its header does not tell (decoding will then raise)."""
+    """Return the upright width over height of an image file; 16:9 if its header is unreadable (decoding will then raise)."""
     try:
         with Image.open(io.BytesIO(data), formats=PICTURE_FORMATS) as image:
             width, height = image.size
@@ -97,7 +97,7 @@ def photo_aspect(data: bytes) -> float:
 
 
 def sound_jpeg(data: bytes) -> bytes:
-    """A JPEG that strict decoders read: the file as it is, or without its harmless faults.
+    """Return a JPEG that strict decoders can read: the file unchanged, or without its harmless faults.
 
     Raises:
         ValueError: If it cannot be decoded.
@@ -113,9 +113,9 @@ def sound_jpeg(data: bytes) -> bytes:
 
 
 def exif_orientation(image: Image.Image, data: bytes) -> int:
-    """EXIF orientation 1 to 8 of an image in the file `data`; 1, as it lies, where its EXIF states none or cannot be read.
+    """Return the EXIF orientation (1 to 8) of an image in the file `data`; 1 (upright) if EXIF is missing or unreadable.
 
-    It is 1 for TIFF: Pillow turns these itself while it decodes them, and would do so by their XMP too.
+    TIFF always gives 1: Pillow turns TIFF images itself while it decodes them, also by their XMP.
     """
     try:
         tags = exif_tags(image, io.BytesIO(data))
@@ -134,11 +134,11 @@ def _check_size(size: tuple[int, int], where: str) -> None:
 
 
 def _heic(data: bytes, where: str) -> Pixels:
-    """The main picture of a HEIC file; libheif turns it upright itself, as ISO/IEC 23008-12 demands."""
+    """Decode the main picture of a HEIC file; libheif turns it upright itself, as ISO/IEC 23008-12 requires."""
     try:
         reader: Any = importlib.import_module("pillow_heif")
     except ImportError as error:
-        raise PhotoError(where, "it is a HEIC photo, and the optional package pillow_heif that reads these is not installed",
+        raise PhotoError(where, "it is a HEIC photo, and the optional package pillow_heif that reads it is not installed",
                          "Install it with: pip install 'justzoomin[own]', or export the photo as JPEG.") from error
     image = reader.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
     _check_size(image.size, where)
@@ -146,20 +146,20 @@ def _heic(data: bytes, where: str) -> Pixels:
 
 
 def _other(image: Image.Image, where: str) -> Pixels:
-    """RGB of an image that is no plain JPEG; 16-bit greys keep their upper half, which Pillow would clip."""
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):  # older Pillows say I
+    """Decode an image other than a plain JPEG to RGB; 16-bit grey keeps its upper 8 bits, which Pillow would clip."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):  # older versions of Pillow call it I
         grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.mode in {"I", "F"}:
-        raise PhotoError(where, f"its pixels are {'integers of 32 bits' if image.mode == 'I' else 'real numbers'}, no colours",
-                         "Export it with 8 bits a colour.")
-    if image.mode in {"P", "PA"}:  # Pillow warns over palettes with transparency unless they keep it at first
+        raise PhotoError(where, f"its pixels are {'32-bit integers' if image.mode == 'I' else 'real numbers'}, not colours",
+                         "Export it with 8 bits per colour.")
+    if image.mode in {"P", "PA"}:  # Pillow warns about palettes with transparency unless RGBA comes first
         return np.asarray(image.convert("RGBA").convert("RGB"))
     return np.asarray(image.convert("RGB"))
 
 
 def _upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Undo the EXIF orientation 1 to 8 (TIFF tag 274); other values leave the photo as it is."""
+    """Undo the EXIF orientation 1 to 8 (TIFF tag 274); other values leave the photo unchanged."""
     turns = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
     quarter, mirrored = turns.get(orientation, (0, False))
     turned = np.rot90(pixels, quarter) if quarter else pixels

@@ -1,4 +1,4 @@
-"""Which drive (sequence of a camera) a photo belongs to, as the tables of a dataset say."""
+"""The drive (sequence of a camera) that each photo belongs to, from the tables of a dataset."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from justzoomin.data.repository import Dataset
 from justzoomin.data.side_tables import photo_column, photo_tables
 
 SEQUENCE_COLUMNS = ("sequence_id", "sequence_key", "skey", "sequence", "drive", "drive_id", "trajectory_id")
-"""Columns that say which drive a photo belongs to; `sequence` only outside the split tables, where it is the zoom's actions."""
+"""Columns with the drive of a photo; `sequence` counts only outside the split tables, where it holds the zoom's actions."""
 
 
 def drives_of(dataset: Dataset, name: str) -> list[str] | None:
-    """Return the drive of every photo of a split, in its order; a photo of no known drive is one of its own.
+    """Return the drive of every photo of a split, in its order; a photo without a known drive is a drive by itself.
 
-    None where no table says which drive a photo belongs to.
+    Returns None if no table states the drives.
 
     Raises:
         DataError: If the split or a table of metadata cannot be read.

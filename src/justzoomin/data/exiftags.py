@@ -1,4 +1,4 @@
-"""EXIF and XMP of image files, wherever a format keeps them, without decoding pixels."""
+"""EXIF and XMP of image files in each format's place for them, read without decoding pixels."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from PIL import Image
 
 ORIENTATION = 0x0112
 MAX_METADATA = 1 << 20
-"""A photo's EXIF and XMP are some kilobytes; what is larger is not looked at."""
+"""Largest EXIF or XMP that is read, in bytes; a photo's usually has some kilobytes."""
 _MAX_CHUNKS = 100_000
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _PROFILE = b"Raw profile type "
-"""Keyword of text chunks in which ImageMagick and others keep EXIF and XMP as hexadecimal digits."""
+"""Keyword of text chunks in which ImageMagick and others store EXIF and XMP as hexadecimal digits."""
 
 
 def exif_tags(image: Image.Image, file: IO[bytes]) -> Image.Exif:
-    """The tags of an image's EXIF, and of nothing else.
+    """Return the tags of an image's EXIF only.
 
-    Pillow's own `getexif` takes the orientation from XMP where EXIF states none. Editors that turn a photo upright drop the
-    EXIF and often leave the XMP as it was.
+    Pillow's own `getexif` uses the orientation in XMP if EXIF has none. But editors that turn a photo upright drop the EXIF
+    and often leave the XMP unchanged.
 
     Args:
         image: The image, opened and not decoded.
         file: Its file, at any position.
 
     Raises:
-        Exception: Of many kinds, if the EXIF is broken; Pillow does not bound them.
+        Exception: Of many kinds, if the EXIF is broken; Pillow does not limit them.
     """
-    if image.format == "TIFF":  # its tags are the file's own
+    if image.format == "TIFF":  # its EXIF tags are the tags of the file
         tags = image.getexif()
         if ORIENTATION not in getattr(image, "tag_v2", {}) and ORIENTATION in tags:
             del tags[ORIENTATION]
@@ -39,17 +39,17 @@ def exif_tags(image: Image.Image, file: IO[bytes]) -> Image.Exif:
 
 
 def loaded_exif(data: bytes | None) -> Image.Exif:
-    """The tags of EXIF bytes, with or without their head; no tags where there are no bytes."""
+    """Return the tags in EXIF bytes, with or without their header; no tags if there are no bytes."""
     tags = Image.Exif()
     tags.load(data or b"")
     return tags
 
 
 def png_metadata(file: IO[bytes]) -> tuple[bytes, bytes]:
-    """EXIF and XMP of a PNG, before or behind its pixels; empty where it has none.
+    """Return EXIF and XMP of a PNG, stored before or after its pixels; empty bytes if it has none.
 
-    EXIF stands in the chunk eXIf, and in files of older programs in a text chunk `Raw profile type exif` or `APP1`. Source: PNG
-    specification, third edition, 11.3; the text chunks as ImageMagick and ExifTool write them.
+    EXIF is in the chunk eXIf; files of older programs have it in a text chunk `Raw profile type exif` or `APP1`.
+    Source: PNG specification, third edition, 11.3; the text chunks as ImageMagick and ExifTool write them.
     """
     exif, profile, xmp = b"", b"", b""
     file.seek(8)
@@ -79,10 +79,10 @@ def png_metadata(file: IO[bytes]) -> tuple[bytes, bytes]:
 
 
 def _text(name: bytes, rest: bytes) -> bytes:
-    """The text of a chunk behind its keyword; empty where it cannot be unpacked or is too long."""
+    """Return the text after a chunk's keyword; empty if it cannot be unpacked or is too long."""
     packed = name == b"zTXt" or (name == b"iTXt" and rest[:1] == b"\1")
     if name == b"iTXt":
-        rest = rest[2:].split(b"\0", 2)[-1]  # behind language and translated keyword
+        rest = rest[2:].split(b"\0", 2)[-1]  # after language and translated keyword
     elif packed:
         rest = rest[1:]
     if not packed:
@@ -96,7 +96,7 @@ def _text(name: bytes, rest: bytes) -> bytes:
 
 
 def _profile(text: bytes) -> bytes:
-    """The bytes of a raw profile: a line of its name, one of its length, then hexadecimal digits."""
+    """Return the bytes of a raw profile: a line with its name, one with its length, then hexadecimal digits."""
     try:
         return bytes.fromhex(b"".join(text.split(b"\n")[3:]).decode("ascii"))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Several datasets as one: which folders are meant, and samples of all of them under numbers of their own."""
+"""Several datasets as one: finding their folders, and numbering the samples of all of them."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from justzoomin.geometry import ZoomGrid, view_count
 
 
 def open_datasets(roots: Sequence[str | Path], grid: ZoomGrid | None = None) -> list[Dataset]:
-    """Open datasets, each a repository or a folder whose subfolders are repositories, in the order of their names.
+    """Open datasets in the order of `roots`; a root may also be a folder of repositories, which are sorted by name.
 
     Args:
         roots: The folders.
-        grid: The zoom grid of the one dataset there is; see `open_dataset`.
+        grid: The zoom grid, if there is only one dataset; see `open_dataset`.
 
     Raises:
-        DataError: If a folder is no dataset and holds none, two are the same folder, or a grid is given for several.
+        DataError: If a folder is neither a dataset nor holds one, two are the same folder, or a grid is given for several.
         LayoutError: If the layout or region of a map is missing or broken.
     """
     folders = [folder for root in roots for folder in _datasets_in(Path(root))]
     seen: dict[Path, Path] = {}
     for folder in folders:
         if folder.resolve() in seen:
-            raise DataError(folder, "this dataset is named twice", "Name each dataset once.")
+            raise DataError(folder, "this dataset is given twice", "Give each dataset once.")
         seen[folder.resolve()] = folder
     if grid is not None and len(folders) > 1:
         raise DataError(folders[1], f"one region is given for {len(folders)} datasets",
-                        "Leave the region out: each dataset then has its own.")
+                        "Leave the region out: then each dataset uses its own.")
     return [open_dataset(folder, grid) for folder in folders]
 
 
@@ -44,20 +44,20 @@ def _datasets_in(root: Path) -> list[Path]:
     if not root.is_dir() or (root / "metadata").is_dir():
         return [root]
     inner = sorted(p for p in root.iterdir() if (p / "metadata").is_dir() and not p.name.startswith("."))
-    return inner or [root]  # what is wrong with a folder without any is for open_dataset to say
+    return inner or [root]  # open_dataset reports what is wrong with a folder without any
 
 
 class JoinedDataset(TorchDataset[Sample]):
-    """Samples of several maps, one after the other, under numbers that no two of them share.
+    """Samples of several maps, one map after the other, with unique numbers for photos and views.
 
-    A view of map m has the number m * stride + its number in the grid, so the root of each map is a multiple of the stride.
+    A view of map m has the number m * stride + its number in the grid, so the number of each root is a multiple of the stride.
 
     Args:
         parts: Samples of each map; their grids have the same size and depth.
-        maps: Number of the map that each part is of.
+        maps: Number of each part's map.
 
     Attributes:
-        stride: Views of one grid.
+        stride: Number of views in one grid.
     """
 
     def __init__(self, parts: Sequence[ZoomDataset], maps: Sequence[int]) -> None:
@@ -69,7 +69,7 @@ class JoinedDataset(TorchDataset[Sample]):
         return int(self._starts[-1])
 
     def __getitem__(self, key: int | tuple[int, int] | Draw) -> Sample:
-        """Sample of a photo; see `ZoomDataset`.
+        """Return the sample of a photo; see `ZoomDataset`.
 
         Raises:
             PhotoError: If the photo is missing or broken.

@@ -1,4 +1,4 @@
-"""Reading Parquet from outside, in a process of its own: over some broken files the reader takes its process down."""
+"""Reading untrusted Parquet files in a child process, because some broken files crash the reader's process."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from justzoomin.filekind import looks_like
 from justzoomin.untrusted import printable
 
 MAX_ROWS = 50_000_000
-"""More rows than all street photos of a city; a Parquet file of some kilobytes can claim any number."""
+"""More rows than a city has street photos; a Parquet file of some kilobytes can claim any number."""
 MAX_COLUMNS = 1000
 MAX_CELLS = 500_000_000
 MAX_TEXT_BYTES = 1 << 16
-"""Of one text. Names, words and outlines are shorter. A long text that all rows share takes little room in a file."""
+"""Limit of one text. Names, words and outlines are shorter. A long text that all rows share takes little space in a file."""
 DECODED_BYTES, DECODED_RATIO = 256 << 20, 100
-"""Bytes of the whole table once it is decoded: so many, and so many more for each byte of the file."""
+"""Limit of the decoded table in bytes: the first number, plus the second for each byte of the file."""
 MAX_NOTE_BYTES = 1 << 20
 _SECONDS = 600
 _TOO_MANY, _REFUSED = 2, 3
@@ -84,30 +84,30 @@ table.write_ipc(sys.stdout.buffer)
 
 
 def read_parquet(path: Path) -> pl.DataFrame:
-    """A Parquet file's table; see `read_noted_parquet`.
+    """Read the table of a Parquet file; see `read_noted_parquet`.
 
     Raises:
-        DataError: If it is none, cannot be read, or is far too large.
+        DataError: If the file is not Parquet, cannot be read, or is far too large.
     """
     return read_noted_parquet(path, "")[0]
 
 
 def read_noted_parquet(path: Path, key: str) -> tuple[pl.DataFrame, str | None]:
-    """A Parquet file's table, and what its own metadata say under a key; None where they say nothing.
+    """Read the table of a Parquet file, and the value of a key in the file's metadata; None if the key is missing.
 
-    Broken sizes make polars ask for more memory than there is, which ends the process without an exception. So a child
-    reads the file, within a limit of memory where the system has one, and hands the table over.
+    Broken sizes make polars request more memory than there is, which ends the process without an exception. So a child
+    process reads the file, with a memory limit if the system supports one, and returns the table.
 
     Raises:
-        DataError: If it is none, cannot be read, or is far too large.
+        DataError: If the file is not Parquet, cannot be read, or is far too large.
     """
     _check_ends(path)
     decoded = DECODED_BYTES + DECODED_RATIO * path.stat().st_size
     limits = (MAX_ROWS, MAX_COLUMNS, MAX_CELLS, MAX_NOTE_BYTES, decoded, MAX_TEXT_BYTES)
-    # -P: no module of the working folder stands in for one of ours
+    # -P: a module in the working folder must not replace an installed one
     words = [sys.executable, "-P", "-c", _CHILD, str(path.absolute()), key, *map(str, limits)]
     environment = {**os.environ, "RUST_BACKTRACE": "0", "PYTHONIOENCODING": "utf-8",
-                   "POLARS_MAX_THREADS": os.environ.get("POLARS_MAX_THREADS", "4")}  # each one's stack counts as memory
+                   "POLARS_MAX_THREADS": os.environ.get("POLARS_MAX_THREADS", "4")}  # each thread's stack counts as memory
     try:
         child = subprocess.run(words, check=False, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS,
                                env=environment)
@@ -129,7 +129,7 @@ def read_noted_parquet(path: Path, key: str) -> tuple[pl.DataFrame, str | None]:
 
 
 def _check_ends(path: Path) -> None:
-    """Refuse what is no Parquet file by its first and last bytes, before a process is started for it."""
+    """Refuse a file whose first or last bytes are not those of Parquet, before a process is started for it."""
     try:
         with path.open("rb") as file:
             start = file.read(4096)
@@ -140,5 +140,5 @@ def _check_ends(path: Path) -> None:
     if not start.startswith(b"PAR1") or end != b"PAR1":
         kind = "" if start.startswith(b"PAR1") else looks_like(start)
         what = f": it looks like {kind}" if kind else ": it is cut off" if start.startswith(b"PAR1") else ""
-        raise DataError(path, f"it cannot be read as a table, for it is no whole Parquet file{what}",
-                        "Download it again, or give it the ending of what it is.")
+        raise DataError(path, f"it cannot be read as a table, because it is not a complete Parquet file{what}",
+                        "Download it again, or rename it to the extension of its format.")

@@ -1,4 +1,4 @@
-"""Which files are photos, and the photos below a folder: one list of endings, and the content where the ending is another."""
+"""Photo files: recognized by their extension, else by their content, and listed below a folder."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from justzoomin.filekind import is_heic, looks_like
 PHOTO_ENDINGS = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".mpo", ".insp", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif",
     ".heic", ".heif", ".hif"})
-"""Endings of what `decode_photo` reads: `.mpo` of cameras with two lenses, `.insp` of Insta360, `.hif` of Canon and Sony."""
+"""Extensions that `decode_photo` reads: `.mpo` is from cameras with two lenses, `.insp` from Insta360, `.hif` from Canon and
+Sony."""
 RAW_ENDINGS = frozenset({
     ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".orf", ".rw2", ".raf", ".pef", ".srw", ".gpr",
     ".3fr", ".iiq", ".x3f", ".raw"})
 _PHOTOS = frozenset({"a JPEG", "a PNG", "a TIFF", "a WebP", "a GIF", "a HEIC photo"})
-"""What `looks_like` says of photos. A BMP begins like many a text, so it is known by its ending alone."""
+"""What `looks_like` returns for photos. A BMP begins like many texts, so it is recognized by its extension only."""
 _THUMBNAIL = ".thm"
-"""Ending of small JPEGs that cameras write beside films."""
+"""Extension of small JPEGs that cameras write beside videos."""
 _NO_PHOTOS = frozenset({"__macosx", "@eadir", "$recycle.bin", "lost+found"})
-"""Folders that systems and network drives make beside photos; they hold previews and rubbish."""
+"""Folders that systems and network drives make beside photos; they hold previews and deleted files."""
 _LOOKED_AT = 4096
 
 
 @dataclass(frozen=True)
 class PassedOver:
-    """A file or folder that is not taken as a photo.
+    """A file or folder that is not used as a photo.
 
     Attributes:
         path: The file or folder.
         why: What it is: "a hidden file", "a camera raw file" ...
-        failed: Whether it should have been looked into and could not be.
+        failed: Whether it could not be read although it should have been.
     """
 
     path: Path
@@ -42,12 +43,12 @@ class PassedOver:
 
 
 def is_photo(path: Path) -> bool:
-    """Whether a file is a photo by its ending, or by its content where the ending says nothing."""
+    """Return whether a file is a photo: by its extension, or by its content if the extension is unknown."""
     return path.suffix.lower() in PHOTO_ENDINGS or what_else(path) == ""
 
 
 def what_else(path: Path) -> str:
-    """What a file without a photo's ending is: "a camera raw file", "a text"; empty if its content is that of a photo."""
+    """Describe a file without a photo's extension: "a camera raw file", "a text"; empty if its content is a photo."""
     ending = path.suffix.lower()
     if ending in RAW_ENDINGS:
         return "a camera raw file"
@@ -63,14 +64,14 @@ def what_else(path: Path) -> str:
 
 
 def walk(folder: Path, passed_over: list[PassedOver] | None = None) -> Iterator[Path]:
-    """All files below a folder in a stable order, without hidden ones; links to folders are not followed.
+    """Yield all files below a folder in a stable order, without hidden ones; links to folders are not followed.
 
     Args:
         folder: The folder.
-        passed_over: What is left out is put here, folders that cannot be read among it.
+        passed_over: List to which everything left out is added, including folders that cannot be read.
 
     Raises:
-        DataError: If the folder cannot be read; without `passed_over` also over one below it.
+        DataError: If the folder cannot be read; without `passed_over` also if a folder below it cannot be read.
     """
     left = passed_over if passed_over is not None else []
 
@@ -100,7 +101,7 @@ def walk(folder: Path, passed_over: list[PassedOver] | None = None) -> Iterator[
 
 
 def photo_files(folder: Path) -> tuple[list[Path], list[PassedOver]]:
-    """The photos below a folder and its subfolders, in a stable order, and all that is there besides.
+    """Return the photos below a folder and its subfolders in a stable order, and everything else found there.
 
     Raises:
         DataError: If a folder cannot be read.

@@ -14,23 +14,27 @@ from justzoomin.untrusted import files_in, read_limited
 SUFFIX = "_undistorted.jpg"
 MEMBER_FOLDER = "streetview/images"
 MAX_PHOTO_BYTES = 1 << 29
-"""Larger files are no photos."""
+"""Larger files are not read as photos."""
 
 
 class PhotoStore(Protocol):
-    """Where the bytes of photos come from."""
+    """Source of the bytes of photos."""
 
     def read(self, image_id: str) -> bytes:
-        """Bytes of one photo; raises PhotoError if there is none."""
+        """Read the bytes of one photo.
+
+        Raises:
+            PhotoError: If the photo is missing.
+        """
 
     def ids(self) -> set[str]:
-        """Ids of all photos there are."""
+        """Return the ids of all photos."""
 
     def where(self, image_id: str) -> str:
-        """Name of the file or shard member, for error texts."""
+        """Return the name of the file or shard member, for error texts."""
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of each photo, by id."""
+        """Return the size of each photo in bytes, by id."""
 
 
 class ShardPhotos:
@@ -43,27 +47,27 @@ class ShardPhotos:
             if name.endswith(SUFFIX):
                 first = self._names.setdefault(name.rpartition("/")[2].removesuffix(SUFFIX), name)
                 if first != name:
-                    raise DataError(f"{self._shards.shard_of(name)}:{name}", f"the photo stands there as {first} as well",
+                    raise DataError(f"{self._shards.shard_of(name)}:{name}", f"the same photo is also stored as {first}",
                                     "Remove the member that does not belong there.")
 
     def read(self, image_id: str) -> bytes:
-        """Bytes of one photo."""
+        """Read the bytes of one photo."""
         if image_id not in self._names:
             raise PhotoError(image_id + SUFFIX, "no shard holds this photo",
                              "Download the missing shard, or drop the row from the split.")
         return self._shards.read(self._names[image_id])
 
     def ids(self) -> set[str]:
-        """Ids of all photos in the shards."""
+        """Return the ids of all photos in the shards."""
         return set(self._names)
 
     def where(self, image_id: str) -> str:
-        """Shard and member of a photo."""
+        """Return shard and member of a photo."""
         name = self._names.get(image_id)
         return f"{self._shards.shard_of(name)}:{name}" if name else image_id + SUFFIX
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of each photo, by id."""
+        """Return the size of each photo in bytes, by id."""
         return {image_id: self._shards.sizes[name] for image_id, name in self._names.items()}
 
 
@@ -75,11 +79,11 @@ class FolderPhotos:
 
     def _path(self, image_id: str) -> Path:
         if "/" in image_id or "\\" in image_id or image_id in {"", ".", ".."}:
-            raise PhotoError(repr(image_id), "an image id may not hold a path", "Correct the row of the split.")
+            raise PhotoError(repr(image_id), "an image id must not contain a path", "Correct the row of the split.")
         return self._folder / (image_id + SUFFIX)
 
     def read(self, image_id: str) -> bytes:
-        """Bytes of one photo."""
+        """Read the bytes of one photo."""
         path = self._path(image_id)
         try:
             return read_limited(path, MAX_PHOTO_BYTES)
@@ -88,25 +92,25 @@ class FolderPhotos:
                              "Put the file there, or drop the row from the split.") from error
 
     def ids(self) -> set[str]:
-        """Ids of all photos in the folder."""
+        """Return the ids of all photos in the folder."""
         return {p.name.removesuffix(SUFFIX) for p in files_in(self._folder, "*" + SUFFIX)}
 
     def where(self, image_id: str) -> str:
-        """Path of a photo."""
+        """Return the path of a photo."""
         return str(self._path(image_id))
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of each photo, by id."""
+        """Return the size of each photo in bytes, by id."""
         with os.scandir(self._folder) as entries:
             return {e.name.removesuffix(SUFFIX): e.stat().st_size for e in entries if e.name.endswith(SUFFIX)}
 
 
 def open_photos(root: Path, without: Collection[Path] = ()) -> PhotoStore:
-    """Find the photos of a repository, as downloaded or as extracted; an extracted folder that holds any goes first.
+    """Find the photos of a repository, downloaded or extracted; an extracted folder that holds photos is preferred.
 
     Args:
         root: The repository's folder.
-        without: Shards that are left closed.
+        without: Shards that are not opened.
 
     Raises:
         DataError: If there are neither shards nor a folder of photos, or a folder cannot be read.
@@ -117,5 +121,5 @@ def open_photos(root: Path, without: Collection[Path] = ()) -> PhotoStore:
         return FolderPhotos(folder)
     if shards:
         return ShardPhotos(path for path in shards if path not in without)
-    raise DataError(root, f"no archives/streetview_images_*.tar and no {MEMBER_FOLDER}/ in it",
+    raise DataError(root, f"it holds neither archives/streetview_images_*.tar nor {MEMBER_FOLDER}/",
                     "Give the folder that holds the dataset, downloaded or extracted.")

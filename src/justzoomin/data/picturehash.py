@@ -1,4 +1,4 @@
-"""A hash that tells pictures that look alike."""
+"""A hash that finds pictures that look alike."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 
 def difference_hash(grey: npt.NDArray[np.uint8]) -> int:
-    """64 bits: whether each of 8 x 8 places is darker than its neighbour on the right, at 9 x 8 px.
+    """Return 64 bits: whether each of 8 x 8 pixels is darker than its right neighbour, in the picture shrunk to 9 x 8 px.
 
-    Pictures that look alike differ in few bits; a picture of one colour says nothing.
+    Pictures that look alike differ in few bits. The hash of a picture of one colour is meaningless.
 
     Args:
         grey: uint8 (H, W).

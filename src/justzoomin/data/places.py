@@ -1,4 +1,4 @@
-"""Where the parts of a dataset are: below one folder, or at the three paths of the dataset card's loader."""
+"""Locations of a dataset's parts: below one folder, or at the three paths of the dataset card's loader."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _CARD_NAME = re.compile(r"large_area_(?P<name>.+)_map")
 
 @dataclass(frozen=True)
 class Places:
-    """Where tables, photos and map of a dataset are.
+    """Locations of the tables, photos and map of a dataset.
 
     Attributes:
-        root: The repository's folder; what stands beside the tables (attribution, tables of photos) is looked for there.
-        metadata_csv: Table of one split, where the dataset was named by the card's three paths; None for a whole repository.
+        root: The repository's folder, which also holds the attribution and the tables of photos.
+        metadata_csv: Table of one split, if the dataset was given by the card's three paths; None for a complete repository.
         ground_root: Folder of the photos `<image_id>_undistorted.jpg`; None to look below `root`.
         tile_layout: The map's layout.yaml; None to look below `root`.
     """
@@ -32,10 +32,10 @@ class Places:
 
     @classmethod
     def of_card(cls, metadata_csv: str | Path, ground_root: str | Path, tile_layout: str | Path) -> Places:
-        """The three paths that the dataset card names, in whatever folders they are.
+        """Build the locations from the three paths that the dataset card names; their folders may be anywhere.
 
         Raises:
-            DataError: If one of them is missing or of the wrong kind; it is named.
+            DataError: If a path is missing or of the wrong kind. It names the path.
         """
         table, photos, layout = Path(metadata_csv), Path(ground_root), Path(tile_layout)
         for path, there, option, what in (
@@ -50,19 +50,19 @@ class Places:
 
     @property
     def map(self) -> Path:
-        """What `Map.open` opens."""
+        """Path for `Map.open`."""
         return self.tile_layout or self.root
 
     @property
     def split(self) -> str | None:
-        """Name of the split that `metadata_csv` holds; None where a whole repository is meant."""
+        """Name of the split that `metadata_csv` holds; None for a complete repository."""
         return None if self.metadata_csv is None else split_name(self.metadata_csv.stem)
 
     def splits(self) -> dict[str, Path]:
-        """Names and files of the splits: the repository's, or the named table and those beside it with the card's names.
+        """Return names and files of the splits: the repository's, or the given table and those beside it with card names.
 
         Raises:
-            DataError: If two tables of one kind would go by the same name.
+            DataError: If two tables of one format have the same split name.
         """
         if self.metadata_csv is None:
             return find_splits(self.root)
@@ -71,34 +71,35 @@ class Places:
         return beside | {split_name(self.metadata_csv.stem): self.metadata_csv}
 
     def photos(self, without: Collection[Path] = ()) -> PhotoStore:
-        """The photos.
+        """Open the photos.
 
         Args:
-            without: Shards that are left closed.
+            without: Shards that are not opened.
 
         Raises:
-            DataError: If there are none.
+            DataError: If there are no photos.
         """
         return open_photos(self.root, without) if self.ground_root is None else FolderPhotos(self.ground_root)
 
 
 def split_name(stem: str) -> str:
-    """The split that a table in `metadata/` holds, by its file's name without the suffix."""
+    """Return the name of the split in a table of `metadata/`, from the file name without its suffix."""
     match = _CARD_NAME.fullmatch(stem)
     return match["name"] if match else stem
 
 
 def find_splits(root: Path) -> dict[str, Path]:
-    """Names and files of the splits in `metadata/`.
+    """Return names and files of the splits in `metadata/`.
 
     Raises:
-        DataError: If two tables of one kind would go by the same name, or the folder cannot be read.
+        DataError: If two tables of one format have the same split name, or the folder cannot be read.
     """
     found: dict[str, Path] = {}
-    for suffix in (".csv", ".parquet"):  # Parquet last: it wins
+    for suffix in (".csv", ".parquet"):  # Parquet comes last, so it is preferred
         for path in files_in(root / "metadata", "[!.]*" + suffix):
             name = split_name(path.stem)
             if name in found and found[name].suffix == suffix:
-                raise DataError(path, f"it and {found[name].name} are both the split {name!r}", "Rename or remove one.")
+                raise DataError(path, f"this table and {found[name].name} both hold the split {name!r}",
+                                "Rename or remove one of them.")
             found[name] = path
     return found

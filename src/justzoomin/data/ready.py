@@ -1,6 +1,6 @@
-"""Ready photos: the photos of a split, brought to a model's size once, in one file that is read by memory map.
+"""Ready photos: the photos of a split, resized once to a model's size, in one memory-mapped file.
 
-A folder holds `head.json` (what they are), `entries.bin` (an `ENTRY` per photo, in the order of the split) and `pictures.bin`
+A folder holds `head.json` (their settings), `entries.bin` (an `ENTRY` per photo, in the order of the split) and `pictures.bin`
 (their pixels, or JPEGs, one after the other). docs/photo-cache.md describes them.
 """
 
@@ -26,7 +26,7 @@ HEAD, ENTRIES, PICTURES = "head.json", "entries.bin", "pictures.bin"
 ENTRY = np.dtype([("photo", "S16"), ("offset", "<u8"), ("length", "<u4"), ("crc", "<u4"), ("height", "<u4"), ("width", "<u4"),
                   ("aspect", "<f8")])
 """`photo` is the start of the SHA-256 of the photo's file, `crc` the CRC-32 of the picture's bytes, `aspect` the
-photo's width over its height: crops are drawn by it."""
+photo's width over its height, which crops depend on."""
 MAX_SIDE = 16_384
 _SPOT_CHECKS = 16
 Encoding = Literal["raw", "jpeg"]
@@ -34,15 +34,15 @@ Encoding = Literal["raw", "jpeg"]
 
 @dataclass(frozen=True)
 class ReadyKind:
-    """What ready photos are made for.
+    """The kind of ready photos: their split, size and settings.
 
     Args:
         split: Name of the split.
         pixels: Height of the model's photos; they are twice as wide.
         decode: How much of a photo is decoded.
-        least_crop: Least share of a photo's area that a random crop keeps: pictures are larger then. None for whole photos,
-            brought to the model's size exactly.
-        encoding: `raw` keeps pixels, `jpeg` JPEGs of quality 95.
+        least_crop: Least share of a photo's area that a random crop keeps; pictures are stored larger then. None for full
+            photos, resized to exactly the model's size.
+        encoding: `raw` stores pixels, `jpeg` stores JPEGs of quality 95.
     """
 
     split: str
@@ -58,18 +58,18 @@ class ReadyKind:
         return f"{self.split}-{self.pixels}px-{self.decode}-{crop}-{self.encoding}"
 
     def command(self, root: Path, out: Path) -> str:
-        """The command that makes them."""
+        """Return the command that makes them."""
         crop = "" if self.least_crop is None else f" --least-crop {self.least_crop:g}"
         return f"jzi data ready {root} --split {self.split} --pixels {self.pixels} --decode {self.decode}{crop} --out {out}"
 
     def head(self, ids: Sequence[str]) -> dict[str, Any]:
-        """Content of head.json."""
+        """Return the content of head.json."""
         return {"format": STORE.format, **asdict(self), "photos": len(ids),
                 "ids": hashlib.sha256("\n".join(ids).encode()).hexdigest()}
 
 
 def photo_digest(data: bytes) -> bytes:
-    """What a photo's bytes are known by: never ends with a zero byte, which numpy would drop."""
+    """Return 16 bytes that identify a photo's bytes; the last is never zero, because numpy would drop it."""
     digest = hashlib.sha256(data).digest()
     return digest[:15] + (digest[15:16] if digest[15] else b"\x01")
 
@@ -105,27 +105,27 @@ class ReadyPhotos:
         return len(self.entries)
 
     def check(self, photos: PhotoStore, ids: Sequence[str]) -> None:
-        """Compare some of the photos that are still there with those that the ready ones were made from.
+        """Compare some of the photos that still exist with those that the ready ones were made from.
 
         Raises:
-            DataError: If one is another now.
+            DataError: If a photo has changed.
         """
         present = photos.ids()
         there = [row for row, image_id in enumerate(ids) if image_id in present]
         for row in there[::max(1, len(there) // _SPOT_CHECKS)]:
             if photo_digest(photos.read(ids[row])) != self.entries["photo"][row]:
-                raise DataError(photos.where(ids[row]), f"the photo is another than the one in {self.folder}",
+                raise DataError(photos.where(ids[row]), f"the photo differs from the copy in {self.folder}",
                                 "Make the ready photos again with jzi data ready.")
 
     def aspect(self, row: int) -> float:
-        """Width over height of the photo that a ready one was made from."""
+        """Return width over height of the photo that a ready one was made from."""
         return float(self.entries["aspect"][row])
 
     def picture(self, row: int) -> npt.NDArray[np.uint8]:
-        """A picture as it is kept, uint8 (H, W, 3), not to be changed.
+        """Return a picture as stored, uint8 (H, W, 3). Do not write into it.
 
         Raises:
-            DataError: If its bytes are not those that were written.
+            DataError: If its bytes have changed since they were written.
         """
         entry = self.entries[row]
         start, length = int(entry["offset"]), int(entry["length"])
@@ -139,10 +139,10 @@ class ReadyPhotos:
                     return pixels
             except ValueError:
                 pass
-        raise STORE.error(f"{self.folder / PICTURES}, picture {row}", "it is not what was written")
+        raise STORE.error(f"{self.folder / PICTURES}, picture {row}", "its bytes have changed since they were written")
 
     def wide(self, row: int, crop: tuple[float, float, float, float] | None = None) -> npt.NDArray[np.uint8]:
-        """A photo at the model's size, uint8 (pixels, 2 pixels, 3), whole or the part that `wide_photo` calls crop."""
+        """Return a photo at the model's size, uint8 (pixels, 2 * pixels, 3), in full or cropped as in `wide_photo`."""
         image, size = self.picture(row), (self.kind.pixels, 2 * self.kind.pixels)
         if crop is not None:
             image = cropped(image, crop)
@@ -150,7 +150,7 @@ class ReadyPhotos:
 
 
 def _sound(entries: npt.NDArray[Any], size: int) -> bool:
-    """Whether entries can be those of a file of that size."""
+    """Return whether entries can belong to a file of that size."""
     if not len(entries):
         return True
     ends = entries["offset"].astype(np.float64) + entries["length"]
@@ -160,10 +160,10 @@ def _sound(entries: npt.NDArray[Any], size: int) -> bool:
 
 
 def find_ready(out: Path, kind: ReadyKind, photos: PhotoStore, ids: Sequence[str], root: Path) -> ReadyPhotos:
-    """The ready photos of a kind in a folder, raw ones before JPEGs, some of them compared with the photos themselves.
+    """Open the ready photos of a kind in a folder, raw ones before JPEGs, and compare some of them with the photos.
 
     Raises:
-        DataError: If there are none, or they are not of these photos.
+        DataError: If there are no ready photos, or they were made from other photos.
     """
     encodings: tuple[Encoding, ...] = ("raw", "jpeg")
     for encoding in encodings:

@@ -1,4 +1,4 @@
-"""Making ready photos: decoded once, appended to one file, resumable, named only when whole."""
+"""Making ready photos: each is decoded once and appended to one file. It can resume; the folder is renamed when complete."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _QUALITY = 95
 
 @dataclass(frozen=True)
 class ReadyPlan:
-    """What making ready photos takes.
+    """What making ready photos needs.
 
     Attributes:
-        folder: Where they will be.
-        photos: Their number.
-        bytes: Estimate of their size, from some of them.
-        free: Free space of that disk.
+        folder: Folder that will hold them.
+        photos: Number of photos.
+        bytes: Estimated size in bytes, from a sample.
+        free: Free space on that disk in bytes.
     """
 
     folder: Path
@@ -46,10 +46,10 @@ class ReadyPlan:
 
 
 def ready_plan(photos: PhotoStore, ids: Sequence[str], kind: ReadyKind, out: Path) -> ReadyPlan:
-    """Estimate what ready photos take on the disk.
+    """Estimate the disk space for ready photos.
 
     Raises:
-        PhotoError: If one of the photos looked at cannot be used.
+        PhotoError: If a photo of the sample cannot be used.
     """
     some = np.unique(np.linspace(0, len(ids) - 1, _SAMPLE).astype(int)).tolist() if len(ids) else []
     sizes = [len(_ready(photos, kind, ids[row])[1]) + ENTRY.itemsize for row in some]
@@ -58,21 +58,21 @@ def ready_plan(photos: PhotoStore, ids: Sequence[str], kind: ReadyKind, out: Pat
 
 def make_ready(photos: PhotoStore, ids: Sequence[str], kind: ReadyKind, out: Path, *, workers: int | None = None,
                progress: Callable[[int, int], None] = lambda done, total: None) -> Path:
-    """Bring the photos of a split to size; go on where an earlier call stopped; return the folder.
+    """Resize the photos of a split, continuing where an earlier call stopped, and return the folder.
 
-    Where they are there already, the photos are read and compared with those they were made from; if one is
-    another now, all are made anew.
+    If the ready photos exist already, the photos are read and compared with those they were made from. If one has changed,
+    all are made again.
 
     Args:
-        photos: Where the photos are.
-        ids: Their ids.
-        kind: What they are made for.
+        photos: Source of the photos.
+        ids: Ids of the photos.
+        kind: The kind of ready photos to make.
         out: The folder that holds ready photos of all kinds.
         workers: Threads that decode; None for one per core.
-        progress: Called with the number of photos done and of all.
+        progress: Called with the number of photos done and the number of all photos.
 
     Raises:
-        DataError: If the disk has too little room, another process makes them, or one of the folders is a link.
+        DataError: If the disk has too little space, another process makes them, or one of the folders is a link.
         PhotoError: If a photo cannot be used.
     """
     final, part = refuse_links(out, out / kind.folder), refuse_links(out, out / (kind.folder + ".part"))
@@ -82,7 +82,7 @@ def make_ready(photos: PhotoStore, ids: Sequence[str], kind: ReadyKind, out: Pat
         done = _resume(part, kind, photos, ids)
         missing = ready_plan(photos, ids, kind, out).bytes * (len(ids) - done) // max(1, len(ids))
         require_room(out, missing * 21 // 20, "the ready photos",
-                     "Make room, give another folder with --out, or keep JPEGs with --encoding jpeg.")
+                     "Free some space, give another folder with --out, or store JPEGs with --encoding jpeg.")
         _append(part, kind, photos, ids, done, workers, progress)
         if final.is_dir():
             shutil.rmtree(final)
@@ -92,7 +92,7 @@ def make_ready(photos: PhotoStore, ids: Sequence[str], kind: ReadyKind, out: Pat
 
 
 def _ready(photos: PhotoStore, kind: ReadyKind, image_id: str) -> tuple[npt.NDArray[Any], bytes]:
-    """The entry of a photo, without its offset, and the bytes to keep."""
+    """Return the entry of a photo, without its offset, and the bytes to store."""
     data, where = photos.read(image_id), photos.where(image_id)
     aspect, size = photo_aspect(data), (kind.pixels, 2 * kind.pixels)
     if kind.least_crop is not None:
@@ -108,7 +108,7 @@ def _ready(photos: PhotoStore, kind: ReadyKind, image_id: str) -> tuple[npt.NDAr
 
 
 def _unchanged(final: Path, kind: ReadyKind, photos: PhotoStore, ids: Sequence[str]) -> bool:
-    """Whether ready photos are there and every photo is still the one they were made from."""
+    """Return whether ready photos exist and every photo is still the one they were made from."""
     try:
         ready = ReadyPhotos(final, kind, ids)
     except DataError:
@@ -117,7 +117,7 @@ def _unchanged(final: Path, kind: ReadyKind, photos: PhotoStore, ids: Sequence[s
 
 
 def _same(entries: npt.NDArray[Any], photos: PhotoStore, ids: Sequence[str]) -> int:
-    """How many of the first photos are those of the entries."""
+    """Return how many photos, counted from the first, match their entries."""
     for row, image_id in enumerate(ids[:len(entries)]):
         if photo_digest(photos.read(image_id)) != entries["photo"][row]:
             return row
@@ -125,11 +125,12 @@ def _same(entries: npt.NDArray[Any], photos: PhotoStore, ids: Sequence[str]) -> 
 
 
 def _resume(part: Path, kind: ReadyKind, photos: PhotoStore, ids: Sequence[str]) -> int:
-    """Make the unfinished folder ready to be gone on with; return how many of its photos are whole."""
+    """Prepare the unfinished folder for resuming and return how many of its photos are complete."""
     try:
         if STORE.load(part / HEAD, dict) != kind.head(ids):
-            raise STORE.error(part / HEAD, "it is the head of other ready photos")
-        entries, size = np.fromfile(part / ENTRIES, ENTRY)[:len(ids)], (part / PICTURES).stat().st_size  # none that is torn
+            raise STORE.error(part / HEAD, "it describes other ready photos")
+        # fromfile drops an entry that is cut off
+        entries, size = np.fromfile(part / ENTRIES, ENTRY)[:len(ids)], (part / PICTURES).stat().st_size
     except (DataError, OSError):
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
@@ -152,7 +153,7 @@ def _append(part: Path, kind: ReadyKind, photos: PhotoStore, ids: Sequence[str],
         offset = pictures.seek(0, os.SEEK_END)
 
         def bring() -> None:
-            """Pictures first: an entry on the disk then means that its picture is there too."""
+            """Write pictures first, then entries: so an entry on the disk means that its picture is there too."""
             sync(pictures)
             entries.write(b"".join(waiting))
             sync(entries)

@@ -1,4 +1,4 @@
-"""Checks of records: what contradicts itself or the region, one finding after the other."""
+"""Checks of records: duplicates, positions outside the region, and sequences that contradict the position."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from justzoomin.data.tables import Split
 from justzoomin.geometry import ZoomGrid, haversine_m, to_local
 
 BORDER_M = 1.0
-"""A position this near to the stated cell counts as inside: six decimals of a degree are up to 0.1 m off."""
+"""A position this near to the stated cell counts as inside: six decimals of a degree are wrong by up to 0.1 m."""
 
 
 @dataclass(frozen=True)
 class RecordProblem:
-    """A record that cannot be used, and why."""
+    """A record that cannot be used, and the reason."""
 
     image_id: str
     kind: str
@@ -26,22 +26,22 @@ class RecordProblem:
 
 
 def check_records(split: Split, grid: ZoomGrid, *, own_grid: bool = True) -> list[RecordProblem]:
-    """All that `find_problems` finds, as a list."""
+    """Return everything that `find_problems` finds, as a list."""
     return list(find_problems(split, grid, own_grid=own_grid))
 
 
 def find_problems(split: Split, grid: ZoomGrid, *, own_grid: bool = True) -> Iterator[RecordProblem]:
-    """Find duplicates, positions off the region and sequences that contradict their position.
+    """Find duplicates, positions outside the region and sequences that contradict their position.
 
-    A sequence contradicts when its position lies more than `BORDER_M` outside the cell it leads to. Where the grid is
-    not the one that the table was written for (`own_grid` false), the stated sequences are not looked at.
+    A sequence contradicts its position if the position is more than `BORDER_M` outside the cell that it leads to. If the
+    table was written for another grid (`own_grid` is false), the stated sequences are not checked.
 
     Yields:
-        One problem after the other, so that a million of them need no memory.
+        One problem at a time, so that a million of them need no memory.
     """
     ids = split.table["image_id"]
     for image_id in ids.filter(ids.is_duplicated()).unique().sort():
-        yield RecordProblem(image_id, "duplicate", f"the id {image_id} stands in several rows of {split.path.name}")
+        yield RecordProblem(image_id, "duplicate", f"several rows of {split.path.name} have the id {image_id}")
     lat, lon = split.lat, split.lon
     bad = (np.abs(lat) > 90) | (np.abs(lon) > 360)
     _, inside = grid.encode_masked(np.where(bad, 0.0, lat), np.where(bad, 0.0, lon))
@@ -49,8 +49,8 @@ def find_problems(split: Split, grid: ZoomGrid, *, own_grid: bool = True) -> Ite
     swapped = _inside_when_swapped(grid, lat, lon, ~inside)
     for k in np.flatnonzero(~inside):
         yield RecordProblem(ids[int(k)], "position" if bad[k] else "off_region", (
-            f"{lat[k]}, {lon[k]} is no position" if bad[k] else f"{lat[k]:.6f}, {lon[k]:.6f} lies outside the region")
-            + ("; exchanged it lies inside: latitude and longitude are swapped" if swapped[k] else ""))
+            f"{lat[k]}, {lon[k]} is not a position" if bad[k] else f"{lat[k]:.6f}, {lon[k]:.6f} is outside the region")
+            + ("; latitude and longitude are swapped: exchanged, they are inside the region" if swapped[k] else ""))
     if not own_grid:
         return
     stated = split.table["sequence"]
@@ -58,7 +58,7 @@ def find_problems(split: Split, grid: ZoomGrid, *, own_grid: bool = True) -> Ite
                    & (stated.list.max().fill_null(-1) < grid.actions)).to_numpy()
     for k in np.flatnonzero(~well_formed):
         text = str(stated[int(k)].head(20).to_list())
-        yield RecordProblem(ids[int(k)], "sequence", f"{text} is no path of {grid.depth} actions below {grid.actions}")
+        yield RecordProblem(ids[int(k)], "sequence", f"{text} is not a path of {grid.depth} actions below {grid.actions}")
     yield from _contradictions(split, grid, well_formed & inside)
 
 
@@ -74,12 +74,12 @@ def _contradictions(split: Split, grid: ZoomGrid, usable: npt.NDArray[np.bool_])
     for k in np.flatnonzero(np.maximum(np.abs(east), np.abs(north)) > reach):
         away = float(haversine_m(lat_c[k], lon_c[k], lat[k], lon[k]))
         yield RecordProblem(table["image_id"][int(k)], "contradiction",
-                            f"its sequence {sequences[k].tolist()} leads {away:.0f} m away from its position")
+                            f"its sequence {sequences[k].tolist()} leads to a cell {away:.0f} m from its position")
 
 
 def _inside_when_swapped(grid: ZoomGrid, lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64],
                          outside: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Which of the positions outside (N,) would lie inside the region with latitude and longitude exchanged."""
+    """Return a mask (N,) of the outside positions that are inside the region if latitude and longitude are exchanged."""
     swapped = np.zeros(len(lat), bool)
     can_be = np.flatnonzero(outside & (np.abs(lon) <= 90) & (np.abs(lat) <= 360))
     if len(can_be):

@@ -1,4 +1,4 @@
-"""A dataset repository in the card's layout, as downloaded (TAR shards) or as extracted."""
+"""A dataset repository in the card's layout, downloaded (TAR shards) or extracted."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 FIELD_OF_VIEW = "hfov_deg"
 """Column with the horizontal field of view of a photo in degrees."""
 BEARING = "bearing_deg"
-"""Column with the direction that a photo looks in, degrees clockwise from north."""
+"""Column with the viewing direction of a photo in degrees clockwise from north."""
 
 ATTRIBUTION = f"Street-view imagery derived from Mapillary, licensed under CC BY-SA 4.0.\n{AERIAL_ATTRIBUTION}"
-"""What the dataset card asks for, for repositories with its layout and no ATTRIBUTION file of their own."""
+"""Attribution that the dataset card requires, used for repositories with its layout and without an ATTRIBUTION file."""
 
 
 @dataclass
@@ -45,9 +45,9 @@ class Dataset:
     Attributes:
         root: The repository's folder.
         map: The overhead map with its zoom grid.
-        photos: Where the bytes of photos come from.
+        photos: Source of the bytes of photos.
         own_grid: Whether the grid is the one that the split tables were written for.
-        places: Where its parts are; below `root` if None.
+        places: Locations of its parts; below `root` if None.
     """
 
     root: Path
@@ -64,41 +64,41 @@ class Dataset:
 
     @cached_property
     def split_paths(self) -> dict[str, Path]:
-        """Names and files of the splits; a Parquet file is preferred to a CSV of the same name."""
+        """Names and files of the splits; a Parquet file is preferred to a CSV file of the same name."""
         return (self.places or Places(self.root)).splits()
 
     def split(self, name: str) -> Split:
-        """Records of a split.
+        """Return the records of a split.
 
         Raises:
             DataError: If there is no such split or its table is broken.
         """
         if name not in self.split_paths:
-            raise DataError(self.root / "metadata", f"no split called {name!r}",
-                            f"Splits there: {', '.join(self.split_paths) or 'none'}.")
+            raise DataError(self.root / "metadata", f"there is no split called {name!r}",
+                            f"Existing splits: {', '.join(self.split_paths) or 'none'}.")
         if name not in self._splits:
             self._splits[name] = read_split(self.split_paths[name], name)
         return self._splits[name]
 
     def sequences(self, name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-        """True sequences (N, depth): the table's own, or computed from positions where another grid was asked for.
+        """Return true sequences (N, depth): the table's own, or computed from positions if another grid was given.
 
         Raises:
             DataError: If a stated sequence does not fit the grid.
-            OffRegionError: If a photo lies outside the grid that was asked for.
+            OffRegionError: If a photo is outside the region of the given grid.
         """
         split = self.split(name)
         return split.sequences(self.grid) if self.own_grid else split.at_grid(self.grid)
 
     def check(self, name: str, *, photos: bool = True) -> None:
-        """What is cheap to know before a training: ids, sequences, positions, and that every photo is there.
+        """Check before a training what is cheap to check: ids, sequences, positions, and that every photo exists.
 
         Args:
             name: Name of the split.
-            photos: Whether the photos must be there; ready ones need them no more.
+            photos: Whether the photos must exist; a training on ready photos does not need them.
 
         Raises:
-            DataError: Naming the first problem and counting the rest.
+            DataError: If there are problems. It names the first one and their number.
         """
         split = self.split(name)
         problems = check_records(split, self.grid, own_grid=self.own_grid)
@@ -111,13 +111,13 @@ class Dataset:
                             f"List them with: jzi data verify {self.root}.")
         if missing:
             raise DataError(f"{split.path}, image_id {missing[0]}",
-                            f"the photo is missing ({len(missing)} of {len(split)} photos are)",
-                            f"List them with: jzi data verify {self.root}; fetch the shards or drop the rows.")
+                            f"the photo is missing ({len(missing)} of {len(split)} photos are missing)",
+                            f"List them with: jzi data verify {self.root}; download the shards or drop the rows.")
 
     def torch_dataset(self, name: str, pixels: int, *, decode: Decode = "scaled",
                       crop_scale: tuple[float, float] | None = None, seed: int = 0,
                       views: GridViews | None = None) -> ZoomDataset:
-        """Samples of a split for torch; see `ZoomDataset`."""
+        """Return the samples of a split for torch; see `ZoomDataset`."""
         from justzoomin.data.torch_data import ZoomDataset
 
         split = self.split(name)
@@ -128,9 +128,9 @@ class Dataset:
         )
 
     def bearings(self, name: str) -> npt.NDArray[np.float64]:
-        """Directions (N,) in degrees that the photos of a split look in; NaN where none is stated, or -1.
+        """Return the viewing directions (N,) of a split's photos in degrees; NaN where it is missing or -1.
 
-        They stand in the column `bearing_deg` of the split's own table, or of a table in `streetview/`.
+        They are read from the column `bearing_deg` of the split's own table, or of a table in `streetview/`.
 
         Raises:
             DataError: If there is no such split, or a table cannot be read.
@@ -138,7 +138,7 @@ class Dataset:
         return self._stated(name, BEARING, stated_bearings)
 
     def fields_of_view(self, name: str) -> npt.NDArray[np.float64]:
-        """Horizontal fields of view (N,) in degrees of the photos of a split, from the column `hfov_deg`; NaN where none is.
+        """Return the horizontal fields of view (N,) of a split's photos in degrees, from the column `hfov_deg`; NaN if missing.
 
         Raises:
             DataError: If there is no such split, or a table cannot be read.
@@ -147,7 +147,7 @@ class Dataset:
 
     def _stated(self, name: str, column: str, valid: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
                 ) -> npt.NDArray[np.float64]:
-        """A column (N,) of a split's photos, from its own table or one in `streetview/`; NaN where nothing valid is stated."""
+        """Return a column (N,) for a split's photos, from its own table or one in `streetview/`; NaN without a valid value."""
         split = self.split(name)
         tables = [split.table, *(read_table(path, ("image_id", column), ("image_id",))
                                  for path in files_in(self.root / "streetview", "[!.]*.csv"))]
@@ -160,23 +160,23 @@ class Dataset:
         return found
 
     def attribution(self) -> str:
-        """Whom to name when showing anything of this dataset."""
+        """Return the attribution to show with anything made from this dataset."""
         file = self.root / "ATTRIBUTION"
         if file.is_file():
             return file.read_text(encoding="utf-8", errors="replace").strip()
         if self.map.layout.same_place(CARD_LAYOUT):
             return ATTRIBUTION
-        return self.map.attribution or f"Not stated: {self.root} holds no ATTRIBUTION file."
+        return self.map.attribution or f"Not stated: {self.root} has no ATTRIBUTION file."
 
     def split_hash(self, name: str) -> str:
-        """SHA-256 of a split's ids, positions and sequences, whatever file they came from."""
+        """Return the SHA-256 of a split's ids, positions and sequences, which does not depend on the file format."""
         split = self.split(name)
         return hash_records(split.image_ids, split.lat, split.lon, self.sequences(name))
 
 
 def hash_records(image_ids: Iterable[str], lat: Iterable[float], lon: Iterable[float],
                  sequences: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> str:
-    """SHA-256 of the ids, positions and sequences (N, depth) of a split, in their order."""
+    """Return the SHA-256 of the ids, positions and sequences (N, depth) of a split, in their order."""
     digest = hashlib.sha256()
     for image_id, latitude, longitude, sequence in zip(image_ids, lat, lon, sequences.tolist(), strict=True):
         digest.update(f"{image_id},{latitude:.9f},{longitude:.9f},{sequence}\n".encode())
@@ -186,20 +186,20 @@ def hash_records(image_ids: Iterable[str], lat: Iterable[float], lon: Iterable[f
 def open_dataset(root: str | Path | Places | None = None, grid: ZoomGrid | None = None, *,
                  metadata_csv: str | Path | None = None, ground_root: str | Path | None = None,
                  tile_layout: str | Path | None = None) -> Dataset:
-    """Open a dataset, as downloaded or as extracted. Nothing is extracted or copied.
+    """Open a dataset, downloaded or extracted. Nothing is extracted or copied.
 
-    Either the folder of a whole repository, or the three paths of the dataset card's loader, in whatever folders they are.
+    Give either the folder of a complete repository, or the three paths of the dataset card's loader, in any folders.
 
     Args:
-        root: The folder with metadata/, satellite/ and archives/ or streetview/; or where the parts are.
-        grid: The zoom grid. Where the dataset states none it is taken as the one its split tables were written for;
-            where it states another, true sequences are computed from positions.
+        root: The folder with metadata/, satellite/ and archives/ or streetview/; or the locations of the parts.
+        grid: The zoom grid. If the dataset states no grid, its split tables are assumed to be written for this one. If it
+            states a different grid, true sequences are computed from positions.
         metadata_csv: Table of a split; the other splits are the tables beside it with the card's names.
         ground_root: Folder of the photos `<image_id>_undistorted.jpg`.
         tile_layout: The map's layout.yaml, with the tiles beside it.
 
     Raises:
-        DataError: If it is not a dataset, a path is missing, or a download or extraction is not complete.
+        DataError: If it is not a dataset, a path is missing, or a download or extraction is incomplete.
         LayoutError: If its map's layout or region is missing or broken.
     """
     places = root if isinstance(root, Places) else find_places(root, metadata_csv, ground_root, tile_layout)
@@ -208,9 +208,9 @@ def open_dataset(root: str | Path | Places | None = None, grid: ZoomGrid | None 
             raise DataError(places.root, "there is no such folder", "Give the folder that holds the dataset.")
         require_complete(places.root)
         if not places.splits():
-            raise DataError(places.root, "no split tables: metadata/ holds no .csv and no .parquet",
-                            "Give the folder that holds metadata/, satellite/ and archives/ or streetview/; or name table, "
-                            "photos and map apart: --metadata-csv, --ground-root, --tile-layout.")
+            raise DataError(places.root, "there are no split tables: metadata/ holds neither .csv nor .parquet files",
+                            "Give the folder that holds metadata/, satellite/ and archives/ or streetview/; "
+                            "or give table, photos and map with --metadata-csv, --ground-root and --tile-layout.")
     opened = Map.open(places.map, grid=grid)
     own = grid is None or _stated_grid(places.map) in (None, grid)
     return Dataset(places.root, opened, places.photos(), own, places)
@@ -218,16 +218,16 @@ def open_dataset(root: str | Path | Places | None = None, grid: ZoomGrid | None 
 
 def find_places(root: str | Path | None, metadata_csv: str | Path | None = None, ground_root: str | Path | None = None,
                 tile_layout: str | Path | None = None) -> Places:
-    """Where a dataset's parts are: below a folder, or at the card's three paths.
+    """Return the locations of a dataset's parts: below a folder, or at the card's three paths.
 
     Raises:
-        DataError: If both are given, neither is, or one of the three paths is missing.
+        DataError: If both or neither are given, or one of the three paths is missing.
     """
     card = {"metadata_csv": metadata_csv, "ground_root": ground_root, "tile_layout": tile_layout}
     missing = [name for name, path in card.items() if path is None]
     how = "Give the dataset's folder, or metadata_csv, ground_root and tile_layout together."
     if root is not None and len(missing) < len(card):
-        raise DataError(root, "a dataset's folder and single paths are given", how)
+        raise DataError(root, "both a dataset's folder and single paths are given", how)
     if root is not None:
         return Places(Path(root))
     if metadata_csv is None or ground_root is None or tile_layout is None:
@@ -236,10 +236,10 @@ def find_places(root: str | Path | None, metadata_csv: str | Path | None = None,
 
 
 def _stated_grid(map_path: Path) -> ZoomGrid | None:
-    """The grid that a map itself states; None where nothing does."""
+    """Return the grid that a map itself states; None if it states none."""
     try:
         return Map.open(map_path).grid
-    except LayoutError:  # its layout was read a moment ago: only the region is missing
+    except LayoutError:  # its layout was read just before, so only the region is missing
         folder = layout_folder(map_path)
         if (folder / "region.yaml").exists() or (map_path / "region.yaml").exists():
             raise

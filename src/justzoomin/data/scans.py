@@ -1,8 +1,8 @@
 """Scans of a progressive JPEG: those that a smaller picture does not need are left out before it is decoded.
 
-A progressive JPEG holds the picture several times, each scan more precise than the one before. Reading the bits of the
-last ones is what decoding costs most, and little of what they hold, the low bits of the coefficients, can be seen in a picture
-of half the size. Source of the format: ITU-T T.81, annexes B and G.
+A progressive JPEG holds the picture several times, each scan more precise than the previous one. Most of the time of decoding
+goes into the last scans. They hold the low bits of the coefficients, which are hardly visible in a picture of half the size.
+Source of the format: ITU-T T.81, annexes B and G.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import re
 import struct
 from dataclasses import dataclass
 
-_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # inside a scan, 0xff is followed by 0 or a restart number
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # inside a scan, 0 or a restart number follows 0xff
 _STANDALONE = {0x01, *range(0xD0, 0xD8)}
 _PROGRESSIVE, _SCAN, _END = 0xC2, 0xDA, 0xD9
 _OTHER_FRAMES = {0xC0, 0xC1, 0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)}
 _MOST_SCANS = 64
-"""Scripts with more scans are left as they are: the usual one has ten."""
+"""Files with more scans are left unchanged; usual files have ten."""
 
 
 @dataclass(frozen=True)
 class _Scan:
-    """Bytes of a scan, its header included, and whether it refines coefficients other than the mean of a block."""
+    """Byte range of a scan with its header, and whether it refines coefficients other than the mean of a block."""
 
     start: int
     stop: int
@@ -29,22 +29,21 @@ class _Scan:
 
 
 def reduced_jpeg(data: bytes) -> bytes:
-    """A progressive JPEG without the scans that only refine what an earlier one said; any other file as it is.
+    """Return a progressive JPEG without the scans that only refine earlier ones; any other file unchanged.
 
-    What is lost are the low bits of all coefficients but the blocks' means. It is for photos that will be shown at half
-    their size or less. A file that does not end as a JPEG does is returned as it is, so a cut one is still found by whoever
-    decodes it.
+    The low bits of all coefficients except the blocks' means are lost. Use it for photos that will be shown at half their
+    size or less. A file without the end marker of a JPEG is returned unchanged, so the decoder still finds that it is cut off.
     """
     kept, at = [], 0
     for scan in _scans(data):
         if scan.fine:
-            kept.append(data[at:scan.start])  # the tables between scans stay: a later scan may use them
+            kept.append(data[at:scan.start])  # tables between scans are kept, because a later scan may use them
             at = scan.stop
     return b"".join((*kept, data[at:])) if kept else data
 
 
 def _scans(data: bytes) -> list[_Scan]:
-    """Scans of a progressive JPEG, in order; none where it is another file, or does not end as it should."""
+    """Return the scans of a progressive JPEG, in order; empty for any other file, or one without its end marker."""
     found: list[_Scan] = []
     at, progressive = 2, False
     try:

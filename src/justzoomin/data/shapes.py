@@ -1,4 +1,4 @@
-"""The shape of photos, and how far a photo's shape is from those that a model was trained on."""
+"""The shape of photos, and a warning for photos whose shape differs from those that a model was trained on."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from justzoomin.data.repository import Dataset
 
 LOOKED_AT = 16
-"""Photos of a split whose shape is read for the record of a training."""
+"""Number of photos of a split whose shape is read for the record of a training."""
 ASPECT_SLACK, FOV_SLACK_DEG = 1.2, 10.0
-"""How far outside the recorded range a photo may be: a factor of its aspect, degrees of its field of view."""
+"""How far outside the recorded range a photo may be: a factor for its aspect, degrees for its field of view."""
 _EXIF, _FOCAL_35MM = 0x8769, 0xA405
 _GREATEST = 1e6
 _DIAGONAL_35MM = math.hypot(36.0, 24.0)
@@ -34,7 +34,7 @@ class PhotoShape:
 
     Attributes:
         aspect: Width over height, upright.
-        hfov_deg: Horizontal field of view in degrees, from the EXIF focal length in 35 mm terms; None where none is stated.
+        hfov_deg: Horizontal field of view in degrees, from the 35 mm equivalent focal length in EXIF; None if it is missing.
     """
 
     aspect: float
@@ -42,12 +42,12 @@ class PhotoShape:
 
     @classmethod
     def of(cls, data: bytes) -> PhotoShape:
-        """The shape of an image file's photo."""
+        """Return the shape of the photo in an image file."""
         aspect = photo_aspect(data)
         try:
             with Image.open(io.BytesIO(data), formats=PICTURE_FORMATS) as image:
                 focal = float(exif_tags(image, io.BytesIO(data)).get_ifd(_EXIF).get(_FOCAL_35MM, 0))
-        except Exception:  # broken EXIF states nothing; Pillow raises errors of many kinds
+        except Exception:  # broken EXIF counts as missing; Pillow raises many kinds of errors
             focal = 0.0
         if not 1.0 <= focal <= 2000.0:
             return cls(aspect, None)
@@ -55,10 +55,10 @@ class PhotoShape:
         return cls(aspect, math.degrees(2 * math.atan(half)))
 
     def unlike(self, trained: Mapping[str, Any]) -> str | None:
-        """Why this photo is far from those of a training, in words; None where it is not, or nothing is recorded.
+        """Describe how this photo differs from those of a training; None if it does not, or nothing is recorded.
 
         Args:
-            trained: The record: `aspect` and `hfov_deg`, each the least and the greatest value; both may be missing.
+            trained: The record: `aspect` and `hfov_deg`, each with the least and the greatest value; both may be missing.
         """
         found = []
         for name, value, what, unit in (("aspect", self.aspect, "shape (width over height)", ""),
@@ -70,12 +70,12 @@ class PhotoShape:
             near = low / ASPECT_SLACK <= value <= high * ASPECT_SLACK if name == "aspect" else \
                 low - FOV_SLACK_DEG <= value <= high + FOV_SLACK_DEG
             if not near:
-                found.append(f"the photo's {what} is {value:.3g}{unit}, and the model was trained on {low:.3g} to {high:.3g}")
+                found.append(f"the photo's {what} is {value:.3g}{unit}, but the model was trained on {low:.3g} to {high:.3g}")
         return "; ".join(found) or None
 
 
 def span_of(value: object) -> tuple[float, float] | None:
-    """The least and the greatest value that a record states; None where it states no such pair."""
+    """Return the least and the greatest value in a record; None if it is not such a pair."""
     if not (isinstance(value, list | tuple) and len(value) == 2 and all(
             isinstance(v, int | float) and 0 < v < _GREATEST for v in value) and value[0] <= value[1]):
         return None
@@ -83,12 +83,12 @@ def span_of(value: object) -> tuple[float, float] | None:
 
 
 def shapes_of(dataset: Dataset, split: str) -> dict[str, list[float]]:
-    """What a training records of its photos' shapes: the range of `LOOKED_AT` photos spread over the split.
+    """Return the range of shapes that a training records, from `LOOKED_AT` photos spread over the split.
 
-    Fields of view are those of the photos' EXIF, else those that the dataset's tables state.
+    Fields of view are read from the photos' EXIF, else from the dataset's tables.
 
     Returns:
-        `aspect` and, where photos state it, `hfov_deg`: the least and the greatest value. Nothing where no photo can be read.
+        `aspect` and, if known, `hfov_deg`: the least and the greatest value. Empty if no photo can be read.
     """
     ids = dataset.split(split).image_ids
     chosen = [ids[k] for k in np.unique(np.linspace(0, len(ids) - 1, min(LOOKED_AT, len(ids))).astype(int))]
@@ -104,6 +104,6 @@ def shapes_of(dataset: Dataset, split: str) -> dict[str, list[float]]:
 
 
 def joined(values: Mapping[str, Iterable[float]]) -> dict[str, list[float]]:
-    """The least and the greatest of several values by name, rounded; names without a value are left out."""
+    """Return the least and the greatest of several values by name, rounded; names without a value are left out."""
     kept = {name: list(some) for name, some in values.items()}
     return {name: [round(min(some), 3), round(max(some), 3)] for name, some in kept.items() if some}

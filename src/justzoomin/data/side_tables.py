@@ -1,4 +1,4 @@
-"""What tables beside the splits say of photos: `streetview/metadata*.csv` and `.parquet`, joined by `image_id`."""
+"""Photo metadata in tables beside the splits: `streetview/metadata*.csv` and `.parquet`, joined by `image_id`."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from justzoomin.errors import DataError
 from justzoomin.untrusted import files_in
 
 IN_SPLITS = {"image_id", "sequence", "latitude", "longitude"}
-"""Columns that mean something else in a split table than elsewhere, or nothing more: `sequence` is the zoom's actions there."""
+"""Columns of a split table that are not metadata or differ from the same name elsewhere: `sequence` holds zoom actions."""
 
 
 @dataclass(frozen=True)
 class PhotoColumn:
-    """One column's values for photos.
+    """Values of one column by photo.
 
     Args:
         name: The column.
-        where: The table's path below the dataset's folder.
-        values: Its value for each photo that it names; photos without a value are left out.
+        where: Paths of the tables below the dataset's folder, joined with commas.
+        values: The value for each photo id; photos without a value are left out.
     """
 
     name: str
@@ -36,10 +36,10 @@ class PhotoColumn:
 
 
 def side_tables(root: Path) -> dict[str, pl.DataFrame]:
-    """Tables of photo metadata in a repository, by their path below it.
+    """Read the tables of photo metadata in a repository, by their path below it.
 
     Raises:
-        DataError: If one cannot be read.
+        DataError: If a table cannot be read.
     """
     found: dict[str, pl.DataFrame] = {}
     for path in files_in(root / "streetview", "metadata*"):
@@ -56,7 +56,7 @@ def side_tables(root: Path) -> dict[str, pl.DataFrame]:
 
 
 def photo_tables(dataset: Dataset, splits: Iterable[Split]) -> dict[str, pl.DataFrame]:
-    """All tables that tell of photos, by their path: the splits without their zoom columns, then others."""
+    """Return all tables with photo metadata, by their path: the splits without their zoom columns, then the others."""
     tables = {}
     for split in splits:
         columns = [c for c in split.table.columns if c == "image_id" or c not in IN_SPLITS]
@@ -68,9 +68,9 @@ def photo_tables(dataset: Dataset, splits: Iterable[Split]) -> dict[str, pl.Data
 
 
 def photo_column(tables: Mapping[str, pl.DataFrame], names: Sequence[str]) -> PhotoColumn | None:
-    """The first of some columns that any table has a value in; values of several tables are joined, the earlier table first.
+    """Return the first of the named columns with a value in any table; if several tables have it, the earlier one wins.
 
-    Names are compared without regard to case; `licence` is also found where a table writes `Licence`.
+    Names are compared without regard to case: `licence` also finds `Licence`.
     """
     for wanted in names:
         values: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Files by the paths that a table or a list states, where these were written on another computer."""
+"""Finding files by paths in a table or list that was written on another computer."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path, PureWindowsPath
 
 
 def composed(name: str) -> str:
-    """A name in Unicode's composed normal form (NFC): archives from a Mac hold decomposed ones, which look the same."""
+    """Return a name in Unicode's composed form (NFC); archives from a Mac hold decomposed names, which look the same."""
     return unicodedata.normalize("NFC", name)
 
 
 class StatedFiles:
-    r"""Finds files that stated paths mean: with backslashes, in another normal form, or below a folder of another computer.
+    r"""Finder of files by stated paths, which may have backslashes, another Unicode form, or a folder of another computer.
 
     Args:
-        stated: All paths of the table or list. Absolute ones that are not of this computer, such as `C:\drive\7.jpg`, are
-            taken below the folder that all of these share, so that two different paths never mean one file.
+        stated: All paths in the table or list. Absolute paths of another computer, such as `C:\drive\7.jpg`, are read
+            relative to the folder that all of them share, so that two different paths never mean one file.
     """
 
     def __init__(self, stated: Iterable[str] = ()) -> None:
@@ -31,7 +31,7 @@ class StatedFiles:
         self._names: dict[Path, dict[str, str | None]] = {}
 
     def readings(self, stated: str) -> Iterator[str]:
-        """What a stated path may read as, the likeliest first, relative ones with slashes."""
+        """Yield the possible meanings of a stated path, the likeliest first, relative ones with slashes."""
         yield stated
         path = _foreign(stated)
         if path is None:
@@ -43,11 +43,11 @@ class StatedFiles:
                 yield "/".join((*parts[k:], *inside))
 
     def find(self, root: Path, stated: str) -> Path | None:
-        """The file below a folder that a stated path means; None where there is none."""
+        """Find the file below a folder that a stated path means; None if there is none."""
         return next((path for text in self.readings(stated) if (path := self.existing(root / text)) is not None), None)
 
     def existing(self, path: Path) -> Path | None:
-        """The path of a file, also where a name is written in another normal form there; None where there is none."""
+        """Return the path of an existing file, also if its name is in another Unicode form; None if there is none."""
         try:
             if path.exists():
                 return path
@@ -58,7 +58,7 @@ class StatedFiles:
         return parent / name if parent is not None and name is not None else None
 
     def _names_in(self, folder: Path) -> dict[str, str | None]:
-        """Names in a folder by their composed form; None where several have the same."""
+        """Return the names in a folder by their composed form; None where several names share it."""
         if folder not in self._names:
             names: dict[str, str | None] = {}
             for path in folder.iterdir():
@@ -68,7 +68,7 @@ class StatedFiles:
 
 
 def _foreign(stated: str) -> PureWindowsPath | None:
-    """An absolute path of another computer, in parts; None for any other."""
+    """Return a stated path if it is an absolute path of another computer; None for any other."""
     path = PureWindowsPath(stated)
     if os.name == "nt":
         return None

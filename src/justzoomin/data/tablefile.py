@@ -1,4 +1,4 @@
-"""Tables as files: CSV (comma, semicolon or tab) and Parquet, read into rows or refused with words."""
+"""Table files: CSV (comma, semicolon or tab) and Parquet, read into rows or refused with a reason."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ _SAVE = "Save it as CSV in UTF-8, or as Parquet."
 def read_table(path: Path, wanted: Collection[str], as_text: Collection[str]) -> pl.DataFrame:
     """Read a table with plain column names.
 
-    The separator of a CSV file is the one of comma, semicolon and tab that finds the most of the `wanted` columns in its
-    first line.
+    For a CSV file, the separator (comma, semicolon or tab) is chosen that finds the most `wanted` columns in the first line.
 
     Args:
-        path: The file, Parquet if it ends so, else CSV.
+        path: The file: Parquet if its extension says so, else CSV.
         wanted: Columns that the table should have.
-        as_text: Columns that stay text in CSV, whatever they look like.
+        as_text: Columns of a CSV file that are always read as text.
 
     Raises:
-        DataError: If it cannot be read as a table, is far too large, or two columns have one name.
+        DataError: If it cannot be read as a table, is far too large, or two columns have the same name.
     """
     _check_file(path)
     try:
@@ -55,7 +54,7 @@ def _plain(column: str) -> str:
 def _refuse_twice(path: Path, names: list[str]) -> None:
     twice = sorted({c for c in names if names.count(c) > 1}) if len(set(names)) < len(names) else []
     if twice:
-        raise DataError(path, f"it has several columns {printable(', '.join(twice), 200)}", "Keep one of each.")
+        raise DataError(path, f"it has several columns called {printable(', '.join(twice), 200)}", "Keep one of each.")
 
 
 def _check_file(path: Path) -> None:
@@ -64,7 +63,7 @@ def _check_file(path: Path) -> None:
     except OSError as error:
         raise DataError(path, f"it cannot be read as a table ({error.strerror})", "Give a readable file.") from error
     if not stat.S_ISREG(status.st_mode):
-        raise DataError(path, "it is no regular file", "Give a CSV or Parquet file.")
+        raise DataError(path, "it is not a regular file", "Give a CSV or Parquet file.")
     if status.st_size > MAX_BYTES:
         raise DataError(path, f"it has {status.st_size} bytes", f"Tables of up to {MAX_BYTES} bytes are read.")
 
@@ -74,20 +73,20 @@ def _read_csv(path: Path, wanted: Collection[str], as_text: Collection[str]) -> 
         head = file.read(_HEAD_BYTES)
         for mark, name in _WIDE:
             if head.startswith(mark):
-                raise DataError(path, f"it cannot be read as a table, for it is {name} text", _SAVE)
+                raise DataError(path, f"it cannot be read as a table, because it is {name} text", _SAVE)
         part, at = head, 0
         while part:
             if b"\0" in part:
                 kind = looks_like(head)
-                raise DataError(path, "it cannot be read as a table, for it holds zero bytes, which are no text, from byte "
-                                f"{at + part.index(0)} on" + (f": it looks like {kind}" if kind and "text" not in kind else ""),
-                                _SAVE)
+                like = f": it looks like {kind}" if kind and "text" not in kind else ""
+                raise DataError(path, "it cannot be read as a table, because it is not text: "
+                                f"there is a zero byte at position {at + part.index(0)}{like}", _SAVE)
             at += len(part)
             part = file.read(_HEAD_BYTES)
     first = next((line for line in head.split(b"\n") if line.strip()), b"")
     if b"\r" in first.rstrip(b"\r"):
-        raise DataError(path, "it cannot be read as a table, for its lines end with carriage returns alone",
-                        "Save it with line feeds or with both.")
+        raise DataError(path, "it cannot be read as a table, because its lines end with carriage returns only",
+                        "Save it with line feeds, or with both.")
     line = first.decode("utf-8", "replace").rstrip("\r")
     headers = {separator: [_plain(c) for c in next(csv.reader([line], delimiter=separator), [])] for separator in _SEPARATORS}
     separator = max(_SEPARATORS, key=lambda s: len(set(headers[s]) & set(wanted)))

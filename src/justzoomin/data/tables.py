@@ -1,4 +1,4 @@
-"""Split tables: CSV or Parquet in, checked records out, unknown columns carried along."""
+"""Split tables: CSV or Parquet is read into checked records, unknown columns are kept."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 
 @dataclass(frozen=True)
 class Split:
-    """One split of a dataset: a name, where it came from, and its records.
+    """One split of a dataset: its name, its file and its records.
 
     Attributes:
-        name: `train`, `val` or whatever the file is called.
+        name: `train`, `val` or the name of the file.
         path: The table's file.
         table: The records with columns image_id (text), sequence (list of integers), latitude and longitude
-            (float), and every further column as it was.
+            (float), and every further column unchanged.
     """
 
     name: str
@@ -61,30 +61,31 @@ class Split:
         return self.table["longitude"].to_numpy()
 
     def sequences(self, grid: ZoomGrid) -> npt.NDArray[np.int64]:
-        """Action sequences (N, depth), as the table states them.
+        """Return the action sequences (N, depth) in the table.
 
         Raises:
-            DataError: If a sequence has another length than the grid's depth, or an action the grid has not.
+            DataError: If the length of a sequence differs from the grid's depth, or an action is not in the grid.
         """
         lengths = self.table["sequence"].list.len().to_numpy()
         if (lengths != grid.depth).any():
             row = int(np.flatnonzero(lengths != grid.depth)[0])
             raise DataError(f"{self.path}, image_id {self.image_ids[row]}",
-                            f"its sequence has {lengths[row]} actions and the grid is {grid.depth} levels deep",
+                            f"its sequence has {lengths[row]} actions, but the grid has {grid.depth} levels",
                             "Give the grid that the split was made for with --region, or correct the row.")
         sequences = np.array(self.table["sequence"].to_list(), np.int64).reshape(len(self), grid.depth)
         wrong = ((sequences < 0) | (sequences >= grid.actions)).any(1)
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
-            raise DataError(f"{self.path}, image_id {self.image_ids[row]}", f"its sequence is {sequences[row].tolist()}",
-                            f"Actions of a {grid.grid} x {grid.grid} grid lie in 0 .. {grid.actions - 1}.")
+            raise DataError(f"{self.path}, image_id {self.image_ids[row]}",
+                            f"its sequence {sequences[row].tolist()} has an action outside the grid",
+                            f"Use actions from 0 to {grid.actions - 1} in a {grid.grid} x {grid.grid} grid.")
         return sequences
 
     def at_grid(self, grid: ZoomGrid) -> npt.NDArray[np.int64]:
-        """Action sequences (N, depth) computed from the positions, for a grid other than the table's own.
+        """Compute the action sequences (N, depth) from the positions, for a grid other than the table's own.
 
         Raises:
-            OffRegionError: If a photo stands outside the grid's region.
+            OffRegionError: If a photo is outside the grid's region.
         """
         return grid.encode(self.lat, self.lon)
 
@@ -93,13 +94,13 @@ def read_split(path: Path, name: str) -> Split:
     """Read a split from CSV or Parquet.
 
     Raises:
-        DataError: If the file is unreadable or empty, lacks a column, or a value is missing or no sequence.
+        DataError: If the file is unreadable or empty, lacks a column, a value is missing, or a sequence is invalid.
     """
     table = read_table(path, REQUIRED, ("image_id", "sequence"))
     missing = [c for c in REQUIRED if c not in table.columns]
     if missing:
         raise DataError(path, f"it has no column {', '.join(missing)} (columns: {printable(', '.join(table.columns), 200)})",
-                        _nearest(missing, table.columns) + "A split has " + ", ".join(REQUIRED) + ".")
+                        _nearest(missing, table.columns) + "A split needs " + ", ".join(REQUIRED) + ".")
     blank = table.select(pl.all_horizontal(pl.all().is_null()).alias("blank"))["blank"]  # empty lines of a CSV
     lines = np.flatnonzero(~blank.to_numpy()) + 2
     table = table.filter(~blank) if blank.any() else table
@@ -121,24 +122,24 @@ def read_split(path: Path, name: str) -> Split:
             value = given[column][row]
             shown = f" ({str(value)[:40]!r})" if isinstance(value, str) and value else ""
             comma = bool(shown) and _DECIMAL_COMMA.fullmatch(value.strip()) is not None
-            raise DataError(f"{path}, line {lines[row]}", f"{column} is missing or no value{shown}"
-                            f" ({int(empty.sum())} rows in all)",
+            raise DataError(f"{path}, line {lines[row]}",
+                            f"{column} is missing or invalid{shown} ({int(empty.sum())} rows in all)",
                             "Write numbers with a decimal point." if comma else "Correct or drop these rows.")
     if table["sequence"].dtype == pl.String:
         table = table.with_columns(_parse_sequences(table["sequence"], path, lines))
     try:
         table = table.with_columns(pl.col("sequence").cast(pl.List(pl.Int64)))
     except pl.exceptions.PolarsError as error:
-        raise DataError(f"{path}, column sequence", "it holds numbers that are no actions", "Correct these rows.") from error
+        raise DataError(f"{path}, column sequence", "it holds numbers that are not actions", "Correct these rows.") from error
     holes = table["sequence"].list.eval(pl.element().is_null()).list.any().fill_null(False)
     if holes.any():
         row = int(np.flatnonzero(holes.to_numpy())[0])
-        raise DataError(f"{path}, line {lines[row]}", "an action of the sequence is missing", "Correct or drop the row.")
+        raise DataError(f"{path}, line {lines[row]}", "an action is missing in the sequence", "Correct or drop the row.")
     return Split(name, path, table)
 
 
 def _nearest(missing: list[str], columns: list[str]) -> str:
-    """A sentence that names the columns that may be meant by those that are missing."""
+    """Return sentences that suggest which columns to rename to the missing ones."""
     there = {c.lower().replace(" ", "_"): c for c in columns if c not in REQUIRED}
     found = []
     for column in missing:
@@ -149,10 +150,10 @@ def _nearest(missing: list[str], columns: list[str]) -> str:
 
 
 def _check_kinds(table: pl.DataFrame, path: Path) -> None:
-    """Refuse columns whose kind would be bent in reading: ids as real numbers, actions that are no whole numbers.
+    """Refuse columns whose type would change the values: ids as real numbers, actions that are not whole numbers.
 
     Raises:
-        DataError: Naming the column and its kind.
+        DataError: If a column has such a type. It names the column and the type.
     """
     dtypes = {c: table[c].dtype for c in REQUIRED}
     actions = dtypes["sequence"].inner if isinstance(dtypes["sequence"], pl.List | pl.Array) else None
@@ -169,10 +170,10 @@ def _check_kinds(table: pl.DataFrame, path: Path) -> None:
 
 
 def _parse_sequences(column: pl.Series, path: Path, lines: npt.NDArray[np.int64]) -> pl.Series:
-    """Sequences from text, all rows at once; the first that is none is named.
+    """Parse sequences from text, all rows at once.
 
     Raises:
-        DataError: With its line.
+        DataError: If a text is not a sequence. It names the first such line.
     """
     body = column.str.strip_chars().str.replace(r"^\[([^\[\]]*)\]$", "${1}").str.strip_chars()
     fits = body.str.contains(r"^(\s*[+-]?[0-9]{1,9}\s*(,\s*[+-]?[0-9]{1,9}\s*)*)?$")
@@ -181,6 +182,6 @@ def _parse_sequences(column: pl.Series, path: Path, lines: npt.NDArray[np.int64]
             parse_sequence(column[row])
         except GeometryError as error:
             raise DataError(f"{path}, line {lines[row]}", error.what + f" ({column[row][:80]!r})", error.remedy) from error
-        raise DataError(f"{path}, line {lines[row]}", f"it is no list of actions ({column[row][:80]!r})",
+        raise DataError(f"{path}, line {lines[row]}", f"the sequence is not a list of actions ({column[row][:80]!r})",
                         "Write actions as 7,6,6,5 or [7, 6, 6, 5].")
     return body.str.extract_all(r"[+-]?[0-9]+").list.eval(pl.element().str.strip_prefix("+").cast(pl.Int64)).alias("sequence")

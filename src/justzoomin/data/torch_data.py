@@ -1,4 +1,4 @@
-"""Torch datasets: photo halves, sequence, the path's views and position, repeatable."""
+"""Torch datasets: photo halves, sequence, position and the views along the path, the same in every run."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ class Sample(TypedDict):
     """One photo with its true path. T is the depth, n the pixel size."""
 
     index: int
-    map: int  # number of the map, where samples of several are joined
+    map: int  # number of the map, if samples of several maps are joined
     wide: torch.Tensor  # uint8 (3, n, 2n): the photo before it is cut
     photo: torch.Tensor  # uint8 (2, 3, n, n): its left and right half
     sequence: torch.Tensor  # int64 (T,)
-    views: list[torch.Tensor]  # T of uint8 (3, n, n): the views along the path, root first; none where they are left out
+    views: list[torch.Tensor]  # T of uint8 (3, n, n): the views along the path, root first; empty if they are left out
     view_ids: torch.Tensor  # int64 (T,): numbers of these views among all views of the grid
     position: torch.Tensor  # float64 (2,): lat, lon
     weight: float  # of the photo in the loss
 
 
 class Batch(TypedDict):
-    """A batch in which every distinct view stands once. B photos, V distinct views."""
+    """A batch that holds every distinct view once. It has B photos and V distinct views."""
 
     index: torch.Tensor  # int64 (B,)
     map: torch.Tensor  # int64 (B,): number of each photo's map
     wide: torch.Tensor  # uint8 (B, 3, n, 2n)
     sequence: torch.Tensor  # int64 (B, T)
-    views: torch.Tensor  # uint8 (V, 3, n, n); (0, 3, n, n) where the samples left them out
-    view_index: torch.Tensor  # int64 (B, T): which of the V views stands at each step
+    views: torch.Tensor  # uint8 (V, 3, n, n); (0, 3, n, n) if the samples left them out
+    view_index: torch.Tensor  # int64 (B, T): which of the V views belongs to each step
     view_ids: torch.Tensor  # int64 (V,): numbers of the views among all views of the grid; 0 is the root (see `JoinedDataset`)
     position: torch.Tensor  # float64 (B, 2): lat, lon
-    weight: torch.Tensor  # float32 (B,): of each photo in the loss; 0 for one that stands in for none
+    weight: torch.Tensor  # float32 (B,): of each photo in the loss; 0 for one that only fills the batch
 
 
 @dataclass
@@ -55,13 +55,13 @@ class ZoomDataset(TorchDataset[Sample]):
         image_ids: Ids of the photos.
         sequences: True action sequences (N, T).
         positions: Latitudes and longitudes (N, 2) in degrees.
-        photos: Where the photos are.
-        views: The grid's views, at the pixel size that photos are brought to as well.
+        photos: Source of the photos.
+        views: The grid's views; photos are resized to their pixel size.
         decode: How much of a photo is decoded.
-        crop_scale: Range of the random crop's area, or None for the whole photo.
-        with_views: Whether samples hold the pixels of their views, or the numbers alone.
-        ready: Photos of the same ids that were brought to size before; then `photos` and `decode` are not looked at.
-        seed: Seed of the crops; a crop depends on seed, epoch and photo alone, not on the worker that draws it.
+        crop_scale: Range of the random crop's area, or None for the full photo.
+        with_views: Whether samples hold the pixels of their views, or only their numbers.
+        ready: Photos of the same ids that were resized before; then `photos` and `decode` are ignored.
+        seed: Seed of the crops; a crop depends only on seed, epoch and photo, not on the worker that draws it.
     """
 
     image_ids: list[str]
@@ -82,7 +82,7 @@ class ZoomDataset(TorchDataset[Sample]):
         return len(self.image_ids)
 
     def __getitem__(self, key: int | tuple[int, int] | Draw) -> Sample:
-        """Sample of a photo, by index, by (index, epoch) where crops are drawn, or by all of a sampler's `Draw`.
+        """Return the sample of a photo, by index, by (index, epoch) if crops are drawn, or by a sampler's `Draw`.
 
         Raises:
             PhotoError: If the photo is missing or broken.
@@ -112,7 +112,7 @@ class ZoomDataset(TorchDataset[Sample]):
 
 
 def collate(samples: list[Sample]) -> Batch:
-    """Stack samples, keeping each distinct view once, in the order of the views' numbers."""
+    """Stack samples and keep each distinct view once, in the order of the views' numbers."""
     numbers = torch.stack([s["view_ids"] for s in samples])
     distinct, inverse = torch.unique(numbers, return_inverse=True)
     wide = torch.stack([s["wide"] for s in samples])

@@ -1,4 +1,4 @@
-"""From uint8 pictures to the tensors a model sees."""
+"""Transforms from image files and uint8 pictures to the tensors that a model sees."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from justzoomin.data.decoding import decode_photo
 
 Decode = Literal["scaled", "full", "quick"]
 _OVER = 1.3
-"""With `quick`, a photo is decoded to this many times the size, so that the resize has something to average."""
+"""With `quick`, a photo is decoded to at least this many times the size, so that the resize has pixels to average."""
 
 
 def wide_photo(
@@ -23,9 +23,9 @@ def wide_photo(
     """Decode a photo and resize it to 2:1.
 
     With `full` and `scaled` the resize is plain bilinear without antialiasing (OpenCV's INTER_LINEAR_EXACT), as published.
-    With `scaled` decoding the JPEG decoder has already averaged the photo down to less than twice the size; `full` is what
-    the authors' checkpoints saw. With `quick` the decoder also leaves out the refining scans of large progressive JPEGs,
-    and the resize is bilinear with antialiasing (Pillow's): faster, and closer to a full decode with such a resize.
+    With `scaled`, the JPEG decoder has already averaged the photo down to less than twice the size. `full` is what the
+    authors' checkpoints were trained with. With `quick`, the decoder also leaves out the refining scans of large progressive
+    JPEGs, and the resize is bilinear with antialiasing (Pillow's): faster, and closer to a full decode with such a resize.
 
     Args:
         data: The file's bytes.
@@ -45,7 +45,7 @@ def wide_photo(
 
 def sized_photo(data: bytes, where: str, size: tuple[int, int], decode: Decode = "scaled",
                 crop: tuple[float, float, float, float] | None = None) -> npt.NDArray[np.uint8]:
-    """As `wide_photo`, with any height and width: uint8 (*size, 3).
+    """Decode a photo and resize it as `wide_photo` does, but to any height and width: uint8 (*size, 3).
 
     Raises:
         PhotoError: If the photo cannot be used.
@@ -62,7 +62,7 @@ def sized_photo(data: bytes, where: str, size: tuple[int, int], decode: Decode =
 
 
 def cropped(image: npt.NDArray[np.uint8], crop: tuple[float, float, float, float]) -> npt.NDArray[np.uint8]:
-    """Part of a picture: left, top, width, height in shares of it."""
+    """Return a part of a picture, given as left, top, width, height in shares of it."""
     left, top, width, height = crop
     rows, cols = image.shape[:2]
     y, x = int(top * rows), int(left * cols)
@@ -70,7 +70,7 @@ def cropped(image: npt.NDArray[np.uint8], crop: tuple[float, float, float, float
 
 
 def plain_resize(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """A picture brought to a height and width, bilinear without antialiasing."""
+    """Resize a picture to a height and width, bilinear without antialiasing."""
     resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR_EXACT)
     return np.ascontiguousarray(resized, np.uint8)
 
@@ -83,7 +83,7 @@ def random_wide_crop(rng: np.random.Generator, aspect: float, scale: tuple[float
         aspect: Width of the photo over its height.
         scale: Range of the share of the photo's area that is kept.
 
-    Source: the usual random resized crop: ten tries, else the largest central 2:1 window.
+    Source: the usual random resized crop, with ten tries and then the largest central 2:1 window.
     """
     for _ in range(10):
         area = rng.uniform(*scale)
@@ -95,13 +95,13 @@ def random_wide_crop(rng: np.random.Generator, aspect: float, scale: tuple[float
 
 
 def least_crop(aspect: float, scale: tuple[float, float]) -> tuple[float, float]:
-    """Least width and height, in shares of the photo, of what `random_wide_crop` draws."""
+    """Return the least width and height, in shares of the photo, that `random_wide_crop` draws."""
     width, height = float(np.sqrt(scale[0] * 2.0 / aspect)), float(np.sqrt(scale[0] * aspect / 2.0))
     return min(1.0, width, 2.0 / aspect), min(1.0, height, aspect / 2.0)
 
 
 def to_tensor(image: npt.NDArray[np.uint8]) -> torch.Tensor:
-    """uint8 (H, W, 3) to a uint8 tensor (3, H, W)."""
+    """Turn a picture, uint8 (H, W, 3), into a uint8 tensor (3, H, W)."""
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
 
@@ -112,7 +112,7 @@ def halves(wide: torch.Tensor) -> torch.Tensor:
 
 
 def normalize(images: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
-    """Subtract mean and divide by deviation per channel: uint8, or float in [0, 1], (..., 3, H, W) to float."""
+    """Subtract the mean and divide by the deviation per channel: uint8, or float in [0, 1], (..., 3, H, W) to float."""
     scaled = images.float() / 255.0 if images.dtype == torch.uint8 else images
     centre = torch.tensor(mean, device=images.device).view(3, 1, 1)
     spread = torch.tensor(std, device=images.device).view(3, 1, 1)

@@ -1,4 +1,4 @@
-"""XMP of image files, and what it says of panoramas. The packet is not parsed as XML, so that no entity is ever resolved."""
+"""XMP of image files, and its panorama properties. The packet is not parsed as XML, so XML entities are never resolved."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _READING = (OSError, ValueError, TypeError, SyntaxError, EOFError, LookupError, 
 
 
 def xmp_of(image: Image.Image, file: IO[bytes]) -> str:
-    """The XMP packet of an image; empty where it has none.
+    """Return the XMP packet of an image; empty if it has none.
 
     Args:
         image: The image, opened and not decoded.
@@ -30,7 +30,7 @@ def xmp_of(image: Image.Image, file: IO[bytes]) -> str:
 
 
 def xmp_text(xmp: object) -> str:
-    """A packet as text; it may be text, bytes, or bytes one by one, as TIFF has them."""
+    """Return a packet as text; it may be text, bytes, or a tuple of byte values, as in TIFF."""
     if isinstance(xmp, tuple):
         xmp = bytes(v for v in xmp[:MAX_METADATA] if isinstance(v, int) and 0 <= v < 256)
     if isinstance(xmp, bytes):
@@ -39,9 +39,9 @@ def xmp_text(xmp: object) -> str:
 
 
 def gpano(xmp: str) -> dict[str, str]:
-    """The properties of Google's panorama namespace in an XMP packet, by name without prefix.
+    """Return the properties of Google's panorama namespace in an XMP packet, by name without prefix.
 
-    Both ways of writing them are read: as attributes and as elements.
+    They are read from attributes and from elements.
     """
     if _NAMESPACE not in xmp:
         return {}
@@ -51,8 +51,8 @@ def gpano(xmp: str) -> dict[str, str]:
 
 
 def declared_panorama(data: bytes) -> dict[str, str]:
-    """What the XMP in a file says of a panorama, see `gpano`; nothing for ordinary photos."""
-    if _NAMESPACE.encode() not in data and not data.startswith(b"\x89PNG"):  # PNG may pack it
+    """Return the panorama properties in a file's XMP, see `gpano`; empty for ordinary photos."""
+    if _NAMESPACE.encode() not in data and not data.startswith(b"\x89PNG"):  # PNG may compress it
         return {}
     try:
         if is_heic(data):
@@ -60,5 +60,5 @@ def declared_panorama(data: bytes) -> dict[str, str]:
             return gpano(xmp_text(reader.open_heif(io.BytesIO(data)).info.get("xmp")))
         with Image.open(io.BytesIO(data), formats=PICTURE_FORMATS) as image:
             return gpano(xmp_of(image, io.BytesIO(data)))
-    except _READING:  # decoding will say what is wrong
+    except _READING:  # decoding will report what is wrong
         return {}

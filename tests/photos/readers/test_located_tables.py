@@ -107,7 +107,7 @@ def test_geojson_is_longitude_first(images: Path) -> None:
     ('file,lat,lon\n"1.jpg,1,2\n', "invalid CSV"),
     ("file,lat,lon\n", "the table has no rows"), ("", "the table is empty"),
     (b"file,lat,lon\n\xff\xff,1,2\n", r"list\.csv: the file is not UTF-8 text \(byte 13\)\. Save it"),
-    (b"file,lat,lon\n1\0.jpg,1,2\n", "zero bytes"),
+    (b"file,lat,lon\n1\0.jpg,1,2\n", "zero byte"),
     ("file,lat,lon\n1.jpg,1,2\n./1.jpg,1,3\n", r"row 2: 1 is also in list\.csv, row 1, with different values")])
 def test_wrong_tables_are_refused_with_the_remedy(images: Path, text: str | bytes, words: str) -> None:
     with pytest.raises(DataError, match=words) as caught:
@@ -269,7 +269,7 @@ def test_values_that_are_not_numbers(value: object) -> None:
 
 def test_a_parquet_file_that_takes_its_reader_down_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "list.parquet"
-    for data, words in ((b"no table", "no whole Parquet"), (b"PAR1 cut", "it is cut off"), (b"", "no whole Parquet")):
+    for data, words in ((b"no table", "not a complete Parquet"), (b"PAR1 cut", "it is cut off"), (b"", "not a complete Parquet")):
         path.write_bytes(data)
         with pytest.raises(DataError, match=words):
             read_table(path, SourceOptions())
