@@ -49,7 +49,7 @@ def test_answers_score_as_their_distances(dataset: Dataset, tmp_path: Path, suff
 @pytest.mark.parametrize(("change", "said"), [
     (lambda t: t.rename({"lat": "lon", "lon": "lat"}), "exchanged.*swapped"),
     (lambda t: t[:4], "2 photos of the split have no answer"),
-    (lambda t: pl.concat([t, t[:1]]), "named twice"),
+    (lambda t: pl.concat([t, t[:1]]), "listed twice"),
     (lambda t: t.with_columns(photo=pl.concat_str("photo", pl.lit("x"))), "6 photos are not in the split"),
     (lambda t: t.drop("lon"), "no column lon"),
     (lambda t: t.with_columns(lat=pl.lit(None, pl.Float64)), "row 1, lat.*not a number"),

@@ -107,7 +107,7 @@ def test_scores_that_are_none_are_refused():
     true = GRID.flatten(GRID.encode(*where.T))
     ids = ["a", "b", "c", "d"]
     for wrong, words in ((np.full((4, 256), np.nan), "photo 0"), (np.full((4, 256), -np.inf), "photo 0"),
-                         (np.zeros((4, 255)), "shape"), (np.zeros((5, 256)), "more than")):
+                         (np.zeros((4, 255)), "shape"), (np.zeros((5, 256)), "more rows than")):
         with pytest.raises(DataError, match=words):
             Tabulator(info(), ids, where, true).add(wrong)
     with pytest.raises(DataError, match="0 of 4"):
@@ -130,7 +130,7 @@ def rewritten(tmp_path, **columns):
 
 
 LIES = {
-    "none": ({"note": lambda n: None}, "without the metadata"),
+    "none": ({"note": lambda n: None}, "not a predictions file"),
     "no json": ({"note": lambda n: n[:-1]}, "JSON"),
     "other format": ({"note": lambda n: n.replace("predictions/2", "predictions/1")}, "format"),
     "unknown key": ({"note": lambda n: n.replace('"method"', '"x":1,"method"')}, "x: "),
@@ -154,7 +154,7 @@ LIES = {
     "cell twice": ({"cells": pl.lit([1, 2, 2])}, "twice"),
     "cell missing": ({"cells": pl.lit([1, 2, None], pl.List(pl.Int64))}, "missing"),
     "lengths": ({"cells": pl.lit([1, 2])}, "lengths"),
-    "rising": ({"probs": pl.lit([0.1, 0.2, 0.3], pl.List(pl.Float32))}, "fall"),
+    "rising": ({"probs": pl.lit([0.1, 0.2, 0.3], pl.List(pl.Float32))}, "descending order"),
     "more than one": ({"probs": pl.lit([0.9, 0.8, 0.3], pl.List(pl.Float32))}, "sum"),
     "nan": ({"probs": pl.lit([float("nan")] * 3, pl.List(pl.Float32))}, "probabilities"),
     "rank": ({"true_rank": pl.lit(256, pl.Int64)}, "0 .. 255"),
@@ -181,7 +181,7 @@ def test_a_file_that_lies_is_refused_by_name(tmp_path, name):
 
 
 def test_no_file_no_table_no_photo(tmp_path):
-    for path, words in ((tmp_path / "none", "cannot be read"), (tmp_path, "no regular file")):
+    for path, words in ((tmp_path / "none", "cannot be read"), (tmp_path, "not a regular file")):
         with pytest.raises(DataError, match=words):
             read_predictions(path)
     path = rewritten(tmp_path)
@@ -199,7 +199,7 @@ def test_one_long_list_does_not_make_all_rows_wide(tmp_path, monkeypatch):
     rewritten = pl.read_parquet(path).drop("^occupied_.*$").with_columns(
         *(pl.when(rows).then(pl.col(name)).otherwise(pl.col(name).list.head(3)) for name in ("cells", "probs")))
     rewritten.write_parquet(path, metadata={"justzoomin": pl.read_parquet_metadata(path)["justzoomin"]})
-    with pytest.raises(DataError, match="longest list has 256 cells, which makes 5120 places in 20 rows; up to 726 are read"):
+    with pytest.raises(DataError, match="longest list has 256 cells, which takes 5120 places in 20 rows; up to 726 are read"):
         read_predictions(path)
 
 

@@ -1,4 +1,4 @@
-"""Scores: the predictions file, figures with intervals, rows that need no model, comparisons. Knows no torch."""
+"""Scores: the predictions file, figures with intervals, rows that need no model, comparisons. It does not import torch."""
 
 import lazy_loader
 

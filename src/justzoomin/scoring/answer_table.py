@@ -1,4 +1,4 @@
-"""Answers of any other method: a table of photos and positions, scored like the project's own predictions."""
+"""Answers of any other method: a table of photos and positions that is scored like the project's own predictions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = {
     "photo": ("photo", "image_id", "image", "file", "id"), "lat": ("lat", "latitude"), "lon": ("lon", "lng", "longitude"),
     "heading": ("heading", "heading_deg", "bearing", "bearing_deg"), "probability": ("probability", "confidence"),
 }
-"""What a column may mean, and the names that say so, whatever their case."""
+"""The meanings of columns, and the names for each; case does not matter."""
 OPTIONAL = ("heading", "probability")
 CLAIM = "within:40"
 """What a column `probability` claims: that the photo is within 40 m of the answer."""
@@ -40,12 +40,12 @@ def read_answers(path: str | Path, dataset: Dataset, split: str, *, method: str 
 
     Args:
         path: The table.
-        dataset: The dataset with the photos' true places.
+        dataset: The dataset with the photos' true positions.
         split: Name of the split.
         method: Name of the method; the file's name without its suffix if None.
 
     Raises:
-        DataError: If a column is missing, latitude and longitude are swapped, photos are missing, unknown or named twice, or
+        DataError: If a column is missing, latitude and longitude are swapped, photos are missing, unknown or listed twice, or
             a value is impossible.
     """
     path = Path(path)
@@ -74,7 +74,7 @@ def read_answers(path: str | Path, dataset: Dataset, split: str, *, method: str 
 
 
 def _columns(path: Path, table: pl.DataFrame) -> dict[str, pl.Series]:
-    """The table's columns by what they mean."""
+    """Return the table's columns by their meaning."""
     found = {}
     for role, names in COLUMNS.items():
         candidates = [c for c in table.columns if c.lower() in names]
@@ -90,7 +90,7 @@ def _columns(path: Path, table: pl.DataFrame) -> dict[str, pl.Series]:
 
 
 def _rows_of(path: Path, names: Sequence[str | None], ids: Sequence[str]) -> Ints:
-    """The row (N,) of each of the split's photos."""
+    """Return the row (N,) of each photo of the split."""
     known = set(ids)
     rows: dict[str, int] = {}
     foreign = []
@@ -99,7 +99,7 @@ def _rows_of(path: Path, names: Sequence[str | None], ids: Sequence[str]) -> Int
         if photo is None:
             foreign.append(name or "")
         elif rows.setdefault(photo, number) != number:
-            raise DataError(f"{path}, row {number + 1}", f"the photo {printable(photo, 80)} is named twice",
+            raise DataError(f"{path}, row {number + 1}", f"the photo {printable(photo, 80)} is listed twice",
                             "Give one answer for each photo.")
     missing = [photo for photo in ids if photo not in rows]
     for some, what in ((foreign, "are not in the split"), (missing, "of the split have no answer")):
@@ -110,13 +110,13 @@ def _rows_of(path: Path, names: Sequence[str | None], ids: Sequence[str]) -> Int
 
 
 def _photo_id(name: str, known: set[str]) -> str | None:
-    """The id that a name means: the id itself, or a file name with or without the dataset's ending."""
+    """Return the id that a name means: the id itself, or a file name with or without the dataset's suffix."""
     stem = PurePosixPath(name.replace("\\", "/")).stem
     return next((text for text in (name.strip(), stem, stem.removesuffix(_UNDISTORTED)) if text in known), None)
 
 
 def _numbers(path: Path, role: str, values: pl.Series) -> Floats:
-    """A column as numbers (N,); only headings and probabilities may be missing."""
+    """Return a column as numbers (N,); only headings and probabilities may be missing."""
     found = values.cast(pl.Float64, strict=False)
     wrong = (found.is_null() | ~found.is_finite().fill_null(False)) & (values.is_not_null() | (role not in OPTIONAL))
     if wrong.any():
@@ -126,14 +126,14 @@ def _numbers(path: Path, role: str, values: pl.Series) -> Floats:
 
 
 def _refuse_swapped(path: Path, dataset: Dataset, answers: Floats) -> None:
-    """Refuse answers that are all outside the region and inside with latitude and longitude exchanged."""
+    """Refuse answers that are all outside the region if some are inside it with latitude and longitude exchanged."""
     def inside(lat: Floats, lon: Floats) -> npt.NDArray[np.bool_]:
         possible = (np.abs(lat) <= 90) & (np.abs(lon) <= 360)
         return np.asarray(dataset.grid.encode_masked(np.where(possible, lat, 0), np.where(possible, lon, 0))[1] & possible)
 
     if not inside(*answers.T).any() and inside(*answers.T[::-1]).any():
-        raise DataError(path, "all answers are outside the region, and inside it with latitude and longitude exchanged",
-                        "Rename the columns lat and lon: they look swapped.")
+        raise DataError(path, "all answers are outside the region, but inside it with latitude and longitude exchanged",
+                        "Exchange the names of the columns lat and lon: they look swapped.")
 
 
 def _check(path: Path, numbers: Mapping[str, Floats]) -> None:

@@ -1,4 +1,4 @@
-"""Answers from cells with probabilities: by a decision when a table is made, or anew from the listed cells of a stored one."""
+"""Answers from cells with probabilities: decided when a table is made, or again from the listed cells of a stored table."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from justzoomin.scoring.resampling import Floats, Ints
 from justzoomin.scoring.table import Decide, PredictionTable
 
 LEAST_MASS = 0.9
-"""Mass that the listed cells of a photo must hold for a new decision; with less, too much is guessed."""
+"""Probability mass that the listed cells of a photo must hold for a new decision; with less, too much would be guessed."""
 _BLOCK_VALUES = 1 << 22
 
 
 def claim_of(decision: str) -> str | None:
-    """What the confidence beside an answer claims, as `PredictionInfo.confidence` has it; None where nothing is claimed."""
+    """Return what the confidence of an answer claims, as in `PredictionInfo.confidence`; None if it claims nothing."""
     rule = parse_decision(decision)
     return "cell" if isinstance(rule, TopCell) else str(rule) if isinstance(rule, Within) else None
 
 
 def decider(grid: ZoomGrid, decision: str) -> Decide | None:
-    """A decision as `Tabulator` takes it: answers, and the mass that each claims; None for the most probable cell.
+    """Return a decision for `Tabulator`, giving answers and the mass claimed for each; None for the most probable cell.
 
     Raises:
-        ConfigError: If the words are no decision.
+        ConfigError: If the decision is unknown.
         GeometryError: If the grid has too many cells.
     """
     rule = parse_decision(decision)
@@ -53,8 +53,8 @@ class Answers:
 
     Attributes:
         places: Latitudes and longitudes (N, 2).
-        cells: Terminal cells (N,) in which they lie; -1 outside the region.
-        kept: Number of photos that kept another answer, because their listed cells hold too little mass.
+        cells: Terminal cells (N,) of the places; -1 outside the region.
+        kept: Number of photos that kept their previous answer, because their listed cells hold too little mass.
     """
 
     places: Floats
@@ -63,33 +63,33 @@ class Answers:
 
 
 def stored(table: PredictionTable) -> Answers:
-    """The answers that a table holds."""
+    """Return the answers that a table holds."""
     return Answers(table.answers, table.answer_cells)
 
 
 def top(table: PredictionTable, ranking: Ranking) -> Answers:
-    """The centres of the most probable cells.
+    """Return the centres of the most probable cells.
 
     Raises:
         DataError: If a photo has no listed cell.
     """
     if not ranking.listed.all():
-        raise DataError(table.info.method, "its predictions list no cells to decide over", "Use the answers as stored.")
+        raise DataError(table.info.method, "its predictions list no cells to choose from", "Use the stored answers.")
     grid, cells = table.grid, ranking.cells[:, 0]
     return Answers(np.stack(grid.centres(grid.unflatten(cells, grid.depth)), 1), cells)
 
 
 def decided(table: PredictionTable, ranking: Ranking, decision: str, otherwise: Answers) -> Answers:
-    """Answers by a decision over the listed cells; what mass they lack is spread evenly over the others.
+    """Decide over the listed cells; the mass that they lack is spread evenly over the other cells.
 
     Args:
         table: The table.
-        ranking: Its ranking in the gallery that counts.
+        ranking: Its ranking in the gallery that is scored.
         decision: `within:METRES`, `distance` or `top`.
         otherwise: Answers of the photos whose listed cells hold less than `LEAST_MASS`.
 
     Raises:
-        ConfigError: If the words are no decision.
+        ConfigError: If the decision is unknown.
     """
     rule: Decision = parse_decision(decision)
     if isinstance(rule, TopCell):
@@ -108,7 +108,7 @@ def decided(table: PredictionTable, ranking: Ranking, decision: str, otherwise: 
 
 
 def spread(ranking: Ranking, count: int) -> Floats:
-    """Log-probabilities (N, count) of all cells: those listed, and the rest of the mass evenly over the others."""
+    """Return log-probabilities (N, count) of all cells: the listed ones, and the remaining mass evenly over the others."""
     there = ranking.cells >= 0
     listed = there.sum(1)
     mass = ranking.probs.sum(1, dtype=np.float64)

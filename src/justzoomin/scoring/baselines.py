@@ -1,4 +1,4 @@
-"""The two rows that need neither a model nor training photos: chance and the ceiling that the cells' size sets."""
+"""The two rows that need neither a model nor training photos: chance, and the ceiling set by the size of the cells."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from justzoomin.scoring.resampling import Floats
 from justzoomin.scoring.rows import Row
 
 MOST_DISTANCES = 1 << 23
-"""Distances of chance that are worked out; beyond it cells are drawn, the same number of them for every photo."""
+"""Most distances that chance computes; above it, the same number of random cells is drawn for every photo."""
 _FEWEST_CELLS = 256
 
 
 def cell_errors_m(grid: ZoomGrid, cells: npt.NDArray[np.int64], positions: Floats, distance: Distance = on_sphere) -> Floats:
-    """Distances (N,) in metres between the centres of terminal cells (N,) and positions (N, 2)."""
+    """Return distances (N,) in metres between the centres of terminal cells (N,) and positions (N, 2)."""
     return distance(np.stack(grid.centres(grid.unflatten(cells, grid.depth)), 1), positions)
 
 
 def chance(grid: ZoomGrid, positions: Floats, distance: Distance = on_sphere, seed: int = 0,
            gallery: npt.NDArray[np.int64] | None = None) -> Row:
-    """A terminal cell at random, uniformly over all of them or those of a gallery (G,).
+    """Return the row of a random terminal cell, drawn uniformly from all cells or those of a gallery (G,).
 
-    Exact; where photos times cells are many, cells are drawn for each photo.
+    It is exact, unless photos times cells exceed `MOST_DISTANCES`: then cells are drawn for each photo.
     """
     cells = grid.actions**grid.depth if gallery is None else len(gallery)
     taken = min(cells, max(_FEWEST_CELLS, MOST_DISTANCES // max(len(positions), 1)))
@@ -44,6 +44,6 @@ def chance(grid: ZoomGrid, positions: Floats, distance: Distance = on_sphere, se
 
 
 def ceiling(grid: ZoomGrid, true: npt.NDArray[np.int64], positions: Floats, distance: Distance = on_sphere) -> Row:
-    """The best that answers from the centres of cells can do: always the true terminal cell (N,)."""
+    """Return the best possible row of answers at cell centres: always the true terminal cell (N,)."""
     errors = cell_errors_m(grid, true, positions, distance)
     return Row("ceiling", errors[:, None], np.ones(len(true)), np.zeros((len(true), 1)), grid.cell_size_m(grid.depth))

@@ -1,4 +1,4 @@
-"""Whether a method holds what it claims: coverage of its regions, and its confidence against what happened."""
+"""Whether a method's claims are true: coverage of its regions, and its confidence compared with the outcome."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from justzoomin.scoring.table import PredictionTable
 
 
 def covered(ranking: Ranking, mass: float) -> npt.NDArray[np.bool_] | None:
-    """Whether (N,) the smallest set of cells that holds a mass holds the true cell; None where that is not known.
+    """Return whether (N,) the smallest set of cells with a given mass holds the true cell; None if it is unknown.
 
-    The set takes cells in the order of their probability until they hold the mass; so the true cell is in it exactly if the
-    cells before it hold less.
+    Cells are added to the set in the order of their probability until they hold the mass. So the true cell is in the set
+    exactly if the cells before it hold less.
     """
     listed = ranking.probs.sum(1, dtype=np.float64)
     at_least = np.where(np.isnan(ranking.mass_before), listed, ranking.mass_before)
@@ -29,14 +29,14 @@ def covered(ranking: Ranking, mass: float) -> npt.NDArray[np.bool_] | None:
 
 
 def region_cells(ranking: Ranking, mass: float) -> Floats:
-    """Number (N,) of cells in that set; infinite where the listed cells do not reach the mass."""
+    """Return the number (N,) of cells in that set; infinite if the listed cells do not reach the mass."""
     held = np.cumsum(ranking.probs, 1, dtype=np.float64)
     below = (held < mass).sum(1)
     return np.where(below < held.shape[1], below + 1.0, np.inf)
 
 
 def claims(table: PredictionTable) -> npt.NDArray[np.bool_] | None:
-    """Whether (N,) what the stored confidence claims came true; None where nothing is claimed of every photo."""
+    """Return whether (N,) the claim of the stored confidence is true; None if a photo has no claim."""
     kind = table.info.confidence
     if kind is None or np.isnan(table.confidence).any():
         return None
@@ -46,13 +46,13 @@ def claims(table: PredictionTable) -> npt.NDArray[np.bool_] | None:
 
 
 def calibration_of(table: PredictionTable, ranking: Ranking, resampling: Resampling) -> dict[str, Any]:
-    """Coverage and size of regions, likelihood of the true cell, expected calibration error of the stored confidence.
+    """Return coverage and size of regions, likelihood of the true cell, and calibration error of the stored confidence.
 
-    Confidence was stored for the gallery of all cells, and is not looked at in another one.
+    The confidence was stored for the gallery of all cells, and is ignored in any other gallery.
 
     Args:
         table: Predictions in the order of `resampling`.
-        ranking: Its ranking in the gallery that counts.
+        ranking: Its ranking in the gallery that is scored.
         resampling: The draws.
     """
     area = table.grid.cell_size_m(table.grid.depth)**2

@@ -1,4 +1,4 @@
-"""Methods beside each other on the same photos: figures, and differences to a reference in the same bootstrap draws."""
+"""Comparison of methods on the same photos: figures, and differences from a reference in the same bootstrap draws."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from justzoomin.untrusted import printable
 COMPARISON_FORMAT = "justzoomin-comparison/1"
 _NAMED = 3
 MapKey = tuple[ZoomGrid, str | None]
-"""What tells maps apart: the grid, and the map's hash where it is stated."""
+"""Key of a map: the grid, and the map's hash if it is stated."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """A row's figure less the reference's, on the same photos in the same draws.
+    """A row's figure minus the reference's, on the same photos in the same draws.
 
     Attributes:
         difference: The difference with its 95 % interval: percentage points, or metres.
@@ -46,13 +46,14 @@ class Compared:
     """A row of a comparison.
 
     Attributes:
-        name: What it is called.
-        kind: `method`, a file's or several seeds'; or `control`, which needs no model.
+        name: Name of the row.
+        kind: `method` for one file or several seeds, `control` for a row that needs no model.
         row: Its answers photo by photo.
         score: Its figures.
-        changes: Against the reference, by figure: `recall_at_1`, `recall_at_40m` ..., `median_m`, `mean_m`; none for itself.
-        seeds: Score of every seed by itself, where there are several.
-        calibration: See `calibration_of`; None for controls and where there are several seeds or maps.
+        changes: Changes from the reference, by figure: `recall_at_1`, `recall_at_40m` ..., `median_m`, `mean_m`; empty for the
+            reference itself.
+        seeds: Score of each seed, if there are several.
+        calibration: See `calibration_of`; None for controls, and for several seeds or maps.
         cost: See `cost_of`; means over seeds.
     """
 
@@ -66,7 +67,7 @@ class Compared:
     cost: dict[str, float | None] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         changes = {name: {**asdict(c.difference), "p": c.p} for name, c in self.changes.items()}
         return {"name": self.name, "kind": self.kind, **figures(self.score), "against_reference": changes,
                 "seeds": [figures(score) for score in self.seeds], "calibration": self.calibration, "cost": self.cost}
@@ -74,7 +75,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Methods beside each other.
+    """Several methods compared on the same photos.
 
     Attributes:
         rows: The methods in the order of their files, then the rows that need no model.
@@ -82,7 +83,7 @@ class Comparison:
         photos: Number of photos.
         split: Name of the split.
         protocol: How it was scored, in words.
-        attribution: Whom to name.
+        attribution: Attribution to show with the figures.
     """
 
     rows: tuple[Compared, ...]
@@ -93,15 +94,15 @@ class Comparison:
     attribution: str = ""
 
     def __getitem__(self, name: str) -> Compared:
-        """The row of a name.
+        """Return the row with a name.
 
         Raises:
-            KeyError: If there is none.
+            KeyError: If there is no such row.
         """
         return next((row for row in self.rows if row.name == name), None) or _missing(name)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; see docs/scoring.md."""
+        """Return plain values for JSON; see docs/scoring.md."""
         return {"format": COMPARISON_FORMAT, "split": self.split, "n": self.photos, "reference": self.reference,
                 "rows": [row.to_dict() for row in self.rows], "protocol": self.protocol, "attribution": self.attribution}
 
@@ -113,39 +114,42 @@ def _missing(name: str) -> Compared:
 def compare(files: Sequence[str | Path | PredictionTable], protocol: Protocol | None = None, *,
             names: Sequence[str] | None = None, reference: str | None = None,
             train: tuple[str | Path, str] | None = None) -> Comparison:
-    """Set predictions of the same photos beside each other.
+    """Compare predictions of the same photos.
 
-    Files with one name and different seeds become one row, whose figures are the means over them. Files of several maps
-    (other grids of the same shape, or other map hashes), each method on each, are scored as if all photos were one split.
+    Files with the same name and different seeds become one row; its figures are means over the seeds. Files of several maps
+    (different grids of the same shape, or different map hashes) are scored as if all photos were one split; every method
+    must have a file for each map.
 
     Args:
         files: Predictions files, or tables.
         protocol: How they are scored.
-        names: What their rows are called; the methods that the files name if None.
-        reference: Name of the row to compare with; the first one's if None.
-        train: Folder of a dataset and its split of training photos, for the rows that look at them and learn nothing.
+        names: Names of their rows; the methods stated in the files if None.
+        reference: Name of the row to compare with; the first row if None.
+        train: Folder of a dataset and its split of training photos, for the control rows that use photos but learn nothing.
 
     Raises:
-        DataError: If a file is none, photos differ, a method lacks a map, or what the protocol needs was not stored.
-        ConfigError: If names do not tell rows apart, no row has the reference's name, or grids are not alike.
+        DataError: If a file is not a predictions file, photos differ, a method lacks a map, or what the protocol needs was
+            not stored.
+        ConfigError: If row names are not unique, no row has the reference's name, or the shapes of grids differ.
     """
     if not files:
-        raise ConfigError("predictions", "there is no file", "Give at least one predictions file.")
+        raise ConfigError("predictions", "no file is given", "Give at least one predictions file.")
     if names is not None and len(names) != len(files):
-        raise ConfigError("rows", f"{len(names)} names for {len(files)} files", "Name every file's row, in their order.")
+        raise ConfigError("rows", f"there are {len(names)} names for {len(files)} files",
+                          "Give one name per file, in the order of the files.")
     tables = [(file if isinstance(file, PredictionTable) else read_predictions(file)).in_order() for file in files]
     tables = tables if names is None else [t.named(name) for t, name in zip(tables, names, strict=True)]
     where = [file.info.method if isinstance(file, PredictionTable) else str(file) for file in files]
     methods, protocol = _grouped(tables, where), protocol or Protocol()
     first = next(iter(methods.values()))[0]
     if len(first) > 1 and (train is not None or protocol.gallery != "all"):
-        raise ConfigError("predictions", f"they are of {len(first)} maps", "Training photos and the gallery of occupied cells "
-                                                                             "are of one map: compare its files alone.")
+        raise ConfigError("predictions", f"they belong to {len(first)} maps",
+                          "Training photos and the gallery of occupied cells belong to one map: compare only its files.")
     draws, areas = protocol.resampling(*first)[0], protocol.areas(first[0])
     reference = reference or first[0].info.method
     if reference not in methods:
-        raise ConfigError(f"reference {printable(reference, 80)!r}", "no file's row is called so",
-                          f"There are: {printable(', '.join(methods), 400)}.")
+        raise ConfigError(f"reference {printable(reference, 80)!r}", "no file has a row with this name",
+                          f"Choose one of: {printable(', '.join(methods), 400)}.")
 
     def scored(row: Row) -> Score:
         return score_row(row, protocol.radii_m, areas, draws)
@@ -163,7 +167,8 @@ def compare(files: Sequence[str | Path | PredictionTable], protocol: Protocol | 
             _mean_cost([table for maps in methods[name] for table in maps])))
     for row in _without_model(first, protocol, train):
         if row.name in methods:
-            raise ConfigError(f"row {row.name!r}", "a row that needs no model has this name", "Give the file's row another.")
+            raise ConfigError(f"row {row.name!r}", "a row that needs no model has this name",
+                              "Give the file's row another name.")
         found.append(Compared(row.name, "control", row, scored(row), base.changes(_Drawn(row, protocol, draws))))
     return Comparison(tuple(found), reference, sum(map(len, first)), first[0].info.split, _words(first, protocol),
                       first[0].info.attribution)
@@ -173,7 +178,7 @@ def _without_model(maps: Sequence[PredictionTable], protocol: Protocol, train: t
     rows = []
     for table in [] if train is None else controls_of(maps[0], open_dataset(train[0]), train[1]):
         rules = protocol
-        if table.info.method == NEAREST and protocol.gallery == "all":  # its probabilities claim nothing to decide over
+        if table.info.method == NEAREST and protocol.gallery == "all":  # its probabilities do not support a decision
             rules = replace(protocol, decision="stored")
         rows.append(row_of(table, rules))
     return [*rows, *map(stacked, zip(*(baselines_of(table, protocol) for table in maps), strict=True))]
@@ -187,29 +192,30 @@ def _words(maps: Sequence[PredictionTable], protocol: Protocol) -> dict[str, str
 
 
 def _same_photos(one: PredictionTable, other: PredictionTable, name: str, other_name: str) -> None:
-    """Refuse predictions of other photos on the same map, naming the difference.
+    """Refuse two tables of one map whose photos differ.
 
     Raises:
-        DataError: If photos or places differ.
+        DataError: If photos or positions differ. It names the difference.
     """
     mine, others = set(one.photos), set(other.photos)
     if mine != others:
         parts = [f"{len(some):,} only in {printable(where, 200)} ({printable(', '.join(sorted(some)[:_NAMED]), 200)}"
                  f"{' ...' if len(some) > _NAMED else ''})"
                  for some, where in ((mine - others, name), (others - mine, other_name)) if some]
-        raise DataError(other_name, f"its photos are not those of {printable(name, 200)}: {'; '.join(parts)}",
+        raise DataError(other_name, f"its photos differ from those of {printable(name, 200)}: {'; '.join(parts)}",
                         "Compare predictions of the same photos.")
     moved = np.flatnonzero((one.positions != other.positions).any(1) | (one.true_cells != other.true_cells))
     if len(moved):
-        raise DataError(other_name, f"{len(moved):,} photos lie elsewhere than in {printable(name, 200)}, such as "
-                                    f"{printable(one.photos[moved[0]], 80)!r}", "Compare predictions of the same split.")
+        raise DataError(other_name, f"the positions of {len(moved):,} photos differ from those in {printable(name, 200)}, "
+                                    f"such as {printable(one.photos[moved[0]], 80)!r}",
+                        "Compare predictions of the same split.")
 
 
 def _grouped(tables: Sequence[PredictionTable], where: Sequence[str]) -> dict[str, list[list[PredictionTable]]]:
-    """Tables by name, then by seed, then by map; the maps in the order in which they first appear.
+    """Group tables by name, then by seed, then by map; maps are in the order in which they first appear.
 
     Raises:
-        ConfigError: If two of one name and map do not have seeds of their own, or maps have cells of another number or size.
+        ConfigError: If two tables share name, map and seed, or the number or size of cells differs between maps.
         DataError: If photos of a map differ, or a method lacks a map that others have.
     """
     found: dict[str, dict[int | None, dict[MapKey, tuple[PredictionTable, str]]]] = {}
@@ -221,24 +227,24 @@ def _grouped(tables: Sequence[PredictionTable], where: Sequence[str]) -> dict[st
         some = seeds.setdefault(table.info.seed, {})
         if key in some or (len(seeds) > 1 and None in seeds):
             raise ConfigError(place, f"another file has the same name {printable(table.info.method, 80)!r} and no other seed",
-                              "Name the rows apart with --rows.")
+                              "Give the rows different names with --rows.")
         some[key] = table, place
     shapes = {(grid.actions**grid.depth, grid.cell_size_m(grid.depth)) for grid, _ in firsts}
     if len(shapes) > 1:
-        raise ConfigError("predictions", "they are of grids with cells of another number or size",
-                          "Compare predictions of one map, or of maps whose grids are alike.")
+        raise ConfigError("predictions", "the number or size of cells differs between their grids",
+                          "Compare predictions of one map, or of maps with equal numbers and sizes of cells.")
     for seeds in found.values():
         for some in seeds.values():
             lacking = [place for key, (_, place) in firsts.items() if key not in some]
             if lacking:
                 place = next(iter(some.values()))[1]
-                raise DataError(place, f"of its method, there are no predictions on the map of {printable(lacking[0], 200)}",
-                                "Give predictions of every method on every map.")
+                raise DataError(place, f"its method has no predictions for the map of {printable(lacking[0], 200)}",
+                                "Give predictions of every method for every map.")
     return {name: [[some[key][0] for key in firsts] for some in seeds.values()] for name, seeds in found.items()}
 
 
 def _map_keys(tables: Sequence[PredictionTable]) -> list[MapKey]:
-    """The map of each table: its grid and its hash. Without a hash it is the only map of that grid, if there is one."""
+    """Return the map of each table: its grid and its hash. A table without a hash uses the only hash stated for its grid."""
     stated: dict[ZoomGrid, set[str]] = {}
     for table in tables:
         stated.setdefault(table.grid, set()).update(filter(None, [table.info.hashes.get("map")]))
@@ -268,6 +274,6 @@ class _Drawn:
                                          "median_m": row.medians(draws), "mean_m": means[:, -1]}
 
     def changes(self, other: _Drawn) -> dict[str, Change]:
-        """Another row's figures less these."""
+        """Return another row's figures minus these."""
         return {name: Change(interval(other.values[name] - self.values[name], other.draws[name] - draws),
                              two_sided_p(other.draws[name] - draws)) for name, draws in self.draws.items()}

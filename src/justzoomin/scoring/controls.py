@@ -1,4 +1,4 @@
-"""Two rows that look at training photos and learn nothing: how dense they lie, and which one looks most alike."""
+"""Two control rows that use training photos without learning: their density, and the one that looks most alike."""
 
 from __future__ import annotations
 
@@ -21,26 +21,27 @@ from justzoomin.scoring.table import PredictionInfo, PredictionTable, Tabulator
 DENSITY, NEAREST = "train density", "nearest photo"
 DENSITY_DECISION = "within:40"
 KERNEL_M = 25.0
-"""Standard deviation of the bell that each training photo's place is smoothed by; a cell's edge where that is more."""
+"""Standard deviation in metres of the Gaussian that smooths the training photos' positions; at least a cell's edge is used."""
 ELSEWHERE = 0.01
-"""Mass that lies evenly over all cells, so that none is ruled out."""
+"""Probability mass spread evenly over all cells, so that no cell is ruled out."""
 THUMB = (16, 8)
 _SHARPNESS = 50.0
 _BLOCK_VALUES = 1 << 24
 
 
 def density_table(like: PredictionTable, places: Floats, *, name: str = DENSITY) -> PredictionTable:
-    """Answers from where training photos lie, without a look at the photo: the same for all photos.
+    """Make the same answer for all photos, from the positions of training photos only.
 
-    Places are counted by cell and smoothed with a bell of `KERNEL_M`; the answer is the point with the most of it within 40 m.
+    Positions are counted by cell and smoothed with a Gaussian of `KERNEL_M`. The answer is the point with the most mass within
+    40 m.
 
     Args:
         like: Predictions of the photos to answer.
         places: Latitudes and longitudes (M, 2) of the training photos.
-        name: What the row is called.
+        name: Name of the row.
 
     Raises:
-        DataError: If no training photo lies in the region.
+        DataError: If no training photo is in the region.
         GeometryError: If the grid has too many cells.
     """
     grid = like.grid
@@ -58,24 +59,24 @@ def density_table(like: PredictionTable, places: Floats, *, name: str = DENSITY)
 
 
 def nearest_table(like: PredictionTable, own: Floats, places: Floats, train: Floats, *, name: str = NEAREST) -> PredictionTable:
-    """Answers with the place of the training photo that looks most alike.
+    """Make answers at the position of the training photo that looks most alike.
 
-    Cells are ranked by their most similar photo. The probabilities only order them; they claim nothing.
+    Cells are ranked by their most similar photo. The probabilities only order the cells; they claim nothing.
 
     Args:
         like: Predictions of the photos to answer.
-        own: Their descriptors (N, D), in the table's order.
+        own: Descriptors (N, D) of these photos, in the table's order.
         places: Latitudes and longitudes (M, 2) of the training photos.
-        train: Their descriptors (M, D).
-        name: What the row is called.
+        train: Descriptors (M, D) of the training photos.
+        name: Name of the row.
 
     Raises:
-        DataError: If no training photo lies in the region.
+        DataError: If no training photo is in the region.
         ConfigError: If the numbers of photos and descriptors differ.
     """
     if (len(own), len(train)) != (len(like), len(places)):
-        raise ConfigError("descriptors", f"{len(own)} and {len(train)} of {len(like)} and {len(places)} photos",
-                          "Give one each.")
+        raise ConfigError("descriptors", f"there are {len(own)} and {len(train)} for {len(like)} and {len(places)} photos",
+                          "Give one per photo.")
     grid = like.grid
     count = grid.actions**grid.depth
     inside = grid.encode_masked(places[:, 0], places[:, 1])[1]
@@ -95,7 +96,7 @@ def nearest_table(like: PredictionTable, own: Floats, places: Floats, train: Flo
 
 
 def descriptors(dataset: Dataset, ids: Iterable[str]) -> Floats:
-    """What photos look like in 16 x 8 points of colour (N, 384), without their mean, of length 1.
+    """Return descriptors (N, 384) of photos: 16 x 8 pixels of colour, minus their mean, scaled to length 1.
 
     Raises:
         PhotoError: If a photo is missing or broken.
@@ -110,21 +111,21 @@ def descriptors(dataset: Dataset, ids: Iterable[str]) -> Floats:
 
 
 def controls_of(like: PredictionTable, train: Dataset, split: str) -> list[PredictionTable]:
-    """Both rows, from a split of training photos; the second only where the dataset holds the evaluated photos, too.
+    """Make both rows from a split of training photos; the second only if the dataset also holds the evaluated photos.
 
     Args:
         like: Predictions of the photos to answer.
         train: The dataset of the training photos.
-        split: Its split.
+        split: Name of its split.
 
     Raises:
-        DataError: If the split is none, or no photo of it lies in the region.
+        DataError: If there is no such split, it holds evaluated photos, or none of its photos is in the region.
         PhotoError: If a photo is missing or broken.
     """
     records = train.split(split)
     places = np.stack([records.lat, records.lon], 1)
     if set(records.image_ids) & set(like.photos):
-        raise DataError(f"split {split}", "it holds photos that are evaluated", "Give a split of other photos.")
+        raise DataError(f"split {split}", "it holds photos that are evaluated", "Give a split with other photos.")
     found = [density_table(like, places)]
     if set(like.photos) <= train.photos.ids():
         found.append(nearest_table(like, descriptors(train, like.photos), places, descriptors(train, records.image_ids)))
@@ -132,14 +133,14 @@ def controls_of(like: PredictionTable, train: Dataset, split: str) -> list[Predi
 
 
 def _cells(grid: ZoomGrid, places: Floats) -> Ints:
-    """Terminal cells of the places that lie in the region.
+    """Return the terminal cells of the places in the region.
 
     Raises:
-        DataError: If none does.
+        DataError: If no place is in the region.
     """
     sequences, inside = grid.encode_masked(places[:, 0], places[:, 1])
     if not inside.any():
-        raise DataError("training photos", "none lies in the evaluated region", "Give training photos of the same map.")
+        raise DataError("training photos", "none of them is in the evaluated region", "Give training photos of the same map.")
     return grid.flatten(sequences[inside])
 
 

@@ -1,4 +1,4 @@
-"""How far an answer is from a photo's place: on the sphere, or in the plane of a projection."""
+"""Distances between an answer and a photo's position: on the sphere, or in the plane of a projection."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from justzoomin.scoring.resampling import Floats
 from justzoomin.untrusted import printable
 
 Distance = Callable[[Floats, Floats], Floats]
-"""From answers (N, 2) and positions (N, 2), latitude before longitude, to metres (N,)."""
+"""Function from answers (N, 2) and positions (N, 2), latitude before longitude, to metres (N,)."""
 
 
 def on_sphere(answers: Floats, positions: Floats) -> Floats:
-    """Great-circle distances (N,) in metres on the sphere of the grids."""
+    """Return great-circle distances (N,) in metres on the sphere of the grids."""
     return haversine_m(answers[:, 0], answers[:, 1], positions[:, 0], positions[:, 1])
 
 
 def in_projection(crs: str) -> Distance:
-    """Straight distances in the plane of a projection, as PROJ knows it.
+    """Return a function for straight-line distances in the plane of a projection, given by a name that PROJ knows.
 
-    They are in the projection's metres: in web mercator one of them is less than a metre on the ground away from the equator.
+    Distances are in metres of the projection. In web mercator, such a metre is less than a metre on the ground, except at the
+    equator.
 
     Raises:
         ConfigError: If there is no such projection, or its unit is not the metre.
@@ -34,10 +35,10 @@ def in_projection(crs: str) -> Distance:
         plane = pyproj.CRS.from_user_input(crs)
         to_plane = pyproj.Transformer.from_crs("epsg:4326", plane, always_xy=True)
     except pyproj.exceptions.ProjError as error:
-        raise ConfigError(f"projection {printable(crs, 80)}", "PROJ knows none of that name", "Give one such as epsg:26918."
-                          ) from error
+        raise ConfigError(f"projection {printable(crs, 80)!r}", "PROJ does not know this projection",
+                          "Give one such as epsg:26918.") from error
     if not plane.is_projected or any(axis.unit_conversion_factor != 1 for axis in plane.axis_info[:2]):
-        raise ConfigError(f"projection {printable(crs, 80)}", "its unit is not the metre", "Give a projection in metres.")
+        raise ConfigError(f"projection {printable(crs, 80)!r}", "its unit is not the metre", "Give a projection in metres.")
 
     def distance(answers: Floats, positions: Floats) -> Floats:
         east, north = to_plane.transform(answers[:, 1], answers[:, 0])
@@ -45,7 +46,7 @@ def in_projection(crs: str) -> Distance:
         found = np.hypot(np.subtract(east, own_east), np.subtract(north, own_north))
         if not np.isfinite(found).all():
             bad = int(np.flatnonzero(~np.isfinite(found))[0])
-            raise ConfigError(f"projection {printable(crs, 80)}", f"it does not reach position {positions[bad].tolist()}",
+            raise ConfigError(f"projection {printable(crs, 80)!r}", f"it does not cover position {positions[bad].tolist()}",
                               "Give the projection of the map.")
         return np.asarray(found)
 

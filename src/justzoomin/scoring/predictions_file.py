@@ -1,4 +1,4 @@
-"""The predictions file: one row per photo as Parquet, what holds for all of them in its metadata."""
+"""The predictions file: Parquet with one row per photo; its metadata hold what applies to all rows."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 KEY = "justzoomin"
 MAX_BYTES = 4 << 30
 MAX_LISTED = 200_000_000
-"""Cells listed in all rows together, empty places at the ends of shorter lists counted."""
+"""Most cells listed in all rows together, counting the empty places after shorter lists."""
 _EMPTY = (8, 1_000_000)
-"""So many empty places for each cell that is listed, and so many more, may stand there: one long list makes all rows wide."""
+"""Most places in all rows together: the first number for each listed cell, plus the second; one long list widens all rows."""
 _SLACK = 1e-3
 _AGAIN = "Write it again with jzi evaluate --predictions."
 _RANKING = ("cells", "probs", "true_log_prob", "true_rank", "mass_before")
 
 
 def _schema() -> dict[str, Any]:
-    """Columns and their kinds; those of `_OPTIONAL` may be left out."""
+    """Return the columns and their types; those of `_OPTIONAL` may be left out."""
     import polars as pl
 
     ranking = {"cells": pl.List(pl.Int64), "probs": pl.List(pl.Float32), "true_log_prob": pl.Float64, "true_rank": pl.Int64,
@@ -50,10 +50,10 @@ _MAY_BE_UNKNOWN = frozenset({"confidence", "views", "ms", "true_log_prob", "true
 
 
 def write_predictions(path: Path, table: PredictionTable) -> Path:
-    """Write predictions, whole or not at all; return the path.
+    """Write predictions, completely or not at all, and return the path.
 
     Raises:
-        OSError: If it cannot be written.
+        OSError: If the file cannot be written.
     """
     import polars as pl
 
@@ -92,7 +92,7 @@ def read_predictions(path: str | Path) -> PredictionTable:
     """Read a predictions file; every value is checked.
 
     Raises:
-        DataError: If it is none, is of another format, or a value is impossible or contradicts another.
+        DataError: If it is not a predictions file of this format, or a value is impossible or contradicts another.
     """
     path = Path(path)
     try:
@@ -100,13 +100,13 @@ def read_predictions(path: str | Path) -> PredictionTable:
     except OSError as error:
         raise DataError(path, f"it cannot be read ({error.strerror})", "Give a file that exists and is readable.") from error
     if not path.is_file() or size > MAX_BYTES:
-        raise DataError(path, "it is no regular file" if not path.is_file() else f"it has {size} bytes",
+        raise DataError(path, "it is not a regular file" if not path.is_file() else f"it has {size} bytes",
                         f"Predictions files of up to {MAX_BYTES} bytes are read.")
     frame, note = read_noted_parquet(path, KEY)
     info = _info(path, note)
     _check_columns(path, frame)
     if not len(frame):
-        raise DataError(path, "it holds no photo", _AGAIN)
+        raise DataError(path, "it holds no photos", _AGAIN)
     count = info.zoom_grid.actions**info.zoom_grid.depth
     column = _columns(path, frame)
     true = column("true_cell")
@@ -122,7 +122,7 @@ def read_predictions(path: str | Path) -> PredictionTable:
 
 
 def is_predictions_file(path: Path) -> bool:
-    """Whether a Parquet file carries the metadata of predictions; False for other files and for those that cannot be read."""
+    """Return whether a file is Parquet with the metadata of predictions; False for other and for unreadable files."""
     import polars as pl
 
     try:
@@ -133,10 +133,10 @@ def is_predictions_file(path: Path) -> bool:
 
 def _info(path: Path, note: str | None) -> PredictionInfo:
     if note is None:
-        raise DataError(path, f"it is a Parquet file without the metadata {KEY!r}, so no predictions file", _AGAIN)
+        raise DataError(path, f"it is not a predictions file: the Parquet metadata {KEY!r} are missing", _AGAIN)
     try:
         info = PredictionInfo.model_validate_json(note)
-        info.zoom_grid  # noqa: B018 - built now, so that a wrong one is named with the file
+        info.zoom_grid  # noqa: B018 - built now, so that an error in it names the file
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "metadata"
@@ -172,7 +172,7 @@ def _columns(path: Path, frame: pl.DataFrame) -> Callable[[str], npt.NDArray[Any
     def column(name: str) -> npt.NDArray[Any]:
         values = frame[name]
         if values.dtype == pl.Float64 and (values.is_nan().any() or (values == np.inf).any()):
-            raise DataError(f"{path}, column {name}", "a value is no finite number", _AGAIN)
+            raise DataError(f"{path}, column {name}", "a value is not a finite number", _AGAIN)
         return values.fill_null(-1 if values.dtype == pl.Int64 else np.nan).to_numpy()
 
     return column
@@ -180,62 +180,62 @@ def _columns(path: Path, frame: pl.DataFrame) -> Callable[[str], npt.NDArray[Any
 
 def _read_ranking(path: Path, frame: pl.DataFrame, column: Callable[[str], npt.NDArray[Any]], prefix: str,
                   true: npt.NDArray[np.int64], count: int, info: PredictionInfo) -> Ranking:
-    """The columns of a ranking as arrays.
+    """Read the columns of a ranking as arrays.
 
     Raises:
-        DataError: If lists are of different lengths or too long, or hold what is no cell or no probability.
+        DataError: If the lengths of lists differ or are too large, or a value is not a cell or not a probability.
     """
     names = {name: f"{path}, column {prefix}{name}" for name in _RANKING}
     sizes, others = (frame[prefix + name].list.len().to_numpy().astype(np.int64) for name in ("cells", "probs"))
     width = int(sizes.max())
-    _refuse(names["cells"], sizes != others, "its lists have other lengths than those of probs")
+    _refuse(names["cells"], sizes != others, "the lengths of its lists differ from those of probs")
     _refuse(names["cells"], sizes > (count if info.listed is None else min(info.listed, count)),
-            "it lists more cells than there are, or than its metadata say")
+            "it lists more cells than the grid has or the metadata allow")
     most = min(MAX_LISTED, _EMPTY[0] * int(sizes.sum()) + _EMPTY[1])
     if width * len(frame) > most:
-        raise DataError(names["cells"], f"its longest list has {width} cells, which makes {width * len(frame)} places in "
-                        f"{len(frame)} rows; up to {most} are read", "Write fewer cells per photo, or lists of one length.")
+        raise DataError(names["cells"], f"its longest list has {width} cells, which takes {width * len(frame)} places in "
+                        f"{len(frame)} rows; up to {most} are read", "Write fewer cells per photo, or lists of equal length.")
     there = np.arange(width)[None] < sizes[:, None]
     cells, probs = np.full(there.shape, -1, np.int64), np.zeros(there.shape, np.float32)
     for name, into in (("cells", cells), ("probs", probs)):
         flat = frame[prefix + name].explode(empty_as_null=False)
         if flat.null_count():
-            raise DataError(names[name], "a value in a list is missing", _AGAIN)
+            raise DataError(names[name], "a list has a missing value", _AGAIN)
         into[there] = flat.to_numpy()
     ordered = np.sort(cells, 1)
     _refuse(names["cells"], ((cells < 0) & there).any(1) | (cells >= count).any(1), f"a cell is not in 0 .. {count - 1}")
     _refuse(names["cells"], ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any(1), "a cell is listed twice")
     with np.errstate(invalid="ignore"):
         wrong = ~((probs >= 0) & (probs <= 1 + _SLACK)).all(1) | ~(probs.sum(1, dtype=np.float64) <= 1 + _SLACK)
-        _refuse(names["probs"], wrong, "they are no probabilities that sum to one at most")
-        _refuse(names["probs"], (probs[:, 1:] > probs[:, :-1]).any(1), "they do not fall")
+        _refuse(names["probs"], wrong, "the values are not probabilities with a sum of at most 1")
+        _refuse(names["probs"], (probs[:, 1:] > probs[:, :-1]).any(1), "the values are not in descending order")
     rank, log_prob, mass = (column(prefix + name) for name in ("true_rank", "true_log_prob", "mass_before"))
     _refuse(names["true_rank"], (rank < -1) | (rank >= count), f"a rank is not in 0 .. {count - 1}")
     hit = cells == true[:, None]
     expected = np.where(hit.any(1), hit.argmax(1) if width else -1, -1)
     _refuse(names["true_rank"], np.where(expected >= 0, rank != expected, (rank >= 0) & (rank < sizes)),
-            "it contradicts the place of the true cell among the listed ones")
+            "it contradicts the position of the true cell in the list")
     _refuse(names["true_log_prob"], log_prob > _SLACK, "it is above 0")
     _refuse(names["mass_before"], (mass < 0) | (mass > 1 + _SLACK), "it is not in 0 .. 1")
-    _refuse(names["mass_before"], (rank >= 0) & np.isnan(mass), "it is missing where a rank is known")
+    _refuse(names["mass_before"], (rank >= 0) & np.isnan(mass), "it is missing although the rank is known")
     return Ranking(cells, probs, log_prob, rank, mass)
 
 
 def _check_values(path: Path, table: PredictionTable) -> None:
     for names, places in ((("lat", "lon"), table.positions), (("answer_lat", "answer_lon"), table.answers)):
         for name, values, most in zip(names, places.T, (90.0, 360.0), strict=True):
-            _refuse(f"{path}, column {name}", ~(np.abs(values) <= most), "it is no latitude or longitude in degrees")
+            _refuse(f"{path}, column {name}", ~(np.abs(values) <= most), "it is not a latitude or longitude in degrees")
     _refuse(f"{path}, column confidence", (table.confidence < 0) | (table.confidence > 1 + _SLACK), "it is not in 0 .. 1")
     _refuse(f"{path}, column ms", table.ms < 0, "it is below 0")
     _refuse(f"{path}, column views", table.views < -1, "it is below 0")
     if len(set(table.photos)) < len(table):
         ordered = sorted(table.photos)
         twice = next(name for name, after in pairwise(ordered) if name == after)
-        raise DataError(f"{path}, column photo", f"{printable(twice, 80)!r} stands there twice", _AGAIN)
+        raise DataError(f"{path}, column photo", f"{printable(twice, 80)!r} is listed twice", _AGAIN)
 
 
 def _refuse(where: str, wrong: npt.ArrayLike, what: str) -> None:
-    """Raise where any row (N,) is wrong, naming the first."""
+    """Raise an error if any row (N,) is wrong, and name the first."""
     rows = np.flatnonzero(wrong)
     if len(rows):
         raise DataError(f"{where}, row {int(rows[0])}", f"{what} ({len(rows)} rows)", _AGAIN)

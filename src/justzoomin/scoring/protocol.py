@@ -1,4 +1,4 @@
-"""Scoring a table of predictions under a protocol: gallery, distance, decision, intervals."""
+"""Scoring a table of predictions by a protocol: gallery, distance, decision, intervals."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from justzoomin.scoring.table import PredictionTable
 from justzoomin.untrusted import printable
 
 FEWEST_DRIVES = 10
-"""With fewer drives than this, drawing drives says nothing."""
-LEAKS = ("The gallery holds only cells with photos of the evaluated split: it tells where test photos stand. Compare such "
-         "figures with nothing but figures of the same gallery.")
+"""With fewer drives than this, intervals over drives are meaningless."""
+LEAKS = ("The gallery holds only cells with photos of the evaluated split, so it reveals where test photos are. "
+         "Compare such figures only with figures of the same gallery.")
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Protocol:
     Attributes:
         gallery: `all` terminal cells, or those `occupied` by photos of the table.
         distance: On the `sphere`, or in the plane of the map's `projection`.
-        crs: The projection; what the table's metadata say if None.
-        decision: `stored`, or a decision made anew over the listed cells of the gallery: `within:METRES`, `distance`, `top`.
-            `stored` if None; `top` in another gallery than all cells.
-        radii_m: Radii X of R@Xm.
-        areas_m2: Areas of recall against area; a ladder from 100 m2 on if None.
-        intervals: Draw by `photo`, by `drive`, or `auto`: by drive where the table tells of at least `FEWEST_DRIVES`.
+        crs: The projection; the one in the table's metadata if None.
+        decision: `stored`, or a new decision over the listed cells of the gallery: `within:METRES`, `distance`, `top`.
+            None means `stored` in the gallery of all cells, else `top`.
+        radii_m: Radii X of R@Xm in metres.
+        areas_m2: Areas of recall against area; a series from 100 m2 up if None.
+        intervals: Draw by `photo`, by `drive`, or `auto`: by drive if the table has at least `FEWEST_DRIVES` drives.
         seed: Seed of the draws.
 
     Raises:
@@ -61,21 +61,21 @@ class Protocol:
                                   "Give metres and square metres above 0.")
 
     def measure(self, table: PredictionTable) -> Distance:
-        """The distance.
+        """Return the distance function.
 
         Raises:
-            ConfigError: If a projection is asked for and none is known.
+            ConfigError: If a projection is needed but unknown.
         """
         if self.distance == "sphere":
             return on_sphere
         crs = self.crs or table.info.crs
         if crs is None:
-            raise ConfigError("distance projection", "the predictions do not say what the map's projection is",
-                              "Name it with --crs, or the map with --map.")
+            raise ConfigError("distance projection", "the predictions do not state the map's projection",
+                              "Give it with --crs, or give the map with --map.")
         return in_projection(crs)
 
     def areas(self, table: PredictionTable) -> tuple[float, ...]:
-        """The areas: those asked for, else 100, 400, 1 600 ... m2 from a cell's to that of the whole gallery."""
+        """Return the areas: `areas_m2`, else 100, 400, 1 600 ... m2 from the area of a cell to that of the gallery."""
         if self.areas_m2 is not None:
             return self.areas_m2
         grid, gallery = table.grid, self.gallery_of(table)
@@ -85,17 +85,17 @@ class Protocol:
         return (*(a for a in ladder if cell <= a * (1 + 1e-9) and a < whole * (1 - 1e-9)), whole)
 
     def resampling(self, *tables: PredictionTable) -> tuple[Resampling, str]:
-        """The draws for intervals of the photos of tables, one behind the other, and what they are in words.
+        """Return the draws for intervals over the photos of several tables in sequence, and a description of them.
 
         Raises:
-            DataError: If drives are asked for and not known.
+            DataError: If drives are needed but unknown.
         """
         names: list[str] | None = []
         for place, table in enumerate(tables):
             names = None if names is None or table.drives is None else [*names, *(f"{place} {d}" for d in table.drives)]
         drives = None if names is None else len(set(names))
         if self.intervals == "drive" and drives is None:
-            raise DataError(tables[0].info.method, "the predictions do not say which drives the photos belong to",
+            raise DataError(tables[0].info.method, "the predictions do not state the drives of the photos",
                             "Draw by photo, or evaluate a dataset whose tables have a column sequence_id.")
         if names is not None and drives is not None and (
                 self.intervals == "drive" or (self.intervals == "auto" and drives >= FEWEST_DRIVES)):
@@ -105,15 +105,15 @@ class Protocol:
                 "95 %: photo by photo, Wilson for percentages and bootstrap for metres" + why)
 
     def gallery_of(self, table: PredictionTable) -> Ints | None:
-        """Numbers of the gallery's cells; None for all."""
+        """Return the numbers of the gallery's cells; None for all cells."""
         return None if self.gallery == "all" else table.gallery
 
 
 def ranking_of(table: PredictionTable, protocol: Protocol) -> Ranking:
-    """The ranking among the protocol's gallery.
+    """Return the ranking in the protocol's gallery.
 
     Raises:
-        DataError: If it was not kept.
+        DataError: If it was not stored.
     """
     if protocol.gallery == "all":
         return table.ranking
@@ -124,11 +124,11 @@ def ranking_of(table: PredictionTable, protocol: Protocol) -> Ranking:
 
 
 def row_of(table: PredictionTable, protocol: Protocol, name: str | None = None) -> Row:
-    """The row of a table's photos, in their order.
+    """Return the row of a table's photos, in their order.
 
     Raises:
-        DataError: If the gallery's ranking was not kept.
-        ConfigError: If the projection is not known.
+        DataError: If the gallery's ranking was not stored.
+        ConfigError: If the projection is unknown.
     """
     grid, ranking, found = table.grid, ranking_of(table, protocol), answers_of(table, protocol)
     errors = protocol.measure(table)(found.places, table.positions)
@@ -140,46 +140,46 @@ def row_of(table: PredictionTable, protocol: Protocol, name: str | None = None) 
 
 
 def decision_of(protocol: Protocol) -> str:
-    """The decision that a protocol takes: what was stored, unless another is asked for or the gallery is another."""
+    """Return the protocol's decision; by default `stored` in the gallery of all cells, else `top`."""
     return protocol.decision or ("stored" if protocol.gallery == "all" else "top")
 
 
 def check_decision(decision: str) -> None:
-    """Refuse words that are neither `stored` nor a decision.
+    """Refuse text that is neither `stored` nor a decision.
 
     Raises:
-        ConfigError: If they are none.
+        ConfigError: If it is neither.
     """
     if decision != "stored":
         parse_decision(decision)
 
 
 def answers_of(table: PredictionTable, protocol: Protocol) -> Answers:
-    """The answers that a protocol scores.
+    """Return the answers that a protocol scores.
 
     Raises:
-        DataError: If the gallery's ranking was not kept.
-        ConfigError: If stored answers are asked for in another gallery than all cells, or the decision is none.
+        DataError: If the gallery's ranking was not stored.
+        ConfigError: If `stored` is used with a gallery other than all cells, or the decision is unknown.
     """
     ranking, decision = ranking_of(table, protocol), decision_of(protocol)
     every = protocol.gallery == "all"
     if decision == "stored":
         if not every:
-            raise ConfigError("decision stored", "answers were stored for the gallery of all cells",
-                              "Decide anew: top, distance or within:METRES.")
+            raise ConfigError("decision stored", "answers were stored only for the gallery of all cells",
+                              "Choose a new decision: top, distance or within:METRES.")
         return stored(table)
     return decided(table, ranking, decision, stored(table) if every else top(table, ranking))
 
 
 def baselines_of(table: PredictionTable, protocol: Protocol) -> list[Row]:
-    """Chance and the cells' ceiling for the photos of a table, under its protocol."""
+    """Return the rows chance and ceiling for the photos of a table, scored by the protocol."""
     distance = protocol.measure(table)
     return [chance(table.grid, table.positions, distance, gallery=protocol.gallery_of(table)),
             ceiling(table.grid, table.true_cells, table.positions, distance)]
 
 
 def stacked(rows: Sequence[Row]) -> Row:
-    """Rows of one method on the photos of several maps, one behind the other, as one row."""
+    """Concatenate rows of one method on the photos of several maps into one row."""
     first, ranks = rows[0], [row.ranks for row in rows if row.ranks is not None]
     known = [row.listed for row in rows if row.listed is not None]
     every = None
@@ -192,7 +192,7 @@ def stacked(rows: Sequence[Row]) -> Row:
 
 
 def joined(rows: Sequence[Row], name: str) -> Row:
-    """Rows of one method, such as those of several seeds, as one: its figures are their means."""
+    """Join rows of one method, such as those of several seeds, into one whose figures are their means."""
     ranks = [row.ranks for row in rows]
     known = [row.listed for row in rows if row.listed is not None]
     return Row(name, np.concatenate([row.errors_m for row in rows], 1), np.mean([row.correct for row in rows], 0),
@@ -201,7 +201,7 @@ def joined(rows: Sequence[Row], name: str) -> Row:
 
 
 def figures(score: Score) -> dict[str, Any]:
-    """A score as plain values: each figure with value, low and high."""
+    """Return a score as plain values: each figure with value, low and high."""
     def plain(figure: Figure | None) -> dict[str, float] | None:
         return None if figure is None else asdict(figure)
 
@@ -214,7 +214,7 @@ def figures(score: Score) -> dict[str, Any]:
 
 
 def cost_of(table: PredictionTable) -> dict[str, float | None]:
-    """What an answer costs: views scored and milliseconds a photo (means and median), and what the metadata say."""
+    """Return the cost of an answer: views and milliseconds per photo (means and median), and the costs in the metadata."""
     def mean(values: Floats | Ints, known: Any) -> float | None:
         return float(values[known].mean()) if known.any() else None
 

@@ -1,4 +1,4 @@
-"""Cells in the order of their probability, and where the true one stands among them."""
+"""Cells in the order of their probability, and the rank of the true cell."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Floats32 = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Ranking:
-    """What a method says of the cells of a gallery, for N photos: the most probable ones, and where the true one stands.
+    """The most probable cells of a gallery for N photos, and the rank of the true cell.
 
     Attributes:
-        cells: Numbers (N, K) of terminal cells, most probable first; -1 behind the last.
-        probs: Their probabilities (N, K); 0 behind the last.
-        true_log_prob: Log-probability (N,) of the true cell; NaN where it is not known, -inf where it was ruled out.
-        true_rank: Number (N,) of cells before the true one; -1 where it is not known.
-        mass_before: Their probability (N,) taken together; NaN where it is not known.
+        cells: Numbers (N, K) of terminal cells, most probable first; -1 after the last.
+        probs: Their probabilities (N, K); 0 after the last.
+        true_log_prob: Log-probability (N,) of the true cell; NaN if unknown, -inf if the cell was ruled out.
+        true_rank: Number (N,) of cells before the true one; -1 if unknown.
+        mass_before: Sum (N,) of the probabilities of the cells before the true one; NaN if unknown.
     """
 
     cells: Ints
@@ -43,19 +43,19 @@ class Ranking:
         return np.asarray((self.cells >= 0).sum(1))
 
     def take(self, photos: Ints) -> Ranking:
-        """The photos of some numbers (M,)."""
+        """Return the ranking of the photos with given row numbers (M,)."""
         return Ranking(self.cells[photos], self.probs[photos], self.true_log_prob[photos], self.true_rank[photos],
                        self.mass_before[photos])
 
 
 @lru_cache(maxsize=8)
 def tie_order(count: int) -> Ints:
-    """A fixed random order (N,) of cells. Equal probabilities are ranked by it, so that no part of the map is favoured."""
+    """Return a fixed random order (N,) of cells. It ranks equal probabilities, so that no part of the map is favoured."""
     return np.random.default_rng(count).permutation(count)
 
 
 def log_normalize(scores: npt.ArrayLike) -> Floats:
-    """Log-probabilities (B, N) from scores (B, N) that are such up to a constant for each photo.
+    """Return log-probabilities (B, N) from scores (B, N) that equal them up to a constant for each photo.
 
     Raises:
         DataError: If a score is NaN or infinite, or all cells of a photo are ruled out.
@@ -65,7 +65,7 @@ def log_normalize(scores: npt.ArrayLike) -> Floats:
     if not np.isfinite(top).all():
         bad = int(np.flatnonzero(~np.isfinite(top[:, 0]))[0])
         raise DataError(f"scores of photo {bad}", f"the largest is {top[bad, 0]}",
-                        "Give finite scores for at least one cell, and no NaN.")
+                        "Give a finite score for at least one cell, and no NaN.")
     return log_normalized(values - top)
 
 
@@ -74,14 +74,14 @@ def rank_scores(log_probs: Floats, true: Ints, listed: int | None, gallery: Ints
 
     Args:
         log_probs: Log-probabilities (B, N) of all terminal cells, in the order of `ZoomGrid.flatten`.
-        true: The true cells (B,); among those of the gallery.
-        listed: Cells to list for each photo; all if None. Cells that are ruled out are not listed.
-        gallery: Numbers (G,) of the cells that are ranked, ascending; their probabilities are made to sum to one. All if None.
+        true: The true cells (B,); they must be in the gallery.
+        listed: Number of cells to list for each photo; all if None. Cells that are ruled out are not listed.
+        gallery: Numbers (G,) of the cells to rank, ascending; their probabilities are normalized. All cells if None.
     """
     tie, numbers, log_mass = tie_order(log_probs.shape[1]), np.arange(log_probs.shape[1]), log_probs
     if gallery is not None:
         log_probs, tie, numbers = _none_ruled_out(log_probs[:, gallery]), tie[gallery], gallery
-        log_mass = log_normalize(log_probs)  # apart: rounding here must not make ties
+        log_mass = log_normalize(log_probs)  # kept separate, because its rounding could make ties
     place = np.searchsorted(numbers, true)
     rows = np.arange(len(true))
     own, own_tie = log_probs[rows, place][:, None], tie[place][:, None]
@@ -97,13 +97,13 @@ def rank_scores(log_probs: Floats, true: Ints, listed: int | None, gallery: Ints
 
 
 def _none_ruled_out(log_probs: Floats) -> Floats:
-    """Where a method rules out a whole gallery, all of it is equally probable."""
+    """Make all cells of a gallery equally probable for photos for which the method rules out every one of them."""
     out = (log_probs == -np.inf).all(1, keepdims=True)
     return np.where(out, 0.0, log_probs)
 
 
 def _best(values: Floats, tie: Ints, size: int) -> Ints:
-    """Indices (K,) of the largest values (N,), largest first; those of -inf are left out."""
+    """Return indices (K,) of the largest values (N,), largest first; values of -inf are left out."""
     if size < len(values):
         least = np.partition(values, len(values) - size)[len(values) - size]
         among = np.flatnonzero(values >= max(least, np.finfo(np.float64).min))
@@ -114,11 +114,11 @@ def _best(values: Floats, tie: Ints, size: int) -> Ints:
 
 
 def rank_listed(cells: Ints, log_probs: Floats, true: Ints) -> Ranking:
-    """Rank the cells that a search along paths found, most probable first; others have no rank.
+    """Rank the cells that a search along paths found, most probable first; other cells have no rank.
 
     Args:
-        cells: Their numbers (N, K).
-        log_probs: Their log-probabilities (N, K), falling.
+        cells: Numbers (N, K) of the cells.
+        log_probs: Log-probabilities (N, K) of the cells, in descending order.
         true: The true cells (N,).
     """
     probs = np.exp(log_probs)
@@ -133,7 +133,7 @@ def rank_listed(cells: Ints, log_probs: Floats, true: Ints) -> Ranking:
 
 
 def join(parts: Sequence[Ranking]) -> Ranking:
-    """Rankings of several batches as one."""
+    """Join the rankings of several batches into one."""
     width = max(part.cells.shape[1] for part in parts)
 
     def wide(values: npt.NDArray[np.generic], empty: float) -> npt.NDArray[np.generic]:

@@ -24,7 +24,7 @@ SCORE_FORMAT = "justzoomin-score/1"
 
 
 def protocol_words(table: PredictionTable, protocol: Protocol) -> dict[str, str]:
-    """Return a protocol in words, as every report carries it."""
+    """Return a description of a protocol, as stored in every report."""
     grid = table.grid
     gallery = f"all {grid.actions**grid.depth} terminal cells of the region"
     if protocol.gallery == "occupied":
@@ -55,11 +55,11 @@ def _decision_words(table: PredictionTable, protocol: Protocol) -> str:
 
 
 def score_table(table: PredictionTable, protocol: Protocol | None = None) -> dict[str, Any]:
-    """Return the scores of a table under a protocol, chance and ceiling beside them; see docs/scoring.md for the keys.
+    """Return the scores of a table by a protocol, with chance and ceiling; see docs/scoring.md for the keys.
 
     Raises:
         DataError: If what the protocol needs was not stored.
-        ConfigError: If the projection is not known.
+        ConfigError: If the projection is unknown.
     """
     protocol, table = protocol or Protocol(), table.in_order()
     areas, (draws, _) = protocol.areas(table), protocol.resampling(table)

@@ -1,4 +1,4 @@
-"""Intervals: Wilson's for shares, and the bootstrap over photos or over drives, the same draws for every row."""
+"""Intervals: Wilson's for shares, and the bootstrap over photos or drives with the same draws for every row."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Ints = npt.NDArray[np.int64]
 
 RESAMPLES = 1000
 _KEPT_VALUES = 1 << 23
-"""Draws of so many groups, taken together, are kept: every row of a comparison asks for the same ones."""
+"""Draws are kept in memory if draws times groups is at most this: every row of a comparison uses the same draws."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ def percent(hits: npt.NDArray[np.bool_]) -> Figure:
 
 
 def interval(value: float, draws: Floats) -> Figure:
-    """A value with the middle 95 % of its bootstrap draws (R,)."""
+    """Return a value with the middle 95 % of its bootstrap draws (R,)."""
     low, high = np.percentile(draws, [2.5, 97.5])
     return Figure(value, float(low), float(high))
 
 
 def two_sided_p(draws: Floats) -> float:
-    """How often bootstrap draws (R,) of a difference lie on the other side of zero, doubled; never below 2 / (R + 1).
+    """Return twice the share of bootstrap draws (R,) of a difference on the rarer side of zero; never below 2 / (R + 1).
 
     Source: A. C. Davison and D. V. Hinkley, Bootstrap methods and their application (1997), chapter 4.
     """
@@ -53,16 +53,16 @@ def two_sided_p(draws: Floats) -> float:
 
 @dataclass(frozen=True)
 class Resampling:
-    """Draws of N photos with replacement, whole groups at a time.
+    """Draws of N photos with replacement, in complete groups.
 
-    Photos of a drive see the same street in the same light: drawing them one by one pretends to know more than is known. So
-    the groups are drives where they are known. The draws depend on the groups and the seed alone: figures of two rows are
-    compared within the same draws (a paired bootstrap).
+    Photos of a drive show the same street in the same light, so drawing them one by one would give intervals that are too
+    narrow. The groups are therefore drives, if they are known. The draws depend only on the groups and the seed: figures of
+    two rows are compared within the same draws (a paired bootstrap).
 
     Args:
         groups: Number (N,) of each photo's group, from 0 without gaps.
         seed: Seed of the draws.
-        draws: How many there are.
+        draws: Number of draws.
     """
 
     groups: Ints
@@ -71,16 +71,16 @@ class Resampling:
 
     def __post_init__(self) -> None:
         if not len(self.groups):
-            raise ConfigError("photos", "there is none to draw from", "Give predictions of at least one photo.")
+            raise ConfigError("photos", "there are no photos to draw from", "Give predictions of at least one photo.")
 
     @classmethod
     def of_photos(cls, count: int, seed: int = 0) -> Resampling:
-        """Each photo by itself."""
+        """Make draws of single photos."""
         return cls(np.arange(count), seed)
 
     @classmethod
     def of_drives(cls, drives: list[str], seed: int = 0) -> Resampling:
-        """Whole drives; names (N,) of the photos' drives."""
+        """Make draws of complete drives, from the name of each photo's drive (N,)."""
         return cls(np.unique(np.array(drives), return_inverse=True)[1].astype(np.int64).reshape(-1), seed)
 
     @cached_property
@@ -89,7 +89,7 @@ class Resampling:
         return int(self.groups.max()) + 1
 
     def weights(self) -> Iterator[Floats]:
-        """How often each group (G,) is in a draw, draw by draw."""
+        """Yield how often each group (G,) is in a draw, draw by draw."""
         return iter(self._kept) if self.draws * self.count <= _KEPT_VALUES else self._drawn()
 
     @cached_property
@@ -102,13 +102,13 @@ class Resampling:
             yield np.bincount(rng.integers(0, self.count, self.count), minlength=self.count).astype(np.float64)
 
     def means(self, values: Floats) -> Floats:
-        """Means (R, V) of values (N, V) in every draw."""
+        """Return the means (R, V) of values (N, V) in every draw."""
         sums = np.stack([np.bincount(self.groups, column, self.count) for column in values.T], 1)
         sizes = np.bincount(self.groups, minlength=self.count).astype(np.float64)
         return np.stack([(w @ sums) / (w @ sizes) for w in self.weights()])
 
     def medians(self, values: Floats) -> Floats:
-        """Medians (R,) of values (N,) in every draw."""
+        """Return the medians (R,) of values (N,) in every draw."""
         order = np.argsort(values, kind="stable")
         ordered, group = values[order], self.groups[order]
         found = np.empty(self.draws)

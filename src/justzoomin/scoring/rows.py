@@ -1,4 +1,4 @@
-"""A row of a table: what is known of a method's answers, photo by photo, and the figures that follow."""
+"""A row of a table: a method's answers photo by photo, and their figures."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ DEFAULT_RADII_M = (40.0, 50.0, 100.0)
 class Row:
     """A method's answers to N photos.
 
-    A row may hold several answers to each photo, all of one weight: those of several seeds, or those of chance, which
+    A row may hold several answers to each photo, all of equal weight: those of several seeds, or those of chance, which
     answers with every cell. Its figures are means over them.
 
     Attributes:
-        name: What the row is called.
-        errors_m: Distances (N, M) in metres from the answers to the photo's place.
-        correct: Share (N,) of the answers that name the true terminal cell.
-        ranks: Cells (N, R) that the method holds for more probable than the true one; infinite where the true cell is not
-            among those it lists. None where a method ranks no cells. One line of it holds for all photos: (1, R).
+        name: Name of the row.
+        errors_m: Distances (N, M) in metres from the answers to the photo's position.
+        correct: Share (N,) of the answers in the true terminal cell.
+        ranks: Number (N, R) of cells that the method ranks before the true one; infinite if it does not list the true cell.
+            None if the method ranks no cells. A shape of (1, R) applies to all photos.
         cell_m: Edge of a terminal cell in metres.
-        listed: Number of cells to which the ranks are known; None if to the last.
+        listed: Number of cells up to which ranks are known; None if all are known.
     """
 
     name: str
@@ -42,18 +42,18 @@ class Row:
         return len(self.errors_m)
 
     def within(self, radius_m: float) -> Floats:
-        """Share (N,) of the answers at most that far away."""
+        """Return the share (N,) of the answers within a distance in metres."""
         return np.asarray((self.errors_m <= radius_m).mean(1))
 
     def in_area(self, area_m2: float) -> Floats | None:
-        """Share (N,) of the answers whose best-ranked cells of that area hold the photo's place; None where it is not known."""
+        """Return the share (N,) of the answers whose best-ranked cells of that area hold the photo; None if unknown."""
         cells = np.floor(area_m2 / self.cell_m**2 + 1e-9)
         if self.ranks is None or (self.listed is not None and cells > self.listed):
             return None
         return np.broadcast_to((self.ranks < cells).mean(1), len(self))
 
     def medians(self, resampling: Resampling) -> Floats:
-        """The median error (R,) in every draw of photos; of several answers one is drawn with each photo."""
+        """Return the median error (R,) in every draw of photos; one of several answers is drawn with each photo."""
         if self.errors_m.shape[1] == 1:
             return resampling.medians(self.errors_m[:, 0])
         rng = np.random.default_rng(resampling.seed + 1)
@@ -68,8 +68,8 @@ class Row:
 class Score:
     """Figures over N photos: percentages for recalls, metres for errors.
 
-    `recall_at_area` goes from an area in square metres to the percentage of photos whose place lies in the best-ranked cells
-    of that area; None where the method's cells are not known that far.
+    `recall_at_area` maps an area in square metres to the percentage of photos whose position is in the best-ranked cells of
+    that area; None if the ranking is not known that far.
     """
 
     recall_at_1: Figure
@@ -81,21 +81,22 @@ class Score:
 
 def score_row(row: Row, radii_m: Sequence[float] = DEFAULT_RADII_M, areas_m2: Sequence[float] = (),
               resampling: Resampling | None = None) -> Score:
-    """The figures of a row with intervals at 95 %.
+    """Return the figures of a row with intervals at 95 %.
 
-    Photo by photo, percentages have Wilson's interval and metres the bootstrap's; by drives, all have the bootstrap's.
+    In draws of photos, percentages have Wilson's interval and metres the bootstrap's. In draws of drives, all figures have
+    the bootstrap's.
 
     Args:
         row: The row.
         radii_m: Radii X of R@Xm in metres.
         areas_m2: Areas of recall against area in square metres.
-        resampling: The draws; photo by photo if None.
+        resampling: The draws; single photos if None.
 
     Raises:
-        DataError: If there is no photo.
+        DataError: If there are no photos.
     """
     if not len(row):
-        raise DataError("evaluation", "there is no photo to score", "Choose a split that holds photos.")
+        raise DataError("evaluation", "there are no photos to score", "Choose a split that holds photos.")
     draws = resampling or Resampling.of_photos(len(row))
     areas = {a: row.in_area(a) for a in areas_m2}
     known = {a: v for a, v in areas.items() if v is not None}
@@ -111,13 +112,13 @@ def score_row(row: Row, radii_m: Sequence[float] = DEFAULT_RADII_M, areas_m2: Se
 
 
 def share_figure(hits: npt.NDArray[np.bool_], resampling: Resampling) -> Figure:
-    """Percentage of hits (N,) with the interval that `score_row` gives a recall."""
+    """Return the percentage of hits (N,) with the interval that `score_row` gives a recall."""
     share = hits.astype(np.float64)
     return _percentage(share, resampling.means(share[:, None])[:, 0], resampling.count == len(share))
 
 
 def _percentage(share: Floats, drawn: Floats, single: bool) -> Figure:
-    """The percentage of a share (N,): Wilson's interval for hits and misses photo by photo, else the bootstrap's."""
+    """Return the percentage of a share (N,): Wilson's interval for hits and misses of single photos, else the bootstrap's."""
     hits: npt.NDArray[np.bool_] = share == 1
     if single and bool((hits | (share == 0)).all()):
         return percent(hits)

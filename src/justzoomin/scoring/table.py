@@ -1,4 +1,4 @@
-"""Predictions of a split: what a method said of every photo, with the truth beside it, and how it came about."""
+"""Predictions of a split: a method's output for every photo, the truth, and how the predictions were made."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ _LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 Line = Annotated[str, Field(max_length=2000, pattern=_LINE)]
 Cost = Annotated[float, Field(ge=0, le=1e18)]
 _FEW = 100
-"""Entries of a mapping."""
+"""Most entries of a mapping."""
 Decide = Callable[[Floats], tuple[Floats, Floats]]
-"""From log-probabilities (B, N) to answers (B, 2), latitude and longitude, and the probability (B,) claimed for each."""
+"""Function from log-probabilities (B, N) to answers (B, 2), latitude and longitude, and their claimed probabilities (B,)."""
 Part = tuple[Ranking, Ranking | None, Floats, Floats]
-"""Ranking among all cells and among those that hold photos, answers (B, 2) and what is claimed for each (B,)."""
+"""Ranking among all cells and among those that hold photos, answers (B, 2) and their claimed probabilities (B,)."""
 
 
 class PredictionInfo(BaseModel):
-    """What holds for all rows of a predictions file."""
+    """Metadata of a predictions file, which apply to all rows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     format: Literal["justzoomin-predictions/2"] = FORMAT
-    method: str = Field(min_length=1, max_length=MAX_NAME, pattern=_LINE, description="what the row of a table is called")
+    method: str = Field(min_length=1, max_length=MAX_NAME, pattern=_LINE, description="name of the method's row in a table")
     split: Line = Field(description="name of the split")
     grid: dict[str, JsonValue] = Field(description="the zoom grid: the keys of region.yaml")
     search: Line = Field(description="how cells were searched: greedy, beam:8, posterior ...")
     decision: Line = Field("top", description="how the answer was made: top, within:40, distance, position ...")
     confidence: str | None = Field(None, pattern=r"^(cell|within:[0-9]{1,9}(\.[0-9]{1,9})?)$",
-                                   description="what `confidence` claims: cell (the true cell is named) or within:METRES")
-    listed: int | None = Field(DEFAULT_LISTED, ge=1, lt=1 << 63, description="cells listed for a photo at most; null: all")
+                                   description="what `confidence` claims: cell (the answer is the true cell) or within:METRES")
+    listed: int | None = Field(DEFAULT_LISTED, ge=1, lt=1 << 63, description="most cells listed for a photo; null: all")
     seed: int | None = Field(None, ge=-(1 << 63), lt=1 << 64, description="seed of the training")
     hashes: dict[Line, Word | None] = Field({}, max_length=_FEW, description="model, map, split, index, train_split")
     trained_on_this_split: bool | None = None
@@ -60,31 +60,31 @@ class PredictionInfo(BaseModel):
 
         Raises:
             LayoutError: If the keys are not those of a region.
-            GeometryError: If the numbers cannot be a region.
+            GeometryError: If the numbers do not make a valid region.
         """
         return grid_from_dict(self.grid, "grid")
 
     def to_json(self) -> str:
-        """As a predictions file holds it."""
+        """Return the JSON text that a predictions file holds."""
         return self.model_dump_json()
 
 
 @dataclass(frozen=True)
 class PredictionTable:
-    """Predictions of N photos. All are in one order.
+    """Predictions of N photos. All attributes have the same order of photos.
 
     Attributes:
-        info: What holds for all of them.
+        info: Metadata that apply to all photos.
         photos: Ids (N,).
         positions: True latitudes and longitudes (N, 2) in degrees.
         true_cells: True terminal cells (N,).
-        answers: Latitudes and longitudes (N, 2) that the method answered with.
-        ranking: The cells it holds for probable, among all.
-        confidence: Probability (N,) that it claims for what `info.confidence` says; NaN where it claims none.
-        views: Views of the map that were scored (N,); -1 where it is not known.
-        ms: Milliseconds (N,) that the search took; NaN where it is not known.
-        drives: The photos' drives (N,); None where no table tells.
-        occupied: The same ranking among those cells that hold a photo of the table; None where it was not kept.
+        answers: Latitudes and longitudes (N, 2) of the method's answers.
+        ranking: The method's most probable cells among all cells.
+        confidence: Probability (N,) of the claim that `info.confidence` names; NaN if there is no claim.
+        views: Number of views of the map that were scored (N,); -1 if unknown.
+        ms: Milliseconds (N,) that the search took; NaN if unknown.
+        drives: The photos' drives (N,); None if unknown.
+        occupied: The ranking among the cells that hold a photo of the table; None if it was not stored.
     """
 
     info: PredictionInfo
@@ -114,27 +114,28 @@ class PredictionTable:
 
     @property
     def answer_cells(self) -> Ints:
-        """Terminal cells (N,) in which the answers lie; -1 outside the region."""
+        """Terminal cells (N,) of the answers; -1 outside the region."""
         sequences, inside = self.grid.encode_masked(self.answers[:, 0], self.answers[:, 1])
         return np.where(inside, self.grid.flatten(np.where(inside[:, None], sequences, 0)), -1)
 
     @property
     def errors_m(self) -> Floats:
-        """Great-circle distances (N,) in metres from the answers to the photos' places."""
+        """Great-circle distances (N,) in metres from the answers to the photos' positions."""
         return haversine_m(self.answers[:, 0], self.answers[:, 1], self.positions[:, 0], self.positions[:, 1])
 
     def named(self, method: str) -> PredictionTable:
-        """The same under another name.
+        """Return the same table with another method name.
 
         Raises:
             ConfigError: If the name is empty, too long, or not printable.
         """
         if not 1 <= len(method) <= MAX_NAME or not method.isprintable():
-            raise ConfigError(f"method {method[:40]!r}", "it is no name", f"Use 1 to {MAX_NAME} printable characters.")
+            raise ConfigError(f"method {method[:40]!r}", "the name is empty, too long or not printable",
+                              f"Use 1 to {MAX_NAME} printable characters.")
         return replace(self, info=self.info.model_copy(update={"method": method}))
 
     def take(self, photos: Ints) -> PredictionTable:
-        """The rows of some numbers (M,), in their order."""
+        """Return the rows with given numbers (M,), in their order."""
         return replace(
             self, photos=tuple(self.photos[k] for k in photos), positions=self.positions[photos],
             true_cells=self.true_cells[photos], answers=self.answers[photos], ranking=self.ranking.take(photos),
@@ -143,21 +144,21 @@ class PredictionTable:
             occupied=None if self.occupied is None else self.occupied.take(photos))
 
     def in_order(self) -> PredictionTable:
-        """The same photos ordered by their ids, so that figures do not depend on the order of a file."""
+        """Return the same photos ordered by id, so that figures do not depend on the order of a file."""
         return self.take(np.argsort(np.array(self.photos), kind="stable"))
 
 
 class Tabulator:
-    """Makes a table of scores that come batch by batch.
+    """Builder of a table from scores that come batch by batch.
 
     Args:
-        info: What holds for all rows.
+        info: Metadata that apply to all rows.
         photos: Ids (N,).
         positions: True latitudes and longitudes (N, 2).
         true_cells: True terminal cells (N,).
-        drives: The photos' drives (N,), where they are known.
-        decide: The decision; the centre of the cell that is ranked first if None, which claims that cell's probability.
-        occupied: Whether to keep a ranking among the cells that hold photos of the table, too.
+        drives: The photos' drives (N,), if known.
+        decide: The decision. If None, the answer is the centre of the first-ranked cell, with that cell's probability.
+        occupied: Whether to store a ranking among the cells that hold photos of the table, too.
 
     Raises:
         ConfigError: If the numbers of photos, positions, cells and drives differ.
@@ -167,7 +168,8 @@ class Tabulator:
                  drives: Sequence[str] | None = None, decide: Decide | None = None, *, occupied: bool = True) -> None:
         sizes = {len(photos), len(positions), len(true_cells), len(photos if drives is None else drives)}
         if len(sizes) > 1:
-            raise ConfigError("predictions", f"{sorted(sizes)} photos, positions, cells and drives", "Give one each a photo.")
+            raise ConfigError("predictions", f"the numbers of photos, positions, cells and drives differ: {sorted(sizes)}",
+                              "Give one of each per photo.")
         self._info, self._photos, self._positions, self._true = info, tuple(photos), positions, true_cells
         self._drives = None if drives is None else tuple(drives)
         self._decide = decide
@@ -181,21 +183,22 @@ class Tabulator:
 
         Args:
             scores: Log-probabilities (B, N) of all terminal cells up to a constant for each photo, or those (B, K) of `cells`.
-            views: Views that were scored for each of them.
-            ms: Milliseconds each of them took.
+            views: Number of views that were scored for each photo.
+            ms: Milliseconds that each photo took.
             cells: Numbers (B, K) of the cells that a search along paths found, most probable first; the first is the answer.
 
         Raises:
-            DataError: If there is not one score per terminal cell, one is NaN, or there are more photos than were said.
+            DataError: If there is not one score per terminal cell, one is NaN, or there are more photos than in the table.
         """
         grid, count, width = self._info.zoom_grid, len(scores), None if cells is None else np.shape(cells)[1]
         wanted = grid.actions**grid.depth if width is None else width
         if np.ndim(scores) != 2 or np.shape(scores)[1] != wanted:
-            raise DataError("scores", f"an array of shape {np.shape(scores)}",
+            raise DataError("scores", f"the array has the shape {np.shape(scores)}",
                             f"Give one score per photo and terminal cell: (B, {wanted}).")
         true = self._true[self._done:self._done + count]
         if len(true) < count:
-            raise DataError("scores", f"of more than the table's {len(self._photos)} photos", "Give as many rows as photos.")
+            raise DataError("scores", f"there are more rows than the table's {len(self._photos)} photos",
+                            "Give one row per photo.")
         self._parts.append(self._ranked(scores, true) if cells is None else self._listed(scores, true, cells))
         self._costs.append((count, views, ms))
         self._done += count
@@ -216,13 +219,14 @@ class Tabulator:
         return np.stack(grid.centres(grid.unflatten(cells[:, 0], grid.depth)), 1)
 
     def table(self) -> PredictionTable:
-        """The table of all photos.
+        """Return the table of all photos.
 
         Raises:
-            DataError: If photos are missing, or there is none.
+            DataError: If scores of photos are missing, or there are no photos.
         """
         if self._done != len(self._photos) or not self._done:
-            raise DataError("predictions", f"scores of {self._done} of {len(self._photos)} photos", "Add those of all photos.")
+            raise DataError("predictions", f"there are scores for only {self._done} of {len(self._photos)} photos",
+                            "Add the scores of all photos.")
         rankings, inside, answers, claimed = zip(*self._parts, strict=True)
         counts = [count for count, _, _ in self._costs]
         return PredictionTable(

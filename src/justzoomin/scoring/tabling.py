@@ -1,4 +1,4 @@
-"""A comparison as files: a table for reading (Markdown), one for computing (CSV), and everything (JSON)."""
+"""A comparison as files: tables to read (Markdown), one to compute with (CSV), and everything (JSON)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from justzoomin.scoring.resampling import Figure
 
 
 def markdown(comparison: Comparison) -> str:
-    """The comparison as tables in Markdown: figures with intervals, differences, recall against area, cost."""
+    """Return the comparison as Markdown tables: figures with intervals, differences, recall against area, cost."""
     radii = list(comparison.rows[0].score.recall_at_m)
     areas = list(comparison.rows[0].score.recall_at_area)
     heads = ["R@1 %", *(f"R@{r:g}m %" for r in radii), "median m", "mean m"]
@@ -37,7 +37,7 @@ def markdown(comparison: Comparison) -> str:
 
 
 def csv_text(comparison: Comparison) -> str:
-    """One line per row and figure: row, kind, figure, value, low, high, and against the reference difference, low, high, p."""
+    """Return CSV with a line per row and figure: row, kind, figure, value, low, high, and difference, low, high, p."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["row", "kind", "figure", "value", "low", "high", "difference", "difference_low", "difference_high", "p"])
@@ -60,7 +60,7 @@ def _against(change: Change | None) -> list[float | str]:
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write `comparison.md`, `.csv` and `.json` into a folder; return their paths.
+    """Write `comparison.md`, `.csv` and `.json` into a folder and return their paths.
 
     Raises:
         OSError: If they cannot be written.
@@ -106,7 +106,7 @@ def _label(row: Compared) -> str:
 
 
 def _plain(text: str) -> str:
-    """Words that stay words in Markdown and in its tables."""
+    """Escape a text so that it is shown literally in Markdown and its tables."""
     return "".join("\\" + c if c in "\\|*_`[]<>#" else c if c.isprintable() else " " for c in text)
 
 
