@@ -1,4 +1,7 @@
-"""One scan over a TAR shard: where each member's content lies, or why the shard cannot be trusted."""
+"""One scan over a TAR shard: where each member's content starts, or why the shard cannot be trusted.
+
+Reading TAR stays our own code, because Python's `tarfile` accepts damaged and hostile shards; `headers` has the details.
+"""
 
 from __future__ import annotations
 

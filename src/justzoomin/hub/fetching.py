@@ -1,11 +1,11 @@
 """Fetching what a plan says, straight into its folder, every file checked before it gets its name.
 
-Files come over the hub client's own session (addresses, token, proxies, HF_ENDPOINT, offline mode), not through
-`hf_hub_download`: that writes to a temporary file of its own which it throws away when it fails, so that a shard of many
-gigabytes begins anew after every broken run, and it gives files their final names without looking at their hashes. Here the
-bytes of a file gather in `DEST/.jzi-download/`, on the same file system; a broken connection and a killed process go on where
-they stopped. A file is hashed as it lies on the disk, synced, and only then renamed, so that whatever stands under its final
-name is right. Nothing goes through the hub's cache: there is never a second copy.
+Downloading stays our own code, because a broken download of a large shard must resume. Files come over the hub client's own
+session (addresses, token, proxies, HF_ENDPOINT, offline mode), not through `hf_hub_download`: that writes to a temporary file
+which it deletes when it fails, so that a shard of many gigabytes starts again after every broken run, and it gives files their
+final names without checking their hashes. Here the bytes of a file gather in `DEST/.jzi-download/`, on the same file system;
+a broken connection and a killed process continue where they stopped. A file is hashed as it is on the disk, synced, and only
+then renamed, so that whatever has its final name is right. Nothing goes through the hub's cache: there is never a second copy.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class MapBuildConfig(BaseModel):
         format: Tiles as files (`folder`) or in the card's TAR shards (`tar`).
         stretch: Whether colours are stretched to 8 bits: the 2nd to 98th percentile of each band over all sources.
         bands: The bands that are red, green and blue, from 1; without it what the file says, else the first three.
-        nodata: A value that stands for no data where all three colours have it, besides what the files state.
+        nodata: A value that means no data where all three colours have it, besides what the files state.
         area: South, west, north, east in degrees: only tiles that touch it are built. West is above east across 180 degrees.
         tile_px: Edge of a tile.
         quality: JPEG quality of the tiles.
