@@ -287,7 +287,6 @@ def test_the_report_is_a_file_too_and_its_exit_code_says_whether_to_train(root, 
 
 
 def test_interrupted_it_leaves_no_report(root, tmp_path, monkeypatch):
-    from justzoomin import data
     from justzoomin.apps.data import app
 
     def interrupt(*args, **kwargs):
@@ -295,6 +294,6 @@ def test_interrupted_it_leaves_no_report(root, tmp_path, monkeypatch):
 
     path = tmp_path / "verify.json"
     path.write_text("old")
-    monkeypatch.setattr(data.verify, "decode_photo", interrupt)
+    monkeypatch.setattr("justzoomin.checks.verify.decode_photo", interrupt)
     assert CliRunner().invoke(app, ["verify", str(root), "--report", str(path)]).exit_code != 0
     assert path.read_text() == "old" and not list(tmp_path.glob(".*part"))
