@@ -15,7 +15,7 @@ def shrunk(block: Block, shrink: float) -> Array:
 
 
 def inside(point: Array, polygon: Array) -> bool:
-    """Whether a point (2,) lies in a polygon (n, 2), by crossings: towns that models were trained on depend on its every bit."""
+    """Whether a point (2,) lies in a polygon (n, 2), by crossings; towns that models were trained on need these bits."""
     x, y = point
     a, b = polygon, np.roll(polygon, -1, axis=0)
     hit = (a[:, 1] > y) != (b[:, 1] > y)
