@@ -106,7 +106,6 @@ class Rows:
         self.count = size // self.row.itemsize if count is None else count
         if size != self.count * self.row.itemsize:
             raise store.error(path, f"it has {size} bytes instead of {self.count * self.row.itemsize}")
-        self._out: IO[bytes] | None = None
 
     @classmethod
     def make(cls, store: Store, path: Path, row: npt.DTypeLike, count: int) -> Rows:
@@ -142,13 +141,7 @@ class Rows:
     @cached_property
     def writer(self) -> IO[bytes]:
         """The file, opened to be written."""
-        self._out = open_to_write(self.path, "r+b")
-        return self._out
-
-    def flush(self) -> None:
-        """Bring what was written to the disk; a disk that is full or broken is a `DiskError`."""
-        if self._out is not None:
-            sync(self._out)
+        return open_to_write(self.path, "r+b")
 
 
 class MarkedRows:
@@ -205,7 +198,8 @@ class MarkedRows:
     def flush(self) -> None:
         """Bring what was written to the disk; a disk that is full or broken is a `DiskError`."""
         for column in self.columns:
-            column.flush()
+            if "writer" in vars(column):
+                sync(column.writer)
 
 
 def checksum(*parts: Any) -> int:
@@ -218,15 +212,10 @@ def checksum(*parts: Any) -> int:
 
 def require_room(folder: Path, wanted: int, what: str, remedy: str, refuse: type[JustZoomInError] = DataError,
                  files: Sequence[Path] = ()) -> None:
-    """Refuse a disk that has less room than `what` takes.
+    """Refuse a disk that has less room than a folder will take: `wanted` bytes less what `files`, parts of it, take already.
 
-    Args:
-        folder: Where it is to be written; it need not be there yet.
-        wanted: Bytes.
-        what: What takes them, for the error.
-        remedy: What to do, as a sentence.
-        refuse: Kind of the error.
-        files: Files that are part of it: the room that they have already counts.
+    Raises:
+        JustZoomInError: Of the kind `refuse`.
     """
     wanted -= sum(min(getattr(path.stat(), "st_blocks", 0) * 512, path.stat().st_size) for path in files if path.is_file())
     if wanted > (free := free_bytes(folder)):

@@ -4,7 +4,6 @@ from .completeness import ExtractRecord as ExtractRecord
 from .completeness import check_hashes as check_hashes
 from .completeness import extract_command as extract_command
 from .completeness import require_complete as require_complete
-from .filestamps import FileProblem as FileProblem
 from .filestamps import FileStamp as FileStamp
 from .filestamps import compare_files as compare_files
 from .filestamps import plain_path as plain_path

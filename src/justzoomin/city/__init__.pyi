@@ -7,9 +7,7 @@ from .camera import render_photo as render_photo
 from .config import CityConfig as CityConfig
 from .drives import Router as Router
 from .drives import Shot as Shot
-from .drives import draw_conditions as draw_conditions
 from .light import Conditions as Conditions
-from .overhead import FLIGHT as FLIGHT
 from .overhead import render_overhead as render_overhead
 from .vehicles import Vehicle as Vehicle
 from .world import World as World

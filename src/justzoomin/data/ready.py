@@ -91,15 +91,10 @@ class ReadyPhotos:
         if STORE.load(folder / HEAD, dict) != kind.head(ids):
             raise DataError(folder / HEAD, "the ready photos are of another split, another table or other settings",
                             "Make them again with jzi data ready.")
-        self._entries = Rows(STORE, folder / ENTRIES, ENTRY, len(ids))
+        self.entries = Rows(STORE, folder / ENTRIES, ENTRY, len(ids)).values
         self._pictures = Rows(STORE, folder / PICTURES, np.uint8)
         if not _sound(self.entries, self._pictures.count):
             raise STORE.error(folder / ENTRIES, f"it does not fit {PICTURES}")
-
-    @property
-    def entries(self) -> npt.NDArray[Any]:
-        """An `ENTRY` per photo."""
-        return self._entries.values
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -4,11 +4,9 @@ from .calibrating import calibrate as calibrate
 from .calibrating import posteriors as posteriors
 from .calibrating import reliability_report as reliability_report
 from .report import Evaluation as Evaluation
-from .report import build_report as build_report
 from .report import evaluate as evaluate
 from .report import evaluate_path as evaluate_path
 from .report import find_models as find_models
 from .steps import Steps as Steps
 from .tables import Searched as Searched
-from .tables import prediction_info as prediction_info
 from .tables import search_table as search_table

@@ -3,7 +3,6 @@ from .plan import DownloadPlan as DownloadPlan
 from .plan import PlannedFile as PlannedFile
 from .plan import plan_download as plan_download
 from .retry import Retry as Retry
-from .selection import PUBLISHED as PUBLISHED
 from .selection import Selection as Selection
 from .unpacking import ExtractReport as ExtractReport
 from .unpacking import extract as extract

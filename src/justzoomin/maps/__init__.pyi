@@ -24,5 +24,4 @@ from .viewbuild import ViewCacheBuild as ViewCacheBuild
 from .viewbuild import build_view_cache as build_view_cache
 from .viewcache import ViewCache as ViewCache
 from .viewfinder import cache_notes as cache_notes
-from .viewfinder import find_view_cache as find_view_cache
 from .windows import Windows as Windows

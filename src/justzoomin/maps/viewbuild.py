@@ -194,10 +194,8 @@ def _heads(place: Path, stem: str) -> list[CacheHead]:
     """Heads of the caches in a folder that can be read."""
     found = []
     for path in sorted(place.glob(f"{stem}-*/{HEAD}")) if place.is_dir() else ():
-        try:
+        with contextlib.suppress(JustZoomInError):
             found.append(CacheHead.load(path.parent))
-        except JustZoomInError:
-            continue
     return found
 
 

@@ -1,7 +1,7 @@
 """The view cache: the pixels of all views of a grid in one file, by number, read by memory map.
 
 A folder of three files: `head.json` says what the views are of, `views.bin` holds their pixels, `facts.bin` a record
-per view. Nothing of it is believed before sizes, numbers and the head agree. See docs/view-cache.md.
+per view. See docs/view-cache.md.
 """
 
 from __future__ import annotations
@@ -147,10 +147,6 @@ class ViewCache:
     def no_data(self, number: int) -> float:
         """Share of a view that has no data, 0 to 1."""
         return float(self._facts["no_data"][number])
-
-    def level(self, number: int) -> int:
-        """Level that a view was drawn from."""
-        return int(self._facts["level"][number])
 
     def damaged(self, start: int = 0, stop: int | None = None) -> list[int]:
         """Return numbers of views, of a range of them, whose pixels are not those that were written; reads them all."""

@@ -2,8 +2,6 @@ from .checkpoints import resolve_device as resolve_device
 from .classifier import CellClassifier as CellClassifier
 from .compute import Compute as Compute
 from .compute import plan as plan
-from .config import IMAGENET_MEAN as IMAGENET_MEAN
-from .config import IMAGENET_STD as IMAGENET_STD
 from .config import PRESETS as PRESETS
 from .config import DecoderConfig as DecoderConfig
 from .config import EncoderConfig as EncoderConfig

@@ -4,15 +4,12 @@ from .answers import decider as decider
 from .baselines import ceiling as ceiling
 from .baselines import cell_errors_m as cell_errors_m
 from .baselines import chance as chance
-from .calibration import calibration_of as calibration_of
-from .calibration import covered as covered
 from .comparing import Change as Change
 from .comparing import Compared as Compared
 from .comparing import Comparison as Comparison
 from .comparing import compare as compare
 from .controls import controls_of as controls_of
 from .controls import density_table as density_table
-from .controls import descriptors as descriptors
 from .controls import nearest_table as nearest_table
 from .distances import Distance as Distance
 from .predictions_file import is_predictions_file as is_predictions_file
@@ -26,7 +23,6 @@ from .ranking import Ranking as Ranking
 from .ranking import log_normalize as log_normalize
 from .ranking import rank_listed as rank_listed
 from .ranking import rank_scores as rank_scores
-from .report import protocol_words as protocol_words
 from .report import score_table as score_table
 from .resampling import Figure as Figure
 from .resampling import Resampling as Resampling
@@ -39,7 +35,6 @@ from .rows import Score as Score
 from .rows import score_row as score_row
 from .rows import share_figure as share_figure
 from .table import DEFAULT_LISTED as DEFAULT_LISTED
-from .table import Decide as Decide
 from .table import PredictionInfo as PredictionInfo
 from .table import PredictionTable as PredictionTable
 from .table import Tabulator as Tabulator

@@ -2,12 +2,10 @@ from .beam_search import Beam as Beam
 from .beam_search import beam as beam
 from .bulk import BulkReport as BulkReport
 from .bulk import localize_to_file as localize_to_file
-from .cell_scorer import Scorer as Scorer
 from .cell_scorer import scorer as scorer
 from .exact_search import exact as exact
 from .fix import Fix as Fix
 from .fix import credible_radius_m as credible_radius_m
-from .fix_files import FORMATS as FORMATS
 from .fix_files import check_suffix as check_suffix
 from .greedy_search import Paths as Paths
 from .greedy_search import along_path as along_path
@@ -16,7 +14,6 @@ from .index import IndexHead as IndexHead
 from .index import MapIndex as MapIndex
 from .index import Precision as Precision
 from .indexing import build_index as build_index
-from .indexing import build_part as build_part
 from .indexing import index_blocks as index_blocks
 from .localizer import Localizer as Localizer
 from .matching import MAX_PLACES as MAX_PLACES
@@ -34,7 +31,6 @@ from .tracking import photo_posteriors as photo_posteriors
 from .tracking import track_points as track_points
 from .trained import NotTrainedHereWarning as NotTrainedHereWarning
 from .trained import check_fits as check_fits
-from .trained import warn_foreign_map as warn_foreign_map
 from .view_vectors import DrawnViews as DrawnViews
 from .view_vectors import ViewVectors as ViewVectors
 from .view_vectors import photo_vectors as photo_vectors

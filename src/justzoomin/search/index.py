@@ -1,9 +1,8 @@
 """The map index: vectors of a model's views on the disk, bound to the model and the map they were made from.
 
 A folder with two files. `index.json` says what it belongs to and which layers of views it holds; `views.bin` has one record
-per view, in the order of the views' numbers (`geometry.ViewLayers`): a mark, the share of the view without data, the vector. A
-record counts as there if its mark is the checksum of the rest. The file may have holes: an index is the same thing while it is
-built, by one process or by several, and when its views are encoded only as they are needed.
+per view, in the order of the views' numbers (`geometry.ViewLayers`): a mark, the share of the view without data, the vector.
+An index is the same thing while it is built, by one process or by several, and when its views are encoded only as needed.
 """
 
 from __future__ import annotations
@@ -78,9 +77,7 @@ class IndexHead:
 
 
 class MapIndex(MarkedRows):
-    """An open index. Use `create`, `open` or `open_for`.
-
-    Can be used from several processes at once.
+    """An open index; several processes may use it at once. Open one with `create`, `open` or `open_for`.
 
     Args:
         folder: Its folder.

@@ -1,4 +1,7 @@
-"""Fetching tiles over http: slowly, few at a time, again after failures, never more than a tile's worth of bytes or of time."""
+"""Fetching tiles over http: slowly, few at a time, again after failures, never more than a tile's worth of bytes or of time.
+
+This stays our own code, because servers of others must be asked politely and their answers may be hostile.
+"""
 
 from __future__ import annotations
 
