@@ -1,5 +1,7 @@
 """Sources that are broken, lie about themselves, or reach for what they should not."""
 
+import shutil
+
 import numpy as np
 import pytest
 import rasterio
@@ -8,7 +10,7 @@ from rasterio.crs import CRS
 from test_rasters import VRT
 
 from justzoomin.errors import ConfigError, DataError, TileError
-from justzoomin.imagery import MapBuild, MapBuildConfig, build, build_map
+from justzoomin.imagery import MapBuild, MapBuildConfig, build_map
 
 PLACE = "epsg:32633"
 
@@ -109,8 +111,8 @@ def test_a_raster_that_claims_a_country(tmp_path, monkeypatch):
         pass
     assert path.stat().st_size < 40e6
     refused(ConfigError, r"gigapixels at 0\.1 m per pixel, more than 25.*--max-gigapixels 9\d", [path], tmp_path)
-    usage = build.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(build.shutil, "disk_usage", lambda path: usage._replace(free=50e9))
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=50e9))
     refused(DataError, r"about 6\d\.\d GB are needed and 50\.0 GB are free", [path], tmp_path, max_gigapixels=100)
     part = MapBuildConfig(gsd_m=0.1, area=(52.1999, 15.2999, 52.2, 15.3), crs=PLACE)
     assert len(MapBuild([path], tmp_path / "map", part).plan.chunks) <= 4

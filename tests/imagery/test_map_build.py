@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from justzoomin.apps.region import app as region_app
 from justzoomin.checks import fit_region, open_unplaced
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.geometry import load_grid, save_grid
-from justzoomin.imagery import MapBuild, MapBuildConfig, build, build_map
+from justzoomin.imagery import MapBuild, MapBuildConfig, build_map
 from justzoomin.maps import Map
 
 SMALL = MapBuildConfig(tile_px=64, shard_bytes=20_000)
@@ -132,8 +133,8 @@ def test_one_build_at_a_time(source, tmp_path):
 
 
 def test_too_little_disk(source, tmp_path, monkeypatch):
-    usage = build.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(build.shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
     with pytest.raises(DataError, match=r"about .* GB are needed and 0\.0 GB are free"):
         MapBuild([source], tmp_path / "map", SMALL)
     assert not (tmp_path / "map").exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Literal
 
 from justzoomin.archives import DownloadRecord, FileStamp
 from justzoomin.errors import ConfigError, DataError
+from justzoomin.files import free_bytes
 from justzoomin.geometry import ZoomGrid, grid_from_dict, preset
 from justzoomin.hub.retry import Retry
 from justzoomin.hub.selection import PUBLISHED, Item, Selection, chosen_levels, chosen_splits, classify, needed_levels
@@ -142,7 +142,7 @@ def plan_download(dest: Path | str, repo_id: str | None = None, revision: str | 
         raise ConfigError(f"--repo-id {repo_id}", f"{folder} holds a download of {record.repo_id}", "Choose another folder.")
     if record is not None and _settled(record, revision, selection, update=update) and not record.problems(folder):
         files = tuple(PlannedFile(name, stamp, classify(name), "there") for name, stamp in record.files.items())
-        return DownloadPlan(None, record, folder, files, _free(folder))
+        return DownloadPlan(None, record, folder, files, free_bytes(folder))
     chosen = selection or (Selection.from_dict(record.asked, str(folder)) if record else Selection())
     repo = repo_id or (record.repo_id if record else PUBLISHED)
     asked = revision or (record.revision if record else "main")
@@ -191,7 +191,7 @@ def _plan(source: Source, revision: str, selection: Selection, folder: Path, rec
         new = record
     old = record.files if record else {}
     return DownloadPlan(
-        source, new, folder, files, _free(folder), _part_bytes(files, folder),
+        source, new, folder, files, free_bytes(folder), _part_bytes(files, folder),
         tuple(path for path, stamp in old.items() if new.files.get(path) != stamp and (folder / path).exists()),
         _count((items[path], stamp.size) for path, stamp in source.files.items()
                if path not in new.files and path not in gone))
@@ -298,9 +298,3 @@ def part_path(folder: Path, path: str, stamp: FileStamp) -> Path:
 def _part_bytes(files: Iterable[PlannedFile], folder: Path) -> int:
     parts = (part_path(folder, file.path, file.stamp) for file in files if file.state == "fetch")
     return sum(part.stat().st_size for part in parts if part.is_file())
-
-
-def _free(folder: Path) -> int:
-    """Return the free bytes where the folder is or will be."""
-    nearest = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
-    return shutil.disk_usage(nearest).free

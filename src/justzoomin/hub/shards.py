@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from justzoomin.archives import ExtractRecord, TarShards
 from justzoomin.errors import DataError, TileError
+from justzoomin.files import free_bytes
 from justzoomin.hub.selection import classify
 from justzoomin.tiles import SHARD_PATTERN, ShardSource, TileLayout
 
@@ -91,7 +91,7 @@ def require_room(shards: list[Shard], record: ExtractRecord, target: Path, *, fr
             held += shard.bytes_on_disk - sum(-(-p.stat().st_size // _BLOCK) * _BLOCK for p in there if p.is_file())
         peak = max(peak, held)
         held -= shard.path.stat().st_size if frees else 0
-    free = shutil.disk_usage(_nearest(target)).free
+    free = free_bytes(target)
     if peak > free:
         raise DataError(target, f"the files need {peak:,} bytes, but the disk has only {free:,} bytes free",
                         "Free some space, or extract on the download's own disk with --delete-archives, "

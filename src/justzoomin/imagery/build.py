@@ -14,7 +14,7 @@ import numpy as np
 
 from justzoomin.archives import ShardWriter
 from justzoomin.errors import ConfigError, DataError, TileError
-from justzoomin.files import folder_lock, refuse_links, sync_folder, write_bytes
+from justzoomin.files import folder_lock, free_bytes, refuse_links, sync_folder, write_bytes
 from justzoomin.geometry import LatLon, ZoomGrid, find_grid, save_grid
 from justzoomin.imagery.bundles import Bundles
 from justzoomin.imagery.config import MapBuildConfig
@@ -201,10 +201,9 @@ class MapBuild:
         Raises:
             DataError: Saying how much is needed and how much is free.
         """
-        place = next(folder for folder in (self.dest, *self.dest.absolute().parents) if folder.exists())
         done = sum(self._bundles.is_done(0, *chunk) for chunk in self.plan.chunks) if self.resumes else 0
         needed = int(self.bytes_estimate * (1 - done / len(self.plan.chunks)))
-        free = shutil.disk_usage(place).free
+        free = free_bytes(self.dest)
         if needed > free:
             raise DataError(self.dest, f"about {needed / 1e9:,.1f} GB are needed and {free / 1e9:,.1f} GB are free",
                             "Name a folder on a larger disk, or give a coarser --gsd-m.")

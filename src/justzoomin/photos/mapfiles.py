@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from justzoomin.errors import DataError, LayoutError
-from justzoomin.files import open_to_write, remove_left
+from justzoomin.files import free_bytes, open_to_write, remove_left
 from justzoomin.geometry import ZoomGrid, save_grid
 from justzoomin.maps import Map, layout_folder
 from justzoomin.tiles import source_kind
@@ -121,7 +121,7 @@ def _copy(path: Path, target: Path) -> int:
 
 
 def _require_room(out: Path, wanted: int) -> None:
-    free = shutil.disk_usage(out).free
+    free = free_bytes(out)
     if free < wanted + _ROOM_BYTES:
         raise DataError(out, f"the map cannot be linked here, and copying its {wanted / 1e9:.1f} GB leaves no room "
                         f"({free / 1e9:.1f} GB are free)", "Import into a folder on the map's disk, or into the map's own.")
