@@ -80,7 +80,7 @@ def test_room_that_is_taken_already_counts(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     (tmp_path / "part").write_bytes(bytes(5000))
     require_room(tmp_path / "new" / "folder", 6000, "things", "Go.", files=[tmp_path / "part", tmp_path / "none"])
-    with pytest.raises(DataError, match="things take 1,001 bytes and the disk has 1,000 free"):
+    with pytest.raises(DataError, match="things need 1,001 bytes, but the disk has only 1,000 free"):
         require_room(tmp_path / "new", 6001, "things", "Go.", files=[tmp_path / "part"])
 
 

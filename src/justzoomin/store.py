@@ -1,7 +1,7 @@
-"""Arrays on the disk: rows of one size by number, a mark for each that is its checksum, and a head that says what they are.
+"""Arrays on disk: numbered rows of one size, a mark for each row that is its checksum, and a head that describes them.
 
 The view cache, the map index, the outputs of frozen blocks and ready photos are folders of this kind. Nothing in them is
-trusted before the sizes of the files, the marks and the head agree. Each of the four says what a row is, what its checksum
+trusted until the sizes of the files, the marks and the head agree. Each of the four defines what a row is, what its checksum
 covers and what the head binds it to.
 """
 
@@ -29,7 +29,7 @@ Head = TypeVar("Head")
 Ints = npt.NDArray[np.int64]
 _MAX_HEAD_BYTES = 1 << 16
 _BLOCK = 4096
-"""Rows that are looked for together."""
+"""Rows that are checked together for missing ones."""
 _READ_BYTES = 1 << 24
 """Bytes that are read at once to check rows."""
 
@@ -41,8 +41,8 @@ class Store:
     Args:
         format: Its name and version, `NAME/NUMBER`, in every head.
         what: What it is, for errors: `a view cache`.
-        refuse: Kind of its errors.
-        remedy: What to do about a broken one, as a sentence.
+        refuse: Class of its errors.
+        remedy: What to do about a broken folder, as a sentence.
     """
 
     format: str
@@ -59,10 +59,10 @@ class Store:
 
         Args:
             path: The file.
-            parse: Makes the head of its values; raises `ValueError` or an error of this package where they are wrong.
+            parse: Makes the head from its values; raises `ValueError` or an error of this package if they are wrong.
 
         Raises:
-            JustZoomInError: Of the kind `refuse`, if it cannot be read, has another format or `parse` refuses it.
+            JustZoomInError: Of the class `refuse`, if it cannot be read, has another format or `parse` refuses it.
         """
         try:
             values = json.loads(read_limited(path, _MAX_HEAD_BYTES))
@@ -80,20 +80,21 @@ class Store:
 
 
 class Rows:
-    """Rows of one size in one file. Can be pickled and used from threads and forked processes.
+    """Rows of one size in one file. They can be pickled and used from threads and forked processes.
 
-    Rows are read through a memory map or at their offsets, and written at their offsets: through a map, a full disk would end
-    the process. Several processes may write at once. The file is opened to be written, through no link, when it first is.
+    Rows are read through a memory map or at their offsets. They are written at their offsets, because a full disk would end
+    the process that writes through a map. Several processes may write at once. The file is opened for writing at the first
+    write, and not through a link.
 
     Args:
         store: The kind of folder that the file is in.
         path: The file.
         row: Number format and shape of a row.
-        count: How many rows it must have; None for as many as it has.
+        count: Number of rows that the file must have; None for any number.
 
     Raises:
-        JustZoomInError: Of the store's kind, if it is missing, not a regular file, or of another size: reading beyond the end
-            of a map would end the process.
+        JustZoomInError: Of the store's class, if the file is missing, not a regular file, or has the wrong size: reading past
+            the end of a map would end the process.
     """
 
     def __init__(self, store: Store, path: Path, row: npt.DTypeLike, count: int | None = None) -> None:
@@ -109,7 +110,7 @@ class Rows:
 
     @classmethod
     def make(cls, store: Store, path: Path, row: npt.DTypeLike, count: int) -> Rows:
-        """Open a file to fill it: it is made, or cut or grown to its size, with a hole where it is new.
+        """Open a file to fill it: it is created, or cut or extended to its size, with a hole for the new part.
 
         Raises:
             DataError: If it is a link or not a regular file.
@@ -124,36 +125,36 @@ class Rows:
 
     @cached_property
     def values(self) -> npt.NDArray[Any]:
-        """All rows (count, ...), mapped, read-only and in place. Touch none that may be a hole: the disk may have no room."""
+        """All rows (count, ...), memory-mapped and read-only. Do not read a row that may be a hole: the disk may be full."""
         size = self.count * self.row.itemsize
         return np.frombuffer(mmap.mmap(self._file.fileno(), size, access=mmap.ACCESS_READ) if size else b"", self.row)
 
     def read(self, first: int, count: int = 1) -> npt.NDArray[Any]:
-        """Return rows (count, ...) from one on, copied; fewer where the file ends."""
+        """Return copies of rows (count, ...) starting at `first`; fewer at the end of the file."""
         size = self.row.itemsize
         content = os.pread(self._file.fileno(), count * size, first * size)
         return np.frombuffer(content, self.row, len(content) // size)
 
     def write(self, number: int, row: npt.NDArray[Any] | np.void) -> None:
-        """Write a row; a disk that is full or broken is a `DiskError`."""
+        """Write a row; a full or broken disk raises `DiskError`."""
         write_at(self.writer, row.tobytes(), number * self.row.itemsize)
 
     @cached_property
     def writer(self) -> IO[bytes]:
-        """The file, opened to be written."""
+        """The file, opened for writing."""
         return open_to_write(self.path, "r+b")
 
 
 class MarkedRows:
-    """Rows of one file or of several beside each other, with a mark for each number: a checksum, in a field of the last file.
+    """Rows of one or several parallel files, with a mark for each row: a checksum in a field of the last file.
 
-    A row is there if its mark is its checksum. So a row that was torn, or that two processes spoiled between them, is one that
-    is not there and is made again, and files may have holes: while they are filled, by one process or several, or for ever.
+    A row exists if its mark equals its checksum. So a row that was cut off, or that two processes wrote at once, counts as
+    missing and is made again. Files may have holes, for a time or for ever.
 
     Args:
         columns: The files.
-        mark: Field of the last one's rows that holds the mark. It is 0 in a hole.
-        checksum: Checksum of a row of each file, whatever the field of the mark holds.
+        mark: Field that holds the mark, in rows of the last file. It is 0 in a hole.
+        checksum: Checksum over a row of each file; it ignores the field of the mark.
     """
 
     def __init__(self, columns: Sequence[Rows], mark: str, checksum: Callable[..., int]) -> None:
@@ -164,7 +165,7 @@ class MarkedRows:
         return min(column.count for column in self.columns)
 
     def known(self, numbers: Ints) -> npt.NDArray[np.bool_]:
-        """Return which (N,) of the rows of numbers (N,) are there; once a row is, it is not read again."""
+        """Return which (N,) of the rows with given numbers (N,) exist; a row that was found is not read again."""
         new, (*others, last) = np.unique(numbers[~self._known[numbers]]), self.columns
         most = max(1, _READ_BYTES // sum(column.row.itemsize for column in self.columns))
         edges = [0, *(np.flatnonzero(np.diff(new) != 1) + 1).tolist(), len(new)]
@@ -179,31 +180,31 @@ class MarkedRows:
         return known
 
     def write(self, number: int, *row: Any) -> None:
-        """Write a row of each file, the last one with its mark last; a disk that is full or broken is a `DiskError`."""
+        """Write a row of each file, and the last file with the mark last; a full or broken disk raises `DiskError`."""
         row[-1][self._mark] = self._checksum(*row)
         for column, part in zip(self.columns, row, strict=True):
             column.write(number, part)
         self._known[number] = True
 
     def missing(self) -> Iterator[Ints]:
-        """Yield numbers of the rows that are not there, in blocks."""
+        """Yield the numbers of missing rows, in blocks."""
         for start in range(0, len(self), _BLOCK):
             numbers = np.arange(start, min(start + _BLOCK, len(self)))
             yield numbers[~self.known(numbers)]
 
     def count(self) -> int:
-        """Return how many rows are there."""
+        """Return the number of existing rows."""
         return len(self) - sum(len(part) for part in self.missing())
 
     def flush(self) -> None:
-        """Bring what was written to the disk; a disk that is full or broken is a `DiskError`."""
+        """Write everything to the disk; a full or broken disk raises `DiskError`."""
         for column in self.columns:
             if "writer" in vars(column):
                 sync(column.writer)
 
 
 def checksum(*parts: Any) -> int:
-    """Return the CRC-32 of bytes and contiguous arrays, one behind the other."""
+    """Return the CRC-32 of concatenated bytes and contiguous arrays."""
     value = 0
     for part in parts:
         value = zlib.crc32(part, value)
@@ -212,11 +213,11 @@ def checksum(*parts: Any) -> int:
 
 def require_room(folder: Path, wanted: int, what: str, remedy: str, refuse: type[JustZoomInError] = DataError,
                  files: Sequence[Path] = ()) -> None:
-    """Refuse a disk that has less room than a folder will take: `wanted` bytes less what `files`, parts of it, take already.
+    """Refuse a disk with too little free space for a folder: `wanted` bytes minus the size of its existing `files`.
 
     Raises:
-        JustZoomInError: Of the kind `refuse`.
+        JustZoomInError: Of the class `refuse`, if the space does not suffice.
     """
     wanted -= sum(min(getattr(path.stat(), "st_blocks", 0) * 512, path.stat().st_size) for path in files if path.is_file())
     if wanted > (free := free_bytes(folder)):
-        raise refuse(folder, f"{what} take {wanted:,} bytes and the disk has {free:,} free", remedy)
+        raise refuse(folder, f"{what} need {wanted:,} bytes, but the disk has only {free:,} free", remedy)

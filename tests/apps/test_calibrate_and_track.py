@@ -78,7 +78,7 @@ def test_scored_and_trained_photos_are_refused(jzi: Jzi, many: Path, taught: Pat
     assert "--split val" in jzi(*use, "--split", "val").refusal()
     assert "trained on these photos" in jzi(*use, "--split", "train").refusal()
     missing = jzi(*use, "--split", "nope").refusal()
-    assert "--split nope: no split called 'nope'; splits there: held_out, train, val. Make one" in missing
+    assert "--split nope: there is no split called 'nope'; existing splits: held_out, train, val. Make one" in missing
     assert "--after 24" in jzi(*use, "--split", "held_out", "--after", "24").refusal()
     assert "too few" in jzi(*use, "--split", "held_out", "--limit", "3").refusal()
     assert "--keep" in jzi(*use, "--split", "held_out", "--keep", "1.5").refusal()

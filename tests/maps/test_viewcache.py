@@ -227,7 +227,7 @@ def test_a_map_that_changes_meanwhile_is_told_and_nothing_is_kept(town, monkeypa
 def test_a_small_disk_and_impossible_sizes_are_refused(town, monkeypatch):
     usage = shutil.disk_usage(town)
     monkeypatch.setattr(viewbuild.shutil, "disk_usage", lambda path: usage._replace(free=1000))
-    with pytest.raises(DataError, match="the disk has 1,000 free"):
+    with pytest.raises(DataError, match="the disk has only 1,000 free"):
         ViewCacheBuild(Map.open(town), pixels=PIXELS).run()
     assert not (town / "satellite" / ".jzi-views").exists()
     for pixels in (0, 100_000):

@@ -1,4 +1,4 @@
-"""Predictions of a split, reports of an evaluation, calibration on held-out photos."""
+"""Evaluation: predictions of a split, reports, and calibration on held-out photos."""
 
 import lazy_loader
 

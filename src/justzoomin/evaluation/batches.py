@@ -1,4 +1,4 @@
-"""Photos of a dataset in batches, as a model takes them."""
+"""Photos of a dataset in batches, in the form that a model needs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from justzoomin.models import ModelConfig
 from justzoomin.parallel import ordered_map
 
 Progress = Callable[[int, int], None]
-"""Called with photos done and photos in all."""
+"""Called with the number of photos done and the number of all photos."""
 
 
 def photo_batches(config: ModelConfig, dataset: Dataset, ids: Sequence[str], batch_size: int) -> Iterator[torch.Tensor]:
-    """Yield photos of a dataset as a model's settings want them, uint8 halves (B, 2, 3, n, n), in batches and in order.
+    """Yield photos of a dataset in order, prepared by a model's settings, in batches of uint8 halves (B, 2, 3, n, n).
 
     Raises:
         PhotoError: If a photo is missing or broken.

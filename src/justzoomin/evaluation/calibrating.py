@@ -1,4 +1,4 @@
-"""Calibrating a model on photos that it never saw, and that nobody will score it on."""
+"""Calibrating a model on photos that it was not trained on and will not be scored on."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from justzoomin.posterior import Calibration, Claims, curve, fit_calibration
 from justzoomin.search import MapIndex, ViewVectors, check_fits, photo_vectors, scorer, views_of
 
 SCORED = ("val", "test")
-"""Splits of these names are for scores: fitted numbers would know them."""
+"""Splits with these names are for scores: a calibration must not be fitted on them."""
 
 
 class NotHeldOutWarning(UserWarning):
-    """It is not known whether the photos were held out of training."""
+    """Warning that the photos may not have been held out of training."""
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A calibration and what it was fitted on, claim by claim.
+    """A calibration, with the claims on the photos that it was fitted on.
 
     Attributes:
         calibration: The calibration.
         before: Claims of the model's own posteriors.
-        after: Claims of the calibrated ones.
+        after: Claims of the calibrated posteriors.
     """
 
     calibration: Calibration
@@ -47,7 +47,7 @@ class Calibrated:
 
 
 def reliability_report(found: Calibrated) -> dict[str, Any]:
-    """Plain values: the calibration's figures, and reliability curves before and after."""
+    """Return plain values: the calibration's figures, and reliability curves before and after."""
     curves = {}
     for name, claims in (("before", found.before), ("after", found.after)):
         kinds = {"top_cell": curve(claims.top, claims.top_right), "within_40m": curve(claims.near, claims.near_right)}
@@ -61,9 +61,9 @@ class HeldOut:
     """Photos to calibrate on.
 
     Attributes:
-        ids: Their ids.
+        ids: Ids of the photos.
         sequences: True sequences (B, depth).
-        hash: Hash of their records.
+        hash: Hash of the photos' records.
     """
 
     ids: list[str]
@@ -72,21 +72,22 @@ class HeldOut:
 
 
 def held_out(dataset: Dataset, split: str, after: int, provenance: dict[str, Any], limit: int | None = None) -> HeldOut:
-    """The photos of a split behind its first `after`, if they are fit to calibrate on.
+    """Return the photos of a split after its first `after`, if they are suitable for calibration.
 
     Raises:
-        ConfigError: If the split is for scores or missing, the model was trained on these photos, or none is left.
+        ConfigError: If the split is for scores or missing, the model was trained on these photos, or no photos are left.
     """
     if split in SCORED:
-        raise ConfigError(f"--split {split}", "photos that a model is scored on may not calibrate it",
+        raise ConfigError(f"--split {split}", "a model must not be calibrated on photos that it is scored on",
                           "Hold photos out of training: see docs/confidence.md.")
     if split not in dataset.split_paths:
         there = ", ".join(dataset.split_paths) or "none"
-        raise ConfigError(f"--split {split}", f"no split called {split!r}; splits there: {there}",
-                          "Make one of photos held out of training: docs/confidence.md, Held-out photos, says how.")
+        raise ConfigError(f"--split {split}", f"there is no split called {split!r}; existing splits: {there}",
+                          "Make one with photos held out of training: see docs/confidence.md, Held-out photos.")
     records, sequences = dataset.split(split), dataset.sequences(split)
     if not 0 <= after < len(records):
-        raise ConfigError(f"--after {after}", f"split {split} has {len(records):,} photos", "Leave photos to calibrate on.")
+        raise ConfigError(f"--after {after}", f"split {split} has {len(records):,} photos",
+                          "Give a smaller number that leaves photos to calibrate on.")
 
     def hash_of(part: slice) -> str:
         return hash_records(records.image_ids[part], records.lat[part], records.lon[part], sequences[part])
@@ -95,17 +96,18 @@ def held_out(dataset: Dataset, split: str, after: int, provenance: dict[str, Any
     part = slice(after, None if limit is None else after + limit)
     ids, chosen = records.image_ids[part], hash_of(part)
     if trained & {chosen, hash_of(slice(None))}:
-        raise ConfigError(f"--split {split}", "the model was trained on these photos", "Give photos that it never saw.")
+        raise ConfigError(f"--split {split}", "the model was trained on these photos",
+                          "Give photos that it was not trained on.")
     known = after > 0 and hash_of(slice(after)) in trained
     if not known and trained and split != "train" and "train" in dataset.split_paths:
         known = dataset.split_hash("train") in trained
         both = set(ids) & set(dataset.split("train").image_ids) if known else set()
         if both:
             raise ConfigError(f"--split {split}", f"{len(both):,} of its photos are in the split that the model was trained on",
-                              "Give photos that it never saw.")
+                              "Give photos that it was not trained on.")
     if not known:
-        warnings.warn("nothing here shows that the model was not trained on these photos; if it was, its confidence will be "
-                      "too high everywhere else", NotHeldOutWarning, stacklevel=3)
+        warnings.warn("it is unknown whether the model was trained on these photos; "
+                      "if it was, its confidence will be too high everywhere else", NotHeldOutWarning, stacklevel=3)
     return HeldOut(ids, sequences[part], chosen)
 
 
@@ -114,28 +116,28 @@ def calibrate(model: MapModel, dataset: Dataset, split: str, *, after: int = 0, 
               progress: Progress | None = None) -> Calibrated:
     """Fit a model's calibration on held-out photos of a split.
 
-    The posteriors lie in a temporary file while it runs: four bytes for each photo and terminal cell.
+    While it runs, the posteriors are stored in a temporary file: four bytes for each photo and terminal cell.
 
     Args:
-        model: The model, of any family; put into evaluation mode. One that does not zoom is calibrated in a single step.
+        model: The model, of any family; it is set to evaluation mode. A model that does not zoom is calibrated in one step.
         dataset: The dataset.
         split: Name of the split.
         after: Photos at the split's start to leave out: those that the model was trained on.
-        limit: Photos to take at most.
+        limit: Most photos to use.
         batch_size: Photos encoded at once.
-        index: Folder of the map's index under this model.
-        keep: Share of these photos that shall count as on the map.
-        progress: Called with photos done and photos in all.
+        index: Folder of the map's index for this model.
+        keep: Share of these photos that must count as on the map.
+        progress: Called with the number of photos done and the number of all photos.
 
     Raises:
-        ConfigError: If the photos are not fit to calibrate on; see `held_out`.
-        DataError: If they are too few, or the index belongs to another map.
+        ConfigError: If the photos are not suitable for calibration; see `held_out`.
+        DataError: If there are too few photos, or the index belongs to another map.
         ModelError: If the model does not fit the dataset's grid, or the index belongs to another model.
         PhotoError: If a photo is missing or broken.
-        DiskError: If the folder of temporary files has no room for the scores of all photos.
+        DiskError: If the folder of temporary files has no space for the scores of all photos.
     """
     if not 0 < keep < 1:
-        raise ConfigError(f"--keep {keep:g}", "it is no share", "Give a number between 0 and 1, such as 0.95.")
+        raise ConfigError(f"--keep {keep:g}", "the share is not between 0 and 1", "Give a share such as 0.95.")
     photos = held_out(dataset, split, after, model.provenance, limit)
     grid = dataset.grid
     check_fits(model, grid)
@@ -167,13 +169,13 @@ def calibrate(model: MapModel, dataset: Dataset, split: str, *, after: int = 0, 
 
 def posteriors(model: MapModel, dataset: Dataset, ids: list[str], vectors: ViewVectors,
                batch_size: int) -> Iterator[npt.NDArray[np.float32]]:
-    """Log-probabilities (b, N) of all terminal cells for a dataset's photos, batch by batch, not calibrated.
+    """Yield uncalibrated log-probabilities (b, N) of all terminal cells for a dataset's photos, batch by batch.
 
     Args:
         model: The model, in evaluation mode.
         dataset: The dataset.
         ids: Ids of the photos.
-        vectors: The map's view vectors under the model; the map may be another dataset's.
+        vectors: The map's view vectors by this model; the map may belong to another dataset.
         batch_size: Photos encoded at once.
 
     Raises:

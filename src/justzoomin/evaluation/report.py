@@ -27,8 +27,8 @@ class Evaluation:
 
     Attributes:
         report: The report; see docs/formats.md.
-        table: The predictions, as a predictions file holds them.
-        steps: How each step fares along the true path; None for other searches than greedy.
+        table: The predictions, as in a predictions file.
+        steps: Result of each step along the true path; None for searches other than greedy.
     """
 
     report: dict[str, Any]
@@ -41,7 +41,7 @@ def evaluate(model: MapModel, dataset: Dataset, split: str = "val", *, radii_m: 
              decision: str | None = None, calibration: Calibration | None = None, listed: int | None = DEFAULT_LISTED,
              method: str | None = None, progress: Progress | None = None,
              prepare: Callable[[Localizer], None] | None = None) -> Evaluation:
-    """Evaluate a model on a split: as published with greedy decoding along the model's own views, or by another search.
+    """Evaluate a model on a split, with the published greedy decoding along the model's own views or another search.
 
     Args:
         model: The model, of any family.
@@ -49,21 +49,21 @@ def evaluate(model: MapModel, dataset: Dataset, split: str = "val", *, radii_m: 
         split: Name of the split.
         radii_m: Radii X of R@Xm in metres.
         batch_size: Photos encoded at once.
-        limit: Photos to take from the split's start; all if None.
-        index: Folder of the map's index under this model, if there is one.
-        search: `greedy`, `beam:K` or `posterior`; None for greedy zooming, and for the posterior where a model does not zoom,
-            has a ray matcher, or the decision needs one.
-        decision: What picks answers from a posterior; see `Localizer`.
-        calibration: What makes the probabilities of posteriors hold.
-        listed: Cells of a posterior that are kept for a photo; all if None.
-        method: What the row of a table is called; the search if None.
-        progress: Called with photos done and photos in all.
+        limit: Number of photos to use, from the split's start; all if None.
+        index: Folder of the map's index for this model, if there is one.
+        search: `greedy`, `beam:K` or `posterior`. None means `posterior` if the model does not zoom, has a ray matcher, or the
+            decision needs one; else `greedy`.
+        decision: Rule that chooses answers from a posterior; see `Localizer`.
+        calibration: Calibration of the posteriors' probabilities.
+        listed: Number of a posterior's cells that are stored for a photo; all if None.
+        method: Name of the row in a table; the search if None.
+        progress: Called with the number of photos done and the number of all photos.
         prepare: Called with the localizer before the first photo.
 
     Raises:
         ConfigError: If search or decision is unknown, or the two cannot be combined.
         ModelError: If the model does not fit the dataset's grid, or index or calibration belong to another model.
-        DataError: If the split has faults, or the index belongs to another map.
+        DataError: If the split has errors, or the index belongs to another map.
         PhotoError: If a photo is missing or broken.
     """
     dataset.check(split)
@@ -81,12 +81,12 @@ def evaluate(model: MapModel, dataset: Dataset, split: str = "val", *, radii_m: 
 
 
 def build_report(table: PredictionTable, radii_m: tuple[float, ...], steps: Steps | None = None) -> dict[str, Any]:
-    """Return a report as plain values: the scores of the table (see `score_table`) as docs/formats.md lays them out.
+    """Return a report as plain values: the scores of the table (see `score_table`) in the layout of docs/formats.md.
 
     Args:
         table: The predictions.
         radii_m: Radii X of R@Xm in metres.
-        steps: How each step fares along the true path, where paths were followed.
+        steps: Result of each step along the true path, if paths were followed.
     """
     info, protocol = table.info, Protocol(radii_m=radii_m, areas_m2=())
     score, draws = score_table(table, protocol), protocol.resampling(table)[0]
@@ -121,7 +121,7 @@ def _decoding(table: PredictionTable) -> str:
 
 
 def _flat(score: dict[str, Any]) -> dict[str, Any]:
-    """Figures of a score with their intervals apart."""
+    """Return the figures of a score, with their intervals under a separate key."""
     def of(take: Callable[[dict[str, float]], Any]) -> dict[str, Any]:
         return {"recall_at_1": take(score["recall_at_1"]),
                 "recall_at_m": {radius: take(figure) for radius, figure in score["recall_at_m"].items()},
@@ -131,7 +131,7 @@ def _flat(score: dict[str, Any]) -> dict[str, Any]:
 
 
 def find_models(path: Path) -> dict[str, Path]:
-    """Return the model folders of a run (`models/*/`), by name; the folder itself if it is one.
+    """Return the model folders of a run (`models/*/`), by name; if the folder is a model folder, only that one.
 
     Raises:
         ModelError: If the folder holds no model.
@@ -148,17 +148,17 @@ def find_models(path: Path) -> dict[str, Path]:
 def evaluate_path(model: str, data: str | Path, split: str = "val", *, device: str = "auto", dataset: Dataset | None = None,
                   calibrated: bool = True, progress: Callable[[str], Progress] | None = None,
                   **options: Any) -> dict[str, Evaluation]:
-    """Evaluate a model folder, a hub id, or every checkpoint of a run folder, on one split; an index belongs to one of them.
+    """Evaluate a model folder, a hub id, or every checkpoint of a run folder on one split.
 
     Args:
         model: Model folder, hub id or run folder.
         data: Folder of the dataset.
         split: Name of the split.
-        device: Where the model runs.
-        dataset: The dataset, if it is open.
+        device: Device that the model runs on.
+        dataset: The dataset, if it is already open.
         calibrated: Whether to use the calibration in a model's folder, if there is one for this grid's depth.
-        progress: Gives what is called with photos done and photos in all, for the name of a checkpoint.
-        options: Further arguments of `evaluate`.
+        progress: Returns the progress function for the name of a checkpoint.
+        options: Further arguments of `evaluate`. An `index` belongs to one checkpoint only.
 
     Returns:
         Evaluations by checkpoint name.

@@ -1,4 +1,4 @@
-"""How often each step is right given the true path before it: the second figure of the published protocol."""
+"""Accuracy of each step given the true path before it: the second figure of the published protocol."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from justzoomin.search import Localizer, along_path
 
 @dataclass(frozen=True)
 class Steps:
-    """N photos' true paths of T steps, as a model that decodes paths sees them (teacher forcing).
+    """Results of a model that decodes paths along N true paths of T steps (teacher forcing).
 
     Attributes:
         right: Whether (N, T) the most probable action is the true one, given the true path before it.
-        true_log_prob: Log-probability (N,) of the whole true path.
+        true_log_prob: Log-probability (N,) of the complete true path.
     """
 
     right: npt.NDArray[np.bool_]
@@ -29,7 +29,7 @@ class Steps:
         """Follow the true sequences (B, T) of photos with vectors (B, D).
 
         Raises:
-            TileError: If the map cannot give a view.
+            TileError: If a view of the map cannot be drawn.
         """
         path = torch.from_numpy(true)
         chances = along_path(localizer.model, photos, localizer.vectors, path)
@@ -38,5 +38,5 @@ class Steps:
 
     @classmethod
     def joined(cls, parts: Sequence[Steps]) -> Steps:
-        """Return the steps of several batches as one."""
+        """Join the steps of several batches into one."""
         return cls(np.concatenate([part.right for part in parts]), np.concatenate([part.true_log_prob for part in parts]))

@@ -1,4 +1,4 @@
-"""From a model and a split to a table of predictions, as the predictions file holds it."""
+"""Making a table of predictions, as in a predictions file, from a model and a split."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from justzoomin.search import Localizer
 
 
 class Searched(NamedTuple):
-    """What a search said of the photos of a split.
+    """Results of a search for the photos of a split.
 
     Attributes:
         table: The predictions.
-        steps: How each step fares along the true path; None for other searches than greedy.
+        steps: Result of each step along the true path; None for searches other than greedy.
     """
 
     table: PredictionTable
@@ -33,13 +33,13 @@ class Searched(NamedTuple):
 
 def prediction_info(model: MapModel, dataset: Dataset, split: str, *, method: str, search: str,
                     index: str | Path | None = None, **more: Any) -> PredictionInfo:
-    """Return what holds for all predictions of a model on a split.
+    """Return the metadata that apply to all predictions of a model on a split.
 
     Args:
         model: The model.
         dataset: The dataset.
         split: Name of the split.
-        method: What the row of a table is called.
+        method: Name of the row in a table.
         search: How cells are searched.
         index: Folder of the map's index, if there is one; its size is a cost.
         more: Further fields of `PredictionInfo`.
@@ -62,9 +62,9 @@ def prediction_info(model: MapModel, dataset: Dataset, split: str, *, method: st
 
 
 def trained_splits(provenance: dict[str, Any]) -> set[str]:
-    """Return hashes of the splits that a model was trained on, one for each map; empty where that is not known.
+    """Return the hashes of the splits that a model was trained on, one for each map; empty if they are unknown.
 
-    Those of the model that its training started from are among them.
+    They include the splits of the model that its training started from.
     """
     found: set[str] = set()
     record: Any = provenance
@@ -81,21 +81,21 @@ def search_table(localizer: Localizer, dataset: Dataset, split: str, info: Predi
     """Search for every photo of a split with a localizer.
 
     Args:
-        localizer: A model and the dataset's map; its search, decision and calibration are taken.
+        localizer: A model and the dataset's map; its search, decision and calibration are used.
         dataset: The dataset.
         split: Name of the split.
-        info: What holds for all predictions; `listed` says how many cells of a posterior are kept.
+        info: Metadata of all predictions; `listed` is the number of a posterior's cells that are stored.
         batch_size: Photos at once.
-        limit: Photos to take from the split's start; all if None.
-        progress: Called with photos done and photos in all.
+        limit: Number of photos to use, from the split's start; all if None.
+        progress: Called with the number of photos done and the number of all photos.
 
     Raises:
         ConfigError: If `limit` is below 1.
         PhotoError: If a photo is missing or broken.
-        TileError: If the map cannot give a view that the search asks for.
+        TileError: If a view that the search needs cannot be drawn.
     """
     if limit is not None and limit < 1:
-        raise ConfigError("limit", f"{limit} photos", "Evaluate at least one photo, or give no limit for all.")
+        raise ConfigError(f"limit {limit}", "it must be at least 1", "Evaluate at least one photo, or give no limit for all.")
     grid, way, decision = localizer.grid, localizer.answering, str(localizer.decision)
     records, drives, true = dataset.split(split), drives_of(dataset, split), dataset.sequences(split)[:limit]
     ids = records.image_ids[:limit]
@@ -123,7 +123,7 @@ def search_table(localizer: Localizer, dataset: Dataset, split: str, info: Predi
 
 
 def _of_search(localizer: Localizer, info: PredictionInfo) -> dict[str, Any]:
-    """What a localizer's search says about all predictions."""
+    """Return the metadata that follow from a localizer's search."""
     decision, asked = str(localizer.decision), localizer.answering.posteriors
     found = {"decision": decision, "confidence": claim_of(decision), "listed": localizer.answering.listed or info.listed}
     if asked is None:
