@@ -189,7 +189,7 @@ def test_files_come_back_and_belong_to_a_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="fitted for model aaaa"):
         find_calibration(tmp_path, lambda: B_HASH)
     assert found.fingerprint != identity().fingerprint
-    with pytest.raises(ModelError, match="2 steps and the grid 3"):
+    with pytest.raises(ModelError, match="2 steps, but the grid has 3"):
         found.apply(ZoomGrid(GRID.region, 3, 3), np.zeros((1, 729)))
 
 

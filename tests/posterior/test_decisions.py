@@ -107,7 +107,7 @@ def test_one_cell_is_answered_with_its_middle(decision: Decision) -> None:
 
 
 def test_near_mass_outweighs_the_top_cell() -> None:
-    """The most probable cell stands alone; a group of less probable ones holds more together."""
+    """The most probable cell has no near neighbours; a group of less probable ones holds more together."""
     image = np.full((16, 16), 1e-6)
     image[1, 1], image[10:13, 10:13] = 0.3, 0.7 / 9
     own = np.log(CELLS.from_image(image / image.sum()))[None]

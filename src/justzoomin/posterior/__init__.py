@@ -1,4 +1,4 @@
-"""What is believed about a photo's place: a posterior over a grid's terminal cells, and what follows from it. numpy only."""
+"""Posteriors over a grid's terminal cells: the probable positions of a photo, and decisions from them. Needs only numpy."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Calibration: what makes a model's probabilities hold, fitted on held-out training photos and kept beside the model."""
+"""Calibration of a model's probabilities, fitted on held-out photos and stored beside the model."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ _MAX_STEPS = 62
 
 @dataclass(frozen=True)
 class Calibration:
-    """How a model's posterior becomes one whose claims hold.
+    """Parameters that turn a model's posterior into a calibrated one.
 
     Attributes:
-        model: Fingerprint of the model it was fitted for.
+        model: Fingerprint of the model that it was fitted for.
         split: Hash of the held-out photos (`hash_records`).
-        photos: Number of them.
-        temperatures: Divisors of each step's log-probabilities; one for a family that scores cells alone.
-        tails: Probabilities, one a step, below which an action is believed less than it says: training with smoothed
-            labels gives every action a little that no photo bears out. See `step_log_probs`.
-        off_map_measure: What `on_map` looks at, one of `MEASURES`.
+        photos: Number of held-out photos.
+        temperatures: Divisors of each step's log-probabilities; only one for a family that scores cells without paths.
+        tails: One probability per step. Actions with less than it are made still less probable, because training with
+            smoothed labels gives every action a small probability that no photo supports. See `step_log_probs`.
+        off_map_measure: The measure of `on_map`, one of `MEASURES`.
         off_map_threshold: The least value of a photo that counts as on the map.
-        off_map_kept: Share of the held-out photos that reach it.
-        figures: Likelihood, calibration errors and coverage of the photos that it was fitted on, `before` and `after`.
-        look: What the region of these photos looks like (`region_look`); None where that is not recorded. What is claimed
-            holds for photos of that map alone, and on another one every photo may look foreign.
-        map: Fingerprint of that map; None where that is not recorded.
+        off_map_kept: Share of the held-out photos that reach the threshold.
+        figures: Likelihood, calibration errors and coverage on the held-out photos, `before` and `after`.
+        look: Appearance of the region of these photos (`region_look`); None if it was not recorded. The calibration is valid
+            only for photos of that map; on another map every photo may look foreign.
+        map: Fingerprint of that map; None if it was not recorded.
     """
 
     model: str
@@ -61,10 +61,10 @@ class Calibration:
     map: str | None = None
 
     def apply(self, grid: ZoomGrid, log_probs: npt.NDArray[np.floating]) -> Floats:
-        """Calibrated log-probabilities (B, N) of the model's own (B, N), before any prior.
+        """Return calibrated log-probabilities (B, N) from the model's own (B, N), before any prior.
 
         Raises:
-            ModelError: If the grid has another number of steps than the calibration.
+            ModelError: If the numbers of steps of grid and calibration differ.
         """
         conditional = step_by_step(grid, log_probs, len(self.temperatures))
         total: Floats = np.zeros((len(log_probs), 1))
@@ -73,7 +73,7 @@ class Calibration:
         return total
 
     def on_map(self, log_probs: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
-        """Whether photos with calibrated posteriors (B, N), without a prior, look like photos of the map (B,)."""
+        """Return whether (B,) photos with calibrated posteriors (B, N), without a prior, look like photos of the map."""
         return np.asarray(on_map_score(log_probs, self.off_map_measure) >= self.off_map_threshold)
 
     def require_model(self, fingerprint: str, where: str | Path = "calibration") -> None:
@@ -87,20 +87,20 @@ class Calibration:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hex digits that change with any number of it."""
+        """Hexadecimal digits that change with any of its values."""
         import hashlib
 
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as the file has them."""
+        """Return plain values, as in the file."""
         return {"format": FORMAT, **{k: v for k, v in asdict(self).items() if k != "map" or v is not None}}
 
     def save(self, path: Path) -> Path:
-        """Write it as JSON, atomically; return the path.
+        """Write it as JSON, atomically, and return the path.
 
         Raises:
-            OSError: If it cannot be written.
+            OSError: If the file cannot be written.
         """
         return write_json(self.to_dict(), path)
 
@@ -121,12 +121,12 @@ class Calibration:
 
 
 def find_calibration(model: str | Path, fingerprint: Callable[[], str], depth: int | None = None) -> Calibration | None:
-    """The calibration in a model's folder; None if it has none for grids of this depth.
+    """Read the calibration in a model's folder; None if there is none for grids of this depth.
 
     Args:
         model: The folder, or a hub id.
-        fingerprint: Gives the model's fingerprint, if it is needed.
-        depth: Steps of the grid that it is for; None for any.
+        fingerprint: Returns the model's fingerprint; called only if it is needed.
+        depth: Number of steps of the grid; None for any.
 
     Raises:
         ModelError: If it is broken or belongs to another model.
@@ -140,21 +140,21 @@ def find_calibration(model: str | Path, fingerprint: Callable[[], str], depth: i
 
 
 def step_by_step(grid: ZoomGrid, log_probs: npt.NDArray[np.floating], steps: int) -> list[Floats]:
-    """A posterior as log-probabilities of each step given those before it.
+    """Split a posterior into the log-probabilities of each step given the steps before it.
 
     Args:
         grid: The grid.
-        log_probs: (B, N).
-        steps: Steps to see in it: the grid's depth, or 1 for all cells at once.
+        log_probs: Log-probabilities (B, N) of the terminal cells.
+        steps: Number of steps: the grid's depth, or 1 for all cells at once.
 
     Returns:
-        Per step (B, cells before it, actions); -inf where nothing leads.
+        Per step (B, cells before it, actions); -inf for actions without probability.
 
     Raises:
-        ModelError: If the grid has not that many steps.
+        ModelError: If the number of steps is neither 1 nor the grid's depth.
     """
     if steps not in (1, grid.depth):
-        raise ModelError("calibration", f"it has {steps} steps and the grid {grid.depth}",
+        raise ModelError("calibration", f"it has {steps} steps, but the grid has {grid.depth}",
                          "Calibrate the model on a dataset of this grid.")
     actions = grid.actions if steps == grid.depth else grid.actions**grid.depth
     level = log_probs.astype(np.float64)
@@ -167,10 +167,10 @@ def step_by_step(grid: ZoomGrid, log_probs: npt.NDArray[np.floating], steps: int
 
 
 def step_log_probs(log_probs: Floats, temperature: float, tail: float) -> Floats:
-    """Calibrated log-probabilities (..., A) of one step.
+    """Return the calibrated log-probabilities (..., A) of one step.
 
-    p becomes p^(1 / temperature) =: q, normalized; then q * q / (q + tail), normalized. What lies far above the tail stays,
-    what lies far below it falls with its square.
+    p becomes p^(1 / temperature) =: q, normalized; then q * q / (q + tail), normalized. Probabilities far above the tail stay
+    almost unchanged; those far below it shrink with their square.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         values = log_probs / temperature
@@ -186,7 +186,7 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _checked(values: object, path: Path) -> Calibration:
-    """The calibration of a file's values.
+    """Check the values of a file and return their calibration.
 
     Raises:
         ModelError: If a value is missing or wrong.
@@ -204,7 +204,7 @@ def _checked(values: object, path: Path) -> Calibration:
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         wrong(f"its format is not {FORMAT}")
     names = {"format", *Calibration.__dataclass_fields__}
-    for name in ("look", "map"):  # older files do not have them
+    for name in ("look", "map"):  # older files lack them
         values.setdefault(name, None)
     if set(values) != names:
         wrong(f"its fields are not the known ones: {printable(sorted(set(values) ^ names), 100)}")

@@ -1,4 +1,4 @@
-"""How much of each cell of a lattice a polygon or a circle covers."""
+"""The share of each cell of a lattice that a polygon or a circle covers."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from justzoomin.geometry import LatLon, from_local, haversine_m
 from justzoomin.posterior.lattices import Floats, Ints, Lattice
 
 _FINEST = 64
-"""A circle whose radius is less than the cells' edge over this is taken as one of that radius."""
+"""The smallest radius of a circle is the cells' edge divided by this; smaller circles are enlarged to it."""
 _EDGE_STEPS = 8
 _ROOM = 1 << 20
-"""Squares of polygons' rectangles that are in memory at once."""
+"""Squares of the polygons' bounding boxes that are in memory at once."""
 _PIECES = 1 << 15
-"""Pieces of edges that are worked on at once: they stay in the processor's cache."""
+"""Pieces of edges that are processed at once, so that they fit the processor's cache."""
 _MOST = 1 << 29
-"""Squares of rectangles and pieces of edges, which count four times, that polygons may take: some 20 seconds."""
+"""Limit of the squares of bounding boxes plus four times the pieces of edges: some 20 seconds of work."""
 _ROUNDING = 1e-12
 
 
 def circle_coverage(cells: Lattice, centre: LatLon, radius_m: float) -> Floats:
-    """Share (N,) of each cell's area that lies within a distance of a position, on the sphere.
+    """Return the share (N,) of each cell's area within a distance of a position, on the sphere.
 
-    Cells on the border are sampled at 8 x 8 points or more; cells wholly inside or outside are exact.
+    Cells on the border are sampled at 8 x 8 points or more; cells completely inside or outside are exact.
     """
     radius = max(radius_m, cells.cell_m / _FINEST)
     distance = haversine_m(cells.lat, cells.lon, *centre)
@@ -47,13 +47,13 @@ def circle_coverage(cells: Lattice, centre: LatLon, radius_m: float) -> Floats:
 
 
 class Edges(NamedTuple):
-    """Edges of polygons on a picture, in squares from its top left corner; those of a polygon lie together.
+    """Edges of polygons on a picture, in squares from its top left corner; edges of one polygon are next to each other.
 
     Attributes:
-        start: Where they start: x (to the right) and y (downwards). (E, 2)
-        end: Where they end. (E, 2)
-        sign: 1, or -1 where the edge's ring is to be taken the other way round: holes run against outlines. (E,)
-        polygon: Number of the polygon, never falling. (E,)
+        start: Start points (E, 2): x (to the right) and y (downwards).
+        end: End points (E, 2).
+        sign: 1, or -1 if the edge's ring must be reversed, because holes run against outlines. (E,)
+        polygon: Number of the polygon, in ascending order. (E,)
     """
 
     start: Floats
@@ -63,11 +63,12 @@ class Edges(NamedTuple):
 
 
 def polygon_coverage(side: int, edges: Edges, name: str) -> Floats:
-    """Share of each square of a side x side picture that polygons cover, where several lie their sum, up to 1.
+    """Return the share of each square of a side x side picture that polygons cover; overlapping shares add up to at most 1.
 
     Areas are exact: each edge is cut at the picture's lines, each piece adds the signed area to its right in its square, and
-    sums along rows spread it, as FreeType and font-rs do. Each polygon takes room and time for the squares of the rectangle
-    around it alone; small ones are done together. shapely's intersections agree to 1e-12 and take 10 to 800 times as long.
+    sums along rows spread it, as FreeType and font-rs do. Each polygon needs memory and time only for the squares of its
+    bounding box; small polygons are processed together. shapely's intersections agree to 1e-12 and take 10 to 800 times as
+    long.
 
     Args:
         side: Squares along one side.
@@ -96,8 +97,8 @@ def polygon_coverage(side: int, edges: Edges, name: str) -> Floats:
     squares = (boxes[:, 2] - boxes[:, 0] + 2) * (boxes[:, 3] - boxes[:, 1] + 1)
     pieces = (np.abs(lines[:, 2:4] - lines[:, :2]) + 2).clip(max=side + 2).sum(1)
     if squares.sum() + 4 * pieces.sum() > _MOST:
-        raise ConfigError(name, f"its {len(firsts):,} polygons and {len(lines):,} edges lie over so many cells that it would "
-                          "take minutes to weigh them", "Simplify them, merge them, or use a grid of fewer levels.")
+        raise ConfigError(name, f"its {len(firsts):,} polygons with {len(lines):,} edges cover too many cells: "
+                          "weighing them would take minutes", "Simplify or merge them, or use a grid with fewer levels.")
     ends = np.append(firsts[1:], len(lines))
     for polygons in _groups(squares, _ROOM):
         base = np.cumsum(squares[polygons]) - squares[polygons]
@@ -115,7 +116,7 @@ def polygon_coverage(side: int, edges: Edges, name: str) -> Floats:
 
 
 def _groups(sizes: npt.NDArray[Any], room: int) -> Iterator[slice]:
-    """Neighbours whose sizes add up to about `room`; what is larger is alone."""
+    """Yield groups of neighbours whose sizes add up to about `room`; a larger one is a group by itself."""
     ends = np.cumsum(sizes)
     start = 0
     while start < len(sizes):
@@ -126,7 +127,7 @@ def _groups(sizes: npt.NDArray[Any], room: int) -> Iterator[slice]:
 
 
 def _add_edges(area: Floats, side: int, lines: Floats, boxes: Ints, base: Ints) -> None:
-    """Add the signed areas of edges (E, 5): in its square what lies right of a piece, in the next the rest of its height."""
+    """Add the signed areas of edges (E, 5): the area right of a piece in its square, the rest of its height in the next."""
     x0, y0, x1, y1, sign = lines.T
     line, row, start, end = _cut(y0, y1, 0, side - 1)
     along = ((x1 - x0) / (y1 - y0))[line]
@@ -148,10 +149,10 @@ def _add_edges(area: Floats, side: int, lines: Floats, boxes: Ints, base: Ints) 
 
 
 def _cut(a: Floats, b: Floats, low: int, high: int) -> tuple[Ints, Ints, Floats, Floats]:
-    """Cut stretches from a to b at the whole numbers `low` to `high`.
+    """Cut intervals from a to b at the whole numbers `low` to `high`.
 
     Returns:
-        For each piece, in order: its stretch; the number below it, low - 1 for what lies before `low`; its start; its end.
+        For each piece, in order: its interval; the number below it, or low - 1 before `low`; its start; its end.
     """
     first, last = (np.clip(np.floor(v), low - 1, high).astype(np.int64) for v in (a, b))
     count = np.abs(last - first) + 1

@@ -1,4 +1,4 @@
-"""From a posterior to a point: the rule that serves a metric."""
+"""Rules that choose a point from a posterior, each for one metric."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ from justzoomin.posterior.disks import disk_shares
 from justzoomin.posterior.lattices import Floats, Ints, Lattice, lattice
 
 DEFAULT_DECISION = "within:40"
-"""The decision that serves the published metric, R@40m."""
+"""The decision for the published metric, R@40m."""
 _WITHIN = re.compile(r"within:([0-9]{1,7}(?:\.[0-9]{1,6})?)")
 CLOSENESS = 0.1
-"""Weight of the closeness beside the mass within the radius; docs/localizing.md says what others do."""
+"""Weight of the closeness, relative to the mass within the radius; docs/localizing.md shows the effect of other weights."""
 _CANDIDATES = 64
 _FINEST = 8.0
-"""Candidates lie a radius over this apart, or less."""
+"""Candidates are at most a radius divided by this apart."""
 _MOST_POINTS = 17
 _LEVEL = 1e-7
-"""Slope of the expected distance, metres per metre, at which its least is found."""
+"""Slope of the expected distance, in metres per metre, at which its minimum counts as found."""
 _TRANSFORM_VALUES = 1 << 21
 
 
 class Decision(ABC):
-    """A rule that picks a point on the lattice's plane, and the expected value of the metric that it serves."""
+    """A rule that chooses a point on the lattice's plane, and the expected value of the metric that it optimizes."""
 
     @abstractmethod
     def points(self, cells: Lattice, probs: Floats) -> Floats:
-        """Points (B, 2), metres east and north of the region's centre, for probabilities (B, N)."""
+        """Return points (B, 2), in metres east and north of the region's centre, for probabilities (B, N)."""
 
     @abstractmethod
     def expected(self, cells: Lattice, probs: Floats, points: Floats) -> Floats:
-        """What the metric is expected to be (B,) at points (B, 2)."""
+        """Return the expected value (B,) of the metric at points (B, 2)."""
 
     @abstractmethod
     def __str__(self) -> str:
-        """As `parse_decision` reads it."""
+        """Return the text that `parse_decision` reads."""
 
 
 @dataclass(frozen=True)
 class TopCell(Decision):
-    """The centre of the most probable cell: serves recall of the true cell."""
+    """The centre of the most probable cell, for recall of the true cell."""
 
     def points(self, cells: Lattice, probs: Floats) -> Floats:
-        """Centres (B, 2) of the most probable cells."""
+        """Return the centres (B, 2) of the most probable cells."""
         return _centres(cells, probs.argmax(1))
 
     def expected(self, cells: Lattice, probs: Floats, points: Floats) -> Floats:
-        """Probability (B,) of the cells in which the points lie."""
+        """Return the probability (B,) of the cells that hold the points."""
         return np.asarray(probs[np.arange(len(points)), cells.at(points[:, 0], points[:, 1])])
 
     def __str__(self) -> str:
@@ -65,22 +65,22 @@ class TopCell(Decision):
 
 @dataclass(frozen=True)
 class Within(Decision):
-    """The point with the most mass within a radius: serves the share of photos that are placed within it.
+    """The point with the most mass within a radius, for the share of photos with an error of at most that radius.
 
-    Mass lies evenly within its cells. Points are tried as finely as an eighth of the radius, so also between centres. Where the
-    radius is wide, many points hold nearly the same mass. So to the mass is added, with a small weight, how near it lies: the
+    Mass is spread evenly within its cells. Points are tried at steps of an eighth of the radius, so also between cell centres.
+    With a wide radius, many points hold nearly the same mass. So the closeness of the mass is added with a small weight: the
     mean of the mass within r over all r up to the radius. Points that hold less than the top cell's centre are left out.
 
     Args:
         radius_m: The radius in metres, above 0.
-        closeness: That weight.
+        closeness: Weight of the closeness.
     """
 
     radius_m: float
     closeness: float = CLOSENESS
 
     def points(self, cells: Lattice, probs: Floats) -> Floats:
-        """The best points (B, 2)."""
+        """Return the best points (B, 2)."""
         found = np.empty((len(probs), 2))
         kernels = _transforms(cells.side, cells.cell_m, self.radius_m)
         room = max(1, _TRANSFORM_VALUES // kernels.size**2)
@@ -94,14 +94,14 @@ class Within(Decision):
         return found
 
     def _best(self, cells: Lattice, image: Floats, held: Floats, near: Floats, top: tuple[int, int]) -> Floats:
-        """The best point of one photo: pictures of its mass, of what is held at centres, of how near; its top cell."""
+        """Return the best point of one photo, from pictures of mass, of mass within the radius and of closeness."""
         least = held[top] - 1e-12
         score = np.where(held >= least, held + self.closeness * near, -np.inf)
         fine = _fine(cells.cell_m, self.radius_m)
         if len(fine.offsets) == 1:
             row, col = np.unravel_index(int(score.argmax()), score.shape)
             return _place(cells, float(row), float(col))
-        all_held = held + self.closeness * near  # between centres more may be held than at them
+        all_held = held + self.closeness * near  # a point between centres may hold more than the centres
         count = min(_CANDIDATES, all_held.size)
         best = np.argpartition(-all_held.ravel(), count - 1)[:count]
         rows, cols = np.unravel_index(np.append(best, top[0] * cells.side + top[1]), score.shape)
@@ -114,7 +114,7 @@ class Within(Decision):
         return np.asarray(_place(cells, float(rows[cell]), float(cols[cell])) + fine.offsets[point])
 
     def expected(self, cells: Lattice, probs: Floats, points: Floats) -> Floats:
-        """Mass (B,) within the radius of the points."""
+        """Return the mass (B,) within the radius of the points."""
         off = [(cells.east_m - east, cells.north_m - north) for east, north in points]
         return np.array([p @ disk_shares(*o, cells.cell_m, self.radius_m) for p, o in zip(probs, off, strict=True)])
 
@@ -124,23 +124,23 @@ class Within(Decision):
 
 @dataclass(frozen=True)
 class Distance(Decision):
-    """The point of the least expected distance to the place: serves the mean error.
+    """The point with the least expected distance to the photo, for the mean error.
 
     A cell's distance is the root mean square over the cell: sqrt(d^2 + a^2 / 6) for a centre at d and an edge a.
     """
 
     def points(self, cells: Lattice, probs: Floats) -> Floats:
-        """The nearest points (B, 2)."""
+        """Return the points (B, 2) with the least expected distance."""
         return np.stack([self._nearest(cells, p) for p in probs]) if len(probs) else np.empty((0, 2))
 
     def _nearest(self, cells: Lattice, probs: Floats) -> Floats:
-        """Minimize a convex, smooth sum from the mean place on."""
+        """Minimize a convex, smooth sum, starting at the mean position."""
         from scipy.optimize import minimize
 
         some = np.flatnonzero(probs > 1e-9 / len(probs))
         p, east, north, soft = probs[some], cells.east_m[some], cells.north_m[some], cells.cell_m**2 / 6    # (M,)
 
-        def total(values: Floats) -> float:  # a product of vectors this short only makes BLAS wake its threads
+        def total(values: Floats) -> float:  # not @: for vectors this short, BLAS would only start its threads
             return float(np.einsum("i,i", p, values))
 
         def look(point: Floats) -> tuple[Floats, Floats, Floats]:
@@ -162,7 +162,7 @@ class Distance(Decision):
         return np.asarray(minimize(cost, start, jac=True, hess=bend, method="trust-ncg", options=steps).x)
 
     def expected(self, cells: Lattice, probs: Floats, points: Floats) -> Floats:
-        """Mean distance (B,) in metres."""
+        """Return the mean distance (B,) in metres."""
         off = [np.hypot(cells.east_m - east, cells.north_m - north) for east, north in points]
         return np.array([p @ np.sqrt(o**2 + cells.cell_m**2 / 6) for p, o in zip(probs, off, strict=True)])
 
@@ -171,7 +171,7 @@ class Distance(Decision):
 
 
 def parse_decision(text: str) -> Decision:
-    """A decision from words: `within:40` (metres), `distance` or `top`.
+    """Parse a decision: `within:40` (metres), `distance` or `top`.
 
     Raises:
         ConfigError: If the decision is unknown.
@@ -186,7 +186,7 @@ def parse_decision(text: str) -> Decision:
 
 
 def decide(grid: ZoomGrid, log_probs: npt.NDArray[np.floating[Any]], decision: Decision) -> tuple[Floats, Floats]:
-    """The points that a decision picks.
+    """Return the points that a decision chooses.
 
     Args:
         grid: The grid.
@@ -194,7 +194,7 @@ def decide(grid: ZoomGrid, log_probs: npt.NDArray[np.floating[Any]], decision: D
         decision: The rule.
 
     Returns:
-        Latitudes and longitudes (B,) in degrees. Of `TopCell` they are those of `ZoomGrid.centres`.
+        Latitudes and longitudes (B,) in degrees. For `TopCell` they equal those of `ZoomGrid.centres`.
     """
     cells = lattice(grid)
     if isinstance(decision, TopCell):
@@ -209,25 +209,25 @@ def _centres(cells: Lattice, numbers: Ints) -> Floats:
 
 
 def _place(cells: Lattice, row: float, col: float) -> Floats:
-    """Metres (2,) east and north of the region's centre, of the centre of a cell in the picture."""
+    """Return the centre of a cell in the picture, in metres (2,) east and north of the region's centre."""
     half = cells.grid.region.size_m / 2
     return np.array([(col + 0.5) * cells.cell_m - half, half - (row + 0.5) * cells.cell_m])
 
 
 def _closeness(east: Floats, north: Floats, cell_m: float, radius_m: float) -> Floats:
-    """1 for a cell at the point, 0 for one beyond the radius, straight between."""
+    """Return 1 for a cell at the point, 0 for a cell beyond the radius, and a linear value between."""
     return np.asarray(np.maximum(0.0, 1.0 - np.sqrt(east**2 + north**2 + cell_m**2 / 6) / radius_m))
 
 
 @dataclass(frozen=True, eq=False)
 class _Fine:
-    """Points within a cell, and the weights of the cells about them.
+    """Points within a cell, and the weights of the cells around them.
 
     Attributes:
         offsets: Points (P, 2) in metres east and north of the cell's centre.
-        reach: Cells to every side that count.
-        shares: Share (K K, P) of each of those that lies within the radius, K = 2 reach + 1.
-        closeness: Closeness (K K, P) of each.
+        reach: Number of cells in each direction that have a weight.
+        shares: Share (K K, P) of each of these cells within the radius, K = 2 reach + 1.
+        closeness: Closeness (K K, P) of each of these cells.
     """
 
     offsets: Floats
@@ -251,13 +251,13 @@ def _fine(cell_m: float, radius_m: float) -> _Fine:
 
 @dataclass(frozen=True, eq=False)
 class _Transforms:
-    """Fourier transforms of the weights of the cells about a cell's centre.
+    """Fourier transforms of the weights of the cells around a cell's centre.
 
     Attributes:
         side: Edge of the pictures in cells.
-        size: Edge of the transformed pictures: nothing comes round.
-        shares: Of the shares within the radius.
-        closeness: Of the closeness.
+        size: Edge of the transformed pictures, large enough that nothing wraps around.
+        shares: Transform of the shares within the radius.
+        closeness: Transform of the closeness.
     """
 
     side: int
@@ -266,7 +266,7 @@ class _Transforms:
     closeness: npt.NDArray[np.complex128]
 
     def convolve(self, images: Floats, kernel: npt.NDArray[np.complex128]) -> Floats:
-        """Pictures (B, side, side), each cell the weighted sum of those about it."""
+        """Return pictures (B, side, side) in which each cell is the weighted sum of the cells around it."""
         whole = np.fft.irfft2(np.fft.rfft2(images, (self.size, self.size)) * kernel, (self.size, self.size))
         return np.asarray(whole[:, :self.side, :self.side])
 

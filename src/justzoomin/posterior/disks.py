@@ -1,4 +1,4 @@
-"""How much of a square a disk covers, exactly, on a plane; to shapely a disk is a polygon (64 corners: 0.16 % too small)."""
+"""The exact share of a square that a disk covers, on a plane; shapely's disk is a polygon (64 corners: 0.16 % too small)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from justzoomin.posterior.lattices import Floats
 
 
 def disk_shares(east: Floats, north: Floats, edge: float, radius: float) -> Floats:
-    """Shares (...) of squares that a disk about the origin covers.
+    """Return the shares (...) of squares that a disk around the origin covers.
 
     Args:
-        east: Metres (...) of the squares' centres east of the disk's.
-        north: Metres (...) north of it.
+        east: Metres (...) of the squares' centres east of the disk's centre.
+        north: Metres (...) of the squares' centres north of the disk's centre.
         edge: Edge of the squares in metres.
         radius: Radius of the disk in metres, above 0.
     """
@@ -24,10 +24,10 @@ def disk_shares(east: Floats, north: Floats, edge: float, radius: float) -> Floa
 
 
 def _corner(a: Floats, b: Floats, r: float) -> Floats:
-    """Area of the part of a disk of radius r about the origin with x <= a and y <= b.
+    """Return the area of the part of a disk of radius r around the origin with x <= a and y <= b.
 
-    The half chord s(x) = sqrt(r^2 - x^2) is integrated: where it does not reach b, the whole chord 2 s counts for b > 0, and
-    nothing for b < 0; elsewhere s + b.
+    The half chord s(x) = sqrt(r^2 - x^2) is integrated. Where it is shorter than |b|, the full chord 2 s counts for b > 0 and
+    nothing for b < 0. Elsewhere s + b counts.
     """
     a, b = np.clip(a, -r, r), np.clip(b, -r, r)
     c = np.sqrt(r * r - b * b)                                  # |x| at which the half chord is as long as |b|

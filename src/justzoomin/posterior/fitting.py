@@ -1,4 +1,4 @@
-"""Fitting a calibration by the likelihood of held-out photos' true cells."""
+"""Fitting a calibration by the likelihood of the true cells of held-out photos."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEAST_PHOTOS = 20
 _TEMPERATURES = (math.log(0.2), math.log(5.0))
 _TAILS = (math.log(1e-7), math.log(0.2))
 _STILL = 1e-4
-"""A number is found when its logarithm moves less than this."""
+"""A number counts as found when its logarithm changes by less than this."""
 
 Batches = Callable[[], Iterable[tuple[npt.NDArray[np.floating], Ints]]]
 
@@ -28,17 +28,17 @@ def fit_calibration(grid: ZoomGrid, batches: Batches, steps: int, model: str, sp
                     keep: float = 0.95) -> tuple[Calibration, Claims, Claims]:
     """Fit a calibration on photos whose true cells are known and that the model never saw.
 
-    Temperatures and tails have the greatest likelihood of the true cells. As a cell's probability is the product of its path's
-    steps, and each step has its own two numbers, steps are fitted one by one. The figures are of the same photos.
+    Temperatures and tails maximize the likelihood of the true cells. A cell's probability is the product of its path's steps,
+    and each step has its own two numbers, so steps are fitted one by one. The figures are computed on the same photos.
 
     Args:
         grid: The grid.
-        batches: Gives the photos again at each call: log-probabilities (B, N) without a prior, numbers (B,) of the true cells.
-        steps: Steps of the model: the grid's depth, or 1.
+        batches: Yields all photos at each call: log-probabilities (B, N) without a prior, numbers (B,) of the true cells.
+        steps: Number of steps of the model: the grid's depth, or 1.
         model: Fingerprint of the model.
         split: Hash of the photos' records.
-        measure: The score that tells photos off the map, one of `MEASURES`.
-        keep: Share of these photos that count as on the map.
+        measure: The score that detects photos off the map, one of `MEASURES`.
+        keep: Share of these photos that must count as on the map.
 
     Returns:
         The calibration, and the claims before and after it.
@@ -80,7 +80,7 @@ def fit_calibration(grid: ZoomGrid, batches: Batches, steps: int, model: str, sp
 
 
 def fit_step(log_probs: Floats, actions: Ints) -> tuple[float, float]:
-    """Temperature and tail of one step that make the true actions most likely.
+    """Find the temperature and tail of one step that make the true actions most likely.
 
     Args:
         log_probs: Log-probabilities (B, A) along the true paths.
@@ -93,14 +93,14 @@ def fit_step(log_probs: Floats, actions: Ints) -> tuple[float, float]:
         return float(-np.maximum(taken, -700.0).mean())  # one true action of probability 0 must not hide the others
 
     place = [0.0, math.log(1e-4)]
-    for _ in range(6):  # of one number at a time
+    for _ in range(6):  # each pass fits one number, then the other
         for axis, (low, high) in enumerate((_TEMPERATURES, _TAILS)):
             place[axis] = _least(lambda v, axis=axis: cost([*place[:axis], v, *place[axis + 1:]]), low, high)  # type: ignore[misc]
     return math.exp(place[0]), math.exp(place[1])
 
 
 def _least(cost: Callable[[float], float], low: float, high: float) -> float:
-    """Where a function of one valley is least, by Brent's method."""
+    """Find the minimum of a function with only one, by Brent's method."""
     from scipy.optimize import minimize_scalar
 
     return float(minimize_scalar(cost, bounds=(low, high), method="bounded", options={"xatol": _STILL}).x)

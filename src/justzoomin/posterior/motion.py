@@ -1,4 +1,4 @@
-"""How probable mass moves over a lattice between two photos: speed limits and odometry."""
+"""Motion of probability mass over a lattice between two photos: speed limits and odometry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from justzoomin.errors import ConfigError
 from justzoomin.posterior.lattices import Floats, Lattice
 
 _DIRECT_CELLS = 31
-"""Kernels wider than this go through FFTs, whose rounding hides masses below `_ROUNDING` of the greatest."""
+"""Wider kernels use FFTs, whose rounding errors hide masses below `_ROUNDING` times the greatest."""
 _ROUNDING = 1e-14
 _SAMPLES = 64
 _SIGMAS = 5.0
@@ -19,36 +19,36 @@ _SIGMAS = 5.0
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """Where one can go from a cell: probabilities of row and column offsets, the same from every cell.
+    """Possible moves from a cell: probabilities of row and column offsets, the same for every cell.
 
-    Within its cell the place is taken as uniform: a displacement shorter than a cell leaves it now and then.
+    The position within a cell is assumed to be uniform, so even a displacement shorter than a cell may leave it.
 
     Attributes:
-        kernel: (2 R + 1, 2 R + 1) weights of offsets, north up: probabilities, where all offsets stay on the map.
-        keeps: Whether mass that would leave the map stays on it, shared among the cell's other targets. A driver turns at
-            the map's border; an odometer does not.
+        kernel: Weights (2 R + 1, 2 R + 1) of offsets, north up. They are probabilities if all offsets stay on the map.
+        keeps: Whether mass that would leave the map is shared among the cell's other targets. A driver turns at the map's
+            border, but an odometer continues.
     """
 
     kernel: Floats
     keeps: bool
 
     def forward(self, image: Floats) -> Floats:
-        """Masses (side, side) after the motion."""
+        """Return the masses (side, side) after the motion."""
         return _convolve(image / self._kept(image.shape[0]), self.kernel)
 
     def backward(self, image: Floats) -> Floats:
-        """Expected values (side, side) after the motion, for every cell before it: the transpose of `forward`."""
+        """Return the expected values (side, side) after the motion for every cell before it: the transpose of `forward`."""
         back: Floats = _convolve(image, self.kernel[::-1, ::-1]) / self._kept(image.shape[0])
         return back
 
     def reach(self, side: int) -> float:
-        """Share of a map of (side, side) cells that can be reached from a cell of it, on average over all cells."""
+        """Return the share of a map of (side, side) cells that can be reached from a cell, averaged over all cells."""
         radius = len(self.kernel) // 2
         pairs = np.maximum(side - np.abs(np.arange(-radius, radius + 1)), 0)  # cells from which an offset stays on the map
         return float(pairs @ (self.kernel > 0) @ pairs / side**4)
 
     def _kept(self, side: int) -> Floats:
-        """Share of each cell's mass that stays on the map, where it is to be made one."""
+        """Return the share (side, side) of each cell's mass that stays on the map; 1 if lost mass is not shared out."""
         if not self.keeps:
             return np.ones((side, side))
         kept = _convolve(np.ones((side, side)), self.kernel[::-1, ::-1])
@@ -56,7 +56,7 @@ class Motion:
 
 
 def speed_limit(cells: Lattice, seconds: float, speed: float) -> Motion:
-    """Return a motion to anywhere within reach of a speed, every place of that disk alike.
+    """Return a motion to any place within reach at a speed, with equal probability in that disk.
 
     Args:
         cells: The lattice.
@@ -84,9 +84,9 @@ def odometry(cells: Lattice, east_m: float, north_m: float, sigma_m: float) -> M
 
     Args:
         cells: The lattice.
-        east_m: Metres gone east.
-        north_m: Metres gone north.
-        sigma_m: Standard deviation of each in metres; 0 for none.
+        east_m: Metres moved to the east.
+        north_m: Metres moved to the north.
+        sigma_m: Standard deviation of each in metres; 0 for no error.
 
     Raises:
         ConfigError: If a number is not finite, or sigma is negative.
@@ -105,7 +105,7 @@ def odometry(cells: Lattice, east_m: float, north_m: float, sigma_m: float) -> M
 
 
 def _splat(east: Floats, north: Floats, weights: Floats, side: int) -> Floats:
-    """The kernel of displacements in cells: each shared among four offsets, as a uniform place within a cell has it."""
+    """Return the kernel of displacements in cells: each is shared among four offsets, for a uniform position in a cell."""
     radius = min(math.ceil(max(np.abs(east).max(), np.abs(north).max()) - 1e-9), side - 1)
     kernel = np.zeros((2 * radius + 1, 2 * radius + 1))
     col0, row0 = np.floor(east).astype(np.int64), np.floor(-north).astype(np.int64)
@@ -114,13 +114,13 @@ def _splat(east: Floats, north: Floats, weights: Floats, side: int) -> Floats:
     for d_row, d_col, share in ((0, 0, (1 - down) * (1 - right)), (0, 1, (1 - down) * right), (1, 0, down * (1 - right)),
                                 (1, 1, down * right)):
         row, col = row0 + d_row + radius, col0 + d_col + radius
-        fits = (row >= 0) & (row <= 2 * radius) & (col >= 0) & (col <= 2 * radius)  # else it leads off the map from everywhere
+        fits = (row >= 0) & (row <= 2 * radius) & (col >= 0) & (col <= 2 * radius)  # else it leaves the map from every cell
         np.add.at(kernel, (row[fits], col[fits]), (weights * share)[fits] / total)
     return kernel
 
 
 def _convolve(image: Floats, kernel: Floats) -> Floats:
-    """The picture moved by every offset of the kernel, zeros beyond its border; what is out of reach stays zero."""
+    """Convolve a picture with a kernel, with zeros beyond the border; cells out of reach stay exactly zero."""
     side, radius = len(image), len(kernel) // 2
     if len(kernel) <= _DIRECT_CELLS:
         from scipy.ndimage import convolve

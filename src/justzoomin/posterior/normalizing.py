@@ -1,6 +1,6 @@
-"""Scores to log-probabilities, written once for all rooms.
+"""Normalizing scores to log-probabilities, for all rooms.
 
-`scipy.special` has the same, rounded otherwise in the last bits, and takes longer to import than this whole room.
+`scipy.special` has the same functions, but rounds the last bits differently and takes longer to import than this entire room.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ def log_sum(values: Floats) -> Floats:
 
 
 def log_normalized(scores: Floats) -> Floats:
-    """Return log-probabilities (..., N) whose probabilities sum to one, from scores that are such up to a constant.
+    """Return normalized log-probabilities (..., N) from scores that equal them up to a constant.
 
     Args:
-        scores: Scores (..., N), at least one of each line finite and none NaN; -inf rules a cell out.
+        scores: Scores (..., N) without NaN, at least one of each line finite; -inf rules a cell out.
     """
     return np.asarray(scores - log_sum(scores)[..., None])
 

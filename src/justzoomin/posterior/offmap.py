@@ -1,4 +1,4 @@
-"""Is a photo on the map at all? Scores, thresholds, and how well they tell."""
+"""Detecting photos that are not on the map: scores, thresholds, and their quality."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from justzoomin.errors import DataError
 from justzoomin.posterior.lattices import Floats
 
 MEASURES = ("entropy", "top")
-"""Negative entropy, and the log-probability of the most probable cell: the larger, the more a photo looks like one of here."""
+"""Negative entropy, and the log-probability of the most probable cell: larger if a photo looks like photos of this map."""
 
 
 def on_map_score(log_probs: npt.NDArray[np.floating], measure: str = "entropy") -> Floats:
-    """Scores (B,) of posteriors (B, N); larger for photos that look like photos of this map.
+    """Return scores (B,) of posteriors (B, N); they are larger for photos that look like photos of this map.
 
     Raises:
         DataError: If the measure is unknown.
@@ -27,20 +27,20 @@ def on_map_score(log_probs: npt.NDArray[np.floating], measure: str = "entropy") 
 
 
 def threshold(scores: Floats, keep: float = 0.95) -> float:
-    """The score that a share of photos of the map reaches.
+    """Return the score that a share `keep` of the map's photos reaches.
 
     Raises:
-        DataError: If there is no score.
+        DataError: If there are no scores.
     """
     if not len(scores):
-        raise DataError("off_map", "no photo was given to choose a threshold from", "Give photos of the map.")
+        raise DataError("off_map", "there are no photos to choose a threshold from", "Give photos of the map.")
     return float(np.quantile(scores, 1.0 - keep))
 
 
 def auroc(on: Floats, off: Floats) -> float:
-    """Chance that a photo of the map scores above one that is not; ties count half.
+    """Return the probability that a photo of the map scores above a photo of another place; ties count half.
 
-    Source: the Mann-Whitney statistic over its greatest value. scipy.stats has the same value and takes a second to import.
+    Source: the Mann-Whitney statistic divided by its maximum. scipy.stats has the same value but takes a second to import.
 
     Raises:
         DataError: If one of the two is empty.
@@ -53,7 +53,7 @@ def auroc(on: Floats, off: Floats) -> float:
 
 
 def risk_coverage(scores: Floats, wrong: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Share of photos answered (B,), the surest first, and the share of wrong ones among them (B,)."""
+    """Return the share of photos answered (B,), the most certain first, and the share of wrong ones among them (B,)."""
     order = np.argsort(-scores, kind="stable")
     count = np.arange(1, len(scores) + 1)
     return count / len(scores), np.cumsum(wrong[order]) / count

@@ -33,12 +33,12 @@ Ring = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Polygons:
-    """Inside at least one of some polygons, and in none of its holes.
+    """A prior for the inside of polygons, without their holes.
 
-    The weight of a cell is the share of its area inside.
+    The weight of a cell is the share of its area that is inside.
 
     Args:
-        polygons: For each polygon its rings (K, 2) of lon, lat in degrees, the outline first, then holes.
+        polygons: The rings (K, 2) of each polygon in lon, lat in degrees, the outline first, then holes.
         name: What they are, for error texts.
     """
 
@@ -46,20 +46,20 @@ class Polygons:
     name: str = "polygon"
 
     def log_weights(self, grid: ZoomGrid) -> Floats:
-        """Log of the share inside (N,).
+        """Return the log (N,) of the share inside.
 
         Raises:
-            ConfigError: If weighing so many and so large polygons would take minutes.
+            ConfigError: If the polygons are so many and so large that it would take minutes.
         """
         cells = lattice(grid)
-        # Regions and polygons may lie on two sides of the antimeridian.
+        # Region and polygons may be on different sides of the antimeridian.
         parts = [_near(self.polygons, grid, turn) for turn in (-360.0, 0.0, 360.0)]
         image = sum((polygon_coverage(cells.side, edges, self.name) for edges in parts if edges is not None),
                     np.zeros((cells.side, cells.side)))
         return log(cells.from_image(np.minimum(image, 1.0)))
 
     def exchanged(self) -> Prior | None:
-        """The polygons with latitude and longitude swapped."""
+        """Return the polygons with latitude and longitude swapped; None if a longitude cannot be a latitude."""
         if any(np.abs(ring[:, 0]).max() > 90 for rings in self.polygons for ring in rings):
             return None
         return Polygons(tuple(tuple(ring[:, ::-1] for ring in rings) for rings in self.polygons), self.name)
@@ -69,7 +69,7 @@ class Polygons:
 
 
 def _near(polygons: tuple[tuple[Ring, ...], ...], grid: ZoomGrid, turn: float) -> Edges | None:
-    """Edges of the parts of polygons about a region, in squares of its lattice; None where there are none."""
+    """Return edges of the parts of polygons near a region, in squares of its lattice; None if there are none."""
     centre, size = grid.region.centre, grid.region.size_m
     high = np.degrees(0.6 * size / 6_300_000.0)
     wide = min(high / max(math.cos(math.radians(min(abs(centre.lat) + high, 89.9))), 1e-3), 80.0)
@@ -97,7 +97,7 @@ def _near(polygons: tuple[tuple[Ring, ...], ...], grid: ZoomGrid, turn: float) -
 
 
 def _pieces(rings: list[Ring], limit: npt.NDArray[np.float64]) -> tuple[Ring, npt.NDArray[np.int64]]:
-    """Corners of rings and points between them (K, 2), and the number (K,) of the ring each belongs to."""
+    """Return corners of rings with points between them (K, 2), and the number (K,) of each one's ring."""
     corners = np.concatenate(rings)
     ring_of = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
     way = corners[_following(ring_of)] - corners
@@ -108,7 +108,7 @@ def _pieces(rings: list[Ring], limit: npt.NDArray[np.float64]) -> tuple[Ring, np
 
 
 def _following(ring_of: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Number (K,) of the corner that follows each in its ring."""
+    """Return the number (K,) of the next corner in the ring for each corner."""
     starts = np.flatnonzero(np.diff(ring_of, prepend=-1))
     following = np.arange(1, len(ring_of) + 1)
     following[np.append(starts[1:], len(ring_of)) - 1] = starts
@@ -116,7 +116,7 @@ def _following(ring_of: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def _clip_to(corners: Ring, limit: npt.NDArray[np.float64]) -> Ring:
-    """The part of a polygon within so much of the origin. Source: Sutherland and Hodgman, CACM 17 (1974)."""
+    """Clip a polygon to a rectangle of +-`limit` around the origin. Source: Sutherland and Hodgman, CACM 17 (1974)."""
     for axis in (0, 1):
         for sign in (1.0, -1.0):
             inside = sign * corners[:, axis] <= limit[axis]
@@ -163,7 +163,7 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _polygons(value: Any, path: Path, depth: int) -> Iterator[list[Any]]:
-    """Coordinates of the polygons in a GeoJSON object."""
+    """Yield the coordinates of the polygons in a GeoJSON object."""
     kind = value.get("type") if isinstance(value, dict) else None
     inner: Any = None
     if kind == "FeatureCollection":
@@ -188,7 +188,7 @@ def _polygons(value: Any, path: Path, depth: int) -> Iterator[list[Any]]:
 
 
 def _ring(ring: list[Any], path: Path) -> Ring:
-    """A closed ring (K, 2), checked."""
+    """Check a closed ring and return it as an array (K, 2)."""
     corners = []
     for corner in ring:
         pair = corner[:2] if isinstance(corner, list) else []

@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from justzoomin.posterior.regions import CredibleRegion
 
 CREDIBLE_LEVELS = (0.5, 0.9, 0.95)
-"""Probabilities whose credible regions are reported and checked."""
+"""Probability masses of the credible regions that are reported and checked."""
 _STILL_M = 1e-5
 
 
 class Moments(NamedTuple):
-    """Mean and spread of a place, mass spread evenly within its cells.
+    """Mean and covariance of a position, with mass spread evenly within cells.
 
     Attributes:
         mean_m: Metres (2,) east and north of the region's centre.
-        covariance_m2: (2, 2) in square metres, east before north.
+        covariance_m2: Covariance (2, 2) in square metres, east before north.
     """
 
     mean_m: Floats
@@ -40,7 +40,7 @@ class Moments(NamedTuple):
 
 @dataclass(frozen=True)
 class Posterior:
-    """How probable each terminal cell is for one photo.
+    """Probabilities of all terminal cells for one photo.
 
     Attributes:
         grid: The grid.
@@ -53,7 +53,7 @@ class Posterior:
 
     @classmethod
     def of(cls, grid: ZoomGrid, scores: npt.ArrayLike) -> Posterior:
-        """The posterior whose log-probabilities are scores (N,) up to a constant.
+        """Make the posterior whose log-probabilities equal scores (N,) up to a constant.
 
         Raises:
             GeometryError: If there is not one score per terminal cell, one is NaN or infinite, or all are -inf.
@@ -65,12 +65,12 @@ class Posterior:
         top = values.max()
         if not np.isfinite(top):
             raise GeometryError("scores", "they are not finite" if top != -np.inf else "every cell is ruled out",
-                                "Give finite scores for at least one cell, and no NaN.")
+                                "Give a finite score for at least one cell, and no NaN.")
         return cls(grid, log_normalized(values))
 
     @property
     def lattice(self) -> Lattice:
-        """The cells' places."""
+        """Positions of the cells."""
         return lattice(self.grid)
 
     @cached_property
@@ -79,19 +79,19 @@ class Posterior:
         return np.exp(self.log_probs)
 
     def top(self, count: int) -> tuple[Ints, Floats]:
-        """Numbers (K,) of the most probable cells, best first, and their probabilities (K,); equal ones by number."""
+        """Return numbers (K,) of the most probable cells, best first, ties by number, and their probabilities (K,)."""
         count = min(count, len(self.probs))
         best = np.argpartition(-self.probs, count - 1)[:count]
-        best = np.flatnonzero(self.probs >= self.probs[best].min())  # all that are as probable as the last one
+        best = np.flatnonzero(self.probs >= self.probs[best].min())  # all that are at least as probable as the last one
         best = best[np.argsort(-self.probs[best], kind="stable")][:count]
         return best, self.probs[best]
 
     def rank(self, cell: int) -> int:
-        """Rank of a cell: 1 where no other is more probable."""
+        """Return the rank of a cell: 1 if no other cell is more probable."""
         return 1 + int((self.log_probs > self.log_probs[cell]).sum())
 
     def at_level(self, level: int) -> Floats:
-        """Probabilities (A ** level,) of the cells of a level, in the order of `ZoomGrid.flatten`.
+        """Return the probabilities (A ** level,) of a level's cells, in the order of `ZoomGrid.flatten`.
 
         Raises:
             GeometryError: If the grid has no such level.
@@ -101,19 +101,19 @@ class Posterior:
         return np.asarray(self.probs.reshape(self.grid.actions**level, -1).sum(1))
 
     def along(self, sequence: tuple[int, ...]) -> tuple[float, ...]:
-        """Probability of each action of a path, given those before it; 0 behind one that is ruled out."""
+        """Return the probability of each action of a path given the actions before it; 0 after a ruled-out action."""
         numbers = [int(self.grid.flatten([sequence[:level]])[0]) for level in range(len(sequence) + 1)]
         masses = [float(self.at_level(level)[number]) for level, number in enumerate(numbers)]
         return tuple(min(1.0, mass / before) if before > 0 else 0.0 for before, mass in pairwise(masses))
 
     @property
     def entropy_bits(self) -> float:
-        """Entropy in bits: 0 where one cell has all, log2 N where all are alike."""
+        """Entropy in bits: 0 if one cell has all the mass, log2 N if all cells have the same."""
         there = self.probs > 0
         return max(0.0, float(-(self.probs[there] * self.log_probs[there]).sum() / np.log(2.0)))
 
     def moments(self) -> Moments:
-        """Mean and covariance; a cell's own extent adds a twelfth of its area."""
+        """Return mean and covariance; the extent of a cell adds a twelfth of its area."""
         cells = self.lattice
         places = np.stack([cells.east_m, cells.north_m])                                # (2, N)
         mean = places @ self.probs
@@ -121,7 +121,7 @@ class Posterior:
         return Moments(mean, (off * self.probs) @ off.T + np.eye(2) * cells.cell_m**2 / 12)
 
     def mass_within(self, lat: float, lon: float, radius_m: float) -> float:
-        """Probability that the place is within a distance of a position; cells that the disk cuts count with their share.
+        """Return the probability that the photo is within a distance of a position; cells that the disk cuts count in part.
 
         Args:
             lat: Latitude in degrees.
@@ -132,7 +132,7 @@ class Posterior:
         return self._mass(east, north, radius_m)
 
     def expected(self, decision: Decision, lat: float, lon: float) -> float:
-        """What a decision's metric is expected to be at a position: probability, or metres for `Distance`.
+        """Return the expected value of a decision's metric at a position: a probability, or metres for `Distance`.
 
         Args:
             decision: The decision.
@@ -143,7 +143,7 @@ class Posterior:
         return float(decision.expected(self.lattice, self.probs[None], point[None])[0])
 
     def radius_about(self, lat: float, lon: float, mass: float) -> float:
-        """The smallest radius in metres about a position within which a mass lies.
+        """Return the smallest radius in metres around a position that holds a mass.
 
         Args:
             lat: Latitude in degrees.
@@ -167,7 +167,7 @@ class Posterior:
         return float(brentq(over, low, high, xtol=_STILL_M)) if over(high) > 0 else float(high)
 
     def region(self, mass: float) -> CredibleRegion:
-        """The smallest region that holds a mass: the most probable cells.
+        """Return the smallest region that holds a mass: the most probable cells.
 
         Args:
             mass: Probability, above 0 and at most 1.
@@ -175,7 +175,7 @@ class Posterior:
         return self.regions((mass,))[0]
 
     def regions(self, masses: Sequence[float]) -> list[CredibleRegion]:
-        """The smallest regions that hold masses; see `region`."""
+        """Return the smallest regions that hold masses; see `region`."""
         from justzoomin.posterior.regions import CredibleRegion
 
         order = np.argsort(-self.log_probs, kind="stable")
@@ -188,7 +188,7 @@ class Posterior:
         return found
 
     def _off(self, lat: float, lon: float) -> tuple[Floats, Floats]:
-        """Metres (N,) of the cells' centres east and north of a position."""
+        """Return metres (N,) of the cells' centres east and north of a position."""
         east, north = to_local(*self.grid.region.centre, lat, lon)
         return self.lattice.east_m - east, self.lattice.north_m - north
 

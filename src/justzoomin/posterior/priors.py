@@ -1,4 +1,4 @@
-"""What is known of a photo's place without looking at it, as weights of the terminal cells."""
+"""Prior knowledge about a photo's position, as weights of the terminal cells."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ class Prior(Protocol):
     """Anything that weighs terminal cells."""
 
     def log_weights(self, grid: ZoomGrid) -> Floats:
-        """Natural log-weights (N,) of the terminal cells, up to a constant; -inf rules a cell out."""
+        """Return natural log-weights (N,) of the terminal cells, up to a constant; -inf rules a cell out."""
         ...
 
     def exchanged(self) -> Prior | None:
-        """The same with latitude and longitude swapped; None where it states no position or that cannot be."""
+        """Return the prior with latitude and longitude swapped; None if it has no position or cannot be swapped."""
         ...
 
     def __str__(self) -> str:
-        """What it says, for error texts: `within 500 m of 54.5, 3.0`."""
+        """Return a description for error texts: `within 500 m of 54.5, 3.0`."""
         ...
 
 
 @dataclass(frozen=True)
 class Circle:
-    """Within a distance of a position: certainly, or with a Gaussian fall beyond it.
+    """A prior within a distance of a position, with a hard edge or a Gaussian one.
 
-    The weight of a cell is the share of its area inside. With `soft_m` it is exp(-d^2 / (2 soft_m^2)) at a distance d beyond
-    the circle, measured from the cell's centre; a radius of 0 makes that a Gaussian about the position.
+    The weight of a cell is the share of its area that is inside. With `soft_m` it is exp(-d^2 / (2 soft_m^2)) at a distance d
+    outside the circle, measured from the cell's centre; a radius of 0 makes that a Gaussian around the position.
 
     Args:
         lat: Latitude of the centre in degrees.
-        lon: Longitude of it.
+        lon: Longitude of the centre in degrees.
         radius_m: Radius in metres.
-        soft_m: Standard deviation of the fall beyond the circle in metres; 0 for a hard edge.
+        soft_m: Standard deviation of the Gaussian edge in metres; 0 for a hard edge.
 
     Raises:
         ConfigError: If a number is not finite or out of range, or the circle has zero size.
@@ -72,7 +72,7 @@ class Circle:
                               "Give a radius above 0 m and smaller than the earth.")
 
     def log_weights(self, grid: ZoomGrid) -> Floats:
-        """Log of the share inside (N,), or of the Gaussian beyond."""
+        """Return the log (N,) of the share inside, or of the Gaussian edge."""
         cells = lattice(grid)
         if self.soft_m:
             beyond = np.maximum(haversine_m(cells.lat, cells.lon, self.lat, self.lon) - self.radius_m, 0.0)
@@ -82,7 +82,7 @@ class Circle:
         return log(circle_coverage(cells, LatLon(self.lat, self.lon), self.radius_m))
 
     def exchanged(self) -> Prior | None:
-        """The circle around the position with latitude and longitude swapped."""
+        """Return the circle around the position with latitude and longitude swapped; None if that is not a position."""
         return Circle(self.lon, self.lat, self.radius_m, self.soft_m) if abs(self.lon) <= 90 else None
 
     def __str__(self) -> str:
@@ -91,15 +91,15 @@ class Circle:
 
 
 def last_fix(lat: float, lon: float, seconds: float, speed: float, radius_m: float = 0.0, sigma_m: float = 0.0) -> Circle:
-    """Return where one can be after a fix: as far as the speed limit allows, and beyond it by the fix's own doubt.
+    """Return a prior for the time after a fix: as far as the speed limit allows, widened by the uncertainty of the fix.
 
     Args:
         lat: Latitude of the fix in degrees.
-        lon: Longitude of it.
-        seconds: Time since then.
+        lon: Longitude of the fix in degrees.
+        seconds: Time since the fix.
         speed: Speed limit in metres per second.
-        radius_m: Radius that surely holds the fix, in metres.
-        sigma_m: Standard deviation of the fix in metres: the Gaussian fall beyond what speed and radius reach.
+        radius_m: Radius in metres that certainly holds the fix.
+        sigma_m: Standard deviation of the fix in metres: the Gaussian edge outside the reach of speed and radius.
 
     Raises:
         ConfigError: If time or speed is negative or not finite, or the circle has zero size.
@@ -135,17 +135,17 @@ class Weights:
             raise ConfigError(self.name, "a weight is negative or not finite", "Give weights of at least 0.")
 
     def log_weights(self, grid: ZoomGrid) -> Floats:
-        """Log of the weights (N,).
+        """Return the log (N,) of the weights.
 
         Raises:
-            ConfigError: If they are another grid's.
+            ConfigError: If they belong to another grid.
         """
         if grid != self.grid:
             raise ConfigError(self.name, "these weights belong to another grid", "Make weights for the grid that is searched.")
         return log(self.values.astype(np.float64))
 
     def exchanged(self) -> Prior | None:
-        """None: weights belong to cells."""
+        """Return None, because weights belong to cells."""
         return None
 
     def __str__(self) -> str:
@@ -153,7 +153,7 @@ class Weights:
 
 
 def weights_from_npy(path: Path, grid: ZoomGrid) -> Weights:
-    """Weights in a `.npy` picture of the lattice: (side, side), north up.
+    """Read weights from a `.npy` picture of the lattice: (side, side), north up.
 
     Raises:
         ConfigError: If it cannot be read, is not such a picture, or a weight is negative or not finite.
@@ -181,19 +181,19 @@ def weights_from_npy(path: Path, grid: ZoomGrid) -> Weights:
 
 @dataclass(frozen=True)
 class Both:
-    """Several priors at once: their weights multiplied."""
+    """Several priors combined: their weights are multiplied."""
 
     priors: tuple[Prior, ...]
 
     def log_weights(self, grid: ZoomGrid) -> Floats:
-        """Sums (N,) of the priors' log-weights."""
+        """Return the sums (N,) of the priors' log-weights."""
         total: Floats = np.zeros(grid.actions**grid.depth)
         for prior in self.priors:
             total = total + prior.log_weights(grid)
         return total
 
     def exchanged(self) -> Prior | None:
-        """None: each part is looked at by itself."""
+        """Return None, because each part is checked by itself."""
         return None
 
     def __str__(self) -> str:
@@ -201,21 +201,21 @@ class Both:
 
 
 def apply(posterior: Posterior, prior: Prior) -> Posterior:
-    """Multiply a prior in.
+    """Multiply a posterior by a prior.
 
-    A prior that weighs all cells alike changes nothing, bit for bit.
+    A prior with equal weights for all cells changes nothing, not even the last bit.
 
     Raises:
-        GeometryError: If the prior rules out every cell, or every one that the posterior allows.
+        GeometryError: If the prior rules out every cell, or every cell that the posterior allows.
     """
     return Posterior(posterior.grid, apply_many(posterior.grid, posterior.log_probs[None], prior)[0])
 
 
 def apply_many(grid: ZoomGrid, log_probs: Floats, prior: Prior) -> Floats:
-    """Multiply a prior into log-probabilities (B, N) of photos; see `apply`.
+    """Multiply log-probabilities (B, N) of photos by a prior; see `apply`.
 
     Raises:
-        GeometryError: As `apply`.
+        GeometryError: As in `apply`.
     """
     weights = prior.log_weights(grid)
     top = weights.max()
@@ -236,12 +236,12 @@ def apply_many(grid: ZoomGrid, log_probs: Floats, prior: Prior) -> Floats:
 
 
 def _looks_swapped(prior: Prior, grid: ZoomGrid) -> bool:
-    """Whether a prior leaves no cell, and would with latitude and longitude swapped."""
+    """Return whether a prior rules out every cell, but not with latitude and longitude swapped."""
     other = prior.exchanged()
     return other is not None and prior.log_weights(grid).max() == -np.inf and other.log_weights(grid).max() > -np.inf
 
 
 def log(values: Floats) -> Floats:
-    """Natural logarithm; -inf of 0."""
+    """Return the natural logarithm; -inf for 0."""
     with np.errstate(divide="ignore"):
         return np.asarray(np.log(values))

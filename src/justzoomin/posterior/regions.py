@@ -15,7 +15,7 @@ from justzoomin.posterior.lattices import Floats, lattice
 
 Bools = npt.NDArray[np.bool_]
 Corner = tuple[int, int]
-"""Row and column of a corner of cells: (0, 0) is the region's north-western one."""
+"""Row and column of a corner of cells: (0, 0) is the region's north-western corner."""
 Ring = list[Corner]
 Rings = list[list[list[float]]]
 
@@ -26,7 +26,7 @@ class CredibleRegion:
 
     Attributes:
         grid: The grid.
-        mask: Which (N,) of the cells, in the order of `ZoomGrid.flatten`.
+        mask: Whether (N,) each cell belongs to it, in the order of `ZoomGrid.flatten`.
     """
 
     grid: ZoomGrid
@@ -38,22 +38,22 @@ class CredibleRegion:
         return float(self.mask.sum()) * self.grid.cell_size_m(self.grid.depth) ** 2
 
     def runs(self) -> tuple[int, ...]:
-        """The cells as lengths: outside, inside, outside ... row by row from the north-west, the last outside left out."""
+        """Return the cells as run lengths: outside, inside, ... row by row from the north-west, without the last outside."""
         image = lattice(self.grid).to_image(self.mask.astype(np.int8)).ravel()
         changes = np.flatnonzero(np.diff(image, prepend=0, append=0))
         return tuple(np.diff(changes, prepend=0).tolist())
 
     @classmethod
     def from_runs(cls, grid: ZoomGrid, runs: Sequence[int]) -> CredibleRegion:
-        """The region that `runs` gave these lengths of.
+        """Make the region from the run lengths of `runs`.
 
         Raises:
-            GeometryError: If they are not lengths, in pairs, that the grid's cells have room for.
+            GeometryError: If they are not pairs of lengths, or add up to more than the grid's cells.
         """
         cells = lattice(grid)
         if len(runs) % 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in runs) or sum(runs) > len(cells):
             raise GeometryError("runs", f"{len(runs)} lengths do not fit {len(cells)} cells",
-                                "Give lengths outside and inside in turn, as CredibleRegion.runs does.")
+                                "Give alternating lengths outside and inside, as CredibleRegion.runs does.")
         image = np.zeros(len(cells), np.bool_)
         ends = np.cumsum(np.asarray(runs, np.int64))
         for start, end in zip(ends[::2].tolist(), ends[1::2].tolist(), strict=True):
@@ -61,9 +61,9 @@ class CredibleRegion:
         return cls(grid, cells.from_image(image.reshape(cells.side, cells.side)))
 
     def geojson(self) -> dict[str, Any]:
-        """A GeoJSON MultiPolygon (lon, lat): a polygon for every group of cells that share sides, with its holes.
+        """Return a GeoJSON MultiPolygon (lon, lat): a polygon for every group of cells that share sides, with its holes.
 
-        Rings run counter-clockwise outside and clockwise around holes; what lies across the antimeridian is cut in two.
+        Outer rings run counter-clockwise, holes clockwise. A polygon across the antimeridian is cut in two.
 
         Source: RFC 7946, sections 3.1.6, 3.1.7 and 3.1.9.
         """
@@ -71,11 +71,11 @@ class CredibleRegion:
         return {"type": "MultiPolygon", "coordinates": polygons}
 
     def outlines(self) -> list[list[Ring]]:
-        """Polygons as rings of corners, the outer one first: a polygon for every group of cells that share sides."""
+        """Return polygons as rings of corners, the outer one first: a polygon for every group of cells that share sides."""
         return _outlines(lattice(self.grid).to_image(self.mask))
 
     def _placed(self, rings: list[Ring]) -> Iterator[Rings]:
-        """A polygon's rings in degrees; two polygons where it lies across the antimeridian."""
+        """Yield a polygon's rings in degrees; two polygons if it crosses the antimeridian."""
         half, size = self.grid.region.size_m / 2, self.grid.cell_size_m(self.grid.depth)
         placed = []
         for ring in rings:
@@ -89,7 +89,7 @@ class CredibleRegion:
             return
         border = 180.0 if east > 180.0 else -180.0
         for low, high in ((-np.inf, border), (border, np.inf)):
-            # Rings of cells have sides along the border: moved to it, what lies beyond has no area.
+            # Corners beyond the border are moved to it, so the part beyond it has no area.
             cut = [np.stack([np.clip(ring[:, 0], low, high), ring[:, 1]], 1) for ring in placed]
             turn = -360.0 if low == 180.0 else 360.0 if high == -180.0 else 0.0
             kept = [(ring + np.array([turn, 0.0])).tolist() for ring in cut if np.ptp(ring[:, 0]) > 0]
@@ -98,7 +98,7 @@ class CredibleRegion:
 
 
 def _outlines(image: Bools) -> list[list[Ring]]:
-    """Polygons of a picture's cells as rings of corners, the outer one first and counter-clockwise, holes clockwise."""
+    """Return polygons of a picture's cells as rings of corners: the outer one counter-clockwise, then holes clockwise."""
     import shapely
 
     row, col = np.nonzero(image)
@@ -109,7 +109,7 @@ def _outlines(image: Bools) -> list[list[Ring]]:
 
 
 def _turns(corners: Floats) -> Ring:
-    """Rows and columns of the corners at which a closed ring (K, 2) of steps of one cell turns."""
+    """Return rows and columns of the corners at which a closed ring (K, 2), made of steps of one cell, turns."""
     step = np.diff(corners, axis=0)
     turns = corners[:-1][(step != np.roll(step, 1, axis=0)).any(1)].astype(np.int64)
     return [(-y, x) for x, y in turns.tolist()]

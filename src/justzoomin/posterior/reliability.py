@@ -1,4 +1,4 @@
-"""Whether claims hold: what a posterior said about each photo's true cell, and how often it was right."""
+"""Checks of a posterior's claims: its probability for each photo's true cell, and how often it was right."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _Z95 = 1.959963984540054
 
 @dataclass(frozen=True)
 class Claims:
-    """What posteriors of B photos claim, and what is true.
+    """Claims of the posteriors of B photos, and whether they are true.
 
     Attributes:
         log_prob: Log-probability (B,) of the true cell.
-        above: Mass (B,) of all cells that are more probable than the true one: it lies in the smallest region that holds a
-            mass exactly where this is less.
+        above: Mass (B,) of all cells that are more probable than the true one. The smallest region with a given mass holds the
+            true cell exactly if `above` is less than that mass.
         top: Probability (B,) of the most probable cell.
-        top_right: Whether (B,) it is the true one.
+        top_right: Whether (B,) the most probable cell is the true one.
         near: Mass (B,) within the radius of the most probable cell's centre.
-        near_right: Whether (B,) the true cell's centre lies there.
+        near_right: Whether (B,) the true cell's centre is within that radius.
         entropy: Entropy (B,) in nats.
     """
 
@@ -45,7 +45,7 @@ class Claims:
 
     @classmethod
     def of(cls, grid: ZoomGrid, log_probs: npt.NDArray[np.floating], true: Ints, radius_m: float = 40.0) -> Claims:
-        """Claims of log-probabilities (B, N), with the numbers (B,) of the true cells."""
+        """Compute the claims of log-probabilities (B, N), with the numbers (B,) of the true cells."""
         cells, rows = lattice(grid), np.arange(len(true))
         p = np.exp(log_probs.astype(np.float64))
         own = p[rows, true]
@@ -58,19 +58,19 @@ class Claims:
 
     @classmethod
     def joined(cls, parts: list[Claims]) -> Claims:
-        """The claims of several batches together."""
+        """Join the claims of several batches."""
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Claimed confidence against what happened, in bins of one width; empty bins are left out.
+    """Claimed confidence compared with the outcome, in bins of equal width; empty bins are left out.
 
     Attributes:
         claimed: Mean confidence (b,).
-        happened: Share (b,) of right claims.
+        happened: Share (b,) of true claims.
         photos: Number (b,) of photos.
-        error: Expected calibration error: mean distance of the two over all photos.
+        error: Expected calibration error: mean difference of the two over all photos.
 
     Source: C. Guo et al., On calibration of modern neural networks, ICML 2017.
     """
@@ -82,7 +82,7 @@ class Curve:
 
 
 def curve(confidence: Floats, right: Bools) -> Curve:
-    """The reliability curve of confidences (B,) in 0 .. 1 of claims that were right or not (B,)."""
+    """Return the reliability curve of confidences (B,) in 0 .. 1, for claims that were right or not (B,)."""
     which = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
     photos = np.bincount(which, minlength=BINS)
     there = photos > 0
@@ -92,7 +92,7 @@ def curve(confidence: Floats, right: Bools) -> Curve:
 
 
 def wilson(share: float, count: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share of a count; scipy.stats has the same and takes a second to import.
+    """Return the 95 % interval of a share of a count; scipy.stats has the same but takes a second to import.
 
     Source: E. B. Wilson, JASA 22 (1927).
     """
@@ -102,7 +102,7 @@ def wilson(share: float, count: int) -> tuple[float, float]:
 
 
 def figures(claims: Claims) -> dict[str, Any]:
-    """Negative log-likelihood in nats, expected calibration errors, and the coverage of regions with 95 % intervals."""
+    """Return the negative log-likelihood in nats, calibration errors, and coverage of regions with 95 % intervals."""
     count = len(claims.top)
     coverage = {}
     for level in CREDIBLE_LEVELS:
