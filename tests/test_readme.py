@@ -131,7 +131,7 @@ def test_the_python_of_the_page_runs(prepared: Path, monkeypatch: pytest.MonkeyP
     (block,) = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     exec(compile(block, str(README), "exec"), {})
     fix = Localizer.load("MODEL", "MAP").localize("photo.jpg")
-    assert capsys.readouterr().out.startswith(f"{fix.lat} {fix.lon} {fix.sequence}")
+    assert capsys.readouterr().out.startswith(f"{fix.lat} {fix.lon} {fix.credible_radius_m}")
 
 
 def test_readme_is_a_newcomers_page() -> None:

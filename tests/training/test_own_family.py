@@ -55,7 +55,7 @@ class NearnessTask(Task):
 class LargerHalf(ZoomModel):
     """A zoomer that sees a photo as the larger of both halves' values."""
 
-    family = "larger-half"
+    family = "larger-half-tested"
 
     def encode_photos(self, photos):
         halves = self.encoder(photos.flatten(0, 1))
@@ -69,8 +69,8 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(tasks, "_TASKS", dict(tasks._TASKS))
     register_family(Family("nearness", Nearness))
     register_task("nearness", NearnessTask)
-    register_family(Family("larger-half", LargerHalf, uses=frozenset({"decoder"})))
-    register_task("larger-half", ZoomTask)
+    register_family(Family("larger-half-tested", LargerHalf, uses=frozenset({"decoder"})))
+    register_task("larger-half-tested", ZoomTask)
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +86,12 @@ def settings(family: str):
         f"model.encoder.architecture.depths={tiny['depths']}", "model.decoder.blocks=1", "model.decoder.ffn_multiple_of=16"))
 
 
-@pytest.mark.parametrize(("family", "searched"), [("nearness", "posterior"), ("larger-half", "greedy")])
+@pytest.mark.parametrize(("family", "searched"), [("nearness", "posterior"), ("larger-half-tested", "greedy")])
 def test_an_own_family_goes_all_the_way(town: Path, tmp_path: Path, family: str, searched: str) -> None:
     dataset = open_dataset(town)
     best = train(settings(family), dataset, tmp_path / "run")
     model = open_model(best)
-    assert type(model) is {"nearness": Nearness, "larger-half": LargerHalf}[family]
+    assert type(model) is {"nearness": Nearness, "larger-half-tested": LargerHalf}[family]
     assert "val_recall_40m" in model.provenance["validation"]
 
     report = evaluate_path(str(best), town, device="cpu")["best"].report
@@ -136,6 +136,6 @@ def test_what_is_not_registered_is_refused_by_name(town: Path, tmp_path: Path, m
 
 def test_another_family_of_the_same_weights_has_another_fingerprint() -> None:
     zoomer = tiny_model()
-    own = LargerHalf(zoomer.config.model_copy(update={"family": "larger-half"}))
+    own = LargerHalf(zoomer.config.model_copy(update={"family": "larger-half-tested"}))
     own.load_state_dict(zoomer.state_dict())
     assert own.fingerprint() != zoomer.fingerprint()
