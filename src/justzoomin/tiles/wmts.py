@@ -44,7 +44,8 @@ def read_capabilities(content: Path | bytes, where: str | None = None, *, layer:
     where = where or (str(content) if isinstance(content, Path) else "WMTS capabilities")
     root = parse(content, where, MAX_BYTES, "Give a WMTSCapabilities.xml.")
     if tag(root) != "Capabilities":
-        raise LayoutError(where, f"it is not a WMTS description but <{printable(tag(root), 40)}>", "Give a WMTSCapabilities.xml.")
+        raise LayoutError(where, f"it is not a WMTS description but <{printable(tag(root), 40)}>",
+                          "Give a WMTSCapabilities.xml.")
     chosen = _choose(root, layer, where)
     described = (entry for entry in everywhere(root, "TileMatrixSet") if one(entry, "TileMatrix") is not None)
     sets = {text(entry, "Identifier"): entry for entry in described}
