@@ -21,7 +21,7 @@ def loaded_by(statement: str) -> set[str]:
 def test_a_localization_loads_only_what_it_needs():
     loaded = loaded_by("from justzoomin import Localizer")
     own = sorted(name for name in loaded if name.split(".")[0] == "justzoomin")
-    assert {name.split(".")[1] for name in own if "." in name} == ROOMS
+    assert {name.split(".")[1] for name in own if "." in name} <= ROOMS
     assert len(own) <= MOST_FILES, own
     assert not HEAVY & loaded
 

@@ -107,7 +107,7 @@ def test_one_bad_photo_does_not_end_a_track(name: str, content: bytes, said: str
     assert code or ran.json == whole
     (tmp_path / "times.csv").write_text("photo,time\n0.jpg,2024-05-01T10:00:00Z\nC:\\x\\1.jpg,2024-05-01T10:00:02Z\n")
     by_table = jzi("track", tmp_path, "--model", model, "--map", repository, "--json", "--times", tmp_path / "times.csv")
-    assert by_table.code == 1 and len(by_table.json) == 2 and "times.csv has no row for it" in by_table.err
+    assert by_table.code == 1 and len(by_table.json) == 2 and "times.csv has no row for this photo" in by_table.err
 
 
 def test_names_that_are_not_utf8_are_spelled_out(jzi: Jzi, model: Path, repository: Path, tmp_path: Path) -> None:

@@ -12,14 +12,14 @@ from fakes import make_repository
 @pytest.mark.parametrize(("words", "names"), [
     (("encode", "48.8566", "2.3522"), "outside the region"),
     (("encode", "-76.940898", "38.908513"), "swapped"),
-    (("encode", "95", "0"), "no latitude and longitude"),
-    (("encode", "nan", "0"), "no latitude and longitude"),
+    (("encode", "95", "0"), "not a latitude and longitude"),
+    (("encode", "nan", "0"), "not a latitude and longitude"),
     (("encode", "38.9", "-76.9", "--region", "nope"), "Presets: dc"),
     (("encode", "38.9", "-76.9", "--region", "none.yaml"), "none.yaml"),
     (("decode", "7,6,6,16"), "0 .. 15"),
     (("decode", "7,6,6,5,1"), "4 levels deep"),
     (("decode", "7,,6"), "7,6,6,5"),
-    (("decode", "abc"), "no list of actions"),
+    (("decode", "abc"), "not a list of actions"),
 ])
 def test_grid_refusals_name_what_is_wrong(jzi: Jzi, words: tuple[str, ...], names: str) -> None:
     assert names in jzi("grid", *words).refusal()

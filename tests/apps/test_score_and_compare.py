@@ -69,7 +69,7 @@ def test_refusals(jzi: Jzi, kept: dict[str, Path], model: Path, repository: Path
             (("score", some, "--radii", "0"), "--radii"), (("score", some, "--decide", "luck"), "luck"),
             (("score", some, "--intervals", "drive"), "drive"), (("score", next(repository.rglob("*.csv"))), "--data TOWN"),
             ((*compare, "--train", "town"), "DATA:SPLIT"), ((*compare, "--rows", "a,b"), "2 names"),
-            ((*compare, "--train", f"{repository}:val"), "evaluated"), (("compare", some, "--out", some), "no folder"),
+            ((*compare, "--train", f"{repository}:val"), "evaluated"), (("compare", some, "--out", some), "not a folder"),
             ((*one, "--search", "luck"), "luck"), ((*one, "--search", "greedy", "--decide", "within:40"), "posterior"),
             ((*one, "--predictions", tmp_path), "folder")):
         assert said in jzi(*words).refusal()

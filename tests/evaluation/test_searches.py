@@ -44,6 +44,18 @@ def test_a_beam_of_one_is_greedy_and_a_full_one_is_the_posterior(model, dataset)
     assert greedy.table.ranking.true_log_prob == pytest.approx(every.table.ranking.true_log_prob, abs=1e-4)
 
 
+@pytest.mark.parametrize("search", ["greedy", "beam:5", "posterior"])
+def test_a_report_is_the_score_of_its_table(model, dataset, search):
+    found = evaluate(model, dataset, search=search)
+    score = score_table(found.table)
+    for figure in ("recall_at_1", "median_m", "mean_m"):
+        assert score[figure]["value"] == found.report[figure]
+        assert [score[figure]["low"], score[figure]["high"]] == found.report["intervals_95"][figure]
+    shared = score["protocol"].keys() & found.report["protocol"].keys()
+    assert {"gallery", "distance", "recall_at_1", "recall_at_m", "intervals"} <= shared
+    assert all(score["protocol"][words] == found.report["protocol"][words] for words in shared)
+
+
 @pytest.mark.parametrize("family", ["retriever", "hierarchical", "classifier"])
 def test_every_family_is_evaluated_by_its_posterior(family, dataset, tmp_path):
     config = fakes.tiny_model().config.model_copy(update={"family": family, "depth": 2})

@@ -107,7 +107,7 @@ def test_swapped_latitude_and_longitude_are_named():
 @pytest.mark.parametrize("position", [(np.nan, 0.0), (0.0, np.inf), (90.1, 0.0), (38.9, 361.0)])
 def test_what_is_no_position_is_refused(position):
     for call in (DC.encode, DC.encode_masked):
-        with pytest.raises(GeometryError, match="no latitude and longitude"):
+        with pytest.raises(GeometryError, match="not a latitude and longitude"):
             call(*position)
 
 
@@ -182,7 +182,7 @@ def test_sequences_are_written_and_read(sequence):
 
 @pytest.mark.parametrize("text", ["7,,6", "a", "7;6", "7,6,", "[7,6", "7.0,6", "1_0,2", "9" * 30, "(7,6)", "٣"])
 def test_what_is_no_sequence_is_not_read(text):
-    with pytest.raises(GeometryError, match="no list of actions"):
+    with pytest.raises(GeometryError, match="not a list of actions"):
         parse_sequence(text)
 
 

@@ -42,11 +42,11 @@ def test_broken_inside(tmp_path):
 def test_no_raster_at_all(tmp_path):
     text = tmp_path / "text.tif"
     text.write_text("<GDAL_WMS><Service name='TMS'><ServerUrl>http://127.0.0.1:1/</ServerUrl></Service></GDAL_WMS>")
-    refused(TileError, r"text\.tif: it is no GeoTIFF, JPEG 2000 or VRT", [text], tmp_path)
+    refused(TileError, r"text\.tif: it is not a GeoTIFF, JPEG 2000 or VRT", [text], tmp_path)
     refused(TileError, r"nowhere: there is no such file or folder", [tmp_path / "nowhere"], tmp_path)
     (tmp_path / "empty").mkdir()
     refused(TileError, r"empty: there is no file in it that ends in \.tif", [tmp_path / "empty"], tmp_path)
-    refused(ConfigError, "no source is named", [], tmp_path)
+    refused(ConfigError, "no source was given", [], tmp_path)
 
 
 @pytest.mark.parametrize(("source", "what"), [
@@ -57,7 +57,7 @@ def test_no_raster_at_all(tmp_path):
     ("WMS:http://127.0.0.1:1/", "plain files of this machine"),
     ("missing.tif", "there is no such file"),
     ("&lt;VRTDataset/&gt;", "plain files of this machine"),
-    ("disguised.tif", "it is no GeoTIFF"),
+    ("disguised.tif", "it is not a GeoTIFF"),
     ("loop.vrt", "deep"),
 ])
 def test_virtual_rasters_name_plain_files_only(source, what, tmp_path):
@@ -72,9 +72,9 @@ def test_virtual_rasters_name_plain_files_only(source, what, tmp_path):
 @pytest.mark.parametrize(("text", "what"), [
     ('<VRTDataset rasterXSize="1" rasterYSize="1"><VRTRasterBand subClass="VRTRawRasterBand"/></VRTDataset>', "raw bytes"),
     ('<VRTDataset><VRTRasterBand><PixelFunctionLanguage>Python</PixelFunctionLanguage></VRTRasterBand></VRTDataset>', "code"),
-    ('<!DOCTYPE a [<!ENTITY b "c">]><VRTDataset/>', "entities|no GeoTIFF"),
+    ('<!DOCTYPE a [<!ENTITY b "c">]><VRTDataset/>', "entities|not a GeoTIFF"),
     ('<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><VRTDataset/>', "entities"),
-    ("<VRTDataset", "no XML"),
+    ("<VRTDataset", "not valid XML"),
 ])
 def test_virtual_rasters_with_tricks(text, what, tmp_path):
     (tmp_path / "a.vrt").write_text(text)
@@ -95,7 +95,7 @@ def test_no_place_on_the_earth(tmp_path):
 
 @pytest.mark.parametrize(("crs", "what"), [
     ("EPSG:4326", "counts degrees.*--crs EPSG:32633"), ("epsg:999999", "PROJ does not know"),
-    ("EPSG:32661", "axes.*--crs EPSG:32633"), ("EPSG:4978", "no map projection"), ("nonsense", "PROJ does not know")])
+    ("EPSG:32661", "axes.*--crs EPSG:32633"), ("EPSG:4978", "not a map projection"), ("nonsense", "PROJ does not know")])
 def test_projections_that_cannot_be(crs, what, tmp_path):
     refused(ConfigError, what, [orthophoto(tmp_path / "a.tif", size=(50, 50))], tmp_path, crs=crs)
 

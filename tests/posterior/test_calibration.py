@@ -215,7 +215,7 @@ def test_a_file_without_a_look_is_read(tmp_path: Path) -> None:
 def test_a_file_of_the_format_before_is_refused_with_what_to_do(tmp_path: Path) -> None:
     old = {**identity().to_dict(), "format": "justzoomin-calibration/1", "masses": [k / 100 for k in range(1, 100)]}
     (tmp_path / "calibration.json").write_text(json.dumps(old))
-    with pytest.raises(ModelError, match=r"its format is not justzoomin-calibration/2\. Make it anew: jzi calibrate"):
+    with pytest.raises(ModelError, match=r"its format is not justzoomin-calibration/2\. Calibrate again: jzi calibrate"):
         find_calibration(tmp_path, lambda: A_HASH)
 
 

@@ -64,6 +64,18 @@ def test_distance_is_the_best_of_many_points(seed: int) -> None:
     assert values.max() <= best + 1e-6 <= values.max() + 2.0
 
 
+def test_distance_is_not_stuck_between_two_groups() -> None:
+    """Two cells far apart hold three quarters of the mass: Newton's steps alone end 40 m beside the best point."""
+    grid = ZoomGrid(Region(54.5, 3.0, (-5000.0, 5000.0), (-5000.0, 5000.0)), 4, 4)
+    cells, rng = lattice(grid), np.random.default_rng(0)
+    scores = [rng.normal(0, spread, len(cells)) for spread in (1, 3, 6, 10) * 5][18]
+    probs = np.exp(Posterior.of(grid, scores).log_probs)
+    point = Distance().points(cells, probs[None])[0]
+    away = np.sqrt((cells.east_m - point[0]) ** 2 + (cells.north_m - point[1]) ** 2 + cells.cell_m**2 / 6)
+    slope = [probs @ ((place - x) / away) for place, x in zip((cells.east_m, cells.north_m), point, strict=True)]
+    assert np.abs(slope).max() < 1e-6
+
+
 @pytest.mark.parametrize("decision", [Within(12.0), Within(30.0), Distance(), TopCell()], ids=repr)
 def test_the_decision_moves_with_the_mass(decision: Decision) -> None:
     """A patch of mass three cells east and two south of another is decided 60 m east and 40 m south of it."""

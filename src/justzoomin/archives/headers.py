@@ -1,8 +1,9 @@
 """Read the headers of TAR members (POSIX.1-1988 ustar, POSIX.1-2001 pax, GNU long names) strictly.
 
-Python's `tarfile` tries to recover something from any archive: it ends silently at a damaged header or a missing end, reads
-headers of any size into memory, and accepts numbers and names that other tools read differently. A shard is read in place
-for years, so here everything unusual is an error that names the member.
+Reading TAR stays our own code, because shards come from anywhere. Python's `tarfile` tries to get something out of any archive:
+it ends silently at a damaged header or a missing end, reads headers of any size into memory, and takes numbers and names that
+other tools read otherwise. A shard is read in place for years, so here everything that is not plain is an error that names the
+member.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Scan a TAR shard once: find each member's content, or say why the shard cannot be trusted."""
+"""Scan a TAR shard once: find each member's content, or say why the shard cannot be trusted.
+
+Reading TAR stays our own code, because Python's `tarfile` accepts damaged and hostile shards; `headers` has the details.
+"""
 
 from __future__ import annotations
 

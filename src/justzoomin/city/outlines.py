@@ -15,7 +15,7 @@ def shrunk(block: Block, shrink: float) -> Array:
 
 
 def inside(point: Array, polygon: Array) -> bool:
-    """Return whether a point (2,) is inside a polygon (n, 2), by counting crossings."""
+    """Return whether a point (2,) is inside a polygon (n, 2), by crossings; trained models depend on every bit of it."""
     x, y = point
     a, b = polygon, np.roll(polygon, -1, axis=0)
     hit = (a[:, 1] > y) != (b[:, 1] > y)

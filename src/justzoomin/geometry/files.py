@@ -35,7 +35,7 @@ def grid_from_dict(values: object, where: str | Path) -> ZoomGrid:
     """
     keys = ", ".join(sorted(_KEYS))
     if not isinstance(values, dict):
-        raise LayoutError(where, "it holds no mapping", f"Write the keys {keys}.")
+        raise LayoutError(where, "it does not hold a mapping", f"Write the keys {keys}.")
     missing, unknown = _KEYS - set(values), set(values) - _KEYS - _OPTIONAL
     if missing or unknown:
         raise LayoutError(where, f"missing keys {sorted(missing)}, unknown keys {sorted(map(str, unknown))}",
@@ -70,7 +70,7 @@ def load_grid(path: Path) -> ZoomGrid:
     """Read a grid from a `region.yaml`.
 
     Raises:
-        LayoutError: If the file is missing, too large, no YAML, or its keys are wrong.
+        LayoutError: If the file is missing, too large, not YAML, or its keys are wrong.
         GeometryError: If the numbers cannot be a region.
     """
     return grid_from_dict(load_yaml(Path(path), _MAX_BYTES), path)
@@ -91,7 +91,7 @@ def preset(name: str) -> ZoomGrid:
     """
     names = _preset_names()
     if name not in names:
-        raise GeometryError(f"region preset {name!r}", "there is none of that name", f"Presets: {', '.join(names)}.")
+        raise GeometryError(f"region preset {name!r}", "there is no preset of this name", f"Presets: {', '.join(names)}.")
     with resources.as_file(_presets() / f"{name}.yaml") as path:
         return load_grid(path)
 

@@ -67,7 +67,7 @@ class ZoomGrid:
         for name in ("grid", "depth"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer):
-                raise GeometryError(name, f"{value!r} is no whole number", "Give a whole number.")
+                raise GeometryError(name, f"{value!r} is not a whole number", "Give a whole number.")
             object.__setattr__(self, name, int(value))
         if not MIN_GRID <= self.grid <= MAX_GRID:
             raise GeometryError("grid", f"{printable(self.grid, 20)} cells a side", f"Use {MIN_GRID} to {MAX_GRID}.")
@@ -119,7 +119,7 @@ class ZoomGrid:
 
         Raises:
             OffRegionError: If a position lies outside the region; nothing is clamped. See `encode_masked`.
-            GeometryError: If a position is no position (not finite, latitude beyond 90 degrees).
+            GeometryError: If a position is not finite or its latitude is beyond 90 degrees.
         """
         lats, lons = _positions(lat, lon)
         sequences, inside = self.encode_masked(lats, lons)
@@ -141,7 +141,7 @@ class ZoomGrid:
         """Action sequences (N, depth) and the mask (N,) of positions inside; rows outside hold -1.
 
         Raises:
-            GeometryError: If a position is no position.
+            GeometryError: If a position is not finite or its latitude is beyond 90 degrees.
         """
         lats, lons = _positions(lat, lon)
         sequences = np.empty((len(lats), self.depth), np.int64)
@@ -192,7 +192,7 @@ class ZoomGrid:
             Latitudes (N,) and longitudes (N,) in degrees.
 
         Raises:
-            GeometryError: If an action is not in 0 .. grid**2 - 1, or no whole number.
+            GeometryError: If an action is not in 0 .. grid**2 - 1, or not a whole number.
         """
         given = np.asarray(sequences)
         if given.size and given.dtype.kind not in "iu":
@@ -261,7 +261,7 @@ def _positions(lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[Floats, Floats]:
     wrong = ~(np.isfinite(lats) & np.isfinite(lons) & (np.abs(lats) <= 90.0) & (np.abs(lons) <= 360.0))
     if wrong.any():
         bad = int(np.flatnonzero(wrong)[0])
-        raise GeometryError(f"position {lats[bad]}, {lons[bad]}", "it is no latitude and longitude in degrees",
+        raise GeometryError(f"position {lats[bad]}, {lons[bad]}", "this is not a latitude and longitude in degrees",
                             "Give (lat, lon), latitude first, in degrees.")
     return lats, lons
 
@@ -282,6 +282,6 @@ def parse_sequence(text: str) -> tuple[int, ...]:
         body = body[1:-1]
     parts = [part.strip() for part in body.split(",")] if body.strip() else []
     if not all(_ACTION.fullmatch(part) for part in parts):
-        raise GeometryError(f"sequence {text[:80]!r}", "it is no list of actions",
+        raise GeometryError(f"sequence {text[:80]!r}", "this is not a list of actions",
                             "Write actions as 7,6,6,5 or [7, 6, 6, 5].")
     return tuple(int(part) for part in parts)

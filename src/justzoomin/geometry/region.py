@@ -45,10 +45,10 @@ class Region:
         if not all(math.isfinite(v) for v in numbers):
             raise GeometryError("region", f"a number is not finite: {numbers}", "Give finite degrees and metres.")
         if not -90.0 <= self.reference_lat <= 90.0:
-            raise GeometryError("region.reference_lat", f"{self.reference_lat} is no latitude",
+            raise GeometryError("region.reference_lat", f"{self.reference_lat} is not a latitude",
                                 "Latitudes lie in [-90, 90]; is it swapped with the longitude?")
         if not -180.0 <= self.reference_lon <= 180.0:
-            raise GeometryError("region.reference_lon", f"{self.reference_lon} is no longitude",
+            raise GeometryError("region.reference_lon", f"{self.reference_lon} is not a longitude",
                                 "Longitudes lie in [-180, 180].")
         width, height = self.east_m[1] - self.east_m[0], self.north_m[1] - self.north_m[0]
         if width <= 0 or height <= 0:
@@ -61,7 +61,7 @@ class Region:
         top = max(abs(self.reference_lat), abs(self.centre.lat)) + math.degrees((offset + width) / 6_378_137.0)
         if top > MAX_LATITUDE_DEG:
             raise GeometryError("region", f"it reaches latitude {top:.3f} degrees, beyond {MAX_LATITUDE_DEG}",
-                                "East and north have no use at a pole: move or shrink the region.")
+                                "Move or shrink the region: east and north are not defined at a pole.")
 
     @property
     def size_m(self) -> float:

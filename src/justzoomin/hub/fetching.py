@@ -1,11 +1,12 @@
 """Download a plan's files straight into their folder, and check every file before it gets its final name.
 
-Files come over the hub client's own session (addresses, token, proxies, HF_ENDPOINT, offline mode), not through
-`hf_hub_download`. That function writes to a temporary file of its own and discards it on failure, so a shard of many
-gigabytes starts from zero after every broken run; it also gives files their final names without checking their hashes.
-Here the bytes of a file are collected in `DEST/.jzi-download/`, on the same file system, and a broken connection or a killed
-process resumes where it stopped. A file is hashed from the disk, synced, and only then renamed, so every file under its final
-name is correct. Nothing goes through the hub's cache, so there is never a second copy.
+Downloading stays our own code, because a broken download of a large shard must resume. Files come over the hub client's own
+session (addresses, token, proxies, HF_ENDPOINT, offline mode), not through `hf_hub_download`. That function writes to a
+temporary file of its own and discards it on failure, so a shard of many gigabytes starts from zero after every broken run; it
+also gives files their final names without checking their hashes. Here the bytes of a file are collected in
+`DEST/.jzi-download/`, on the same file system, and a broken connection or a killed process resumes where it stopped. A file is
+hashed from the disk, synced, and only then renamed, so every file under its final name is correct. Nothing goes through the
+hub's cache, so there is never a second copy.
 """
 
 from __future__ import annotations

@@ -172,7 +172,7 @@ class MapBuild:
                 return centre
         return None
 
-    # --- what is said beforehand -------------------------------------------------------------------------------------
+    # --- what is reported beforehand -------------------------------------------------------------------------------------
 
     def _attribution(self) -> str:
         stated = [line for piece in self.imagery for line in piece.attribution.splitlines()]

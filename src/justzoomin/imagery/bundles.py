@@ -49,7 +49,7 @@ class Bundles:
         write_bytes(self.path(stage, column, row), buffer.getvalue(), self.folder)
 
     def top(self, stage: int, column: int, row: int) -> Canvas | None:
-        """The chunk shrunk to one tile; None where it has no data or is no chunk of the map.
+        """The chunk shrunk to one tile; None where it has no data or is not a chunk of the map.
 
         Raises:
             TileError: If its file is broken.

@@ -27,7 +27,7 @@ Numbers = npt.NDArray[np.int64]
 def covering(source: TileSource, level: int, finest: int, reach: int = COARSER) -> list[tuple[int, Numbers]]:
     """The tiles of a web mercator package that make a level's picture, as (level, tiles (N, 2)).
 
-    They are the level's own, those that finer tiles can stand for, and of coarser levels those without any finer tile: a
+    They are the level's own, those that finer tiles can replace, and of coarser levels those without any finer tile: a
     coarse tile with one merely hangs over the edge of what it was made from.
     """
     own = [source.table(level).tiles]

@@ -57,7 +57,8 @@ def _require_usable(known: Any, where: str, centre: LatLon) -> None:
     """
     remedy = f"Here, UTM would be --crs {utm_zone(centre).upper()}."
     if not known.is_projected:
-        raise ConfigError(where, f"{known.name!r} counts degrees or is no map projection; tiles are squares in metres", remedy)
+        raise ConfigError(
+            where, f"{known.name!r} counts degrees or is not a map projection; tiles are squares in metres", remedy)
     if not _usable_axes(known):
         directions = ", ".join(axis.direction for axis in known.axis_info)
         raise ConfigError(where, f"the axes of {known.name!r} are {directions}; a map has one north and one east", remedy)

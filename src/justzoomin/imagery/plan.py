@@ -155,13 +155,13 @@ def _nothing_there() -> TileError:
 
 
 def _centre(imagery: Sequence[Imagery]) -> LatLon:
-    """The middle of all sources on the earth; mean of directions, so that the antimeridian is no border."""
+    """The middle of all sources on the earth; the mean of directions, so that the antimeridian does not matter."""
     total = np.zeros(3)
     for piece in imagery:
         bounds = piece.bounds(piece.crs)
         lon, lat = convert(piece.crs, DEGREES, (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2)
         if not (np.isfinite(lon) and np.isfinite(lat) and abs(lat) <= 90):
-            raise TileError(piece.name, "its centre lies nowhere on the earth", "Check the source's georeference.")
+            raise TileError(piece.name, "its centre is not on the earth", "Check the source's georeference.")
         phi, lam = np.radians(lat), np.radians(lon)
         total += [np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)]
     return LatLon(float(np.degrees(np.arctan2(total[2], np.hypot(*total[:2])))),
@@ -174,7 +174,7 @@ def _footprints(imagery: Sequence[Imagery], crs: str, settings: MapBuildConfig) 
     for piece in imagery:
         found += piece.footprints(crs) if isinstance(piece, RasterMosaic) else [piece.bounds(crs)]
     area = None if settings.area is None else _area_bounds(settings.area, crs)
-    # Where the projection goes around the earth, all is said in the same turn.
+    # Where the projection goes around the earth, all longitudes are given in the same turn.
     middle = (found[0][0] + found[0][2]) / 2 if area is None else (area[0] + area[2]) / 2
     found = [shifted(crs, bounds, middle) for bounds in found]
     if area is None:
@@ -209,7 +209,7 @@ def _choose_pixel(imagery: Sequence[Imagery], settings: MapBuildConfig, crs: str
         return settings.gsd_m / per_unit, settings.gsd_m
     finest = min(piece.metres_per_pixel() for piece in imagery)
     if not (math.isfinite(finest) and finest > 0):
-        raise TileError(imagery[0].name, "its ground resolution cannot be said", "State the wanted one with --gsd-m.")
+        raise TileError(imagery[0].name, "its ground resolution is unknown", "State the wanted one with --gsd-m.")
     for piece in imagery:
         if isinstance(piece, RasterMosaic) and piece.crs == crs and piece.pixel_units is not None \
                 and piece.metres_per_pixel() <= finest * 1.001:

@@ -1,4 +1,4 @@
-"""Raster files that lie on one pixel grid, as one piece of imagery: their seams are none."""
+"""Raster files that lie on one pixel grid, as one piece of imagery without seams."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class RasterMosaic:
         lon, lat = convert(self.crs, DEGREES, *self._to_crs(np.array([column - 0.5, column + 0.5, column, column]),
                                                             np.array([row, row, row - 0.5, row + 0.5])))
         if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
-            raise TileError(file.path, "its centre lies nowhere on the earth", "Check the file's georeference.")
+            raise TileError(file.path, "its centre is not on the earth", "Check the file's georeference.")
         return float(np.sqrt(metres_between(lon[:2], lat[:2]) * metres_between(lon[2:], lat[2:])))
 
     def metres_per_pixel(self) -> float:

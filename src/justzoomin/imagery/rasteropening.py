@@ -25,7 +25,7 @@ R = TypeVar("R")
 
 
 def _in_words(opening: Callable[P, R]) -> Callable[P, R]:
-    """Turn what GDAL says of a damaged file, whatever is asked of it, into an error of ours; the path comes first."""
+    """Turn GDAL's complaints about a damaged file into an error of this package; the path comes first."""
     @functools.wraps(opening)
     def worded(*args: P.args, **options: P.kwargs) -> R:
         try:
@@ -33,7 +33,7 @@ def _in_words(opening: Callable[P, R]) -> Callable[P, R]:
         except Exception as error:
             if not type(error).__module__.startswith("rasterio"):
                 raise
-            raise TileError(str(args[0]), f"it cannot be understood ({reason(error)})",
+            raise TileError(str(args[0]), f"it cannot be read ({reason(error)})",
                             "The file is broken: fetch it again, or convert it with gdal_translate.") from error
     return worded
 
@@ -48,7 +48,7 @@ def open_raster(path: Path, bands: tuple[int, int, int] | None = None, nodata: f
         nodata: A value that means no data, besides what the file states.
 
     Raises:
-        TileError: If it is none of these, is broken, has no place on the earth, or refers to the network.
+        TileError: If it has another format, is broken, has no place on the earth, or refers to the network.
         ConfigError: If it has no such bands.
         MissingExtraError: If rasterio is not installed.
     """
@@ -112,7 +112,7 @@ def _driver(path: Path) -> str:
     """GDAL's reader for a file, by its first bytes: GDAL itself would try its readers of addresses and databases too.
 
     Raises:
-        TileError: If it is none of the formats.
+        TileError: If it has another format.
     """
     try:
         with path.open("rb") as file:
@@ -124,7 +124,7 @@ def _driver(path: Path) -> str:
     for signature, driver in _SIGNATURES.items():
         if head.startswith(signature):
             return driver
-    raise TileError(path, "it is no GeoTIFF, JPEG 2000 or VRT", "Fetch it again, or convert it with gdal_translate.")
+    raise TileError(path, "it is not a GeoTIFF, JPEG 2000 or VRT", "Fetch it again, or convert it with gdal_translate.")
 
 
 def _try_open(path: Path, driver: str) -> Any:
@@ -201,7 +201,7 @@ def _place(raster: Any, path: Path) -> tuple[str, Transform]:
         raise TileError(path, "it states no projection", "Add the right one: gdal_translate -a_srs EPSG:NUMBER IN OUT.")
     values: Transform = tuple(float(v) for v in transform[:6])  # type: ignore[assignment]
     if not (np.isfinite(values).all() and abs(values[0] * values[4] - values[1] * values[3]) > 1e-24):
-        raise TileError(path, "its georeference is no plane grid", "Add one with gdal_translate -a_ullr.")
+        raise TileError(path, "the raster is not on a regular grid", "Add one with gdal_translate -a_ullr.")
     return _crs_text(crs, path), values
 
 
@@ -213,7 +213,7 @@ def _crs_text(crs: Any, path: Path) -> str:
         known = pyproj.CRS.from_wkt(crs.to_wkt())
     except pyproj.exceptions.CRSError as error:
         raise TileError(path, f"PROJ does not know its projection ({str(error)[:100]})",
-                        "State it anew: gdal_translate -a_srs EPSG:NUMBER IN OUT.") from error
+                        "State it again: gdal_translate -a_srs EPSG:NUMBER IN OUT.") from error
     if known.is_compound:
         known = known.sub_crs_list[0]
     if not (known.is_projected or known.is_geographic or known.is_bound):

@@ -52,8 +52,8 @@ class RasterFile:
         palette: Colours of a palette, uint8 (entries, 4), else None.
         alpha_band: Band that says where there is data, if any.
         alpha_full: Its value where there is data in full.
-        mask_bands: Bands that have masks of their own, where there is no alpha band; one stands for all that share one.
-        nodata: Value of each band read that stands for no data, if any; a pixel has none where all bands have it.
+        mask_bands: Bands that have masks of their own, where there is no alpha band; one is listed for all that share it.
+        nodata: Value of each band read that means no data, if any; a pixel has none where all bands have it.
         given_nodata: The same for all bands, as the user stated it.
         driver: GDAL's reader of its format: the only one that is let at it.
         cover: What the sources of a VRT fill, where nothing else says where there is data.

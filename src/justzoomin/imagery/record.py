@@ -34,7 +34,7 @@ def load_record(dest: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(path, f"the record cannot be read ({str(error)[:200]})", remedy) from error
     if not isinstance(values, dict) or values.get("format") != _FORMAT or not isinstance(values.get("complete"), bool):
-        raise DataError(path, f"it is no record of format {_FORMAT}", remedy)
+        raise DataError(path, f"it is not a record of format {_FORMAT}", remedy)
     return values
 
 

@@ -73,7 +73,7 @@ def open_imagery(source: str | Path, settings: MapBuildConfig | None = None) -> 
         Pieces of imagery; the first lies on top.
 
     Raises:
-        TileError: If it cannot be read or is none of these.
+        TileError: If it cannot be read or is something else.
         ConfigError: If a file has not the bands that the settings name.
         MissingExtraError: If a library for it is not installed.
     """
@@ -102,7 +102,7 @@ def open_all(sources: Sequence[str | Path], settings: MapBuildConfig) -> list[Im
         TileError: If one cannot be read.
     """
     if not sources:
-        raise ConfigError("SOURCE", "no source is named", "Give raster files, folders of them, or addresses of tiles.")
+        raise ConfigError("SOURCE", "no source was given", "Give raster files, folders of them, or addresses of tiles.")
     _require_use(sources, settings.tiles)
     found: list[Imagery] = []
     waiting: list[RasterFile] = []

@@ -28,7 +28,7 @@ def vrt_files(path: Path, nested: int = 0) -> list[Path]:
     """The raster files that a VRT is made of, those of VRTs within it included.
 
     Raises:
-        TileError: If it is no XML, names anything but raster files of this machine, or contains code.
+        TileError: If it is not XML, names anything but raster files of this machine, or contains code.
     """
     if nested >= _MAX_NESTED:
         raise TileError(path, f"it is a VRT of VRTs more than {_MAX_NESTED} deep", "Flatten it with gdal_translate.")
@@ -60,7 +60,7 @@ def parse_vrt(path: Path) -> ElementTree.Element:
     except OSError as error:
         raise TileError(path, f"it cannot be read ({error.strerror})", "Give a readable file.") from error
     except (ElementTree.ParseError, ValueError, RecursionError) as error:
-        raise TileError(path, f"this VRT is no XML ({error})", "Build it again with gdalbuildvrt.") from error
+        raise TileError(path, f"this VRT is not valid XML ({error})", "Build it again with gdalbuildvrt.") from error
 
 
 def tag_name(element: ElementTree.Element) -> str:

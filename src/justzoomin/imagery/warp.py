@@ -1,8 +1,8 @@
 """From one raster's pixels to another raster's: areas averaged downwards, cubic otherwise.
 
-The geometry is ours: GDAL, which does the resampling, is only told plane (affine) transforms, for parts so small that these
-are exact to a twentieth of a pixel. Its own way between two datums is another than a map's positions take, over WGS 84, and
-where a grid file is missing it draws nothing without a word.
+The geometry is our own code: GDAL, which does the resampling, is only given plane (affine) transforms, for parts so small that
+these are exact to a twentieth of a pixel. GDAL itself goes between two datums by another way than a map's positions, which go
+over WGS 84, and where a grid file is missing it draws nothing and reports nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def warp(pixels: Pixels, mask: Mask, source: tuple[str, Transform], target: tupl
          ratio: float) -> tuple[Pixels, Mask]:
     """Draw pixels on another raster.
 
-    Colours are weighted by the mask before they are mixed, so that what is no data mixes into none.
+    Colours are weighted by the mask before they are mixed, so that pixels without data colour no other.
 
     Args:
         pixels: uint8 RGB (h, w, 3).

@@ -24,7 +24,7 @@ from justzoomin.untrusted import printable, read_limited
 FORMAT = "justzoomin-calibration/2"
 CALIBRATION_FILE = "calibration.json"
 MAX_BYTES = 1 << 20
-_REMEDY = "Make it anew: jzi calibrate MODEL --data ROOT --split SPLIT."
+_REMEDY = "Calibrate again: jzi calibrate MODEL --data ROOT --split SPLIT."
 _MAX_STEPS = 62
 
 
@@ -40,7 +40,7 @@ class Calibration:
         tails: Probabilities, one a step, below which an action is believed less than it says: training with smoothed
             labels gives every action a little that no photo bears out. See `step_log_probs`.
         off_map_measure: What `on_map` looks at, one of `MEASURES`.
-        off_map_threshold: Its least value for a photo that is said to be on the map.
+        off_map_threshold: The least value of a photo that counts as on the map.
         off_map_kept: Share of the held-out photos that reach it.
         figures: Likelihood, calibration errors and coverage of the photos that it was fitted on, `before` and `after`.
         look: What the region of these photos looks like (`region_look`); None where that is not recorded. What is claimed
@@ -109,19 +109,19 @@ class Calibration:
         """Read a file that `save` wrote.
 
         Raises:
-            ModelError: If it cannot be read, or is no calibration.
+            ModelError: If it cannot be read, or does not hold a calibration.
         """
         try:
             values = json.loads(read_limited(path, MAX_BYTES).decode(), parse_constant=_refuse)
         except OSError as error:
             raise ModelError(path, f"it cannot be read ({error.strerror})", _REMEDY) from error
         except (ValueError, RecursionError) as error:
-            raise ModelError(path, f"it is no JSON ({printable(error, 100)})", _REMEDY) from error
+            raise ModelError(path, f"it is not valid JSON ({printable(error, 100)})", _REMEDY) from error
         return _checked(values, path)
 
 
 def find_calibration(model: str | Path, fingerprint: Callable[[], str], depth: int | None = None) -> Calibration | None:
-    """The calibration in a model's folder; None where there is none, or none for grids of this depth.
+    """The calibration in a model's folder; None if it has none for grids of this depth.
 
     Args:
         model: The folder, or a hub id.
@@ -129,7 +129,7 @@ def find_calibration(model: str | Path, fingerprint: Callable[[], str], depth: i
         depth: Steps of the grid that it is for; None for any.
 
     Raises:
-        ModelError: If there is one and it is broken or another model's.
+        ModelError: If it is broken or belongs to another model.
     """
     path = Path(model) / CALIBRATION_FILE
     if not path.is_file():
@@ -182,14 +182,14 @@ def step_log_probs(log_probs: Floats, temperature: float, tail: float) -> Floats
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number of JSON")
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _checked(values: object, path: Path) -> Calibration:
     """The calibration of a file's values.
 
     Raises:
-        ModelError: If they are none.
+        ModelError: If a value is missing or wrong.
     """
     def wrong(what: str) -> NoReturn:
         raise ModelError(path, what, _REMEDY)
@@ -210,14 +210,14 @@ def _checked(values: object, path: Path) -> Calibration:
         wrong(f"its fields are not the known ones: {printable(sorted(set(values) ^ names), 100)}")
     for name in ("model", "split", *(["map"] if values["map"] is not None else [])):
         if not isinstance(values[name], str) or len(values[name]) != 64 or set(values[name]) - set("0123456789abcdef"):
-            wrong(f"its field {name} is no fingerprint")
+            wrong(f"its field {name} is not a fingerprint")
     photos = numbers("photos", 1, 1 << 53, (1, 1))[0]
     temperatures = numbers("temperatures", 1e-3, 1e3, (1, _MAX_STEPS))
     tails = numbers("tails", 0.0, 1.0, (len(temperatures), len(temperatures)))
     if values["off_map_measure"] not in MEASURES:
         wrong("its off_map_measure is not known")
     if not isinstance(values["figures"], dict):
-        wrong("its figures are none")
+        wrong("its field figures is wrong")
     look = values["look"]
     if look is not None and (not isinstance(look, str) or len(look) > 1024 or set(look) - set("0123456789abcdef")):
         wrong("its field look is wrong")

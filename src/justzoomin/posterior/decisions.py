@@ -174,14 +174,14 @@ def parse_decision(text: str) -> Decision:
     """A decision from words: `within:40` (metres), `distance` or `top`.
 
     Raises:
-        ConfigError: If they are others.
+        ConfigError: If the decision is unknown.
     """
     found = _WITHIN.fullmatch(text.strip())
     if found and float(found[1]) > 0:
         return Within(float(found[1]))
     kinds: dict[str, Decision] = {"distance": Distance(), "top": TopCell()}
     if text.strip() not in kinds:
-        raise ConfigError("decision", f"{text[:60]!r} is none", "Use within:METRES, distance or top.")
+        raise ConfigError("decision", f"unknown decision {text[:60]!r}", "Choose within:METRES, distance or top.")
     return kinds[text.strip()]
 
 

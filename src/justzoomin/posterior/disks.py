@@ -1,4 +1,4 @@
-"""How much of a square a disk covers, exactly, on a plane."""
+"""How much of a square a disk covers, exactly, on a plane; to shapely a disk is a polygon (64 corners: 0.16 % too small)."""
 
 from __future__ import annotations
 

@@ -47,8 +47,9 @@ def track(grid: ZoomGrid, log_likelihoods: Floats, motions: Sequence[Motion], *,
     cells = lattice(grid)
     count = len(log_likelihoods)
     if log_likelihoods.shape != (count, len(cells)) or not count or len(motions) != count - 1 or not tempering > 0:
-        raise GeometryError("drive", f"{log_likelihoods.shape} likelihoods, {len(motions)} motions, tempering {tempering}",
-                            f"Give (T, {len(cells)}) likelihoods of at least one photo, T - 1 motions and an exponent above 0.")
+        raise GeometryError(
+            "drive", f"{log_likelihoods.shape} likelihoods, {len(motions)} motions and tempering {tempering} do not fit",
+            f"Give (T, {len(cells)}) likelihoods of at least one photo, T - 1 motions and an exponent above 0.")
     free = [min([m.reach(cells.side) for m in motions[max(0, k - 1):k + 1]], default=1.0) for k in range(count)]
     own = cells.to_image(log_likelihoods * (tempering + (1 - tempering) * np.array(free)[:, None]))
     before = cells.to_image(prior) if prior is not None else np.zeros((cells.side, cells.side))
@@ -71,6 +72,6 @@ def _scaled(image: Floats, where: str) -> Floats:
     """Log-masses whose greatest is 0."""
     top = image.max()
     if not np.isfinite(top):
-        raise GeometryError(where, "no cell is left that fits it and those before and after it",
+        raise GeometryError(where, "no cell is left that fits this photo and those before and after it",
                             "Check times, speed limit, odometry and prior, or give a larger speed or sigma.")
     return np.asarray(image - top)

@@ -33,12 +33,12 @@ def fit_calibration(grid: ZoomGrid, batches: Batches, steps: int, model: str, sp
 
     Args:
         grid: The grid.
-        batches: Gives the photos anew at each call: log-probabilities (B, N) without a prior, numbers (B,) of the true cells.
+        batches: Gives the photos again at each call: log-probabilities (B, N) without a prior, numbers (B,) of the true cells.
         steps: Steps of the model: the grid's depth, or 1.
         model: Fingerprint of the model.
         split: Hash of the photos' records.
-        measure: What tells photos off the map.
-        keep: Share of these photos that shall count as on the map.
+        measure: The score that tells photos off the map, one of `MEASURES`.
+        keep: Share of these photos that count as on the map.
 
     Returns:
         The calibration, and the claims before and after it.
@@ -59,8 +59,8 @@ def fit_calibration(grid: ZoomGrid, batches: Batches, steps: int, model: str, sp
         picked.append(path)
         before.append(Claims.of(grid, log_probs, true))
     if sum(map(len, picked)) < LEAST_PHOTOS:
-        raise DataError("calibration", f"{sum(map(len, picked))} photos are too few to calibrate on",
-                        f"Give at least {LEAST_PHOTOS}, better a thousand.")
+        raise DataError("calibration", f"{sum(map(len, picked))} photos are too few for a calibration",
+                        f"Give at least {LEAST_PHOTOS}; a thousand are better.")
     actions = np.concatenate(picked)
     fitted = [fit_step(np.concatenate(parts), actions[:, step]) for step, parts in enumerate(along)]
     draft = Calibration(model, split, len(actions), tuple(t for t, _ in fitted), tuple(t for _, t in fitted), measure, 0.0,
@@ -90,7 +90,7 @@ def fit_step(log_probs: Floats, actions: Ints) -> tuple[float, float]:
 
     def cost(place: Sequence[float]) -> float:
         taken = step_log_probs(log_probs, math.exp(place[0]), math.exp(place[1]))[rows, actions]
-        return float(-np.maximum(taken, -700.0).mean())  # a true action without any chance shall not hide the others
+        return float(-np.maximum(taken, -700.0).mean())  # one true action of probability 0 must not hide the others
 
     place = [0.0, math.log(1e-4)]
     for _ in range(6):  # of one number at a time

@@ -56,7 +56,7 @@ class Motion:
 
 
 def speed_limit(cells: Lattice, seconds: float, speed: float) -> Motion:
-    """Anywhere within what the speed lets one reach, every place of that disk alike.
+    """Return a motion to anywhere within reach of a speed, every place of that disk alike.
 
     Args:
         cells: The lattice.
@@ -67,8 +67,8 @@ def speed_limit(cells: Lattice, seconds: float, speed: float) -> Motion:
         ConfigError: If a number is negative or not finite.
     """
     if not (0 <= seconds < math.inf and 0 <= speed < math.inf):
-        raise ConfigError("motion", f"{seconds} seconds at {speed} m/s are no motion",
-                          "Put photos in the order of their times; give a speed of at least 0.")
+        raise ConfigError("motion", f"time and speed must not be negative (got {seconds} s, {speed} m/s)",
+                          "Put photos in the order of their times, and give a speed of at least 0 m/s.")
     if seconds * speed >= math.sqrt(2) * cells.grid.region.size_m:  # every place of the map from every other
         return Motion(np.full((2 * cells.side - 1,) * 2, 1.0 / cells.side**2), keeps=True)
     reach = seconds * speed / cells.cell_m
@@ -80,7 +80,7 @@ def speed_limit(cells: Lattice, seconds: float, speed: float) -> Motion:
 
 
 def odometry(cells: Lattice, east_m: float, north_m: float, sigma_m: float) -> Motion:
-    """A measured displacement with a Gaussian error.
+    """Return a motion by a measured displacement with a Gaussian error.
 
     Args:
         cells: The lattice.
@@ -92,7 +92,7 @@ def odometry(cells: Lattice, east_m: float, north_m: float, sigma_m: float) -> M
         ConfigError: If a number is not finite, or sigma is negative.
     """
     if not (math.isfinite(east_m) and math.isfinite(north_m) and 0 <= sigma_m < math.inf):
-        raise ConfigError("odometry", f"{east_m}, {north_m} m with a sigma of {sigma_m} m is no displacement",
+        raise ConfigError("odometry", f"a number is wrong (got {east_m} m east, {north_m} m north, sigma {sigma_m} m)",
                           "Give finite metres and a sigma of at least 0.")
     limit = 2 * cells.grid.region.size_m
     sigma = min(sigma_m, limit) / cells.cell_m

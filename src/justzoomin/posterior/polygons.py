@@ -1,4 +1,7 @@
-"""A prior from GeoJSON polygons."""
+"""A prior from GeoJSON polygons.
+
+Rings are clipped here and not by shapely, because rings that cross themselves are valid input.
+"""
 
 from __future__ import annotations
 
@@ -126,10 +129,10 @@ def _clip_to(corners: Ring, limit: npt.NDArray[np.float64]) -> Ring:
 
 
 def read_polygons(path: Path) -> Polygons:
-    """Polygons of a GeoJSON file: geometries, features and collections of them.
+    """Read the polygons of a GeoJSON file: geometries, features and collections of them.
 
     Raises:
-        ConfigError: If it cannot be read, is too large, is no GeoJSON, or holds no polygon.
+        ConfigError: If it cannot be read, is too large, is not GeoJSON, or holds no polygon.
     """
     try:
         text = read_limited(path, MAX_BYTES).decode("utf-8-sig")
@@ -138,7 +141,7 @@ def read_polygons(path: Path) -> Polygons:
         raise ConfigError(path, f"it cannot be read ({error.strerror})", f"Give a readable file of up to {MAX_BYTES} bytes."
                           ) from error
     except (ValueError, RecursionError) as error:
-        raise ConfigError(path, f"it is no JSON ({printable(error, 100)})", _REMEDY) from error
+        raise ConfigError(path, f"it is not valid JSON ({printable(error, 100)})", _REMEDY) from error
     found: list[tuple[Ring, ...]] = []
     room = MAX_CORNERS
     for polygon in _polygons(value, path, 0):
@@ -146,7 +149,7 @@ def read_polygons(path: Path) -> Polygons:
         for ring in polygon:
             if not isinstance(ring, list) or len(ring) > room:
                 raise ConfigError(path, f"it has more than {MAX_CORNERS:,} corners" if isinstance(ring, list)
-                                  else "a ring is no list", _REMEDY)
+                                  else "a ring is not a list", _REMEDY)
             room -= len(ring)
             rings.append(_ring(ring, path))
         found.append(tuple(rings))
@@ -156,7 +159,7 @@ def read_polygons(path: Path) -> Polygons:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number of JSON")
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _polygons(value: Any, path: Path, depth: int) -> Iterator[list[Any]]:
@@ -171,13 +174,13 @@ def _polygons(value: Any, path: Path, depth: int) -> Iterator[list[Any]]:
         inner = [value.get("geometry")]
     if kind in {"FeatureCollection", "GeometryCollection", "Feature"}:
         if not isinstance(inner, list) or depth > 3:
-            raise ConfigError(path, f"its {kind} holds no list of them, or is nested too deeply", _REMEDY)
+            raise ConfigError(path, f"its {kind} has no list of parts, or is nested too deeply", _REMEDY)
         for part in inner:
             yield from _polygons(part, path, depth + 1)
         return
     coordinates = value.get("coordinates") if kind in {"Polygon", "MultiPolygon"} else None
     if not isinstance(coordinates, list):
-        raise ConfigError(path, f"it holds {printable(kind, 40)}, no polygon", _REMEDY)
+        raise ConfigError(path, f"it holds {printable(kind, 40)}, which is not a polygon", _REMEDY)
     for polygon in coordinates if kind == "MultiPolygon" else [coordinates]:
         if not isinstance(polygon, list) or not polygon:
             raise ConfigError(path, "a polygon has no rings", _REMEDY)
@@ -191,8 +194,8 @@ def _ring(ring: list[Any], path: Path) -> Ring:
         pair = corner[:2] if isinstance(corner, list) else []
         if len(pair) < 2 or not all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) <= 360 for v in pair) \
                 or abs(pair[1]) > 90:
-            raise ConfigError(path, f"{printable(corner, 60)} is no position", _REMEDY)
+            raise ConfigError(path, f"{printable(corner, 60)} is not a position in degrees", _REMEDY)
         corners.append((float(pair[0]), float(pair[1])))
     if len(corners) < 4 or corners[0] != corners[-1]:
-        raise ConfigError(path, "a ring is not closed, or has fewer than three corners", _REMEDY)
+        raise ConfigError(path, "a ring is not closed or has fewer than three corners", _REMEDY)
     return np.array(corners)

@@ -60,7 +60,7 @@ class Posterior:
         """
         values = np.asarray(scores, np.float64)
         if values.shape != (grid.actions**grid.depth,):
-            raise GeometryError("scores", f"an array of shape {values.shape}",
+            raise GeometryError("scores", f"the array has the shape {values.shape}",
                                 f"Give one score per terminal cell: ({grid.actions**grid.depth},).")
         top = values.max()
         if not np.isfinite(top):
@@ -97,7 +97,7 @@ class Posterior:
             GeometryError: If the grid has no such level.
         """
         if not 0 <= level <= self.grid.depth:
-            raise GeometryError("level", f"{level} is none", f"Levels go from 0 to {self.grid.depth}.")
+            raise GeometryError("level", f"the grid has no level {level}", f"Give a level from 0 to {self.grid.depth}.")
         return np.asarray(self.probs.reshape(self.grid.actions**level, -1).sum(1))
 
     def along(self, sequence: tuple[int, ...]) -> tuple[float, ...]:

@@ -21,7 +21,7 @@ from justzoomin.untrusted import printable, read_limited
 
 _SWAPPED = "; latitude and longitude look swapped"
 _EARTH_M = 20_100_000.0
-"""More than half of the way round the earth: distances beyond it are none."""
+"""More than half of the way round the earth: no place is farther away."""
 
 
 class Prior(Protocol):
@@ -54,7 +54,7 @@ class Circle:
         soft_m: Standard deviation of the fall beyond the circle in metres; 0 for a hard edge.
 
     Raises:
-        ConfigError: If a number is none, or the circle has no size.
+        ConfigError: If a number is not finite or out of range, or the circle has zero size.
     """
 
     lat: float
@@ -68,8 +68,8 @@ class Circle:
             raise ConfigError("prior", f"{self.lat}, {self.lon} is not a position{swapped}",
                               "Give latitude and longitude in degrees, latitude first.")
         if not (0 <= self.radius_m <= _EARTH_M and 0 <= self.soft_m <= _EARTH_M and self.radius_m + self.soft_m > 0):
-            raise ConfigError("prior", f"a circle of {self.radius_m} m, {self.soft_m} m soft, is none",
-                              "Give metres, above 0 and not beyond the earth.")
+            raise ConfigError("prior", f"the circle has no valid size (radius {self.radius_m} m, soft {self.soft_m} m)",
+                              "Give a radius above 0 m and smaller than the earth.")
 
     def log_weights(self, grid: ZoomGrid) -> Floats:
         """Log of the share inside (N,), or of the Gaussian beyond."""
@@ -91,7 +91,7 @@ class Circle:
 
 
 def last_fix(lat: float, lon: float, seconds: float, speed: float, radius_m: float = 0.0, sigma_m: float = 0.0) -> Circle:
-    """Where one can be after a fix: as far as the speed limit lets, and beyond it by the fix's own doubt.
+    """Return where one can be after a fix: as far as the speed limit allows, and beyond it by the fix's own doubt.
 
     Args:
         lat: Latitude of the fix in degrees.
@@ -102,10 +102,11 @@ def last_fix(lat: float, lon: float, seconds: float, speed: float, radius_m: flo
         sigma_m: Standard deviation of the fix in metres: the Gaussian fall beyond what speed and radius reach.
 
     Raises:
-        ConfigError: If time or speed is negative or none, or nothing gives the region a size.
+        ConfigError: If time or speed is negative or not finite, or the circle has zero size.
     """
     if not (0 <= seconds < math.inf and 0 <= speed < math.inf):
-        raise ConfigError("--near", f"{seconds} seconds at {speed} m/s are no way", "Give a time and a speed, not negative.")
+        raise ConfigError("--near", f"time and speed must not be negative (got {seconds} s, {speed} m/s)",
+                          "Give a time of at least 0 s and a speed of at least 0 m/s.")
     return Circle(lat, lon, min(seconds * speed + radius_m, _EARTH_M), sigma_m)
 
 
@@ -131,7 +132,7 @@ class Weights:
         if self.values.shape != (cells,):
             raise ConfigError(self.name, f"its shape is {self.values.shape}", f"Give a weight per cell: ({cells},).")
         if not (np.isfinite(self.values) & (self.values >= 0)).all():
-            raise ConfigError(self.name, "a weight is negative or no finite number", "Give weights of at least 0.")
+            raise ConfigError(self.name, "a weight is negative or not finite", "Give weights of at least 0.")
 
     def log_weights(self, grid: ZoomGrid) -> Floats:
         """Log of the weights (N,).
@@ -140,7 +141,7 @@ class Weights:
             ConfigError: If they are another grid's.
         """
         if grid != self.grid:
-            raise ConfigError(self.name, "these weights belong to another grid", "Make them for the grid that is searched.")
+            raise ConfigError(self.name, "these weights belong to another grid", "Make weights for the grid that is searched.")
         return log(self.values.astype(np.float64))
 
     def exchanged(self) -> Prior | None:
@@ -155,7 +156,7 @@ def weights_from_npy(path: Path, grid: ZoomGrid) -> Weights:
     """Weights in a `.npy` picture of the lattice: (side, side), north up.
 
     Raises:
-        ConfigError: If it cannot be read, is no such picture, or a weight is negative or not finite.
+        ConfigError: If it cannot be read, is not such a picture, or a weight is negative or not finite.
     """
     cells = lattice(grid)
     remedy = f"Save real numbers of shape ({cells.side}, {cells.side}) with numpy.save."
@@ -164,7 +165,7 @@ def weights_from_npy(path: Path, grid: ZoomGrid) -> Weights:
         file = io.BytesIO(content)
         version = np.lib.format.read_magic(file)
         if version not in {(1, 0), (2, 0)}:
-            raise ConfigError(path, f"it is .npy of version {version[0]}", remedy)
+            raise ConfigError(path, f"its .npy version is {version[0]}; 1 and 2 are read", remedy)
         read_head = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, kind = read_head(file)
         if shape != (cells.side, cells.side) or kind.kind not in "iufb" or kind.itemsize > 8:
@@ -174,7 +175,7 @@ def weights_from_npy(path: Path, grid: ZoomGrid) -> Weights:
         raise ConfigError(path, f"it cannot be read ({error.strerror or printable(error, 100)})", remedy) from error
     except (ValueError, TypeError, EOFError, SyntaxError, OverflowError, MemoryError, RecursionError, KeyError,
             tokenize.TokenError) as error:
-        raise ConfigError(path, f"it is no .npy picture ({printable(error, 100)})", remedy) from error
+        raise ConfigError(path, f"it is not a .npy picture ({printable(error, 100)})", remedy) from error
     return Weights(grid, cells.from_image(values.astype(np.float64)), str(path))
 
 
@@ -223,14 +224,14 @@ def apply_many(grid: ZoomGrid, log_probs: Floats, prior: Prior) -> Floats:
         swapped = any(_looks_swapped(part, grid) for part in (prior.priors if isinstance(prior, Both) else (prior,)))
         raise GeometryError("prior", f"it rules out every cell ({prior})" + _SWAPPED * swapped,
                             f"The region reaches {grid.region.size_m / 2:g} m from {centre.lat:.6f}, {centre.lon:.6f}: "
-                            "give a prior that meets it.")
+                            "give a prior that overlaps it.")
     weights = weights - top
     if not weights.any():
         return log_probs
     total = log_probs + weights
     if (total.max(1) == -np.inf).any():
         raise GeometryError("prior", f"it rules out every cell that the photo's posterior allows ({prior})",
-                            "Give priors that meet each other.")
+                            "Give priors that overlap.")
     return log_normalized(total)
 
 

@@ -52,8 +52,8 @@ class CredibleRegion:
         """
         cells = lattice(grid)
         if len(runs) % 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in runs) or sum(runs) > len(cells):
-            raise GeometryError("runs", f"{len(runs)} lengths do not cover {len(cells)} cells",
-                                "Give lengths outside and inside by turns, as CredibleRegion.runs does.")
+            raise GeometryError("runs", f"{len(runs)} lengths do not fit {len(cells)} cells",
+                                "Give lengths outside and inside in turn, as CredibleRegion.runs does.")
         image = np.zeros(len(cells), np.bool_)
         ends = np.cumsum(np.asarray(runs, np.int64))
         for start, end in zip(ends[::2].tolist(), ends[1::2].tolist(), strict=True):

@@ -1,4 +1,7 @@
-"""Fetching tiles over http: slowly, few at a time, again after failures, within limits of bytes and time for each tile."""
+"""Fetching tiles over http: slowly, few at a time, again after failures, within limits of bytes and time for each tile.
+
+This is own code, because servers of others must be asked politely and their answers may be hostile.
+"""
 
 from __future__ import annotations
 

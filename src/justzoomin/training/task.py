@@ -25,6 +25,7 @@ from justzoomin.training.state import check_weights
 from justzoomin.training.viewpixels import ViewPixels
 
 ENCODED_AT_ONCE = 256
+"""Views, or photos, that are encoded at once outside of training steps."""
 
 
 def rate_at(step: int, total: int, warmup: float, final: float) -> float:
