@@ -29,7 +29,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def town(base: Path, tmp_path: Path) -> Path:
-    """A dataset whose photos stand where the tests say."""
+    """A dataset with photos at given places."""
     import shutil
 
     root = Path(shutil.copytree(base, tmp_path / "town"))
@@ -182,18 +182,17 @@ def at(report: AuditReport, *distances: float) -> AuditReport:
 
 
 @pytest.mark.parametrize(("distances", "kind", "says"), [
-    ((1, 2, 3, 200), "beside", "75 % of validation photos stand within 10 m of a training photo (median 2.5 m): recall there "
-                               "can come "
-     "from memory of those photos as well as from matching to the map."),
-    ((20, 30, 45, 200), "near", "75 % of validation photos stand within 50 m of a training photo (median 37.5 m): recall "
+    ((1, 2, 3, 200), "beside", "75 % of validation photos are within 10 m of a training photo (median 2.5 m): recall there "
+                               "can come from "
+     "memory of those photos as well as from matching to the map."),
+    ((20, 30, 45, 200), "near", "75 % of validation photos are within 50 m of a training photo (median 37.5 m): recall "
                                 "there can"),
-    ((120, 500, 900, 1300), "apart", "No validation photo stands within 50 m of a training photo (nearest 120 m, median 700 "
-                                     "m): "
+    ((120, 500, 900, 1300), "apart", "No validation photo is within 50 m of a training photo (nearest 120 m, "
+                                     "median 700 m): "
      "recall within 50 m cannot come from naming the place of a training photo."),
-    ((5, 60, 90, 300), "mixed", "25 % of validation photos stand within 50 m of a training photo and 25 % farther than 100 m: "
-                                "report "
-     "recall for the two apart"),
-    ((20, *[500] * 199), "apart", "Only 0.5 % of validation photos stand within 50 m"),
+    ((5, 60, 90, 300), "mixed", "25 % of validation photos are within 50 m of a training photo and 25 % farther than 100 m: "
+                                "report recall for the two groups separately"),
+    ((20, *[500] * 199), "apart", "Only 0.5 % of validation photos are within 50 m"),
 ])
 def test_sentences_follow_the_numbers(report: AuditReport, distances: tuple[float, ...], kind: str, says: str) -> None:
     told = at(report, *distances)

@@ -101,7 +101,7 @@ def test_empty_cells_and_photos_without_tiles(folder: Path) -> None:
     assert fine.empty == 4
     assert (fine.places_without, found.levels[0].places_without, found.places) == (1, 0, 2)
     assert found.verdict == "usable with warnings"
-    assert any("1 of 2 photos stand where it has no tile" in warning for warning in found.warnings)
+    assert any("1 of 2 photos are where it has no tile" in warning for warning in found.warnings)
 
 
 def test_a_missing_level_forbids_training(folder: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_missing_level_forbids_training(folder: Path) -> None:
     found = checked(folder)
     assert found.verdict == "cannot be trained on"
     assert found.levels[1].need.service == "missing"
-    assert any("map level -1 serves them and has no tile" in problem for problem in found.problems)
+    assert any("drawn from map level -1, which has no tile" in problem for problem in found.problems)
 
 
 def test_a_region_elsewhere_forbids_training(whole: Path) -> None:
@@ -128,7 +128,7 @@ def test_silent_blank_tiles(folder: Path, value: int, kind: str) -> None:
     quality = next(q for q in found.qualities if q.level == -1)
     there = ((int(blank.parent.name), int(blank.stem)),)
     assert (quality.solid_black if kind == "black" else quality.solid_white) == there
-    assert any(f"{kind} all over" in w and f"-1/{blank.parent.name}/{blank.stem}" in w for w in found.warnings)
+    assert any(f"completely {kind}" in w and f"-1/{blank.parent.name}/{blank.stem}" in w for w in found.warnings)
 
 
 def test_a_broken_tile_forbids_training(folder: Path) -> None:

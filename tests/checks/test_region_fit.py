@@ -84,7 +84,7 @@ def test_depth_ends_where_the_imagery_ends(unplaced: Path) -> None:
     source = open_unplaced(unplaced)
     deep = fit_region(source, pixels=384, cell_m=1.0)
     assert deep.grid.depth == 2
-    assert any("depth 4 was given up" in note and "0.2 m" in note for note in deep.notes)
+    assert any("depth 4 is too fine" in note and "0.2 m" in note for note in deep.notes)
     assert any("terminal cells are" in warning and "1 m were wanted" in warning for warning in deep.warnings)
     forced = fit_region(source, pixels=384, depth=4)
     assert forced.grid.depth == 4

@@ -201,5 +201,5 @@ def test_tiles_of_other_kinds():
     grey = Image.fromarray(np.zeros((32, 32), np.uint16))
     with pytest.raises(TileError, match="8 bits per channel"):
         decode_tile(fakes.encoded(grey, "PNG"), "0/0/0.png", 32)
-    with pytest.raises(TileError, match="no image that can be read: it looks like a PostScript document"):
+    with pytest.raises(TileError, match="not a readable image: it looks like a PostScript document"):
         decode_tile(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n", "0/0/0.png", 32)  # never given to Ghostscript

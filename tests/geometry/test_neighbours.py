@@ -29,5 +29,5 @@ def test_across_the_antimeridian() -> None:
     assert 20 < away[0] < 25
 
 def test_none_to_look_for() -> None:
-    with pytest.raises(DataError, match="Give a split that holds photos"):
+    with pytest.raises(DataError, match="Give a split with photos"):
         nearest([1.0], [2.0], [], [])

@@ -56,7 +56,7 @@ def test_impossible_numbers_name_the_file(tmp_path):
     for values, words in (({"reference_lat": 95}, "latitude"), ({"east_m": [0, 5]}, "square"), ({"grid": 20}, "grid"),
                           ({"reference_lat": ".nan"}, "finite"), ({"depth": 0}, "depth: 0 levels"),
                           ({"depth": 10**9}, "depth: 1000000000 levels; a grid has 1 to 31"), ({"grid": 10**9}, "cells a side"),
-                          ({"grid": 2, "depth": 32}, "a grid has 1 to 31"), ({"depth": 31}, "overflow 62 bits")):
+                          ({"grid": 2, "depth": 32}, "a grid has 1 to 31"), ({"depth": 31}, "need more than 62 bits")):
         path.write_text(text_of({**GOOD, **values}))
         with pytest.raises(GeometryError, match=words) as caught:
             load_grid(path)

@@ -112,9 +112,9 @@ def test_what_is_no_position_is_refused(position):
 
 
 def test_shapes_are_checked():
-    with pytest.raises(GeometryError, match="one length"):
+    with pytest.raises(GeometryError, match="the same length"):
         DC.encode([1.0, 2.0], [1.0])
-    with pytest.raises(GeometryError, match="one length"):
+    with pytest.raises(GeometryError, match="the same length"):
         DC.encode([[38.9]], [[-76.9]])
     assert DC.encode([], []).shape == (0, 4)
     assert DC.centres(np.zeros((3, 0), int))[0].tolist() == [DC.region.centre.lat] * 3

@@ -107,7 +107,7 @@ def test_rasters(crs, west, pixel, files, tmp_path):
     assert mask.all() and np.abs(pixels - colours(lat, lon, PLACE, HALF)).max() <= 3.0
     cut = MapBuild(sources, tmp_path / "cut", MapBuildConfig(area=(-16.801, 179.999, -16.799, -179.999), gsd_m=2.0))
     assert cut.plan.bounds[2] - cut.plan.bounds[0] < 300
-    with pytest.raises(ConfigError, match=r"ends at a meridian that runs through the map.*--crs EPSG:32(760|701)"):
+    with pytest.raises(ConfigError, match=r"ends at a meridian that goes through the map.*--crs EPSG:32(760|701)"):
         MapBuild(sources, tmp_path / "map2", MapBuildConfig(crs="epsg:3857", gsd_m=2.0))
 
 

@@ -121,7 +121,7 @@ def test_control_points_off_a_plane(tmp_path):
     points = [GroundControlPoint(row=r, col=c, x=500_000 + c, y=5_780_000 - r + (30 if r == c == 200 else 0))
               for r in (0, 200) for c in (0, 200)]
     path = write(tmp_path / "bent.tif", np.full((200, 200, 3), 90, np.uint8), "epsg:32633", None, gcps=points)
-    with pytest.raises(TileError, match=r"bent\.tif: its control points do not lie on a plane grid.*gdalwarp -tps"):
+    with pytest.raises(TileError, match=r"bent\.tif: its control points are not on a regular grid.*gdalwarp -tps"):
         MapBuild([path], tmp_path / "map")
 
 
@@ -201,7 +201,7 @@ def test_the_area_decides_the_projection_and_the_resolution(extent, crs, pixel, 
     found = errors(build.run())
     assert found.mean() < 3.0 and np.quantile(found, 0.97) < 12.0  # some are at the file's border
     if extent[0] != -180:
-        with pytest.raises(TileError, match="--area: no source lies in it"):
+        with pytest.raises(TileError, match="--area: no source is in this area"):
             MapBuild([source], tmp_path / "other", MapBuildConfig(area=around(1e-3, -86.0, -100.0)))
 
 

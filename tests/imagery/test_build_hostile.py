@@ -47,7 +47,7 @@ def test_no_raster_at_all(tmp_path):
     refused(TileError, r"text\.tif: it is not a GeoTIFF, JPEG 2000 or VRT", [text], tmp_path)
     refused(TileError, r"nowhere: there is no such file or folder", [tmp_path / "nowhere"], tmp_path)
     (tmp_path / "empty").mkdir()
-    refused(TileError, r"empty: there is no file in it that ends in \.tif", [tmp_path / "empty"], tmp_path)
+    refused(TileError, r"empty: the folder has no file with one of the extensions \.tif", [tmp_path / "empty"], tmp_path)
     refused(ConfigError, "no source was given", [], tmp_path)
 
 
@@ -96,7 +96,7 @@ def test_no_place_on_the_earth(tmp_path):
 
 
 @pytest.mark.parametrize(("crs", "what"), [
-    ("EPSG:4326", "counts degrees.*--crs EPSG:32633"), ("epsg:999999", "PROJ does not know"),
+    ("EPSG:4326", "is in degrees.*--crs EPSG:32633"), ("epsg:999999", "PROJ does not know"),
     ("EPSG:32661", "axes.*--crs EPSG:32633"), ("EPSG:4978", "not a map projection"), ("nonsense", "PROJ does not know")])
 def test_projections_that_cannot_be(crs, what, tmp_path):
     refused(ConfigError, what, [orthophoto(tmp_path / "a.tif", size=(50, 50))], tmp_path, crs=crs)
@@ -113,7 +113,7 @@ def test_a_raster_that_claims_a_country(tmp_path, monkeypatch):
     refused(ConfigError, r"gigapixels at 0\.1 m per pixel, more than 25.*--max-gigapixels 9\d", [path], tmp_path)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=50e9))
-    refused(DataError, r"about 6\d\.\d GB are needed and 50\.0 GB are free", [path], tmp_path, max_gigapixels=100)
+    refused(DataError, r"about 6\d\.\d GB are needed, but 50\.0 GB are free", [path], tmp_path, max_gigapixels=100)
     part = MapBuildConfig(gsd_m=0.1, area=(52.1999, 15.2999, 52.2, 15.3), crs=PLACE)
     assert len(MapBuild([path], tmp_path / "map", part).plan.chunks) <= 4
 
@@ -129,14 +129,14 @@ def test_a_folder_with_another_map(tmp_path):
     (tmp_path / "map" / "satellite").mkdir(parents=True)
     with pytest.raises(DataError, match="there is a map already"):
         MapBuild([path], tmp_path / "map")
-    with pytest.raises(DataError, match="it is a file"):
+    with pytest.raises(DataError, match="this is a file"):
         MapBuild([path], path)
 
 
 def test_a_region_elsewhere(tmp_path):
     path = orthophoto(tmp_path / "a.tif", size=(50, 50))
     refused(ConfigError, "--region: its centre .* is not on the map", [path], tmp_path, region="dc")
-    refused(TileError, "--area: no source lies in it", [path], tmp_path, area=(10.0, 10.0, 10.1, 10.1))
+    refused(TileError, "--area: no source is in this area", [path], tmp_path, area=(10.0, 10.0, 10.1, 10.1))
 
 
 def test_unreadable_settings_are_named():

@@ -42,8 +42,8 @@ def test_coarser_levels_fill_what_the_finest_lacks(pack, tmp_path):
         assert np.quantile(off(*found), 0.99) < 3.0
     near = drawn(open_mosaic(path)[0], PLACE, 1200.0, 1500, UTM)  # at the finest level's own resolution
     assert near[1].all() and off(*near).max() <= 4.0
-    remark, = [text for text in MapBuild([path], tmp_path / "map").remarks() if "stand in" in text]
-    assert "level 17 has tiles for 0.06% of the area; where it has none, tiles of level 14 stand in" in remark
+    remark, = [text for text in MapBuild([path], tmp_path / "map").remarks() if "are made from" in text]
+    assert "level 17 has tiles for 0.06% of the area; missing ones are made from tiles of level 14" in remark
     build = MapBuild([path], tmp_path / "map", MapBuildConfig(tiles={"max_zoom": 14}))
     assert not any("level 14" in text for text in build.remarks()) and build.plan.gsd_m == 6.4
 
@@ -99,5 +99,5 @@ def test_an_area_is_cut_to_the_package(pack, tmp_path):
     whole = open_mosaic(path)[0].area
     assert open_mosaic(path, area=(40.0, -170.0, 60.0, 170.0))[0].area == whole
     assert open_mosaic(path, area=(48.1, 11.5, 60.0, 170.0))[0].area == (48.1, 11.5, *whole[2:])
-    with pytest.raises(TileError, match=r"--area: .* has no tile in it"):
+    with pytest.raises(TileError, match=r"--area: .* has no tile in this area"):
         open_mosaic(path, area=(48.2, 11.6, 60.0, 170.0))

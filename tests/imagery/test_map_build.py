@@ -99,12 +99,12 @@ def test_goes_on_with_the_same_only(source, tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(MapBuild, "_build", lambda self, report: (_ for _ in ()).throw(KeyboardInterrupt))
         build_map([source], tmp_path / "map", SMALL)
-    with pytest.raises(ConfigError, match=r"map: this map was begun with quality 90, now it is 80.*remove"):
+    with pytest.raises(ConfigError, match=r"map: this map was begun with quality 90, but now it is 80.*remove"):
         MapBuild([source], tmp_path / "map", SMALL.model_copy(update={"quality": 80}))
-    with pytest.raises(ConfigError, match=r"gsd_m the default, now it is 2\.0"):
+    with pytest.raises(ConfigError, match=r"gsd_m the default, but now it is 2\.0"):
         MapBuild([source], tmp_path / "map", SMALL.model_copy(update={"gsd_m": 2.0}))
     other = orthophoto(tmp_path / "b.tif", size=(60, 60))
-    with pytest.raises(ConfigError, match=r"from other sources \(b\.tif is another file"):
+    with pytest.raises(ConfigError, match=r"from other sources \(b\.tif is a different file"):
         MapBuild([other], tmp_path / "map", SMALL)
     with pytest.raises(ConfigError, match=r"other sources \(1 files then, 2 now\)"):
         MapBuild([source, other], tmp_path / "map", SMALL)
@@ -135,7 +135,7 @@ def test_one_build_at_a_time(source, tmp_path):
 def test_too_little_disk(source, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
-    with pytest.raises(DataError, match=r"about .* GB are needed and 0\.0 GB are free"):
+    with pytest.raises(DataError, match=r"about .* GB are needed, but 0\.0 GB are free"):
         MapBuild([source], tmp_path / "map", SMALL)
     assert not (tmp_path / "map").exists()
 

@@ -153,7 +153,7 @@ def test_what_it_says_of_itself(mosaic):
 
 def test_too_much_for_one_raster_is_refused(mosaic, origin):
     mosaic.area = (47.0, 10.0, 49.0, 13.0)
-    with pytest.raises(TileError, match=r"tiles: a raster of 8 x 8 px would be made of \d+ x \d+ px of level 17"):
+    with pytest.raises(TileError, match=r"tiles: a raster of 8 x 8 px would need \d+ x \d+ px of level 17"):
         mosaic.read("epsg:3857", raster(origin, -20000, -20000, 8, 8, 5000.0), 8, 8)
 
 
@@ -188,11 +188,11 @@ def test_a_server_is_the_same_picture_and_fetches_only_the_area(tiles, origin, p
 
 def test_a_server_needs_an_area_an_attribution_and_modesty():
     url = "https://example.org/{z}/{x}/{y}.png?key=s3cret"
-    with pytest.raises(ConfigError, match=r"which area to take.*--area"):
+    with pytest.raises(ConfigError, match=r"the wanted area is not given.*--area"):
         open_mosaic(url, attribution="Town")
-    with pytest.raises(ConfigError, match=r"\*\*\*: nothing says whom.*--attribution"):
+    with pytest.raises(ConfigError, match=r"\*\*\*: the attribution that .* is not given.*--attribution"):
         open_mosaic(url, area=AREA)
-    with pytest.raises(ConfigError, match=r"the area has \d+ tiles of level 19, and 50000 are allowed.*--max-tiles"):
+    with pytest.raises(ConfigError, match=r"the area has \d+ tiles of level 19, but 50000 are allowed.*--max-tiles"):
         open_mosaic(url, area=(48.0, 11.0, 49.0, 12.0), attribution="Town")
     assert open_mosaic(url, area=(48.0, 11.0, 49.0, 12.0), attribution="Town", gsd_m=20.0)
     assert open_mosaic(url, area=(48.0, 11.0, 49.0, 12.0), attribution="Town", max_zoom=14)

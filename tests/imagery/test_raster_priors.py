@@ -60,7 +60,7 @@ def test_rasters_that_are_none(tmp_path: Path) -> None:
     good = np.ones((10, 10), np.float32)
     with pytest.raises(ConfigError, match="negative"):
         weights_from_raster(written(tmp_path / "a.tif", -good, "epsg:32633", 60.0), GRID)
-    with pytest.raises(ConfigError, match="does not meet"):
+    with pytest.raises(ConfigError, match="does not overlap"):
         weights_from_raster(written(tmp_path / "b.tif", good, "epsg:32633", 60.0),
                             ZoomGrid(Region(LAT + 1, LON, (-160.0, 160.0), (-160.0, 160.0)), 4, 3))
     (tmp_path / "c.tif").write_text("no raster")

@@ -149,8 +149,8 @@ def _png(pixels):
 
 @pytest.mark.parametrize(("damage", "words"), [
     (lambda b: b[: len(b) // 2], "broken JPEG"), (lambda b: b[:-12], "broken JPEG"), (lambda b: b"", "empty"),
-    (lambda b: b"<html>not found</html>", "no JPEG"), (lambda b: b"\xff\xd8 and nothing", "broken JPEG"),
-    (lambda b: _png(np.zeros((64, 64, 3), np.uint8)), "no JPEG"),
+    (lambda b: b"<html>not found</html>", "not a JPEG"), (lambda b: b"\xff\xd8 and nothing", "broken JPEG"),
+    (lambda b: _png(np.zeros((64, 64, 3), np.uint8)), "not a JPEG"),
     (lambda b: simplejpeg.encode_jpeg(np.zeros((64, 60, 3), np.uint8)), "60 x 64")])
 def test_broken_tiles_are_named(small, damage, words):
     for path in small.glob("0/*/*.jpg"):

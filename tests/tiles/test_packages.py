@@ -118,7 +118,7 @@ def test_another_size_names_the_tile(packages, tmp_path):
     x, y = open_package(path).tiles(16)[0]
     write(path, "UPDATE tiles SET tile_data = ? WHERE zoom_level = 16 AND tile_column = ? AND tile_row = ?",
           (encoded(512), x, 2**16 - 1 - y))
-    with pytest.raises(TileError, match=rf"town\.mbtiles!16/{x}/{y}: the tile is 512 x 512 px, the others are 256 x 256"):
+    with pytest.raises(TileError, match=rf"town\.mbtiles!16/{x}/{y}: the tile is 512 x 512 px, but the others are 256 x 256"):
         open_package(path).read(TileId(16, x, y))
 
 
@@ -128,7 +128,7 @@ def test_another_size_names_the_tile(packages, tmp_path):
     ("DELETE FROM tiles", (), "holds no tile"),
     ("DROP TABLE tiles", (), "no such table: tiles"),
     ("DROP TABLE metadata", (), "no such table: metadata"),
-    ("UPDATE tiles SET tile_data = 'text'", (), "no JPEG, PNG or WebP"),
+    ("UPDATE tiles SET tile_data = 'text'", (), "not a JPEG, PNG or WebP"),
     ("UPDATE tiles SET tile_data = ?", (b"\x1f\x8b" + bytes(30),), "gzip"),
     ("UPDATE tiles SET tile_data = ?", (encoded(100),), "100 x 100 px"),
     ("UPDATE tiles SET tile_data = zeroblob(34000000) WHERE zoom_level = 18", (), "too big"),
@@ -158,7 +158,7 @@ def test_lists_that_make_no_sense(packages, tmp_path, statement, words):
 def test_doubled_tiles(packages, tmp_path):
     path = write(copy(packages["mbtiles"], tmp_path), "DROP INDEX i")
     source = open_package(write(path, "INSERT INTO tiles SELECT * FROM tiles WHERE zoom_level = 17 LIMIT 1"))
-    with pytest.raises(TileError, match="stands there twice"):
+    with pytest.raises(TileError, match="is listed twice"):
         source.table(17)
 
 
@@ -228,13 +228,13 @@ def hostile_packages():
     yield "levels", {"root": one, "min_zoom": 9, "max_zoom": 3}, "its levels are 9 to 3"
     yield "deep", {"root": one, "max_zoom": 200}, "its levels are 0 to 200"
     yield "far", {"root": one, "root_offset": 2**63}, "ends too early"
-    yield "long", {"root": one, "root_length": 2**62}, "bytes, and 8388608 are the most"
-    yield "metadata", {"root": one, "metadata_length": 2**40}, "are the most"
-    yield "tile", {"root": serialize_directory([Entry(0, 0, 2**31, 1)])}, "are the most"
+    yield "long", {"root": one, "root_length": 2**62}, "bytes; at most 8388608 are allowed"
+    yield "metadata", {"root": one, "metadata_length": 2**40}, "are allowed"
+    yield "tile", {"root": serialize_directory([Entry(0, 0, 2**31, 1)])}, "are allowed"
     yield "past", {"root": serialize_directory([Entry(0, 2**40, 10, 1)])}, "ends too early"
     yield "loop", {"root": serialize_directory([Entry(0, 0, 50, 0)]), "leaf_directory_offset": 127,
-                   "root_length": None}, "lead back|cut or too large|ends too early"
-    yield "bomb", {"root": gzip.compress(bytes(200 << 20))}, "cut or too large"
+                   "root_length": None}, "in a circle|truncated or too large|ends too early"
+    yield "bomb", {"root": gzip.compress(bytes(200 << 20))}, "truncated or too large"
     yield "count", {"root": gzip.compress(b"\xff\xff\xff\xff\xff\xff\xff\xff\x7f" + bytes(50))}, "claims more entries"
     yield "order", {"root": gzip.compress(b"\x02\x05" + b"\x00\x05\x01\x01\x0a")}, "out of order|claims more|broken"
     yield "junk", {"root": b"no gzip at all"}, "broken"
@@ -257,9 +257,9 @@ def test_a_directory_that_leads_back(tmp_path):
         root = serialize_directory([Entry(0, 0, len(tile), 1), Entry(5, 0, len(root), 0)])
     path = write_pmtiles(tmp_path / "loop.pmtiles", root, tile, leaf_directory_offset=127, max_zoom=3)
     source = open_package(path)
-    with pytest.raises(TileError, match="too deep or lead back"):
+    with pytest.raises(TileError, match="too deep or refer to each other"):
         source.table(2)
-    with pytest.raises(TileError, match="lie more than 4 deep"):
+    with pytest.raises(TileError, match="are more than 4 levels deep"):
         source.read(TileId(2, 1, 1))
 
 

@@ -79,9 +79,9 @@ def unkept_promise():
 
 
 @pytest.mark.parametrize(("pieces", "settings", "words"), [
-    (slow_headers, {}, r"no whole answer within 0\.4 s \(its bytes come too slowly, tried once\)\..*--tile-seconds"),
-    (slow_body, {}, r"no whole answer within 0\.4 s \(its bytes come too slowly, tried once\)\..*--tile-seconds"),
-    (unkept_promise, {}, r"no whole answer within 0\.4 s \(its bytes come too slowly"),
+    (slow_headers, {}, r"no complete answer within 0\.4 s \(its bytes arrive too slowly, tried once\)\..*--tile-seconds"),
+    (slow_body, {}, r"no complete answer within 0\.4 s \(its bytes arrive too slowly, tried once\)\..*--tile-seconds"),
+    (unkept_promise, {}, r"no complete answer within 0\.4 s \(its bytes arrive too slowly"),
     (unkept_promise, {"timeout_s": 0.35, "tile_limit_s": 1.2},
      r"within 1\.2 s \(the answer of \d+ bytes stops before its end, tried [2-4] times\)\."),
     (unkept_promise, {"timeout_s": 0.05, "retries": 1, "tile_limit_s": 20.0},
@@ -130,7 +130,7 @@ def test_a_run_has_its_time(monkeypatch):
             now[0] = hours * 3600
             assert source.read(TileId(17, int(hours), 0)) is None
         now[0] += 1.0
-        with pytest.raises(TileError, match=r"takes longer than 2 hours.*Run it again: what was fetched is kept.*--max-hours"):
+        with pytest.raises(TileError, match=r"takes longer than 2 hours.*Run it again: fetched tiles are kept.*--max-hours"):
             source.read(TILE)
         assert source.read(TileId(17, 0, 0)) is None, "what is kept needs no time"
         assert server.asked == 3

@@ -76,7 +76,7 @@ def test_a_description_never_gets_variables_of_the_environment(variable, place, 
     except ConfigError as error:
         assert place in {"template", "href"}
         assert str(error).startswith(f"{path}: tile server https://e.org/")
-        assert "from your environment. A server's description never gets variables." in str(error)
+        assert "of your environment. A server's description may not use variables." in str(error)
         return
     address = source._template.url(TileId(0, 0, 0), source._matrix_name(0))
     assert place not in {"template", "href"} and "s3cret" not in address
@@ -132,20 +132,20 @@ def test_a_local_projection_gives_the_views_of_the_folder(tmp_path):
 
 
 @pytest.mark.parametrize(("made", "words"), [
-    (b"<html/>", "no WMTS description but <html>"), (b"no xml", "no XML"), (b"", "no XML"),
+    (b"<html/>", "not a WMTS description but <html>"), (b"no xml", "not XML"), (b"", "not XML"),
     (document(web(), ["GoogleMapsCompatible"], resource=by_path("https://e.org"), layers=2),
-     "2 layers.*Name one: ortho, ortho1"),
+     "2 layers.*Name one of them with --layer: ortho, ortho1"),
     (document(web(), ["other"], resource=by_path("https://e.org")), "names no tile matrix set"),
-    (document(web(), ["GoogleMapsCompatible"]), "no address of jpeg, png or webp"),
+    (document(web(), ["GoogleMapsCompatible"]), "no address for jpeg, png or webp"),
     (document(matrices("d", "urn:ogc:def:crs:OGC:1.3:CRS84", [("0", 2e8)], (-180.0, 90.0)), ["d"],
-              resource=by_path("https://e.org")), "counts degrees"),
+              resource=by_path("https://e.org")), "is in degrees"),
     (document(matrices("m", "EPSG:32633", [("0", 1e6), ("1", 4e5)], (0.0, 6e6)), ["m"], resource=by_path("https://e.org")),
-     "level 1 does not fit the level 0: scales must double"),
+     "level 1 does not fit level 0: scales must double"),
     (document(matrices("m", "EPSG:99999999", [("0", 1e6)], (0.0, 6e6)), ["m"], resource=by_path("https://e.org")), "PROJ"),
     (document(matrices("m", "EPSG:32633", [("0", math.nan)], (0.0, 6e6)), ["m"], resource=by_path("https://e.org")),
-     "no sense"),
+     "not valid"),
     (document(matrices("m", "EPSG:32633", [("0", 5e-324), ("1", 1e11)], (0.0, 6e6)), ["m"], resource=by_path("https://e.org")),
-     "no sense"),
+     "not valid"),
     (document(matrices("m", "EPSG:32633", [("0", 1e6)], (0.0, 6e6), tile="x"), ["m"], resource=by_path("https://e.org")),
      "cannot be read"),
     (document(web(), ["GoogleMapsCompatible"], head="<!DOCTYPE c [<!ENTITY a 'b'>]>"), "document type"),

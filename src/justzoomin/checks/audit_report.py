@@ -1,4 +1,4 @@
-"""What the leak audit found, as numbers and as sentences that the numbers carry."""
+"""The results of the leak audit, as numbers and as sentences about them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HARDLY = 0.01
 
 @dataclass(frozen=True)
 class SharedSequences:
-    """Drives (sequences of a camera) that both splits have photos of.
+    """Drives (sequences of a camera) with photos in both splits.
 
     Args:
         column: The column that names them.
@@ -33,7 +33,7 @@ class SharedSequences:
         train: Distinct drives of training photos.
         val: Distinct drives of validation photos.
         shared: Distinct drives of both.
-        val_photos: Validation photos of a drive that training photos come from as well.
+        val_photos: Validation photos of a drive that also has training photos.
     """
 
     column: str
@@ -53,7 +53,7 @@ class SharedCells:
     Args:
         level: Level of the grid, 1 to its depth.
         size_m: Edge of its cells.
-        val_photos: How many validation photos.
+        val_photos: Number of these validation photos.
         share: Their share of the split, in [0, 1].
         occupied: Cells of the level with a training photo.
     """
@@ -74,17 +74,17 @@ class AuditReport:
         train_split: Name of the split that is trained on.
         val_split: Name of the split that is evaluated.
         grid: The zoom grid.
-        train: Positions of the first, (N, 2) lat, lon.
-        val: Positions of the second, (M, 2).
-        distances_m: From each validation photo to the nearest training photo. (M,)
-        sequences: Shared drives; None where no table says which drive a photo belongs to.
+        train: Positions of the training photos, (N, 2) lat, lon.
+        val: Positions of the validation photos, (M, 2).
+        distances_m: Distance from each validation photo to the nearest training photo. (M,)
+        sequences: Shared drives; None if no table names the drives of photos.
         cells: Shared cells per level.
-        same_ids: Ids that stand in both splits.
-        same_bytes: Pairs (validation, training) of photos with equal files; None if not looked at.
-        unread: Photos that could not be read for that.
-        same_pictures: Pairs of nearly equal pictures; None if not looked at.
-        same_cell_as_nearest: Share of validation photos that stand in the terminal cell of their nearest training photo.
-        galleries: What can be answered under each protocol, and what chance gives.
+        same_ids: Ids that are in both splits.
+        same_bytes: Pairs (validation, training) of photos with equal files; None if not checked.
+        unread: Photos that could not be read for this check.
+        same_pictures: Pairs of nearly equal pictures; None if not checked.
+        same_cell_as_nearest: Share of validation photos in the terminal cell of their nearest training photo.
+        galleries: The possible answers under each protocol, and the recall of chance.
     """
 
     root: str
@@ -104,27 +104,27 @@ class AuditReport:
     galleries: tuple[Gallery, ...]
 
     def within(self, radius_m: float) -> float:
-        """Share of validation photos within a radius of a training photo: recall of an oracle that names that photo."""
+        """Return the share of validation photos within a radius of a training photo: the recall of naming that photo."""
         return float((self.distances_m <= radius_m).mean())
 
     @property
     def quantiles_m(self) -> dict[str, float]:
-        """Quantiles of the distances, as percent to metres."""
+        """Quantiles of the distances, from percent to metres."""
         values = np.quantile(self.distances_m, QUANTILES)
         return {f"{100 * q:g}": float(v) for q, v in zip(QUANTILES, values, strict=True)}
 
     @property
     def kind(self) -> str:
-        """What kind of split it is by its distances: `beside`, `near`, `mixed` or `apart`."""
+        """The kind of the split by its distances: `beside`, `near`, `mixed` or `apart`."""
         return split_kind(self)
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """What the numbers mean for reported recall."""
+        """The meaning of the numbers for reported recall."""
         return meaning(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
+        """Return plain values, ready for JSON."""
         def pairs(found: tuple[tuple[str, str], ...] | None) -> dict[str, Any] | None:
             return None if found is None else {"pairs": len(found), "val_photos": len({v for v, _ in found}),
                                                "first": [list(pair) for pair in found[:LISTED]]}
@@ -145,10 +145,10 @@ class AuditReport:
 
 
 def split_kind(report: AuditReport) -> str:
-    """The kind of a split by its distances.
+    """Return the kind of a split by its distances.
 
-    `beside`: most validation photos stand within 10 m of a training photo; `near`: most within 50 m; `apart`: at most
-    1 % within 50 m; `mixed`: anything else.
+    `beside`: most validation photos are within 10 m of a training photo; `near`: most are within 50 m; `apart`: at most
+    1 % are within 50 m; `mixed`: all others.
     """
     if report.within(BESIDE_M) >= MOST:
         return "beside"
@@ -158,13 +158,13 @@ def split_kind(report: AuditReport) -> str:
 
 
 def meaning(report: AuditReport) -> tuple[str, ...]:
-    """Two to four sentences: doubled photos, distances, the oracle's recall, drives."""
+    """Return two to four sentences about repeated photos, distances, the recall of the nearest photo, and drives."""
     sentences = [*_doubled(report), _distances(report)]
     oracle = {radius: 100 * report.within(radius) for radius in (40.0, 50.0, 100.0)}
     if oracle[100.0] >= 100 * HARDLY:
         figures = ", ".join(f"{_percent(value / 100)} at {radius:g} m" for radius, value in oracle.items())
         sentences.append("Naming the position of the nearest training photo, without any map, would give a recall of "
-                         f"{figures}: recall up to these figures does not by itself show that photos are matched to the map.")
+                         f"{figures}: recall up to these figures alone does not show that photos are matched to the map.")
     sentences.append(_drives(report.sequences, len(report.val)))
     return tuple(sentences)
 
@@ -174,44 +174,44 @@ def _doubled(report: AuditReport) -> list[str]:
     if not doubled:
         return []
     return [f"{len(doubled):,} of {len(report.val):,} validation photos are training photos as well: "
-            "take them out of one split before reporting anything."]
+            "remove them from one split before you report anything."]
 
 
 def _distances(report: AuditReport) -> str:
     median, least = float(np.median(report.distances_m)), float(report.distances_m.min())
     near, kind = _percent(report.within(NEAR_M)), split_kind(report)
     if kind == "beside":
-        return (f"{_percent(report.within(BESIDE_M))} of validation photos stand within {BESIDE_M:g} m of a training photo "
+        return (f"{_percent(report.within(BESIDE_M))} of validation photos are within {BESIDE_M:g} m of a training photo "
                 f"(median {median:.3g} m): recall there can come from memory of those photos as well as "
                 "from matching to the map.")
     if kind == "near":
-        return (f"{near} of validation photos stand within {NEAR_M:g} m of a training photo (median {median:.3g} m): recall "
-                "there can come in part from memory of the same surroundings.")
+        return (f"{near} of validation photos are within {NEAR_M:g} m of a training photo (median {median:.3g} m): recall "
+                "there can come partly from memory of the same surroundings.")
     if kind == "apart":
-        start = f"No validation photo stands within {NEAR_M:g} m of a training photo" if report.within(NEAR_M) == 0 else \
-            f"Only {near} of validation photos stand within {NEAR_M:g} m of a training photo"
+        start = f"No validation photo is within {NEAR_M:g} m of a training photo" if report.within(NEAR_M) == 0 else \
+            f"Only {near} of validation photos are within {NEAR_M:g} m of a training photo"
         cannot = "cannot" if report.within(NEAR_M) == 0 else "can hardly"
         return (f"{start} (nearest {least:,.3g} m, median {median:,.3g} m): recall within {NEAR_M:g} m {cannot} come from "
                 "naming the place of a training photo.")
     far = _percent(1 - report.within(FAR_M))
-    return (f"{near} of validation photos stand within {NEAR_M:g} m of a training photo and {far} farther than {FAR_M:g} m: "
-            "report recall for the two apart, for the first can come from memory.")
+    return (f"{near} of validation photos are within {NEAR_M:g} m of a training photo and {far} farther than {FAR_M:g} m: "
+            "report recall for the two groups separately, because that of the first can come from memory.")
 
 
 def _drives(shared: SharedSequences | None, photos: int) -> str:
     if shared is None:
-        return ("No table says which drive a photo belongs to, so it is not known whether both splits hold photos of one "
+        return ("No table names the drives of photos, so it is not known whether both splits hold photos of one "
                 "drive.")
     known = "" if shared.val_known == photos else f" of the {shared.val_known:,} whose drive is known"
     if shared.val_photos == 0:
         return (f"No drive has photos in both splits ({shared.where}, column {shared.column}"
                 f"{known.replace(' of the', '; for the') if known else ''}).")
     return (f"{_percent(shared.val_photos / shared.val_known)} of validation photos{known} come from drives that "
-            "training photos come from as well: the same camera on the same outing.")
+            "also have training photos: the same camera on the same trip.")
 
 
 def _percent(share: float) -> str:
-    """A share as a percentage that never says 0 or 100 of what is not none or all."""
+    """Return a share as a percentage; it is 0 or 100 only for exactly none or all."""
     value = 100 * share
     if 0 < value < 0.1:
         return "under 0.1 %"

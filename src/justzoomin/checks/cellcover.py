@@ -1,4 +1,4 @@
-"""Which parts of a grid's cells have tiles: points laid over the cells and looked up in a level's table of tiles."""
+"""The parts of a grid's cells that have tiles: points of the cells are looked up in a level's table of tiles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from justzoomin.maps import contains
 from justzoomin.tiles import TileProjection, TileTable
 
 MAX_CELLS = 16_384
-"""Levels of more cells are sampled: this many of them, drawn evenly."""
+"""In levels with more cells, this many are checked, spread evenly."""
 PICTURE = 64
 """Edge of the picture of a level's coverage."""
 _POINTS = 1 << 18
@@ -25,14 +25,14 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class CellCover:
-    """What a level of the map has for the cells of a level of the grid.
+    """The tiles of a map level for the cells of a grid level.
 
     Args:
-        cells: Numbers of the cells that were looked at. (N,)
-        share: Share of each that has tiles. (N,)
+        cells: Numbers of the checked cells. (N,)
+        share: Share of each cell that has tiles. (N,)
         needed: Tiles that the cells touch, (x, y). (M, 2)
         there: Which of them exist. (M,)
-        picture: Share with tiles over the whole region, row 0 the north; nan where no point fell. (64, 64)
+        picture: Share with tiles over the whole region, row 0 in the north; nan where there is no point. (64, 64)
     """
 
     cells: Ints
@@ -43,18 +43,18 @@ class CellCover:
 
 
 def cell_cover(grid: ZoomGrid, level: int, table: TileTable, projection: TileProjection, seed: int = 0) -> CellCover:
-    """Look at cells of a grid's level with 8 x 8 to 96 x 96 points each, about a quarter of a million in all.
+    """Check cells of a grid level at 8 x 8 to 96 x 96 points each, about a quarter of a million in all.
 
     Args:
         grid: The zoom grid.
         level: Level of its cells.
-        table: The tiles of the map level that serves them.
-        projection: Of the map's layout.
-        seed: Seed of the choice where there are more than `MAX_CELLS` cells.
+        table: The tiles of the map level that they are drawn from.
+        projection: Projection of the map's layout.
+        seed: Seed of the choice if there are more than `MAX_CELLS` cells.
     """
     count = grid.actions**level
     cells = np.arange(count, dtype=np.int64)
-    if count > MAX_CELLS:  # one of each of as many equal stretches
+    if count > MAX_CELLS:  # one from each of `MAX_CELLS` equal stretches
         edges = np.linspace(0, count, MAX_CELLS + 1)
         cells = np.floor(edges[:-1] + np.random.default_rng(seed).random(MAX_CELLS) * np.diff(edges)).astype(np.int64)
     side = int(np.clip(math.isqrt(_POINTS // len(cells)), _MIN_SIDE, _MAX_SIDE))
@@ -71,7 +71,7 @@ def cell_cover(grid: ZoomGrid, level: int, table: TileTable, projection: TilePro
 
 
 def cell_places(grid: ZoomGrid, level: int, cells: Ints) -> Ints:
-    """Row and column (N, 2) of cells (N,) of a level, counted over the whole region from its north-west corner."""
+    """Return row and column (N, 2) of cells (N,) of a level, counted from the region's north-west corner."""
     sequences = grid.unflatten(cells, level)
     places = np.zeros((len(cells), 2), np.int64)
     for step in range(level):
@@ -80,7 +80,7 @@ def cell_places(grid: ZoomGrid, level: int, cells: Ints) -> Ints:
 
 
 def _picture(grid: ZoomGrid, level: int, cells: Ints, shares: npt.NDArray[np.bool_], side: int) -> Floats:
-    """Points of cells (N, side * side), the southernmost row of each first, gathered on a raster of the region."""
+    """Return the points of cells (N, side * side), southernmost row first, as mean values on a raster of the region."""
     inside = (np.arange(side) + 0.5) / side
     east, south = (a.ravel() for a in np.meshgrid(inside, 1 - inside))
     places = cell_places(grid, level, cells)
@@ -95,7 +95,7 @@ def _picture(grid: ZoomGrid, level: int, cells: Ints, shares: npt.NDArray[np.boo
 
 
 def has_tile(projection: TileProjection, table: TileTable, lat: Floats, lon: Floats) -> npt.NDArray[np.bool_]:
-    """Whether positions (N,) lie in a tile of a level, as (N,)."""
+    """Return whether positions (N,) lie in a tile of a level, as (N,) bool."""
     tiles, which, known = _tiles_of(projection, lat, lon, table.level)
     found = np.zeros(len(lat), np.bool_)
     found[known] = _there(table, tiles)[which]
@@ -108,7 +108,7 @@ def _there(table: TileTable, tiles: Ints) -> npt.NDArray[np.bool_]:
 
 def _tiles_of(projection: TileProjection, lat: Floats, lon: Floats, level: int) -> tuple[Ints, Ints,
                                                                                          npt.NDArray[np.bool_]]:
-    """The distinct tiles (M, 2) of positions (N,), which of them each known position lies in, and the mask of the known."""
+    """Return the distinct tiles (M, 2) of positions (N,), the tile of each known position, and the mask of those (N,)."""
     places = projection.position_to_tile(lat, lon, level)
     known = np.isfinite(places).all(1) & (np.abs(places) < 2**30).all(1)
     numbers = np.floor(places[known]).astype(np.int64)

@@ -1,4 +1,4 @@
-"""The leak audit: how near validation stands to training, in distance, drives, cells and bytes."""
+"""The leak audit: how near validation is to training, in distance, drives, cells and bytes."""
 
 from __future__ import annotations
 

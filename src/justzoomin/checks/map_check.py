@@ -1,4 +1,4 @@
-"""Whether a map can serve a zoom grid: coverage, missing and blank tiles, resolution, scale, levels that nothing needs."""
+"""Checks whether a map suits a zoom grid: coverage, missing and blank tiles, resolution, scale, unused levels."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ Progress = Callable[[str, int, int], None]
 TILE_SAMPLE = 200
 """Tiles decoded of each level that the grid uses."""
 LISTED = 20
-"""Missing tiles that are named."""
+"""Most missing tiles that are named."""
 
 
 def check_map(source: Map, grid: ZoomGrid | None = None, *, pixels: int = 384, tiles: int = TILE_SAMPLE, seed: int = 0,
               places: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None,
               progress: Progress | None = None) -> MapCheck:
-    """Look at what a map has for a zoom grid, before any training. Draws no view; decodes a sample of tiles.
+    """Check before training what a map has for a zoom grid. This draws no view, but decodes a sample of tiles.
 
     Args:
         source: The map.
-        grid: The zoom grid; the map's own if None.
+        grid: The zoom grid; default: the map's.
         pixels: Edge of the views in pixels.
         tiles: Tiles to decode of each level that is used.
         seed: Seed of the sample.
-        places: Latitudes and longitudes (N,) of photos, to count those that stand where there is no tile.
+        places: Latitudes and longitudes (N,) of photos, to count those at places without a tile.
         progress: Called with the stage, how many are done and how many there are.
 
     Raises:
-        ConfigError: If the number of pixels or tiles makes no sense, or the tiles come from a server.
+        ConfigError: If the number of pixels or tiles is not valid, or the tiles come from a server.
         TileError: If a level's tiles cannot be listed.
         GeometryError: If the projection fails in the region.
     """

@@ -1,4 +1,4 @@
-"""What a map check found: each level of the grid against the map, and the verdict."""
+"""The results of a map check: each level of the grid compared with the map, and the verdict."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Verdict = Literal["good", "usable with warnings", "cannot be trained on"]
 
 @dataclass(frozen=True)
 class LevelCheck:
-    """One level of the grid against the map.
+    """One level of the grid compared with the map.
 
     Args:
-        need: What its views ask for, and the map level that serves them.
+        need: What its views need, and the map level that they are drawn from.
         coverage: Share of the cells' area that has tiles, in [0, 1].
-        looked_at: Cells looked at; all of them up to 16 384.
-        empty: Of these, cells without any tile.
-        partly: Of these, cells that lack a part.
-        tiles_needed: Tiles of the map level that these cells touch.
+        looked_at: Number of checked cells; all of them up to 16 384.
+        empty: How many of these have no tile.
+        partly: How many of these lack a part.
+        tiles_needed: Number of tiles of the map level that these cells touch.
         tiles_missing: How many of them do not exist.
-        first_missing: Some of the missing: x, y and their centre's latitude and longitude.
-        places_without: Photos (or other places asked about) that stand where the level has no tile; None if none asked.
+        first_missing: Some of the missing tiles: x, y and their centre's latitude and longitude.
+        places_without: Photos (or other given places) where the level has no tile; None if no places are given.
     """
 
     need: ViewNeed
@@ -41,7 +41,7 @@ class LevelCheck:
     places_without: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
+        """Return plain values, ready for JSON."""
         rest = {k: v for k, v in asdict(self).items() if k not in {"need", "first_missing"}}
         missing = [dict(zip(("x", "y", "lat", "lon"), tile, strict=True)) for tile in self.first_missing]
         return {**self.need.to_dict(), **rest, "first_missing": missing}
@@ -49,23 +49,23 @@ class LevelCheck:
 
 @dataclass(frozen=True)
 class MapCheck:
-    """What a map has for a grid.
+    """The map check of a map for a grid.
 
     Args:
         root: The map's folder.
         grid: The zoom grid.
         pixels: Edge of a view in pixels.
-        levels: The grid's levels whose cells are looked at, coarsest first.
-        qualities: A sample of tiles of each map level that serves them.
+        levels: The grid's levels whose cells are viewed, coarsest first.
+        qualities: A sample of tiles of each map level that they are drawn from.
         unused: Map levels that no view is drawn from: level, tiles, bytes.
         crs: The projection.
-        tile_axes: Where tile x and tile y grow.
+        tile_axes: Directions in which tile x and tile y grow.
         convergence_deg: Angle from the projection's north to true north at the region's centre, counter-clockwise.
-        scale: What the view shows that is farthest from what it should.
-        places: How many places were asked about.
-        covers: Per level, the cells that were looked at and their shares, for pictures.
-        problems: Why the map cannot be trained on.
-        warnings: What lowers the map's use, or should be looked at.
+        scale: The view with the largest scale error.
+        places: Number of given places.
+        covers: The checked cells of each level and their shares, for pictures.
+        problems: Reasons why the map cannot be trained on.
+        warnings: What makes the map less useful, or should be checked.
     """
 
     root: str
@@ -89,7 +89,7 @@ class MapCheck:
         return "cannot be trained on" if self.problems else "usable with warnings" if self.warnings else "good"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
+        """Return plain values, ready for JSON."""
         centre = self.grid.region.centre
         return {
             "root": self.root, "verdict": self.verdict, "problems": list(self.problems), "warnings": list(self.warnings),

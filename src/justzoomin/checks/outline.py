@@ -1,4 +1,4 @@
-"""Where a map has imagery, for fitting a region: a level's tiles, and the white areas inside them."""
+"""The places where a map has imagery, to fit a region: a level's tiles without the white areas inside them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from justzoomin.maps import Map
 from justzoomin.tiles import TileProjection, TileTable
 
 MAX_DECODED = 1500
-"""Levels of up to this many tiles are decoded; where there are more, single tiles hardly move the outline."""
+"""Levels of up to this many tiles are decoded; with more tiles, single ones hardly change the outline."""
 _ENOUGH_TILES, _MAX_TILES = 64, 200_000
 _SHRINKS = 0.6
 _BLOCKS = 16
@@ -22,12 +22,12 @@ Mask = npt.NDArray[np.bool_]
 
 
 def outline_table(source: Map, level: int | None) -> TileTable | None:
-    """Tiles of a level that shows the map's outline well: finer while that only sharpens the outline.
+    """Return the tiles of a level that shows the map's outline well: the finest that only sharpens the outline.
 
-    None where the tiles come from a server, which does not list them.
+    None if the tiles come from a server, which does not list them.
 
     Raises:
-        ConfigError: If the level that was asked for has no tile.
+        ConfigError: If the wanted level has no tile.
     """
     if not source.listed:
         return None
@@ -51,12 +51,12 @@ def outline_table(source: Map, level: int | None) -> TileTable | None:
 
 
 class Outline:
-    """Says of positions whether a level of a map has imagery there.
+    """The places where a level of a map has imagery.
 
     Args:
         source: The map.
         table: The tiles of the level.
-        projection: Of the map's layout.
+        projection: Projection of the map's layout.
     """
 
     def __init__(self, source: Map, table: TileTable, projection: TileProjection) -> None:
@@ -67,11 +67,11 @@ class Outline:
 
     @property
     def decoded(self) -> bool:
-        """Whether the tiles were looked into."""
+        """Whether the tiles were decoded."""
         return self._blank is not None
 
     def covers(self, lat: Floats, lon: Floats) -> Mask:
-        """Whether positions (N,) lie in a tile, and in no white part of it, as (N,)."""
+        """Return whether positions (N,) lie in a tile but not in a white part of it, as (N,) bool."""
         found = has_tile(self.projection, self.table, lat, lon)
         if self._blank is None or not found.any():
             return found
@@ -90,13 +90,13 @@ def _keys(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def _blank_blocks(source: Map, level: int, x: int, y: int) -> Mask:
-    """Which of 16 x 16 blocks of a tile are white all over; none of a tile that has hardly any white, or is broken."""
+    """Return which of 16 x 16 blocks of a tile are completely white; none if it is broken or has hardly any white."""
     import cv2
 
     blocks = min(_BLOCKS, source.layout.tile_px)
     try:
         pixels = source.tile(level, x, y)
-    except TileError:  # the check of the map names it
+    except TileError:  # the map check reports it
         pixels = None
     if pixels is None:
         return np.zeros((blocks, blocks), np.bool_)

@@ -13,17 +13,17 @@ from justzoomin.geometry import LatLon, from_local
 from justzoomin.tiles import TileProjection, TileTable
 
 OFFERED_NO_DATA = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5)
-"""Shares without data whose largest squares are listed beside the proposal."""
+"""Shares without data; the largest square for each is listed beside the proposal."""
 _RASTER = 384
 
 
 @dataclass(frozen=True)
 class FitSquare:
-    """The largest square of which at most a share has no imagery.
+    """The largest square with at most a given share without imagery.
 
     Args:
-        no_data: The share that was allowed.
-        size_m: Edge in metres; 0 where there is none.
+        no_data: The allowed share.
+        size_m: Edge in metres; 0 if there is no such square.
         centre: Its centre.
         coverage: Share of it that has imagery.
     """
@@ -35,20 +35,20 @@ class FitSquare:
 
 
 def tile_edge_m(table: TileTable, projection: TileProjection) -> float:
-    """Edge of a tile in metres, in the middle of the tiles."""
+    """Return the edge of a tile in metres, in the middle of the tiles."""
     middle = projection.to_latlon(projection.tile_to_crs(table.tiles.mean(0) + 0.5, table.level))
     scale = projection.pixels_per_metre(float(middle[0]), float(middle[1]))[table.level - projection.layout.min_zoom]
     return float(projection.layout.tile_px / scale.mean())
 
 
 def fit_squares(outline: Outline, no_data: float, centre: LatLon | None, size_m: float | None) -> tuple[FitSquare, ...]:
-    """The largest squares for several bounds, the wanted one among them and looked at again from near by.
+    """Return the largest squares for several bounds; the one for the wanted bound is refined.
 
     Args:
-        outline: Where the map has imagery.
+        outline: The places where the map has imagery.
         no_data: The wanted bound.
-        centre: Centre of the squares; where they are largest if None.
-        size_m: Edge of the square, which then lies where it has most imagery; the largest if None.
+        centre: Centre of the squares; default: where they are largest.
+        size_m: Edge of the square, which is placed where it has most imagery; default: the largest.
 
     Raises:
         GeometryError: If the projection fails at the corners of the tiles.
@@ -64,11 +64,11 @@ def fit_squares(outline: Outline, no_data: float, centre: LatLon | None, size_m:
     at = centre or LatLon(float(middle[0]), float(middle[1]))
     span = tile_edge_m(table, projection) * float((high - low).max()) * 1.05
     if centre is not None:
-        span *= 2.0  # the tiles may lie to one side of it
+        span *= 2.0  # the tiles may be on one side of it
     bounds = sorted({*OFFERED_NO_DATA, no_data} if size_m is None else {no_data})
     found = _largest(outline, at, span, bounds, centre is not None, size_m)
     best = found[no_data]
-    for _ in range(2):  # look at the wanted one again from near by, where the points stand closer
+    for _ in range(2):  # refine the wanted one with points that are closer together
         if 0 < best.size_m < 0.7 * span:
             near = _largest(outline, best.centre, 1.3 * best.size_m, [no_data], centre is not None, size_m)[no_data]
             best = near if near.size_m > 0 else best
@@ -77,7 +77,7 @@ def fit_squares(outline: Outline, no_data: float, centre: LatLon | None, size_m:
 
 def _largest(outline: Outline, at: LatLon, span_m: float, bounds: list[float], centred: bool,
              size_m: float | None) -> dict[float, FitSquare]:
-    """The largest square in a window for each bound, on a raster of points; of the given size where one is given."""
+    """Return the largest square, or the best of a given size, in a window for each bound, on a raster of points."""
     step = span_m / _RASTER
     offsets = (np.arange(_RASTER) + 0.5) * step - span_m / 2
     lat, lon = from_local(at.lat, at.lon, np.tile(offsets, _RASTER), np.repeat(offsets, _RASTER))
@@ -108,7 +108,7 @@ def _largest(outline: Outline, at: LatLon, span_m: float, bounds: list[float], c
 
 
 def _middle_of_best(filled: npt.NDArray[np.int64]) -> tuple[int, int]:
-    """Of all best positions, the one nearest to their middle: a square is not pushed into a corner of a full map."""
+    """Return the best position nearest to the middle of all best ones, so that a square is not in a corner of a full map."""
     places = np.argwhere(filled == filled.max())
     row, column = places[np.argmin(((places - places.mean(0)) ** 2).sum(1))].tolist()
     return row, column

@@ -18,7 +18,7 @@ _MAX_BYTES = 65_536
 
 
 def grid_to_dict(grid: ZoomGrid) -> dict[str, float | int | list[float]]:
-    """Plain numbers of a grid, as `region.yaml` holds them."""
+    """Return the plain numbers of a grid for a `region.yaml`."""
     region = grid.region
     return {
         "reference_lat": region.reference_lat, "reference_lon": region.reference_lon,
@@ -27,7 +27,7 @@ def grid_to_dict(grid: ZoomGrid) -> dict[str, float | int | list[float]]:
 
 
 def grid_from_dict(values: object, where: str | Path) -> ZoomGrid:
-    """Build a grid from the keys of `region.yaml`; grid and depth are 4 where they are not stated.
+    """Build a grid from the keys of `region.yaml`; grid and depth default to 4.
 
     Raises:
         LayoutError: If a key is missing, unknown or of the wrong kind.
@@ -46,7 +46,7 @@ def grid_from_dict(values: object, where: str | Path) -> ZoomGrid:
                         _number(values["reference_lon"], "reference_lon", where), bounds["east_m"], bounds["north_m"])
         grid, depth = values.get("grid", 4), values.get("depth", 4)
         if not (type(grid) is int and type(depth) is int):
-            raise LayoutError(where, f"grid {grid!r} and depth {depth!r}", "Both are whole numbers.")
+            raise LayoutError(where, f"grid {grid!r} and depth {depth!r}", "Give whole numbers for both.")
         return ZoomGrid(region, grid, depth)
     except GeometryError as error:
         raise type(error)(f"{where}: {error.where}", error.what, error.remedy) from error
@@ -77,17 +77,17 @@ def load_grid(path: Path) -> ZoomGrid:
 
 
 def save_grid(grid: ZoomGrid, path: Path) -> Path:
-    """Write a grid as `region.yaml`, atomically; return the path."""
+    """Write a grid as a `region.yaml`, atomically; return its path."""
     import yaml
 
     return write_bytes(Path(path), yaml.safe_dump(grid_to_dict(grid), sort_keys=False).encode())
 
 
 def preset(name: str) -> ZoomGrid:
-    """A grid that comes with the package: `dc` is the benchmark's Washington.
+    """Return a grid that comes with the package: `dc` is the benchmark's Washington.
 
     Raises:
-        GeometryError: If there is no preset of that name.
+        GeometryError: If there is no preset of this name.
     """
     names = _preset_names()
     if name not in names:
@@ -105,13 +105,13 @@ def _preset_names() -> list[str]:
 
 
 def find_grid(name_or_path: str | Path) -> ZoomGrid:
-    """A grid from a preset's name (`dc`) or from the path of a region.yaml.
+    """Return a grid from a preset's name (`dc`) or from the path of a region.yaml.
 
     Raises:
         LayoutError: If it is neither.
         GeometryError: If it is a file whose numbers cannot be a region.
     """
-    if isinstance(name_or_path, str) and name_or_path in _preset_names():  # a file of that name: ./dc
+    if isinstance(name_or_path, str) and name_or_path in _preset_names():  # a file with this name is given as ./dc
         return preset(name_or_path)
     path = Path(name_or_path)
     if path.is_dir():

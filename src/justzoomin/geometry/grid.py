@@ -1,10 +1,10 @@
 """The zoom grid: positions to action sequences, sequences to cells, and back.
 
-A region is cut into grid x grid cells, each cell again, `depth` times. Row 0 is the north, column 0
-the west, action = row * grid + column. As in the published system, the centre of a child is reached
-from the centre of its parent (east, then north, on the sphere), so each parent has a chart of its own. Neighbouring
-charts agree at shared borders up to a sliver whose width `ZoomGrid.sliver_m` tells (0.63 m for the benchmark's
-10 km); a position in a sliver belongs to the parent that the coarser chart chose and to the nearest of its children.
+A region is cut into grid x grid cells, and each cell is cut again, `depth` times. Row 0 is the northernmost, column 0 the
+westernmost, and action = row * grid + column. As in the published system, the centre of a child is computed from the centre
+of its parent (east, then north, on the sphere), so each parent has its own chart. Neighbouring charts agree at shared borders
+except for a sliver of the width `ZoomGrid.sliver_m` (0.63 m for the benchmark's 10 km). A position in a sliver belongs to the
+parent that the coarser chart chose, and to the nearest of its children.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Ints = npt.NDArray[np.int64]
 MIN_GRID, MAX_GRID = 2, 8
 MAX_CELLS = 2**62
 MAX_DEPTH = 31
-"""Levels of a grid of 2 x 2 cells that has `MAX_CELLS` terminal cells. Deeper ones are refused before a power is taken."""
+"""Levels of a grid of 2 x 2 cells with `MAX_CELLS` terminal cells. Deeper grids are refused before a power is computed."""
 _CHUNK = 1 << 16
 _TABLE_CELLS = 1 << 16
 _ACTION = re.compile(r"[+-]?[0-9]{1,9}")
@@ -38,7 +38,7 @@ class Cell:
     """A square of the grid.
 
     Attributes:
-        sequence: Actions that lead to it; empty for the whole region.
+        sequence: Actions that lead to it; empty for the region.
         centre: Its centre.
         size_m: Edge in metres.
         corners: North-west, north-east, south-east and south-west corner.
@@ -52,7 +52,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class ZoomGrid:
-    """A region with a grid laid over it, `grid` x `grid` cells a level, `depth` levels deep.
+    """A region with a grid of `grid` x `grid` cells per level, `depth` levels deep.
 
     Raises:
         GeometryError: If grid or depth are out of range, or the charts of neighbouring cells disagree by more
@@ -75,7 +75,7 @@ class ZoomGrid:
             raise GeometryError("depth", f"{printable(self.depth, 20)} levels; a grid has 1 to {MAX_DEPTH}",
                                 "Give a depth in this range.")
         if self.actions**self.depth > MAX_CELLS:
-            raise GeometryError("depth", f"{self.depth} levels of {self.actions} actions overflow 62 bits",
+            raise GeometryError("depth", f"{self.depth} levels of {self.actions} actions need more than 62 bits",
                                 "Use fewer levels or a smaller grid.")
         terminal = self.cell_size_m(self.depth)
         if self.sliver_m > terminal / 2:
@@ -85,16 +85,16 @@ class ZoomGrid:
 
     @property
     def actions(self) -> int:
-        """Number of actions a step has: grid * grid."""
+        """Number of actions of a step: grid * grid."""
         return self.grid * self.grid
 
     def cell_size_m(self, level: int) -> float:
-        """Edge in metres of a cell at a level; level 0 is the whole region."""
+        """Return the edge in metres of a cell of a level; level 0 is the region."""
         return float(self.region.size_m / self.grid**level)
 
     @cached_property
     def sliver_m(self) -> float:
-        """Largest disagreement in metres between a cell's border in its own chart and in its parent's."""
+        """Largest difference in metres between a cell's border in its own chart and in its parent's."""
         g, size = self.grid, self.region.size_m
         steps = np.linspace(-0.5, 0.5, 3) * size / g
         edge_e, edge_n = (a.ravel() for a in np.meshgrid(steps, steps))
@@ -108,7 +108,7 @@ class ZoomGrid:
         return float(first / (1.0 - 1.0 / self.actions))
 
     def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Ints:
-        """Action sequences of positions.
+        """Return the action sequences of positions.
 
         Args:
             lat: Latitudes in degrees, scalar or (N,).
@@ -118,7 +118,7 @@ class ZoomGrid:
             Sequences (N, depth); N is 1 for scalars.
 
         Raises:
-            OffRegionError: If a position lies outside the region; nothing is clamped. See `encode_masked`.
+            OffRegionError: If a position is outside the region; nothing is clamped. See `encode_masked`.
             GeometryError: If a position is not finite or its latitude is beyond 90 degrees.
         """
         lats, lons = _positions(lat, lon)
@@ -131,14 +131,14 @@ class ZoomGrid:
             swapped = abs(lons[bad]) <= 90 and bool(self.encode_masked(lons[bad], lats[bad])[1][0])
             raise OffRegionError(
                 f"position {lats[bad]:.6f}, {lons[bad]:.6f}",
-                f"it lies outside the region ({away}; {int((~inside).sum())} of {len(lats)} positions do)",
+                f"it is outside the region ({away}; {int((~inside).sum())} of {len(lats)} positions do)",
                 "Latitude and longitude are swapped: give (lat, lon)." if swapped else
                 f"The region reaches {self.region.size_m / 2:g} m from {self.region.centre.lat:.6f},"
                 f" {self.region.centre.lon:.6f}: give another region or drop the position.")
         return sequences
 
     def encode_masked(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[Ints, npt.NDArray[np.bool_]]:
-        """Action sequences (N, depth) and the mask (N,) of positions inside; rows outside hold -1.
+        """Return the action sequences (N, depth) and the mask (N,) of positions inside; rows outside hold -1.
 
         Raises:
             GeometryError: If a position is not finite or its latitude is beyond 90 degrees.
@@ -146,7 +146,7 @@ class ZoomGrid:
         lats, lons = _positions(lat, lon)
         sequences = np.empty((len(lats), self.depth), np.int64)
         inside = np.empty(len(lats), np.bool_)
-        for start in range(0, len(lats), _CHUNK):  # chunks that stay in the processor's cache
+        for start in range(0, len(lats), _CHUNK):  # chunks that fit into the processor's cache
             part = slice(start, start + _CHUNK)
             sequences[part], inside[part] = self._encode_chunk(lats[part], lons[part])
         return sequences, inside
@@ -163,7 +163,7 @@ class ZoomGrid:
                 col, row = np.floor(east / child + g / 2), np.floor(g / 2 - north / child)
                 if level == 0:
                     inside = (col >= 0) & (col < g) & (row >= 0) & (row < g)
-            # Below the root a position can only leave its parent's chart by a sliver: keep it with the parent.
+            # Below the root a position can leave its parent's chart only by a sliver: it stays with its parent.
             col = np.clip(np.where(inside, col, 0), 0, g - 1).astype(np.int64)
             row = np.clip(np.where(inside, row, 0), 0, g - 1).astype(np.int64)
             sequences[:, level] = row * g + col
@@ -183,10 +183,10 @@ class ZoomGrid:
         return (col + 0.5) * child - size_m / 2.0, size_m / 2.0 - (row + 0.5) * child
 
     def centres(self, sequences: npt.ArrayLike) -> tuple[Floats, Floats]:
-        """Centres of cells.
+        """Return the centres of cells.
 
         Args:
-            sequences: Actions (N, L) with any L from 0 (the whole region) to depth, or beyond it.
+            sequences: Actions (N, L) with any L from 0 (the region) to depth, or beyond it.
 
         Returns:
             Latitudes (N,) and longitudes (N,) in degrees.
@@ -196,13 +196,13 @@ class ZoomGrid:
         """
         given = np.asarray(sequences)
         if given.size and given.dtype.kind not in "iu":
-            raise GeometryError("sequences", f"actions of kind {given.dtype}", "Actions are whole numbers.")
+            raise GeometryError("sequences", f"actions of kind {given.dtype}", "Give whole numbers.")
         seq = given.astype(np.int64)
         if seq.ndim != 2:
             raise GeometryError("sequences", f"an array of {seq.ndim} dimensions", "Give one row per sequence: (N, L).")
         if seq.size and (seq.min() < 0 or seq.max() >= self.actions):
             raise GeometryError("sequences", f"actions from {seq.min()} to {seq.max()}",
-                                f"Actions lie in 0 .. {self.actions - 1} for a grid of {self.grid} x {self.grid}.")
+                                f"Give actions from 0 to {self.actions - 1} for a grid of {self.grid} x {self.grid}.")
         lat: Floats = np.full(len(seq), self.region.centre.lat)
         lon: Floats = np.full(len(seq), self.region.centre.lon)
         for level in range(seq.shape[1]):
@@ -211,7 +211,7 @@ class ZoomGrid:
         return lat, lon
 
     def cell(self, sequence: Sequence[int] | npt.NDArray[np.integer]) -> Cell:
-        """The cell that a sequence of at most `depth` actions leads to.
+        """Return the cell that a sequence of at most `depth` actions leads to.
 
         Raises:
             GeometryError: If the sequence is too long or an action is out of range.
@@ -219,10 +219,10 @@ class ZoomGrid:
         actions = tuple(int(a) for a in sequence)
         if len(actions) > self.depth:
             raise GeometryError(f"sequence {format_sequence(actions)}", f"{len(actions)} actions",
-                                f"This grid is {self.depth} levels deep.")
+                                f"Give at most {self.depth} actions.")
         if any(not 0 <= a < self.actions for a in actions):
             raise GeometryError(f"sequence {format_sequence(actions)}", "an action is out of range",
-                                f"Actions lie in 0 .. {self.actions - 1} for a grid of {self.grid} x {self.grid}.")
+                                f"Give actions from 0 to {self.actions - 1} for a grid of {self.grid} x {self.grid}.")
         lat, lon = self.centres(np.asarray([actions], np.int64).reshape(1, len(actions)))
         size = self.cell_size_m(len(actions))
         east = np.array([-0.5, 0.5, 0.5, -0.5]) * size
@@ -232,7 +232,7 @@ class ZoomGrid:
         return Cell(actions, LatLon(float(lat[0]), float(lon[0])), size, (nw, ne, se, sw))
 
     def flatten(self, sequences: npt.ArrayLike) -> Ints:
-        """Numbers (N,) of cells among those of their level, for sequences (N, L): base-grid**2 digits."""
+        """Return the numbers (N,) of cells within their level, for sequences (N, L), the digits in base grid**2."""
         seq = np.asarray(sequences, np.int64)
         index = np.zeros(len(seq), np.int64)
         for level in range(seq.shape[1]):
@@ -240,7 +240,7 @@ class ZoomGrid:
         return index
 
     def unflatten(self, index: npt.ArrayLike, level: int) -> Ints:
-        """Sequences (N, level) of cell numbers (N,): the inverse of `flatten`."""
+        """Return the sequences (N, level) of cell numbers (N,), the inverse of `flatten`."""
         rest = np.atleast_1d(np.asarray(index, np.int64)).copy()
         sequences = np.empty((len(rest), level), np.int64)
         for position in range(level - 1, -1, -1):
@@ -257,7 +257,7 @@ def _positions(lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[Floats, Floats]:
     lats, lons = np.atleast_1d(np.asarray(lat, np.float64)), np.atleast_1d(np.asarray(lon, np.float64))
     if lats.shape != lons.shape or lats.ndim != 1:
         raise GeometryError("positions", f"latitudes {lats.shape} and longitudes {lons.shape}",
-                            "Give two scalars or two arrays (N,) of one length.")
+                            "Give two scalars or two arrays (N,) of the same length.")
     wrong = ~(np.isfinite(lats) & np.isfinite(lons) & (np.abs(lats) <= 90.0) & (np.abs(lons) <= 360.0))
     if wrong.any():
         bad = int(np.flatnonzero(wrong)[0])
@@ -267,12 +267,12 @@ def _positions(lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[Floats, Floats]:
 
 
 def format_sequence(sequence: Iterable[int]) -> str:
-    """A sequence as text, the way the command line prints it: `7,6,6,5`."""
+    """Return a sequence as text, as the command line prints it: `7,6,6,5`."""
     return ",".join(str(int(a)) for a in sequence)
 
 
 def parse_sequence(text: str) -> tuple[int, ...]:
-    """Read a sequence from `7,6,6,5` or from `[7, 6, 6, 5]`, as the split files write it.
+    """Read a sequence from `7,6,6,5` or from `[7, 6, 6, 5]`, as in the split files.
 
     Raises:
         GeometryError: If it is neither.

@@ -1,7 +1,7 @@
-"""Layers of views: which squares of a grid a model looks at, and their numbers.
+"""Layers of views: the squares of a grid that a model views, and their numbers.
 
 A layer has a view for each cell of one level, `scale` times as wide as the cell. So one level gives the cells themselves (scale
-1), cells with what lies around them (2, 4), and, with the grid's own size as scale, dense windows for the level above: squares
+1), or cells with their surroundings (2, 4). With the grid's size as scale, it gives dense windows for the level above: squares
 of that level's size at a stride of 1/grid of their edge.
 """
 
@@ -28,8 +28,8 @@ class Layer:
     """A view for each cell of a level.
 
     Attributes:
-        level: Level of the cells; 0 is the whole region.
-        scale: Edge of a view in edges of its cell; both have the same centre.
+        level: Level of the cells; 0 is the region.
+        scale: Edge of a view, as a multiple of its cell's edge; both have the same centre.
     """
 
     level: int
@@ -38,14 +38,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class ViewLayers:
-    """The views of several layers under one numbering: layer by layer, and in each in the order of `ZoomGrid.flatten`.
+    """The views of several layers with common numbers: layer by layer, in each in the order of `ZoomGrid.flatten`.
 
     Args:
         grid: The grid.
         layers: The layers.
 
     Raises:
-        GeometryError: If a layer has a level that the grid has not or a scale out of range, or there are too many views.
+        GeometryError: If a layer has a level that the grid lacks or a scale out of range, or there are too many views.
     """
 
     grid: ZoomGrid
@@ -55,7 +55,7 @@ class ViewLayers:
         for layer in self.layers:
             if not 0 <= layer.level <= self.grid.depth or not 1 <= layer.scale <= MAX_SCALE:
                 raise GeometryError("layers", f"level {layer.level} at scale {layer.scale}",
-                                    f"Levels are 0 to {self.grid.depth}, scales 1 to {MAX_SCALE}.")
+                                    f"Give levels 0 to {self.grid.depth} and scales 1 to {MAX_SCALE}.")
         if len(self) > _MAX_VIEWS:
             raise GeometryError("layers", f"{len(self):,} views", f"Use at most {_MAX_VIEWS:,}.")
 
@@ -72,24 +72,24 @@ class ViewLayers:
         return tuple(starts)
 
     def locate(self, numbers: npt.ArrayLike) -> tuple[Ints, Ints]:
-        """Place (N,) of each view's layer, and number (N,) of its cell in the layer's level.
+        """Return the place (N,) of each view's layer, and the number (N,) of its cell in the layer's level.
 
         Raises:
-            GeometryError: If there is no view of such a number.
+            GeometryError: If there is no view with one of the numbers.
         """
         wanted = np.asarray(numbers, np.int64)
         if wanted.size and not 0 <= wanted.min() <= wanted.max() < len(self):
             raise GeometryError(f"view {wanted.min() if wanted.min() < 0 else wanted.max()}", "there is no such view",
-                                f"Views are 0 to {len(self) - 1}.")
+                                f"Give numbers from 0 to {len(self) - 1}.")
         starts = np.array(self.starts, np.int64)
         places = np.searchsorted(starts, wanted, "right") - 1
         return places, wanted - starts[places]
 
     def squares(self, numbers: npt.ArrayLike) -> tuple[Floats, Floats, Floats]:
-        """Centres (latitudes and longitudes, (N,) each) and edges in metres (N,) of the squares that views show.
+        """Return the centres (latitudes and longitudes, (N,) each) and edges in metres (N,) of the views' squares.
 
         Raises:
-            GeometryError: If there is no view of such a number.
+            GeometryError: If there is no view with one of the numbers.
         """
         places, cells = self.locate(numbers)
         lat, lon, size = (np.empty(len(cells)) for _ in range(3))
@@ -101,5 +101,5 @@ class ViewLayers:
 
 
 def zoom_layers(grid: ZoomGrid) -> ViewLayers:
-    """The cells that a zoomer looks at: all but the terminal ones; their numbers are those of `view_numbers`."""
+    """Return the cells that a zoomer views: all but the terminal ones, with the numbers of `view_numbers`."""
     return ViewLayers(grid, tuple(Layer(level) for level in range(grid.depth)))

@@ -1,4 +1,4 @@
-"""Regions: squares of the earth, stated in metres about a reference point."""
+"""Regions: squares of the earth, given in metres from a reference point."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from justzoomin.errors import GeometryError
 from justzoomin.geometry.sphere import LatLon, from_local
 
 MAX_LATITUDE_DEG = 89.0
-"""Regions must stay this close to the equator: nearer to a pole, east and north stop meaning anything."""
+"""Highest latitude of a region: nearer to a pole, east and north are not well defined."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Region:
         north_m: Lower and upper bound in metres north of it.
 
     Raises:
-        GeometryError: If a number is not finite, the bounds are not a square, or it comes too near to a pole.
+        GeometryError: If a number is not finite, the bounds are not a square, or it is too near to a pole.
     """
 
     reference_lat: float
@@ -46,10 +46,10 @@ class Region:
             raise GeometryError("region", f"a number is not finite: {numbers}", "Give finite degrees and metres.")
         if not -90.0 <= self.reference_lat <= 90.0:
             raise GeometryError("region.reference_lat", f"{self.reference_lat} is not a latitude",
-                                "Latitudes lie in [-90, 90]; is it swapped with the longitude?")
+                                "Give a latitude in [-90, 90]; is it swapped with the longitude?")
         if not -180.0 <= self.reference_lon <= 180.0:
             raise GeometryError("region.reference_lon", f"{self.reference_lon} is not a longitude",
-                                "Longitudes lie in [-180, 180].")
+                                "Give a longitude in [-180, 180].")
         width, height = self.east_m[1] - self.east_m[0], self.north_m[1] - self.north_m[0]
         if width <= 0 or height <= 0:
             raise GeometryError("region", f"the bounds span {width:g} m east and {height:g} m north",

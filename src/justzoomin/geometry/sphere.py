@@ -1,8 +1,8 @@
 """Distances and moves on the benchmark's sphere.
 
-The published system measures every metre on a sphere of radius 6 378 137 m (the equatorial radius
-of WGS 84), as tiledwebmaps' `geo` module does. Positions are (lat, lon) in degrees; bearings are
-degrees clockwise from north. Everything is vectorized over numpy arrays.
+The published system measures all distances on a sphere of radius 6 378 137 m (the equatorial radius of WGS 84), as
+tiledwebmaps' `geo` module does. Positions are (lat, lon) in degrees; bearings are degrees clockwise from north. All functions
+are vectorized over numpy arrays.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def wrap_lon(lon: npt.ArrayLike) -> Floats:
 
 
 def stated_bearings(degrees: npt.ArrayLike) -> Floats:
-    """Bearings in [0, 360) of what a source states, in degrees from -180 to 360; NaN for everything else, and for -1.
+    """Return bearings in [0, 360) from values of a source in degrees from -180 to 360; NaN for all others and for -1.
 
-    Phones and their libraries write -1 where they have no heading, and so does one who means 359: nobody can tell.
+    Phones and their libraries write -1 if they have no heading. It could also mean 359; this cannot be distinguished.
     """
     degrees = np.asarray(degrees, np.float64)
     known = (degrees >= -180.0) & (degrees <= 360.0) & (degrees != -1.0)
-    return np.mod(np.mod(np.where(known, degrees, np.nan), 360.0), 360.0)  # a tiny negative one is 360 after the first
+    return np.mod(np.mod(np.where(known, degrees, np.nan), 360.0), 360.0)  # a tiny negative value becomes 360 in the first mod
 
 
 def move(
@@ -67,7 +67,7 @@ def move(
 
 
 def haversine_m(lat1: npt.ArrayLike, lon1: npt.ArrayLike, lat2: npt.ArrayLike, lon2: npt.ArrayLike) -> Floats:
-    """Great-circle distances in metres between positions in degrees, by the haversine formula."""
+    """Return the great-circle distances in metres between positions in degrees, by the haversine formula."""
     phi1, phi2 = np.radians(np.asarray(lat1, np.float64)), np.radians(np.asarray(lat2, np.float64))
     half_dphi = (phi2 - phi1) / 2.0
     half_dlam = np.radians(np.asarray(lon2, np.float64) - np.asarray(lon1, np.float64)) / 2.0
@@ -79,9 +79,9 @@ def haversine_m(lat1: npt.ArrayLike, lon1: npt.ArrayLike, lat2: npt.ArrayLike, l
 def from_local(
     lat: npt.ArrayLike, lon: npt.ArrayLike, east_m: npt.ArrayLike, north_m: npt.ArrayLike
 ) -> tuple[Floats, Floats]:
-    """Positions reached by going `east_m` along bearing 90 and then `north_m` along bearing 0.
+    """Return the positions reached by going `east_m` along bearing 90 and then `north_m` along bearing 0.
 
-    This order is the benchmark's: east first, along a great circle, then along the meridian.
+    This is the benchmark's order: first east along a great circle, then north along the meridian.
     """
     phi = np.radians(np.asarray(lat, np.float64))
     delta = np.asarray(east_m, np.float64) / EARTH_RADIUS_M
@@ -94,9 +94,9 @@ def from_local(
 def to_local(
     lat0: npt.ArrayLike, lon0: npt.ArrayLike, lat: npt.ArrayLike, lon: npt.ArrayLike
 ) -> tuple[Floats, Floats]:
-    """East and north metres of positions seen from (lat0, lon0): the exact inverse of `from_local`.
+    """Return metres east and north of (lat0, lon0) for positions: the exact inverse of `from_local`.
 
-    Positions 90 degrees of longitude away or more have no such coordinates and come out as infinity.
+    They are infinite for positions that are 90 degrees of longitude or more away, which have no such coordinates.
     """
     phi0 = np.radians(np.asarray(lat0, np.float64))
     dlam = np.radians(wrap_lon(np.asarray(lon, np.float64) - np.asarray(lon0, np.float64)))

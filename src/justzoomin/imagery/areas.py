@@ -1,4 +1,4 @@
-"""Areas in degrees: checked, around a region."""
+"""Areas in degrees: checking them, and the area around a region."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Area = tuple[float, float, float, float]
 
 
 def check_area(area: Area) -> Area:
-    """An area in degrees, checked.
+    """Check and return an area in degrees.
 
     Raises:
         GeometryError: If it is not south, west, north, east.
@@ -25,29 +25,29 @@ def check_area(area: Area) -> Area:
     if not sound or not (-90 <= values[0] < values[2] <= 90 and all(abs(lon) <= 180 for lon in (values[1], values[3]))
                          and values[1] != values[3]):
         raise GeometryError(f"--area {','.join(map(str, values))}", "this is not an area",
-                            "Give south,west,north,east in degrees, south below north; west may be above east only across "
-                            "the antimeridian.")
+                            "Give south,west,north,east in degrees, south below north. "
+                            "West may be above east only across the antimeridian.")
     return values[0], values[1], values[2], values[3]
 
 
 def area_bounds(area: Area) -> Bounds:
-    """An area as west, south, east, north in degrees; east is above 180 where it crosses the antimeridian."""
+    """Return an area as west, south, east, north in degrees; east is above 180 where it crosses the antimeridian."""
     south, west, north, east = area
     return west, south, east if east > west else east + 360.0, north
 
 
 def area_centre(area: Area) -> LatLon:
-    """The middle of an area."""
+    """Return the middle of an area."""
     west, south, east, north = area_bounds(area)
     return LatLon((south + north) / 2, float(wrap_lon((west + east) / 2)))
 
 
 def region_area(region: Region) -> Area:
-    """South, west, north, east around a region."""
+    """Return the area around a region."""
     steps = np.linspace(0.0, 1.0, 33)
     east = region.east_m[0] + steps * (region.east_m[1] - region.east_m[0])
     north = region.north_m[0] + steps * (region.north_m[1] - region.north_m[0])
     lat, lon = from_local(region.reference_lat, region.reference_lon, east[None, :], north[:, None])
-    beside = wrap_lon(lon - region.reference_lon)  # degrees east of the reference, so that no longitude jumps
+    beside = wrap_lon(lon - region.reference_lon)  # degrees east of the reference, so that longitudes do not jump
     return (float(lat.min()), float(wrap_lon(region.reference_lon + beside.min())),
             float(lat.max()), float(wrap_lon(region.reference_lon + beside.max())))

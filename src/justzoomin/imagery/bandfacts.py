@@ -1,4 +1,4 @@
-"""What the values of a raster's bands mean: how many bits they have, and where transparency ends."""
+"""The meaning of values in a raster's bands: their number of bits, and the value of full opacity."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STRIP_PX = 1024
 
 
 class Depth(NamedTuple):
-    """How bright values are.
+    """The range of brightness of values.
 
     Args:
         brightest: Largest value that the bits can hold; 0 for floating-point values.
@@ -29,7 +29,7 @@ class Depth(NamedTuple):
 
 
 def depth_of(raster: Any, band: int) -> Depth:
-    """What a file states of a band: 2 bits hold 0 to 3, and a scan may count from white to black."""
+    """Return what a file states of a band: 2 bits hold 0 to 3, and a scan may count from white to black."""
     if np.dtype(raster.dtypes[band - 1]).kind == "f":
         return Depth(0.0, raster.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES")
     bits = raster.tags(band, ns="IMAGE_STRUCTURE").get("NBITS", "")
@@ -39,7 +39,7 @@ def depth_of(raster: Any, band: int) -> Depth:
 
 
 def depth_within(path: Path, own: Depth, files: Iterable[tuple[Path, Depth | None]]) -> Depth:
-    """The depth of a VRT, which gives the values of its files as they are and says nothing of their bits.
+    """Return the depth of a VRT, which gives the values of its files unchanged and does not state their bits.
 
     Raises:
         TileError: If the files differ.
@@ -48,16 +48,16 @@ def depth_within(path: Path, own: Depth, files: Iterable[tuple[Path, Depth | Non
     if len(found) > 1:
         first, second = list(found.values())[:2]
         raise TileError(path, f"this VRT mixes files with values of different brightness ({first.name}, {second.name})",
-                        "Bring each to 8 bits first, for example 4 bits: gdal_translate -ot Byte -scale 0 15 0 255 IN OUT.")
+                        "Convert each to 8 bits first, for example 4 bits: gdal_translate -ot Byte -scale 0 15 0 255 IN OUT.")
     return next(iter(found), own)
 
 
 def full_value(raster: Any, band: int) -> float:
-    """The value of a transparency band where there is data in full.
+    """Return the value of a transparency band that means full opacity.
 
-    It is the largest that the band's bits can hold. Where no pixel of a sample comes near it, it is the smallest of 1, 3, 7,
-    15 and so on that holds the sample: drone orthophotos write 255 into 16 bits, masks 1 into 8. Where the sample has no
-    data at all, the raster is read until some is found.
+    It is the largest that the band's bits can hold. If no pixel of a sample is near it, it is the smallest of 1, 3, 7, 15 and
+    so on that holds the sample: drone orthophotos write 255 into 16 bits, masks 1 into 8. If the sample has no data, the
+    raster is read until some is found.
 
     Raises:
         RasterioError: If the file is broken there.
@@ -77,7 +77,7 @@ def full_value(raster: Any, band: int) -> float:
 
 
 def _windows(width: int, height: int) -> Iterator[tuple[Any, bool]]:
-    """The middle, windows spread over the raster, then all of it in parts; with each whether it is of the sample."""
+    """Return windows in the middle, then spread over the raster, then all parts of it, and whether each is in the sample."""
     window = gdal().windows.Window
     w, h = min(_SAMPLE_PX, width), min(_SAMPLE_PX, height)
     yield window((width - w) // 2, (height - h) // 2, w, h), True

@@ -1,4 +1,4 @@
-"""What a map can be built from: anything that gives its pixels on another raster."""
+"""What a map can be built from: any imagery that can draw its pixels on another raster."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy.typing as npt
 Pixels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 Bounds = tuple[float, float, float, float]
-"""West, south, east, north in a projection's units, whatever order its axes have."""
+"""West, south, east, north in a projection's units, whatever the order of its axes."""
 
 
 class Imagery(Protocol):
-    """Overhead imagery that can be drawn on any raster, by several threads at once. Can be pickled."""
+    """Overhead imagery that several threads can draw on any raster at once. It can be pickled."""
 
     @property
     def name(self) -> str:
@@ -22,24 +22,24 @@ class Imagery(Protocol):
 
     @property
     def crs(self) -> str:
-        """Its own projection, as PROJ knows it."""
+        """Its projection, as PROJ knows it."""
 
     @property
     def attribution(self) -> str:
-        """Whom to name, as the imagery itself states it; empty where it does not."""
+        """Whom to name, as the imagery states; empty if it does not."""
 
     def bounds(self, crs: str) -> Bounds:
-        """Its extent in a projection.
+        """Return its extent in a projection.
 
         Raises:
-            TileError: If it cannot be said.
+            TileError: If the extent cannot be computed.
         """
 
     def metres_per_pixel(self) -> float:
-        """Its own ground resolution at its centre, in metres."""
+        """Return its ground resolution at its centre, in metres."""
 
     def read(self, crs: str, bounds: Bounds, width: int, height: int) -> tuple[Pixels, Mask]:
-        """Its pixels on a north-up raster of a projection.
+        """Return its pixels on a north-up raster of a projection.
 
         Args:
             crs: The raster's projection.

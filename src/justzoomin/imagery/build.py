@@ -1,4 +1,4 @@
-"""Building a map: every square of the finest level once, averaged upwards, in threads, resumable."""
+"""Building a map in threads: each square of the finest level is drawn once, then averaged for the coarser levels."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ from justzoomin.imagery.working import gdal_cache, in_threads, quiet_libraries
 from justzoomin.maps import scale_warning
 
 Progress = Callable[[str, int, int], None]
-"""Called with a stage (`tiles`, `levels`, `packing`), what is done and how much there is."""
+"""Called with a stage (`tiles`, `levels`, `packing`), the number done and the total."""
 Chunk = tuple[int, int]
 _ALPHAS = 20
 
 
 class MapBuild:
-    """A map to be built: everything is looked at when this is made, nothing is written before `run`.
+    """A map to build: everything is checked when this is made, and nothing is written before `run`.
 
     Args:
-        sources: Raster files, folders of them, addresses of tiles, tile packages; the first lies on top.
+        sources: Raster files, folders of them, addresses of tiles, tile packages; the first is on top.
         dest: Folder of the map.
-        settings: How.
+        settings: The settings of the build.
 
     Raises:
-        ConfigError: If a setting cannot be, the map would be too large, or `dest` was begun with other settings.
+        ConfigError: If a setting is not valid, the map would be too large, or `dest` was begun with other settings.
         TileError: If a source cannot be read.
-        DataError: If `dest` holds another map, or the disk has not enough room.
+        DataError: If `dest` holds another map, or the disk does not have enough space.
         MissingExtraError: If a library for a source is not installed.
     """
 
@@ -88,27 +88,27 @@ class MapBuild:
 
     @property
     def bytes_estimate(self) -> int:
-        """About how many bytes the build needs on the disk at its end's worst moment, all of it."""
+        """About how many bytes the build needs on the disk at most, near its end."""
         tiles = self.plan.bytes_estimate(self.settings.quality)
         kept = int(0.15 * self.plan.pixels)  # chunks as lossless tiles, until the end
         return kept + tiles * (2 if self.settings.format == "tar" else 1)
 
     def remarks(self) -> list[str]:
-        """What a person should know before the build: sentences."""
+        """Return sentences that the user should know before the build."""
         found = []
         finest = min(piece.metres_per_pixel() for piece in seen(self.imagery))
         if self.plan.gsd_m < 0.99 * finest:
-            found.append(f"{self.plan.gsd_m:g} m per pixel is finer than the sources ({finest:.3g} m): the picture is "
-                         "enlarged, not sharper.")
+            found.append(f"{self.plan.gsd_m:g} m per pixel is finer than the sources ({finest:.3g} m): "
+                         "the picture is enlarged, not sharper.")
         for text, files in (
                 ("one band is drawn as grey", [f for f in self._files if len(f.bands) == 1 and f.palette is None]),
-                ("its transparency has values between nothing and full almost everywhere; if it is a fourth colour, correct "
-                 "the file with gdal_translate -colorinterp_4 undefined",
+                ("its transparency has values between none and full almost everywhere; if it is a fourth colour, "
+                 "correct the file with gdal_translate -colorinterp_4 undefined",
                  [f for f in self._files[:_ALPHAS] if f.odd_alpha()]),
-                ("this VRT states no no-data value and leaves out pixels: 0 in all bands counts as no data",
+                ("this VRT states no no-data value, but its sources leave out pixels: 0 in all bands counts as no data",
                  [f for f in self._files if f.cover is not None and f.cover.leaves_out]),
                 ("a palette is drawn in its colours", [f for f in self._files if f.palette is not None]),
-                ("the file is stored in rows, not in tiles, and slow to cut from; gdal_translate -co TILED=YES helps",
+                ("the file is stored in rows, not in tiles, so parts of it are read slowly; gdal_translate -co TILED=YES helps",
                  [f for f in self._files if f.block[1] >= f.width > 8 * self.plan.chunk_px])):
             if files:
                 more = f" and {len(files) - 1} more" if len(files) > 1 else ""
@@ -123,15 +123,15 @@ class MapBuild:
             found.append(f"colours are stretched: {spans} become 0 to 255.")
         found += [note for piece in self.imagery if isinstance(piece, TileMosaic) and (note := piece.remark(self.plan.gsd_m))]
         if not self.attribution:
-            found.append("no attribution: neither --attribution nor the sources name anyone. Maps usually must.")
+            found.append("there is no attribution: neither --attribution nor the sources name anyone. Most maps need one.")
         return found
 
     def holes(self) -> list[str]:
-        """What tile servers and packages turned out not to hold while the map was built: sentences."""
+        """Return sentences about tiles that servers and packages did not have during the build."""
         return [words for piece in self.imagery if isinstance(piece, TileMosaic) and (words := piece.holes())]
 
     def run(self, progress: Progress | None = None) -> Path:
-        """Build the map, or go on where a build stopped; return its folder.
+        """Build the map, or continue an interrupted build; return its folder.
 
         Raises:
             TileError: If a source is broken, or no pixel has data.
@@ -162,7 +162,7 @@ class MapBuild:
         return self.dest
 
     def _place(self) -> LatLon | None:
-        """The middle of the region, where one is given, no area is, and a source lies there."""
+        """Return the centre of the region, if a region but no area is given and a source covers the centre; else None."""
         if self._grid is None or self.settings.area is not None:
             return None
         centre = self._grid.region.centre
@@ -172,7 +172,7 @@ class MapBuild:
                 return centre
         return None
 
-    # --- what is reported beforehand -------------------------------------------------------------------------------------
+    # --- before the build --------------------------------------------------------------------------------------------
 
     def _attribution(self) -> str:
         stated = [line for piece in self.imagery for line in piece.attribution.splitlines()]
@@ -190,7 +190,7 @@ class MapBuild:
                     plan=self._plan_values())
 
     def _require_levels(self) -> None:
-        """Refuse a tile server that has no tile of the level that is needed, before anything is written."""
+        """Refuse a tile server without any tile of the needed level, before anything is written."""
         for piece in self.imagery:
             if isinstance(piece, TileMosaic):
                 piece.require_level(self.plan.gsd_m)
@@ -199,16 +199,16 @@ class MapBuild:
         """Refuse a disk that is too small, before anything is written.
 
         Raises:
-            DataError: Saying how much is needed and how much is free.
+            DataError: If it is; it names the needed and the free bytes.
         """
         done = sum(self._bundles.is_done(0, *chunk) for chunk in self.plan.chunks) if self.resumes else 0
         needed = int(self.bytes_estimate * (1 - done / len(self.plan.chunks)))
         free = free_bytes(self.dest)
         if needed > free:
-            raise DataError(self.dest, f"about {needed / 1e9:,.1f} GB are needed and {free / 1e9:,.1f} GB are free",
+            raise DataError(self.dest, f"about {needed / 1e9:,.1f} GB are needed, but {free / 1e9:,.1f} GB are free",
                             "Name a folder on a larger disk, or give a coarser --gsd-m.")
 
-    # --- the work ----------------------------------------------------------------------------------------------------
+    # --- the build ---------------------------------------------------------------------------------------------------
 
     def _build(self, report: Progress) -> None:
         plan, stages = self.plan, _stages(self.plan)
@@ -226,7 +226,7 @@ class MapBuild:
 
     def _stage(self, chunks: Sequence[Chunk], stage: int, draw: Callable[[Chunk], Canvas | None],
                report: Callable[[int], None]) -> None:
-        """Build all chunks of a stage that are not done, in threads."""
+        """Build all unfinished chunks of a stage in threads."""
         todo = [chunk for chunk in chunks if not self._bundles.is_done(stage, *chunk)]
         done = len(chunks) - len(todo)
         report(done)
@@ -236,7 +236,7 @@ class MapBuild:
                 report(done)
 
     def _chunk(self, stage: int, chunk: Chunk, canvas: Canvas | None) -> None:
-        """Write the tiles of a chunk and of the levels above it; its file comes last, and says that it is done."""
+        """Write the tiles of a chunk and of the levels above it; its file is written last and marks it as done."""
         plan, tiles = self.plan, []
         base, top = -stage * plan.levels_per_stage, None
         for step in range(plan.levels_per_stage + 1):
@@ -256,7 +256,7 @@ class MapBuild:
         self._bundles.write(stage, *chunk, top, tiles)
 
     def _join(self, stage: int, chunk: Chunk) -> Canvas | None:
-        """The ends of the chunks below a chunk, side by side; None where none has data."""
+        """Join the shrunk pictures of the chunks below a chunk; return None if none has data."""
         plan, px, found = self.plan, self.plan.tile_px, False
         pixels = np.zeros((plan.chunk_px, plan.chunk_px, 3), np.uint8)
         cover = np.zeros((plan.chunk_px, plan.chunk_px), np.uint8)
@@ -269,7 +269,7 @@ class MapBuild:
         return Canvas(pixels, cover) if found else None
 
     def _pack(self, report: Progress) -> None:
-        """Put the tiles of each level into shards, sorted; a shard has its name only when it is whole."""
+        """Write the tiles of each level into shards, sorted; a shard gets its name only when it is complete."""
         levels = self._bundles.tiles()
         total, done = sum(map(len, levels.values())), 0
         archives = self.dest / "archives"
@@ -292,12 +292,12 @@ class MapBuild:
                 report("packing", done, total)
 
     def _finish(self) -> None:
-        """Write what is beside the tiles."""
+        """Write the files beside the tiles."""
         folder = self.dest / "satellite"
         if not self.complete and not (any(folder.glob("*/*/*.jpg")) or any(self.dest.glob("archives/satellite_level_*.tar"))):
             raise TileError(self.dest, "no pixel of the sources has data",
-                            "Check the sources' no-data values, masks and alpha bands; gdal_translate -b 1 -b 2 -b 3 IN OUT "
-                            "leaves an alpha band out.")
+                            "Check the sources' no-data values, masks and alpha bands. "
+                            "To remove an alpha band: gdal_translate -b 1 -b 2 -b 3 IN OUT.")
         self.plan.layout().save(folder / "layout.yaml")
         if self._grid is not None:
             save_grid(self._grid, folder / "region.yaml")
@@ -307,18 +307,18 @@ class MapBuild:
 
 def build_map(sources: Sequence[str | Path], dest: Path | str, settings: MapBuildConfig | None = None,
               progress: Progress | None = None) -> Path:
-    """Build a map from imagery, or go on with an interrupted build; return its folder.
+    """Build a map from imagery, or continue an interrupted build; return its folder.
 
     Args:
-        sources: Raster files, folders of them, addresses of tiles, tile packages; the first lies on top.
+        sources: Raster files, folders of them, addresses of tiles, tile packages; the first is on top.
         dest: Folder of the map.
-        settings: How.
-        progress: Called with a stage (`tiles`, `levels`, `packing`), what is done and how much there is.
+        settings: The settings of the build.
+        progress: Called with a stage (`tiles`, `levels`, `packing`), the number done and the total.
 
     Raises:
-        ConfigError: If a setting cannot be, the map would be too large, or `dest` was begun with other settings.
+        ConfigError: If a setting is not valid, the map would be too large, or `dest` was begun with other settings.
         TileError: If a source cannot be read, or no pixel has data.
-        DataError: If `dest` holds another map, another build runs in it, or the disk has not enough room.
+        DataError: If `dest` holds another map, another build runs in it, or the disk does not have enough space.
         MissingExtraError: If a library for a source is not installed.
         OSError: If a file cannot be written.
     """
@@ -326,22 +326,22 @@ def build_map(sources: Sequence[str | Path], dest: Path | str, settings: MapBuil
 
 
 def _tile_path(level: int, x: int, y: int) -> str:
-    """A tile's path below `satellite/`, as the layout says."""
+    """Return a tile's path in `satellite/`, as in the layout."""
     return f"{level}/{x}/{y}.jpg"
 
 
 def _require_free_place(dest: Path, record: dict[str, Any] | None) -> None:
-    """Refuse a folder that holds a map that this did not build.
+    """Refuse a folder with a map that was not built here.
 
     Raises:
         DataError: If there is one.
     """
     if dest.exists() and not dest.is_dir():
-        raise DataError(dest, "it is a file", "Name a folder for the map.")
+        raise DataError(dest, "this is a file", "Name a folder for the map.")
     there = [path for path in (dest / "layout.yaml", dest / "satellite", dest / WORK_FOLDER) if path.exists()]
     there += sorted(dest.glob("archives/satellite_level_*.tar"))
     if record is None and there and there != [dest / WORK_FOLDER]:
-        raise DataError(there[0], "there is a map already, and no record of how it was built", "Name another folder.")
+        raise DataError(there[0], "there is a map already, but no record of how it was built", "Name another folder.")
 
 
 def _require_inside(grid: ZoomGrid, plan: MapPlan) -> None:
@@ -356,11 +356,11 @@ def _require_inside(grid: ZoomGrid, plan: MapPlan) -> None:
     if not (west <= x <= east and south <= y <= north):
         raise ConfigError("--region", f"its centre {centre.lat:.5f} {centre.lon:.5f} is not on the map, whose centre is "
                           f"{plan.centre.lat:.5f} {plan.centre.lon:.5f}",
-                          "Build without it, and let `jzi region fit` propose one.")
+                          "Build without --region, and let `jzi region fit` propose one.")
 
 
 def _remove_parts(dest: Path) -> None:
-    """Remove what an interrupted build left half-written."""
+    """Remove incomplete files of an interrupted build."""
     for folder in (dest / "satellite", dest / "archives", dest / WORK_FOLDER):
         for parent, _, names in os.walk(folder):
             for name in names:
@@ -369,7 +369,7 @@ def _remove_parts(dest: Path) -> None:
 
 
 def _stages(plan: MapPlan) -> list[tuple[int, list[Chunk]]]:
-    """Base level and chunks of each stage: the ends of a stage's chunks are the tiles of the next."""
+    """Return the base level and the chunks of each stage; the shrunk chunks of a stage are the tiles of the next."""
     stages: list[tuple[int, list[Chunk]]] = [(0, list(plan.chunks))]
     while (base := stages[-1][0] - plan.levels_per_stage) >= plan.min_zoom:
         above = {(x // plan.per_chunk, y // plan.per_chunk) for x, y in stages[-1][1]}

@@ -1,4 +1,4 @@
-"""What one chunk of a build gave, in one file: its end as a tile, and its tiles where they go into shards later."""
+"""The results of one chunk of a build in one file: the chunk shrunk to a tile, and its tiles if shards are built later."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TileNumber = tuple[int, int, int]
 
 
 class Bundles:
-    """The files of all chunks below a work folder. A chunk whose file is there is done.
+    """The files of all chunks in a work folder. A chunk is done if its file exists.
 
     Args:
         folder: The work folder.
@@ -27,15 +27,15 @@ class Bundles:
         self.folder = folder
 
     def path(self, stage: int, column: int, row: int) -> Path:
-        """The file of a chunk."""
+        """Return the path of a chunk's file."""
         return self.folder / f"stage-{stage}" / str(column) / f"{row}.zip"
 
     def is_done(self, stage: int, column: int, row: int) -> bool:
-        """Whether a chunk was built; its file has its name only when it is whole."""
+        """Return whether a chunk is done; its file gets its name only when it is complete."""
         return self.path(stage, column, row).is_file()
 
     def write(self, stage: int, column: int, row: int, top: Canvas | None, tiles: Iterable[tuple[TileNumber, bytes]]) -> None:
-        """Keep what a chunk gave.
+        """Write the results of a chunk.
 
         Raises:
             OSError: If it cannot be written.
@@ -43,13 +43,13 @@ class Bundles:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
             if top is not None:
-                archive.writestr(zipfile.ZipInfo(_TOP), pack_canvas(top))  # no time: a clock may show none of ZIP's
+                archive.writestr(zipfile.ZipInfo(_TOP), pack_canvas(top))  # no time: ZIP cannot store every one
             for (level, x, y), content in tiles:
                 archive.writestr(zipfile.ZipInfo(f"{level}/{x}/{y}"), content)
         write_bytes(self.path(stage, column, row), buffer.getvalue(), self.folder)
 
     def top(self, stage: int, column: int, row: int) -> Canvas | None:
-        """The chunk shrunk to one tile; None where it has no data or is not a chunk of the map.
+        """Return the chunk shrunk to one tile; None if it has no data or is not a chunk of the map.
 
         Raises:
             TileError: If its file is broken.
@@ -69,7 +69,7 @@ class Bundles:
         return top
 
     def tiles(self) -> dict[int, list[tuple[int, int, Path]]]:
-        """All tiles that are kept: level to x, y and the file that holds it, sorted.
+        """Return all kept tiles by level, sorted, each as x, y and the file that holds it.
 
         Raises:
             TileError: If a file is broken.

@@ -11,7 +11,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 def default_workers() -> int:
-    """The cores that this process may use."""
+    """Return the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -81,7 +81,7 @@ class MapBuildConfig(BaseModel):
         return area
 
     def identity(self) -> dict[str, object]:
-        """Return the settings that decide pixels and files: an interrupted build can only go on with the same ones."""
+        """Return the settings that decide pixels and files: an interrupted build can only continue with the same ones."""
         aside: Any = {"attribution": True, "region": True, "workers": True, "max_gigapixels": True,
                       "tiles": {"max_tiles", "requests_per_second", "tile_seconds", "max_hours"}}
         values = self.model_dump(mode="json", exclude=aside)

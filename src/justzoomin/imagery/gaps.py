@@ -1,4 +1,4 @@
-"""Packages whose levels cover different places: what the levels in use cover, and tiles made of other levels' tiles."""
+"""Packages whose levels cover different places: the area of the levels in use, and tiles made from other levels."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from justzoomin.imagery.base import Pixels
 from justzoomin.tiles import TileId, TileLayout, TileProjection, TileSource
 
 COARSER = 4
-"""Levels above a missing tile that are looked at: the coarsest is enlarged 16 times."""
+"""Levels above a missing tile that are tried: the coarsest is enlarged 16 times."""
 FINER = 3
-"""Levels below a missing tile that are looked at."""
+"""Levels below a missing tile that are tried."""
 _SOLID = 128
 _BLANK = 12
 _BLANK_SHARE = 0.95
-"""Where so many pixels are within 12 steps of black, or of white, a part shows nothing: JPEG tiles are filled up so."""
+"""A part shows nothing if this share of pixels is within 12 steps of black or of white: JPEG tiles are filled this way."""
 
 Numbers = npt.NDArray[np.int64]
 
 
 def covering(source: TileSource, level: int, finest: int, reach: int = COARSER) -> list[tuple[int, Numbers]]:
-    """The tiles of a web mercator package that make a level's picture, as (level, tiles (N, 2)).
+    """Return the tiles of a web mercator package that make a level's picture, as (level, tiles (N, 2)).
 
-    They are the level's own, those that finer tiles can replace, and of coarser levels those without any finer tile: a
-    coarse tile with one merely hangs over the edge of what it was made from.
+    They are the level's own, those that finer tiles can replace, and those of coarser levels without any finer tile: a
+    coarse tile with a finer one only extends beyond the edge of the imagery that it was made from.
     """
     own = [source.table(level).tiles]
     own += [source.table(k).tiles >> (k - level) for k in source.levels() if level < k <= min(finest, level + FINER)]
@@ -52,7 +52,7 @@ def _distinct(tiles: Numbers) -> Numbers:
 
 
 def package_area(source: TileSource, layout: TileLayout, level: int, finest: int) -> Area:
-    """The rectangle around the tiles that make a level of a web mercator package; the shorter way around the earth."""
+    """Return the area of the tiles that make a level of a web mercator package, the shorter way around."""
     parts = covering(source, level, finest)
     low = np.concatenate([tiles << (level - k) for k, tiles in parts])
     high = np.concatenate([(tiles + 1) << (level - k) for k, tiles in parts])
@@ -60,7 +60,7 @@ def package_area(source: TileSource, layout: TileLayout, level: int, finest: int
     starts, ends = low[order, 0], np.maximum.accumulate(high[order, 0])
     around, west, east = 2**level, int(starts[0]), int(ends[-1])
     gaps = starts[1:] - ends[:-1]
-    if len(gaps) and gaps.max() > west + around - east:  # the widest gap lies inside: the tiles lie across the antimeridian
+    if len(gaps) and gaps.max() > west + around - east:  # the widest gap is inside: the tiles cross the antimeridian
         west, east = int(starts[gaps.argmax() + 1]), int(ends[gaps.argmax()]) + around
     projection = TileProjection(layout)
     rows = np.array([[0, low[:, 1].min()], [0, high[:, 1].max()]])
@@ -70,10 +70,10 @@ def package_area(source: TileSource, layout: TileLayout, level: int, finest: int
 
 
 def shared_area(area: Area, other: Area, where: str) -> Area:
-    """What two areas share.
+    """Return the common part of two areas.
 
     Raises:
-        TileError: If they share nothing.
+        TileError: If they have no common part.
     """
     west, south, east, north = area_bounds(area)
     parts = []
@@ -83,18 +83,19 @@ def shared_area(area: Area, other: Area, where: str) -> Area:
         if part[0] < part[2] and part[1] < part[3]:
             parts.append(part)
     if not parts:
-        raise TileError("--area", f"{where} has no tile in it", "Give south, west, north, east in degrees, around the sources.")
+        raise TileError("--area", f"{where} has no tile in this area",
+                        "Give south, west, north, east in degrees, around the sources.")
     west, south, east, north = max(parts, key=lambda part: part[2] - part[0])
     turned = [lon - 360.0 if lon > 180.0 else lon + 360.0 if lon < -180.0 else lon for lon in (west, east)]
     return check_area((south, turned[0], north, turned[1]))
 
 
 def stand_in(tile: TileId, read: Callable[[TileId], Pixels | None], edge: int, levels: tuple[int, int]) -> Pixels | None:
-    """A missing tile made of finer tiles, or else of a coarser one; None where there are none, or they show nothing.
+    """Make a missing tile from finer tiles, or else from a coarser one; return None if there are none, or they show nothing.
 
     Args:
-        tile: The tile, in the numbers of web maps.
-        read: Gives a tile, uint8 RGBA (edge, edge, 4), or None.
+        tile: The tile, numbered as in web maps.
+        read: Returns a tile, uint8 RGBA (edge, edge, 4), or None.
         edge: Edge of a tile in pixels.
         levels: Coarsest and finest level that may be used.
     """
@@ -136,9 +137,9 @@ def _from_coarser(tile: TileId, read: Callable[[TileId], Pixels | None], edge: i
 
 
 def _resampled(pixels: Pixels, matrix: npt.NDArray[np.float64] | None, edge: int) -> Pixels:
-    """RGBA pixels at the places that a matrix gives for output pixels, or, without one, all of them averaged.
+    """Return RGBA pixels at the places that a matrix gives for output pixels; without a matrix, the average of them.
 
-    Colours are weighted by how solid they are.
+    Colours are weighted by their opacity.
     """
     import cv2
 

@@ -1,4 +1,4 @@
-"""The projection of a map: chosen for its place, and how true it is there."""
+"""The projection of a map: its choice for a place, and its scale there."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _FLAT = {"north": 0, "east": 1}
 
 
 def choose_crs(imagery: Sequence[Imagery], settings: MapBuildConfig, centre: LatLon) -> str:
-    """The map's projection: the wanted one, the sources' own where it is true at a place, else the place's UTM zone.
+    """Return the map's projection: the wanted one, the sources' if its scale is true at a place, else the place's UTM zone.
 
     Raises:
-        ConfigError: If the wanted one cannot be a map's.
+        ConfigError: If the wanted one is not suitable for a map.
     """
     if settings.crs is not None:
         crs = settings.crs.strip()
@@ -50,42 +50,42 @@ def _usable_axes(known: Any) -> bool:
 
 
 def _require_usable(known: Any, where: str, centre: LatLon) -> None:
-    """A map's projection is projected, with one axis north and one east.
+    """Check that a map's projection is projected, with one axis north and one east.
 
     Raises:
-        ConfigError: If it is not, with one that is.
+        ConfigError: If it is not; it proposes one that is.
     """
     remedy = f"Here, UTM would be --crs {utm_zone(centre).upper()}."
     if not known.is_projected:
         raise ConfigError(
-            where, f"{known.name!r} counts degrees or is not a map projection; tiles are squares in metres", remedy)
+            where, f"{known.name!r} is in degrees or not a map projection, but tiles are squares in metres", remedy)
     if not _usable_axes(known):
         directions = ", ".join(axis.direction for axis in known.axis_info)
-        raise ConfigError(where, f"the axes of {known.name!r} are {directions}; a map has one north and one east", remedy)
+        raise ConfigError(where, f"the axes of {known.name!r} are {directions}, but a map needs one north and one east", remedy)
 
 
 def north_first(crs: str) -> bool:
-    """Whether a projection's own first axis is north."""
+    """Return whether the first axis of a projection is north."""
     return bool(projection(crs, "crs").axis_info[0].direction == "north")
 
 
 def require_one_piece(crs: str, bounds: Bounds, centre: LatLon) -> None:
-    """Refuse a projection whose end, usually the antimeridian, runs through the map: positions beyond it lie elsewhere.
+    """Refuse a projection whose end, usually the antimeridian, goes through the map: positions beyond it are elsewhere.
 
     Raises:
-        ConfigError: If it does, with a projection that does not.
+        ConfigError: If it does; it proposes another projection.
     """
     west, south, east, north = bounds
     x = np.array([west, east]) + (east - west) * np.array([1e-6, -1e-6])
     y = np.full(2, (south + north) / 2)
     around = turn(crs)
     if around is not None and np.abs(convert(DEGREES, crs, *convert(crs, DEGREES, x, y))[0] - x).max() > around / 2:
-        raise ConfigError(f"--crs {crs[:60]}", "this projection ends at a meridian that runs through the map",
+        raise ConfigError(f"--crs {crs[:60]}", "this projection ends at a meridian that goes through the map",
                           f"Here, UTM would be --crs {utm_zone(centre).upper()}.")
 
 
 def shown_scale(crs: str, place: LatLon) -> ViewScale:
-    """What a view of 1 000 m shows at a place on a map in a projection.
+    """Return the ground that a view of 1 000 m shows at a place on a map in a projection.
 
     Raises:
         GeometryError: If the projection fails there.
@@ -99,12 +99,12 @@ def shown_scale(crs: str, place: LatLon) -> ViewScale:
 
 
 def metres_per_unit(crs: str, middle: tuple[float, float]) -> tuple[float, float]:
-    """Metres on the ground per unit at the map's centre, and the length of the unit itself."""
+    """Return the metres on the ground per unit at the map's centre, and the nominal length of the unit."""
     nominal = float(projection(crs, "crs").axis_info[0].unit_conversion_factor)
     scales = ground_scale(crs, *middle, 100.0 / nominal)
     per_unit = math.sqrt(scales[0] * scales[1])
     if not (math.isfinite(per_unit) and per_unit > 0):
         raise ConfigError(f"--crs {crs[:60]}", "it has no scale at the map's centre",
                           "Choose a projection made for this place.")
-    # Projections made for a place are off by less than a per cent: pixels are then round numbers of their own units.
+    # Projections made for a place are wrong by less than a per cent; then pixels are round numbers of their units.
     return (nominal if abs(per_unit / nominal - 1.0) < _TRUE_SCALE else per_unit), nominal

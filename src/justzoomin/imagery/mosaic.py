@@ -19,13 +19,13 @@ from justzoomin.imagery.warp import warp
 from justzoomin.tiles import TileId, TileLayout, TileProjection, TileSource, decode_tile
 
 MAX_MOSAIC_PX = 1 << 26
-"""Pixels of the tiles that are put together for one raster at most."""
+"""Most pixels of the tiles that are joined for one raster."""
 _BORDER_PX = 4
-"""Pixels beyond a raster that smooth interpolation at its edge looks at."""
+"""Pixels beyond a raster that smooth interpolation at its edge uses."""
 _SOLID = 128
-"""Pixels less solid than this have no data."""
+"""Pixels with less opacity than this have no data."""
 _ALIGNED = 1e-3
-"""A raster whose corner lies within so many pixels of the tiles' own is copied, not resampled."""
+"""A raster is copied, not resampled, if its corner is within this many pixels of the tiles' pixel corners."""
 
 
 class _Window(NamedTuple):
@@ -38,22 +38,22 @@ class _Window(NamedTuple):
 
 
 class TileMosaic:
-    """The tiles of a source inside an area, as one picture. Satisfies `Imagery`; can be pickled.
+    """The tiles of a source inside an area, as one picture. It implements `Imagery` and can be pickled.
 
-    A raster is drawn from the coarsest level that is as fine as it, or the finest there is: averaged where it shrinks,
-    interpolated where not, and copied where raster and tiles lie on each other.
+    A raster is drawn from the coarsest level that is as fine as it, or else from the finest. It is averaged if it shrinks,
+    interpolated if not, and copied if the pixels of raster and tiles coincide.
 
     Args:
         name: File or address, for messages.
         source: Where the tiles come from.
-        layout: How they lie.
+        layout: Their layout.
         area: South, west, north, east in degrees; nothing outside is read.
         attribution: Whom to name.
-        max_level: Finest level to use; the layout's own if None.
-        fills: Whether tiles of other levels stand in for missing ones; for packages, whose tiles are listed.
+        max_level: Finest level to use; default: that of the layout.
+        fills: Whether tiles of other levels replace missing ones; for packages, whose tiles are listed.
 
     Raises:
-        GeometryError: If the area cannot be one, or the projection fails there.
+        GeometryError: If the area is not valid, or the projection fails there.
     """
 
     def __init__(self, name: str, source: TileSource, layout: TileLayout, area: Area,
@@ -91,12 +91,12 @@ class TileMosaic:
         self.source.require_level(self.level_for(metres_per_pixel), self._extent)
 
     def holes(self) -> str:
-        """How many tiles turned out to hold no data, and why, for a person; empty if none did."""
+        """Return a text that says how many tiles held no data, and why; empty if none."""
         found = self.source.no_tiles
         return f"{self.name}: {found.describe()}." if found else ""
 
     def bounds(self, crs: str) -> Bounds:
-        """Its extent in a projection.
+        """Return its extent in a projection.
 
         Raises:
             TileError: If the projection fails there.
@@ -104,11 +104,11 @@ class TileMosaic:
         return _project(DEGREES, crs, area_bounds(self.area), self._name)
 
     def metres_per_pixel(self) -> float:
-        """Ground resolution of its finest level at its centre, in metres."""
+        """Return the ground resolution of its finest level at its centre, in metres."""
         return self.level_metres_per_pixel(self._levels[-1])
 
     def level_metres_per_pixel(self, level: int) -> float:
-        """Ground resolution of a level at its centre, in metres.
+        """Return the ground resolution of a level at its centre, in metres.
 
         Raises:
             GeometryError: If the projection fails there.
@@ -117,11 +117,11 @@ class TileMosaic:
         return float(1.0 / scale.mean())
 
     def level_for(self, metres_per_pixel: float) -> int:
-        """The level that a ground resolution at its centre is drawn from."""
+        """Return the level from which a ground resolution at its centre is drawn."""
         return self._level(metres_per_pixel / self.metres_per_pixel() * self._pixel_crs(self._levels[-1]))
 
     def count_tiles(self, level: int) -> int:
-        """How many tiles of a level its area touches."""
+        """Return how many tiles of a level its area touches."""
         window = self._window(self._extent, level)
         edge, around = self.layout.tile_px, self._columns_around(level)
         rows = math.ceil(window.bottom / edge) - window.top // edge
@@ -129,7 +129,7 @@ class TileMosaic:
         return rows * (min(columns, around) if around else columns)
 
     def remark(self, metres_per_pixel: float) -> str:
-        """What a person should know before it is read at a ground resolution: tiles to fetch or missing; empty if none."""
+        """Return a text about the tiles to fetch, or missing ones, at a ground resolution; empty if there are none."""
         level = self.level_for(metres_per_pixel)
         if self._fills:
             return self._gaps(level)
@@ -142,23 +142,23 @@ class TileMosaic:
                 f"{pace:g} a second. Its terms must allow it.")
 
     def _gaps(self, level: int) -> str:
-        """What stands in where a level has no tile; empty where it has all."""
+        """Return a text that says what replaces missing tiles of a level; empty if it has all."""
         here = {k: self._count_there(k) for k in self._levels if k >= level - COARSER}
         share = here[level] / self.count_tiles(level)
         found = []
         if share < 1:
             others = [str(k) for k, count in here.items() if k != level and k <= level + FINER and count]
-            instead = f"where it has none, tiles of level {', '.join(others)} stand in if they show something" if others else \
-                "the rest is no data"
+            instead = f"missing ones are made from tiles of level {', '.join(others)} that show something" if others else \
+                "the rest has no data"
             found.append(f"level {level} has tiles for {share:.2%} of the area; {instead}.")
         beyond = [k for k, _ in covering(self.source, level, self._levels[-1], level) if k < level - COARSER]
         if beyond:
-            found.append(f"level {max(beyond)} and coarser cover more than level {level} and the {COARSER} above it; for a map "
-                         "of that, give a coarser --gsd-m or --max-zoom.")
+            found.append(f"level {max(beyond)} and coarser cover more than level {level} and the {COARSER} above it; "
+                         "for a map of that area, give a coarser --gsd-m or --max-zoom.")
         return f"{self.name}: {' '.join(found)}" if found else ""
 
     def _count_there(self, level: int) -> int:
-        """How many tiles of a level there are in the area."""
+        """Return how many tiles of a level exist in the area."""
         window, edge, around = self._window(self._extent, level), self.layout.tile_px, self._columns_around(level)
         tiles, first = self.source.table(level).tiles, window.left // edge
         columns = first + (tiles[:, 0] - first) % around if around else tiles[:, 0]
@@ -167,7 +167,7 @@ class TileMosaic:
         return int(np.count_nonzero(inside))
 
     def read(self, crs: str, bounds: Bounds, width: int, height: int) -> tuple[Pixels, Mask]:
-        """Its pixels on a north-up raster of a projection; see `Imagery.read`.
+        """Return its pixels on a north-up raster of a projection; see `Imagery.read`.
 
         Raises:
             TileError: If the raster cannot be drawn from any level, or a tile cannot be read.
@@ -192,9 +192,9 @@ class TileMosaic:
         window = self._window((wanted[0] - border, wanted[1] - border, wanted[2] + border, wanted[3] + border), level)
         window = _cut(window, self._window(self._extent, level))
         if (window.bottom - window.top) * (window.right - window.left) > MAX_MOSAIC_PX:
-            raise TileError(self._name, f"a raster of {width} x {height} px would be made of "
+            raise TileError(self._name, f"a raster of {width} x {height} px would need "
                             f"{window.right - window.left} x {window.bottom - window.top} px of level {level}",
-                            "Ask for finer pixels, or for a smaller area.")
+                            "Use finer pixels or a smaller area.")
         tiles = self._mosaic(level, window)
         there = tiles[..., 3] >= _SOLID
         if not there.any():
@@ -206,62 +206,64 @@ class TileMosaic:
 
     @cached_property
     def _axes(self) -> tuple[int, int]:
-        """Where east and north stand in the projection's own axis order."""
+        """The indexes of east and north in the projection's axis order."""
         import pyproj
 
         axes = [axis.direction for axis in pyproj.CRS.from_user_input(self.crs).axis_info]
         if sorted(axes) != ["east", "north"]:
-            raise GeometryError(f"{self._name}: {self.crs[:80]}", f"its axes are {axes}", "Tiles need axes to east and north.")
+            raise GeometryError(f"{self._name}: {self.crs[:80]}", f"its axes are {axes}",
+                                "Use tiles with one axis east and one north.")
         return axes.index("east"), axes.index("north")
 
     @cached_property
     def _east_axis(self) -> int:
-        """Which tile axis runs east or west."""
+        """The index of the tile axis that goes east or west."""
         return next(k for k, axis in enumerate(self.layout.tile_axes) if axis in {"east", "west"})
 
     @cached_property
     def _extent(self) -> Bounds:
-        """The area in the tiles' own projection; without end to east and west where it goes around the earth."""
+        """The area in the tiles' projection; wider by a turn to east and west if it goes around the earth."""
         west, south, east, north = self.bounds(self.crs)
         around = turn(self.crs)
         return (west - around, south, east + around, north) if around and east - west >= around * (1 - 1e-9) else \
             (west, south, east, north)
 
     def _columns_around(self, level: int) -> int:
-        """Tiles of a level once around the earth, after which the same come again; 0 where none do."""
+        """Return how many tiles of a level go around the earth before they repeat; 0 if they do not repeat."""
         around = turn(self.crs)
         count = 0.0 if around is None else around / self.layout.tile_size_crs(level)
         return round(count) if count and abs(count - round(count)) < 1e-6 * count else 0
 
     @cached_property
     def _levels(self) -> list[int]:
-        """Levels that can be used, coarsest first."""
+        """The usable levels, coarsest first."""
         levels = [level for level in self.source.levels() if level <= self.max_level]
         if not levels:
-            raise TileError(self._name, f"it has no level up to {self.max_level}", "Name a finer level.")
+            raise TileError(self._name, f"it has no level up to {self.max_level}", "Give a finer level as --max-zoom.")
         return levels
 
     def _pixel_crs(self, level: int) -> float:
-        """Edge of a level's pixel in the projection's units."""
+        """Return the edge of a level's pixel in the projection's units."""
         return self.layout.tile_size_crs(level) / self.layout.tile_px
 
     def _level(self, step: float) -> int:
-        """The coarsest level whose pixels are no larger than `step`, in the projection's units, or the finest."""
+        """Return the coarsest level with pixels of at most `step`, in the projection's units, or else the finest."""
         return next((level for level in self._levels if self._pixel_crs(level) <= step * (1 + 1e-3)), self._levels[-1])
 
     def _step(self, crs: str, bounds: Bounds, width: int, height: int) -> float:
-        """Edge of the raster's pixels in the tiles' projection at the raster's centre: the finer of its two axes."""
+        """Return the edge of the raster's pixels in the tiles' projection at the raster's centre, on the finer of its axes."""
         x, y = (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2
         across, down = (bounds[2] - bounds[0]) / width, (bounds[3] - bounds[1]) / height
         xs, ys = convert(crs, self.crs, [x, x + across, x], [y, y, y + down])
         xs = unwrapped(self.crs, xs, float(xs[0]))
         steps = np.hypot(xs[1:] - xs[0], ys[1:] - ys[0])
         if not (np.isfinite(steps).all() and (steps > 0).all()):
-            raise TileError(self._name, f"the projection {self.crs[:80]} fails on the raster", "Build nearer to its area.")
+            raise TileError(self._name, f"the projection {self.crs[:80]} fails on the raster",
+                            "Use a raster nearer to its area.")
         return float(steps.min())
 
     def _window(self, bounds: Bounds, level: int) -> _Window:
-        """The pixels of a level that a rectangle touches."""
+        """Return the pixels of a level that a rectangle touches."""
         ends = np.empty((2, 2))
         ends[:, self._axes[0]], ends[:, self._axes[1]] = (bounds[0], bounds[2]), (bounds[3], bounds[1])
         (top, left), (bottom, right) = self._projection.tile_to_pixel(self._projection.crs_to_tile(ends, level))
@@ -269,12 +271,12 @@ class TileMosaic:
         return _Window(math.floor(top + small), math.floor(left + small), math.ceil(bottom - small), math.ceil(right - small))
 
     def _corner(self, level: int, row: float, column: float) -> tuple[float, float]:
-        """East and north of a pixel's upper left corner."""
+        """Return east and north of the upper left corner of a pixel."""
         place = self._projection.tile_to_crs(self._projection.pixel_to_tile(np.array([row, column], np.float64)), level)
         return float(place[self._axes[0]]), float(place[self._axes[1]])
 
     def _copy(self, level: int, bounds: Bounds, width: int, height: int) -> tuple[Pixels, Mask] | None:
-        """The raster's pixels as they are in the tiles; None where the two do not lie on each other."""
+        """Return the raster's pixels copied from the tiles; None if their pixels do not coincide."""
         edge = self._pixel_crs(level)
         x, y = self._corner(level, 0, 0)
         left, top = (bounds[0] - x) / edge, (y - bounds[3]) / edge
@@ -288,7 +290,7 @@ class TileMosaic:
         return np.where(mask[..., None], tiles[..., :3], 0).astype(np.uint8), mask
 
     def _mosaic(self, level: int, window: _Window) -> Pixels:
-        """The pixels of a window, uint8 RGBA; transparent where there is no tile, or it lies outside the area."""
+        """Return the pixels of a window, uint8 RGBA; transparent outside the area and where there is no tile."""
         edge, around = self.layout.tile_px, self._columns_around(level)
         east = self._east_axis
         mosaic = np.zeros((window.bottom - window.top, window.right - window.left, 4), np.uint8)
@@ -307,7 +309,7 @@ class TileMosaic:
         return mosaic
 
     def _tile(self, tile: TileId) -> Pixels | None:
-        """A tile, uint8 RGBA, or what stands in for it; None where there is nothing."""
+        """Return a tile or its replacement, uint8 RGBA; None if there is neither."""
         own = self._own_tile(tile)
         if own is not None or not self._fills:
             return own
@@ -322,7 +324,7 @@ class TileMosaic:
 
 
 def _alpha(content: bytes, edge: int) -> npt.NDArray[np.uint8]:
-    """How solid the pixels (edge, edge) of a tile are, 0 to 255."""
+    """Return the opacity (edge, edge) of a tile's pixels, 0 to 255."""
     from PIL import Image
 
     if not content.startswith(b"\xff\xd8"):
@@ -333,13 +335,13 @@ def _alpha(content: bytes, edge: int) -> npt.NDArray[np.uint8]:
 
 
 def _cut(window: _Window, other: _Window) -> _Window:
-    """What two windows share; empty where they share nothing."""
+    """Return the common part of two windows; empty if there is none."""
     top, left = max(window.top, other.top), max(window.left, other.left)
     return _Window(top, left, max(top, min(window.bottom, other.bottom)), max(left, min(window.right, other.right)))
 
 
 def _project(source: str, target: str, bounds: Bounds, where: str) -> Bounds:
-    """A rectangle's rectangle in another projection, its borders sampled.
+    """Return the rectangle in another projection around a rectangle, from points on its border.
 
     Raises:
         TileError: If the projection fails there.
@@ -348,5 +350,5 @@ def _project(source: str, target: str, bounds: Bounds, where: str) -> Bounds:
         return bounds
     found = convert_bounds(source, target, bounds)
     if found is None:
-        raise TileError(where, f"its area cannot be brought to {target[:80]}", "Take another projection or a smaller area.")
+        raise TileError(where, f"its area cannot be converted to {target[:80]}", "Choose another projection or a smaller area.")
     return found

@@ -1,4 +1,4 @@
-"""What a build will make: projection, resolution, tiles and levels, before a pixel is read."""
+"""The plan of a build, made before a pixel is read: projection, resolution, tiles and levels."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from justzoomin.tiles import TileLayout
 
 CHUNK_PX = 1024
 COARSEST_PX = 512
-"""Levels go down to one that shows the whole map in so many pixels: 2 x 2 tiles of 256."""
+"""Edge in pixels of the complete map on the coarsest level: 2 x 2 tiles of 256."""
 
 
 @dataclass(frozen=True)
 class MapPlan:
-    """A map to be built.
+    """The plan of a map to build.
 
     Args:
         crs: Its projection.
@@ -37,10 +37,10 @@ class MapPlan:
         tile_px: Edge of a tile in pixels.
         per_chunk: Tiles along a side of a chunk, the square that is built at once; a power of two.
         min_zoom: Coarsest level.
-        bounds: What is covered, in units of the projection.
-        chunks: Chunks of level 0 that touch a source, (column, row) counted from the south-west; north first.
+        bounds: The covered rectangle, in units of the projection.
+        chunks: Chunks of level 0 that touch a source, (column, row) counted from the south-west, sorted from the north.
         centre: Centre of the map.
-        north_first: Whether the projection's own first axis is north.
+        north_first: Whether the projection's first axis is north.
     """
 
     crs: str
@@ -63,49 +63,49 @@ class MapPlan:
 
     @property
     def pixels(self) -> int:
-        """Pixels of level 0 that are looked at."""
+        """Number of pixels of level 0 that are drawn."""
         return len(self.chunks) * self.chunk_px**2
 
     @property
     def tiles(self) -> int:
-        """Tiles of level 0, at most."""
+        """Largest number of tiles of level 0."""
         return len(self.chunks) * self.per_chunk**2
 
     @property
     def levels_per_stage(self) -> int:
-        """Levels that one chunk gives before it shrank to one tile."""
+        """Levels that one chunk gives before it is shrunk to one tile."""
         return self.per_chunk.bit_length() - 1
 
     def layout(self) -> TileLayout:
-        """The layout of the map: tile x grows east, tile y north, level 0 is the finest."""
+        """Return the layout of the map: tile x grows east, tile y north, level 0 is the finest."""
         edge = self.tile_px * self.pixel
         origin = (self.south, self.west) if self.north_first else (self.west, self.south)
         return TileLayout(crs=self.crs, tile_shape_px=(self.tile_px, self.tile_px), tile_shape_crs=(edge, edge),
                           origin_crs=origin, tile_axes=("east", "north"), min_zoom=self.min_zoom, max_zoom=0)
 
     def chunk_bounds(self, column: int, row: int) -> Bounds:
-        """The square of a chunk of level 0."""
+        """Return the square of a chunk of level 0."""
         edge = self.chunk_px * self.pixel
         return (self.west + column * edge, self.south + row * edge,
                 self.west + (column + 1) * edge, self.south + (row + 1) * edge)
 
     def bytes_estimate(self, quality: int) -> int:
-        """About how many bytes the tiles of all levels take; orthophotos differ by a factor of two either way."""
+        """Estimate the bytes of the tiles of all levels; it may be wrong by a factor of two in both directions."""
         share = float(np.interp(quality, [1, 50, 75, 90, 95, 100], [0.03, 0.15, 0.22, 0.4, 0.65, 1.3]))
         return int(self.pixels * share * 4 / 3)
 
 
 def make_plan(imagery: Sequence[Imagery], settings: MapBuildConfig, place: LatLon | None = None) -> MapPlan:
-    """Settle projection, resolution, tiles and levels.
+    """Decide projection, resolution, tiles and levels.
 
     Args:
         imagery: The sources, rasters cut to the wanted area by `within`.
-        settings: How.
-        place: Where the map will be used: its projection is chosen there. The middle of the sources in the area if None.
+        settings: The settings of the build.
+        place: Place for which the projection is chosen; default: the middle of the sources in the area.
 
     Raises:
-        ConfigError: If the projection cannot be a map's, or the map would be too large.
-        TileError: If a source does not lie where the projection holds, or nothing lies in the wanted area.
+        ConfigError: If the projection is not suitable for a map, or the map would be too large.
+        TileError: If the projection fails at a source, or no source is in the wanted area.
     """
     imagery = seen(imagery)
     centre = place or _centre(imagery)
@@ -123,7 +123,7 @@ def make_plan(imagery: Sequence[Imagery], settings: MapBuildConfig, place: LatLo
     top = math.ceil((north - y_phase) / pixel - 1e-6) * pixel + y_phase
     per_chunk = max(2, 1 << (CHUNK_PX // settings.tile_px).bit_length() - 1)
     edge = per_chunk * settings.tile_px * pixel
-    # The grid of chunks begins in the north-west, where a raster's own blocks begin; the tiles are counted from its south.
+    # The grid of chunks begins in the north-west, like the blocks of a raster; tiles are counted from its south.
     rows = max(1, math.ceil((top - south) / edge - 1e-9))
     bottom = top - rows * edge
     spans = [(math.floor((w - left) / edge + 1e-9), math.floor((s - bottom) / edge + 1e-9),
@@ -139,10 +139,10 @@ def make_plan(imagery: Sequence[Imagery], settings: MapBuildConfig, place: LatLo
 
 
 def seen(imagery: Sequence[Imagery]) -> list[Imagery]:
-    """The sources that lie in the wanted area.
+    """Return the sources in the wanted area.
 
     Raises:
-        TileError: If none does.
+        TileError: If there are none.
     """
     found = [piece for piece in imagery if not isinstance(piece, RasterMosaic) or piece.is_seen]
     if not found:
@@ -151,11 +151,11 @@ def seen(imagery: Sequence[Imagery]) -> list[Imagery]:
 
 
 def _nothing_there() -> TileError:
-    return TileError("--area", "no source lies in it", "Give south, west, north, east in degrees, around the sources.")
+    return TileError("--area", "no source is in this area", "Give south, west, north, east in degrees, around the sources.")
 
 
 def _centre(imagery: Sequence[Imagery]) -> LatLon:
-    """The middle of all sources on the earth; the mean of directions, so that the antimeridian does not matter."""
+    """Return the middle of all sources, as a mean of directions, so that the antimeridian does not matter."""
     total = np.zeros(3)
     for piece in imagery:
         bounds = piece.bounds(piece.crs)
@@ -169,7 +169,7 @@ def _centre(imagery: Sequence[Imagery]) -> LatLon:
 
 
 def _footprints(imagery: Sequence[Imagery], crs: str, settings: MapBuildConfig) -> list[Bounds]:
-    """Rectangles that hold data, in the map's projection, cut to the wanted area."""
+    """Return the rectangles with data in the map's projection, cut to the wanted area."""
     found: list[Bounds] = []
     for piece in imagery:
         found += piece.footprints(crs) if isinstance(piece, RasterMosaic) else [piece.bounds(crs)]
@@ -194,7 +194,7 @@ def _area_bounds(area: tuple[float, float, float, float], crs: str) -> Bounds:
 
 
 def worst_scale(plan: MapPlan) -> ViewScale:
-    """What a view shows that is farthest off, of views in the middle of a map and at its corners."""
+    """Return the view with the largest scale error, of views in the middle of a map and at its corners."""
     west, south, east, north = plan.bounds
     corners = convert(plan.crs, DEGREES, [west, east, west, east], [south, south, north, north])
     places = [plan.centre, *(LatLon(lat, lon) for lon, lat in zip(*(axis.tolist() for axis in corners), strict=True)
@@ -204,12 +204,12 @@ def worst_scale(plan: MapPlan) -> ViewScale:
 
 def _choose_pixel(imagery: Sequence[Imagery], settings: MapBuildConfig, crs: str, per_unit: float, nominal: float,
                   ) -> tuple[float, float]:
-    """Edge of a pixel of level 0 in units of the projection, and in metres on the ground."""
+    """Return the edge of a pixel of level 0 in units of the projection, and in metres on the ground."""
     if settings.gsd_m is not None:
         return settings.gsd_m / per_unit, settings.gsd_m
     finest = min(piece.metres_per_pixel() for piece in imagery)
     if not (math.isfinite(finest) and finest > 0):
-        raise TileError(imagery[0].name, "its ground resolution is unknown", "State the wanted one with --gsd-m.")
+        raise TileError(imagery[0].name, "its ground resolution is unknown", "Give the wanted one with --gsd-m.")
     for piece in imagery:
         if isinstance(piece, RasterMosaic) and piece.crs == crs and piece.pixel_units is not None \
                 and piece.metres_per_pixel() <= finest * 1.001:
@@ -219,13 +219,13 @@ def _choose_pixel(imagery: Sequence[Imagery], settings: MapBuildConfig, crs: str
 
 
 def round_up(metres: float) -> float:
-    """A resolution with two digits that is not finer, but for half a per cent: 0.2986 gives 0.3, 0.4713 gives 0.48."""
+    """Round a resolution up to two digits, or down by up to half a per cent: 0.2986 gives 0.3, 0.4713 gives 0.48."""
     unit = 10.0 ** (math.floor(math.log10(metres * 0.995)) - 1)
     return float(f"{math.ceil(metres * 0.995 / unit - 1e-9) * unit:.12g}")
 
 
 def _phase(imagery: Sequence[Imagery], crs: str, pixel: float) -> tuple[float, float]:
-    """Where pixels begin: as in the first source that has this very raster, so that its pixels are not resampled."""
+    """Return where pixels begin: as in the first source with this pixel size, so that its pixels are not resampled."""
     for piece in imagery:
         if isinstance(piece, RasterMosaic) and piece.crs == crs and piece.pixel_units is not None \
                 and abs(piece.pixel_units / pixel - 1.0) < 1e-7:
@@ -235,7 +235,7 @@ def _phase(imagery: Sequence[Imagery], crs: str, pixel: float) -> tuple[float, f
 
 def _chunks(spans: list[tuple[int, int, int, int]], chunk_pixels: int, settings: MapBuildConfig, gsd_m: float,
             ) -> tuple[tuple[int, int], ...]:
-    """All chunks in any of the spans; row by row from the north, so that a raster's blocks are read in their order."""
+    """Return all chunks in any of the spans, row by row from the north, the order of a raster's blocks."""
     widest = max((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in spans)
     limit = settings.max_gigapixels * 1e9
     if widest * chunk_pixels > limit + 4 * chunk_pixels:
@@ -250,5 +250,5 @@ def _chunks(spans: list[tuple[int, int, int, int]], chunk_pixels: int, settings:
 
 def _refuse_size(pixels: int, settings: MapBuildConfig, gsd_m: float) -> None:
     raise ConfigError("map", f"it would have at least {pixels / 1e9:,.1f} gigapixels at {gsd_m:g} m per pixel, more than "
-                      f"{settings.max_gigapixels:g}", "Give a coarser --gsd-m, an --area, fewer sources, or, if this is meant, "
-                      f"--max-gigapixels {math.ceil(pixels / 1e9 * 1.01)}.")
+                      f"{settings.max_gigapixels:g}", "Give a coarser --gsd-m, an --area, or fewer sources. "
+                      f"If this is intended, give --max-gigapixels {math.ceil(pixels / 1e9 * 1.01)}.")

@@ -1,4 +1,4 @@
-"""Points between projections, x always east and y always north, as rasters count them."""
+"""Converts points between projections; as in rasters, x is always east and y always north."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Floats = npt.NDArray[np.float64]
 _local = threading.local()
 _EDGE_POINTS = 21
 _SAME_X = 2e-5
-"""Share of a turn by which x may differ between latitudes: old datums are off by some hundred metres."""
+"""Share of a turn by which x may differ between latitudes: old datums differ by some hundred metres."""
 DEGREES = "epsg:4326"
 
 
 def transformer(source: str, target: str) -> Any:
-    """PROJ's way from one projection to another, of this thread."""
+    """Return this thread's PROJ transformer from one projection to another."""
     import pyproj
 
     known = _local.__dict__.setdefault("transformers", {})
@@ -34,9 +34,9 @@ def transformer(source: str, target: str) -> Any:
 
 
 def convert(source: str, target: str, x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Floats, Floats]:
-    """Points of one projection in another; infinite where it fails.
+    """Convert points of one projection to another; infinite where it fails.
 
-    The way leads over WGS 84, as positions on a map do: PROJ's direct way between two old datums may differ by metres.
+    They are converted through WGS 84, like positions on a map: PROJ's direct way between two old datums may differ by metres.
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if source == target:
@@ -50,9 +50,9 @@ def convert(source: str, target: str, x: npt.ArrayLike, y: npt.ArrayLike) -> tup
 
 @lru_cache(maxsize=64)
 def turn(crs: str) -> float | None:
-    """How far x goes once around the earth, where it is the longitude but for its scale; None elsewhere.
+    """Return the length of x once around the earth if x is the longitude times a scale; else None.
 
-    In such projections (degrees, Mercator and its kind) x jumps by so much at one meridian, usually the antimeridian.
+    In such projections (degrees, Mercator and similar ones) x jumps by this length at one meridian, usually the antimeridian.
     """
     known = projection(crs, "crs")
     if known.is_geographic:
@@ -69,7 +69,7 @@ def turn(crs: str) -> float | None:
 
 
 def unwrapped(crs: str, x: npt.ArrayLike, middle: float) -> Floats:
-    """East coordinates within half a turn of a middle, so that none jumps at the antimeridian; see `turn`."""
+    """Return east coordinates within half a turn of a middle, so that they do not jump at the antimeridian; see `turn`."""
     around = turn(crs)
     if around is None:
         return np.asarray(x, np.float64)
@@ -77,7 +77,7 @@ def unwrapped(crs: str, x: npt.ArrayLike, middle: float) -> Floats:
 
 
 def along(low: npt.ArrayLike, high: npt.ArrayLike, steps: int = _EDGE_POINTS) -> tuple[Floats, Floats]:
-    """Points along the border of the rectangle between two corners, in order: x and y, each (4 * steps,)."""
+    """Return points along the border of the rectangle between two corners, in order: x and y, each (4 * steps,)."""
     (x0, y0), (x1, y1) = np.asarray(low, np.float64), np.asarray(high, np.float64)
     t = np.linspace(0.0, 1.0, steps)
     zeros, ones = np.zeros_like(t), np.ones_like(t)
@@ -86,22 +86,22 @@ def along(low: npt.ArrayLike, high: npt.ArrayLike, steps: int = _EDGE_POINTS) ->
 
 
 def bounds_of(x: Floats, y: Floats) -> Bounds | None:
-    """The rectangle around points; None where one is not finite."""
+    """Return the rectangle around points; None if one is not finite."""
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return None
     return float(x.min()), float(y.min()), float(x.max()), float(y.max())
 
 
 def convert_bounds(source: str, target: str, bounds: Bounds) -> Bounds | None:
-    """The rectangle of one projection around a rectangle of another; None where it fails.
+    """Return the rectangle in one projection around a rectangle of another; None if it fails.
 
-    Across the antimeridian its east edge lies beyond the end of the projection, as 181 degrees do.
+    Across the antimeridian its east edge is beyond the end of the projection, like 181 degrees.
     """
     return convert_border(source, target, *along(bounds[:2], bounds[2:]))
 
 
 def convert_border(source: str, target: str, x: Floats, y: Floats) -> Bounds | None:
-    """The rectangle of one projection around a border of `along` in another; None where it fails."""
+    """Return the rectangle in one projection around a border of `along` in another; None if it fails."""
     found_x, found_y = convert(source, target, x, y)
     around = turn(target)
     if around is None or not np.isfinite(found_x).all():
@@ -110,13 +110,13 @@ def convert_border(source: str, target: str, x: Floats, y: Floats) -> Bounds | N
     bounds = bounds_of(found_x, found_y)
     if bounds is None:
         return None
-    far = len(x) // 2  # the corner across
+    far = len(x) // 2  # the opposite corner
     middle = float(convert(source, target, (x[0] + x[far]) / 2, (y[0] + y[far]) / 2)[0])
     return shifted(target, bounds, middle) if math.isfinite(middle) else bounds
 
 
 def shifted(crs: str, bounds: Bounds, middle: float) -> Bounds:
-    """The same rectangle of the earth, moved by whole turns so that its middle is the nearest to an east coordinate."""
+    """Return the same rectangle of the earth, moved by full turns so that its middle is nearest to an east coordinate."""
     own = (bounds[0] + bounds[2]) / 2
     move = float(unwrapped(crs, own, middle)) - own
     return bounds[0] + move, bounds[1], bounds[2] + move, bounds[3]
@@ -124,7 +124,7 @@ def shifted(crs: str, bounds: Bounds, middle: float) -> Bounds:
 
 @lru_cache(maxsize=64)
 def projection(crs: str, where: str) -> Any:
-    """A projection as pyproj has it.
+    """Return the pyproj object of a projection.
 
     Raises:
         ConfigError: If PROJ does not know it; it names `where`.
@@ -138,20 +138,20 @@ def projection(crs: str, where: str) -> Any:
 
 
 def metres_between(lon: Floats, lat: Floats) -> float:
-    """Metres on the ellipsoid WGS 84 between two positions, given as longitudes (2,) and latitudes (2,)."""
+    """Return the metres between two positions on the ellipsoid WGS 84, given as longitudes (2,) and latitudes (2,)."""
     import pyproj
 
     return float(pyproj.Geod(ellps="WGS84").inv(lon[0], lat[0], lon[1], lat[1])[2])
 
 
 def ground_scale(crs: str, x: float, y: float, step: float) -> tuple[float, float]:
-    """Metres on the ground per unit of a projection at a point, along x and along y.
+    """Return the metres on the ground per unit of a projection at a point, along x and along y.
 
     Args:
         crs: The projection.
         x: East coordinate.
         y: North coordinate.
-        step: Over how many units it is measured.
+        step: Number of units over which it is measured.
     """
     half = step / 2.0
     lon, lat = convert(crs, DEGREES, [x - half, x + half, x, x], [y, y, y - half, y + half])

@@ -1,4 +1,4 @@
-"""One square of a map: its tiles, and four tiles averaged into one of the level above."""
+"""One square of a map: its tiles, and the average of four tiles for one of the level above."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HALF = 128
 
 @dataclass(frozen=True)
 class Canvas:
-    """Pixels and how much of each has data.
+    """Pixels, and the share of each that has data.
 
     Args:
         pixels: uint8 RGB (h, w, 3).
@@ -30,12 +30,12 @@ class Canvas:
 
 
 def compose(imagery: Sequence[tuple[Imagery, Bounds]], crs: str, bounds: Bounds, size: int) -> Canvas | None:
-    """Lay pieces of imagery over each other, the first on top; None where none has data.
+    """Draw pieces of imagery over each other, the first on top; return None if none has data.
 
     Args:
         imagery: Pieces, each with its extent in the projection.
         crs: The projection.
-        bounds: The square wanted.
+        bounds: The wanted square.
         size: Its edge in pixels.
     """
     pixels: Pixels | None = None
@@ -55,7 +55,7 @@ def compose(imagery: Sequence[tuple[Imagery, Bounds]], crs: str, bounds: Bounds,
 
 
 def halve(canvas: Canvas) -> Canvas:
-    """Means of 2 x 2 pixels, rounded to nearest, colours weighted by how much of them is data."""
+    """Return the means of 2 x 2 pixels, rounded to nearest; colours are weighted by their share of data."""
     cover = canvas.cover
     if cover.min() == 255:
         return Canvas(_means(canvas.pixels), np.full((cover.shape[0] // 2, cover.shape[1] // 2), 255, np.uint8))
@@ -80,9 +80,9 @@ def _means(pixels: Pixels) -> Pixels:
 
 
 def cut_tiles(canvas: Canvas, tile_px: int, quality: int) -> Iterator[tuple[int, int, bytes]]:
-    """The tiles of a canvas that have data, as JPEG: (column from the west, row from the south, bytes).
+    """Return the tiles of a canvas with data, as JPEG: (column from the west, row from the south, bytes).
 
-    Pixels of which less than half has data are white.
+    Pixels with data in less than half of them are white.
     """
     import simplejpeg
 
@@ -101,7 +101,7 @@ def cut_tiles(canvas: Canvas, tile_px: int, quality: int) -> Iterator[tuple[int,
 
 
 def pack_canvas(canvas: Canvas) -> bytes:
-    """A canvas as a lossless picture."""
+    """Return a canvas as a lossless picture."""
     import cv2
 
     whole = np.ascontiguousarray(np.dstack([canvas.pixels, canvas.cover]))
@@ -109,7 +109,7 @@ def pack_canvas(canvas: Canvas) -> bytes:
 
 
 def unpack_canvas(content: bytes) -> Canvas | None:
-    """The canvas of `pack_canvas`; None where the picture is broken."""
+    """Return the canvas of a picture of `pack_canvas`; None if it is broken."""
     import cv2
 
     whole = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None

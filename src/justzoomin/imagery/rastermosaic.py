@@ -1,4 +1,4 @@
-"""Raster files that lie on one pixel grid, as one piece of imagery without seams."""
+"""Raster files on one pixel grid, as one piece of imagery without seams."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _GRID = 17
 _FARTHEST_PX = 10_000_000
 """Files farther apart are not joined."""
 _FAR_DEG = 20.0
-"""Where files reach farther, the border of their rectangle says little about their place in another projection."""
+"""For larger files, the border of their rectangle says little about their place in another projection."""
 
 Floats = npt.NDArray[np.float64]
 
 
 class RasterMosaic:
-    """Raster files on one pixel grid; where they overlap, the first that has data is on top.
+    """Raster files on one pixel grid; where they overlap, the first one with data is on top.
 
-    Safe across threads: each opens its own handles.
+    Threads can use it at the same time: each opens its own handles.
 
     Args:
         files: The files, at least one, all on the first one's grid (see `mosaics`).
@@ -52,7 +52,7 @@ class RasterMosaic:
         offsets = np.array([_offset(self.files[0], file) for file in self.files]).round().astype(np.int64)
         sizes = np.array([(file.width, file.height) for file in self.files], np.int64)
         self._boxes = np.concatenate([offsets, offsets + sizes], 1)  # first and last column and row of each file
-        # Once around the earth the same pixels come again, to half a pixel: columns count on across the antimeridian.
+        # Once around the earth the same pixels repeat, to half a pixel: columns continue across the antimeridian.
         self._turn_px = round(_turn_px(self.crs, self.transform) or 0.0)
         moves = (0, -self._turn_px, self._turn_px) if self._turn_px else (0,)
         self._placed = np.concatenate([self._boxes + np.array([move, 0, move, 0]) for move in moves])  # file k: rows k + n * i
@@ -71,25 +71,25 @@ class RasterMosaic:
 
     @property
     def attribution(self) -> str:
-        """What the files state, each text once."""
+        """The attributions that the files state, without repeats."""
         return "\n".join(dict.fromkeys(file.attribution for file in self.files if file.attribution))
 
     @property
     def pixel_units(self) -> float | None:
-        """Edge of a pixel in units of the projection; None where pixels are turned or not square."""
+        """Edge of a pixel in units of the projection; None if pixels are rotated or not square."""
         a, b, _, d, e, _ = self.transform
         square = b == d == 0.0 and a > 0 and e < 0 and abs(a + e) <= 1e-9 * a
         return a if square else None
 
     def stretched(self, limits: Limits) -> RasterMosaic:
-        """The same with values brought to 8 bits; grey files take the first band's limits, palettes stay."""
+        """Return the same files stretched to 8 bits; grey files use the first band's limits, palettes do not change."""
         return RasterMosaic([file if file.palette is not None else
                              dataclasses.replace(file, limits=limits[:len(file.bands)]) for file in self.files])
 
     def within(self, area: Area | None) -> RasterMosaic:
-        """The same, but an area alone decides where it lies and how fine it is; all of it can be read."""
+        """Return the same files with footprints and resolution of only an area; all pixels can still be read."""
         bounds = None if area is None else convert_bounds(DEGREES, self.crs, area_bounds(area))
-        if bounds is None:  # the projection fails in the area: nothing can be cut
+        if bounds is None:  # the projection fails in the area, so it cannot be cut
             return self
         west, south, east, north = shifted(self.crs, bounds, self._middle)
         columns, rows = self._to_pixels(*along((west, south), (east, north)))
@@ -101,11 +101,11 @@ class RasterMosaic:
 
     @property
     def is_seen(self) -> bool:
-        """Whether any file lies in the area of `within`."""
+        """Whether any file is in the area of `within`."""
         return len(self._seen) > 0
 
     def footprints(self, crs: str) -> list[Bounds]:
-        """The rectangle around each file in a projection, or around what lies in the area of `within`.
+        """Return the rectangle around each file in a projection, or around its part in the area of `within`.
 
         Raises:
             TileError: If the projection fails at one.
@@ -117,13 +117,13 @@ class RasterMosaic:
         for left, top, right, bottom in boxes.tolist():
             bounds = convert_border(self.crs, crs, *self._to_crs(*along((left, top), (right, bottom))))
             if bounds is None:
-                raise TileError(self.name, f"it does not lie where the projection {crs[:60]} holds",
-                                "Choose another with --crs, or check the file's georeference.")
+                raise TileError(self.name, f"the projection {crs[:60]} fails at its place",
+                                "Choose another projection with --crs, or check the file's georeference.")
             found.append(bounds)
         return found
 
     def bounds(self, crs: str) -> Bounds:
-        """The rectangle around all footprints in a projection.
+        """Return the rectangle around all footprints in a projection.
 
         Raises:
             TileError: If the projection fails at one.
@@ -131,7 +131,7 @@ class RasterMosaic:
         return _around(self._footprints(crs, self._seen))
 
     def reach(self, crs: str) -> Bounds:
-        """A rectangle in a projection outside of which no file has pixels; endless for files of large parts of the earth."""
+        """Return a rectangle in a projection that holds all pixels; infinite for files of large parts of the earth."""
         west, south, east, north = _around(self._footprints(DEGREES, self._boxes.astype(np.float64)))
         if east - west > _FAR_DEG or north - south > _FAR_DEG:
             return -np.inf, -np.inf, np.inf, np.inf
@@ -154,15 +154,15 @@ class RasterMosaic:
         return float(np.sqrt(metres_between(lon[:2], lat[:2]) * metres_between(lon[2:], lat[2:])))
 
     def metres_per_pixel(self) -> float:
-        """Ground resolution at the centre of the first footprint: the geometric mean of both axes, in metres.
+        """Return the ground resolution at the centre of the first footprint: the geometric mean of both axes, in metres.
 
         Raises:
-            TileError: If it does not lie on the earth.
+            TileError: If the centre is not on the earth.
         """
         return self._metres_per_pixel
 
     def read(self, crs: str, bounds: Bounds, width: int, height: int) -> tuple[Pixels, Mask]:
-        """Its pixels on a north-up raster of a projection; see `Imagery.read`.
+        """Return its pixels on a north-up raster of a projection; see `Imagery.read`.
 
         Raises:
             TileError: If a file is broken there.
@@ -194,7 +194,7 @@ class RasterMosaic:
         return (e * x - b * y) / det, (a * y - d * x) / det
 
     def _aligned(self, target: Transform, width: int, height: int) -> tuple[int, int] | None:
-        """Where a raster begins in the files' own grid, if its pixels are theirs."""
+        """Return where a raster begins in the files' grid; None if its pixels are not those of the grid."""
         pixel = self.pixel_units
         if pixel is None or max(abs(target[0] / pixel - 1.0), abs(-target[4] / pixel - 1.0)) * max(width, height) > _ALIGNED_PX:
             return None
@@ -204,7 +204,7 @@ class RasterMosaic:
 
     def _window(self, crs: str, target: Transform, width: int, height: int,
                 ) -> tuple[tuple[int, int] | None, tuple[int, int] | None, float]:
-        """Columns and rows of the files' grid that a raster needs, cut to where files are, and pixels per its pixel."""
+        """Return the columns and rows of the files' grid that a raster needs, and the number of grid pixels per pixel."""
         u, v = np.meshgrid(np.linspace(0, width, _GRID), np.linspace(0, height, _GRID))
         x, y = convert(crs, self.crs, target[2] + u * target[0], target[5] + v * target[4])
         middle = x[_GRID // 2, _GRID // 2]
@@ -229,7 +229,7 @@ class RasterMosaic:
         return span[0], span[1], ratio
 
     def _halves(self, crs: str, bounds: Bounds, width: int, height: int) -> tuple[Pixels, Mask]:
-        """Read a raster in two halves: the files' pixels for all of it would take too much memory."""
+        """Read a raster in two halves, because the files' pixels for all of it would need too much memory."""
         west, south, east, north = bounds
         if width >= height:
             middle = west + (east - west) * (width // 2) / width
@@ -243,7 +243,7 @@ class RasterMosaic:
         return np.concatenate([p for p, _ in parts], axis), np.concatenate([m for _, m in parts], axis)
 
     def _native(self, column: int, row: int, width: int, height: int) -> tuple[Pixels, Mask]:
-        """Pixels of the common grid, the first file on top; no data outside of all files."""
+        """Return pixels of the common grid, the first file on top; there is no data outside the files."""
         low, high = np.array([column, row]), np.array([column + width, row + height])
         hit = np.flatnonzero((self._placed[:, 2:] > low).all(1) & (self._placed[:, :2] < high).all(1))
         hit = hit[np.argsort(hit % len(self.files), kind="stable")]
@@ -266,7 +266,7 @@ class RasterMosaic:
 
 
 def _offset(first: RasterFile, other: RasterFile) -> tuple[float, float]:
-    """Columns and rows from one file's corner to another's, in the first one's pixels."""
+    """Return the columns and rows from one file's corner to another's, in the first one's pixels."""
     a, b, c, d, e, f = first.transform
     x, y = other.transform[2] - c, other.transform[5] - f
     det = a * e - b * d
@@ -274,7 +274,7 @@ def _offset(first: RasterFile, other: RasterFile) -> tuple[float, float]:
 
 
 def _turn_px(crs: str, transform: Transform) -> float | None:
-    """Columns once around the earth, where a row of pixels leads there."""
+    """Return the number of columns around the earth if a row of pixels goes around it; else None."""
     around = turn(crs)
     return around / abs(transform[0]) if around is not None and transform[1] == transform[3] == 0.0 else None
 
@@ -287,21 +287,21 @@ def _around(footprints: Sequence[Bounds]) -> Bounds:
 
 
 def _same_grid(first: RasterFile, other: RasterFile) -> bool:
-    """Whether two files' pixels fall into place on one grid."""
+    """Return whether the pixels of two files are on one grid."""
     if other.crs != first.crs:
         return False
     scale = max(map(abs, (first.transform[k] for k in (0, 1, 3, 4))))
     drift = max(abs(first.transform[k] - other.transform[k]) for k in (0, 1, 3, 4)) / scale * max(other.width, other.height)
     column, row = _offset(first, other)
     turn_px = _turn_px(first.crs, first.transform)
-    if turn_px is not None and abs(column) > turn_px / 2:  # on both sides of the antimeridian: their middle is far from both
+    if turn_px is not None and abs(column) > turn_px / 2:  # on both sides of the antimeridian, so their middle is far from both
         return False
     return drift <= _ALIGNED_PX and max(abs(column - round(column)), abs(row - round(row)), 0.0) <= _ALIGNED_PX \
         and max(abs(column), abs(row)) < _FARTHEST_PX
 
 
 def mosaics(files: Iterable[RasterFile]) -> list[RasterMosaic]:
-    """Join files that follow each other on one pixel grid; the order, and so what is on top, stays."""
+    """Join consecutive files on one pixel grid; the order, and so what is on top, does not change."""
     groups: list[list[RasterFile]] = []
     for file in files:
         if groups and _same_grid(groups[-1][0], file):

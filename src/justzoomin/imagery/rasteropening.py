@@ -1,4 +1,4 @@
-"""Opening a raster file: what it states about format, bands and place is read once, and judged."""
+"""Opening a raster file: its statements about format, bands and place are read once and checked."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def open_raster(path: Path, bands: tuple[int, int, int] | None = None, nodata: f
     Args:
         path: The file.
         bands: Bands of red, green and blue, from 1.
-        nodata: A value that means no data, besides what the file states.
+        nodata: A value that means no data, in addition to what the file states.
 
     Raises:
         TileError: If it has another format, is broken, has no place on the earth, or refers to the network.
@@ -82,7 +82,7 @@ def open_raster(path: Path, bands: tuple[int, int, int] | None = None, nodata: f
 
 
 def _leaf_depth(path: Path) -> Depth | None:
-    """Open a file that a VRT is made of, and say what its values mean; None where they are not 8-bit colours or grey."""
+    """Return the depth of a file that a VRT is made of; None if its values are not 8-bit colours or grey."""
     from rasterio.enums import ColorInterp
 
     with _try_open(path, _driver(path)) as raster:
@@ -91,7 +91,7 @@ def _leaf_depth(path: Path) -> Depth | None:
 
 
 def _mask_bands(raster: Any, chosen: tuple[int, ...]) -> tuple[int, ...]:
-    """The bands of those that are read that have masks of their own; the first alone where it has the file's."""
+    """Return which of the read bands have their own masks; only the first if they share the file's mask."""
     from rasterio.enums import MaskFlags
 
     flags = {band: set(raster.mask_flag_enums[band - 1]) for band in chosen}
@@ -109,7 +109,7 @@ def _alpha_full(raster: Any, path: Path, alpha: int | None) -> float:
 
 
 def _driver(path: Path) -> str:
-    """GDAL's reader for a file, by its first bytes: GDAL itself would try its readers of addresses and databases too.
+    """Return GDAL's reader for a file by its first bytes: GDAL alone would also try readers of addresses and databases.
 
     Raises:
         TileError: If it has another format.
@@ -133,7 +133,7 @@ def _try_open(path: Path, driver: str) -> Any:
     rasterio = gdal()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)  # `_place` says it with a remedy
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)  # `_place` reports it with a remedy
             return rasterio.open(path, driver=driver, sharing=False)
     except rasterio.errors.RasterioError as error:
         raise TileError(path, f"it cannot be opened ({reason(error)})",
@@ -141,7 +141,7 @@ def _try_open(path: Path, driver: str) -> Any:
 
 
 def _probe(raster: Any, path: Path, band: int) -> None:
-    """Read the last pixel: a download that was cut short is found here, not after hours."""
+    """Read the last pixel, to find an incomplete download here and not after hours."""
     rasterio = gdal()
     try:
         raster.read(band, window=rasterio.windows.Window(raster.width - 1, raster.height - 1, 1, 1))
@@ -152,7 +152,7 @@ def _probe(raster: Any, path: Path, band: int) -> None:
 
 def _choose_bands(raster: Any, path: Path, wanted: tuple[int, int, int] | None,
                   ) -> tuple[tuple[int, ...], npt.NDArray[np.uint8] | None, int | None]:
-    """The bands to read, the palette of a single one, and the band that says where there is data."""
+    """Return the bands to read, the palette of a single band, and the band that says where there is data."""
     from rasterio.enums import ColorInterp
 
     said = {meaning: band for band, meaning in reversed(list(enumerate(raster.colorinterp, 1)))}
@@ -176,12 +176,12 @@ def _choose_bands(raster: Any, path: Path, wanted: tuple[int, int, int] | None,
             table[index] = colour
         return (band,), table, alpha
     if not plain:
-        raise TileError(path, "it has no band but transparency", "Give an orthophoto.")
+        raise TileError(path, "its only band is transparency", "Give an orthophoto.")
     return tuple(plain[:3]) if len(plain) >= 3 else (plain[0],), None, alpha
 
 
 def _place(raster: Any, path: Path) -> tuple[str, Transform]:
-    """Projection and affine transform, from the file's own or from control points that lie on one."""
+    """Return projection and affine transform, either stated or from control points that fit one."""
     rasterio = gdal()
     transform, crs = raster.transform, raster.crs
     points, points_crs = raster.gcps
@@ -191,22 +191,22 @@ def _place(raster: Any, path: Path) -> tuple[str, Transform]:
         x, y, column, row = np.array([(p.x, p.y, p.col, p.row) for p in points], np.float64).T
         off = np.hypot(a * column + b * row + c - x, d * column + e * row + f - y).max() / np.sqrt(abs(a * e - b * d) or 1e-300)
         if not off <= _GCP_TOLERANCE_PX:
-            raise TileError(path, f"its control points do not lie on a plane grid ({off:.1f} pixels off)",
+            raise TileError(path, f"its control points are not on a regular grid (an error of {off:.1f} pixels)",
                             "Rectify it first: gdalwarp -tps IN OUT.")
     if transform.is_identity:
         remedy = "Rectify it first with gdalwarp -rpc." if raster.rpcs else \
-            "Give an orthophoto with georeference; gdal_translate -a_ullr and -a_srs add one."
-        raise TileError(path, "it has no georeference: nothing says where it lies", remedy)
+            "Give an orthophoto with a georeference, or add one with gdal_translate -a_ullr and -a_srs."
+        raise TileError(path, "it has no georeference, so its place is unknown", remedy)
     if crs is None or not crs.to_wkt():
         raise TileError(path, "it states no projection", "Add the right one: gdal_translate -a_srs EPSG:NUMBER IN OUT.")
     values: Transform = tuple(float(v) for v in transform[:6])  # type: ignore[assignment]
     if not (np.isfinite(values).all() and abs(values[0] * values[4] - values[1] * values[3]) > 1e-24):
-        raise TileError(path, "the raster is not on a regular grid", "Add one with gdal_translate -a_ullr.")
+        raise TileError(path, "the raster is not on a regular grid", "Add a georeference with gdal_translate -a_ullr.")
     return _crs_text(crs, path), values
 
 
 def _crs_text(crs: Any, path: Path) -> str:
-    """A projection as `epsg:NUMBER` where it has one, else as WKT; heights are dropped."""
+    """Return a projection as `epsg:NUMBER` if it has a number, else as WKT; heights are dropped."""
     import pyproj
 
     try:
@@ -217,7 +217,7 @@ def _crs_text(crs: Any, path: Path) -> str:
     if known.is_compound:
         known = known.sub_crs_list[0]
     if not (known.is_projected or known.is_geographic or known.is_bound):
-        raise TileError(path, f"its projection {known.name!r} says nothing about the earth",
+        raise TileError(path, f"its projection {known.name!r} is not a projection of the earth",
                         "State the right one: gdal_translate -a_srs EPSG:NUMBER IN OUT.")
     number = None if known.is_bound else known.to_epsg()
     return f"epsg:{number}" if number else known.to_wkt()

@@ -1,4 +1,4 @@
-"""One raster file: what it states, checked, and its pixels as 8-bit colours with a mask."""
+"""One raster file: its checked statements, and its pixels as 8-bit colours with a mask."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from justzoomin.imagery.vrtcover import VrtCover
 Transform = tuple[float, float, float, float, float, float]
 """a, b, c, d, e, f: x = a * column + b * row + c, y = d * column + e * row + f, at pixel corners."""
 Limits = tuple[tuple[float, float], ...]
-"""Per band, the value that becomes 0 and the one that becomes 255."""
+"""For each band, the values that become 0 and 255."""
 _OPEN_FILES = 12
 _local = threading.local()
 
 
 def gdal() -> Any:
-    """The library rasterio.
+    """Return the library rasterio.
 
     Raises:
         MissingExtraError: If it is not installed.
@@ -47,22 +47,22 @@ class RasterFile:
         transform: From pixels to the projection, x east.
         width: Columns.
         height: Rows.
-        bands: The bands read, from 1: three colours, or one that is grey or a palette.
-        dtype: Their numpy kind.
+        bands: The bands to read, from 1: three colours, or one that is grey or a palette.
+        dtype: Their numpy dtype.
         palette: Colours of a palette, uint8 (entries, 4), else None.
-        alpha_band: Band that says where there is data, if any.
-        alpha_full: Its value where there is data in full.
-        mask_bands: Bands that have masks of their own, where there is no alpha band; one is listed for all that share it.
-        nodata: Value of each band read that means no data, if any; a pixel has none where all bands have it.
-        given_nodata: The same for all bands, as the user stated it.
-        driver: GDAL's reader of its format: the only one that is let at it.
-        cover: What the sources of a VRT fill, where nothing else says where there is data.
+        alpha_band: Band that says where there is data, or None.
+        alpha_full: Its value for full opacity.
+        mask_bands: Bands with their own masks, if there is no alpha band; one is listed for all that share a mask.
+        nodata: Value of each band that means no data, or None; a pixel has no data if all bands have their value.
+        given_nodata: The same for all bands, as given by the user.
+        driver: GDAL's reader of its format; no other reader is used.
+        cover: The pixels that the sources of a VRT fill, if nothing else says where there is data.
         block: Rows and columns of a block in the file.
-        has_overviews: Whether it has smaller copies inside.
-        attribution: Whom to name, as the file states it.
+        has_overviews: Whether it contains smaller copies.
+        attribution: Whom to name, as the file states.
         brightest: Largest value that the file's bits can hold; 0 for floating-point values.
         inverted: Whether its smallest value is white.
-        limits: How values become 8 bits; None where they have 8 bits or fewer.
+        limits: How values become 8 bits; None if they have 8 bits or fewer.
     """
 
     path: Path
@@ -89,14 +89,14 @@ class RasterFile:
 
     def values(self, column: int, row: int, width: int, height: int, shape: tuple[int, int] | None = None,
                ) -> tuple[npt.NDArray[Any], Mask]:
-        """The bands as they are in the file (bands, h, w), and the mask (h, w), of a window within it.
+        """Return the unchanged bands (bands, h, w) and the mask (h, w) of a window of the file.
 
         Args:
             column: First column.
             row: First row.
             width: Columns.
             height: Rows.
-            shape: Read it in this size, rows and columns, from the file's smaller copies if it has any.
+            shape: Size of the result, rows and columns; read from the file's smaller copies if it has any.
 
         Raises:
             TileError: If the file is broken there.
@@ -128,7 +128,7 @@ class RasterFile:
         return bands, mask
 
     def read(self, column: int, row: int, width: int, height: int) -> tuple[Pixels, Mask]:
-        """A window within the file: uint8 RGB (height, width, 3), and True where there is data.
+        """Return a window of the file: uint8 RGB (height, width, 3), and True where there is data.
 
         Raises:
             TileError: If the file is broken there.
@@ -148,13 +148,13 @@ class RasterFile:
         return pixels, mask
 
     def upright(self, bands: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The bands with their largest value bright, whatever the file does."""
+        """Return the bands with bright as the largest value; inverted files are inverted again."""
         return (self.brightest - bands).astype(bands.dtype) if self.inverted else bands
 
     def odd_alpha(self) -> bool:
-        """Whether the transparency is mostly neither nothing nor full: a fourth colour that is wrongly called so.
+        """Return whether the transparency is mostly neither none nor full, so that it may really be a fourth colour.
 
-        Looks at a window in the middle.
+        This reads a window in the middle.
 
         Raises:
             TileError: If the file is broken there.
@@ -167,7 +167,7 @@ class RasterFile:
         return bool(((values > 0) & (values < self.alpha_full)).mean() > 0.5)
 
     def _open(self) -> Any:
-        """This thread's handle on the file; the least recently used of several is closed."""
+        """Return this thread's handle of the file; if there are too many, the least recently used is closed."""
         handles: OrderedDict[Path, Any] = _local.__dict__.setdefault("handles", OrderedDict())
         if self.path not in handles:
             handles[self.path] = gdal().open(self.path, driver=self.driver, sharing=False)
@@ -185,7 +185,7 @@ def close_files() -> None:
 
 
 def _has_data(bands: npt.NDArray[Any], nodata: tuple[float | None, ...]) -> Mask:
-    """True where at least one band is not its no-data value: a valid colour may have that value in one band."""
+    """Return True where at least one band differs from its no-data value: a valid colour may have it in one band."""
     mask = np.zeros(bands.shape[1:], np.bool_)
     for band, value in zip(bands, nodata, strict=True):
         if value is None:
@@ -206,12 +206,12 @@ def _stretched(band: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[n
 
 @lru_cache(maxsize=16)
 def _table(low: float, high: float) -> npt.NDArray[np.uint8]:
-    """8 bits for every value of 16."""
+    """Return the 8-bit value of every 16-bit value."""
     table: npt.NDArray[np.uint8] = np.clip((np.arange(65_536) - low) * (255.0 / (high - low)) + 0.5, 0, 255).astype(np.uint8)
     return table
 
 
 def reason(error: Exception) -> str:
-    """What a library says went wrong, on one line."""
+    """Return a library's description of an error on one line."""
     words = " ".join(str(error.__cause__ or error).split())
     return words[:160]

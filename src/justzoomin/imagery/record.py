@@ -1,4 +1,4 @@
-"""The record of a build: what it is built from and how, and whether it is whole."""
+"""The record of a build: its sources and settings, and whether it is complete."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _MAX_BYTES = 256 << 20
 
 
 def load_record(dest: Path) -> dict[str, Any] | None:
-    """The record in a folder; None where there is none.
+    """Return the record in a folder; None if there is none.
 
     Raises:
-        DataError: If it cannot be understood.
+        DataError: If it cannot be read or is not valid.
     """
     path = dest / BUILD_RECORD
     remedy = f"Remove {dest} and build the map again."
@@ -52,12 +52,12 @@ def save_record(dest: Path, *, complete: bool, settings: dict[str, object], sour
 
 def require_same(dest: Path, record: dict[str, Any], settings: dict[str, object], sources: list[SourceStamp],
                  plan: dict[str, object] | None = None) -> None:
-    """Refuse to go on with other settings or sources than the build began with.
+    """Refuse to continue a build with other settings or sources.
 
     Raises:
-        ConfigError: Naming the first difference.
+        ConfigError: If something differs; it names the first difference.
     """
-    remedy = f"Build with what it began with, or into another folder, or remove {dest}."
+    remedy = f"Use the same settings and sources, or another folder, or remove {dest}."
     begun = "built" if record["complete"] else "begun"
     for part, now in (("settings", settings), ("plan", plan)):
         then = record.get(part)
@@ -66,13 +66,15 @@ def require_same(dest: Path, record: dict[str, Any], settings: dict[str, object]
         names = [key for key in now if not isinstance(then, dict) or then.get(key) != json.loads(json.dumps(now[key]))]
         first = names[0] if names else part
         old = then.get(first) if isinstance(then, dict) else None
-        raise ConfigError(dest, f"this map was {begun} with {first} {_short(old)}, now it is {_short(now.get(first))}", remedy)
+        raise ConfigError(dest, f"this map was {begun} with {first} {_short(old)}, but now it is {_short(now.get(first))}",
+                          remedy)
     stamps = [asdict(stamp) for stamp in sources]
     if record.get("sources") != stamps:
         old_stamps = record.get("sources")
         old_list = old_stamps if isinstance(old_stamps, list) else []
         other = next((a for a, b in zip(stamps, old_list, strict=False) if a != b), None)
-        what = f"{other['name']} is another file or was changed" if other else f"{len(old_list)} files then, {len(stamps)} now"
+        what = f"{other['name']} is a different file or was changed" if other else \
+            f"{len(old_list)} files then, {len(stamps)} now"
         raise ConfigError(dest, f"this map was {begun} from other sources ({what})", remedy)
 
 

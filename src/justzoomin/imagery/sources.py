@@ -1,4 +1,4 @@
-"""From what a user names to imagery: files, folders of files, tile servers and packages."""
+"""Opens the sources that a user names: files, folders of files, tile servers and packages."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from justzoomin.tiles import source_kind
 
 @dataclass(frozen=True)
 class SourceStamp:
-    """What a source was when a build began: it must be the same when the build goes on.
+    """The state of a source when a build began; it must be the same when the build continues.
 
     Args:
         name: Name of the file, or a hash of the address.
         size: Bytes; -1 for an address.
-        mtime_ns: When it was last changed; -1 for an address.
+        mtime_ns: Time of its last change; -1 for an address.
     """
 
     name: str
@@ -35,17 +35,17 @@ class SourceStamp:
 
 
 def is_mosaic(source: str) -> bool:
-    """Whether a source is an address of tiles, a tile package or a server's description (WMTSCapabilities.xml)."""
+    """Return whether a source is an address of tiles, a tile package or a server's description (WMTSCapabilities.xml)."""
     return source_kind(source) != "path"
 
 
 def find_rasters(source: Path) -> list[Path]:
-    """The raster files that a path means: the file itself, or all below a folder by suffix, sorted by path.
+    """Return the raster files of a path: the file itself, or all raster files in a folder and its subfolders, sorted.
 
-    Hidden files are left out.
+    Hidden files are ignored.
 
     Raises:
-        TileError: If there is nothing, or a folder has no such file.
+        TileError: If the path does not exist, or a folder has no raster file.
     """
     if not source.is_dir():
         if not source.exists():
@@ -57,24 +57,24 @@ def find_rasters(source: Path) -> list[Path]:
         found += [Path(folder, name) for name in names
                   if name.lower().endswith(RASTER_SUFFIXES) and not name.startswith(".")]
     if not found:
-        raise TileError(source, f"there is no file in it that ends in {' '.join(RASTER_SUFFIXES)}",
+        raise TileError(source, f"the folder has no file with one of the extensions {' '.join(RASTER_SUFFIXES)}",
                         "Give a folder with orthophotos, or the files themselves.")
     return sorted(found)
 
 
 def open_imagery(source: str | Path, settings: MapBuildConfig | None = None) -> list[Imagery]:
-    """Open one source: a raster file, a folder of them, a template of addresses, or a tile package.
+    """Open one source: a raster file, a folder of them, an address template, or a tile package.
 
     Args:
-        source: What the user named.
-        settings: How: bands and no-data value of rasters, area and options of tiles.
+        source: The source as the user names it.
+        settings: Bands and no-data value of rasters, area and options of tiles.
 
     Returns:
-        Pieces of imagery; the first lies on top.
+        Pieces of imagery; the first is on top.
 
     Raises:
-        TileError: If it cannot be read or is something else.
-        ConfigError: If a file has not the bands that the settings name.
+        TileError: If it cannot be read or has another format.
+        ConfigError: If a file lacks bands that the settings name.
         MissingExtraError: If a library for it is not installed.
     """
     settings = settings or MapBuildConfig()
@@ -98,7 +98,7 @@ def open_all(sources: Sequence[str | Path], settings: MapBuildConfig) -> list[Im
     """Open every source, first on top; neighbouring raster files on one grid become one piece.
 
     Raises:
-        ConfigError: If there is no source, or an option is for a kind of source that is not among them.
+        ConfigError: If there is no source, or an option is for a kind of source that is not given.
         TileError: If one cannot be read.
     """
     if not sources:
@@ -117,7 +117,7 @@ def open_all(sources: Sequence[str | Path], settings: MapBuildConfig) -> list[Im
 
 
 def _require_use(sources: Sequence[str | Path], tiles: TileOptions) -> None:
-    """Refuse an option that no source can follow: it would be without effect, and nobody would know.
+    """Refuse an option that has no effect on any source, because nobody would notice.
 
     Raises:
         ConfigError: If there is one.
@@ -128,16 +128,16 @@ def _require_use(sources: Sequence[str | Path], tiles: TileOptions) -> None:
                                           ("--layer", tiles.layer, described, "a WMTSCapabilities.xml"),
                                           ("--matrix-set", tiles.matrix_set, described, "a WMTSCapabilities.xml")):
         if given and not possible:
-            raise ConfigError(option, f"none of the sources is {kind}", f"Leave out {option}.")
+            raise ConfigError(option, f"none of the sources is {kind}", f"Remove {option}.")
 
 
 def raster_files(imagery: Iterable[Imagery]) -> list[RasterFile]:
-    """All raster files of pieces of imagery."""
+    """Return all raster files of pieces of imagery."""
     return [file for piece in imagery if isinstance(piece, RasterMosaic) for file in piece.files]
 
 
 def stamp_sources(sources: Sequence[str | Path]) -> list[SourceStamp]:
-    """What every source is now: name, size and time of each file, those within VRTs included.
+    """Return the present state of every source: name, size and time of each file, including those of VRTs.
 
     Raises:
         TileError: If a file is missing.

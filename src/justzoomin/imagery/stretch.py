@@ -1,4 +1,4 @@
-"""Bringing 16-bit and floating-point values to 8 bits: one stretch for all sources, from percentiles."""
+"""Converting 16-bit and floating-point values to 8 bits: one stretch for all sources, from percentiles."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ def require_bytes(files: Sequence[RasterFile]) -> None:
     """Refuse values that are not 8 bits.
 
     Raises:
-        TileError: Naming the first such file and the remedy.
+        TileError: If there are any; it names the first such file.
     """
     for file in files:
         if file.dtype != "uint8" and file.palette is None:
-            raise TileError(file.path, f"its values are {file.dtype}, and nothing says how to bring them to 8 bits a colour",
-                            "Give --stretch (2nd to 98th percentile over all sources), or convert it: "
-                            "gdal_translate -ot Byte -scale.")
+            raise TileError(file.path, f"its values are {file.dtype}, and the conversion to 8 bits per colour is not given",
+                            "Give --stretch (2nd to 98th percentile over all sources), "
+                            "or convert it with gdal_translate -ot Byte -scale.")
 
 
 def find_limits(files: Sequence[RasterFile]) -> Limits:
-    """The 2nd and 98th percentile of each band over all files, each file's share by its sampled pixels.
+    """Return the 2nd and 98th percentile of each band over all files, weighted by their sampled pixels.
 
-    Files with smaller copies inside are read from these, others in windows spread over them; of more than 200 files,
-    200 are read.
+    Files with smaller copies are read from these, others in windows spread over them. If there are more than 200 files,
+    200 of them are read.
 
     Returns:
-        Low and high of red, green and blue. A grey file counts as the first band alone.
+        Low and high value of red, green and blue. A grey file counts only as the first band.
 
     Raises:
-        TileError: If a file is broken, or there is no pixel with data.
+        TileError: If a file is broken, or no pixel has data.
     """
     values = [file for file in files if file.palette is None]
     if not values:

@@ -1,7 +1,7 @@
-"""Virtual rasters: only such as name plain raster files of this machine.
+"""Virtual rasters: only those that name plain raster files of this machine are allowed.
 
 A VRT can name addresses on the network, archives, databases, raw bytes of any file, and code. GDAL would open all of
-it, so the text is read and judged before GDAL sees it.
+them, so the text is read and checked before GDAL gets it.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _REFUSED = {"pixelfunctioncode": "code", "pixelfunctionlanguage": "code", "array
             "group": "multidimensional arrays", "processingsteps": "processing steps",
             "geoloctransformer": "geolocation arrays"}
 _REFUSED_CLASSES = {"vrtrawrasterband": "raw bytes of a file", "vrtprocesseddataset": "processing steps"}
-_REMEDY = "Make a plain file of it with gdal_translate, if you trust it."
+_REMEDY = "If you trust it, make a plain file from it with gdal_translate."
 
 
 def vrt_files(path: Path, nested: int = 0) -> list[Path]:
-    """The raster files that a VRT is made of, those of VRTs within it included.
+    """Return the raster files that a VRT is made of, including those of VRTs in it.
 
     Raises:
         TileError: If it is not XML, names anything but raster files of this machine, or contains code.
     """
     if nested >= _MAX_NESTED:
-        raise TileError(path, f"it is a VRT of VRTs more than {_MAX_NESTED} deep", "Flatten it with gdal_translate.")
+        raise TileError(path, f"its VRTs are nested more than {_MAX_NESTED} deep", "Flatten it with gdal_translate.")
     found: list[Path] = []
     for element in parse_vrt(path).iter():
         tag = tag_name(element)
@@ -47,7 +47,7 @@ def vrt_files(path: Path, nested: int = 0) -> list[Path]:
 
 
 def parse_vrt(path: Path) -> ElementTree.Element:
-    """The XML of a VRT, without entities.
+    """Parse the XML of a VRT; entities are refused.
 
     Raises:
         TileError: If it is not XML, or declares entities.
@@ -64,17 +64,17 @@ def parse_vrt(path: Path) -> ElementTree.Element:
 
 
 def tag_name(element: ElementTree.Element) -> str:
-    """An element's name in lower case: GDAL reads names in any case."""
+    """Return an element's name in lower case, because GDAL reads names in any case."""
     return element.tag.rpartition("}")[2].lower()
 
 
 def attribute(element: ElementTree.Element, name: str, default: str = "") -> str:
-    """An attribute by its name in lower case."""
+    """Return an attribute by its lower-case name, whatever its case in the file."""
     return next((value for key, value in element.attrib.items() if key.lower() == name), default)
 
 
 def named_source(path: Path, element: ElementTree.Element) -> Path:
-    """The file that an element of a VRT names, checked to be a raster file of this machine.
+    """Return the file that an element of a VRT names; it must be a raster file of this machine.
 
     Raises:
         TileError: If it is anything else, or missing.
@@ -88,11 +88,11 @@ def named_source(path: Path, element: ElementTree.Element) -> Path:
     if "/vsi" in str(source).lower()[:4] or source.suffix.lower() not in RASTER_SUFFIXES:
         _refuse(shown)
     if not source.is_file():
-        raise TileError(shown, "there is no such file", "Put it there, or build the VRT again with gdalbuildvrt.")
+        raise TileError(shown, "there is no such file", "Copy it there, or build the VRT again with gdalbuildvrt.")
     return source
 
 
 def _refuse(shown: str) -> NoReturn:
-    raise TileError(shown, "a VRT here names plain files of this machine, with the suffixes "
-                    f"{' '.join(RASTER_SUFFIXES)}; no addresses, archives or connections",
+    raise TileError(shown, f"a VRT may name only plain files of this machine with the extensions {' '.join(RASTER_SUFFIXES)}, "
+                    "but no addresses, archives or connections",
                     "Download the file and build the VRT again with gdalbuildvrt.")

@@ -1,4 +1,4 @@
-"""Which pixels of a virtual raster its sources fill: GDAL gives 0, which is black, for all others."""
+"""The pixels of a virtual raster that its sources fill: GDAL gives 0, which is black, for all others."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _LEAVES_OUT = {"nodata", "usemaskband"}
 
 
 class VrtCover(NamedTuple):
-    """What the sources of a VRT fill.
+    """The pixels that the sources of a VRT fill.
 
     Args:
-        boxes: Rectangles that are filled, for each band read; equal ones once.
-        leaves_out: Whether sources leave out single pixels within: GDAL gives 0 there too.
-        files: Files whose values the bands hold as they are.
-        rescales: Whether other values are computed.
+        boxes: Filled rectangles for each band read; bands with equal ones are listed once.
+        leaves_out: Whether sources leave out single pixels in them: GDAL gives 0 there too.
+        files: Files whose values the bands hold unchanged.
+        rescales: Whether values are computed from others.
     """
 
     boxes: tuple[Boxes, ...]
@@ -37,12 +37,12 @@ class VrtCover(NamedTuple):
     rescales: bool
 
     def mask(self, window: tuple[int, int, int, int], shape: tuple[int, int]) -> Mask:
-        """True where all bands are filled, in a window (column, row, width, height) read as so many rows and columns."""
+        """Return True where all bands are filled, in a window (column, row, width, height) at a size (rows, columns)."""
         column, row, width, height = window
         there = np.ones(shape, np.bool_)
         scale = np.array([shape[1] / width, shape[0] / height] * 2)
         for boxes in self.boxes:
-            edges = np.ceil((boxes - np.array([column, row] * 2)) * scale - 0.5 - 1e-9)  # pixels whose centres lie inside
+            edges = np.ceil((boxes - np.array([column, row] * 2)) * scale - 0.5 - 1e-9)  # pixels with their centre inside
             edges = np.clip(edges, 0, [shape[1], shape[0]] * 2).astype(np.int64)
             band = np.zeros(shape, np.bool_)
             for left, top, right, bottom in edges[(edges[:, :2] < edges[:, 2:]).all(1)].tolist():
@@ -52,7 +52,7 @@ class VrtCover(NamedTuple):
 
 
 def vrt_cover(path: Path, bands: tuple[int, ...]) -> VrtCover:
-    """What the sources of a checked VRT fill of some of its bands.
+    """Return the pixels that the sources of a checked VRT fill in some of its bands.
 
     Raises:
         TileError: If a number in it cannot be read.
@@ -71,11 +71,11 @@ def vrt_cover(path: Path, bands: tuple[int, ...]) -> VrtCover:
 
 
 def _filled(path: Path, root: ElementTree.Element, band: ElementTree.Element) -> VrtCover:
-    """What sources fill of one band."""
+    """Return the pixels that the sources fill in one band."""
     sources = [element for element in band if tag_name(element) in _SOURCES]
     size = _size(root)
     if not sources and (attribute(band, "subclass") or attribute(root, "subclass")):
-        return VrtCover((np.array([[0.0, 0.0, *size]]),), True, (), True)  # warped: its source need not fill it
+        return VrtCover((np.array([[0.0, 0.0, *size]]),), True, (), True)  # warped: its source may not fill it
     found, leaves_out = [np.empty((0, 4))], False
     files: list[Path] = []
     rescales = any(tag_name(element) == "pixelfunctiontype" for element in band)
@@ -97,7 +97,8 @@ def _filled(path: Path, root: ElementTree.Element, band: ElementTree.Element) ->
             files.append(inside)
         found.append(boxes)
         if sum(map(len, found)) > _MOST_BOXES:
-            raise TileError(path, f"it is made of more than {_MOST_BOXES:,} parts", "Make a plain file with gdal_translate.")
+            raise TileError(path, f"it is made of more than {_MOST_BOXES:,} parts",
+                            "Make a plain file from it with gdal_translate.")
         inner = {tag_name(element) for element in source}
         leaves_out |= bool(inner & _LEAVES_OUT) or tag_name(source) == "nodatafrommasksource"
         rescales |= bool(inner & _RESCALES)
@@ -105,7 +106,7 @@ def _filled(path: Path, root: ElementTree.Element, band: ElementTree.Element) ->
 
 
 def _rectangle(source: ElementTree.Element, name: str, size: tuple[float, float]) -> tuple[float, float, float, float]:
-    """A source's rectangle: left, top, right, bottom; all of the raster where it states none."""
+    """Return a source's rectangle: left, top, right, bottom; the complete raster if it states none."""
     for element in _children(source, name):
         left, top, width, height = (float(attribute(element, key)) for key in ("xoff", "yoff", "xsize", "ysize"))
         return left, top, left + width, top + height

@@ -1,8 +1,8 @@
-"""From one raster's pixels to another raster's: areas averaged downwards, cubic otherwise.
+"""Draws one raster's pixels on another raster: averaged if it shrinks, otherwise by cubic interpolation.
 
-The geometry is our own code: GDAL, which does the resampling, is only given plane (affine) transforms, for parts so small that
-these are exact to a twentieth of a pixel. GDAL itself goes between two datums by another way than a map's positions, which go
-over WGS 84, and where a grid file is missing it draws nothing and reports nothing.
+The geometry is own code: GDAL does the resampling, but gets only affine transforms, for parts so small that these are exact to
+a twentieth of a pixel. GDAL converts between two datums in another way than a map's positions, which are converted through
+WGS 84. If a grid file is missing, GDAL draws nothing and reports nothing.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from justzoomin.imagery.points import convert, unwrapped
 from justzoomin.imagery.rasters import Transform, gdal
 
 AVERAGE_FROM = 1.2
-"""From this many source pixels per pixel on, areas are averaged."""
+"""Areas are averaged from this many source pixels per pixel."""
 HALF = 0.499
-"""A pixel has data where about half of its area does; the rounding of two halves must not lose both."""
+"""A pixel has data if about half of its area does; rounding must not lose both of two halves."""
 _EXACT_PX = 0.05
 _SMALLEST_PX = 8
 _INSIDE_PX = 1e-6
 _AWAY = 1000.0
-"""GDAL takes pixels that begin at 0, 0 for a raster without georeference."""
+"""An offset, because GDAL treats pixels that begin at 0, 0 as a raster without georeference."""
 _PLANE = "epsg:3857"
-"""Any projection in metres: source and target are both said to be in it, so that GDAL converts nothing."""
+"""Any projection in metres, given for both source and target, so that GDAL converts nothing."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,7 +35,7 @@ def warp(pixels: Pixels, mask: Mask, source: tuple[str, Transform], target: tupl
          ratio: float) -> tuple[Pixels, Mask]:
     """Draw pixels on another raster.
 
-    Colours are weighted by the mask before they are mixed, so that pixels without data colour no other.
+    Colours are weighted by the mask before they are mixed, so that pixels without data do not change others.
 
     Args:
         pixels: uint8 RGB (h, w, 3).
@@ -71,13 +71,13 @@ def warp(pixels: Pixels, mask: Mask, source: tuple[str, Transform], target: tupl
 
 
 def _lies_inside(matrix: Floats, size: tuple[int, int], shape: tuple[int, ...]) -> bool:
-    """Whether all pixels of a part are made of source pixels; GDAL draws black, not no data, beyond the source."""
+    """Return whether all pixels of a part come from source pixels; beyond the source, GDAL would draw black."""
     corners = np.array([(0, 0, 1), (size[0], 0, 1), (0, size[1], 1), (*size, 1)]) @ matrix.T
     return bool((corners >= -_INSIDE_PX).all() and (corners <= np.array(shape[1::-1]) + _INSIDE_PX).all())
 
 
 def _weighted(pixels: Pixels, mask: Mask) -> npt.NDArray[np.float32]:
-    """Colours weighted by the mask, and the mask itself: (4, h, w)."""
+    """Return colours weighted by the mask, and the mask itself: (4, h, w)."""
     planes = np.empty((4, *mask.shape), np.float32)
     planes[3] = mask
     for channel in range(3):
@@ -87,10 +87,10 @@ def _weighted(pixels: Pixels, mask: Mask) -> npt.NDArray[np.float32]:
 
 def _plane(source: tuple[str, Transform], target: tuple[str, Transform], box: tuple[int, int, int, int],
            source_width: int) -> tuple[Floats | None, float]:
-    """From pixels of a part of the target, counted from its corner, to source pixels: an affine matrix (2, 3).
+    """Return the affine matrix (2, 3) from pixels of a part of the target, counted from its corner, to source pixels.
 
     Returns:
-        The matrix, None where the projection fails, and how far it is off at most, in source pixels.
+        The matrix, None where the projection fails, and its largest error in source pixels.
     """
     left, top, right, bottom = box
     u, v = (grid.ravel() for grid in np.meshgrid(np.linspace(0, right - left, 5), np.linspace(0, bottom - top, 5)))
@@ -109,7 +109,7 @@ def _plane(source: tuple[str, Transform], target: tuple[str, Transform], box: tu
 
 
 def _draw(planes: npt.NDArray[Any], matrix: Floats, width: int, height: int, how: str) -> tuple[Pixels, Mask]:
-    """Draw RGB pixels (h, w, 3) that are all there, or weighted planes (4, h, w) whose last is the weight."""
+    """Draw complete RGB pixels (h, w, 3), or weighted planes (4, h, w) with the weight as the last one."""
     plain = planes.ndim == 3 and planes.dtype == np.uint8
     drawn = _resample(np.ascontiguousarray(planes.transpose(2, 0, 1)) if plain else planes, matrix, width, height, how)
     if plain:

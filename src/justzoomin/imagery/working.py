@@ -1,4 +1,4 @@
-"""How a build works: threads, and libraries kept within bounds while it runs."""
+"""Threads of a build, and limits for libraries while it runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Job = TypeVar("Job")
 
 
 def in_threads(work: Callable[[Job], None], jobs: Iterable[Job], workers: int) -> Generator[None, None, None]:
-    """Do the work of all jobs; the first error, and Ctrl-C, stop what has not begun."""
+    """Do all jobs in threads; the first error, or Ctrl-C, cancels those that have not begun."""
     with ThreadPoolExecutor(workers, "map-build") as pool:
         waiting: deque[Future[None]] = deque()
         try:
@@ -37,7 +37,7 @@ def in_threads(work: Callable[[Job], None], jobs: Iterable[Job], workers: int) -
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """OpenCV without threads of its own: ours are enough. No warning of rasterio's about arrays, which lie nowhere."""
+    """Stop OpenCV's threads, and rasterio's warning about arrays without georeference, while the context is open."""
     import cv2
 
     threads = cv2.getNumThreads()
@@ -52,9 +52,9 @@ def quiet_libraries() -> Iterator[None]:
 
 @contextmanager
 def gdal_cache(files: Sequence[RasterFile], chunk_px: int, workers: int) -> Iterator[None]:
-    """Bound GDAL's cache of blocks, which else takes a share of the machine's memory.
+    """Limit GDAL's cache of blocks, which otherwise takes a share of the machine's memory.
 
-    Files stored in rows need a chunk's rows in full, for each thread; of that as much is given as is bearable.
+    Files stored in rows need all rows of a chunk for each thread; the cache holds them up to a limit.
     """
     if not files:
         yield

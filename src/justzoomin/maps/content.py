@@ -1,7 +1,7 @@
-"""What the tiles of a map are, by hash: the key of everything that is made from them and kept.
+"""Hashes of a map's tiles: the key of everything that is made from them and kept.
 
-A digest over all bytes is exact and takes as long as reading them. A stamp over what the file system tells of the files takes
-a walk. Where the stamp is still the one that was recorded with a digest, the digest is taken over; else the bytes are read.
+A digest over all bytes is exact, but takes as long as reading them. A stamp over what the file system knows of the files is
+quick. If the stamp equals the one recorded with a digest, that digest is used; else the bytes are read.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from justzoomin.parallel import ordered_map
 from justzoomin.tiles import TileId, TileProjection, TileSource, TileTable
 
 Progress = Callable[[int, int], None]
-"""Called with tiles hashed and tiles to hash."""
+"""Called with the number of hashed tiles and of all tiles."""
 _HEX = re.compile(r"[0-9a-f]{64}")
 _PART = 64
 _SETTLE_S = 0.05
 _SAMPLED = 12
 _SLACK = 1e-3
-"""Of a level's scale: levels are sampled at some cells, and between them the scale may be this much larger or smaller."""
+"""Relative error of a level's scale: it is computed at some cells, and may be this much larger or smaller between them."""
 _AGAIN = "Wait until nothing writes to the map, and run the command again."
 
 
 @dataclass(frozen=True)
 class MapContent:
-    """What a map's tiles of some levels are.
+    """The content of some levels of a map, as hashes.
 
     Args:
-        digest: SHA-256 in hex over the layout and every tile of the levels: its number, size and bytes. The same for
-            shards, loose tiles and copies.
-        stamp: SHA-256 in hex over the layout and names, sizes and times of all files that the tiles lie in. It is that of
-            this copy, on this disk.
+        digest: SHA-256 in hex over the layout and every tile of the levels: its number, size and bytes. It is the same for
+            shards, single files and copies.
+        stamp: SHA-256 in hex over the layout and the names, sizes and times of all files that hold the tiles. It belongs to
+            this copy on this disk.
         levels: The levels, coarsest first.
     """
 
@@ -51,15 +51,15 @@ class MapContent:
     levels: tuple[int, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
+        """Return plain values, ready for JSON."""
         return {**asdict(self), "levels": list(self.levels)}
 
     @classmethod
     def from_dict(cls, values: object, where: str | Path) -> MapContent:
-        """Read what `to_dict` gave.
+        """Read the result of `to_dict`.
 
         Raises:
-            TileError: If it is something else; it names `where`.
+            TileError: If the values are anything else; it names `where`.
         """
         if isinstance(values, dict) and values.keys() == {"digest", "stamp", "levels"}:
             digest, stamp, levels = values["digest"], values["stamp"], values["levels"]
@@ -67,25 +67,25 @@ class MapContent:
                     and 0 < len(levels) <= 256 and all(type(v) is int and abs(v) < 1000 for v in levels) \
                     and levels == sorted(set(levels)):
                 return cls(digest, stamp, tuple(levels))
-        raise TileError(where, "it does not say what a map's tiles were", "Build it again.")
+        raise TileError(where, "it does not hold the hashes of a map's tiles", "Build it again.")
 
 
 def map_content(source: Map, levels: Sequence[int], known: MapContent | Sequence[MapContent] | None = None,
                 progress: Progress | None = None) -> MapContent:
-    """What a map's tiles of some levels are now, on the disk: shards and packages are opened afresh.
+    """Return the present content of some levels of a map; shards and packages are opened again.
 
     Args:
         source: The map.
         levels: The levels, in any order.
-        known: What was recorded earlier, one or several. Where levels and stamp are those of now, the digest is taken over
-            and no tile is read.
+        known: One or several earlier records. If levels and stamp of one are the present ones, its digest is used and no
+            tile is read.
         progress: Called while tiles are read.
 
     Raises:
         TileError: If the tiles come from a server, cannot be read, or change meanwhile.
     """
     wanted = tuple(sorted(set(levels)))
-    # A source in use goes on reading a shard as it was after another file took its place.
+    # An open source still reads the old shard after another file has replaced it.
     tiles = source.source.afresh()
     layout = _layout_text(source)
     stamp = _stamp(tiles, layout, wanted)
@@ -99,10 +99,10 @@ def map_content(source: Map, levels: Sequence[int], known: MapContent | Sequence
 
 
 def view_levels(source: Map, layers: ViewLayers, pixels: int) -> tuple[int, ...]:
-    """Levels of a map that the views of layers are drawn from at a size in pixels.
+    """Return the levels of a map that the views of layers are drawn from at a size in pixels.
 
-    The scale of a projection changes from place to place, so the level is asked for at all cells of a level where they are
-    few, else at cells spread over the region, its corners among them. A level at the edge of being chosen is named too.
+    The scale of a projection changes from place to place. So the level is computed at all cells of a grid level if they are
+    few, else at cells spread over the region, with its corners. A level that is nearly chosen is included too.
 
     Raises:
         GeometryError: If the projection fails in the region.
@@ -119,7 +119,7 @@ def view_levels(source: Map, layers: ViewLayers, pixels: int) -> tuple[int, ...]
 
 
 def _spread_cells(grid: ZoomGrid, depth: int) -> Iterator[Cell]:
-    """Cells of a level, first and last row and column among them."""
+    """Return some cells of a level, among them the first and last row and column."""
     side = grid.grid**depth
     lines = np.unique(np.linspace(0, side - 1, min(side, _SAMPLED)).astype(np.int64)).tolist()
     for row in lines:
@@ -132,16 +132,16 @@ def _spread_cells(grid: ZoomGrid, depth: int) -> Iterator[Cell]:
 
 
 def _layout_text(source: Map) -> bytes:
-    """The layout as the fingerprint takes it: without the place of its tiles."""
+    """Return the layout as JSON for hashes, without path and address of its tiles."""
     place = {key: value for key, value in source.layout.to_mapping().items() if key not in {"path", "url"}}
     return json.dumps(place, sort_keys=True).encode()
 
 
 def _stamp(source: TileSource, layout: bytes, levels: tuple[int, ...]) -> str:
-    """Names, sizes, times and file numbers of the files that tiles lie in, hashed.
+    """Return a hash of names, sizes, times and file numbers of the files that hold tiles.
 
-    The time of a file's last change of any kind (ctime) is among them: it is set by the system and not
-    put back as the time of writing can be. Clocks of file systems tick, so what was changed a moment ago is waited for.
+    It includes the time of a file's last change of any kind (ctime), which the system sets and which cannot be reset like the
+    time of writing. Clocks of file systems are coarse, so the function waits if a file was changed a moment ago.
     """
     while True:
         digest = hashlib.sha256(layout)
@@ -156,7 +156,7 @@ def _stamp(source: TileSource, layout: bytes, levels: tuple[int, ...]) -> str:
 
 
 def _digest(source: TileSource, layout: bytes, levels: tuple[int, ...], progress: Progress | None) -> str:
-    """SHA-256 in hex over the layout and every tile of the levels."""
+    """Return the SHA-256 in hex over the layout and every tile of the levels."""
     tables = [source.table(level) for level in levels]
     total, done = sum(len(table) for table in tables), 0
     digest = hashlib.sha256(layout)
@@ -173,7 +173,7 @@ def _digest(source: TileSource, layout: bytes, levels: tuple[int, ...], progress
 
 
 def _hashes(source: TileSource, table: TileTable, first: int) -> bytes:
-    """SHA-256 of the bytes of some tiles, one behind the other."""
+    """Return the SHA-256 of each of some tiles, joined."""
     found = []
     for (x, y), size in zip(table.tiles[first:first + _PART].tolist(), table.sizes[first:first + _PART].tolist(), strict=True):
         tile = TileId(table.level, x, y)

@@ -21,12 +21,12 @@ class GridViews:
 
     Args:
         source: The map to render from.
-        grid: The zoom grid whose cells are looked at.
+        grid: The zoom grid whose cells are shown.
         pixels: Edge of every view in pixels.
         cache_bytes: Rendered views kept in memory, least recently used dropped first.
-        view_cache: A view cache on the disk to read views from. With None, one that is whole and fits the map's tiles as they
-            are now is looked for when the first view is asked for; with False none is used. One that is given must be of this
-            grid and pixel size; that it is of this map's tiles is then the caller's word.
+        view_cache: A view cache on the disk to read views from. With None, a complete one that fits the map's present tiles
+            is searched for at the first view; with False, none is used. A given cache must be of this grid and pixel size;
+            whether it is of this map's tiles is not checked.
 
     Raises:
         TileError: If the given cache is of another grid, pixel size or renderer.
@@ -45,15 +45,15 @@ class GridViews:
         self._cache: OrderedDict[tuple[int, ...], tuple[npt.NDArray[np.uint8], float]] = OrderedDict()
 
     def get(self, sequence: Sequence[int]) -> npt.NDArray[np.uint8]:
-        """View (pixels, pixels, 3) of the cell that a sequence leads to; the empty one is the whole region."""
+        """Return the view (pixels, pixels, 3) of a sequence's cell; the empty sequence is the region."""
         cache = self._cache_of(sequence)
         return self._entry(sequence)[0] if cache is None else np.array(cache.get(view_number(self.grid, sequence)))
 
     def batch(self, numbers: npt.ArrayLike) -> npt.NDArray[np.uint8]:
-        """Views of cells by number (N,), as `geometry.view_numbers` counts them: uint8 (N, pixels, pixels, 3).
+        """Return the views of cells with numbers (N,) of `geometry.view_numbers`: uint8 (N, pixels, pixels, 3).
 
         Raises:
-            GeometryError: If a number is no cell of the grid.
+            GeometryError: If a number is not that of a cell of the grid.
         """
         wanted = np.asarray(numbers, np.int64)
         cache = self._disk()
@@ -62,7 +62,8 @@ class GridViews:
         found = np.empty((len(wanted), self.pixels, self.pixels, 3), np.uint8)
         for place, number in enumerate(wanted.tolist()):
             if number < 0:
-                raise GeometryError(f"view {number}", "there is no such view", f"Views are 0 to {view_count(self.grid) - 1}.")
+                raise GeometryError(f"view {number}", "there is no such view",
+                                    f"Give a number from 0 to {view_count(self.grid) - 1}.")
             found[place] = self.get(view_sequence(self.grid, number))
         return found
 
@@ -72,7 +73,7 @@ class GridViews:
         return view_count(self.grid)
 
     def no_data_at(self, numbers: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Shares (N,) without data of the views of numbers (N,)."""
+        """Return the shares (N,) without data of the views with numbers (N,)."""
         paths = [view_sequence(self.grid, number) for number in np.asarray(numbers, np.int64).tolist()]
         return np.array([self.no_data(path) for path in paths], np.float32)
 
@@ -82,17 +83,17 @@ class GridViews:
         return self._disk() is not None
 
     def cache_note(self) -> str | None:
-        """For people: which view cache is used, or why one that is there is not; None where there is none."""
+        """Return a text that says which view cache is used, or why an existing one is not; None if there is none."""
         self._disk()
         return None if self._found is None else self._found.note
 
     def no_data(self, sequence: Sequence[int]) -> float:
-        """Share of the view that has no data, 0 to 1."""
+        """Return the share of the view that has no data, 0 to 1."""
         cache = self._cache_of(sequence)
         return self._entry(sequence)[1] if cache is None else cache.no_data(view_number(self.grid, sequence))
 
     def check_root(self) -> None:
-        """Refuse a map that has nothing at all in the grid's region.
+        """Refuse a map without any data in the grid's region.
 
         Raises:
             TileError: If the view of the whole region has no data anywhere, or cannot be rendered.
@@ -110,7 +111,7 @@ class GridViews:
         return self._found.cache
 
     def _cache_of(self, sequence: Sequence[int]) -> ViewCache | None:
-        """The view cache, where it has the view of a cell: those of terminal cells and of no cells it has not."""
+        """Return the view cache if it has the view of a cell; it has none of terminal cells and of wrong sequences."""
         cache = self._disk()
         inside = len(sequence) < self.grid.depth and all(0 <= int(action) < self.grid.actions for action in sequence)
         return cache if inside else None
@@ -127,5 +128,5 @@ class GridViews:
         return self._cache[key]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Travel to worker processes without the pictures in memory; a view cache is opened again there, not looked for."""
+        """Return the state for worker processes, without pictures in memory; they open the same view cache again."""
         return {**self.__dict__, "_cache": OrderedDict()}

@@ -1,4 +1,4 @@
-"""The views of a model's layers: drawn when first asked for, and kept while memory allows."""
+"""The views of a model's layers: drawn when first needed, and kept while memory allows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from justzoomin.maps.map import Map
 
 
 class LayerViews:
-    """Views of layers by number, at one pixel size. What `GridViews` is to a zoomer, this is to all other models.
+    """Views of layers by number, at one pixel size: for all models that are not zoomers, which use `GridViews`.
 
     Args:
         source: The map to render from.
@@ -40,15 +40,15 @@ class LayerViews:
 
     @property
     def cached(self) -> bool:
-        """Whether views are read from a view cache on the disk: they never are, it holds a zoomer's alone."""
+        """Whether views are read from a view cache on the disk: never, because it holds only views of zoomers."""
         return False
 
     def batch(self, numbers: npt.ArrayLike) -> npt.NDArray[np.uint8]:
-        """Views of numbers (N,): uint8 (N, pixels, pixels, 3).
+        """Return the views with numbers (N,): uint8 (N, pixels, pixels, 3).
 
         Raises:
-            GeometryError: If there is no view of such a number.
-            TileError: If the map cannot give one of them.
+            GeometryError: If there is no view with one of the numbers.
+            TileError: If one of them cannot be drawn.
         """
         wanted = np.asarray(numbers, np.int64)
         found = np.empty((len(wanted), self.pixels, self.pixels, 3), np.uint8)
@@ -57,11 +57,11 @@ class LayerViews:
         return found
 
     def no_data_at(self, numbers: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Shares (N,) without data of the views of numbers (N,)."""
+        """Return the shares (N,) without data of the views with numbers (N,)."""
         return np.array([share for _, share in self._views(np.asarray(numbers, np.int64))], np.float32)
 
     def check_root(self) -> None:
-        """Refuse a map that has nothing at all in the grid's region; see `GridViews.check_root`.
+        """Refuse a map without any data in the grid's region; see `GridViews.check_root`.
 
         Raises:
             TileError: If the view of the whole region has no data anywhere, or cannot be rendered.
@@ -90,5 +90,5 @@ class LayerViews:
         return found
 
     def __getstate__(self) -> dict[str, Any]:
-        """Travel to worker processes without the pictures in memory."""
+        """Return the state for worker processes, without pictures in memory."""
         return {**self.__dict__, "_kept": OrderedDict()}

@@ -1,4 +1,4 @@
-"""Maps: open a folder, ask for views."""
+"""Maps: open one, and draw views of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TILE_CACHE_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Square:
-    """A square of the earth, as a view shows it.
+    """A square of the earth that a view shows.
 
     Args:
         centre: Its centre.
@@ -37,7 +37,7 @@ class Square:
 
     @classmethod
     def around(cls, lat: float, lon: float, size_m: float, bearing_deg: float = 0.0) -> Square:
-        """The square around a position: sideways first, then along the bearing, as a grid's cells are laid."""
+        """Return the square around a position; as for a grid's cells, its corners lie sideways, then along the bearing."""
         half = size_m / 2.0
         sides, ends = [-half, half, half, -half], [half, half, -half, -half]
         lats, lons = move(*move(lat, lon, bearing_deg + 90.0, sides), bearing_deg, ends)
@@ -52,9 +52,9 @@ class View:
 
     Args:
         pixels: uint8 RGB (n, n, 3); white where there is no tile.
-        square: What it shows.
-        no_data: Share of its pixels that lie where there is no tile, in [0, 1].
-        level: The level it was drawn from.
+        square: The square that it shows.
+        no_data: Share of its pixels without a tile, in [0, 1].
+        level: The level that it was drawn from.
     """
 
     pixels: Pixels
@@ -66,15 +66,15 @@ class View:
 class Map:
     """An overhead map: a layout, its tiles, and the zoom grid of its region. Open one with `Map.open`.
 
-    Can be pickled and used from threads, forked processes and DataLoader workers.
+    It can be pickled and used by threads, forked processes and DataLoader workers.
 
     Args:
         layout: The layout.
         source: Where the tiles come from.
         grid: The zoom grid of the region.
         root: The folder or package that was opened.
-        name: What was opened, for messages: an address has no path. `root` if None.
-        attribution: Whom to name, as the map itself says; None where it does not.
+        name: What was opened, for messages, because an address is not a path; None for `root`.
+        attribution: Whom to name, as the map states; None if it does not.
     """
 
     def __init__(self, layout: TileLayout, source: TileSource, grid: ZoomGrid, root: Path, *, name: str | None = None,
@@ -97,16 +97,16 @@ class Map:
         Args:
             root: The dataset's repository as downloaded (`archives/` and `satellite/layout.yaml`) or as
                 extracted (`satellite/layout.yaml` and tiles), its `satellite` folder, or any folder with a
-                `layout.yaml` and tiles. Where shards and extracted tiles are both there, shards are read. Where neither
-                is there and the layout has a `url`, tiles come from that server. Or a tile package (.mbtiles, .pmtiles, or an
-                ending that an installed package opens), the address template of a tile server, its WMTSCapabilities.xml, or a
+                `layout.yaml` and tiles. If there are both shards and extracted tiles, shards are read. If there are neither
+                and the layout has a `url`, tiles come from that server. Or a tile package (.mbtiles, .pmtiles, or a file
+                extension that a plug-in opens), the address template of a tile server, its WMTSCapabilities.xml, or a
                 `TileServer`.
-            grid: The zoom grid; without it `region.yaml` beside `layout.yaml` says it, and the published
-                dataset's own layout means the preset `dc`.
+            grid: The zoom grid; default: that of `region.yaml` beside `layout.yaml`, or the preset `dc` for the published
+                dataset's layout.
 
         Raises:
-            LayoutError: If there is no layout, it is wrong, or nothing says the region.
-            TileError: If there are no tiles at all.
+            LayoutError: If there is no layout, it is wrong, or the region is not stated.
+            TileError: If there are no tiles.
             DataError: If the folder is a download or an extraction that is not complete.
         """
         parts = find_map(root, grid)
@@ -123,8 +123,8 @@ class Map:
             bearing_deg: Direction of the picture's top, degrees clockwise from north.
 
         Raises:
-            GeometryError: If an argument cannot be right, or the map's projection fails at the position.
-            TileError: If the level it needs has no tile at all, or a tile is broken; it names them.
+            GeometryError: If an argument is not valid, or the map's projection fails at the position.
+            TileError: If the level that it needs has no tile, or a tile is broken; it names them.
         """
         lat, lon, size_m, bearing_deg = float(lat), float(lon), float(size_m), float(bearing_deg)
         placement = place(self._projection, lat, lon, size_m=size_m, pixels=pixels, bearing_deg=bearing_deg)
@@ -134,7 +134,7 @@ class Map:
         return View(picture, Square.around(lat, lon, size_m, bearing_deg), no_data, placement.level)
 
     def looks_swapped(self, lat: float, lon: float, size_m: float, pixels: int = 64) -> bool:
-        """Whether a square shows nothing, and the one with latitude and longitude swapped shows something."""
+        """Return whether a square shows nothing, but shows something with latitude and longitude swapped."""
         def shows(lat: float, lon: float) -> bool:
             try:
                 return self.view(lat, lon, size_m, pixels).no_data < 1.0
@@ -144,7 +144,7 @@ class Map:
         return abs(lon) <= 90 and not shows(lat, lon) and shows(lon, lat)
 
     def tile(self, level: int, x: int, y: int) -> Pixels | None:
-        """One tile, uint8 RGB (tile_px, tile_px, 3), read-only; None where there is none.
+        """Return one tile, uint8 RGB (tile_px, tile_px, 3), read-only; None if there is no such tile.
 
         Raises:
             TileError: If the tile is broken; it names the tile and its shard.
@@ -157,23 +157,23 @@ class Map:
         return self.source.listed
 
     def levels(self) -> dict[int, int]:
-        """How many tiles each level has, coarsest level first; levels without any are left out.
+        """Return the number of tiles of each level with tiles, coarsest level first.
 
-        Empty for a tile server, which cannot list any; see `listed`.
+        The result is empty for a tile server, which cannot list its tiles; see `listed`.
         """
         return {} if not self.listed else {level: len(self.source.table(level)) for level in self.source.levels()}
 
     def fingerprint(self) -> str:
-        """Hash of the map's content, equal for shards and extracted tiles; `summary.content_hash` states its limits.
+        """Return a hash of the map's content, the same for shards and extracted tiles; for its limits see `content_hash`.
 
-        A tile server's content is not known: then it is `server-` and a hash of address, layout and attribution.
+        A tile server's content is not known, so its fingerprint is `server-` and a hash of address, layout and attribution.
         """
         if self._fingerprint is None:
             self._fingerprint = self.source.identity_hash() or content_hash(self._projection, self.source)
         return self._fingerprint
 
     def info(self) -> MapInfo:
-        """The map in numbers; lists every tile, but none of a tile server.
+        """Return the map in numbers; this lists every tile, unless they come from a tile server.
 
         Raises:
             TileError: If a shard or folder cannot be read.
@@ -193,7 +193,6 @@ class Map:
         if not self.source.has_level(level):
             have = ", ".join(map(str, self.source.levels())) or "none"
             raise TileError(f"{self.name}: level {level}",
-                            f"a view of {size_m:g} m at {pixels} px needs it and it has no tile; "
-                            f"levels with tiles: {have}",
-                            "Download or build that level, or ask for another size or pixel count.")
+                            f"a view of {size_m:g} m at {pixels} px needs it, but it has no tile; levels with tiles: {have}",
+                            "Download or build that level, or choose another size or number of pixels.")
         self._known_levels.add(level)

@@ -1,31 +1,31 @@
-"""What a map is opened from: a folder, a tile package, a tile server, or a server's own description."""
+"""Opens maps from a folder, a tile package, a tile server, or a server's description."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from justzoomin import archives, tiles  # what only one kind of source needs is loaded where that kind is met
+from justzoomin import archives, tiles  # what only one kind of source needs is loaded when it is used
 from justzoomin.errors import LayoutError, TileError
 from justzoomin.geometry import ZoomGrid, load_grid, preset
 from justzoomin.tiles import AERIAL_ATTRIBUTION, CARD_LAYOUT, TileLayout
 from justzoomin.untrusted import read_limited
 
 RASTER_SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".asc", ".ecw", ".png", ".jpg", ".jpeg"}
-"""Names of files that may be georeferenced imagery, of which a map can be built."""
+"""Extensions of files that may be georeferenced imagery, from which a map can be built."""
 _MAX_ATTRIBUTION = 65_536
 
 
 @dataclass(frozen=True)
 class MapParts:
-    """What a map consists of.
+    """The parts of a map.
 
     Args:
         layout: The layout.
         source: Where the tiles come from.
         grid: The zoom grid.
         name: Folder, file or address, for messages; without secrets.
-        attribution: Whom to name; None where nothing says it.
+        attribution: Whom to name; None if it is not stated.
     """
 
     layout: TileLayout
@@ -36,12 +36,12 @@ class MapParts:
 
 
 def find_map(root: Path | str | tiles.TileServer, grid: ZoomGrid | None) -> MapParts:
-    """Find layout, tiles and region of a map. Nothing is fetched: that waits for the first view.
+    """Find layout, tiles and region of a map. Nothing is fetched before the first view.
 
     Raises:
-        LayoutError: If there is no layout, it is wrong, or nothing says the region.
-        TileError: If there are no tiles at all, or a package cannot be read.
-        ConfigError: If an address cannot be right.
+        LayoutError: If there is no layout, it is wrong, or the region is not stated.
+        TileError: If there are no tiles, or a package cannot be read.
+        ConfigError: If an address is not valid.
         DataError: If the folder is a download or an extraction that is not complete.
     """
     if not isinstance(root, str | Path):
@@ -63,8 +63,8 @@ def find_map(root: Path | str | tiles.TileServer, grid: ZoomGrid | None) -> MapP
 
 def _server_parts(server: tiles.TileServer, grid: ZoomGrid | None) -> MapParts:
     if grid is None:
-        raise LayoutError(server.name, "a tile server covers much, and nothing says the region of this map",
-                          "Say which region this map is for: --region FILE.")
+        raise LayoutError(server.name, "a tile server covers a large area, and the region of this map is not given",
+                          "Give the region of this map: --region FILE.")
     source = tiles.ServerSource(server)
     return MapParts(source.layout, source, grid, server.name, server.attribution or None)
 
@@ -73,7 +73,7 @@ def _folder_parts(root: Path, grid: ZoomGrid | None) -> MapParts:
     folder = layout_folder(root)
     layout = TileLayout.load(folder / "layout.yaml")
     if (folder / "images.dat").exists():
-        raise LayoutError(folder / "images.dat", "a packed map of tiledwebmaps is not read here",
+        raise LayoutError(folder / "images.dat", "packed maps of tiledwebmaps cannot be read",
                           "Give the map as tiles in folders or in the dataset's TAR shards.")
     attribution = _stated_attribution(folder, layout)
     source = _find_source(folder, layout, attribution or "")
@@ -81,7 +81,7 @@ def _folder_parts(root: Path, grid: ZoomGrid | None) -> MapParts:
 
 
 def layout_folder(root: Path) -> Path:
-    """The folder of the layout.yaml that `root` means."""
+    """Return the folder of the layout.yaml that `root` means."""
     if root.name == "layout.yaml" and root.is_file():
         return root.parent
     for folder in (root / "satellite", root):
@@ -90,15 +90,15 @@ def layout_folder(root: Path) -> Path:
     if not root.is_dir():
         raise LayoutError(root, "there is no such folder", "Give the dataset's folder or a folder with a layout.yaml.")
     imagery = any(path.suffix.lower() in RASTER_SUFFIXES for path in root.iterdir())
-    raise LayoutError(root, "neither layout.yaml nor satellite/layout.yaml is there",
-                      f"It holds imagery: build a map from it first: jzi map build {root} MAP." if imagery else
+    raise LayoutError(root, "the folder has neither layout.yaml nor satellite/layout.yaml",
+                      f"It holds imagery. Build a map from it first: jzi map build {root} MAP." if imagery else
                       "Give the dataset's folder or a folder with a layout.yaml.")
 
 
 def _find_source(folder: Path, layout: TileLayout, attribution: str) -> tiles.TileSource:
-    """Shards beside the layout's folder or in it, else tiles below it, else the server that the layout names."""
+    """Return the shards in or beside the layout's folder, else the tiles in it, else the server that the layout names."""
     for shards in (folder / "archives", folder.parent / "archives"):
-        # A folder that only happens to have a neighbour called archives keeps its own tiles.
+        # A folder that just happens to lie beside one called archives has its own tiles.
         if (shards.parent == folder or folder.name == "satellite") and tiles.find_shards(shards):
             return tiles.ShardSource(shards, layout)
     source = tiles.FolderSource(folder, layout)
@@ -106,24 +106,24 @@ def _find_source(folder: Path, layout: TileLayout, attribution: str) -> tiles.Ti
         return source
     if layout.url is not None:
         return tiles.ServerSource(tiles.TileServer(layout.url, attribution, layout=layout, variables="own"))
-    raise TileError(folder, f"there is no tile of levels {layout.min_zoom} to {layout.max_zoom} at {layout.path}, "
+    raise TileError(folder, f"there is no tile of levels {layout.min_zoom} to {layout.max_zoom} at {layout.path} "
                     "and no archives/satellite_level_*.tar",
                     "Download the archives, or check path, min_zoom and max_zoom in layout.yaml.")
 
 
 def find_region(folder: Path, layout: TileLayout) -> ZoomGrid:
-    """The grid that region.yaml states; the benchmark's where the layout is the card's own."""
+    """Return the grid that region.yaml states; else the benchmark's, if the layout is that of the dataset card."""
     path = folder / "region.yaml"
     if path.exists():
         return load_grid(path)
     if layout.same_place(CARD_LAYOUT):
         return preset("dc")
     raise LayoutError(path, "there is no region.yaml, and the layout is not the published dataset's",
-                      "Say which region this map is for: --region FILE, or a region.yaml beside layout.yaml.")
+                      "Give the region of this map: --region FILE, or a region.yaml beside layout.yaml.")
 
 
 def _stated_attribution(folder: Path, layout: TileLayout) -> str | None:
-    """What the file ATTRIBUTION beside layout.yaml, or above it, says; else what is known of the layout."""
+    """Return the text of the file ATTRIBUTION in the layout's folder or above it; else what is known of the layout."""
     for place in (folder, folder.parent) if folder.resolve().name == "satellite" else (folder,):
         file = place / "ATTRIBUTION"
         if file.is_file():

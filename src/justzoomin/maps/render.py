@@ -1,13 +1,13 @@
-"""Drawing one view from tiles: the reference renderer's arithmetic, on the pixels that matter only.
+"""Drawing one view from tiles: the reference renderer's arithmetic, only on the pixels that matter.
 
-The steps are those of tiledwebmaps 0.2.0, as facts: a mosaic of the tiles touched; r = native
-pixels per output pixel from the mean of the two axes' scale at the centre; for r > 1 a Gaussian blur
-of sigma (r - 1) / 2 and kernel 4 ceil(sigma) + 1; one bilinear remap in which output pixel (i, j)
-samples (i - n/2, j - n/2) output pixels from the centre, turned by bearing and meridian convergence,
-in single precision. Three deliberate differences, each where the reference goes wrong: its mosaic
-ignores the convergence, so that corners of a view can come out black although their tiles exist; it rounds tile
-numbers below zero to the wrong side; and it turns views the wrong way in projections whose first axis is
-north. Here such views are drawn in full and upright.
+The steps are those of tiledwebmaps 0.2.0: a mosaic of the tiles touched; r = native pixels per output pixel, from the mean of
+the two axes' scale at the centre; for r > 1 a Gaussian blur of sigma (r - 1) / 2 and kernel 4 ceil(sigma) + 1; one bilinear
+remap, in single precision, in which output pixel (i, j) samples (i - n/2, j - n/2) output pixels from the centre, rotated by
+bearing and meridian convergence.
+
+Three errors of the reference are not repeated. Its mosaic ignores the convergence, so that corners of a view can be black
+although their tiles exist. It rounds tile numbers below zero to the wrong side. It rotates views the wrong way in projections
+whose first axis is north. Here such views are drawn completely and upright.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from justzoomin.maps.scratch import scratch
 from justzoomin.tiles import Pixels, TileCache, TileId, TileProjection
 
 RENDERER = 1
-"""Version of this file's arithmetic: one more whenever a view's pixels change."""
+"""Version of this file's arithmetic: increase it whenever a view's pixels change."""
 MAX_VIEW_PX = 8192
 MAX_MOSAIC_PX = 24_000
 """Longest edge of a mosaic in native pixels (OpenCV's remap reads at most 32 767)."""
@@ -33,7 +33,7 @@ _WHITE = 255
 
 @cache
 def renderer_name() -> str:
-    """What draws views here, for what keeps them: this arithmetic and the libraries that decode, blur, sample and project."""
+    """Return the name of this arithmetic and of the libraries that decode, blur, sample and project, for view caches."""
     import cv2
     import PIL
     import pyproj
@@ -46,13 +46,13 @@ def renderer_name() -> str:
 
 @dataclass(frozen=True)
 class Placement:
-    """How a view lies on the pixels of one level.
+    """The placement of a view on the pixels of one level.
 
     Args:
         level: The level.
         matrix: Source pixel steps (row, column) per output pixel step (row, column). (2, 2)
         start: Source pixel (row, column) of output pixel (0, 0), counted over the whole level. (2,)
-        reach: Rows, columns the reference's mosaic is made for: lower and upper source pixel. (2, 2)
+        reach: Lower and upper source pixel (row, column) of the reference's mosaic. (2, 2)
         ratio: Native pixels per output pixel.
         pixels: Edge of the view in output pixels.
     """
@@ -67,17 +67,17 @@ class Placement:
 
 def place(projection: TileProjection, lat: float, lon: float, *, size_m: float, pixels: int,
           bearing_deg: float) -> Placement:
-    """Lay a square view on the level that its ground resolution asks for.
+    """Place a square view on the level that its ground resolution needs.
 
     Raises:
-        GeometryError: If position, size, pixels or bearing cannot be right, or the projection fails there.
+        GeometryError: If position, size, pixels or bearing are not valid, or the projection fails there.
     """
     if not (math.isfinite(size_m) and 0.0 < size_m < 4e7):
-        raise GeometryError(f"size_m {size_m}", "it is no size of a view", "Give metres on the ground, above 0.")
+        raise GeometryError(f"size_m {size_m}", "a view cannot have this size", "Give metres on the ground, above 0 m.")
     if not 1 <= pixels <= MAX_VIEW_PX:
-        raise GeometryError(f"pixels {pixels}", "it is no edge of a view", f"Give 1 to {MAX_VIEW_PX} pixels.")
+        raise GeometryError(f"pixels {pixels}", "a view cannot have this edge", f"Give 1 to {MAX_VIEW_PX} pixels.")
     if not math.isfinite(bearing_deg):
-        raise GeometryError(f"bearing_deg {bearing_deg}", "it is not finite", "Give degrees clockwise from north.")
+        raise GeometryError(f"bearing_deg {bearing_deg}", "the bearing is not finite", "Give degrees clockwise from north.")
     metres_per_pixel = size_m / pixels
     ground = projection.ground(lat, lon)
     level, per_metre = projection.finer_level(ground.per_metre, lat, lon, metres_per_pixel)
@@ -95,11 +95,11 @@ def render(placement: Placement, projection: TileProjection, tiles: TileCache) -
     """Draw a placed view.
 
     Returns:
-        The pixels, uint8 RGB (n, n, 3), white where there is no tile; and the share of the output pixels, in
-        [0, 1], that sample a place without a tile.
+        The pixels, uint8 RGB (n, n, 3), white where there is no tile; and the share of the output pixels without a tile,
+        in [0, 1].
 
     Raises:
-        TileError: If a tile is broken, or the view would need an unreasonable mosaic.
+        TileError: If a tile is broken, or the view would need too large a mosaic.
     """
     tile_px = projection.layout.tile_px
     sigma = float(np.float32((placement.ratio - 1.0) / 2.0))
@@ -109,16 +109,16 @@ def render(placement: Placement, projection: TileProjection, tiles: TileCache) -
     for axis, ((step, side), start, reach) in enumerate(zip(placement.matrix.tolist(), placement.start.tolist(),
                                                             placement.reach.T.tolist(), strict=True)):
         ends = (0.0, far * step, far * side, far * (step + side))
-        # What bilinear sampling reads.
+        # The pixels that bilinear sampling reads.
         lowest, highest = math.floor(min(ends) + start - 0.01), math.floor(max(ends) + start + 0.01) + 2
-        # The blur mirrors at the mosaic's edge, so the edge must lie where the reference has it.
+        # The blur mirrors at the mosaic's edge, so the edge must be the same as the reference's.
         first = math.floor(min(lowest, reach[0]) / tile_px)
         last = math.floor(max(highest - 1, reach[1]) / tile_px) + 1
         low[axis] = max(lowest - kernel // 2, first * tile_px)
         high[axis] = min(highest + kernel // 2, last * tile_px)
     if (high - low).max() > MAX_MOSAIC_PX:
-        raise TileError(f"level {placement.level}", f"the view would be made of {int((high - low).max())} native px",
-                        "Ask for a smaller size_m, or build coarser levels.")
+        raise TileError(f"level {placement.level}", f"the view needs {int((high - low).max())} native px along an edge",
+                        "Choose a smaller size_m, or build coarser levels.")
     mosaic, has_tile, corner = _mosaic(placement.level, low, high, projection, tiles)
     start = placement.start - low
     if not has_tile.any():
@@ -134,7 +134,7 @@ def render(placement: Placement, projection: TileProjection, tiles: TileCache) -
 
 
 def _source_pixels(placement: Placement, start: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], ...]:
-    """Source rows and columns of every output pixel. Two arrays (n, n)."""
+    """Return the source rows and the source columns of every output pixel, two arrays (n, n)."""
     steps = np.arange(placement.pixels, dtype=np.float64)
     rows, columns = (placement.matrix[axis, 0] * steps[:, None] + placement.matrix[axis, 1] * steps[None, :]
                      + start[axis] for axis in (0, 1))
@@ -142,7 +142,7 @@ def _source_pixels(placement: Placement, start: npt.NDArray[np.float64]) -> tupl
 
 
 def _sample(mosaic: Pixels, placement: Placement, start: npt.NDArray[np.float64], kernel: int, sigma: float) -> Pixels:
-    """Blur and resample a mosaic; `start` is output pixel (0, 0) in the mosaic's own pixels."""
+    """Blur and resample a mosaic; `start` is output pixel (0, 0) in the mosaic's pixels."""
     import cv2
 
     if kernel > 1:
@@ -154,7 +154,7 @@ def _sample(mosaic: Pixels, placement: Placement, start: npt.NDArray[np.float64]
     rows, columns = scratch("rows", (n, n), np.float32), scratch("columns", (n, n), np.float32)
     np.add((matrix[0, 0] * steps + offset[0])[:, None], matrix[0, 1] * steps, out=rows)
     np.add((matrix[1, 0] * steps + offset[1])[:, None], matrix[1, 1] * steps, out=columns)
-    # Places to 1/32 pixel: so does the older OpenCV inside the reference, and it is the fast way of this one.
+    # Places are rounded to 1/32 pixel, as in the older OpenCV of the reference; it is also the fast way.
     whole, part = cv2.convertMaps(columns, rows, cv2.CV_16SC2, scratch("whole", (n, n, 2), np.int16),
                                   scratch("part", (n, n), np.uint16))
     view = cv2.remap(mosaic, whole, part, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -163,11 +163,11 @@ def _sample(mosaic: Pixels, placement: Placement, start: npt.NDArray[np.float64]
 
 def _mosaic(level: int, low: npt.NDArray[np.int64], high: npt.NDArray[np.int64], projection: TileProjection,
             tiles: TileCache) -> tuple[Pixels, npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-    """The pixels [low, high) of a level, white where there is no tile.
+    """Return the pixels [low, high) of a level, white where there is no tile.
 
     Returns:
-        The mosaic, uint8 (rows, columns, 3), until the next call; which tiles of its raster exist; and that raster's first
-        row and column.
+        The mosaic, uint8 (rows, columns, 3), valid until the next call; which tiles of its raster exist; and that raster's
+        first row and column.
     """
     tile_px = projection.layout.tile_px
     first, last = low // tile_px, -(-high // tile_px)
@@ -175,7 +175,7 @@ def _mosaic(level: int, low: npt.NDArray[np.int64], high: npt.NDArray[np.int64],
     middles = np.stack(np.meshgrid(*(np.arange(a, b) + 0.5 for a, b in zip(first, last, strict=True)), indexing="ij"), -1)
     numbers = np.floor(projection.pixel_to_tile(middles * tile_px)).astype(np.int64)
     around = projection.layout.tiles_around(level)
-    if around is not None:  # beyond the antimeridian the same tiles come again
+    if around is not None:  # beyond the antimeridian the same tiles repeat
         numbers[..., 0] %= around
     numbers = numbers.tolist()
     mosaic = scratch("mosaic", (*(high - low).tolist(), 3), np.uint8)

@@ -1,4 +1,4 @@
-"""How true a map's projection is: what ground a view really shows, measured on the sphere."""
+"""The scale error of a map's projection: how much ground a view really shows, measured on the sphere."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from justzoomin.maps.render import place
 from justzoomin.tiles import TileProjection
 
 OFF_SCALE = 0.01
-"""Views that show this share more or less ground than they should are warned of."""
+"""A warning is given if views show more or less ground than they should by a larger share."""
 
 
 @dataclass(frozen=True)
 class ViewScale:
-    """What a view shows.
+    """The ground that a view really shows.
 
     Args:
         lat: Latitude of its centre.
         lon: Longitude of its centre.
-        size_m: Edge that was asked for, in metres.
+        size_m: Wanted edge in metres.
         across_m: Metres from the middle of its left edge to the middle of its right edge.
         down_m: Metres from the middle of its upper edge to the middle of its lower edge.
     """
@@ -36,17 +36,17 @@ class ViewScale:
 
     @property
     def error(self) -> float:
-        """The larger of both relative errors, with its sign: 0.1 where 1 100 m are shown for 1 000."""
+        """The larger of both relative errors, with its sign: 0.1 if 1 100 m are shown instead of 1 000 m."""
         return max(self.across_m / self.size_m - 1.0, self.down_m / self.size_m - 1.0, key=abs)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
+        """Return plain values, ready for JSON."""
         return {"lat": self.lat, "lon": self.lon, "size_m": self.size_m, "across_m": self.across_m, "down_m": self.down_m,
                 "error": self.error}
 
 
 def view_scale(projection: TileProjection, lat: float, lon: float, *, size_m: float, pixels: int) -> ViewScale:
-    """Measure what a view shows.
+    """Measure the ground that a view really shows.
 
     Raises:
         GeometryError: If the projection fails there.
@@ -63,7 +63,7 @@ def view_scale(projection: TileProjection, lat: float, lon: float, *, size_m: fl
 
 
 def grid_scale(projection: TileProjection, grid: ZoomGrid, pixels: int) -> ViewScale:
-    """Return the view of a grid that is farthest off: of each level the corners, the edges and the middle are measured.
+    """Return the view of a grid with the largest error: on each level, the corners, edges and middle are measured.
 
     Raises:
         GeometryError: If the projection fails in the region.
@@ -79,19 +79,19 @@ def grid_scale(projection: TileProjection, grid: ZoomGrid, pixels: int) -> ViewS
 
 
 def _action(grid: ZoomGrid, row: int, column: int, step: int, level: int) -> int:
-    """The action of a step on the way to a cell of a level, given by its row from the north and its column from the west."""
+    """Return the action of a step towards a cell of a level, given by its row from the north and column from the west."""
     below = int(grid.grid ** (level - 1 - step))
     return row // below % grid.grid * grid.grid + column // below % grid.grid
 
 
 def utm_zone(centre: LatLon) -> str:
-    """The UTM zone (WGS 84) of a position; beyond 84 degrees too, because maps need one axis north and one east."""
+    """Return the UTM zone (WGS 84) of a position, also beyond 84 degrees, because maps need one north and one east axis."""
     zone = min(60, max(1, int((centre.lon + 180.0) // 6.0) + 1))
     return f"epsg:{(32600 if centre.lat >= 0 else 32700) + zone}"
 
 
 def scale_warning(crs: str, scale: ViewScale) -> str | None:
-    """What a projection that does not fit its region does to views; None where it is within a per cent."""
+    """Return a warning about a projection that does not fit its region; None if the error is within a per cent."""
     if abs(scale.error) <= OFF_SCALE:
         return None
     shown = max(scale.across_m, scale.down_m, key=lambda metres: abs(metres - scale.size_m))

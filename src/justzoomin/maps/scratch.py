@@ -1,4 +1,4 @@
-"""Arrays that are used again: asking the system for fresh pages for every view takes as long as drawing it."""
+"""Arrays whose memory is used again: new memory from the system for each view takes as long as drawing it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 MAX_KEPT_BYTES = 32 << 20
-"""Of one array and thread; larger ones are made and forgotten."""
+"""Most bytes kept for one array and thread; larger arrays are not kept."""
 _kept = threading.local()
 
 
 def scratch(name: str, shape: tuple[int, ...], kind: npt.DTypeLike) -> npt.NDArray[Any]:
-    """An array of this thread with anything in it; the next call with the same name gives the same memory again.
+    """Return an uninitialized array of this thread; the next call with the same name returns the same memory.
 
     Args:
-        name: What it is for: arrays of different names lie apart.
+        name: Its use; arrays with different names have separate memory.
         shape: Its shape.
         kind: Its dtype.
     """

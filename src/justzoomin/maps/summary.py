@@ -1,4 +1,4 @@
-"""What a map holds, in numbers: levels, tiles, bytes, resolution, extent, coverage."""
+"""A map in numbers: levels, tiles, bytes, resolution, extent, coverage."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class LevelInfo:
 
     Args:
         level: The level.
-        tiles: How many tiles it has; None where the source cannot list them.
-        bytes: Bytes of their files; None likewise.
+        tiles: Number of its tiles; None if the source cannot list them.
+        bytes: Bytes of their files; None if they cannot be listed.
         metres_per_pixel: Ground resolution at the region's centre.
-        extent: South, west, north, east in degrees: the smallest such rectangle around the tiles.
-        coverage: Share of the region that has tiles, in [0, 1], sampled on 128 x 128 points; None likewise.
+        extent: South, west, north, east in degrees: the smallest rectangle around the tiles.
+        coverage: Share of the region that has tiles, in [0, 1], sampled on 128 x 128 points; None as above.
     """
 
     level: int
@@ -45,17 +45,17 @@ class MapInfo:
     Args:
         root: The folder that was opened.
         source: Where the tiles come from, `TileSource.kind`: "folder", "shards", "mbtiles", "pmtiles", "server, not listed" or
-            the word of a source from outside.
+            the word of a plug-in's source.
         crs: The projection.
         tile_px: Edge of a tile in pixels.
-        tiles: How many tiles there are.
+        tiles: Number of all tiles.
         bytes: Bytes of their files.
         extent: South, west, north, east in degrees, over all levels.
         region_centre: Centre of the region, (lat, lon) in degrees.
         region_size_m: Edge of the region in metres.
         levels: The levels, coarsest first.
         fingerprint: Hash of the map's content.
-        attribution: Whom to name, as the map itself says; None where it does not.
+        attribution: Whom to name, as the map states; None if it does not.
     """
 
     root: str
@@ -72,12 +72,12 @@ class MapInfo:
     attribution: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
+        """Return plain values, ready for JSON."""
         return asdict(self)
 
 
 def level_info(table: TileTable, projection: TileProjection, grid: ZoomGrid) -> LevelInfo:
-    """Summarize one level of at least one tile.
+    """Summarize a level with at least one tile.
 
     Raises:
         GeometryError: If the projection fails at the region's centre.
@@ -87,7 +87,7 @@ def level_info(table: TileTable, projection: TileProjection, grid: ZoomGrid) -> 
 
 
 def unlisted_level_info(level: int, projection: TileProjection, grid: ZoomGrid) -> LevelInfo:
-    """What is known of a level whose tiles cannot be listed; its extent is the grid's region.
+    """Summarize a level whose tiles cannot be listed; its extent is the grid's region.
 
     Raises:
         GeometryError: If the projection fails at the region's centre.
@@ -103,13 +103,13 @@ def _metres_per_pixel(level: int, projection: TileProjection, grid: ZoomGrid) ->
 
 
 def union(extents: list[tuple[float, float, float, float]]) -> tuple[float, float, float, float]:
-    """The rectangle around rectangles of south, west, north, east."""
+    """Return the rectangle around some rectangles (south, west, north, east)."""
     south, west, north, east = zip(*extents, strict=True)
     return min(south), min(west), max(north), max(east)
 
 
 def _extent(table: TileTable, projection: TileProjection) -> tuple[float, float, float, float]:
-    """South, west, north, east around the rectangle of tiles, its borders sampled."""
+    """Return south, west, north, east of the rectangle of tiles, from points on its border."""
     low, high = table.tiles.min(0), table.tiles.max(0) + 1
     steps = np.linspace(0.0, 1.0, 33)
     zeros, ones = np.zeros_like(steps), np.ones_like(steps)
@@ -122,7 +122,7 @@ def _extent(table: TileTable, projection: TileProjection) -> tuple[float, float,
 
 
 def _coverage(table: TileTable, projection: TileProjection, grid: ZoomGrid) -> float:
-    """Share of the region's sample points that lie in a tile."""
+    """Return the share of the region's sample points that lie in a tile."""
     region = grid.region
     steps = (np.arange(_COVERAGE_POINTS) + 0.5) / _COVERAGE_POINTS
     east = region.east_m[0] + steps * region.size_m
@@ -136,7 +136,7 @@ def _coverage(table: TileTable, projection: TileProjection, grid: ZoomGrid) -> f
 
 
 def contains(tiles: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Which of `numbers` (M, 2) are among `tiles` (N, 2): (M,) bool."""
+    """Return which of `numbers` (M, 2) are among `tiles` (N, 2), as (M,) bool."""
     low, high = tiles.min(0), tiles.max(0)
     inside = ((numbers >= low) & (numbers <= high)).all(1)
     width = int(high[1] - low[1]) + 1
@@ -148,10 +148,10 @@ def contains(tiles: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64]) -> np
 
 
 def content_hash(projection: TileProjection, source: TileSource) -> str:
-    """SHA-256 over the layout, every tile's number and size, and all bytes of 64 tiles spread over each level.
+    """Return the SHA-256 over the layout, every tile's number and size, and all bytes of 64 tiles spread over each level.
 
-    These are the same for a map as downloaded and as extracted, and so is the hash; the region is not in it.
-    A changed tile of unchanged size outside the sample is not seen: hashing all bytes of a city takes minutes.
+    The hash is the same for a downloaded and an extracted map. It does not include the region. A changed tile of unchanged
+    size outside the sample does not change it, because hashing all bytes of a city takes minutes.
 
     Raises:
         TileError: If a shard or folder cannot be read.

@@ -1,6 +1,6 @@
-"""Building a view cache: every view drawn once, in threads; what was written before a kill is kept.
+"""Building a view cache: every view is drawn once, in threads; views written before an interruption are kept.
 
-The cache grows in a folder called as the final one with `.building` behind it, and is renamed when all in it was checked.
+The cache is built in a folder with the final name and `.building` after it, and renamed when everything in it is checked.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from justzoomin.parallel import ordered_map
 from justzoomin.store import MarkedRows, Rows, require_room
 
 Progress = Callable[[str, int, int], None]
-"""Called with a stage (`tiles`: hashing them, `views`: drawing them, `checks`), what is done and how much there is."""
+"""Called with a stage (`tiles`: hashing them, `views`: drawing them, `checks`), the number done and the total."""
 _SPARE_BYTES = 16 << 20
 
 
 class ViewCacheBuild:
-    """A view cache to be built: sizes and places are settled when this is made, nothing is written before `run`.
+    """A view cache to build: sizes and places are decided when this is made, and nothing is written before `run`.
 
     Args:
         source: The map.
-        grid: The grid; the map's own if None.
+        grid: The grid; default: the map's.
         pixels: Edge of every view in pixels.
-        out: Folder to put the cache's own folder into; by default one that it is found in by itself.
+        out: Folder for the cache's folder; default: one where it is found without options.
         progress: Called while tiles are hashed.
         max_views: Refuse more views than this.
 
     Raises:
-        ConfigError: If the pixel size cannot be.
+        ConfigError: If the pixel size is not valid.
         GeometryError: If the grid has more views than are allowed.
         TileError: If the tiles come from a server or cannot be read.
     """
@@ -49,7 +49,7 @@ class ViewCacheBuild:
     def __init__(self, source: Map, grid: ZoomGrid | None = None, pixels: int = 384, out: Path | str | None = None,
                  progress: Progress | None = None, max_views: int = MAX_VIEWS) -> None:
         if not 1 <= pixels <= MAX_VIEW_PX:
-            raise ConfigError(f"pixels {pixels}", "it is no edge of a view", f"Give 1 to {MAX_VIEW_PX}.")
+            raise ConfigError(f"pixels {pixels}", "a view cannot have this edge", f"Give 1 to {MAX_VIEW_PX}.")
         self.source, self.grid = source, grid or source.grid
         count = view_count(self.grid)
         allow_views(count, max_views, f"of {pixels} px, {count * (3 * pixels**2 + FACT.itemsize) / 1e6:,.1f} MB on the disk")
@@ -72,31 +72,31 @@ class ViewCacheBuild:
 
     @property
     def bytes(self) -> int:
-        """Bytes of the whole cache."""
+        """Bytes of the complete cache."""
         return self.head.count * sum(row.itemsize for row in self.head.columns.values())
 
     @property
     def exists(self) -> bool:
-        """Whether there is one already; `run` then checks it."""
+        """Whether the cache exists already; then `run` checks it."""
         return (self.folder / HEAD).is_file()
 
     def require_room(self) -> None:
         """Refuse a disk that is too small.
 
         Raises:
-            DataError: Naming what is needed and what is free.
+            DataError: If it is; it names the needed and the free bytes.
         """
         if self.exists:
             return
         require_room(self.folder, self.bytes + _SPARE_BYTES, "the views",
-                     "Free some room, choose another folder with --out, or fewer --pixels.",
+                     "Free some space, choose another folder with --out, or use fewer --pixels.",
                      files=[self._work / name for name in self.head.columns])
 
     def run(self, workers: int | None = None, progress: Progress | None = None) -> ViewCache:
-        """Draw what is not there yet; a cache that is there is checked, and what is damaged of it drawn again.
+        """Draw the missing views; an existing cache is checked, and damaged views are drawn again.
 
         Args:
-            workers: Threads; one per core if None.
+            workers: Threads; default: one per core.
             progress: Called while views are checked and drawn.
 
         Raises:
@@ -128,7 +128,7 @@ class ViewCacheBuild:
             self._fill(workers, report)
             self.head.save(self._work)
             if wrong := self._damaged(ViewCache(self._work), workers, lambda stage, done, total: None):
-                raise DataError(self._work, f"{len(wrong)} views were not read back as they were written",
+                raise DataError(self._work, f"{len(wrong)} views differ from what was written",
                                 "Check the disk, and run the command again.")
             self._work.replace(self.folder)
         sync_folder(self.folder.parent)
@@ -136,7 +136,7 @@ class ViewCacheBuild:
         return ViewCache(self.folder)
 
     def _whole(self, workers: int | None, report: Progress) -> ViewCache | None:
-        """The cache that is there, or None if it is damaged."""
+        """Return the existing cache, or None if it is damaged."""
         with contextlib.suppress(TileError):
             cache = ViewCache(self.folder)
             if not self._damaged(cache, workers, report) and cache.head.renderer == self.head.renderer:
@@ -165,7 +165,7 @@ class ViewCacheBuild:
         for known in ordered_map(rows.known, _parts(marked, step), workers):
             done += int(known.sum())
             report("checks", done, len(marked))
-        # Children of one cell lie beside each other and beside those of the next: their tiles are still decoded.
+        # Children of one cell are next to each other and to those of the next cell: their tiles are still decoded.
         for count in ordered_map(draw, _parts(np.concatenate(list(rows.missing())), step), workers):
             done += count
             report("views", done, head.count)
@@ -179,19 +179,19 @@ class ViewCacheBuild:
         cell = self.grid.cell(view_sequence(self.grid, number))
         view = self.source.view(cell.centre.lat, cell.centre.lon, cell.size_m, self.head.pixels)
         if view.level not in self.head.content.levels:
-            raise TileError(self.source.name, f"a view was drawn from level {view.level}, which was not looked for",
-                            "Tell the authors: levels of views are found at sampled cells.")
+            raise TileError(self.source.name, f"a view was drawn from level {view.level}, which was not expected",
+                            "Report this to the authors: the levels of views are found at sampled cells.")
         return view.pixels, np.array((view.no_data, view.level, 0), FACT)
 
 
 def build_view_cache(source: Map, grid: ZoomGrid | None = None, pixels: int = 384, out: Path | str | None = None,
                      workers: int | None = None, progress: Progress | None = None) -> ViewCache:
-    """Build a view cache, or check the one that is there; arguments and errors as of `ViewCacheBuild`."""
+    """Build a view cache, or check the existing one; arguments and errors are those of `ViewCacheBuild`."""
     return ViewCacheBuild(source, grid, pixels, out, progress).run(workers, progress)
 
 
 def _heads(place: Path, stem: str) -> list[CacheHead]:
-    """Heads of the caches in a folder that can be read."""
+    """Return the heads of the readable caches in a folder."""
     found = []
     for path in sorted(place.glob(f"{stem}-*/{HEAD}")) if place.is_dir() else ():
         with contextlib.suppress(JustZoomInError):

@@ -1,7 +1,7 @@
 """The view cache: the pixels of all views of a grid in one file, by number, read by memory map.
 
-A folder of three files: `head.json` says what the views are of, `views.bin` holds their pixels, `facts.bin` a record
-per view. See docs/view-cache.md.
+A folder of three files: `head.json` says what the views are of, `views.bin` holds their pixels, and `facts.bin` a record per
+view. See docs/view-cache.md.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from justzoomin.untrusted import printable
 
 STORE = Store("justzoomin-views/1", "a view cache", TileError, "Delete the folder and build it again: jzi map cache.")
 FOLDER = ".jzi-views"
-"""Where caches lie beside their map."""
+"""Name of the folder of caches beside their map."""
 HEAD, VIEWS, FACTS = "head.json", "views.bin", "facts.bin"
 FACT = np.dtype([("no_data", "<f8"), ("level", "<i4"), ("crc", "<u4")])
 _KEYS = {"format", "content", "seen", "grid", "pixels", "renderer", "count"}
@@ -33,14 +33,14 @@ _KEYS = {"format", "content", "seen", "grid", "pixels", "renderer", "count"}
 
 @dataclass(frozen=True)
 class CacheHead:
-    """What the views of a cache are of, and how they were drawn.
+    """What the views of a cache show, and how they were drawn.
 
     Args:
         content: The map's tiles when the views were drawn.
-        seen: The map's tiles when they were last looked at: spares reading them all again where they are a copy or others.
+        seen: The map's tiles when they were last checked; so a copied or changed map need not be read each time.
         grid: The grid whose views they are.
         pixels: Edge of a view in pixels.
-        renderer: What drew them; see `render.renderer_name`.
+        renderer: Name of what drew them; see `render.renderer_name`.
     """
 
     content: MapContent
@@ -51,12 +51,12 @@ class CacheHead:
 
     @property
     def count(self) -> int:
-        """How many views there are."""
+        """Number of the views."""
         return view_count(self.grid)
 
     @property
     def columns(self) -> dict[str, np.dtype[Any]]:
-        """Files with a row per view, and what a row of each is."""
+        """Files with a row per view, and the dtype of their rows."""
         return {VIEWS: np.dtype((np.uint8, (self.pixels, self.pixels, 3))), FACTS: FACT}
 
     def save(self, folder: Path) -> Path:
@@ -81,27 +81,27 @@ class CacheHead:
     @classmethod
     def _parse(cls, values: dict[str, Any]) -> CacheHead:
         if values.keys() != _KEYS:
-            raise ValueError("it has other keys")
+            raise ValueError("its keys are not those of a view cache")
         pixels, renderer = values["pixels"], values["renderer"]
         if type(pixels) is not int or not 1 <= pixels <= MAX_VIEW_PX or not isinstance(renderer, str):
-            raise ValueError("its pixels or renderer are impossible")
+            raise ValueError("its pixels or renderer are not valid")
         head = cls(MapContent.from_dict(values["content"], "content"), MapContent.from_dict(values["seen"], "seen"),
                    grid_from_dict(values["grid"], "grid"), pixels, renderer)
         if head.count > MAX_KEPT_VIEWS:
             raise ValueError(f"its grid has {head.count:,} views, more than {MAX_KEPT_VIEWS:,}")
         if values["count"] != head.count:
-            raise ValueError(f"it says {printable(values['count'], 40)} views and its grid has {head.count}")
+            raise ValueError(f"it states {printable(values['count'], 40)} views, but its grid has {head.count}")
         return head
 
 
 class ViewCache:
-    """A whole view cache. Can be pickled and used from threads, forked processes and DataLoader workers.
+    """A complete view cache. It can be pickled and used by threads, forked processes and DataLoader workers.
 
     Args:
         folder: The folder.
 
     Raises:
-        TileError: If it is not a whole view cache.
+        TileError: If it is not a complete view cache.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -111,7 +111,7 @@ class ViewCache:
                                     for name, row in head.columns.items())
         no_data, levels = self._facts["no_data"], np.unique(self._facts["level"]).tolist()
         if not ((no_data >= 0.0) & (no_data <= 1.0)).all() or not set(levels) <= set(head.content.levels):
-            raise STORE.error(self.folder / FACTS, "it holds shares or levels that are impossible")
+            raise STORE.error(self.folder / FACTS, "it holds shares or levels that are not valid")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ViewCache, (self.folder,)
@@ -120,41 +120,41 @@ class ViewCache:
         return len(self._facts)
 
     def get(self, number: int) -> Pixels:
-        """Pixels of a view, uint8 (n, n, 3), read-only and in place: nothing is copied.
+        """Return the pixels of a view, uint8 (n, n, 3), read-only and without a copy.
 
         Raises:
             TileError: If there is no such view.
         """
         if not 0 <= number < len(self):
-            raise TileError(self.folder, f"it has no view {number}", f"Views are 0 to {len(self) - 1}.")
+            raise TileError(self.folder, f"it has no view {number}", f"Give a number from 0 to {len(self) - 1}.")
         view: Pixels = self._views[number]
         return view
 
     def batch(self, numbers: npt.ArrayLike) -> Pixels:
-        """Pixels of several views, copied: uint8 (N, n, n, 3).
+        """Return a copy of the pixels of several views, uint8 (N, n, n, 3).
 
         Raises:
             TileError: If there is no such view.
         """
         wanted = np.asarray(numbers, np.int64)
         if wanted.ndim != 1 or (wanted.size and not 0 <= wanted.min() <= wanted.max() < len(self)):
-            raise TileError(self.folder, "one of the views asked for is not in it", f"Views are 0 to {len(self) - 1}.")
+            raise TileError(self.folder, "it does not have all of these views", f"Give numbers from 0 to {len(self) - 1}.")
         found: Pixels = np.empty((len(wanted), *self._views.shape[1:]), np.uint8)
-        for place, number in enumerate(wanted.tolist()):  # one long copy each; fancy indexing takes twice the time
+        for place, number in enumerate(wanted.tolist()):  # one long copy each: fancy indexing takes twice as long
             found[place] = self._views[number]
         return found
 
     def no_data(self, number: int) -> float:
-        """Share of a view that has no data, 0 to 1."""
+        """Return the share of a view that has no data, 0 to 1."""
         return float(self._facts["no_data"][number])
 
     def damaged(self, start: int = 0, stop: int | None = None) -> list[int]:
-        """Return numbers of views, of a range of them, whose pixels are not those that were written; reads them all."""
+        """Return the numbers of damaged views in a range; this reads all pixels of the range."""
         return [number for number in range(start, len(self) if stop is None else min(stop, len(self)))
                 if view_checksum(self._views[number], self._facts[number]) != self._facts["crc"][number]]
 
     def remember(self, seen: MapContent) -> None:
-        """Note in the head, where it can be written, what the map's tiles were found to be: they need not be read again."""
+        """Write the map's present content into the head if possible, so that the tiles need not be read again."""
         self.head = replace(self.head, seen=seen)
         with contextlib.suppress(OSError, DataError):
             refuse_links_to(self.folder)
@@ -162,7 +162,7 @@ class ViewCache:
 
 
 def refuse_links_to(folder: Path) -> None:
-    """Refuse to write into a cache that a link beside the map, or in the place of the cache, leads to.
+    """Refuse to write into a cache if it is a link, or a link beside the map leads to it.
 
     Raises:
         DataError: If there is such a link.
@@ -172,5 +172,5 @@ def refuse_links_to(folder: Path) -> None:
 
 
 def view_checksum(pixels: Pixels, fact: npt.NDArray[Any]) -> int:
-    """Return the checksum of a view: over its pixels and its `FACT` with 0 as `crc`, the last four bytes."""
+    """Return the checksum of a view, over its pixels and its `FACT` with the last four bytes, `crc`, as 0."""
     return checksum(np.ascontiguousarray(pixels), fact.tobytes()[:-4], bytes(4))

@@ -1,4 +1,4 @@
-"""Where view caches lie, and which of them is one of this map, grid and size as they are now."""
+"""The folders of view caches, and the search for one that fits a map's present tiles, grid and size."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BUILDING = ".building"
 
 @dataclass(frozen=True)
 class FoundCache:
-    """What was found: a cache that may be used, or none; and words about it, where there is anything to say."""
+    """The result of a search: a usable cache or None, and a note about it or None."""
 
     cache: ViewCache | None
     note: str | None
@@ -34,7 +34,7 @@ _found: weakref.WeakKeyDictionary[Map, dict[tuple[ZoomGrid, int], FoundCache]] =
 
 
 def cache_places(source: Map) -> list[Path]:
-    """Folders that hold view caches of a map, best first: `$JZI_VIEWS`, beside the map, where all else is kept for the user."""
+    """Return the folders for view caches of a map, best first: `$JZI_VIEWS`, beside the map, the user's cache folder."""
     beside = source.source.folder or source.root.parent
     chosen = os.environ.get("JZI_VIEWS")
     places = [*([Path(chosen)] if chosen else []), beside / FOLDER]
@@ -44,9 +44,9 @@ def cache_places(source: Map) -> list[Path]:
 
 
 def writable_place(places: list[Path]) -> Path:
-    """The first of the folders that can be made and written into; the last where none can, so that its error is the one told.
+    """Return the first folder that can be made and written; the last if none can, so that its error is reported.
 
-    A map marked read-only stays as it is, for root too.
+    A map that is marked read-only is never changed, not even by root.
     """
     for place in places:
         nearest = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
@@ -56,19 +56,19 @@ def writable_place(places: list[Path]) -> Path:
 
 
 def cache_stem(source: Map, grid: ZoomGrid, pixels: int) -> str:
-    """First part of the name of a cache's folder: the same for all contents of a map."""
+    """Return the first part of the name of a cache's folder, the same for all contents of a map."""
     layout = {key: value for key, value in source.layout.to_mapping().items() if key not in {"path", "url"}}
     text = json.dumps([layout, _plain(grid), pixels, renderer_name()], sort_keys=True)
     return f"{pixels}px-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def cache_name(source: Map, grid: ZoomGrid, pixels: int, content: MapContent) -> str:
-    """Name of the folder of the views of a map of that content."""
+    """Return the name of the folder for the views of a map with a content."""
     return f"{cache_stem(source, grid, pixels)}-{content.digest[:16]}"
 
 
 def same_grid(one: ZoomGrid, other: ZoomGrid) -> bool:
-    """Whether two grids have the same cells."""
+    """Return whether two grids have the same cells."""
     return _plain(one) == _plain(other)
 
 
@@ -79,25 +79,25 @@ def _plain(grid: ZoomGrid) -> str:
 
 
 def find_view_cache(source: Map, grid: ZoomGrid, pixels: int) -> FoundCache:
-    """The cache of a map's views, if there is a whole one of its tiles as they are now. A process looks once per map."""
+    """Find a complete cache of views of a map's present tiles. A process searches once per map."""
     known = _found.setdefault(source, {})
     key = (grid, pixels)
     if key not in known:
-        known[key] = _look(source, grid, pixels)
+        known[key] = _search(source, grid, pixels)
     return known[key]
 
 
 def cache_notes(source: Map) -> list[str]:
-    """What is to be said of the view caches of a map that this process has looked for."""
+    """Return the notes about the view caches of a map that this process has searched for."""
     return [found.note for found in _found.get(source, {}).values() if found.note is not None]
 
 
 def forget_caches(source: Map) -> None:
-    """Look again when a cache is next asked for: one was built."""
+    """Search again when a cache is needed next, because one was built."""
     _found.pop(source, None)
 
 
-def _look(source: Map, grid: ZoomGrid, pixels: int) -> FoundCache:
+def _search(source: Map, grid: ZoomGrid, pixels: int) -> FoundCache:
     caches, notes = [], []
     stem = cache_stem(source, grid, pixels) if source.listed else ""
     for place in cache_places(source) if source.listed else ():
@@ -119,27 +119,27 @@ def _look(source: Map, grid: ZoomGrid, pixels: int) -> FoundCache:
     for cache in caches:
         if cache.head.content.digest == now.digest and cache.head.content.levels == now.levels:
             return FoundCache(cache, f"view cache: {len(cache):,} views of {pixels} px are read from {cache.folder}")
-    return FoundCache(None, f"view cache not used: the map's tiles are not those that {caches[0].folder} was drawn from; build "
-                            f"it again with jzi map cache, or delete it")
+    return FoundCache(None, f"view cache not used: the map's tiles are not those that {caches[0].folder} was drawn from; "
+                            f"build it again with jzi map cache, or delete it")
 
 
 def require_fit(head: CacheHead, where: Path, grid: ZoomGrid, pixels: int) -> None:
     """Refuse a cache of another grid, pixel size or renderer.
 
     Raises:
-        TileError: Naming what differs.
+        TileError: If something differs; it names what.
     """
-    remedy = "Leave it out, or build one that fits: jzi map cache."
+    remedy = "Do not give it, or build one that fits: jzi map cache."
     if not same_grid(head.grid, grid):
         raise TileError(where, "it holds the views of another region or grid", remedy)
     if head.pixels != pixels:
         raise TileError(where, f"it holds views of {head.pixels} px, not of {pixels}", remedy)
     if head.renderer != renderer_name():
-        raise TileError(where, f"its views were drawn by {head.renderer[:100]!r}, and this is {renderer_name()!r}", remedy)
+        raise TileError(where, f"its views were drawn by {head.renderer[:100]!r}, but this is {renderer_name()!r}", remedy)
 
 
 def _content_now(source: Map, caches: list[ViewCache]) -> MapContent:
-    """What the map's tiles are now, from what any of the caches knows of them; else read, and noted in the caches."""
+    """Return the map's present content, from the records of the caches if possible; else read it and note it there."""
     levels = caches[0].head.content.levels
     records = [record for cache in caches for record in (cache.head.content, cache.head.seen) if record.levels == levels]
     now = map_content(source, levels, records)

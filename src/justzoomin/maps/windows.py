@@ -1,4 +1,4 @@
-"""Windows: the region of a grid in even square pieces of one ground resolution, with a margin around each."""
+"""Windows: the region of a grid in equal square pieces of one ground resolution, with a margin around each."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from justzoomin.geometry import ZoomGrid, from_local, to_local
 from justzoomin.maps.map import Map
 
 MEMORY_BYTES = 256 << 20
-"""Bound of the pictures that are kept in memory."""
+"""Most bytes of pictures that are kept in memory."""
 
 
 class Windows:
     """Pictures of pieces of a region, row by row from its north-western corner.
 
-    The pieces lie on an even lattice from that corner on; the last ones of a row or column may reach beyond the region.
+    The pieces form a regular lattice from that corner; the last ones of a row or column may reach beyond the region.
 
     Args:
         source: The map.
@@ -43,10 +43,10 @@ class Windows:
         return self.side * self.side
 
     def picture(self, number: int) -> npt.NDArray[np.uint8]:
-        """Picture (pixels, pixels, 3) of a piece with its margin.
+        """Return the picture (pixels, pixels, 3) of a piece with its margin.
 
         Raises:
-            TileError: If the map cannot give it.
+            TileError: If it cannot be drawn.
         """
         if number not in self._kept:
             row, column = divmod(number, self.side)
@@ -60,17 +60,17 @@ class Windows:
         return self._kept[number]
 
     def place(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Metres east (N,) and south (N,) of the region's north-western corner."""
+        """Return the metres east (N,) and south (N,) of the region's north-western corner."""
         east, north = to_local(*self.grid.region.centre, np.asarray(lat, np.float64), np.asarray(lon, np.float64))
         half = self.grid.region.size_m / 2
         return east + half, half - north
 
     def number(self, east: npt.NDArray[np.float64], south: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        """Numbers (N,) of the pieces that places of the region lie in, as `place` gives them."""
+        """Return the numbers (N,) of the pieces that hold places of the region, given as by `place`."""
         column, row = (np.clip(np.floor(v / self.window_m), 0, self.side - 1).astype(np.int64) for v in (east, south))
         return row * self.side + column
 
     def corner(self, number: int) -> tuple[float, float]:
-        """Metres east and south of the region's north-western corner at which the picture of a piece begins."""
+        """Return where the picture of a piece begins, in metres east and south of the region's north-western corner."""
         row, column = divmod(number, self.side)
         return column * self.window_m - self.margin_m, row * self.window_m - self.margin_m

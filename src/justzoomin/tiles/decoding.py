@@ -26,31 +26,31 @@ _SPARE_TILES = 64
 _AGAIN = "Download or build the tile again."
 _DECODING = (OSError, ValueError, TypeError, SyntaxError, struct.error, EOFError, MemoryError, LookupError, ArithmeticError,
              RuntimeError, AttributeError)
-"""What Pillow raises over broken files."""
+"""What Pillow raises on broken files."""
 
 
 def decode_tile(content: bytes, where: str, tile_px: int, into: Pixels | None = None) -> Pixels:
     """Decode one tile strictly to RGB, uint8 (tile_px, tile_px, 3).
 
-    JPEG tiles are decoded by libjpeg-turbo with its accurate transform and
-    smooth chroma, as OpenCV (and so tiledwebmaps) does; anything else by Pillow, transparency dropped. What is called .jpg
-    must be one. The size is checked before the pixels are decoded. Where an array is given, JPEG tiles are decoded into it.
+    JPEG tiles are decoded by libjpeg-turbo with its accurate transform and smooth chroma, as OpenCV (and so tiledwebmaps)
+    does. All others are decoded by Pillow, and their transparency is dropped. A tile named .jpg must be a JPEG. The size is
+    checked before the pixels are decoded. If an array is given, JPEG tiles are decoded into it.
 
     Raises:
-        TileError: If it is no image, is truncated, or has another size; it names `where`.
+        TileError: If it is not an image, is truncated, or has another size; it names `where`.
     """
     if not content:
         raise TileError(where, "the tile is empty", _AGAIN)
     is_jpeg = content.startswith(b"\xff\xd8")
     if not is_jpeg and where.lower().endswith((".jpg", ".jpeg")):
         kind = looks_like(content)
-        raise TileError(where, "the tile is no JPEG" + (f": it looks like {kind}" if kind else ""), _AGAIN)
+        raise TileError(where, "the tile is not a JPEG" + (f": it looks like {kind}" if kind else ""), _AGAIN)
     return _decode_jpeg(content, where, tile_px, into) if is_jpeg else _decode_other(content, where, tile_px)
 
 
 def _check_size(height: int, width: int, where: str, tile_px: int) -> None:
     if (height, width) != (tile_px, tile_px):
-        raise TileError(where, f"the tile is {width} x {height} px, the layout says {tile_px} x {tile_px}",
+        raise TileError(where, f"the tile is {width} x {height} px, but the layout says {tile_px} x {tile_px}",
                         "Check tile_shape_px in layout.yaml, or build the tile again.")
 
 
@@ -68,9 +68,9 @@ def _jpeg_pixels(content: bytes, where: str, tile_px: int, into: Pixels | None) 
     height, width, colorspace, _ = simplejpeg.decode_jpeg_header(content)
     _check_size(height, width, where, tile_px)
     if colorspace in {"CMYK", "YCCK"}:
-        raise TileError(where, f"the tile is a {colorspace} JPEG", "Tiles are colour (YCbCr, RGB) or grey.")
+        raise TileError(where, f"the tile is a {colorspace} JPEG", "Tiles must be colour (YCbCr, RGB) or grey.")
     if too_many_scans(content):
-        raise TileError(where, "the tile is a JPEG of far too many scans", _AGAIN)
+        raise TileError(where, "the tile is a JPEG with far too many scans", _AGAIN)
     pixels: Pixels = simplejpeg.decode_jpeg(content, "RGB", fastdct=False, fastupsample=False, buffer=into)
     return pixels
 
@@ -80,33 +80,33 @@ def _decode_other(content: bytes, where: str, tile_px: int) -> Pixels:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the size is checked right here; of odd metadata nothing is used
+            warnings.simplefilter("ignore")  # the size is checked right here, and odd metadata is not used
             image = Image.open(io.BytesIO(content), formats=PICTURE_FORMATS)
             _check_size(image.height, image.width, where, tile_px)
             if image.mode not in _PLAIN_MODES:
-                raise TileError(where, f"the tile has pixels of mode {image.mode}", "Tiles have 8 bits per channel.")
+                raise TileError(where, f"the tile has pixels of mode {image.mode}", "Tiles must have 8 bits per channel.")
             return np.asarray(image.convert("RGB"))
     except Image.DecompressionBombError as error:
         raise TileError(where, "the tile claims far too many pixels", _AGAIN) from error
     except UnidentifiedImageError as error:
         kind = looks_like(content)
-        raise TileError(where, "the tile is no image that can be read" + (f": it looks like {kind}" if kind else ""),
+        raise TileError(where, "the tile is not a readable image" + (f": it looks like {kind}" if kind else ""),
                         _AGAIN) from error
     except _DECODING as error:
-        raise TileError(where, f"the tile is no whole image ({printable(error, 200) or type(error).__name__})",
+        raise TileError(where, f"the tile is not a complete image ({printable(error, 200) or type(error).__name__})",
                         _AGAIN) from error
 
 
 class TileCache:
-    """Decoded tiles of a source, the least recently used forgotten first.
+    """Decoded tiles of a source; the least recently used tiles are dropped first.
 
-    Memory of forgotten tiles that nobody holds any more is decoded into again: fresh pages from the system cost half as much as
+    The memory of dropped tiles that nothing refers to is used again, because new pages from the system cost half as much as
     decoding.
 
     Args:
         source: Where tiles come from.
         tile_px: Edge of every tile in pixels.
-        max_bytes: Bound of the pixels kept; at least one tile is always kept.
+        max_bytes: Most bytes of pixels kept; at least one tile is always kept.
     """
 
     def __init__(self, source: TileSource, tile_px: int, max_bytes: int = 64 << 20) -> None:
@@ -126,7 +126,7 @@ class TileCache:
         self._lock = threading.Lock()
 
     def get(self, tile: TileId) -> Pixels | None:
-        """A tile's pixels, uint8 (tile_px, tile_px, 3), read-only; None where there is no such tile.
+        """Return a tile's pixels, uint8 (tile_px, tile_px, 3), read-only; None if there is no such tile.
 
         Raises:
             TileError: If the tile cannot be read or decoded.
@@ -142,19 +142,19 @@ class TileCache:
         with self._lock:
             self._kept[tile] = pixels
             while len(self._kept) > self._max:
-                self._forget_oldest()
+                self._drop_oldest()
         return pixels
 
     def clear(self) -> None:
-        """Forget all tiles."""
+        """Drop all tiles."""
         with self._lock:
             while self._kept:
-                self._forget_oldest()
+                self._drop_oldest()
 
-    def _forget_oldest(self) -> None:
-        """Forget a tile; call it with the lock held, so that nobody gets hold of the tile meanwhile."""
+    def _drop_oldest(self) -> None:
+        """Drop the oldest tile; call this with the lock held, so that no thread gets the tile meanwhile."""
         pixels = self._kept.popitem(last=False)[1]
-        # Held by this name and by the call alone: no view, no thread that copies from it, no user has it.
+        # Only this name and the call refer to it: no view, no copying thread and no user does.
         if pixels is not None and pixels.base is None and len(self._spare) < _SPARE_TILES and sys.getrefcount(pixels) <= 2:
             self._spare.append(pixels)
 
@@ -165,7 +165,7 @@ class TileCache:
         return pixels
 
     def _decode(self, content: bytes, tile: TileId) -> Pixels:
-        """Decode a tile; what it is called takes longer to find out than to read it, and is needed for messages alone."""
+        """Decode a tile; its name is found only for messages, because that takes longer than reading the tile."""
         if content.startswith(b"\xff\xd8"):
             with contextlib.suppress(TileError):
                 return decode_tile(content, "", self._tile_px, self._take_spare())

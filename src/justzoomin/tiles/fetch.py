@@ -1,6 +1,6 @@
-"""Fetching tiles over http: slowly, few at a time, again after failures, never more than a tile's worth of bytes or of time.
+"""Fetching tiles over http: slowly, few at a time, again after failures, within limits of bytes and time for each tile.
 
-This stays our own code, because servers of others must be asked politely and their answers may be hostile.
+This is own code, because servers of others must be asked politely and their answers may be hostile.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ from justzoomin.tiles.urltemplate import mask_address
 from justzoomin.tiles.watchedhttp import PrivateAddressError, Watch, watched_session
 
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Answers that may be others a moment later."""
+"""Status codes after which another try may succeed."""
 _NONE_THERE = frozenset({204, 404, 410})
-"""Answers that mean: there is no such tile."""
+"""Status codes that mean that there is no such tile."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
 _LONGEST_WAIT_S = 120.0
-"""A server that asks for a longer pause than this ends the work instead: better said than silently slept."""
+"""If a server asks for a longer pause, the work ends with an error instead of a silent wait."""
 _DOWN_S = 30.0
-"""For so long a host that could not be reached is not tried again where an old tile will do."""
+"""How long a host that could not be reached is not tried again if an old tile is there."""
 _CHUNK = 1 << 16
 _OUT_OF_RANGE = b"TileOutOfRange"
-"""What a WMTS answers, with status 400, where it has no tile. Source: OGC 07-057r7, 7.2.2."""
+"""What a WMTS server answers, with status 400, if it has no tile. Source: OGC 07-057r7, 7.2.2."""
 
 
 class UnreachableError(TileError):
-    """A server did not give a whole answer, however often it was asked."""
+    """A server did not give a complete answer in any try."""
 
 
 class NoTileError(Exception):
-    """An answer that means: there is no such tile; its words say which."""
+    """An answer that means that there is no such tile; the text says which answer."""
 
 
 class Fetched(NamedTuple):
-    """What a server said of a tile.
+    """A server's answer about a tile.
 
     Args:
-        content: Its file; None where there is none.
-        none: How the server said that there is none.
+        content: The tile's file; None if there is no such tile.
+        none: How the server said that there is no such tile.
     """
 
     content: bytes | None
@@ -56,15 +56,15 @@ class Fetched(NamedTuple):
 
 @dataclass(frozen=True)
 class FetchRules:
-    """How a server may be asked.
+    """Limits for requests to a server.
 
     Args:
-        requests_per_second: Requests a second and host, over all threads of this process.
-        parallel: Requests under way at once to a host.
+        requests_per_second: Requests a second to one host, over all threads of this process.
+        parallel: Requests to one host at the same time.
         timeout_s: Seconds to wait for a connection, and for more bytes.
-        tile_limit_s: Seconds for one tile, all tries together; pauses between them do not count.
-        retries: Further tries after a broken connection, a busy server or its inner error.
-        max_bytes: Bytes of an answer.
+        tile_limit_s: Seconds for one tile in all tries; pauses between them do not count.
+        retries: Further tries after a broken connection, a busy server or a server error.
+        max_bytes: Most bytes of an answer.
         agent: User-Agent of the requests.
     """
 
@@ -79,11 +79,11 @@ class FetchRules:
 
 @dataclass
 class Pace:
-    """When a host may be asked next. One per process: all maps of a host share it.
+    """When the next request to a host is allowed. All maps of a process share one pace.
 
     Args:
-        clock: Seconds that only grow.
-        sleep: Waits for seconds.
+        clock: Returns seconds that never decrease.
+        sleep: Waits for a number of seconds.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -94,7 +94,7 @@ class Pace:
     _lock: Any = field(default_factory=threading.Lock)
 
     def wait(self, host: str, requests_per_second: float) -> None:
-        """Wait until the host may be asked."""
+        """Wait until the next request to the host is allowed."""
         with self._lock:
             now = self.clock()
             start = max(now, self._next.get(host, now))
@@ -103,12 +103,12 @@ class Pace:
             self.sleep(start - now)
 
     def hold(self, host: str, seconds: float) -> None:
-        """Leave a host alone for a while."""
+        """Allow no request to a host for some seconds."""
         with self._lock:
             self._next[host] = max(self._next.get(host, 0.0), self.clock() + seconds)
 
     def gate(self, host: str, parallel: int) -> threading.BoundedSemaphore:
-        """What bounds the requests under way to a host."""
+        """Return the semaphore that limits the requests to a host at the same time."""
         with self._lock:
             return self._gates.setdefault((host, parallel), threading.BoundedSemaphore(parallel))
 
@@ -118,7 +118,7 @@ class Pace:
             self._down[host] = self.clock() + _DOWN_S
 
     def is_down(self, host: str) -> bool:
-        """Whether a host could not be reached a moment ago."""
+        """Return whether a host could not be reached a moment ago."""
         with self._lock:
             return self._down.get(host, -math.inf) > self.clock()
 
@@ -127,19 +127,19 @@ _PACES: dict[int, Pace] = {}
 
 
 def shared_pace() -> Pace:
-    """The pace of this process; a forked one begins its own, as locks held elsewhere would never open."""
+    """Return the pace of this process; a forked process makes its own, because inherited locks might never open."""
     return _PACES.setdefault(os.getpid(), Pace())
 
 
 def agent(contact: str = "") -> str:
-    """What this package calls itself to servers."""
+    """Return the User-Agent of this package."""
     from importlib.metadata import version
 
     return f"justzoomin/{version('justzoomin')}" + (f" ({contact})" if contact else "")
 
 
 class Fetcher:
-    """Gets the content of addresses. Safe from threads, after forks and pickling.
+    """Gets the content of addresses. It can be used by threads, after forks and after pickling.
 
     Args:
         rules: How servers may be asked.
@@ -159,23 +159,23 @@ class Fetcher:
 
     @property
     def pace(self) -> Pace:
-        """The pace it keeps to."""
+        """The pace that it keeps."""
         return self._pace or shared_pace()
 
     def get(self, url: str, where: str, check: Callable[[bytes], None]) -> Fetched:
-        """The checked content at an address, or that the server has none.
+        """Fetch and check the content at an address; the server may say that there is none.
 
         Args:
             url: The address, secrets included.
             where: The address for messages.
-            check: Raises TileError where a content is not what was asked for; after a CutTileError it is asked for again.
-                Raises NoTileError where a content means that there is none.
+            check: Raises TileError if the content is not the wanted tile; after a CutTileError the tile is requested again.
+                Raises NoTileError if the content means that there is no tile.
 
         Raises:
-            UnreachableError: If no whole answer came, however often it was asked, or the time for a tile is over.
+            UnreachableError: If no complete answer came in any try, or the time for a tile is over.
             TileError: If the server refuses, or answers with something else.
         """
-        # Not urllib3's own retries: they would pass the pace by, sleep as long as a server says, and not see a cut body.
+        # urllib3's own retries would ignore the pace, sleep as long as a server says, and not notice a cut body.
         problem, host, clock = "no answer", "", _Clock(self.rules.tile_limit_s)
         for tried in range(self.rules.retries + 1):
             try:
@@ -184,22 +184,22 @@ class Fetcher:
                 return Fetched(None, str(error))
             except _AskAgainError as error:
                 host = error.host
-                if tried == 0 or clock.left() > 0:  # what was wrong before the time was over says more
+                if tried == 0 or clock.left() > 0:  # the problem from before the time was over says more
                     problem = error.problem
                 if clock.left() <= 0:
                     self.pace.set_down(host)
                     raise UnreachableError(
-                        where, f"no whole answer within {self.rules.tile_limit_s:g} s ({problem}, {_tried(tried + 1)})",
-                        "Go on later: what was fetched is kept. For a slow server, allow more: --tile-seconds (tile_limit_s)."
+                        where, f"no complete answer within {self.rules.tile_limit_s:g} s ({problem}, {_tried(tried + 1)})",
+                        "Continue later: fetched tiles are kept. For a slow server, raise --tile-seconds (tile_limit_s)."
                     ) from None
                 pause = error.pause_s if error.pause_s is not None else min(30.0, 0.5 * 2.0**tried)
             if pause > _LONGEST_WAIT_S:
-                raise UnreachableError(where, f"{problem}, and the server asks to wait {pause:.0f} s", "Go on later: what was "
-                                  "fetched is kept.")
+                raise UnreachableError(where, f"{problem}, and the server asks to wait {pause:.0f} s",
+                                       "Continue later: fetched tiles are kept.")
             self.pace.hold(host, pause)
         self.pace.set_down(host)
         raise UnreachableError(where, f"{problem}, {_tried(self.rules.retries + 1)}",
-                          "Check the network and the address, or go on later: what was fetched is kept.")
+                               "Check the network and the address, or continue later: fetched tiles are kept.")
 
     def _once(self, url: str, where: str, check: Callable[[bytes], None], clock: _Clock) -> Fetched:
         requests, public = _requests(), False
@@ -215,16 +215,16 @@ class Fetcher:
                             return self._answer(answer, host, where, check)
                         url, public = self._redirect(url, answer.headers.get("Location", ""), where), public or watch.public
                 except PrivateAddressError:
-                    raise TileError(where, f"it leads from the internet to {mask_address(url)[:200]} in a private network",
-                                    "If this is meant, give that address yourself.") from None
+                    raise TileError(where, f"it redirects from the internet to {mask_address(url)[:200]} in a private network",
+                                    "If this is intended, give that address yourself.") from None
                 except (requests.exceptions.RequestException, _AskAgainError, UnicodeError) as error:
                     if watch.over:
-                        raise _AskAgainError(host, "its bytes come too slowly") from None
+                        raise _AskAgainError(host, "its bytes arrive too slowly") from None
                     raise self._failure(error, host, where) from None
-        raise TileError(where, f"it leads on more than {_MAX_REDIRECTS} times", "Check the address.")
+        raise TileError(where, f"it redirects more than {_MAX_REDIRECTS} times", "Check the address.")
 
     def _failure(self, error: Exception, host: str, where: str) -> Exception:
-        """What a failed request means here. Never the error's own text: it holds the address with its secrets."""
+        """Return the error for a failed request, without the original text: it holds the address with its secrets."""
         kinds = _requests().exceptions
         if isinstance(error, _AskAgainError):
             return error
@@ -234,10 +234,10 @@ class Fetcher:
             return TileError(where, "the server's certificate is not trusted", "Check the address.")
         if isinstance(error, kinds.ConnectionError | kinds.ChunkedEncodingError):
             return _AskAgainError(host, "the server cannot be reached or cut the answer")
-        return TileError(where, "the address or the answer makes no sense", "Check the address.")
+        return TileError(where, "the address or the answer is not valid", "Check the address.")
 
     def _answer(self, answer: Any, host: str, where: str, check: Callable[[bytes], None]) -> Fetched:
-        """What an answer says that leads nowhere else."""
+        """Return what an answer without a redirect says."""
         status, headers = answer.status_code, answer.headers
         if status in _AGAIN:
             raise _AskAgainError(host, f"the server answers {status}", _pause(headers))
@@ -257,13 +257,14 @@ class Fetcher:
         return Fetched(content)
 
     def _body(self, answer: Any, host: str, where: str) -> bytes:
-        """All bytes of an answer: as many as it promises, and an end that it states where it has none."""
+        """Return all bytes of an answer: as many as its header states; without any, the answer must state its end."""
         content, promised, kinds = bytearray(), answer.headers.get("Content-Length", ""), _requests().exceptions
         try:
             for part in answer.iter_content(_CHUNK):
                 content += part
                 if len(content) > self.rules.max_bytes:
-                    raise TileError(where, f"the answer is longer than {self.rules.max_bytes} bytes", "It is no tile.")
+                    raise TileError(where, f"the answer is longer than {self.rules.max_bytes} bytes",
+                                    "Check the address: this is not a tile.")
         except (kinds.ConnectionError, kinds.ChunkedEncodingError):
             size = f" of {promised} bytes" if promised.isdigit() else ""
             raise _AskAgainError(host, f"the answer{size} stops before its end") from None
@@ -276,8 +277,8 @@ class Fetcher:
         old, new = urlsplit(url), urlsplit(target)
         plain = new.scheme in {"http", "https"} and new.netloc and location
         if not plain or (old.scheme, new.scheme) == ("https", "http"):
-            raise TileError(where, f"it leads to {mask_address(target)[:200]}",
-                            "Only http and https addresses are followed, and never from https to http.")
+            raise TileError(where, f"it redirects to {mask_address(target)[:200]}",
+                            "Only http and https addresses are followed, but never from https to http.")
         return target
 
     def _session(self) -> Any:
@@ -289,17 +290,17 @@ class Fetcher:
 
 
 class _Clock:
-    """Time spent on requests, of what is allowed for them; entered while one is under way.
+    """The time left for requests; entered while a request runs.
 
     Args:
-        seconds: What is allowed.
+        seconds: The time allowed.
     """
 
     def __init__(self, seconds: float) -> None:
         self._left, self._since = seconds, 0.0
 
     def left(self) -> float:
-        """Seconds left; none below 0."""
+        """Return the seconds left, at least 0."""
         return max(0.0, self._left)
 
     def __enter__(self) -> None:
@@ -310,7 +311,7 @@ class _Clock:
 
 
 class _AskAgainError(Exception):
-    """A try failed in a way that another may not."""
+    """A try failed, but another one may succeed."""
 
     def __init__(self, host: str, problem: str, pause_s: float | None = None) -> None:
         super().__init__(problem)
@@ -330,7 +331,7 @@ def _requests() -> Any:
 
 
 def _pause(headers: Any) -> float | None:
-    """Seconds that a Retry-After asks for; None where there is none that can be read."""
+    """Return the seconds that a Retry-After header asks for; None if it is missing or cannot be read."""
     from urllib3 import Retry
     from urllib3.exceptions import InvalidHeader
 
@@ -344,6 +345,6 @@ def _pause(headers: Any) -> float | None:
 def _refuse(status: int, where: str) -> None:
     if status in {401, 403}:
         raise TileError(where, f"the server refuses ({status})",
-                        "Check the key in the address and the server's terms; some servers forbid programs.")
+                        "Check the key in the address and the server's terms; some servers do not allow programs.")
     if status != 200:
         raise TileError(where, f"the server answers {status}", "Check the address, the levels and the area.")

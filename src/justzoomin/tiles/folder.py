@@ -1,4 +1,4 @@
-"""Tiles as files below a folder."""
+"""Tiles as files in a folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from justzoomin.tiles.tilepaths import tile_path, tile_pattern
 
 
 class FolderSource(TileSource):
-    """Tiles as files below a folder, at the layout's path.
+    """Tiles as files in a folder, at the layout's path.
 
     Args:
         folder: The folder that the layout's path starts from.
@@ -29,15 +29,15 @@ class FolderSource(TileSource):
         self._start = os.path.join(self.folder, "")  # noqa: PTH118 (paths of tiles are put together often)
 
     def levels(self) -> tuple[int, ...]:
-        """Levels with at least one tile, coarsest first."""
+        """Return the levels with at least one tile, coarsest first."""
         return tuple(v for v in range(self.layout.min_zoom, self.layout.max_zoom + 1) if self.has_level(v))
 
     def has_level(self, level: int) -> bool:
-        """Whether the level has at least one tile."""
+        """Return whether the level has at least one tile."""
         return next(self._walk(level), None) is not None
 
     def read(self, tile: TileId) -> bytes | None:
-        """A tile's file, or None where there is no such file.
+        """Return a tile's file, or None if there is no such file.
 
         Raises:
             TileError: If the file is there but cannot be read.
@@ -52,11 +52,11 @@ class FolderSource(TileSource):
                             "Check the file and its permissions.") from error
 
     def describe(self, tile: TileId) -> str:
-        """The file of a tile."""
+        """Return the path of a tile's file."""
         return str(self.folder / tile_path(self.layout, tile))
 
     def table(self, level: int) -> TileTable:
-        """All tiles of a level; empty where it has none.
+        """Return all tiles of a level; empty if it has none.
 
         Raises:
             TileError: If a folder cannot be listed.
@@ -64,7 +64,7 @@ class FolderSource(TileSource):
         return TileTable.from_rows(level, self._walk(level))
 
     def files(self, levels: Sequence[int]) -> Iterator[tuple[str, os.stat_result]]:
-        """Number and state of each file of some levels, sorted within a level.
+        """Return the number and state of each file of some levels, sorted within a level.
 
         Raises:
             TileError: If a folder cannot be listed.
@@ -74,18 +74,18 @@ class FolderSource(TileSource):
                 yield f"{level}/{x}/{y}", status
 
     def dataset_files(self) -> Iterator[tuple[Path, str]]:
-        """Every tile's file, and its name in a dataset's folder."""
+        """Return every tile's file, and its name in a dataset's folder."""
         for level in self.levels():
             for x, y in self.tiles(level):
                 name = tile_path(self.layout, TileId(level, x, y))
                 yield self.folder / name, f"satellite/{name}"
 
     def _walk(self, level: int) -> Iterator[tuple[int, int, int]]:
-        """Tiles of a level as (x, y, bytes), in no order."""
+        """Return the tiles of a level as (x, y, bytes), unsorted."""
         return ((x, y, status.st_size) for x, y, status in self._states(level))
 
     def _states(self, level: int) -> Iterator[tuple[int, int, os.stat_result]]:
-        """Tiles of a level as (x, y, state of the file), in no order."""
+        """Return the tiles of a level as (x, y, state of the file), unsorted."""
         pattern = tile_pattern(self.layout, level)
         fixed: list[str] = []
         for part in PurePosixPath(tile_path(self.layout, TileId(level, 0, 0)).rpartition("/")[0]).parts:

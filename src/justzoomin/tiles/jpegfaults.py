@@ -1,8 +1,8 @@
-"""Harmless faults of JPEG files, put right, so that strict decoding refuses only what has lost data.
+"""Repairs harmless faults of JPEG files, so that strict decoding refuses only files that have lost data.
 
-libjpeg warns of much that costs no pixel: cameras, drones and old phones write such files every day. Which warnings a file
-would give in all cannot be asked (only the first is kept), so a file that is not decoded without a warning is decoded again
-without the faults that are known to be harmless. What still warns then has lost data.
+libjpeg warns of many faults that cost no pixel: cameras, drones and old phones write such files every day. The list of all
+warnings of a file is not available (only the first is kept). So a file with a warning is decoded again without the faults
+that are known to be harmless. A file that still gives a warning has lost data.
 Source of the format: ITU-T T.81, annex B.
 """
 
@@ -21,18 +21,18 @@ _APP0, _APP14, _SOS, _EOI = 0xE0, 0xEE, 0xDA, 0xD9
 _SEQUENTIAL, _PROGRESSIVE = {0xC0, 0xC1, 0xC9}, {0xC2, 0xCA}
 _END = b"\xff\xd9"
 _KEPT_ZEROS = (0, 1)
-"""Zero bytes that may belong to the data of a scan: that of a picture with a flat corner can end in one."""
+"""Zero bytes that may belong to a scan: the data of a picture with a flat corner can end in one."""
 
 
 def decoded_jpeg(data: bytes, decode: Callable[[bytes], Decoded]) -> Decoded:
-    """What a strict decoder makes of a JPEG, or of the JPEG without its harmless faults where it refuses that.
+    """Decode a JPEG strictly; if it is refused, decode it without its harmless faults.
 
     Args:
         data: The file.
-        decode: Decodes a file, and raises ValueError or OSError over every warning.
+        decode: Decodes a file, and raises ValueError or OSError on every warning.
 
     Raises:
-        ValueError: If data is lost (or OSError, as `decode` has it).
+        ValueError: If data is lost (or OSError, whichever `decode` raises).
     """
     try:
         return decode(data)
@@ -47,11 +47,11 @@ def decoded_jpeg(data: bytes, decode: Callable[[bytes], Decoded]) -> Decoded:
 
 
 def mended_jpegs(data: bytes) -> Iterator[bytes]:
-    """A JPEG without its harmless faults, in the ways that these can be understood; nothing where it has none.
+    """Return a JPEG without its harmless faults, one version for each way to read them; nothing if it has no such faults.
 
-    Put right are: a JFIF version other than 1; an Adobe transform that is not defined; spectral selection and approximation of
-    sequential scans, which have none; zero bytes between segments, before restart markers and behind scans; a missing end
-    marker, if all scans are there.
+    These faults are repaired: a JFIF version other than 1; an Adobe transform that is not defined; spectral selection and
+    approximation of sequential scans, which have none; zero bytes between segments, before restart markers and after scans;
+    a missing end marker, if all scans are there.
     """
     known = {data}
     for zeros in _KEPT_ZEROS:
@@ -62,7 +62,7 @@ def mended_jpegs(data: bytes) -> Iterator[bytes]:
 
 
 def _mended(data: bytes, zeros: int) -> bytes | None:
-    """The file put right, with up to so many zero bytes left behind a scan; None where its segments cannot be walked."""
+    """Return the repaired file with up to `zeros` zero bytes after a scan; None if its segments cannot be followed."""
     out, at, frame = [data[:2]], 2, _Frame()
     while True:
         start = data.find(b"\xff", at)
@@ -71,7 +71,7 @@ def _mended(data: bytes, zeros: int) -> bytes | None:
         while 0 <= start < len(data) - 1 and data[start + 1] == 0xFF:  # fill bytes
             start += 1
         ends = not 0 <= start < len(data) - 1
-        if ends or data[start + 1] == _EOI:  # a picture without all its scans gets no end, so that it is refused
+        if ends or data[start + 1] == _EOI:  # a picture with a missing scan gets no end marker, so that it is refused
             return b"".join((*out, b"" if not frame.complete() else _END if ends else data[start:]))
         marker, at = data[start + 1], start + 2
         if marker in _STANDALONE:
@@ -93,24 +93,24 @@ def _mended(data: bytes, zeros: int) -> bytes | None:
 
 
 def _unpadded(scan: bytes, zeros: int) -> bytes:
-    """The bytes of a scan without zero bytes before restart markers and at its end, but for so many of them."""
+    """Return a scan with at most `zeros` zero bytes before restart markers and at its end."""
     parts = _RESTART.split(scan.removesuffix(b"\xff"))
     for k in range(0, len(parts), 2):
         bare = parts[k].rstrip(b"\0")
-        parts[k] = parts[k][:len(bare) + zeros + bare.endswith(b"\xff")]  # a zero behind 0xff belongs to it
+        parts[k] = parts[k][:len(bare) + zeros + bare.endswith(b"\xff")]  # a zero after 0xff belongs to it
     return b"".join(parts)
 
 
 class _Frame:
-    """What of a picture's coefficients the scans so far have given."""
+    """The coefficients of a picture that its scans have given so far."""
 
     def __init__(self) -> None:
         self._marker = 0
         self._components: tuple[int, ...] = ()
-        self._left: dict[tuple[int, int], int] = {}  # of component and coefficient: low bits that are still missing
+        self._left: dict[tuple[int, int], int] = {}  # low bits still missing, by component and coefficient
 
     def read(self, marker: int, body: bytes) -> bool:
-        """Take in a segment; False where it cannot be understood."""
+        """Read a segment; return False if it is not valid."""
         if marker in _SEQUENTIAL | _PROGRESSIVE:
             if self._components or len(body) < 9 or len(body) != 6 + 3 * body[5]:
                 return False
@@ -124,15 +124,15 @@ class _Frame:
         return True
 
     def complete(self) -> bool:
-        """Whether every coefficient was given to its last bit."""
+        """Return whether every coefficient was given to its last bit."""
         return bool(self._components) and all(self._left.get((c, k)) == 0 for c in self._components for k in range(64))
 
     def mended(self, marker: int, body: bytes) -> bytes:
-        """A segment without values that are not defined."""
+        """Return a segment with undefined values replaced."""
         if marker == _APP0 and body.startswith(b"JFIF\0") and len(body) >= 7 and body[5] != 1:
             return body[:5] + b"\1\2" + body[7:]
         if marker == _APP14 and body.startswith(b"Adobe") and len(body) >= 12 and body[11] > 2:
-            return body[:11] + b"\1" + body[12:]  # YCbCr, which is what decoders take it for
+            return body[:11] + b"\1" + body[12:]  # YCbCr, which decoders assume here
         if marker == _SOS and self._marker in _SEQUENTIAL:
             return body[:-3] + b"\0\x3f\0"
         return body

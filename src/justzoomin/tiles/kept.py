@@ -1,4 +1,4 @@
-"""Tiles of a server kept on disk: what was fetched once is not asked for again."""
+"""Tiles of a server kept on disk: a fetched tile is not requested again."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class KeptTile:
-    """What the disk knows of a tile.
+    """A tile, or its absence, as kept on disk.
 
     Args:
-        content: Its file; None where the server said that there is none.
+        content: The tile's file; None if the server said that there is no such tile.
         age_s: Seconds since the server said so.
     """
 
@@ -30,7 +30,7 @@ class KeptTile:
 
 
 def tiles_home() -> Path:
-    """The folder of kept tiles: `$JZI_HOME/tiles`, or `~/.cache/justzoomin/tiles`.
+    """Return the folder of kept tiles: `$JZI_HOME/tiles`, or `~/.cache/justzoomin/tiles`.
 
     Raises:
         ConfigError: If there is no home folder.
@@ -42,14 +42,14 @@ def tiles_home() -> Path:
 
 
 class KeptTiles:
-    """The kept tiles of one server; a folder per server, named by a hash of all that decides about its tiles.
+    """The kept tiles of one server, in a folder named by a hash of all settings that decide about its tiles.
 
-    A tile lies in `<level>/<x>/<y>.tile`, written atomically; an empty file remembers that there is none.
-    Where the folder cannot be written, nothing is kept and a warning is logged once.
+    A tile is stored in `<level>/<x>/<y>.tile`, written atomically; an empty file means that there is no such tile.
+    If the folder cannot be written, nothing is kept and a warning is logged once.
 
     Args:
-        identity: Everything that makes one server's tiles others than another's; may hold secrets, only its hash is used.
-        about: What to write beside the tiles, for people; must hold no secret.
+        identity: Everything that distinguishes one server's tiles from another's; it may hold secrets, only its hash is used.
+        about: A description for people, written beside the tiles; it must not hold secrets.
         folder: A folder instead of `tiles_home()`.
     """
 
@@ -60,15 +60,15 @@ class KeptTiles:
 
     @property
     def folder(self) -> Path:
-        """Where the tiles lie."""
+        """The folder of this server's tiles."""
         return (self._folder or tiles_home()) / self._name
 
     def path(self, tile: TileId) -> Path:
-        """The file of a tile."""
+        """Return the path of a tile's file."""
         return self.folder / str(tile.level) / str(tile.x) / f"{tile.y}.tile"
 
     def read(self, tile: TileId) -> KeptTile | None:
-        """What is known of a tile; None where nothing is."""
+        """Return what is kept of a tile; None if nothing is."""
         path = self.path(tile)
         try:
             with path.open("rb") as file:
@@ -78,7 +78,7 @@ class KeptTiles:
         return KeptTile(content or None, max(0.0, time.time() - changed))
 
     def write(self, tile: TileId, content: bytes | None) -> None:
-        """Keep a tile, or that there is none."""
+        """Keep a tile, or the fact that there is no such tile."""
         try:
             if not (self.folder / "server.json").exists():
                 write_json(self._about, self.folder / "server.json")
@@ -89,8 +89,8 @@ class KeptTiles:
                 self._warned = True
 
     def forget(self, tile: TileId) -> None:
-        """Drop a tile that proved to be broken."""
+        """Delete a tile that proved to be broken."""
         try:
             self.path(tile).unlink(missing_ok=True)
         except OSError as error:
-            _LOG.warning("%s: it cannot be removed (%s)", self.path(tile), error.strerror)
+            _LOG.warning("%s: the file cannot be removed (%s)", self.path(tile), error.strerror)

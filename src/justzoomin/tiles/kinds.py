@@ -1,4 +1,4 @@
-"""Which kind of source a name means: an address, a server's description, a package or another path. Only here it is decided."""
+"""Decides which kind of source a name means: an address, a server's description, a package or another path."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SourceKind = Literal["address", "description", "package", "path"]
 
 
 def source_kind(named: str | Path) -> SourceKind:
-    """Which kind of source is named."""
+    """Return which kind of source a name means."""
     if re.match(r"[A-Za-z][A-Za-z0-9+.\-]*://", address_text(named)):
         return "address"
     path = Path(named)
@@ -23,5 +23,5 @@ def source_kind(named: str | Path) -> SourceKind:
 
 
 def address_text(named: str | Path) -> str:
-    """The text of what may be an address: a Path has made one slash of the two in it."""
+    """Return the text of a name that may be an address: a Path has reduced its two slashes to one."""
     return re.sub(r"^(https?):/(?!/)", r"\1://", str(named)) if isinstance(named, Path) else named

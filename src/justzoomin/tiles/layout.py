@@ -1,8 +1,8 @@
-"""What a `layout.yaml` says: how tile numbers, pixels and a map projection belong together.
+"""The contents of a `layout.yaml`: how tile numbers, pixels and a map projection belong together.
 
-The format is that of tiledwebmaps 0.2.0 (`from_yaml`), which the dataset's `satellite/layout.yaml`
-uses. A key that is not part of the format is an error, because a misspelt optional key would
-silently move the whole map. `url` is fetched from only where no tile is on disk.
+The format is that of tiledwebmaps 0.2.0 (`from_yaml`), which the dataset's `satellite/layout.yaml` uses. A key that is not
+part of the format is an error, because a misspelt optional key would silently move the whole map. Tiles are fetched from
+`url` only if no tile is on disk.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ _SAME_M = 0.01
 
 @dataclass(frozen=True)
 class TileLayout:
-    """A tile layout, checked: everything needed to go from a tile's number to a place.
+    """A checked tile layout: everything needed to find the place of a tile by its number.
 
     Args:
-        crs: The projection, as anything PROJ understands ("epsg:26985", a PROJ string, WKT).
+        crs: The projection, in any form that PROJ understands ("epsg:26985", a PROJ string, WKT).
         tile_shape_px: Height and width of a tile in pixels; they are equal.
         tile_shape_crs: Size of a tile at zoom 0 in the projection's units; the two are equal.
         origin_crs: Where tile (0, 0) begins, in the projection's units and its own axis order.
-        tile_axes: Where tile x and tile y grow, each one of north, east, south, west.
+        tile_axes: Directions in which tile x and tile y grow: north, east, south or west.
         min_zoom: Coarsest level; tiles of level z cover `tile_shape_crs / 2**z`.
         max_zoom: Finest level.
-        path: Where a tile lies under the layout's folder, with {zoom} (or {z}), {x} and {y}.
-        size_crs: Size of the tiled area; needed where an axis grows south or west.
-        url: Template of addresses of a tile server; used only where no tile is on disk.
-        preset: Name of the preset the values came from, if any.
-        shifts: Levels of a server whose tiles begin elsewhere than `origin_crs` says, and by how much, in the projection's own
-            axis order. A `layout.yaml` has none.
+        path: Path of a tile in the layout's folder, with {zoom} (or {z}), {x} and {y}.
+        size_crs: Size of the tiled area; needed if an axis grows south or west.
+        url: Address template of a tile server; used only if no tile is on disk.
+        preset: Name of the preset that the values came from, if any.
+        shifts: Levels of a server whose tiles begin at another place than `origin_crs`, and the offsets from it in the
+            projection's axis order. A `layout.yaml` has none.
 
     Raises:
-        LayoutError: If a value cannot be right; it names the field.
+        LayoutError: If a value is not valid; it names the field.
     """
 
     crs: str = "epsg:3857"
@@ -74,11 +74,11 @@ class TileLayout:
         return self.tile_shape_px[0]
 
     def tile_size_crs(self, level: int) -> float:
-        """Edge of a tile of a level in the projection's units."""
+        """Return the edge of a level's tiles in the projection's units."""
         return self.tile_shape_crs[0] * 2.0 ** -level
 
     def tiles_around(self, level: int) -> int | None:
-        """Tiles of a level once around the earth, where tile x counts from the antimeridian in web mercator; None elsewhere."""
+        """Return how many tiles of a level go around the earth; None unless x counts web mercator from the antimeridian."""
         if self.crs.strip().lower() != "epsg:3857" or self.tile_axes[0] != "east" or \
                 abs(self.origin_crs[0] + _HALF_WORLD_M) > _SAME_M:
             return None
@@ -86,12 +86,12 @@ class TileLayout:
         return round(count) if count >= 1.0 and abs(count - round(count)) < 1e-9 * count else None
 
     def same_place(self, other: TileLayout) -> bool:
-        """Whether both number the same places alike, whatever levels and files they have."""
+        """Return whether both give the same places the same numbers, whatever levels and files they have."""
         return all(getattr(self, key) == getattr(other, key) for key in _GEOMETRY_KEYS if key != "crs") \
             and self.crs.strip().lower() == other.crs.strip().lower() and self.shifts == other.shifts
 
     def to_mapping(self) -> dict[str, Any]:
-        """Plain values as `layout.yaml` holds them; tiledwebmaps reads them too."""
+        """Return the plain values of a `layout.yaml`; tiledwebmaps reads them too."""
         values: dict[str, Any] = {"min_zoom": self.min_zoom, "max_zoom": self.max_zoom, "path": self.path}
         if self.preset is not None:
             values["preset"] = self.preset
@@ -119,7 +119,7 @@ class TileLayout:
             LayoutError: If a key is missing, unknown, contradictory or of the wrong kind; it names the key.
         """
         if not isinstance(values, Mapping):
-            raise LayoutError(where, "it holds no mapping", "Write `key: value` lines, at least min_zoom and max_zoom.")
+            raise LayoutError(where, "it does not hold a mapping", "Write `key: value` lines, at least min_zoom and max_zoom.")
         known = (*_GEOMETRY_KEYS, *_OTHER_KEYS)
         unknown = [repr(key)[:60] for key in values if key not in known]
         if unknown:
@@ -143,16 +143,16 @@ class TileLayout:
         """Read a `layout.yaml`.
 
         Raises:
-            LayoutError: If the file is missing, too large, no plain YAML, or a field is wrong.
+            LayoutError: If the file is missing, too large or not plain YAML, or a field is wrong.
         """
         return cls.from_mapping(load_yaml(Path(path), _MAX_BYTES), path)
 
 
 def web_layout(min_zoom: int, max_zoom: int, tile_px: int = 256, url: str | None = None) -> TileLayout:
-    """The layout of web maps: the web mercator square, tile y growing south.
+    """Return the layout of web maps: the web mercator square, tile y growing south.
 
     Raises:
-        LayoutError: If the levels or the size cannot be right.
+        LayoutError: If the levels or the size are not valid.
     """
     values = {"preset": "XYZ", "min_zoom": min_zoom, "max_zoom": max_zoom, "path": "{zoom}/{x}/{y}.png"}
     layout = TileLayout.from_mapping(values if url is None else {**values, "url": url})
@@ -160,13 +160,13 @@ def web_layout(min_zoom: int, max_zoom: int, tile_px: int = 256, url: str | None
 
 
 def is_web_square(layout: TileLayout) -> bool:
-    """Whether tiles lie as in web maps, whatever their size in pixels."""
+    """Return whether tiles are numbered and placed as in web maps, whatever their size in pixels."""
     square = web_layout(0, 0)
     return replace(layout, tile_shape_px=square.tile_shape_px).same_place(square)
 
 
 def _preset(fields: Mapping[str, Any], where: str | Path) -> dict[str, Any]:
-    """The values of a preset: XYZ is the web mercator square, tile y growing south."""
+    """Return the values of a preset: XYZ is the web mercator square, tile y growing south."""
     name = fields["preset"]
     if name not in _PRESETS:
         raise LayoutError(f"{where}: preset", f"unknown preset {name!r}", f"Presets: {', '.join(_PRESETS)}.")
@@ -197,43 +197,43 @@ def _check(layout: TileLayout, where: str) -> None:
         LayoutError: With the name of the first field that is wrong.
     """
     if not isinstance(layout.crs, str) or not 0 < len(layout.crs) < 20_000:
-        raise LayoutError(f"{where}: crs", f"{_short(layout.crs)} is no text", "Name a projection such as epsg:26985.")
+        raise LayoutError(f"{where}: crs", f"{_short(layout.crs)} is not a text", "Name a projection such as epsg:26985.")
     _pair(layout, "tile_shape_px", (int,), where)
     for name in ("tile_shape_crs", "origin_crs", *(("size_crs",) if layout.size_crs is not None else ())):
         _pair(layout, name, (int, float), where)
     _pair(layout, "tile_axes", (str,), where)
     if not all(1 <= v <= _MAX_TILE_PX for v in layout.tile_shape_px) or len(set(layout.tile_shape_px)) != 1:
-        raise LayoutError(f"{where}: tile_shape_px", f"{layout.tile_shape_px} is no square of 1 to {_MAX_TILE_PX} px",
-                          "Tiles are square.")
+        raise LayoutError(f"{where}: tile_shape_px", f"{layout.tile_shape_px} is not a square of 1 to {_MAX_TILE_PX} px",
+                          "Tiles must be square.")
     if not layout.tile_shape_crs[0] > 0 or len(set(layout.tile_shape_crs)) != 1:
-        raise LayoutError(f"{where}: tile_shape_crs", f"{layout.tile_shape_crs} is no square of positive size",
-                          "Tiles are square.")
+        raise LayoutError(f"{where}: tile_shape_crs", f"{layout.tile_shape_crs} is not a square of positive size",
+                          "Tiles must be square.")
     flat = {"north": 0, "south": 0, "east": 1, "west": 1}
     if {flat.get(axis) for axis in layout.tile_axes} != {0, 1}:
-        raise LayoutError(f"{where}: tile_axes", f"{layout.tile_axes} are not two axes of a map",
+        raise LayoutError(f"{where}: tile_axes", f"{layout.tile_axes} are not the two axes of a map",
                           "Write one of east, west and one of north, south.")
     if layout.size_crs is None and {"south", "west"} & set(layout.tile_axes):
-        raise LayoutError(f"{where}: size_crs", f"it is missing, and tile_axes {layout.tile_axes} need it",
+        raise LayoutError(f"{where}: size_crs", f"the field is missing, but tile_axes {layout.tile_axes} need it",
                           "State the size of the tiled area in the projection's units.")
     for name in ("min_zoom", "max_zoom"):
         value = getattr(layout, name)
         if type(value) is not int or abs(value) > _MAX_ZOOM:
-            raise LayoutError(f"{where}: {name}", f"{_short(value)} is no level",
+            raise LayoutError(f"{where}: {name}", f"{_short(value)} is not a level",
                               f"Levels are whole numbers from {-_MAX_ZOOM} to {_MAX_ZOOM}.")
     if layout.min_zoom > layout.max_zoom:
         raise LayoutError(f"{where}: min_zoom", f"{layout.min_zoom} is finer than max_zoom {layout.max_zoom}",
                           "min_zoom is the coarsest level.")
     for name in ("url", "preset"):
         if not isinstance(getattr(layout, name), str | None):
-            raise LayoutError(f"{where}: {name}", f"{_short(getattr(layout, name))} is no text", "Write it as text.")
+            raise LayoutError(f"{where}: {name}", f"{_short(getattr(layout, name))} is not a text", "Write it as text.")
     _check_path(layout, where)
 
 
 def _check_path(layout: TileLayout, where: str) -> None:
-    """A tile path stays inside its folder and holds zoom, x and y once each and nothing else in braces."""
+    """Check that a tile path stays inside its folder and holds zoom, x and y once each and nothing else in braces."""
     path = layout.path
     if not isinstance(path, str) or not 0 < len(path) < 1000:
-        raise LayoutError(f"{where}: path", f"{_short(path)} is no text", f"Write for example '{DEFAULT_PATH}'.")
+        raise LayoutError(f"{where}: path", f"{_short(path)} is not a text", f"Write for example '{DEFAULT_PATH}'.")
     if "{" not in path:
         path = f"{path.rstrip('/')}/{DEFAULT_PATH}"
         object.__setattr__(layout, "path", path)
@@ -242,7 +242,7 @@ def _check_path(layout: TileLayout, where: str) -> None:
     if rest.startswith("/") or ".." in parts or "\\" in rest or "\0" in rest:
         raise LayoutError(f"{where}: path", f"{path!r} leads out of the map's folder", "Write a path below the folder.")
     if any(rest.count("{" + name + "}") != 1 for name in ("zoom", "x", "y")) or rest.count("{") != 3:
-        raise LayoutError(f"{where}: path", f"{path!r} must hold {{zoom}}, {{x}} and {{y}} once each, nothing more",
+        raise LayoutError(f"{where}: path", f"{path!r} must hold {{zoom}}, {{x}} and {{y}} once each and no other braces",
                           f"Write for example '{DEFAULT_PATH}'.")
 
 
@@ -257,4 +257,4 @@ CARD_LAYOUT = TileLayout(
 """The layout of the published dataset (its card, `satellite/layout.yaml`)."""
 AERIAL_ATTRIBUTION = ("Aerial orthophotography derived from Open Data DC / Government of the District of Columbia, "
                       "licensed under CC BY 4.0.")
-"""Whom the dataset card asks to name for that map."""
+"""The attribution that the dataset card asks for with that map."""

@@ -1,4 +1,4 @@
-"""Whether a tile server has the level that is wanted: found out with a few requests, before thousands are made in vain."""
+"""Finds out with a few requests whether a tile server has a level, before thousands of requests are made in vain."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from justzoomin.tiles.projection import TileProjection
 from justzoomin.tiles.source import TileId
 
 _ACROSS = 3
-"""Places along a side of the area that are looked at first."""
+"""Places along a side of the area that are tried first."""
 _MAX_ASKED = 200
-"""Tiles that are asked for at most while one of the wanted level is looked for."""
+"""Most tiles requested in the search for one of the wanted level."""
 
 
 class LevelProbe:
-    """A look for any tile of a level in an area: at some places, and from coarser tiles that are there down to their parts.
+    """A search for any tile of a level in an area: at some places, then from existing coarser tiles down to their parts.
 
     Args:
         name: The server, for messages.
-        read: A tile's content, or None where there is none.
-        projection: Where tiles lie.
-        levels: Levels that the server is said to have, coarsest first.
+        read: Returns a tile's content, or None if there is no such tile.
+        projection: The places of tiles.
+        levels: Levels that the server states, coarsest first.
         extent: The area in the projection: west, south, east, north.
-        around: Columns of a level after which the same tiles come again; 0 where none do.
+        around: Returns the number of columns of a level after which the same tiles repeat; 0 if they never do.
     """
 
     def __init__(self, name: str, read: Callable[[TileId], bytes | None], projection: TileProjection, levels: Sequence[int],
@@ -41,7 +41,7 @@ class LevelProbe:
         """Find a tile of a level.
 
         Raises:
-            TileError: If there is none: naming the finest level that has one, or what the server says instead.
+            TileError: If there is none; it names the finest level with a tile, or what the server says instead.
         """
         west, south, east, north = self._extent
         steps = (np.arange(_ACROSS) + 0.5) / _ACROSS
@@ -64,12 +64,12 @@ class LevelProbe:
             missing = [known for known in reversed(tried) if known > deepest]
             span = f"level {missing[0]}" if len(missing) == 1 else f"levels {missing[0]} to {missing[-1]}"
             counted = sum(tile.level > deepest for tile in self._asked)
-            raise TileError(self._name, f"its finest level in the area is {deepest}: it has none of {counted} tiles of {span} "
-                            "that it was asked for", f"Add --max-zoom {deepest}. If it has finer tiles in a part of the area, "
-                            "give that part as --area.")
+            raise TileError(
+                self._name, f"its finest level in the area is {deepest}; it has none of {counted} requested tiles of {span}",
+                f"Add --max-zoom {deepest}. If it has finer tiles in a part of the area, give that part as --area.")
 
     def _descend(self, there: list[TileId], level: int) -> int:
-        """The finest level, up to `level`, of which tiles are found below tiles that are there."""
+        """Return the finest level, up to `level`, with a tile inside the tiles that are there."""
         west, south, east, north = self._extent
         deepest, waiting = there[0].level, there[::-1]
         while waiting and deepest < level and len(self._asked) < _MAX_ASKED:
@@ -84,14 +84,14 @@ class LevelProbe:
         return deepest
 
     def _tiles(self, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], level: int) -> list[TileId]:
-        """The tiles of a level at some places, each once, in order."""
+        """Return the tiles of a level at some places, in order and without repeats."""
         numbers = np.floor(self._projection.crs_to_tile(self._projection.from_east_north(x, y), level)).astype(np.int64)
         if around := self._around(level):
             numbers[:, 0] %= around
         return list(dict.fromkeys(TileId(level, *number) for number in numbers.tolist()))
 
     def _is_there(self, tile: TileId) -> bool:
-        """Whether the server has a tile. A refusal (400, 403) is kept: beyond its levels a server may answer so."""
+        """Return whether the server has a tile. A refusal (400, 403) is kept: it may be the answer beyond its levels."""
         if tile not in self._asked:
             try:
                 self._asked[tile] = self._read(tile) is not None

@@ -1,4 +1,4 @@
-"""MBTiles: tiles in one SQLite file, read in place.
+"""MBTiles: tiles in one SQLite file, read without unpacking.
 
 Source: MBTiles specification 1.3: tables (or views) `metadata(name, value)` and
 `tiles(zoom_level, tile_column, tile_row, tile_data)`, web mercator, rows counted from the south.
@@ -24,19 +24,19 @@ from justzoomin.tiles.tileheader import MAX_TILE_BYTES, check_size
 
 MAX_ZOOM = 30
 _STEP = 100_000
-_READ_STEPS = 500  # times _STEP operations of SQLite's machine: a second or two
+_READ_STEPS = 500  # times _STEP operations of SQLite's virtual machine: a second or two
 _LIST_STEPS = 40_000
 _RASTER = {"png", "jpg", "jpeg", "webp"}
 
 
 class MBTilesSource(PackageSource):
-    """Tiles of an MBTiles file. Safe from threads, after forks and pickling: each opens the file for itself.
+    """Tiles of an MBTiles file. Each thread and process opens the file itself, also after forks and pickling.
 
     Args:
         path: The file.
 
     Raises:
-        TileError: If it is no MBTiles file of pictures, or holds none.
+        TileError: If it is not an MBTiles file of pictures, or holds no tile.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,7 +50,7 @@ class MBTilesSource(PackageSource):
             raise TileError(self.path, f"it holds {words}, not pictures", "Give a package of png, jpg or webp tiles.")
         crs = values.get("crs", "").lower()
         if crs and not any(number in crs for number in ("3857", "900913", "3785")):
-            raise TileError(self.path, f"it is in the projection {crs[:40]}", "MBTiles are in web mercator (epsg:3857).")
+            raise TileError(self.path, f"it is in the projection {crs[:40]}", "MBTiles must be in web mercator (epsg:3857).")
         self._levels = tuple(level for level in range(MAX_ZOOM + 1) if self._row(
             "SELECT 1 FROM tiles WHERE zoom_level = ? LIMIT 1", (level,)))
         if not self._levels:
@@ -69,18 +69,18 @@ class MBTilesSource(PackageSource):
         self.__dict__.update(state, _local=threading.local(), _tables={})
 
     def levels(self) -> tuple[int, ...]:
-        """Levels with at least one tile, coarsest first."""
+        """Return the levels with at least one tile, coarsest first."""
         return self._levels
 
     def has_level(self, level: int) -> bool:
-        """Whether the level has at least one tile."""
+        """Return whether the level has at least one tile."""
         return level in self._levels
 
     def read(self, tile: TileId) -> bytes | None:
-        """A tile's file, or None where there is none.
+        """Return a tile's file, or None if there is no such tile.
 
         Raises:
-            TileError: If the package is broken, or the tile is no picture of the size that the others have.
+            TileError: If the package is broken, or the tile is not a picture of the same size as the others.
         """
         top = 2**tile.level - 1 if 0 <= tile.level <= MAX_ZOOM else -1
         if not (0 <= tile.x <= top and 0 <= tile.y <= top):
@@ -90,7 +90,7 @@ class MBTilesSource(PackageSource):
         if row is None or row[0] is None:
             return None
         if not isinstance(row[0], bytes):
-            raise TileError(self.describe(tile), "the tile is no blob but text or a number", "Build the package again.")
+            raise TileError(self.describe(tile), "the tile is a text or a number, not a blob", "Build the package again.")
         if none := no_tile(row[0]):
             self.no_tiles[tile] = none
             return None
@@ -98,7 +98,7 @@ class MBTilesSource(PackageSource):
         return row[0]
 
     def table(self, level: int) -> TileTable:
-        """All tiles of a level; empty where it has none.
+        """Return all tiles of a level; empty if it has none.
 
         Raises:
             TileError: If the package is broken.
@@ -114,7 +114,7 @@ class MBTilesSource(PackageSource):
                     rows.append(row)
                     if len(rows) > MAX_LISTED:
                         raise TileError(f"{self.path}: level {level}", f"it has more than {MAX_LISTED} tiles",
-                                        "Cut the area that you need out of it.")
+                                        "Make a package of only the area that you need.")
             numbers = np.array(rows, np.int64).reshape(-1, 3)
             numbers[:, 1] = 2 ** max(level, 0) - 1 - numbers[:, 1]
             self._tables[level] = table_of(f"{self.path}: level {level}", level, numbers)
@@ -131,31 +131,31 @@ class MBTilesSource(PackageSource):
 
     @contextlib.contextmanager
     def _query(self, statement: str, values: tuple[int, ...], steps: int) -> Iterator[sqlite3.Cursor]:
-        """Run a query that may take so many steps of SQLite's machine: a view in the file can be anything.
+        """Run a query with at most `steps` steps of SQLite's virtual machine, because a view in the file can be anything.
 
         Raises:
-            TileError: If the file is no database, lacks the tables, is broken, or the query takes too long.
+            TileError: If the file is not a database, lacks the tables, is broken, or the query takes too long.
         """
         left = steps
 
-        def tired() -> int:
+        def out_of_steps() -> int:
             nonlocal left
             left -= 1
             return int(left < 0)
 
         try:
             connection = self._connection()
-            connection.set_progress_handler(tired, _STEP)
+            connection.set_progress_handler(out_of_steps, _STEP)
             with contextlib.closing(connection.execute(statement, values)) as cursor:
                 yield cursor
         except (sqlite3.Error, OverflowError, MemoryError, UnicodeError) as error:
-            what, remedy = f"it cannot be read as MBTiles ({error})", "Give a whole file with tables metadata and tiles."
+            what, remedy = f"it cannot be read as MBTiles ({error})", "Give a complete file with the tables metadata and tiles."
             if left < 0:
-                what, remedy = "a look for a tile takes too long", "Its table of tiles needs an index: build the package again."
+                what, remedy = "finding a tile takes too long", "Build the package again with an index on its table of tiles."
             raise TileError(self.path, what, remedy) from error
 
     def _connection(self) -> sqlite3.Connection:
-        """This thread's connection in this process. One that came along in a fork is never touched again."""
+        """Return this thread's connection in this process. A connection inherited by a fork is never used."""
         known: dict[int, sqlite3.Connection] = self._local.__dict__.setdefault("connections", {})
         if os.getpid() not in known:
             if not self.path.is_file():

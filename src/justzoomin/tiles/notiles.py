@@ -1,4 +1,4 @@
-"""Tiles that stand for "there is no tile here": found out by their content, and counted for people."""
+"""Tiles whose content means that there is no tile: they are recognized, and counted for the user."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Iterable
 from justzoomin.tiles.tileheader import tile_format
 
 _SMALL = 8 << 10
-"""Larger files than this are pictures of something: an invisible tile packs to less."""
+"""Larger files show something: an invisible tile takes fewer bytes."""
 _MAX_PX = 1 << 22
 
 
 def no_tile(content: bytes) -> str:
-    """Why a tile's content means that there is no tile; empty where it does not mean that.
+    """Return why a tile's content means that there is no tile; empty if it does not mean that.
 
-    Servers and packages fill holes with empty files, with pictures of 1 x 1 px, and with pictures that are transparent
-    throughout, whatever their size.
+    Servers and packages fill holes with empty files, with pictures of 1 x 1 px, and with completely transparent pictures
+    of any size.
     """
     from PIL import Image
 
@@ -35,11 +35,11 @@ def no_tile(content: bytes) -> str:
                 return ""
             return "transparent throughout" if image.convert("RGBA").getchannel("A").getbbox() is None else ""
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError, LookupError, Image.DecompressionBombError):
-        return ""  # what is broken is found, and said, when it is decoded
+        return ""  # a broken tile is found and reported when it is decoded
 
 
 def first_picture(contents: Iterable[object]) -> object:
-    """The first of some tiles that is one; the last of them where none is."""
+    """Return the first tile that is not empty; the last one if all are empty."""
     content: object = b""
     for content in contents:
         if not (content is None or (isinstance(content, bytes) and no_tile(content))):

@@ -1,7 +1,7 @@
-"""Tile packages, whole maps in one file: which endings there are, and how a package is opened.
+"""Tile packages, complete maps in one file: their file extensions, and how a package is opened.
 
-Other installed Python packages add endings with entry points of the group `justzoomin.tile_sources`: `zip = "module:ZipSource"`
-opens what ends in `.zip`.
+Other installed Python packages add extensions with entry points of the group `justzoomin.tile_sources`: with
+`zip = "module:ZipSource"`, files named `.zip` are opened.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OWN_SUFFIXES = (".mbtiles", ".pmtiles")
 
 
 def is_package(path: Path) -> bool:
-    """Whether a path is named like a tile package: by an own ending, or is there and has an ending that was added."""
+    """Return whether a path is named like a tile package; a file with an added extension must exist."""
     suffix = path.suffix.lower()
     return not path.is_dir() if suffix in OWN_SUFFIXES else path.exists() and bool(_added(suffix))
 
@@ -32,8 +32,8 @@ def open_package(path: Path) -> PackageSource:
 
     Raises:
         LayoutError: If there is no such file.
-        TileError: If it is no package of pictures that can be read.
-        ConfigError: If what was added for its ending cannot be used.
+        TileError: If it is not a readable package of pictures.
+        ConfigError: If the plug-in for its extension cannot be used.
         MissingExtraError: If the library for it is not installed.
     """
     if not path.exists():
@@ -42,7 +42,7 @@ def open_package(path: Path) -> PackageSource:
 
 
 def _opener(suffix: str) -> Callable[[Path], PackageSource]:
-    """What opens packages of an ending; each loads its libraries when it is first needed."""
+    """Return what opens packages with an extension; libraries are loaded when they are first needed."""
     if suffix == ".mbtiles":
         from justzoomin.tiles.mbtiles import MBTilesSource
 
@@ -54,7 +54,7 @@ def _opener(suffix: str) -> Callable[[Path], PackageSource]:
     found = _added(suffix)
     if len(found) != 1:
         raise ConfigError(f"{GROUP}: {suffix[1:]}", f"it is opened by {', '.join(e.value for e in found) or 'nothing'}",
-                          "Install one package that opens it.")
+                          "Install exactly one package that opens it.")
     try:
         opener: Callable[[Path], PackageSource] = found[0].load()
     except (ImportError, AttributeError) as error:
@@ -64,7 +64,7 @@ def _opener(suffix: str) -> Callable[[Path], PackageSource]:
 
 
 def _added(suffix: str) -> list[EntryPoint]:
-    """What other packages have added for an ending."""
+    """Return the entry points that other packages have added for an extension."""
     from importlib.metadata import entry_points
 
     return list(entry_points(group=GROUP, name=suffix[1:])) if len(suffix) > 1 else []

@@ -17,21 +17,21 @@ from justzoomin.tiles.source import TileId, TileSource, TileTable, file_states
 from justzoomin.tiles.tileheader import tile_size
 
 MAX_LISTED = 20_000_000
-"""Tiles of one level that are listed at most."""
+"""Most tiles of one level that are listed."""
 _SIZES = (256, 512)
 
 
 class PackageSource(TileSource):
-    """Tiles in one file, a package: what all kinds of packages have in common.
+    """Tiles in one file, a package: the base of all kinds of packages.
 
-    A subclass sets `layout`, and `attribution` where the package states it. How it is found by its ending: `packages.py`.
+    A subclass sets `layout`, and `attribution` if the package states it. `packages.py` finds it by its file extension.
 
     Args:
         path: The file.
 
     Attributes:
-        layout: How its tiles lie.
-        attribution: Whom to name; empty where the package does not say.
+        layout: Its tile layout.
+        attribution: Whom to name; empty if the package does not say.
     """
 
     layout: TileLayout
@@ -43,27 +43,27 @@ class PackageSource(TileSource):
         self.kind = self.path.suffix.lower()[1:]
 
     def describe(self, tile: TileId) -> str:
-        """The package and the number of a tile."""
+        """Return the package and the number of a tile."""
         return f"{self.path}!{tile.level}/{tile.x}/{tile.y}"
 
     def files(self, levels: Sequence[int]) -> Iterator[tuple[str, os.stat_result]]:
-        """Name and state of the package, and of a database's last changes, which lie beside it until they are written into it.
+        """Return name and state of the package, and of the file beside it with a database's last changes.
 
         Raises:
-            TileError: If it cannot be looked at.
+            TileError: If the state cannot be read.
         """
         return file_states([self.path, *(path for path in (Path(f"{self.path}-wal"),) if path.exists())])
 
     def afresh(self) -> TileSource:
-        """The package opened again: one that is in use goes on with the tables it has read."""
+        """Open the package again: an open one keeps the tables that it has read."""
         return type(self)(self.path)
 
 
 def package_layout(path: Path, first: object, levels: tuple[int, ...]) -> TileLayout:
-    """Layout of a package in web mercator, from its first tile and its levels; the first tile says the size of all.
+    """Return the layout of a package in web mercator; the size of all tiles is that of the first.
 
     Raises:
-        TileError: If the first tile is no picture, or no square of 256 or 512 px.
+        TileError: If the first tile is not a picture, or not a square of 256 or 512 px.
     """
     width, height = tile_size(first if isinstance(first, bytes) else b"", f"{path}: first tile")
     if width != height or width not in _SIZES:
@@ -72,15 +72,15 @@ def package_layout(path: Path, first: object, levels: tuple[int, ...]) -> TileLa
 
 
 def plain_text(text: str) -> str:
-    """A text that may be HTML, as plain text of at most 1000 letters: attributions often are links."""
+    """Return a text that may be HTML as plain text of at most 1000 letters: attributions are often links."""
     return " ".join(html.unescape(re.sub(r"<[^<>]*>", "", text[:5000])).split())[:1000]
 
 
 def table_of(where: str, level: int, rows: npt.NDArray[np.int64]) -> TileTable:
-    """A table of tiles from rows (N, 3) of x, y and bytes, in any order.
+    """Return a table of tiles from rows (N, 3) of x, y and bytes, in any order.
 
     Raises:
-        TileError: If a number lies outside the level, or stands there twice.
+        TileError: If a number is outside the level, or listed twice.
     """
     top = 2 ** max(level, 0)
     if len(rows) and (rows.min() < 0 or rows[:, :2].max() >= top):
@@ -89,5 +89,5 @@ def table_of(where: str, level: int, rows: npt.NDArray[np.int64]) -> TileTable:
     doubled = np.flatnonzero((np.diff(rows[:, :2], axis=0) == 0).all(1))
     if len(doubled):
         x, y = rows[doubled[0], :2].tolist()
-        raise TileError(where, f"tile {x}/{y} stands there twice", "Build the package again.")
+        raise TileError(where, f"tile {x}/{y} is listed twice", "Build the package again.")
     return TileTable(level, rows[:, :2].copy(), rows[:, 2].copy())

@@ -1,6 +1,6 @@
-"""PMTiles (version 3): tiles in one file with a directory, read in place through the library `pmtiles`.
+"""PMTiles (version 3): tiles in one file with a directory, read without unpacking through the library `pmtiles`.
 
-The library takes a file's word for its sizes; here every size and offset is checked before it is used.
+The library trusts the sizes that a file states; here every size and offset is checked before it is used.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ _HEADER_BYTES = 127
 _MAX_DIRECTORY = 8 << 20
 _MAX_METADATA = 4 << 20
 _DEPTH = 4
-"""Directories below each other; the library and its writers use at most three."""
+"""Most levels of directories; the library and its writers use at most three."""
 _KEPT_DIRECTORIES = 64
 _BUILD = "Build the package again."
 
 
 class PMTilesSource(PackageSource):
-    """Tiles of a PMTiles file. Safe from threads, after forks and pickling.
+    """Tiles of a PMTiles file. It can be used by threads, after forks and after pickling.
 
     Args:
         path: The file.
 
     Raises:
-        TileError: If it is no PMTiles file of pictures, or holds none.
+        TileError: If it is not a PMTiles file of pictures, or holds no tile.
         MissingExtraError: If the library is not installed.
     """
 
@@ -71,28 +71,28 @@ class PMTilesSource(PackageSource):
         self._forget()
 
     def levels(self) -> tuple[int, ...]:
-        """Levels with at least one tile, coarsest first."""
+        """Return the levels with at least one tile, coarsest first."""
         return self._levels
 
     def has_level(self, level: int) -> bool:
-        """Whether the level has at least one tile."""
+        """Return whether the level has at least one tile."""
         return level in self._levels
 
     def _find_levels(self) -> tuple[int, ...]:
-        """Levels that have tiles, by the directory: many writers never set those of the header, or set them wrongly."""
+        """Return the levels with tiles, from the directory: many writers set those of the header wrongly or not at all."""
         try:
             found = [level for level in range(MAX_ZOOM + 1) if next(self._entries(*_level_ids(level)), None) is not None]
-        except TileError:  # a part that cannot be walked: it is named when it is read
+        except TileError:  # a part cannot be read: the error names it when it is needed
             return tuple(range(self._header["min_zoom"], self._header["max_zoom"] + 1))
         if not found:
             raise self._broken(f"its tiles are finer than level {MAX_ZOOM}")
         return tuple(found)
 
     def read(self, tile: TileId) -> bytes | None:
-        """A tile's file, or None where there is none.
+        """Return a tile's file, or None if there is no such tile.
 
         Raises:
-            TileError: If the package is broken, or the tile is no picture of the size that the others have.
+            TileError: If the package is broken, or the tile is not a picture of the same size as the others.
         """
         from pmtiles.tile import find_tile, zxy_to_tileid
 
@@ -113,10 +113,10 @@ class PMTilesSource(PackageSource):
                 check_size(content, self.describe(tile), self.layout.tile_px)
                 return content
             offset, length = self._header["leaf_directory_offset"] + entry.offset, entry.length
-        raise self._broken(f"its directories lie more than {_DEPTH} deep")
+        raise self._broken(f"its directories are more than {_DEPTH} levels deep")
 
     def table(self, level: int) -> TileTable:
-        """All tiles of a level; empty where it has none.
+        """Return all tiles of a level; empty if it has none.
 
         Raises:
             TileError: If the package is broken.
@@ -138,12 +138,12 @@ class PMTilesSource(PackageSource):
         return self._tables[level]
 
     def _entries(self, first: int = 0, last: int = 2**63) -> Iterator[Any]:
-        """Entries of tiles whose numbers touch [first, last), in order."""
+        """Return the entries that hold tile numbers in [first, last), in order."""
         seen: set[int] = set()
 
         def walk(offset: int, length: int, depth: int) -> Iterator[Any]:
             if depth >= _DEPTH or offset in seen:
-                raise self._broken("its directories lie too deep or lead back")
+                raise self._broken("its directories are too deep or refer to each other in a circle")
             seen.add(offset)
             entries = self._directory(offset, length)
             for index, entry in enumerate(entries):
@@ -157,7 +157,7 @@ class PMTilesSource(PackageSource):
         yield from walk(self._header["root_offset"], self._header["root_length"], 0)
 
     def _directory(self, offset: int, length: int) -> list[Any]:
-        """A directory, checked: whole, in order, not larger than it may be."""
+        """Return a checked directory: it is complete, in order and not too large."""
         from pmtiles.tile import deserialize_directory
 
         with self._lock:
@@ -170,7 +170,7 @@ class PMTilesSource(PackageSource):
         try:
             entries: list[Any] = deserialize_directory(gzip.compress(plain, 1))
         except (EOFError, OSError, ValueError, zlib.error) as error:
-            raise self._broken("a directory is cut or broken") from error
+            raise self._broken("a directory is truncated or broken") from error
         end = -1
         for entry in entries:
             if entry.tile_id < end or entry.tile_id > 2**62 or entry.offset < 0 or entry.run_length > 2**62:
@@ -194,8 +194,8 @@ class PMTilesSource(PackageSource):
         try:
             header: dict[str, Any] = dict(deserialize_header(raw))
         except (MagicNumberNotFound, SpecVersionUnsupported, ValueError, IndexError) as error:
-            raise TileError(self.path, "it is no PMTiles file of version 3",
-                            "Give a whole file; older ones: pmtiles convert.") from error
+            raise TileError(self.path, "it is not a PMTiles file of version 3",
+                            "Give a complete file. Convert an older version with: pmtiles convert.") from error
         if header["tile_type"] not in {TileType.PNG, TileType.JPEG, TileType.WEBP}:
             kind = header["tile_type"].name
             raise TileError(self.path, f"it holds {'vector' if kind in {'MVT', 'MLT'} else kind} tiles, not pictures",
@@ -204,7 +204,7 @@ class PMTilesSource(PackageSource):
                               ("internal_compression", {Compression.NONE, Compression.GZIP})):
             if header[name] not in allowed:
                 raise TileError(self.path, f"its {name} is {header[name].name.lower()}",
-                                "Build it without, or with gzip inside.")
+                                "Build it again without compression, or with gzip for its directories.")
         if not 0 <= header["min_zoom"] <= header["max_zoom"] <= MAX_ZOOM:
             raise self._broken(f"its levels are {header['min_zoom']} to {header['max_zoom']}")
         self._gzipped = header["internal_compression"] is Compression.GZIP
@@ -217,31 +217,31 @@ class PMTilesSource(PackageSource):
         try:
             values = json.loads(self._plain(self._bytes(self._header["metadata_offset"], length, _MAX_METADATA), _MAX_METADATA))
         except (ValueError, RecursionError) as error:
-            raise self._broken("its metadata is no JSON") from error
+            raise self._broken("its metadata is not JSON") from error
         stated = values.get("attribution", "") if isinstance(values, dict) else ""
         return plain_text(stated) if isinstance(stated, str) else ""
 
     def _plain(self, content: bytes, most: int) -> bytes:
-        """Content unpacked, to at most so many bytes."""
+        """Return the unpacked content, at most `most` bytes."""
         if not self._gzipped:
             return content
         try:
             unpacker = zlib.decompressobj(wbits=31)
             plain = unpacker.decompress(content, most + 1)
         except zlib.error as error:
-            raise self._broken("a packed part is broken") from error
+            raise self._broken("a compressed part is broken") from error
         if len(plain) > most or not unpacker.eof:
-            raise self._broken("a packed part is cut or too large")
+            raise self._broken("a compressed part is truncated or too large")
         return plain
 
     def _bytes(self, offset: int, length: int, most: int) -> bytes:
-        """Bytes of the file.
+        """Return some bytes of the file.
 
         Raises:
-            TileError: If they are too many or not there.
+            TileError: If they are too many or missing.
         """
         if length > most:
-            raise self._broken(f"a part of it has {length} bytes, and {most} are the most")
+            raise self._broken(f"a part of it has {length} bytes; at most {most} are allowed")
         try:
             with self.path.open("rb") as file:
                 content = os.pread(file.fileno(), length, offset) if offset < 2**62 else b""
@@ -256,7 +256,7 @@ class PMTilesSource(PackageSource):
 
 
 def _first_number(content: bytes) -> int:
-    """The first number of a directory: how many entries it has."""
+    """Return the first number of a directory, its number of entries."""
     number = 0
     for index, byte in enumerate(content[:10]):
         number |= (byte & 127) << 7 * index
@@ -266,12 +266,12 @@ def _first_number(content: bytes) -> int:
 
 
 def _level_ids(level: int) -> tuple[int, int]:
-    """Numbers of a level's tiles, as a half-open range: all coarser levels come before it."""
+    """Return the numbers of a level's tiles as a half-open range; all coarser levels come before it."""
     return (4**level - 1) // 3, (4**(level + 1) - 1) // 3
 
 
 def _places(steps: npt.NDArray[np.int64], level: int) -> npt.NDArray[np.int64]:
-    """Tiles (x, y) (N, 2) at steps (N,) along a level's Hilbert curve.
+    """Return the tiles (x, y) (N, 2) at steps (N,) along a level's Hilbert curve.
 
     Source: the inverse of the mapping in the PMTiles specification, version 3, for whole arrays.
     """

@@ -1,4 +1,4 @@
-"""A tile server and how it may be asked: settings, checked."""
+"""A tile server and the limits of requests to it: checked settings."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ MAX_XYZ_ZOOM = 30
 
 
 class Matrix(NamedTuple):
-    """A level of a server that describes its levels one by one.
+    """A level of a server that describes each of its levels.
 
     Args:
         level: Its number in the layout.
-        name: What the server calls it.
+        name: The server's name for it.
         columns: First and last column that has tiles.
         rows: First and last row that has tiles.
     """
@@ -33,36 +33,36 @@ class Matrix(NamedTuple):
 
 @dataclass(frozen=True)
 class TileServer:
-    """A tile server and how it may be asked.
+    """A tile server and the limits of requests to it.
 
-    Many public servers forbid fetching in bulk: read the terms of yours first.
+    Many public servers forbid fetching in bulk. Read the terms of your server first.
 
     Args:
         url: Template of addresses: XYZ `https://host/{z}/{x}/{y}.png`, TMS with `{-y}`, `{quadkey}`, or WMTS with
-            `{TileMatrix}`, `{TileRow}`, `{TileCol}`; `{s}` for subdomains. Keys stand as `${NAME}`, from the environment.
-        attribution: Whom the server's terms ask to name.
+            `{TileMatrix}`, `{TileRow}`, `{TileCol}`; `{s}` for subdomains. Write keys as `${NAME}`, from the environment.
+        attribution: The names that the server's terms ask for.
         min_zoom: Coarsest level it has.
         max_zoom: Finest level it has.
         tile_px: Edge of its tiles.
         scheme: Whether y counts from the north ("xyz") or from the south ("tms").
-        subdomains: What {s} stands for.
-        layout: How its tiles lie, where that is not the web mercator square; then min_zoom, max_zoom and tile_px are its own.
-        matrices: The server's levels, where it describes them one by one; it has no others then.
-        requests_per_second: Requests a second and host, over all threads of a process.
-        parallel: Requests under way at once to a host.
+        subdomains: The values of {s}.
+        layout: Its tile layout, unless that is the web mercator square; it replaces min_zoom, max_zoom and tile_px.
+        matrices: All levels of the server, if it describes each of them.
+        requests_per_second: Requests a second to one host, over all threads of a process.
+        parallel: Requests to one host at the same time.
         timeout_s: Seconds to wait for a connection, and for more bytes.
-        tile_limit_s: Seconds for one tile, all tries together; pauses between them do not count.
-        run_limit_s: Seconds after the first fetched tile in which a process may fetch; None for no limit.
-        retries: Further tries after a cut connection, a busy server (429) or its inner errors (5xx).
-        keep_days: Days after which a kept tile is asked for again; an older one still serves where the server cannot
+        tile_limit_s: Seconds for one tile in all tries; pauses between them do not count.
+        run_limit_s: Seconds in which a process may fetch, counted from its first tile; None for no limit.
+        retries: Further tries after a broken connection, a busy server (429) or a server error (5xx).
+        keep_days: Days after which a kept tile is requested again; an older one is still used if the server cannot
             be reached.
-        max_tiles: Most tiles that one process fetches from it.
+        max_tiles: Most tiles that one process fetches.
         contact: Mail or web address that the User-Agent names; some servers ask for one.
-        variables: Which variables of the environment the address may name.
+        variables: The environment variables that the address may name.
 
     Raises:
-        ConfigError: If a setting cannot be right.
-        LayoutError: If the levels or the size of tiles cannot be right.
+        ConfigError: If a setting is not valid.
+        LayoutError: If the levels or the size of tiles are not valid.
     """
 
     url: str
@@ -92,21 +92,21 @@ class TileServer:
                                 ("keep_days", 0.0, 1e5), ("max_tiles", 0, 10**9)):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and low <= value <= high):
-                raise ConfigError(f"{where}: {name}", f"{value} is not within {low} to {high}", "Give another number.")
+                raise ConfigError(f"{where}: {name}", f"{value} is out of range", f"Give a number from {low} to {high}.")
         if self.scheme not in {"xyz", "tms"}:
             raise ConfigError(f"{where}: scheme", f"unknown scheme {self.scheme!r}", "Schemes: xyz, tms.")
         if self.scheme == "tms" and "{-y}" not in template.text.lower():
-            raise ConfigError(where, "its address has no y to count from the south", "Leave out --tms (scheme).")
+            raise ConfigError(where, "its address has no y to count from the south", "Remove --tms (scheme).")
         if any(ord(letter) < 32 or ord(letter) > 126 for letter in self.contact):
-            raise ConfigError(f"{where}: contact", "it is no plain text", "Give a mail or web address.")
+            raise ConfigError(f"{where}: contact", "it is not plain ASCII text", "Give a mail or web address.")
         if self.layout is None:
             if not 0 <= self.min_zoom <= self.max_zoom <= MAX_XYZ_ZOOM:
                 raise ConfigError(f"{where}: min_zoom, max_zoom",
-                                  f"{self.min_zoom} to {self.max_zoom} are no levels of a web map",
-                                  f"Levels run from 0, the whole earth, to {MAX_XYZ_ZOOM}.")
+                                  f"{self.min_zoom} to {self.max_zoom} are not levels of a web map",
+                                  f"Levels go from 0, the whole earth, to {MAX_XYZ_ZOOM}.")
             web_layout(self.min_zoom, self.max_zoom, self.tile_px)
         elif (template.needs_square or self.scheme == "tms") and not is_web_square(self.layout):
-            raise ConfigError(where, "{-y}, {quadkey} and tms belong to the web mercator square, the layout is another",
+            raise ConfigError(where, "{-y}, {quadkey} and tms need the web mercator square, but the layout is a different one",
                               "Use {x} and {y}, or the preset XYZ.")
 
     @property
@@ -117,16 +117,16 @@ class TileServer:
 
     @property
     def name(self) -> str:
-        """The template for people and files: without secrets."""
+        """The template without secrets, for messages and files."""
         return self.template.masked()
 
     def tile_layout(self) -> TileLayout:
-        """How its tiles lie; its `url` holds no secret."""
+        """Return its tile layout; the layout's `url` holds no secret."""
         if self.layout is not None:
             return replace(self.layout, url=self.name)
         return web_layout(self.min_zoom, self.max_zoom, self.tile_px, self.name)
 
     def rules(self) -> FetchRules:
-        """How it may be asked."""
+        """Return the limits of requests to it."""
         return FetchRules(self.requests_per_second, self.parallel, self.timeout_s, self.tile_limit_s, self.retries,
                           MAX_TILE_BYTES, agent(self.contact))

@@ -30,7 +30,7 @@ _HOUR_S = 3_600.0
 class ServerSource(TileSource):
     """Tiles of a server, fetched when they are read, and kept on disk. It cannot list its tiles.
 
-    Opening fetches nothing. Safe from threads, after forks and pickling.
+    Opening it fetches nothing. It can be used by threads, after forks and after pickling.
 
     Args:
         server: The server.
@@ -62,24 +62,24 @@ class ServerSource(TileSource):
         self.__init__(state["server"], state["pace"])  # type: ignore[misc]
 
     def levels(self) -> tuple[int, ...]:
-        """Levels that the server is said to have, coarsest first."""
+        """Return the levels that the server states, coarsest first."""
         return tuple(level for level in range(self.layout.min_zoom, self.layout.max_zoom + 1) if self.has_level(level))
 
     def has_level(self, level: int) -> bool:
-        """Whether the server is said to have a level."""
+        """Return whether the server states that it has a level."""
         return self.layout.min_zoom <= level <= self.layout.max_zoom and (not self._matrices or level in self._matrices)
 
     def read(self, tile: TileId) -> bytes | None:
-        """A tile's file, kept or fetched; None where the server has none, or it lies outside the tiled area.
+        """Return a tile's file, kept or fetched; None if the server has none, or it is outside the tiled area.
 
         Raises:
-            UnreachableError: If it is not kept and no whole answer came.
-            TileError: If the server refuses or answers with something else than a tile.
+            UnreachableError: If it is not kept and no complete answer came.
+            TileError: If the server refuses, or its answer is not a tile.
             ConfigError: If a key is missing in the environment.
         """
         if not self.has_level(tile.level) or not self._inside(tile):
             return None
-        with self._lock(tile):  # two threads need not fetch one tile twice
+        with self._lock(tile):  # so that two threads do not fetch the same tile twice
             kept = self._kept.read(tile)
             if kept is None or not self._serves(tile, kept):
                 return self._fetch(tile, kept)
@@ -89,11 +89,11 @@ class ServerSource(TileSource):
             return None if none else kept.content
 
     def describe(self, tile: TileId) -> str:
-        """The address of a tile, without secrets."""
+        """Return the address of a tile, without secrets."""
         return self._template.shown(tile, self._matrix_name(tile.level))
 
     def require_level(self, level: int, extent: tuple[float, float, float, float]) -> None:
-        """Make sure, with a few requests, that there is any tile of a level in an area.
+        """Make sure with a few requests that there is any tile of a level in an area.
 
         Args:
             level: The level.
@@ -107,7 +107,7 @@ class ServerSource(TileSource):
                    lambda known: 2**known if web else 0).require(level)
 
     def table(self, level: int) -> TileTable:
-        """A server lists no tiles.
+        """Raise an error: a server does not list its tiles.
 
         Raises:
             TileError: Always.
@@ -116,7 +116,7 @@ class ServerSource(TileSource):
                         "Build a map of the area that you need from it first: jzi map build.")
 
     def identity_hash(self) -> str:
-        """Hash of address, layout and attribution, in place of a hash of tiles that nobody can list."""
+        """Return a hash of address, layout and attribution, because the tiles cannot be listed and hashed."""
         text = json.dumps([self.server.name, self._place(), self.server.scheme, self.server.attribution])
         return "server-" + hashlib.sha256(text.encode()).hexdigest()
 
@@ -124,7 +124,7 @@ class ServerSource(TileSource):
         return self._matrices[level].name if level in self._matrices else None
 
     def _lock(self, tile: TileId) -> threading.Lock:
-        """One of this process's locks: one held by another thread at a fork would never open in the child."""
+        """Return a lock of this process: a lock held by another thread at a fork would never open in the child."""
         locks = self._locks.get(os.getpid()) or self._locks.setdefault(os.getpid(), [threading.Lock() for _ in range(64)])
         return locks[hash(tile) % len(locks)]
 
@@ -133,7 +133,7 @@ class ServerSource(TileSource):
         return {**place, "shifts": self.layout.shifts} if self.layout.shifts else place
 
     def _inside(self, tile: TileId) -> bool:
-        """Whether a tile lies in the tiled area: it need not be asked for otherwise."""
+        """Return whether a tile is in the tiled area; others need not be requested."""
         if tile.level in self._matrices:
             _, _, columns, rows = self._matrices[tile.level]
             return columns[0] <= tile.x <= columns[1] and rows[0] <= tile.y <= rows[1]
@@ -163,7 +163,7 @@ class ServerSource(TileSource):
 
         if self._fetched >= self.server.max_tiles:
             raise TileError(self.server.name, f"{self._fetched} tiles were fetched, and no more are allowed",
-                            "If the server's terms allow it, raise --max-tiles (max_tiles); what was fetched is kept.")
+                            "If the server's terms allow it, raise --max-tiles (max_tiles). Fetched tiles are kept.")
         self._require_time()
         self._fetched += 1
         try:
@@ -178,7 +178,7 @@ class ServerSource(TileSource):
         return content
 
     def _require_time(self) -> None:
-        """Take note of when fetching began.
+        """Note when fetching began, and check the limit.
 
         Raises:
             TileError: If the time for it is over.
@@ -188,4 +188,4 @@ class ServerSource(TileSource):
             self._began = now
         if limit is not None and now - self._began > limit:
             raise TileError(self.server.name, f"fetching takes longer than {limit / _HOUR_S:g} hours, the limit of a run",
-                            "Run it again: what was fetched is kept. To allow more: --max-hours (run_limit_s).")
+                            "Run it again: fetched tiles are kept. To allow more time, raise --max-hours (run_limit_s).")

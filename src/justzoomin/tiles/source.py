@@ -1,4 +1,4 @@
-"""Where tiles come from: what a map asks of any source, whatever holds the tiles."""
+"""Where tiles come from: what a map needs from any source of tiles."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ class TileTable:
         return cls(level, values[:, :2].copy(), values[:, 2].copy())
 
     def numbers(self) -> list[tuple[int, int]]:
-        """The tiles as pairs (x, y)."""
+        """Return the tiles as pairs (x, y)."""
         return [(x, y) for x, y in self.tiles.tolist()]
 
 
 class NoTiles(dict[TileId, str]):
-    """Tiles of a server or package that were asked for and turned out to hold no data, and why."""
+    """Tiles of a server or package that were read and hold no data, with the reason."""
 
     def describe(self) -> str:
-        """How many they are, and why, for people; empty where there are none."""
+        """Return their number and reasons as a text; empty if there are none."""
         reasons = ", ".join(f"{count:,} {why}" for why, count in Counter(self.values()).most_common())
         return f"tiles without data: {len(self):,} ({reasons})" if self else ""
 
@@ -64,17 +64,17 @@ class NoTiles(dict[TileId, str]):
 class TileSource(ABC):
     """Where the tiles of a map come from.
 
-    A new kind of source writes the four abstract methods. Everything else has a default, to be replaced where it is not true of
-    the source. A map and its source are pickled for worker processes: open files when they are needed, and leave open files and
+    A new kind of source implements the four abstract methods. Everything else has a default, which a source replaces if it does
+    not fit. A map and its source are pickled for worker processes: open files when they are needed, and leave open files and
     locks out of the pickled state.
 
     Attributes:
-        kind: A word for what it is, as `jzi map info` shows it.
-        folder: Where things made from the map are kept, `.jzi-views` among them; None for the folder of what was opened.
-        listed: Whether its tiles can be listed. Where not, `levels` names the levels that it is said to have, `table` raises
-            TileError, and `identity_hash` must say which map it is.
-        requests_per_second: How many tiles may be asked for in a second; None where they are read from a disk.
-        no_tiles: Tiles that were read and turned out to hold no data; None where these are not counted.
+        kind: A word for the kind of source, shown by `jzi map info`.
+        folder: Folder for files made from the map, such as `.jzi-views`; None for the folder of the opened path.
+        listed: Whether its tiles can be listed. If not, `levels` names the levels that it states, `table` raises TileError, and
+            `identity_hash` must identify the map.
+        requests_per_second: How many tiles may be requested in a second; None if they are read from a disk.
+        no_tiles: Tiles that were read and hold no data; None if these are not counted.
     """
 
     kind: str = "other"
@@ -85,11 +85,11 @@ class TileSource(ABC):
 
     @abstractmethod
     def levels(self) -> tuple[int, ...]:
-        """Levels with at least one tile, coarsest first."""
+        """Return the levels with at least one tile, coarsest first."""
 
     @abstractmethod
     def table(self, level: int) -> TileTable:
-        """All tiles of a level; empty where it has none.
+        """Return all tiles of a level; empty if it has none.
 
         Raises:
             TileError: If they cannot be listed.
@@ -97,25 +97,25 @@ class TileSource(ABC):
 
     @abstractmethod
     def read(self, tile: TileId) -> bytes | None:
-        """A tile's file, or None where there is no such tile.
+        """Return a tile's file, or None if there is no such tile.
 
         Raises:
-            TileError: If there is one and it cannot be read.
+            TileError: If the tile exists but cannot be read.
         """
 
     @abstractmethod
     def describe(self, tile: TileId) -> str:
-        """The file, the shard and member, or the address of a tile, for messages.
+        """Return the file, the shard and member, or the address of a tile, for messages.
 
-        Names that end in `.jpg` or `.jpeg` must be JPEGs; the content of all others says what they are.
+        Tiles with names that end in `.jpg` or `.jpeg` must be JPEGs; the format of all others is read from their content.
         """
 
     def has_level(self, level: int) -> bool:
-        """Whether the level has at least one tile."""
+        """Return whether the level has at least one tile."""
         return level in self.levels()
 
     def tiles(self, level: int) -> list[tuple[int, int]]:
-        """All tiles of a level as (x, y), sorted.
+        """Return all tiles of a level as (x, y), sorted.
 
         Raises:
             TileError: If they cannot be listed.
@@ -123,31 +123,31 @@ class TileSource(ABC):
         return self.table(level).numbers()
 
     def identity_hash(self) -> str | None:
-        """What stands in for a hash of the tiles where they cannot be listed; None where they can."""
+        """Return what identifies the map if its tiles cannot be listed and hashed; None if they can."""
         return None
 
     def files(self, levels: Sequence[int]) -> Iterable[tuple[str, os.stat_result]]:
-        """Name and state of every file that tiles of some levels lie in, in a stable order.
+        """Return name and state of every file that holds tiles of some levels, in a stable order.
 
-        View caches and indexes are bound to the map by these: a change of a tile must show in one of them.
+        View caches and indexes check with these that the map is the same: a changed tile must change one of them.
 
         Raises:
-            TileError: If the files are not known, as by default, or one of them cannot be looked at.
+            TileError: If the files are not known, as by default, or the state of one cannot be read.
         """
         raise TileError(self.describe(TileId(levels[0] if levels else 0, 0, 0)),
-                        "the files that its tiles lie in are not known, so nothing made from them can be kept",
+                        "the files that hold its tiles are not known, so nothing made from them can be kept",
                         "Build the map first: jzi map build.")
 
     def afresh(self) -> TileSource:
-        """The source opened again. Replace it where anything read from the files is kept in memory, such as a list of tiles."""
+        """Open the source again. Replace this if anything read from the files is kept in memory, such as a list of tiles."""
         return self
 
     def dataset_files(self) -> Iterable[tuple[Path, str]] | None:
-        """The files of all tiles, each with its name in a dataset's folder; None where no dataset can hold them."""
+        """Return the files of all tiles, each with its name in a dataset's folder; None if a dataset cannot hold them."""
         return None
 
     def require_level(self, level: int, extent: tuple[float, float, float, float]) -> None:
-        """Make sure that there is any tile of a level in an area. A server asks for some; else `has_level` is believed.
+        """Make sure that there is any tile of a level in an area. A server source requests some; others use `has_level`.
 
         Args:
             level: The level.
@@ -157,17 +157,17 @@ class TileSource(ABC):
             TileError: If there is none.
         """
         if not self.has_level(level):
-            raise TileError(self.describe(TileId(level, 0, 0)), f"level {level} has no tile", "Ask for another level.")
+            raise TileError(self.describe(TileId(level, 0, 0)), f"level {level} has no tile", "Choose another level.")
 
 
 def file_states(paths: Iterable[Path]) -> Iterator[tuple[str, os.stat_result]]:
-    """Name and state of files, as `TileSource.files` gives them.
+    """Return name and state of files, for `TileSource.files`.
 
     Raises:
-        TileError: If one cannot be looked at.
+        TileError: If the state of a file cannot be read.
     """
     for path in paths:
         try:
             yield path.name, path.stat()
         except OSError as error:
-            raise TileError(path, f"it cannot be looked at ({error.strerror})", "Open the map again.") from error
+            raise TileError(path, f"the state of the file cannot be read ({error.strerror})", "Open the map again.") from error

@@ -1,4 +1,4 @@
-"""Addresses of tiles: templates with placeholders, filled per tile, and shown without their secrets."""
+"""Addresses of tiles: templates with placeholders, filled in for each tile, and shown without their secrets."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from justzoomin.tiles.source import TileId
 _PLACE = re.compile(r"\$\{(?P<shell>\w*)\}|\{env:(?P<env>\w*)\}|\{(?P<name>[^{}]*)\}")
 _NAMES = {"z": "z", "zoom": "z", "tilematrix": "z", "x": "x", "tilecol": "x", "y": "y", "tilerow": "y", "-y": "-y",
           "quadkey": "quadkey", "q": "quadkey", "s": "s"}
-"""Placeholders by the names that XYZ, TMS, Bing and WMTS templates have for them, in lower case."""
+"""Placeholders, by their lower-case names in XYZ, TMS, Bing and WMTS templates."""
 _KNOWN = "{z} {x} {y}, {-y} (TMS), {quadkey}, {TileMatrix} {TileCol} {TileRow} (WMTS), {s} (subdomain), ${NAME} (environment)"
 _EXAMPLE = "Write for example https://tiles.example.org/{z}/{x}/{y}.png."
 _OPEN_KEYS = frozenset({"service", "request", "version", "layer", "layers", "style", "format", "tilematrixset", "tilematrix",
                         "tilerow", "tilecol", "x", "y", "z", "l", "lyrs", "zoom", "n"})
-"""Keys of a query whose values are no secrets: those of WMTS and tile numbers."""
+"""Keys of a query whose values are not secret: those of WMTS and of tile numbers."""
 _LONG = re.compile(r"(?=[^/?#&=]*\d)(?=[^/?#&=]*[A-Za-z])[A-Za-z0-9_\-.~]{24,}")
-"""A part of an address that may be a key: long, and of letters and digits."""
+"""A part of an address that may be a key: it is long and has letters and digits."""
 HIDDEN = "***"
 _OWN_KEY = re.compile(r"JZI_\w+_KEY")
-"""Variables that a `layout.yaml` may name: no setting of this program (JZI_HOME) and no other program's secret is called so."""
+"""Variables that a `layout.yaml` may name: this excludes settings of this program (JZI_HOME) and other programs' secrets."""
 Variables = Literal["any", "own", "none"]
-"""Variables that a template may name: any (the user typed it), JZI_..._KEY (a layout.yaml), none (a server wrote it)."""
+"""Variables that a template may name: any (typed by the user), JZI_..._KEY (a layout.yaml), none (written by a server)."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class UrlTemplate:
     """A checked template of tile addresses.
 
     Args:
-        text: The template as given; secrets stand in it as `${NAME}` or `{env:NAME}`, names in the environment.
-        subdomains: What {s} stands for, in turn.
-        variables: Which variables of the environment it may name.
+        text: The template as given; secrets are written as `${NAME}` or `{env:NAME}`, names of environment variables.
+        subdomains: The values of {s}, used in turn.
+        variables: The environment variables that it may name.
 
     Raises:
-        ConfigError: If it is no http address, a placeholder is unknown or not allowed, or one is missing.
+        ConfigError: If it is not an http address, a placeholder is unknown or not allowed, or one is missing.
     """
 
     text: str
@@ -50,52 +50,52 @@ class UrlTemplate:
         where = f"tile server {self.masked()[:200]}"
         parts = urlsplit(self.text)
         if parts.scheme not in {"http", "https"} or not parts.netloc or len(self.text) > 4000 or re.search(r"\s", self.text):
-            raise ConfigError(where, "it is no http or https address", _EXAMPLE)
+            raise ConfigError(where, "it is not an http or https address", _EXAMPLE)
         if "@" in parts.netloc:
-            raise ConfigError(where, "it holds a name or password", "Put them into the file .netrc in your home folder.")
+            raise ConfigError(where, "it holds a user name or password", "Move them to the file .netrc in your home folder.")
         found = set()
         for match in _PLACE.finditer(self.text):
             name = match["shell"] if match["shell"] is not None else match["env"]
             if name is None:
                 found.add(self._known(match["name"], where))
             elif self.variables == "none":
-                raise ConfigError(where, f"it asks for {name!r} from your environment",
-                                  "A server's description never gets variables. If you trust it, type the address yourself.")
+                raise ConfigError(where, f"it names {name!r}, a variable of your environment",
+                                  "A server's description may not use variables. If you trust it, type the address yourself.")
             elif not name or (self.variables == "own" and not _OWN_KEY.fullmatch(name)):
-                raise ConfigError(where, f"it asks for {name!r} from your environment",
-                                  "A layout.yaml may name JZI_..._KEY only: others may have written it.")
+                raise ConfigError(where, f"it names {name!r}, a variable of your environment",
+                                  "A layout.yaml may name only variables JZI_..._KEY, because others may have written it.")
         if re.search(r"[{}]", _PLACE.sub("", self.text)):
             raise ConfigError(where, "its braces do not match", _EXAMPLE)
         if _PLACE.search(parts.netloc.replace("{s}", "")):
-            raise ConfigError(where, "its host holds a placeholder", "Only {s} may stand in the name of the host.")
+            raise ConfigError(where, "its host has a placeholder", "Use no placeholder but {s} in the name of the host.")
         if "quadkey" not in found and not ({"z", "x"} <= found and found & {"y", "-y"}):
             raise ConfigError(where, "it does not say where zoom, x and y belong", f"Placeholders: {_KNOWN}.")
         if "s" in found and not (self.subdomains and all(re.fullmatch(r"[A-Za-z0-9\-]{1,63}", s) for s in self.subdomains)):
-            raise ConfigError(where, "{s} stands for no subdomain", "Name subdomains, such as a, b and c.")
+            raise ConfigError(where, "{s} has no valid subdomain to use", "Name subdomains such as a, b and c.")
 
     @property
     def needs_square(self) -> bool:
-        """Whether tile numbers are only right in the web mercator square: {-y} and {quadkey} are."""
+        """Whether tile numbers need the web mercator square, as {-y} and {quadkey} do."""
         return any(_NAMES.get((m["name"] or "").lower()) in {"-y", "quadkey"} for m in _PLACE.finditer(self.text))
 
     def url(self, tile: TileId, matrix: str | None = None) -> str:
-        """The address of a tile, secrets included: never for messages.
+        """Return the address of a tile with its secrets; never use it in messages.
 
         Args:
             tile: Its number.
-            matrix: Name of its level on the server; the number if None.
+            matrix: Name of its level on the server; None for the number.
 
         Raises:
-            ConfigError: If a variable of the environment is not set.
+            ConfigError: If an environment variable is not set.
         """
         return self._fill(self.text, tile, matrix, secrets=True)
 
     def shown(self, tile: TileId, matrix: str | None = None) -> str:
-        """The address of a tile for messages: without secrets."""
+        """Return the address of a tile without secrets, for messages."""
         return self._fill(self.masked(), tile, matrix, secrets=False)
 
     def masked(self) -> str:
-        """The template for messages and files: values in the query that are not known to be harmless are hidden."""
+        """Return the template for messages and files: query values are hidden unless they are known to be harmless."""
         head, mark, query = self.text.partition("?")
         head = re.sub(r"//[^/@]*@", f"//{HIDDEN}@", head)
         host, slash, path = head.partition("://")[2].partition("/")
@@ -125,7 +125,7 @@ class UrlTemplate:
             if not secrets:
                 return f"${{{name}}}"
             if name not in os.environ:
-                raise ConfigError(f"tile server {self.masked()[:200]}", f"the environment has no {name}",
+                raise ConfigError(f"tile server {self.masked()[:200]}", f"the environment variable {name} is not set",
                                   f"Set it: export {name}=your-key.")
             return quote(os.environ[name], safe="")
 
@@ -133,12 +133,12 @@ class UrlTemplate:
 
 
 def rows_from_south(text: str) -> str:
-    """A template whose tile rows are counted from the south, however they are spelt: {y}, {Y} and {TileRow} become {-y}."""
+    """Return a template with tile rows counted from the south: {y}, {Y} and {TileRow} become {-y}."""
     return _PLACE.sub(lambda match: "{-y}" if _NAMES.get((match["name"] or "").lower()) == "y" else match[0], text)
 
 
 def mask_address(address: str) -> str:
-    """Any address for messages: without user, query and whatever may be a key."""
+    """Return an address without user, query and possible keys, for messages."""
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{_mask(parts.path)}"
 
@@ -148,5 +148,5 @@ def _mask(path: str) -> str:
 
 
 def _quadkey(tile: TileId) -> str:
-    """A tile's number in one word: from the coarsest level down a digit each, 1 for east plus 2 for south."""
+    """Return a tile's number in one word: a digit for each level, coarsest first, 1 for east plus 2 for south."""
     return "".join(str((tile.x >> k & 1) + 2 * (tile.y >> k & 1)) for k in reversed(range(max(tile.level, 0))))

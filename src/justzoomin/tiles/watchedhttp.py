@@ -1,8 +1,8 @@
-"""HTTP requests that end when their time is over, and that cannot be led from the internet into a private network.
+"""HTTP requests with a time limit that cannot be redirected from the internet into a private network.
 
-A timeout of the library bounds each wait for more bytes. A server that sends a byte a second, headers included, would hold a
-request without end: so a watch closes the connection when the time for the whole is over. And the address that a request goes
-to is known for certain only when the connection is made: so it is looked at there, before anything is asked.
+The library's timeout limits each wait for more bytes. A server that sends a byte a second, headers included, could hold a
+request forever. So a watch closes the connection when the time for the complete request is over. The address that a request
+goes to is known for certain only when the connection is made. So it is checked there, before the request is sent.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ _under_way = threading.local()
 
 
 class PrivateAddressError(Exception):
-    """A server on the internet led to an address of a private network."""
+    """A server on the internet redirects to an address of a private network."""
 
 
 class Watch:
-    """One request of this thread: closes its connection when its time is over.
+    """Watches one request of this thread and closes its connection when its time is over.
 
     Args:
         seconds: How long it may take, from connecting to the last byte.
-        public_only: Whether it may go to addresses of the internet only.
+        public_only: Whether it may only go to addresses of the internet.
     """
 
     def __init__(self, seconds: float, *, public_only: bool = False) -> None:
@@ -53,13 +53,13 @@ class Watch:
                 self._connections.pop().close()
 
     def connected(self, connection: socket.socket, *, proxied: bool) -> None:
-        """Take note of a connection; what it leads to behind a proxy is the proxy's to say.
+        """Note a connection; behind a proxy, the address that it leads to is not checked.
 
         Raises:
-            PrivateAddressError: If it leads where it may not.
+            PrivateAddressError: If it leads to a private network and only the internet is allowed.
         """
         with self._lock:
-            # A handle of its own: the library wraps, detaches and closes its handles as it likes.
+            # A separate handle, because the library wraps, detaches and closes its handles.
             self._connections.append(socket.fromfd(connection.fileno(), connection.family, connection.type))
             if self.over:
                 self._cut()
@@ -81,7 +81,7 @@ class Watch:
 
 
 def is_private(address: str) -> bool:
-    """Whether an IP address is of this machine or of a private network, not of the internet."""
+    """Return whether an IP address belongs to this machine or a private network, not to the internet."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -91,7 +91,7 @@ def is_private(address: str) -> bool:
 
 
 def watched_session() -> Any:
-    """A session of `requests` whose connections report to the watch of their thread."""
+    """Return a session of `requests` whose connections report to the watch of their thread."""
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3.connection import HTTPConnection, HTTPSConnection

@@ -1,6 +1,6 @@
 """WMTS: from a server's capabilities to its address template and layout.
 
-Nothing in the document is expanded: its words are put into the address, and variables of the environment are refused in it.
+Nothing in the document is expanded: its words are inserted into the address, and environment variables are refused.
 
 Source: OGC 07-057r7, OpenGIS Web Map Tile Service Implementation Standard, version 1.0.0.
 """
@@ -28,23 +28,24 @@ _SHOWN = 20
 
 def read_capabilities(content: Path | bytes, where: str | None = None, *, layer: str | None = None,
                       matrix_set: str | None = None, **settings: Any) -> TileServer:
-    """The tile server that a WMTSCapabilities.xml describes.
+    """Return the tile server that a WMTSCapabilities.xml describes.
 
     Args:
         content: The file, or its bytes.
         where: Its name for messages.
-        layer: Identifier of the layer; may be left out where there is one only.
-        matrix_set: Identifier of the tile matrix set; web mercator is preferred, then the layer's first that can be used.
+        layer: Identifier of the layer; not needed if there is only one.
+        matrix_set: Identifier of the tile matrix set; default: web mercator, else the layer's first usable one.
         **settings: Further settings of the `TileServer`, such as its attribution.
 
     Raises:
-        LayoutError: If it is no such file, or the layer cannot be laid out as square tiles whose levels double.
-        ConfigError: If the address that it states cannot be right, or asks for variables of the environment.
+        LayoutError: If it is not such a file, or the layer lacks square tiles or levels that double.
+        ConfigError: If the address that it states is not valid, or names environment variables.
     """
     where = where or (str(content) if isinstance(content, Path) else "WMTS capabilities")
     root = parse(content, where, MAX_BYTES, "Give a WMTSCapabilities.xml.")
     if tag(root) != "Capabilities":
-        raise LayoutError(where, f"it is no WMTS description but <{printable(tag(root), 40)}>", "Give a WMTSCapabilities.xml.")
+        raise LayoutError(where, f"it is not a WMTS description but <{printable(tag(root), 40)}>",
+                          "Give a WMTSCapabilities.xml.")
     chosen = _choose(root, layer, where)
     described = (entry for entry in everywhere(root, "TileMatrixSet") if one(entry, "TileMatrix") is not None)
     sets = {text(entry, "Identifier"): entry for entry in described}
@@ -65,7 +66,7 @@ def read_capabilities(content: Path | bytes, where: str | None = None, *, layer:
             first = refusals[0]
             remedy = f"{first.remedy} The layer has: {_names(offered)}." if first.remedy == OTHER_SET else first.remedy
             raise LayoutError(first.where, first.what, remedy) from first
-        raise LayoutError(where, "the layer names no tile matrix set that is there", "Name another layer with --layer.")
+        raise LayoutError(where, "the layer names no tile matrix set of this file", "Name another layer with --layer.")
     name, layout, matrices = min(found, key=lambda entry: entry[1].crs != "epsg:3857")
     settings["attribution"] = settings.get("attribution") or _provider(root)
     template = _template(root, chosen, name, where)
@@ -79,20 +80,20 @@ def _choose(root: ElementTree.Element, layer: str | None, where: str) -> Element
     contents = one(root, "Contents")
     layers = {text(entry, "Identifier"): entry for entry in (children(contents, "Layer") if contents is not None else ())}
     if layer is None and len(layers) != 1:
-        raise LayoutError(where, f"it has {len(layers)} layers", f"Name one: {_names(layers)} (jzi map build --layer).")
+        raise LayoutError(where, f"it has {len(layers)} layers", f"Name one of them with --layer: {_names(layers)}.")
     if layer is not None and layer not in layers:
         raise LayoutError(where, f"it has no layer {layer!r}", f"Layers: {_names(layers)}.")
     return layers[layer if layer is not None else next(iter(layers))]
 
 
 def _names(entries: dict[str, ElementTree.Element]) -> str:
-    """Names for a message."""
+    """Return the names as a text for messages."""
     more = f" and {len(entries) - _SHOWN} more" if len(entries) > _SHOWN else ""
     return ", ".join(printable(name, 60) for name in list(entries)[:_SHOWN]) + more or "none"
 
 
 def _area(layer: ElementTree.Element) -> Rectangle | None:
-    """What a layer says that it covers, in degrees; None where it does not say, or says what cannot be."""
+    """Return the area that a layer states, in degrees; None if it states none, or one that is not valid."""
     box = one(layer, "WGS84BoundingBox")
     try:
         west, south = (float(part) for part in text(box, "LowerCorner").split()) if box is not None else (0.0, 0.0)
@@ -103,7 +104,7 @@ def _area(layer: ElementTree.Element) -> Rectangle | None:
 
 
 def _template(root: ElementTree.Element, layer: ElementTree.Element, matrix_set: str, where: str) -> str:
-    """The address template of a layer: that of its resources, or one of requests with keys and values."""
+    """Return the address template of a layer: that of its resources, or a query with keys and values."""
     formats = [form for form in _FORMATS if form in {(e.text or "").strip().lower() for e in children(layer, "Format")}]
     styles = children(layer, "Style")
     default = next((s for s in styles if s.get("isDefault", "").lower() == "true"), styles[0] if styles else None)
@@ -114,12 +115,12 @@ def _template(root: ElementTree.Element, layer: ElementTree.Element, matrix_set:
     tiles = [e for e in tiles if e.get("format", "").lower() in _FORMATS]
     if tiles:
         best = min(tiles, key=lambda e: _FORMATS.index(e.get("format", "").lower()))
-        # Quoted: a name with braces or a dollar sign in it is a name, not a placeholder.
+        # Quoted, because a name with braces or a dollar sign must not become a placeholder.
         quoted = {key: quote(value, safe="/:,;@") for key, value in values.items()}
         return re.sub(r"(?<!\$)\{(\w+)\}", lambda m: quoted.get(m[1].lower(), m[0]), best.get("template", ""))
     address = _get_tile(root)
     if address is None or not formats:
-        raise LayoutError(where, "the layer has no address of jpeg, png or webp tiles", "Name another layer with --layer.")
+        raise LayoutError(where, "the layer has no address for jpeg, png or webp tiles", "Name another layer with --layer.")
     query = urlencode({"SERVICE": "WMTS", "REQUEST": "GetTile", "VERSION": "1.0.0", "LAYER": values["layer"], "STYLE": style,
                        "FORMAT": formats[0], "TILEMATRIXSET": matrix_set}, safe="/:")
     join = "" if address.endswith(("?", "&")) else "&" if "?" in address else "?"
@@ -137,6 +138,6 @@ def _get_tile(root: ElementTree.Element) -> str | None:
 
 
 def _provider(root: ElementTree.Element) -> str:
-    """Whom the document names: its provider."""
+    """Return the provider that the document names."""
     provider = one(root, "ServiceProvider")
     return printable(text(provider, "ProviderName"), 500) if provider is not None else ""

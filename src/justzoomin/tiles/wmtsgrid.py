@@ -1,4 +1,4 @@
-"""WMTS: from a tile matrix set to a layout, its projection and the order of its coordinates included.
+"""WMTS: from a tile matrix set to a layout, including its projection and the order of its coordinates.
 
 Source: OGC 07-057r7, OpenGIS Web Map Tile Service Implementation Standard, version 1.0.0.
 """
@@ -21,17 +21,17 @@ from justzoomin.tiles.xmltree import children, one, text
 from justzoomin.untrusted import printable
 
 PIXEL_M = 0.00028
-"""Edge of the pixel that scale denominators are for. Source: OGC 07-057r7, 6.1."""
+"""Edge of the pixel that scale denominators refer to. Source: OGC 07-057r7, 6.1."""
 OTHER_SET = "Name another tile matrix set with --matrix-set, or build a map from rasters."
 Rectangle = tuple[float, float, float, float]
 """West, south, east, north."""
 _AUTHORITIES = ("epsg", "esri", "ignf", "ogc")
 _WEB_MERCATOR = frozenset({"epsg:3857", "epsg:900913", "epsg:3785", "epsg:102100", "epsg:102113", "esri:102100", "esri:102113"})
-"""Names of web mercator from before it had its own number, and ESRI's."""
+"""Numbers of web mercator: its own, older ones and ESRI's."""
 
 
 class Limits(NamedTuple):
-    """The tiles of a matrix that a layer has: first and last column and row."""
+    """The tiles that a layer has of a matrix: first and last column and row."""
 
     columns: tuple[int, int]
     rows: tuple[int, int]
@@ -39,7 +39,7 @@ class Limits(NamedTuple):
 
 @dataclass(frozen=True)
 class _Level:
-    """A tile matrix as stated: its corner is two numbers whose order is not known yet."""
+    """A tile matrix as stated; the order of the two numbers of its corner is not known yet."""
 
     name: str
     scale: float
@@ -51,16 +51,16 @@ class _Level:
 
 def set_layout(matrix_set: ElementTree.Element, where: str, limits: Mapping[str, Limits], area: Rectangle | None,
                ) -> tuple[TileLayout, tuple[Matrix, ...]]:
-    """The layout of a tile matrix set, and what its levels are on the server.
+    """Return the layout of a tile matrix set, and its levels on the server.
 
     Args:
         matrix_set: The element.
         where: Its name for messages.
-        limits: What the layer has of a matrix, by the matrix's name. Where there are any, other matrices are not there.
-        area: What the layer covers, in degrees; None where it does not say.
+        limits: The tiles that the layer has of each matrix, by name. If there are any, other matrices are not used.
+        area: The area of the layer, in degrees; None if it states none.
 
     Raises:
-        LayoutError: If it cannot be one: degrees, tiles that are not square, levels that do not double, a place elsewhere.
+        LayoutError: If it cannot be a layout: degrees, tiles that are not square, levels that do not double, a wrong place.
     """
     crs, projection = _projection(text(matrix_set, "SupportedCRS"), where)
     north_first = projection.axis_info[0].direction == "north"
@@ -95,13 +95,14 @@ def set_layout(matrix_set: ElementTree.Element, where: str, limits: Mapping[str,
 
 
 def _projection(stated: str, where: str) -> tuple[str, Any]:
-    """A projection in all the spellings that servers have, and as pyproj has it.
+    """Return the name and the pyproj object of a projection, in any spelling that servers use.
 
-    The last word is the code, an earlier one the authority; a version may stand between: urn:ogc:def:crs:EPSG:6.18:3:3857,
-    http://www.opengis.net/def/crs/EPSG/0/3857, http://www.opengis.net/gml/srs/epsg.xml#3857, EPSG:3857.
+    The last word is the code, and an earlier one the authority, with a version between them or not:
+    urn:ogc:def:crs:EPSG:6.18:3:3857, http://www.opengis.net/def/crs/EPSG/0/3857,
+    http://www.opengis.net/gml/srs/epsg.xml#3857, EPSG:3857.
 
     Raises:
-        LayoutError: If PROJ does not know it, it counts degrees, or its axes are not one east and one north.
+        LayoutError: If PROJ does not know it, its unit is degrees, or its axes are not one east and one north.
     """
     import pyproj
 
@@ -122,7 +123,7 @@ def _projection(stated: str, where: str) -> tuple[str, Any]:
     if found is None:
         raise LayoutError(where, f"PROJ does not know {shown!r}", OTHER_SET)
     if not found.is_projected:
-        raise LayoutError(where, f"{shown} counts degrees, and a map is in metres", OTHER_SET)
+        raise LayoutError(where, f"{shown} is in degrees, but a map must be in metres", OTHER_SET)
     directions = [axis.direction for axis in found.axis_info]
     if sorted(directions) != ["east", "north"]:
         raise LayoutError(where, f"the axes of {shown} are {', '.join(directions)}", OTHER_SET)
@@ -141,23 +142,23 @@ def _level(entry: ElementTree.Element, where: str) -> _Level:
         raise LayoutError(at, "its numbers cannot be read", OTHER_SET) from error
     sound = 1e-3 < scale < 1e12 and all(math.isfinite(v) and abs(v) < 1e10 for v in (first, second))
     if not sound or width != height or not 0 < width <= 4096 or not (0 < columns < 2**40 and 0 < rows < 2**40):
-        raise LayoutError(at, "its tiles are not square, or its numbers make no sense", OTHER_SET)
+        raise LayoutError(at, "its tiles are not square, or its numbers are not valid", OTHER_SET)
     return _Level(name, scale, (first, second), width, columns, rows)
 
 
 def _numbers(levels: Sequence[_Level], where: str) -> list[int]:
-    """Numbers of levels, from 0 for the coarsest, each twice as fine as the one before it.
+    """Return the numbers of levels; 0 is the coarsest, and each next number is twice as fine.
 
     Raises:
-        LayoutError: If scales do not double, or tiles have several sizes.
+        LayoutError: If scales do not double, or tiles have different sizes.
     """
     numbers = []
     for level in levels:
         step = math.log2(levels[0].scale / level.scale)
         if abs(step - round(step)) > 1e-4 or level.tile_px != levels[0].tile_px:
             one_level, other = printable(level.name, 60), printable(levels[0].name, 60)
-            raise LayoutError(where, f"level {one_level} does not fit the level {other}: scales must double from level to "
-                              "level, and all tiles must have one size", OTHER_SET)
+            raise LayoutError(where, f"level {one_level} does not fit level {other}: "
+                              "scales must double from level to level, and all tiles must have one size", OTHER_SET)
         numbers.append(round(step))
     if len(set(numbers)) != len(numbers):
         raise LayoutError(where, "two levels have the same scale", OTHER_SET)
@@ -166,13 +167,14 @@ def _numbers(levels: Sequence[_Level], where: str) -> list[int]:
 
 def _corners(levels: Sequence[_Level], tiles: Sequence[float], projection: Any, area: Rectangle | None, where: str, *,
              north_first: bool) -> list[tuple[float, float]]:
-    """East and north of every level's top left corner.
+    """Return east and north of every level's top left corner.
 
-    The standard has a corner in the projection's own order. Many servers write it the other way round; so the order counts
-    in which more of the tiles lie where the layer, or at least the projection, is. Where both fit equally, the standard counts.
+    The standard writes a corner in the projection's axis order. Many servers write it the other way round. So the order is
+    used that puts more of the tiles into the area of the layer, or at least of the projection. If both fit equally, the
+    standard's order is used.
 
     Raises:
-        LayoutError: If they lie there in neither order.
+        LayoutError: If the tiles are outside that area in both orders.
     """
     own = [level.corner[::-1] if north_first else level.corner for level in levels]
     place = _place(projection, area)
@@ -182,13 +184,13 @@ def _corners(levels: Sequence[_Level], tiles: Sequence[float], projection: Any, 
     shares = [max(_overlap(corner, level, tile, place) for corner, level, tile in zip(corners, levels, tiles, strict=True))
               for corners in (own, swapped)]
     if max(shares) == 0.0:
-        raise LayoutError(where, f"its tiles begin at {levels[0].corner[0]:g} {levels[0].corner[1]:g} and do not touch the "
-                          "area that the layer or its projection is for", OTHER_SET)
+        raise LayoutError(where, f"its tiles begin at {levels[0].corner[0]:g} {levels[0].corner[1]:g} and do not touch "
+                          "the area of the layer or its projection", OTHER_SET)
     return swapped if shares[1] > shares[0] * (1 + 1e-9) else own
 
 
 def _overlap(corner: tuple[float, float], level: _Level, tile: float, place: Rectangle) -> float:
-    """How much of a place, in square units, the tiles of a level cover."""
+    """Return the area, in square units, that the tiles of a level cover of a rectangle."""
     east, north = corner
     wide = min(east + level.columns * tile, place[2]) - max(east, place[0])
     high = min(north, place[3]) - max(north - level.rows * tile, place[1])
@@ -196,10 +198,7 @@ def _overlap(corner: tuple[float, float], level: _Level, tile: float, place: Rec
 
 
 def _place(projection: Any, area: Rectangle | None) -> Rectangle | None:
-    """Where a layer is, in units of its projection: its own area, cut to where the projection is meant to be used.
-
-    None where nothing says it.
-    """
+    """Return the area of a layer in units of its projection, cut to the projection's area of use; None if neither is stated."""
     import pyproj
 
     use = projection.area_of_use
@@ -221,7 +220,7 @@ def _place(projection: Any, area: Rectangle | None) -> Rectangle | None:
 
 
 def _web_level(crs: str, corners: Sequence[tuple[float, float]], tile: float) -> int | None:
-    """The level of web maps that the coarsest level of a set is; None where the set is not the web mercator square."""
+    """Return the web map level of a set's coarsest level; None if the set is not the web mercator square."""
     if crs != "epsg:3857":
         return None
     size = web_layout(0, 0).tile_shape_crs[0]
@@ -239,7 +238,7 @@ def _matrix(level: _Level, number: int, limit: Limits | None) -> Matrix:
 
 
 def read_limits(link: ElementTree.Element, where: str) -> dict[str, Limits]:
-    """What a layer has of each matrix of a set, by the matrix's name; empty where it states no limits.
+    """Return the tiles that a layer has of each matrix of a set, by the matrix's name; empty if it states no limits.
 
     Raises:
         LayoutError: If the numbers cannot be read.

@@ -1,4 +1,4 @@
-"""XML from outside: a parsed tree without a document type, and looking into it without regard to namespaces."""
+"""XML from outside: parsing without a document type, and finding elements regardless of namespaces."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from justzoomin.untrusted import printable, read_limited
 
 
 def parse(content: Path | bytes, where: str, max_bytes: int, remedy: str) -> ElementTree.Element:
-    """The document, without any document type: entities are how small XML becomes large, and reads other files.
+    """Parse a document and refuse document types: their entities can make small XML large, and read other files.
 
     Raises:
-        LayoutError: If it cannot be read, is larger than allowed, has a document type, or is no XML.
+        LayoutError: If it cannot be read, is larger than allowed, has a document type, or is not XML.
     """
     from xml.parsers import expat
 
@@ -33,30 +33,30 @@ def parse(content: Path | bytes, where: str, max_bytes: int, remedy: str) -> Ele
         parser.Parse(data, True)
         return ElementTree.fromstring(data)
     except (expat.ExpatError, ElementTree.ParseError, LookupError, ValueError) as error:
-        raise LayoutError(where, f"it is no XML ({printable(error)})", remedy) from error
+        raise LayoutError(where, f"it is not XML ({printable(error)})", remedy) from error
 
 
 def tag(element: ElementTree.Element) -> str:
-    """An element's name without its namespace."""
+    """Return an element's name without its namespace."""
     return element.tag.rpartition("}")[2]
 
 
 def children(element: ElementTree.Element, name: str) -> list[ElementTree.Element]:
-    """An element's own children of a name."""
+    """Return an element's direct children with a name."""
     return [child for child in element if tag(child) == name]
 
 
 def one(element: ElementTree.Element, name: str) -> ElementTree.Element | None:
-    """An element's first child of a name; None where it has none."""
+    """Return an element's first child with a name; None if it has none."""
     return next(iter(children(element, name)), None)
 
 
 def everywhere(element: ElementTree.Element, name: str) -> Iterator[ElementTree.Element]:
-    """All elements of a name in a tree."""
+    """Return all elements with a name in a tree."""
     return (child for child in element.iter() if tag(child) == name)
 
 
 def text(element: ElementTree.Element, name: str) -> str:
-    """The words in an element's first child of a name; empty where it has none."""
+    """Return the text of an element's first child with a name; empty if it has none."""
     child = one(element, name)
     return (child.text or "").strip() if child is not None else ""

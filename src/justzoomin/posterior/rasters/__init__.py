@@ -1,6 +1,6 @@
-"""Posteriors and priors as georeferenced rasters: a room of its own, because it stands above `imagery`, which opens rasters.
+"""Posteriors and priors as georeferenced rasters.
 
-`posterior` itself is below every map and needs no rasterio.
+This is a separate room, because it uses `imagery`, which opens rasters; `posterior` uses no map and does not need rasterio.
 """
 
 import lazy_loader

@@ -14,7 +14,7 @@ from justzoomin.imagery import gdal, unwrapped
 from justzoomin.posterior import Posterior
 
 PIXELS_PER_CELL = 8
-"""A cell's border is a sixteenth of a cell off at most: half a pixel."""
+"""A cell's border is wrong by at most half a pixel, a sixteenth of a cell."""
 MAX_SIDE = 8192
 _BORDER = 257
 _ROWS = 256
@@ -23,12 +23,12 @@ _ROWS = 256
 def write_heat_raster(posterior: Posterior, crs: str, path: Path) -> Path:
     """Write a GeoTIFF (float32, one band) of probabilities per square metre of ground; return its path.
 
-    Every pixel has the density of the cell that holds its middle, found by the grid itself. So the raster is right in any
-    projection, while no projection has straight cells. Beyond the region there is no data.
+    Every pixel has the density of the cell that holds its middle, found by the grid. So the raster is correct in any
+    projection, although cells are not straight in any. Outside the region there is no data.
 
     Args:
         posterior: The posterior.
-        crs: The raster's projection, as PROJ knows it: the map's own lies on its tiles.
+        crs: The raster's projection, as PROJ knows it; with the map's, the raster fits its tiles.
         path: File to write.
 
     Raises:
@@ -46,14 +46,15 @@ def write_heat_raster(posterior: Posterior, crs: str, path: Path) -> Path:
         to_crs = Transformer.from_crs("epsg:4326", crs, always_xy=True)
     except CRSError as error:
         raise ConfigError("heat map", f"PROJ does not know the projection {crs[:80]!r}",
-                          "Name one such as epsg:32633.") from error
+                          "Name a projection such as epsg:32633.") from error
     along, side = np.linspace(-half, half, _BORDER), np.full(_BORDER, half)
     lat, lon = from_local(*centre, np.concatenate([along, along, side, -side]), np.concatenate([side, -side, along, along]))
     x, y = to_crs.transform(lon, lat)
     lat, lon = from_local(*centre, np.array([0.0, cell, 0.0]), np.array([0.0, 0.0, cell]))
     here = np.array(to_crs.transform(lon, lat))                                                # (2, 3)
     if not (np.isfinite(x).all() and np.isfinite(y).all() and np.isfinite(here).all()):
-        raise ConfigError("heat map", f"the projection {crs[:80]!r} does not show the whole region", "Give the map's own.")
+        raise ConfigError("heat map", f"the projection {crs[:80]!r} does not show the whole region",
+                          "Give the map's projection.")
     x, here[0] = unwrapped(crs, x, here[0, 0]), unwrapped(crs, here[0], here[0, 0])
     pixel = np.abs(here[:, 1:] - here[:, :1]).max(1) / PIXELS_PER_CELL                         # of x and of y
     extent = np.array([np.max(x) - np.min(x), np.max(y) - np.min(y)])

@@ -1,4 +1,4 @@
-"""A georeferenced raster as a prior: its values are weights of places."""
+"""A georeferenced raster as a prior: its values are the weights of places."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _MAX_SIDE = 8192
 
 
 def weights_from_raster(path: Path, grid: ZoomGrid) -> Weights:
-    """Weights of terminal cells: means of a raster's first band at 4 x 4 points of each cell.
+    """Return the weights of terminal cells: means of a raster's first band at 4 x 4 points of each cell.
 
-    Places without data or outside the raster have the weight 0. Where pixels are much smaller than a cell, the raster is read
-    in a smaller size.
+    Places without data or outside the raster have the weight 0. If pixels are much smaller than a cell, the raster is read
+    at a smaller size.
 
     Raises:
-        TileError: If it is no raster that can be read.
-        ConfigError: If it does not meet the region, or a value is negative or not finite.
+        TileError: If it is not a readable raster.
+        ConfigError: If it does not overlap the region, or a value is negative or not finite.
         MissingExtraError: If rasterio is not installed.
     """
     from pyproj import Transformer
@@ -45,7 +45,7 @@ def weights_from_raster(path: Path, grid: ZoomGrid) -> Weights:
     size = np.array([raster.width, raster.height])[None, :, None]
     inside = ((where >= 0) & (where < size)).all(1)                                            # (16, N)
     if not inside.any():
-        raise ConfigError(path, "the raster does not meet the region", "Give a raster of the region that is searched.")
+        raise ConfigError(path, "the raster does not overlap the region", "Give a raster of the region that is searched.")
     columns, rows = where[:, 0][inside], where[:, 1][inside]
     left, top = int(columns.min()), int(rows.min())
     width, height = int(columns.max()) + 1 - left, int(rows.max()) + 1 - top
@@ -55,7 +55,7 @@ def weights_from_raster(path: Path, grid: ZoomGrid) -> Weights:
     close_files()
     band = values[0].astype(np.float64)
     if (there & ~(np.isfinite(band) & (band >= 0))).any():
-        raise ConfigError(path, "a weight is negative", "Give weights of at least 0.")
+        raise ConfigError(path, "a weight is negative or not finite", "Give weights of at least 0.")
     band[~there] = 0.0
     row = np.minimum(((rows - top) * shape[0] / height).astype(np.int64), shape[0] - 1)
     column = np.minimum(((columns - left) * shape[1] / width).astype(np.int64), shape[1] - 1)
