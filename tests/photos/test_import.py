@@ -153,7 +153,7 @@ def test_what_is_dropped(walk: list[PhotoRecord], town: Path, tmp_path: Path) ->
     details = {s.item: s.detail for s in report.skipped}
     assert details["p03"] == "the same file as p02, 260.0 m away"
     assert details["p06"] == "looks like p05, 1.0 m away"
-    assert details["p10"].endswith("lies 4.8 km outside the region")
+    assert details["p10"].endswith("is 4.8 km outside the region")
     assert details["p09"] == "90 x 20 px; the shorter side must have 32"
     assert "sharpness 0.0" in details["p01"]
     assert "p12.jpg: the photo cannot be read" in details["p12"]

@@ -114,7 +114,7 @@ def test_off_the_map(jzi, shared: Path, town: Path, tmp_path: Path) -> None:
     lund = shared / "data" / "lund"
     code, out, err = jzi("photos", "import", lund, tmp_path / "data", "--map", town)
     assert (code, out) == (1, "")
-    assert "none of its 6 photos is on the map: 6 stand outside the region, the nearest 662 km away from it" in err
+    assert "none of its 6 photos is on the map: 6 are outside the region, the nearest 662 km away from it" in err
     there = fakes.make_repository(tmp_path / "lund", lat=55.6982, lon=13.1952, crs="epsg:32633", train=1, val=1, pixels=32)
     shutil.rmtree(there / "metadata")
     words = ("--map", there, "--pixels", 32, "--license", "BSD-2-Clause")

@@ -125,14 +125,14 @@ def _print(console: Console, path: Path, values: dict[str, Any]) -> None:
 
 
 def figure_text(figure: dict[str, float] | None) -> str:
-    """A figure with its interval for a cell of a table; a dash where it is not known."""
+    """Return a figure with its interval for a cell of a table; a dash if it is not known."""
     if figure is None:
         return "-"
     return f"{_number(figure['value'])} [{_number(figure['low'])}, {_number(figure['high'])}]"
 
 
 def value_text(figure: dict[str, float] | None) -> str:
-    """A figure without its interval."""
+    """Return a figure without its interval."""
     return "-" if figure is None else _number(figure["value"])
 
 
@@ -141,7 +141,7 @@ def _number(value: float) -> str:
 
 
 def calibration_lines(values: dict[str, Any]) -> list[str]:
-    """What is known of the claims, a line each."""
+    """Return what is known about the claims, one line each."""
     lines = []
     for level, region in values["regions"].items():
         if region["coverage"] is not None:
@@ -158,7 +158,7 @@ def calibration_lines(values: dict[str, Any]) -> list[str]:
 
 
 def cost_line(cost: dict[str, float | None]) -> str:
-    """What an answer costs."""
+    """Return what an answer costs."""
     names = {"views": "views of the map a photo", "ms": "ms a photo", "parameters": "parameters",
              "index_bytes": "bytes of index", "map_views": "views of the map in all"}
     known = [f"{cost[name]:,.4g} {words}" if name == "ms" else f"{cost[name]:,.0f} {words}"

@@ -1,4 +1,4 @@
-"""The map's files in the new dataset: linked where the file system can, else copied."""
+"""The map's files in the new dataset: hard links where the file system supports them, otherwise copies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROOM_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class MapFiles:
-    """How the map came into the dataset.
+    """How the map was put into the dataset.
 
     Attributes:
         linked: Files that share their bytes with the map's.
@@ -36,19 +36,19 @@ class MapFiles:
 
 
 def map_folder(source: Map) -> Path:
-    """The folder of a map's layout.yaml.
+    """Return the folder of a map's layout.yaml.
 
     Raises:
         LayoutError: If the map is a package, or a tile server without a folder.
     """
     if source.root.exists() and source_kind(source.root) == "path":
         return layout_folder(source.root)
-    raise LayoutError(source.name, "it is no folder with tiles, and photos are imported onto such maps only",
-                      "Make one of it with: jzi map build.")
+    raise LayoutError(source.name, "photos can be imported only onto a map that is a folder with tiles",
+                      "Make such a map with: jzi map build.")
 
 
 def repository_of(source: Map) -> Path:
-    """The folder that a dataset with this map has, or would have were the photos added in place."""
+    """Return the folder of the dataset with this map: the one that it is in, or that photos added in place would make."""
     folder = map_folder(source)
     return folder.parent if folder.resolve().name == "satellite" else folder
 
@@ -89,17 +89,17 @@ def bring_map(source: Map, grid: ZoomGrid, out: Path, progress: Progress | None 
 
 
 def _files(source: Map) -> Iterator[tuple[Path, str]]:
-    """The map's files and their names in a dataset."""
+    """Yield the map's files and their names in a dataset."""
     folder = map_folder(source)
     yield folder / "layout.yaml", "satellite/layout.yaml"
     tiles = source.source.dataset_files()
     if tiles is None:
-        raise LayoutError(source.name, "its tiles are neither files nor shards", "Make a folder of it with: jzi map build.")
+        raise LayoutError(source.name, "its tiles are neither files nor shards", "Make a folder of tiles with: jzi map build.")
     yield from tiles
 
 
 def _link(path: Path, target: Path) -> bool:
-    """Hard-link a file; False where that cannot be."""
+    """Hard-link a file; return False if that is not possible."""
     if target.exists():
         if target.samefile(path):
             return True

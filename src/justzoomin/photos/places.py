@@ -1,4 +1,4 @@
-"""Where photos stand in relation to a map: on it, off its region, or where it has no tile."""
+"""Where photos were taken in relation to a map: on it, outside its region, or where it has no tile."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _CHUNK = 20_000
 
 @dataclass(frozen=True)
 class Placed:
-    """Photos by where they stand.
+    """Photos by where they were taken.
 
     Attributes:
         inside: Indexes of those on the map, ascending.
-        skipped: The others, with how far off they are.
-        summary: The others in one sentence; empty where there are none.
-        swapped: How many of the others would stand in the region with latitude and longitude swapped.
+        skipped: The others, with their distance from the region.
+        summary: The others in one sentence; empty if there are none.
+        swapped: How many of the others would be in the region with latitude and longitude swapped.
     """
 
     inside: tuple[int, ...]
@@ -38,11 +38,11 @@ class Placed:
 def place_photos(records: Sequence[PhotoRecord], source: Map, grid: ZoomGrid, view_pixels: int) -> Placed:
     """Sort photos into those on the map and those off it.
 
-    A photo is off the map outside the region, and where no tile lies in its terminal cell on the level that the finest views
-    are drawn from (the finest there is, where that level has no tile at all).
+    A photo is off the map if it is outside the region, or if its terminal cell has no tile on the level that the finest views
+    are drawn from (the finest level with tiles, if that level has none).
 
     Args:
-        records: The photos; their positions are positions.
+        records: The photos, with valid positions.
         source: The map.
         grid: Its zoom grid.
         view_pixels: Edge of the views in pixels.
@@ -59,7 +59,7 @@ def place_photos(records: Sequence[PhotoRecord], source: Map, grid: ZoomGrid, vi
     swapped[flipped] = grid.encode_masked(lon[flipped], lat[flipped])[1]
     for index in np.flatnonzero(~inside).tolist():
         hint = "; latitude and longitude may be swapped" if swapped[index] else ""
-        skipped[index] = Skipped(records[index].image_id, "off_map", f"{lat[index]:.6f}, {lon[index]:.6f} lies "
+        skipped[index] = Skipped(records[index].image_id, "off_map", f"{lat[index]:.6f}, {lon[index]:.6f} is "
                                  f"{distance(away_m[index])} outside the region{hint}")
     bare = np.zeros(len(records), np.bool_)
     level = _finest_level(source, grid, view_pixels)
@@ -70,35 +70,35 @@ def place_photos(records: Sequence[PhotoRecord], source: Map, grid: ZoomGrid, vi
                                  f"of level {level} there")
     parts = []
     if not inside.all():
-        parts.append(f"{int((~inside).sum()):,} stand outside the region, the nearest {distance(float(away_m[~inside].min()))} "
+        parts.append(f"{int((~inside).sum()):,} are outside the region, the nearest {distance(float(away_m[~inside].min()))} "
                      "away from it")
     if bare.any():
-        parts.append(f"{int(bare.sum()):,} stand where the map has no tile of level {level}")
+        parts.append(f"{int(bare.sum()):,} are where the map has no tile of level {level}")
     return Placed(tuple(np.flatnonzero(inside & ~bare).tolist()), tuple(skipped[k] for k in sorted(skipped)),
                   " and ".join(parts), int(swapped.sum()))
 
 
 def distance(metres: float) -> str:
-    """A distance for people: 12 m, 3.4 km, 7,401 km."""
+    """Return a distance as text: 12 m, 3.4 km, 7,401 km."""
     if metres < 1000:
         return f"{max(metres, 1):.0f} m"
     return f"{metres / 1000:.1f} km" if metres < 100_000 else f"{metres / 1000:,.0f} km"
 
 
 def _distance_m(grid: ZoomGrid, lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Metres from the region, 0 inside; (N,)."""
+    """Return metres from the region, 0 inside; (N,)."""
     centre, half = grid.region.centre, grid.region.size_m / 2.0
     straight = haversine_m(centre.lat, centre.lon, lat, lon)
     with np.errstate(invalid="ignore"):
         east, north = to_local(centre.lat, centre.lon, lat, lon)
         near = np.hypot(np.maximum(np.abs(east) - half, 0.0), np.maximum(np.abs(north) - half, 0.0))
-    # Far away the chart of the region means nothing; the way to its centre does.
+    # Far away the chart of the region is useless; use the distance to its centre.
     far = ~np.isfinite(near) | (straight > 20.0 * half)
     return np.where(far, np.maximum(straight - half, 0.0), near)
 
 
 def _finest_level(source: Map, grid: ZoomGrid, view_pixels: int) -> int | None:
-    """The level that the finest views are drawn from, else the finest with tiles; None where tiles cannot be listed."""
+    """Return the level that the finest views are drawn from, or the finest with tiles; None if tiles cannot be listed."""
     if not source.listed:
         return None
     centre = grid.region.centre
@@ -111,7 +111,7 @@ def _finest_level(source: Map, grid: ZoomGrid, view_pixels: int) -> int | None:
 
 
 def _has_tiles(source: Map, grid: ZoomGrid, level: int, sequences: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Whether any tile of a level lies in the terminal cells of sequences (N, depth): (N,)."""
+    """Return whether any tile of a level is in the terminal cells of sequences (N, depth): (N,)."""
     projection = TileProjection(source.layout, str(source.root))
     tiles = {(x, y) for x, y in source.source.tiles(level)}
     cells, back = np.unique(grid.flatten(sequences), return_inverse=True)

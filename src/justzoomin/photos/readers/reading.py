@@ -168,7 +168,7 @@ def detect(source: Path, options: SourceOptions) -> tuple[str, Path]:
     """Return the kind of a source, and the file or folder to read.
 
     Raises:
-        DataError: If it is none of the kinds, or several of them.
+        DataError: If it is of no known kind, or of several kinds.
     """
     if source.is_file():
         return _kind_of_file(source), source
