@@ -16,8 +16,8 @@ from fakes import make_repository
     (("encode", "nan", "0"), "not a latitude and longitude"),
     (("encode", "38.9", "-76.9", "--region", "nope"), "Presets: dc"),
     (("encode", "38.9", "-76.9", "--region", "none.yaml"), "none.yaml"),
-    (("decode", "7,6,6,16"), "0 .. 15"),
-    (("decode", "7,6,6,5,1"), "4 levels deep"),
+    (("decode", "7,6,6,16"), "from 0 to 15"),
+    (("decode", "7,6,6,5,1"), "at most 4 actions"),
     (("decode", "7,,6"), "7,6,6,5"),
     (("decode", "abc"), "not a list of actions"),
 ])

@@ -32,7 +32,7 @@ def test_the_command_as_installed() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "7,6,6,5\n", "")
     done = subprocess.run([*words, "48.8566", "2.3522"], capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("error: position 48.856600, 2.352200: it lies outside the region")
+    assert done.stderr.startswith("error: position 48.856600, 2.352200: it is outside the region")
     assert done.stderr.count("\n") == 1
 
 

@@ -94,7 +94,7 @@ def test_build(jzi: Jzi, address: str, folder: Path, http: TileHttp, tmp_path: P
     lat, lon = XYZ_PLACE
     area = f"{lat - 0.001},{lon - 0.001},{lat + 0.001},{lon + 0.001}"
     words = ("map", "build", address, tmp_path / "map", "--area", area, "--max-zoom", 18)
-    assert "nothing says whom its terms ask to name" in jzi(*words).refusal()
+    assert "the attribution that its terms require is not given" in jzi(*words).refusal()
     assert "--max-tiles" in jzi(*words, "--attribution", "Town", "--max-tiles", 5).refusal()
     assert http.log == []
     ran = jzi(*words, "--attribution", "Town")

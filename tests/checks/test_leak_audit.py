@@ -18,7 +18,7 @@ from justzoomin.errors import ConfigError, DataError
 from justzoomin.geometry import Region, ZoomGrid, from_local, haversine_m
 
 EAST_M = np.array([-150.0, -50.0, 60.0, 150.0])
-"""Where the training photos of `town` stand, east of its centre; validation stands 3, 30, 0 and -40 m east of them."""
+"""Places of the training photos of `town`, east of its centre; validation photos are 3, 30, 0 and -40 m east of them."""
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_distances_and_cells(town: Path) -> None:
     assert [report.within(r) for r in (1, 5, 10, 25, 40.1)] == [0.25, 0.5, 0.5, 0.5, 1.0]
     assert report.quantiles_m["0"] < 1e-3
     assert report.quantiles_m["100"] == pytest.approx(40, abs=1e-3)
-    # Borders lie at multiples of 100 and of 25 m. Validation at -147, -20, 60 and 110 m: the first and the third stand in
+    # Borders are at multiples of 100 and of 25 m. Validation at -147, -20, 60 and 110 m: the first and the third are in
     # small cells of training photos, all of them in large ones.
     assert [(cell.level, cell.size_m, cell.val_photos, cell.occupied) for cell in report.cells] == [
         (1, 100, 4, 4), (2, 25, 2, 4)]

@@ -1,4 +1,4 @@
-"""The check of a map: what is missing is counted and placed, what is blank, broken or enlarged is said."""
+"""The map check: missing tiles are counted and listed; blank, broken or enlarged ones are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A region for a map: the square lies where the tiles lie, the depth is what the imagery carries."""
+"""A region for a map: the square is where the tiles are, and the depth fits the imagery."""
 
 from __future__ import annotations
 
@@ -144,11 +144,11 @@ def test_the_published_region_is_found_again(shared: Path) -> None:
     assert fitted.grid.depth == 4
     assert abs(region.size_m - true.size_m) < 300
     assert haversine_m(*region.centre, *true.centre) < 200
-    assert any("covers 0.5% of the region" in warning for warning in fitted.warnings)  # fine levels lie around four photos only
+    assert any("covers 0.5% of the region" in warning for warning in fitted.warnings)  # fine levels are only at photos
 
 
 def test_white_inside_tiles_is_no_imagery(unplaced: Path, tmp_path: Path) -> None:
-    """West of a line all pixels are white, in the tiles that the line crosses as well, whatever way tile numbers run."""
+    """West of a line all pixels are white, also in the tiles that the line crosses, whichever way tile numbers run."""
     folder = tmp_path / "white"
     shutil.copytree(unplaced, folder)
     source = open_unplaced(folder)
@@ -162,6 +162,6 @@ def test_white_inside_tiles_is_no_imagery(unplaced: Path, tmp_path: Path) -> Non
     fitted = fit_region(open_unplaced(folder), pixels=64, cell_m=20, no_data=0.0)
     west = fitted.grid.region.centre.lon - np.degrees(fitted.grid.region.size_m / 2 / (6_378_137 * np.cos(np.radians(52.05))))
     line_m = (UTM_PLACE[1] - west) * np.radians(1) * 6_378_137 * np.cos(np.radians(52.05))
-    assert -9 < line_m < 1  # the line lies 6 m east of the place
+    assert -9 < line_m < 1  # the line is 6 m east of the place
     assert 140 < fitted.grid.region.size_m < 180
     assert any("white areas inside them counted" in note for note in fitted.notes)

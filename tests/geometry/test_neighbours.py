@@ -1,4 +1,4 @@
-"""Nearest positions: as exact as looking at every pair, wherever on the earth."""
+"""Nearest positions: as exact as comparing every pair, anywhere on the earth."""
 
 import numpy as np
 import pytest

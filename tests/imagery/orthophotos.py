@@ -99,7 +99,7 @@ def whole_tiles(root: Path, white: np.ndarray) -> np.ndarray:
 
 
 def errors(root: Path, level: int = 0) -> np.ndarray:
-    """Absolute differences of the pixels of a level's whole tiles from the known colours (N, 3)."""
+    """Return the absolute differences of the pixels of a level's complete tiles from the known colours (N, 3)."""
     values, places, white = level_pixels(root, level)
     white = ~whole_tiles(root, white)
     return np.abs(values[~white].astype(float) - colours(places[~white, 0], places[~white, 1]))

@@ -113,7 +113,7 @@ def test_rasters(crs, west, pixel, files, tmp_path):
 
 @pytest.mark.parametrize("pixel", [0.01, 0.007])  # the second does not divide the turn: half a pixel is missing at the seam
 def test_a_raster_of_the_world(pixel, tmp_path):
-    """Coarse, all around the earth: the picture goes on across its own edge."""
+    """Coarse, all around the earth: the picture continues across its edge."""
     columns = int(360 / pixel)
     transform = rasterio.Affine(pixel, 0, -180.0, 0, -pixel, PLACE[0] + 40 * pixel)
     lon, lat = np.meshgrid(-180 + (np.arange(columns) + 0.5) * pixel, transform.f - (np.arange(80) + 0.5) * pixel)

@@ -1,4 +1,4 @@
-"""What is built lies where it belongs, in the colours it has, whatever projection it comes from and goes to."""
+"""A built map has the right colours at the right places, for any projection of the source and of the map."""
 
 import numpy as np
 import pyproj
@@ -44,7 +44,7 @@ def test_projections(source, pixel, turn_deg, target, tmp_path):
 
 
 def test_views_show_the_place(tmp_path):
-    """The whole way: a view's middle has the colour of its position."""
+    """From source to view: a view's middle has the colour of its position."""
     root = build_map([orthophoto(tmp_path / "a.tif", "epsg:4326", 1.2e-5)], tmp_path / "map",
                      MapBuildConfig(crs="epsg:2180", gsd_m=0.5, tile_px=64))
     opened = Map.open(root, grid())
@@ -56,7 +56,7 @@ def test_views_show_the_place(tmp_path):
 
 
 def test_same_raster_is_not_resampled(tmp_path):
-    """Where the map's raster is the file's own, level 0 is the file but for the JPEG."""
+    """If the map has the file's raster, level 0 equals the file except for JPEG."""
     rng = np.random.default_rng(0)
     transform = transform_at("epsg:32633", 0.3, 300, 200)
     noise = rng.integers(0, 256, (200, 300, 3), dtype=np.uint8)
@@ -107,7 +107,7 @@ def test_levels_are_means_of_four(tmp_path):
 
 
 def test_control_points(tmp_path):
-    """Four corners in place of an affine transform do, where they lie on one."""
+    """Four corners can replace an affine transform if they fit one."""
     transform = transform_at("epsg:32633", 1.0, 200, 200, 20.0)
     pixels = painted("epsg:32633", transform, 200, 200)
     points = [GroundControlPoint(row=r, col=c, x=transform.a * c + transform.b * r + transform.c,
@@ -189,7 +189,7 @@ def around(degrees, lat=LAT, lon=LON):
 def test_the_area_decides_the_projection_and_the_resolution(extent, crs, pixel, expected, wanted, tmp_path):
     """A source of a country or the world is drawn in a projection of the area, wherever the source's middle is."""
     source = country(tmp_path, *extent, crs=crs, pixel=pixel)
-    if wanted > 1:  # an area larger than a UTM zone still takes the zone of its own middle
+    if wanted > 1:  # an area larger than a UTM zone still uses the zone of its middle
         assert MapBuild([source], tmp_path / "map", MapBuildConfig(area=around(wanted), gsd_m=50.0)).plan.crs == expected
         return
     build = MapBuild([source], tmp_path / "map", MapBuildConfig(area=around(wanted), tile_px=32, format="tar",

@@ -60,7 +60,7 @@ def test_finer_tiles_stand_for_a_coarser_level_that_lacks_some(pack, tmp_path):
 def test_a_coarse_tile_that_hangs_over_the_edge_adds_nothing(filled, pack, tmp_path):
     """A usual pyramid of JPEG: coarse tiles are black or white where the fine ones were never made."""
     x, y = number(PLACE, 15)
-    fine = [(2 * x + 1 + i, 2 * y + 1 + j) for i in range(3) for j in range(3)]  # odd: half of the coarser tiles is no data
+    fine = [(2 * x + 1 + i, 2 * y + 1 + j) for i in range(3) for j in range(3)]  # odd: half of the coarser tiles has no data
     del fine[4]
 
     def shown(level, column, row, pixels):
@@ -82,7 +82,7 @@ def test_a_coarse_tile_that_hangs_over_the_edge_adds_nothing(filled, pack, tmp_p
 
 
 def test_levels_far_above_do_not_make_the_map_larger(pack, tmp_path):
-    """An overview of the world in a package of a town is not enlarged to the world; that there is more is said."""
+    """An overview of the world in a package of a town is not enlarged to the world, but a remark says that there is more."""
     write_tiles(tmp_path, 5, square(PLACE, 5, 2), PLACE, HALF)
     write_tiles(tmp_path, 16, square(PLACE, 16, 1), PLACE, HALF)
     path = pack()

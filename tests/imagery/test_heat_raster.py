@@ -49,7 +49,7 @@ def test_places_have_the_density_of_their_cells(grid: ZoomGrid, crs: str, tmp_pa
 @pytest.mark.parametrize(("grid", "crs"), [
     (TOWN, "epsg:32631"), (TOWN, "epsg:3857"), (SOUTH, "epsg:32756"), (SOUTH, "epsg:3857")])
 def test_a_hot_cell_lands_where_it_is(grid: ZoomGrid, crs: str, tmp_path: Path) -> None:
-    """Its middle to a tenth of a cell; no pixel of it lies further out than half a pixel, or it would be a neighbour's."""
+    """The middle is right to a tenth of a cell, and no pixel is more than half a pixel outside its cell."""
     cells = lattice(grid)
     for cell in np.random.default_rng(2).integers(0, len(cells), 4).tolist():
         scores = np.full(len(cells), -np.inf)

@@ -1,4 +1,4 @@
-"""The build as a whole: formats, resuming, records, what other readers see."""
+"""The complete build: formats, resuming, records, and what other readers see."""
 
 import json
 import os
@@ -90,7 +90,7 @@ def test_killed_and_resumed_is_the_same(format_, source, tmp_path):
     (tmp_path / "cut" / "satellite" / "0" / "0" / ".0.jpg.abc.part").write_bytes(b"half")
     seen = []
     build_map([source], tmp_path / "cut", config, lambda *step: seen.append(step))
-    assert seen[0][1] >= 3  # what was done stays done
+    assert seen[0][1] >= 3  # finished chunks are not built again
     ours, theirs = contents(tmp_path / "cut"), contents(whole)
     assert ours == theirs
 
@@ -208,7 +208,7 @@ def test_ctrl_c_stops_soon(source, tmp_path):
 
 
 def test_a_package_is_a_source(source, tmp_path):
-    """Tiles of a package under a raster: the raster lies on top, the package fills what it leaves."""
+    """Tiles of a package under a raster: the raster is on top, and the package fills the rest."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "maps"))
     from pyproj import Transformer
 

@@ -211,7 +211,7 @@ def test_the_area_of_a_region_holds_its_corners():
 
 @pytest.mark.parametrize("factor", [0.7, 1.0, 2.6])
 def test_another_projection_ends_where_the_area_ends(tiles, origin, factor):
-    """Outside of the area there is no data, not black, even where every tile that is read is whole."""
+    """Outside the area there is no data instead of black, even if every tile that is read is complete."""
     from pyproj import Transformer
 
     layout = web_layout(LEVEL - 1, LEVEL)

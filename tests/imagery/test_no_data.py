@@ -41,7 +41,7 @@ def source(name: str, band: int, left: int = 0, width: int = WIDTH, kind: str = 
 
 
 def three(*sources: str, inner: str = "") -> str:
-    """Three bands of the sources, in which BAND stands for the number."""
+    """Three bands of the sources; BAND is replaced by the number."""
     return "".join(f'<VRTRasterBand dataType="Byte" band="{band}"><ColorInterp>{name}</ColorInterp>'
                    + "".join(sources).replace("BAND", str(band)) + f"{inner}</VRTRasterBand>"
                    for band, name in ((1, "Red"), (2, "Green"), (3, "Blue")))
@@ -66,7 +66,7 @@ def test_transparency_ends_where_the_file_means_it(dtype, bits, full, tmp_path):
 
 
 def test_transparency_of_a_small_island_is_found(tmp_path):
-    """A sample that has no data at all does not decide what is full."""
+    """A sample without data does not decide which value means full opacity."""
     alpha = np.zeros((2000, 2000, 1), np.uint16)
     alpha[700:760, 1330:1380] = 255
     pixels = np.dstack([np.full((2000, 2000, 3), 900, np.uint16), alpha])

@@ -58,7 +58,7 @@ def test_grey_and_palette(tmp_path):
 
 
 def test_infrared_that_is_called_transparency(tmp_path):
-    """A common fault of four-band orthophotos: nothing is changed behind the user's back, but it is said."""
+    """A common fault of four-band orthophotos: nothing is changed silently, but it is reported."""
     pixels, transform = scene()
     near = np.clip(pixels[..., :1].astype(int) + 20, 1, 254).astype(np.uint8)
     path = write(tmp_path / "a.tif", np.dstack([pixels, near]), CRS, transform, interp=(*RGB, ColorInterp.alpha))
@@ -85,7 +85,7 @@ def test_a_colour_with_a_zero_is_no_hole(tmp_path):
 @pytest.mark.parametrize("how", ["alpha", "mask", "nodata", "given"])
 @pytest.mark.parametrize("crs", [None, "epsg:2180"])
 def test_no_dark_fringes(how, crs, tmp_path):
-    """Where data ends, colours stay what they are: what is no data mixes into none, at no level."""
+    """At the edge of data, colours do not change: pixels without data are not mixed into others on any level."""
     pixels, transform = scene((300, 300))
     bright = np.full_like(pixels, 200)
     rows, columns = np.indices((300, 300))
@@ -205,7 +205,7 @@ def test_attribution_of_the_files(tmp_path):
 
 
 def test_a_raster_much_finer_than_the_map_is_read_in_parts(tmp_path, monkeypatch):
-    """Hundreds of source pixels for one of ours: averaged, within bounded memory."""
+    """Hundreds of source pixels for one map pixel are averaged, within limited memory."""
     monkeypatch.setattr("justzoomin.imagery.rastermosaic._MAX_WINDOW_PX", 1 << 16)
     path = orthophoto(tmp_path / "a.tif", size=(700, 600))
     piece, = open_imagery(path)

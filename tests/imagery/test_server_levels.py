@@ -1,4 +1,4 @@
-"""Building from a server that ends at a level, or has holes: found with a few requests, and said."""
+"""Building from a server that ends at a level, or has holes: found with a few requests, and reported."""
 
 import re
 import sys

@@ -32,7 +32,7 @@ def tile_pixels(level: int, x: int, y: int, place, half_deg: float) -> np.ndarra
 
 
 def write_tiles(folder: Path, level: int, numbers, place, half_deg: float, kind: str = "png", shown=None) -> Path:
-    """Write tiles; `shown` is called with level, x, y and pixels and gives what is written."""
+    """Write tiles; `shown` is called with level, x, y and pixels and returns what is written."""
     for x, y in numbers:
         pixels = tile_pixels(level, x % 2**level, y, place, half_deg)
         path = folder / str(level) / str(x % 2**level) / f"{y}.{kind}"

@@ -30,7 +30,7 @@ def agree(found: np.ndarray) -> None:
 
 @pytest.mark.parametrize("bearing", [0.0, 77.0])
 def test_tile_numbers_below_zero(bearing, tmp_path):
-    """A map whose origin lies beyond it is drawn in full; the reference rounds such numbers to the wrong side."""
+    """A map with its origin outside it is drawn completely; the reference rounds such numbers to the wrong side."""
     folder = build(tmp_path, UTM, 52.05, 12.1, radius_m=90.0)
     shifted = build(tmp_path / "shifted", replace(UTM, origin_crs=(200_000.0, 5.7e6), size_crs=(4e5, 8e4)), 52.05, 12.1,
                     radius_m=90.0)

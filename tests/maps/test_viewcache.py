@@ -1,4 +1,4 @@
-"""The view cache: the pixels of direct drawing, of the map as it is now, or nothing."""
+"""The view cache: it has the pixels of direct drawing from the present map, or is not used."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""Harmless faults of JPEGs cost no pixel; lost data is refused, whatever stands before it."""
+"""Harmless faults of JPEGs cost no pixel; lost data is refused, whatever comes before it."""
 
 import numpy as np
 import pytest
@@ -73,7 +73,7 @@ def test_cmyk_photos_and_tiles_are_read_so_too():
 
 
 def cuts(good: bytes):
-    """Places where a file may be cut: in its scans but for the last block's bytes, and where one of them ends."""
+    """Places where a file may be cut: in its scans, except in the bytes of the last block, and at the ends of scans."""
     first = good.index(b"\xff\xda") + 14
     scans = [at for at in range(first, len(good) - 1) if good[at] == 0xFF and good[at + 1] in (0xC4, 0xDA)]
     return sorted({*range(first, len(good) - 30, 97), *range(len(good) - 60, len(good) - 30), *scans})

@@ -1,4 +1,4 @@
-"""layout.yaml: what is read, what is refused by name."""
+"""layout.yaml: what is read, and which errors name the wrong field."""
 
 import pytest
 import yaml
@@ -96,7 +96,7 @@ AXES = [(one, other) for one in ("north", "south", "east", "west") for other in 
 @pytest.mark.parametrize("axes", AXES)
 @pytest.mark.parametrize(("crs", "first"), [("epsg:32633", "east"), ("epsg:2180", "north")])
 def test_tile_numbers_begin_in_a_corner_of_the_tiled_area(crs, first, axes):
-    """Whatever the projection counts first and wherever tiles grow: numbers of the area run from 0 to its size."""
+    """For any axis order of the projection and any tile axes, numbers in the area go from 0 to its size."""
     east, north, wide, high = 300_000.0, 400_000.0, 8_000.0, 2_000.0
     order = (lambda e, n: (n, e)) if first == "north" else (lambda e, n: (e, n))
     layout = TileLayout(crs=crs, tile_shape_crs=(20.0, 20.0), origin_crs=order(east, north), size_crs=order(wide, high),

@@ -1,4 +1,4 @@
-"""Tiles that stand for "there is no tile": from servers and in packages they are no data, and counted."""
+"""Tiles whose content means that there is no tile: from servers and in packages they count as no data."""
 
 import io
 
@@ -66,7 +66,7 @@ def test_a_tile_of_one_colour_is_a_tile(xyz_map, content):
 
 @pytest.mark.parametrize("kind", ["mbtiles", "pmtiles"])
 def test_packages_are_filled_up_alike(xyz_map, tmp_path, kind):
-    """The first tile of each level is a placeholder: it does not decide about the size, and is no data in views."""
+    """The first tile of each level is a placeholder: it does not decide the size, and views show no data there."""
     folder = tmp_path / "tiles"
     holes = {}
     for z, x, y, content in tiles_of(xyz_map):

@@ -253,7 +253,7 @@ def test_hostile_pmtiles(tmp_path, header, words):
 def test_a_directory_that_leads_back(tmp_path):
     tile = encoded(256)
     root = serialize_directory([Entry(0, 0, len(tile), 1), Entry(5, 0, 0, 0)])
-    for _ in range(9):  # its own length stands in it
+    for _ in range(9):  # it contains its own length
         root = serialize_directory([Entry(0, 0, len(tile), 1), Entry(5, 0, len(root), 0)])
     path = write_pmtiles(tmp_path / "loop.pmtiles", root, tile, leaf_directory_offset=127, max_zoom=3)
     source = open_package(path)

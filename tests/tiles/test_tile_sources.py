@@ -21,7 +21,7 @@ SOURCE = Path(__file__).resolve().parents[2] / "src" / "justzoomin"
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A map of every kind that lies on the disk: what is opened."""
+    """The paths of a map of every kind on the disk."""
     root = tmp_path_factory.mktemp("sources")
     folder = build(root / "xyz", XYZ, *XYZ_PLACE, 60.0)
     (root / "region.yaml").write_text((folder / "region.yaml").read_text())

@@ -1,4 +1,4 @@
-"""Decoded tiles in memory: what somebody holds is never decoded over, whatever is forgotten meanwhile."""
+"""Decoded tiles in memory: a tile in use is never overwritten, whichever tiles are dropped meanwhile."""
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor

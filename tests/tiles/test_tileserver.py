@@ -26,7 +26,7 @@ VIEWS = ((*XYZ_PLACE, 300.0, 128, 0.0), (*XYZ_PLACE, 80.0, 96, 30.0))
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch):
-    """No test waits: what would be slept is noted, and time goes on by as much."""
+    """No test waits: the waiting time is noted, and the clock is moved forward by it."""
     slept: list[float] = []
     pace = tilefetch.Pace(clock=lambda: 1000.0 + sum(slept), sleep=slept.append)
     monkeypatch.setattr(tilefetch, "shared_pace", lambda: pace)
@@ -367,7 +367,7 @@ def test_a_folder_with_a_url_and_no_tiles(http, grid, xyz_map, tmp_path):
     target.parent.mkdir(parents=True)
     shutil.copyfile(tile, target)
     assert Map.open(tmp_path).info().source == "folder"
-    with pytest.raises(TileError, match=r"level \d+: a view of .* needs it and it has no tile"):
+    with pytest.raises(TileError, match=r"level \d+: a view of .* needs it, but it has no tile"):
         pictures(Map.open(tmp_path))
     assert len(http.log) == asked, "where tiles are on disk nothing is fetched"
 

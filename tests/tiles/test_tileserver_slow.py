@@ -15,7 +15,7 @@ from justzoomin.tiles import fetch as tilefetch
 
 TILE = TileId(17, 5, 5)
 ENDLESS = 30.0
-"""Seconds for which the servers here go on: far more than any test waits."""
+"""Seconds for which the servers here continue: far more than any test waits."""
 
 
 @pytest.fixture(autouse=True)

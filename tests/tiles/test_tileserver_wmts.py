@@ -61,7 +61,7 @@ def resource(template):
 @pytest.mark.parametrize("variable", ["${AWS_SECRET_ACCESS_KEY}", "{env:HF_TOKEN}", "${JZI_TOWN_KEY}", "{env:JZI_HOME}"])
 @pytest.mark.parametrize("place", ["template", "style", "dimension", "set", "href", "matrix"])
 def test_a_description_never_gets_variables_of_the_environment(variable, place, monkeypatch, tmp_path):
-    """Wherever a description names one: it is refused, or asked for by that very name, and its value goes nowhere."""
+    """A variable in any place of a description is refused, or used only as a name, and its value is never sent."""
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     at, half = {key: variable if key == place else key for key in ("style", "dimension", "set", "matrix")}, 20037508.342789244

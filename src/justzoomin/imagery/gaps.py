@@ -90,7 +90,7 @@ def shared_area(area: Area, other: Area, where: str) -> Area:
     return check_area((south, turned[0], north, turned[1]))
 
 
-def stand_in(tile: TileId, read: Callable[[TileId], Pixels | None], edge: int, levels: tuple[int, int]) -> Pixels | None:
+def replacement(tile: TileId, read: Callable[[TileId], Pixels | None], edge: int, levels: tuple[int, int]) -> Pixels | None:
     """Make a missing tile from finer tiles, or else from a coarser one; return None if there are none, or they show nothing.
 
     Args:

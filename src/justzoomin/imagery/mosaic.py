@@ -13,7 +13,7 @@ import numpy.typing as npt
 from justzoomin.errors import GeometryError, TileError
 from justzoomin.imagery.areas import Area, area_bounds, area_centre, check_area
 from justzoomin.imagery.base import Bounds, Mask, Pixels
-from justzoomin.imagery.gaps import COARSER, FINER, covering, stand_in
+from justzoomin.imagery.gaps import COARSER, FINER, covering, replacement
 from justzoomin.imagery.points import DEGREES, convert, convert_bounds, shifted, turn, unwrapped
 from justzoomin.imagery.warp import warp
 from justzoomin.tiles import TileId, TileLayout, TileProjection, TileSource, decode_tile
@@ -313,7 +313,7 @@ class TileMosaic:
         own = self._own_tile(tile)
         if own is not None or not self._fills:
             return own
-        return stand_in(tile, self._own_tile, self.layout.tile_px, (self._levels[0], self._levels[-1]))
+        return replacement(tile, self._own_tile, self.layout.tile_px, (self._levels[0], self._levels[-1]))
 
     def _own_tile(self, tile: TileId) -> Pixels | None:
         content = self.source.read(tile)

@@ -37,7 +37,7 @@ class Square:
 
     @classmethod
     def around(cls, lat: float, lon: float, size_m: float, bearing_deg: float = 0.0) -> Square:
-        """Return the square around a position; as for a grid's cells, its corners lie sideways, then along the bearing."""
+        """Return the square around a position; as for cells, its corners are found sideways, then along the bearing."""
         half = size_m / 2.0
         sides, ends = [-half, half, half, -half], [half, half, -half, -half]
         lats, lons = move(*move(lat, lon, bearing_deg + 90.0, sides), bearing_deg, ends)

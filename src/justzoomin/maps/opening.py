@@ -98,7 +98,7 @@ def layout_folder(root: Path) -> Path:
 def _find_source(folder: Path, layout: TileLayout, attribution: str) -> tiles.TileSource:
     """Return the shards in or beside the layout's folder, else the tiles in it, else the server that the layout names."""
     for shards in (folder / "archives", folder.parent / "archives"):
-        # A folder that just happens to lie beside one called archives has its own tiles.
+        # A folder that just happens to be beside one called archives has its own tiles.
         if (shards.parent == folder or folder.name == "satellite") and tiles.find_shards(shards):
             return tiles.ShardSource(shards, layout)
     source = tiles.FolderSource(folder, layout)

@@ -184,7 +184,7 @@ class Fetcher:
                 return Fetched(None, str(error))
             except _AskAgainError as error:
                 host = error.host
-                if tried == 0 or clock.left() > 0:  # the problem from before the time was over says more
+                if tried == 0 or clock.left() > 0:  # keep the problem from before the time was over: it is more specific
                     problem = error.problem
                 if clock.left() <= 0:
                     self.pace.set_down(host)

@@ -219,7 +219,7 @@ def _check(layout: TileLayout, where: str) -> None:
         value = getattr(layout, name)
         if type(value) is not int or abs(value) > _MAX_ZOOM:
             raise LayoutError(f"{where}: {name}", f"{_short(value)} is not a level",
-                              f"Levels are whole numbers from {-_MAX_ZOOM} to {_MAX_ZOOM}.")
+                              f"Give a whole number from {-_MAX_ZOOM} to {_MAX_ZOOM}.")
     if layout.min_zoom > layout.max_zoom:
         raise LayoutError(f"{where}: min_zoom", f"{layout.min_zoom} is finer than max_zoom {layout.max_zoom}",
                           "min_zoom is the coarsest level.")
