@@ -246,7 +246,7 @@ def test_refusals(walk: list[PhotoRecord], town: Path, tmp_path: Path, monkeypat
     with pytest.raises(DataError, match=r"none of its 16 photos is on the map.*Latitude and longitude are swapped in 16"):
         run(swapped, town, tmp_path / "data")
     away = [replace(r, lat=38.9, lon=-77.0) for r in walk]
-    with pytest.raises(DataError, match=r"16 stand outside .* nearest 5,\d\d\d km away from it\. The region reaches 200 m"):
+    with pytest.raises(DataError, match=r"16 are outside .* nearest 5,\d\d\d km away from it\. The region reaches 200 m"):
         run(away, town, tmp_path / "data")
     assert not [p for p in tmp_path.iterdir() if p.name not in {"walk", "full"}], "an import was started"
     with pytest.raises(ConfigError, match="split val: the split is empty: by chance"):
