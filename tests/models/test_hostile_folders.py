@@ -97,7 +97,7 @@ def test_a_hostile_setting_is_refused_by_its_name(folders, tmp_path, kind, name,
 
 
 def test_settings_within_all_bounds_build_no_more_than_the_weights_file_holds(folders, tmp_path):
-    """Widths that stand in the file, in places where they do not belong: 8 becomes 16 three times over."""
+    """Widths that occur in the file, but not where the settings need them: 8 becomes 16 in three places."""
     folder = changed(folders["vit"], tmp_path, f"{ARCH}.image_size", 8192)
     refused(folder, "image_size.* need more weights than the")
 

@@ -1,4 +1,4 @@
-"""Exported encoders: the same vectors, of one model alone, and files from outside that are no such thing."""
+"""Exported encoders: the same vectors, of one model alone, and foreign files that are not exported encoders."""
 
 import dataclasses
 import json
@@ -419,7 +419,7 @@ def test_opening_ends_whatever_lies_in_memory(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("architecture", [CONVNEXT, DINOV2, {**DINOV2, "model_type": "dinov3_vit", "intermediate_size": 64}])
 def test_what_no_file_holds_is_there_in_a_model_that_was_opened(architecture, tmp_path):
-    """Tables that are no weights, such as those of rotary positions, are made though weights are not drawn."""
+    """Tables that are not weights, such as rotary positions, are computed although weights are not drawn."""
     pooling = "pooler" if architecture is CONVNEXT else "cls"
     model = tiny(architecture, pooling, 32)
     opened = ZoomModel.from_pretrained(model.save_pretrained(tmp_path / "model"))
