@@ -107,9 +107,9 @@ def test_a_projection_only_where_widths_differ():
 
 
 def test_misuse_is_told():
-    with pytest.raises(ModelError, match="does not divide into 5 heads"):
+    with pytest.raises(ModelError, match="cannot be divided into 5 heads"):
         Decoder(DecoderConfig(heads=5), 24, 16)
-    with pytest.raises(ModelError, match="does not divide into 8 heads of an even width"):
+    with pytest.raises(ModelError, match="cannot be divided into 8 heads of an even width"):
         Decoder(DecoderConfig(heads=8), 24, 16)
     decoder = make()
     photo, views, actions = inputs(1, 3)

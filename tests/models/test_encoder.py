@@ -58,9 +58,9 @@ def test_mean_pooling_of_a_feature_map_and_of_patches_only():
 
 
 def test_what_cannot_be_is_told():
-    with pytest.raises(ModelError, match="4 blocks are to be trained but it has 3"):
+    with pytest.raises(ModelError, match="4 blocks are to be trained, but it has only 3"):
         VisionEncoder(EncoderConfig(architecture=ARCHITECTURES["dinov2"], trainable_blocks=4))
-    with pytest.raises(ModelError, match="its blocks are in none of the known places"):
+    with pytest.raises(ModelError, match="its blocks are not in any known place"):
         VisionEncoder(EncoderConfig(architecture=CONVNEXT, pooling="pooler", trainable_blocks=1))
     with pytest.raises(ModelError, match="no class token"):
         VisionEncoder(EncoderConfig(architecture=CONVNEXT, pooling="cls"))

@@ -97,9 +97,9 @@ def test_a_hostile_setting_is_refused_by_its_name(folders, tmp_path, kind, name,
 
 
 def test_settings_within_all_bounds_build_no_more_than_the_weights_file_holds(folders, tmp_path):
-    """Widths that stand in the file, in places where they do not belong: 8 becomes 16 three times over."""
+    """Widths that occur in the file, but not where the settings need them: 8 becomes 16 in three places."""
     folder = changed(folders["vit"], tmp_path, f"{ARCH}.image_size", 8192)
-    refused(folder, "image_size.* ask for more weights than the")
+    refused(folder, "image_size.* need more weights than the")
 
 
 @pytest.mark.parametrize("architecture", [
@@ -188,14 +188,14 @@ def test_weights_are_checked_after_the_cast(folders, tmp_path, value, words):
 
 def test_weights_that_no_memory_holds_are_not_begun_with(folders, monkeypatch):
     monkeypatch.setattr(weights_of, "memory_bytes", lambda: 1000)
-    refused(folders["zoom"], "its weights take .* GB in memory, and this machine has 0.0 GB")
+    refused(folders["zoom"], "its weights need .* GB of memory, but this machine has 0.0 GB")
 
 
 def test_a_header_without_end_is_not_read(folders, tmp_path):
     folder = changed(folders["zoom"], tmp_path, "preset", None)
     with (folder / "model.safetensors").open("r+b") as file:
         file.write((1 << 62).to_bytes(8, "little"))
-    refused(folder, "these weights cannot be read .its header says")
+    refused(folder, "these weights cannot be read .its header has")
 
 
 @pytest.mark.parametrize("words", [
@@ -216,8 +216,8 @@ def test_what_a_training_accepts_survives_saving_and_reading():
 
 def test_sizes_are_checked_where_the_architecture_comes_from_a_source(tiny_dinov2_folder):
     config = ModelConfig(image_pixels=2048, encoder=EncoderConfig(source=str(tiny_dinov2_folder)))
-    with pytest.raises(ModelError, match="image_pixels: 2048 px make 65536 patches"):
+    with pytest.raises(ModelError, match="image_pixels: 2048 px makes 65536 patches"):
         ZoomModel(config)
-    with pytest.raises(ValidationError, match="image_pixels: 2048 px make 65536 patches"):
+    with pytest.raises(ValidationError, match="image_pixels: 2048 px makes 65536 patches"):
         ModelConfig.model_validate({**copy.deepcopy(config.model_dump()), "encoder": {
             "architecture": {"model_type": "dinov2", "patch_size": 8}}})

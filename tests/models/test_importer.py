@@ -183,16 +183,16 @@ def put(name, tensor):
     (drop("encoder.backbone.encoder.layer.1.attention.attention.query.bias"), r"1 missing: .*layer\.1\.attention"),
     (put("heads.extra.weight", torch.ones(2)), r"1 unexpected: heads\.extra\.weight"),
     (put("decoder.final_norm.weight", torch.ones(3)), r"final_norm\.weight has shape \(3,\)"),
-    (put("decoder.action_embed.weight", torch.ones(15, W)), "15 rows, which is no square"),
-    (put("decoder.action_embed.weight", torch.ones(100, W)), "its sizes make no model"),
+    (put("decoder.action_embed.weight", torch.ones(15, W)), "15 rows, which is not a square"),
+    (put("decoder.action_embed.weight", torch.ones(100, W)), "its sizes do not form a valid model"),
     (put("decoder.action_embed.weight", torch.ones(9, W)), r"output_head\.weight has shape"),
     (put("decoder.freqs", torch.ones(8)), "not the rotary frequencies"),
-    (put("decoder.freqs", torch.ones(7)), "fits no head"),
+    (put("decoder.freqs", torch.ones(7)), "do not fit a decoder of width 64"),
     (put("decoder.blocks.0.ffn.w1.weight", torch.ones(8, W)), "8 rows, too few"),
     (put("decoder.blocks.5.norm1.weight", torch.ones(W)), r"block decoder\.blocks\.2 is missing"),
     (put("encoder.backbone.embeddings.position_embeddings", torch.ones(1, 8, W)), "8 positions"),
-    (put("module.decoder.final_norm.weight", torch.ones(W)), "is there twice"),
-    (put("decoder.final_norm.weight", "text"), "is not a tensor but of the kind str"),
+    (put("module.decoder.final_norm.weight", torch.ones(W)), "occurs twice"),
+    (put("decoder.final_norm.weight", "text"), "is a str, not a tensor"),
 ])
 def test_every_difference_is_named(tmp_path, change, words):
     weights = published_weights()
@@ -245,11 +245,11 @@ NORM = "decoder.final_norm.weight"
 
 @pytest.mark.parametrize(("entries", "spoil", "words"), [
     ({}, compressed, "it is compressed"), ({}, flipped, "the checksum of .* is wrong|damaged"),
-    ({"room": Room()}, None, "makes room of a size of its own choice"),
-    ({NORM: torch.zeros(1).expand(W)}, None, f"{NORM} is not an ordinary one"),
-    ({"decoder.action_embed.weight": torch.zeros(1).expand(16, 1 << 33)}, None, "is not an ordinary one"),
-    ({NORM: torch.ones(W).to_sparse()}, None, "is not an ordinary one"),
-    ({NORM: torch.empty(W, device="meta")}, None, "is not an ordinary one"),
+    ({"room": Room()}, None, "allocates memory of any size without content"),
+    ({NORM: torch.zeros(1).expand(W)}, None, f"{NORM} is not an ordinary tensor"),
+    ({"decoder.action_embed.weight": torch.zeros(1).expand(16, 1 << 33)}, None, "is not an ordinary tensor"),
+    ({NORM: torch.ones(W).to_sparse()}, None, "is not an ordinary tensor"),
+    ({NORM: torch.empty(W, device="meta")}, None, "is not an ordinary tensor"),
     ({NORM: torch.full((W,), 1e300, dtype=torch.float64)}, None, f"{NORM} holds values that are not finite in torch.float32")])
 def test_no_checkpoint_takes_more_than_its_file_or_is_read_damaged(tmp_path, entries, spoil, words):
     torch.save({**published_weights(), **entries}, tmp_path / "a.pth")
@@ -261,7 +261,7 @@ def test_no_checkpoint_takes_more_than_its_file_or_is_read_damaged(tmp_path, ent
 
 def test_room_is_refused_in_a_file_of_before_torch_1_6_too(tmp_path):
     torch.save({**published_weights(), "room": Room()}, tmp_path / "a.pth", _use_new_zipfile_serialization=False)
-    with pytest.raises(ModelError, match="makes room of a size of its own choice"):
+    with pytest.raises(ModelError, match="allocates memory of any size without content"):
         import_checkpoint(tmp_path / "a.pth", tmp_path / "m", image_pixels=20)
 
 

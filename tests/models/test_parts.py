@@ -145,7 +145,7 @@ def test_a_model_that_does_more_between_its_parts_is_run_whole():
     assert encoder.prefix_size is None
     pictures = images()
     assert torch.equal(encoder(pictures), whole(encoder, pictures))
-    with pytest.raises(ModelError, match="not built of embeddings, blocks and a norm"):
+    with pytest.raises(ModelError, match="does not consist of embeddings, blocks and a norm"):
         encoder.prefix(pictures)
 
 

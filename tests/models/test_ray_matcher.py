@@ -116,7 +116,7 @@ def test_the_ground_is_described_in_unit_vectors(model: ZoomModel) -> None:
 
 
 def test_flat_ground_is_looked_for_at_its_row(matcher: RayMatcher) -> None:
-    """Nearer ground stands lower in a photo."""
+    """Nearer ground is lower in a photo."""
     rows = ZoomModel(model_preset("best"), seed=1).matcher.row_bias.argmax(0).numpy()  # (R,)
     assert (np.diff(rows) <= 0).all()
     assert rows[0] == matcher.rows - 1

@@ -31,7 +31,7 @@ from justzoomin.search import (
 
 @pytest.fixture(scope="session")
 def keen():
-    """A model that has opinions."""
+    """A model with clear preferences."""
     model = fakes.tiny_model(grid=3, seed=3)
     with torch.no_grad():
         model.decoder.output_head.weight *= 60
@@ -180,7 +180,7 @@ def test_bulk_binds_calibration(keen, dataset, photo, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         localize_to_file(Localizer(keen, dataset.map), [tmp_path / "a.jpg"], out, localize=stop)
     calibrated = Localizer(keen, dataset.map, calibration=calibration_of(keen))
-    with pytest.raises(DataError, match="another calibration"):
+    with pytest.raises(DataError, match="differs in calibration"):
         localize_to_file(calibrated, [tmp_path / "a.jpg"], out)
     localize_to_file(Localizer(keen, dataset.map), [tmp_path / "a.jpg"], out)
     assert Fix.from_dict(json.loads(out.read_text()), dataset.grid).searched == "posterior"

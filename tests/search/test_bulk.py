@@ -18,7 +18,7 @@ def localizer(request, model, dataset):
 
 @pytest.fixture
 def photos(dataset, tmp_path):
-    """Seven files, of which the third is none and the sixth is missing."""
+    """Seven files, of which the third is not a photo and the sixth is missing."""
     data = [dataset.photos.read(i) for i in dataset.split("val").image_ids]
     paths = [tmp_path / "photos" / f"{k} ä.jpg" for k in range(7)]
     paths[0].parent.mkdir()
@@ -165,10 +165,10 @@ def test_a_job_of_another_model_is_not_gone_on_with(localizer, photos, dataset, 
 
     out = tmp_path / "fixes.csv"
     broken_off(localizer, photos, out, 2)
-    with pytest.raises(DataError, match="another model"):
+    with pytest.raises(DataError, match="differs in model"):
         localize_to_file(Localizer(fakes.tiny_model(grid=3, seed=5), dataset.map), photos, out)
     other = "posterior" if str(localizer.search) == "greedy" else "greedy"
-    with pytest.raises(DataError, match="another search and decision"):
+    with pytest.raises(DataError, match="differs in search and decision"):
         localize_to_file(Localizer(localizer.model, dataset.map, search=other), photos, out)
     if other == "greedy":
         with pytest.raises(DataError, match="another decision"):
@@ -177,7 +177,7 @@ def test_a_job_of_another_model_is_not_gone_on_with(localizer, photos, dataset, 
         with pytest.raises(DataError, match="another prior"):
             localize_to_file(known, photos, out)
     (tmp_path / ".fixes.csv.jzi-work" / "journal.jsonl").write_text("hello\n")
-    with pytest.raises(DataError, match="no journal"):
+    with pytest.raises(DataError, match="not the journal"):
         localize_to_file(localizer, photos, out)
 
 
@@ -187,7 +187,7 @@ def test_refusals(localizer, photos, tmp_path):
     (tmp_path / "there.csv").touch()
     with pytest.raises(DataError, match="exists"):
         localize_to_file(localizer, photos, tmp_path / "there.csv")
-    with pytest.raises(ConfigError, match="none"):
+    with pytest.raises(ConfigError, match="no photo was given"):
         localize_to_file(localizer, [], tmp_path / "fixes.csv")
     report = localize_to_file(localizer, photos[2:3], tmp_path / "fixes.csv")
     assert (report.out, report.localized, report.failed) == (None, 0, 1) and not (tmp_path / "fixes.csv").exists()

@@ -140,7 +140,7 @@ def test_an_index_of_other_layers_is_refused(dataset, grid, tmp_path):
     text = head.read_text()
     head.write_text(text.replace('"layers": [\n    [\n      2,\n      1', '"layers": [\n    [\n      2,\n      2'))
     assert head.read_text() != text
-    with pytest.raises(DataError, match="its layers or sizes are not the model's"):
+    with pytest.raises(DataError, match="its layers or sizes differ from the model's"):
         MapIndex.open_for(tmp_path / "index", model, dataset.map, grid)
     head.write_text(text.replace("justzoomin-index/2", "justzoomin-index/1"))
     with pytest.raises(DataError, match="older version"):
@@ -174,7 +174,7 @@ def test_without_faiss_the_extra_is_named(dataset, grid, photos, monkeypatch):
 def test_what_does_not_fit_is_refused(dataset, grid, photos, model, vectors, monkeypatch, tmp_path):
     from justzoomin.models import DualEncoder, ZoomModel
 
-    with pytest.raises(ModelError, match="family zoom has no scores"):
+    with pytest.raises(ModelError, match="family zoom has no method to score cells"):
         CellScores(model, vectors)
     for family in ("classifier", "hierarchical"):
         other = model_of(family)
@@ -184,7 +184,7 @@ def test_what_does_not_fit_is_refused(dataset, grid, photos, model, vectors, mon
     with pytest.raises(ModelError, match=r"family 'retriever', not 'zoom'\. Open it with justzoomin\.models\.open_model"):
         ZoomModel.from_pretrained(saved)
     assert isinstance(DualEncoder.from_pretrained(saved), DualEncoder)
-    with pytest.raises(ModelError, match="looks at no map"):
+    with pytest.raises(ModelError, match="does not use the map"):
         build_index(model_of("classifier"), dataset.map, tmp_path / "index", grid)
     with pytest.raises(ModelError, match="family 'classifier'"):
         ZoomModel(model_of("classifier").config)

@@ -16,7 +16,7 @@ from justzoomin.search import ViewVectors, along_path, beam, exact, greedy
 
 @pytest.fixture(scope="session")
 def keen():
-    """A model that has opinions: a fresh one finds all actions nearly alike."""
+    """A model with clear preferences: a fresh model finds all actions nearly equal."""
     return opinionated(fakes.tiny_model(grid=3))
 
 
@@ -119,7 +119,7 @@ def test_fanning_out_is_stepping_and_leaves_the_state_as_it_was(keen, photos, ve
 
 
 def test_temperatures_must_be_one_a_step(keen, photos, vectors):
-    with pytest.raises(ModelError, match="2 of them for 3 steps"):
+    with pytest.raises(ModelError, match="2 temperatures were given for 3 steps"):
         exact(keen, photos, vectors, 3, (1.0, 1.0))
 
 

@@ -11,7 +11,7 @@ from justzoomin.search import along_path, build_index, greedy
 
 @torch.inference_mode()
 def naive(model, pair, views, depth):
-    """One photo, everything encoded anew and the whole decoder run again at each step."""
+    """One photo, everything encoded again and the whole decoder run again at each step."""
     path, chances = [], []
     for _ in range(depth):
         seen = torch.stack([to_tensor(views.get(path[:k])) for k in range(len(path) + 1)])
@@ -25,7 +25,7 @@ def naive(model, pair, views, depth):
 
 @pytest.mark.parametrize(("depth", "indexed"), [(1, False), (3, False), (3, True)])
 def test_greedy_is_the_naive_loop(model, dataset, vectors, pairs, depth, indexed, tmp_path):
-    """As published: everything rendered and encoded anew; and with all views encoded beforehand."""
+    """As published: everything drawn and encoded again; and with all views encoded beforehand."""
     if indexed:
         vectors.index = build_index(model, dataset.map, tmp_path / "index")
     photos = model.encode_photos(pairs)

@@ -98,7 +98,7 @@ def test_a_full_disk_is_an_error_of_the_build_and_no_error_of_a_photo(model, dat
     lazy = build_index(model, dataset.map, tmp_path / "i", lazy=True)
     monkeypatch.setattr(os, "pwrite", full)
     vectors = ViewVectors(model, views_of(model, dataset), index=lazy)
-    with pytest.warns(UserWarning, match="views are encoded and not kept .* the disk is full"):
+    with pytest.warns(UserWarning, match="views are encoded, but not kept .* the disk is full"):
         found = vectors.get([(), (3,)])
     assert torch.equal(vectors.get([(), (3,)]), found) and lazy.count() == 0
     with pytest.raises(DiskError, match=r"i/views.bin: the disk is full. Free some room and run the same command again."):
@@ -152,7 +152,7 @@ def test_another_model_map_region_or_size_is_refused_with_words(index, model, da
     with pytest.raises(DataError, match="another region or depth"):
         MapIndex.open_for(index.folder, model, dataset.map, moved)
     other = fakes.make_repository(tmp_path / "other", pixels=32, depth=3, grid=3, train=1, val=1, seed=9)
-    with pytest.raises(DataError, match="other tiles"):
+    with pytest.raises(DataError, match="not made from the tiles"):
         MapIndex.open_for(index.folder, model, Map.open(other))
 
 
@@ -169,7 +169,7 @@ def test_a_changed_tile_is_seen_and_a_copy_is_accepted(model, repository, tmp_pa
     content[-10] ^= 1
     tile.write_bytes(content)
     os.utime(tile, ns=(times.st_atime_ns, times.st_mtime_ns))
-    with pytest.raises(DataError, match="other tiles"):
+    with pytest.raises(DataError, match="not made from the tiles"):
         MapIndex.open_for(index.folder, model, Map.open(copy))
 
 

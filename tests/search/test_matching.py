@@ -118,7 +118,7 @@ def test_on_a_map_it_knows_the_zoomer_has_a_say_elsewhere_not(matching, town, mo
     monkeypatch.setattr(matching, "provenance", {"maps": [{"map_hash": town.map.fingerprint()}]})
     known = scorer(matching, vectors)(photos)
     monkeypatch.setattr(matching, "provenance", {"maps": [{"map_hash": "0" * 64, "look": region_look(vectors.views)}]})
-    assert np.array_equal(scorer(matching, vectors)(photos), known)  # packed anew it is still the same map
+    assert np.array_equal(scorer(matching, vectors)(photos), known)  # packed again, it is still the same map
     own = {"maps": [{"map_hash": town.map.fingerprint()}]}
     for record, has_a_say in (({**own, "zoomer_trained": False}, False), ({"zoomer_trained": False, "started_from": own}, True),
                               ({"zoomer_trained": False, "started_from": "x"}, False), ({**own, "started_from": {}}, True)):

@@ -83,7 +83,7 @@ def test_a_ray_matcher_that_overflows_gives_no_scores(dataset):
 
 def test_a_region_that_a_matcher_sees_too_finely_is_refused_before_it_is_drawn(dataset):
     wide = ZoomGrid(Region(*dataset.grid.region.centre, (-50_000.0, 50_000.0), (-50_000.0, 50_000.0)), 3, 3)
-    with pytest.raises(ModelError, match=r"metres_per_pixel: a region of 100000 m in places of 4 m takes 5e\+09 numbers"):
+    with pytest.raises(ModelError, match=r"metres_per_pixel: a region of 100000 m in places of 4 m needs 5e\+09 numbers"):
         GroundMap(matching(), dataset.map, wide)
 
 

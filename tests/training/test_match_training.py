@@ -37,7 +37,7 @@ def towns(tmp_path_factory):
 
 def test_bearings_are_found_beside_the_photos(towns):
     bearings = open_dataset(towns / "a").bearings("train")
-    assert np.isnan(bearings[:2]).all()  # not stated, and -1, which stands for none
+    assert np.isnan(bearings[:2]).all()  # not stated, and -1, which means unknown
     assert bearings[2:].tolist() == [10.0 * k for k in range(2, 9)]
 
 

@@ -117,7 +117,7 @@ def test_an_own_family_goes_all_the_way(town: Path, tmp_path: Path, family: str,
 
 def test_what_is_not_registered_is_refused_by_name(town: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = build_model(settings("nearness").model).save_pretrained(tmp_path / "model")
-    with pytest.raises(ModelError, match="there is a family 'nearness' already"):
+    with pytest.raises(ModelError, match="a family 'nearness' exists already"):
         register_family(Family("nearness", Nearness))
     with pytest.raises(ModelError, match="has a task already"):
         register_task("zoom", NearnessTask)

@@ -1,4 +1,4 @@
-"""The state that a run resumes from: a damaged one is said to be so, and what remains usable is named."""
+"""The state that a run resumes from: a damaged state is reported, with what remains usable."""
 
 from pathlib import Path
 

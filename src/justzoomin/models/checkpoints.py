@@ -1,7 +1,7 @@
-"""Model folders: weights, settings, grid and provenance, written whole and opened with suspicion.
+"""Model folders: weights, settings, grid and provenance. They are written completely or not at all, and checked when opened.
 
-A folder holds `model.safetensors`, `config.json` (ModelConfig with the encoder's full architecture, so that opening
-needs no hub), `region.yaml` (the grid it was trained on; absent if not known) and `provenance.json`.
+A folder holds `model.safetensors`, `config.json` (ModelConfig with the encoder's full architecture, so that the hub is not
+needed to open it), `region.yaml` (the grid the model was trained on; absent if unknown) and `provenance.json`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CONFIG_FILE = "config.json"
 GRID_FILE = "region.yaml"
 PROVENANCE_FILE = "provenance.json"
 FORMAT = "justzoomin-model/1"
-"""Value of `format` in config.json: what tells our folders from other models' of the same file names."""
+"""Value of `format` in config.json. It tells our folders from those of other models with the same file names."""
 
 MAX_CONFIG_BYTES = 4 << 20
 _MAX_PROVENANCE_BYTES = 16 << 20
@@ -50,22 +50,22 @@ def save_checkpoint(folder: Path, config: ModelConfig, state: Mapping[str, Tenso
                     extra: Mapping[str, Any], *, half: bool = False) -> Path:
     """Write a model folder; see `MapModel.save_pretrained`.
 
-    A new folder appears at once and whole. In a folder that exists each file is replaced whole, `config.json` last,
-    and other files are left alone.
+    A new folder appears complete or not at all. In an existing folder each file is replaced, `config.json` last; other files
+    are not touched.
 
     Raises:
-        ModelError: The grid does not fit the model, `extra` is no JSON, or the folder cannot be written.
+        ModelError: If the grid does not fit the model, `extra` cannot be written as JSON, or the folder cannot be written.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     if grid is not None and grid.grid != config.grid:
-        raise ModelError(folder, f"the model has {config.actions} actions but the grid to save with it has "
-                         f"{grid.actions}", "Save it with the grid it was trained on.")
+        raise ModelError(folder, f"the model has {config.actions} actions, but the grid to save with it has {grid.actions}",
+                         "Save it with the grid it was trained on.")
     try:
         provenance = json.dumps(dict(extra), indent=2, sort_keys=True, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
-        raise ModelError(folder / PROVENANCE_FILE, f"what to record there is no plain JSON ({error})",
+        raise ModelError(folder / PROVENANCE_FILE, f"the values to record cannot be written as JSON ({error})",
                          "Pass only text, finite numbers, booleans, lists and dicts.") from error
     settings = {"format": FORMAT, **config.model_dump(mode="json")}
     tensors = {name: (tensor.half() if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
@@ -85,13 +85,13 @@ def save_checkpoint(folder: Path, config: ModelConfig, state: Mapping[str, Tenso
     except (OSError, SafetensorError) as error:
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ModelError(folder, f"the model cannot be written here ({words})",
-                         "Choose a folder that can be written, with room for the weights.") from error
+                         "Choose a writable folder with enough room for the weights.") from error
     return folder
 
 
 def load_checkpoint(build: Callable[..., Model], source: str | Path, device: str | torch.device, revision: str | None,
                     runtime: str = "torch") -> tuple[Model, ZoomGrid | None, dict[str, Any]]:
-    """Open a model folder or hub repository; `build` is `build_model`. See `MapModel.from_pretrained` for the rest.
+    """Open a model folder or hub repository; `build` is `build_model`. `MapModel.from_pretrained` explains the rest.
 
     Returns:
         The model in evaluation mode, the grid that was saved with it, and its provenance.
@@ -101,7 +101,7 @@ def load_checkpoint(build: Callable[..., Model], source: str | Path, device: str
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
             raise ModelError(folder / name, "this file of the model folder is missing",
-                             f"A model folder holds {', '.join(_ALL_FILES)}, as save_pretrained writes them.")
+                             f"A model folder holds {', '.join(_ALL_FILES)}, written by save_pretrained.")
     config = _read_config(folder / CONFIG_FILE)
     weights = folder / WEIGHTS_FILE
     exported = None if runtime == "torch" else _exported(runtime, folder, config)
@@ -109,7 +109,7 @@ def load_checkpoint(build: Callable[..., Model], source: str | Path, device: str
     read_weights(model, open_weights(weights, without=("encoder.", "matcher_encoder.") if exported else ()), weights)
     grid = load_grid(folder / GRID_FILE) if (folder / GRID_FILE).is_file() else None
     if grid is not None and grid.grid != config.grid:
-        raise ModelError(folder / GRID_FILE, f"its grid is {grid.grid} but the model's is {config.grid}",
+        raise ModelError(folder / GRID_FILE, f"its grid is {grid.grid}, but the model's is {config.grid}",
                          "Restore the region.yaml that was saved with the weights.")
     record = folder / PROVENANCE_FILE
     provenance = _read_json(record, _MAX_PROVENANCE_BYTES, _refuse) if record.is_file() else {}
@@ -119,7 +119,7 @@ def load_checkpoint(build: Callable[..., Model], source: str | Path, device: str
 
 def _build(build: Callable[..., Model], config: ModelConfig, weights: Path, where: Path,
            exported: OnnxEncoder | None) -> Model:
-    """The model that settings describe, with unset weights, no larger than the file of its weights allows."""
+    """Return the model of these settings, with unset weights and no larger than the file of its weights allows."""
     shapes = read_shapes(weights)
     check_settings(config, shapes, where)
     try:
@@ -143,16 +143,16 @@ def _exported(runtime: str, folder: Path, config: ModelConfig) -> OnnxEncoder:
 
 def _cpu_only(device: str | torch.device, runtime: str) -> torch.device:
     if str(device) not in {"auto", "cpu"}:
-        raise ModelError(f"device {str(device)!r}", f"the runtime {runtime} is for the CPU",
+        raise ModelError(f"device {str(device)!r}", f"the runtime {runtime!r} works on the CPU only",
                          "Use the device cpu, or the runtime torch.")
     return torch.device("cpu")
 
 
 def read_weights(model: nn.Module, tensors: dict[str, Tensor], where: Path) -> None:
-    """Put tensors into the model, every one accounted for.
+    """Load tensors into the model and check that none is missing or left over.
 
     Raises:
-        ModelError: A tensor is missing, unexpected, of the wrong shape or not finite.
+        ModelError: If a tensor is missing, unexpected, of the wrong shape or kind, or not finite.
     """
     wanted = model.state_dict()
     found = match_names(tensors, wanted)
@@ -161,25 +161,25 @@ def read_weights(model: nn.Module, tensors: dict[str, Tensor], where: Path) -> N
     if missing or unexpected:
         parts = [f"{len(names)} {kind}: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
                  for kind, names in (("missing", missing), ("unexpected", unexpected)) if names]
-        raise ModelError(where, f"the tensors are not those of the model ({'; '.join(parts)})", remedy)
+        raise ModelError(where, f"the tensors do not match the model ({'; '.join(parts)})", remedy)
     for name, tensor in list(found.items()):
         if tensor.shape != wanted[name].shape:
-            raise ModelError(where, f"tensor {name} has shape {tuple(tensor.shape)} where the model has "
+            raise ModelError(where, f"tensor {name} has shape {tuple(tensor.shape)}, but the model needs "
                              f"{tuple(wanted[name].shape)}", remedy)
         if tensor.is_floating_point() != wanted[name].is_floating_point() or tensor.is_complex():
-            raise ModelError(where, f"tensor {name} holds {tensor.dtype} where the model has {wanted[name].dtype}", remedy)
+            raise ModelError(where, f"tensor {name} holds {tensor.dtype}, but the model needs {wanted[name].dtype}", remedy)
         found[name] = tensor.to(wanted[name].dtype)
-        if tensor.is_floating_point() and not bool(torch.isfinite(found[name]).all()):  # 1e300 was, before the cast
+        if tensor.is_floating_point() and not bool(torch.isfinite(found[name]).all()):  # 1e300 was finite before the cast
             raise ModelError(where, f"tensor {name} holds values that are not finite in {found[name].dtype}",
-                             "Take another checkpoint: this training diverged or the file is damaged.")
+                             "Use another checkpoint: this training diverged, or the file is damaged.")
     model.load_state_dict(found)
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """The torch device of that name, checked to be there; "auto" is the best there is.
+    """Return the torch device of a name after checking that it is available; "auto" is the best available one.
 
     Raises:
-        ModelError: There is no such device.
+        ModelError: If the device is not available.
     """
     if str(device) == "auto":
         if torch.cuda.is_available():
@@ -189,22 +189,22 @@ def resolve_device(device: str | torch.device) -> torch.device:
     try:
         resolved = torch.device(device)
     except (RuntimeError, TypeError) as error:
-        raise ModelError(f"device {device!r}", "torch knows no device of this name", remedy) from error
+        raise ModelError(f"device {device!r}", "torch does not know this device", remedy) from error
     there = {
         "cpu": True,
         "cuda": torch.cuda.is_available() and (resolved.index or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available(),
     }
     if not there.get(resolved.type, False):
-        raise ModelError(f"device {device!r}", "this machine has no such device that torch can use", remedy)
+        raise ModelError(f"device {device!r}", "torch cannot use this device on this machine", remedy)
     return resolved
 
 
 def find_folder(source: str | Path, revision: str | None) -> Path:
-    """The local folder of a model, fetched from the hub where the name is no folder.
+    """Return the local folder of a model; a name that is not a folder is fetched from the hub.
 
     Raises:
-        ModelError: There is no such folder, and the hub gives none.
+        ModelError: If the folder does not exist and the hub does not have it either.
     """
     path = Path(source)
     if path.is_dir():
@@ -222,13 +222,13 @@ def find_folder(source: str | Path, revision: str | None) -> Path:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(_ALL_FILES)))
     except (OSError, ValueError, RuntimeError) as error:  # the hub's own errors derive from these
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ModelError(name, f"there is no folder of this name, and the hub did not give a repository ({reason})",
+        raise ModelError(name, f"there is no folder of this name, and no repository could be fetched from the hub ({reason})",
                          "Check the name and revision, connect to the network for its first use, or name a folder.",
                          ) from error
 
 
 def _read_json(path: Path, max_bytes: int, parse_constant: Callable[[str], Any] | None = None) -> dict[str, Any]:
-    remedy = "Restore the file from where it came."
+    remedy = "Copy or download the model folder again."
     try:
         content = json.loads(read_limited(path, max_bytes), parse_constant=parse_constant)
     except (OSError, ValueError, RecursionError) as error:
@@ -240,21 +240,21 @@ def _read_json(path: Path, max_bytes: int, parse_constant: Callable[[str], Any] 
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not a number of JSON")
+    raise ValueError(f"JSON does not allow {constant}")
 
 
 def _read_config(path: Path) -> ModelConfig:
     content = _read_json(path, MAX_CONFIG_BYTES)
     if content.pop("format", None) != FORMAT:
         raise ModelError(path, f'this is not the configuration of a justzoomin model: its "format" is not "{FORMAT}"',
-                         "Name a folder that save_pretrained wrote; a bare encoder belongs into encoder.source.")
+                         "Name a folder that save_pretrained wrote. The folder of an encoder alone goes into encoder.source.")
     try:
         config = ModelConfig.model_validate(content)
     except ValidationError as error:
-        raise ModelError(path, f"these settings cannot be ({setting_problems(error)})",
+        raise ModelError(path, f"these settings are invalid ({setting_problems(error)})",
                          "Correct or restore the file.") from error
     if config.encoder.architecture is None:
-        raise ModelError(path, "encoder.architecture is missing, without which it cannot be built offline",
+        raise ModelError(path, "encoder.architecture is missing, so the model cannot be built offline",
                          "Restore the file that was saved with the weights.")
     return config
 

@@ -1,6 +1,6 @@
-"""A control without a map: a photo is told apart by which cell of one known place it was taken in.
+"""A control experiment without a map: the model classifies a photo into the cells of one known place.
 
-It never sees the overhead side, so what it gets right is memory of the photos it was trained on. It knows no other map.
+It never sees the map, so its correct answers come from memory of the photos it was trained on. It knows no other map.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class CellClassifier(MapModel):
         self.cells = nn.Linear(self.encoder.width, config.actions**config.depth)
 
     def layers(self, grid: ZoomGrid) -> ViewLayers:
-        """None: it looks at no map."""
+        """Return no views: the model does not see the map."""
         return ViewLayers(grid, ())
 
     def cell_scores(self, photos: Tensor, cells: list[Tensor]) -> Tensor:

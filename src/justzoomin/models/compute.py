@@ -1,7 +1,7 @@
-"""How a model is computed: number format, memory format, attention, optimizer, compilation. The one place that decides.
+"""How a model is computed: number format, memory format, attention, optimizer, compilation. Only this file decides.
 
-What pays is on, what does not is off; docs/training.md has the figures. The hardware is asked, not guessed from its name.
-torch is loaded when a plan is made, not when settings are read.
+An option is on where it was measured to be faster; docs/training.md has the figures. The hardware is queried, not guessed from
+its name. torch is loaded when a plan is made, not when settings are read.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Compute:
         device: Kind of device: `cpu`, `cuda`, `mps`.
         precision: Number format of matrix products; weights stay in 32 bits.
         attention: Attention of the encoder: `sdpa` is torch's fused one.
-        channels_last: Whether weights of convolutions lie with the channels last.
+        channels_last: Whether weights of convolutions are stored with the channels last.
         fused_optimizer: Whether the optimizer's step is one kernel.
         compiled: Whether the encoder is compiled.
         training: Whether it is a plan for training.
@@ -50,7 +50,7 @@ class Compute:
         return _LIGHTNING[self.precision]
 
     def prepare(self, model: nn.Module) -> None:
-        """Bring a model into this form, in place; its weights, names and outputs in 32 bits stay what they are."""
+        """Change a model in place to be computed this way; its weights, names and outputs in 32 bits do not change."""
         import torch
 
         if self.channels_last:
@@ -61,11 +61,11 @@ class Compute:
             if choose is not None and getattr(type(encoder.backbone), "_supports_sdpa", False):  # type: ignore[union-attr]
                 choose(self.attention)
             if self.compiled and encoder is not None:
-                # The number of distinct views differs from batch to batch: `dynamic` keeps it from compiling each anew.
+                # The number of distinct views differs from batch to batch: `dynamic` avoids compiling again for each.
                 encoder.compile(dynamic=True)
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """The context that inference runs in."""
+        """Return the context that inference runs in."""
         import torch
 
         if self.precision == "fp32":
@@ -73,7 +73,7 @@ class Compute:
         return torch.autocast(self.device, torch.bfloat16 if self.precision == "bf16" else torch.float16)
 
     def words(self) -> str:
-        """What was chosen, on one line."""
+        """Return the choices in words, on one line."""
         parts = [self.precision + (f" ({self.why})" if self.why else ""), f"{self.attention} attention"]
         fused = self.fused_optimizer and self.training
         parts += [words for words, on in (("channels last", self.channels_last), ("fused optimizer", fused),
@@ -87,16 +87,16 @@ def plan(device: str | torch.device, precision: Precision | Literal["auto"] = "a
 
     Args:
         device: The device, such as `cpu` or `cuda:1`.
-        precision: A number format, or `auto`: for inference always fp32, so that results are exact and the same everywhere; for
-            training bf16 on GPUs that have it and on CPUs with matrix units for it, otherwise fp32.
+        precision: A number format, or `auto`. For inference `auto` is always fp32, so that results are exact and the same
+            everywhere. For training it is bf16 on GPUs that have it and on CPUs with matrix units for it, otherwise fp32.
         training: Whether the plan is for training.
-        channels_last: Whether to put channels last; it did not pay where it was tried.
-        compiled: Whether to compile the encoder; it did not pay where it was tried.
+        channels_last: Whether to store channels last; it was not faster where it was tried.
+        compiled: Whether to compile the encoder; it was not faster where it was tried.
     """
     kind = str(device).partition(":")[0]
     chosen: Precision
     if precision != "auto":
-        chosen, why = precision, "as asked"
+        chosen, why = precision, "as set"
     elif not training:
         chosen, why = "fp32", "exact"
     elif kind == "cuda":
@@ -115,9 +115,9 @@ def plan(device: str | torch.device, precision: Precision | Literal["auto"] = "a
 
 
 def cpu_multiplies_bf16() -> bool:
-    """Whether the CPU has matrix units (AMX) for bf16. Where it has not, bf16 products are much slower than those in fp32.
+    """Return whether the CPU has matrix units (AMX) for bf16. Without them, products in bf16 are much slower than in fp32.
 
-    The AVX512 instructions for bf16 alone do not count: whether they pay was not measured.
+    The AVX512 instructions for bf16 do not count: their speed was not measured.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Settings of a model: everything needed to build it again without its training command or the hub."""
+"""Settings of a model: everything that is needed to build it again, without its training command or the hub."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Pooling = Literal["cls", "pooler", "mean"]
 PhotoDecode = Literal["scaled", "full", "quick"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
-"""Mean of red, green and blue in [0, 1] over ImageNet, as every common encoder expects."""
+"""Mean of red, green and blue in [0, 1] over ImageNet, which every common encoder expects."""
 
 IMAGENET_STD = (0.229, 0.224, 0.225)
-"""Standard deviation beside `IMAGENET_MEAN`."""
+"""Standard deviation of red, green and blue over ImageNet; see `IMAGENET_MEAN`."""
 
 
 MAX_PIXELS = 2048
-"""Largest edge of an image."""
+"""Largest edge of an image in pixels."""
 MAX_FAN = 65_536
-"""Numbers of a photo's fan."""
+"""Most numbers in the fan of a photo."""
 _Mean = Annotated[float, Field(ge=-1_000.0, le=1_000.0)]
 _Deviation = Annotated[float, Field(ge=0.001, le=1_000.0)]
 
@@ -36,12 +36,12 @@ class _Settings(BaseModel):
 
 
 class EncoderConfig(_Settings):
-    """The vision encoder that photos and views share.
+    """The vision encoder for both photos and views.
 
     Attributes:
-        source: Hub id or folder that the pretrained weights come from; None to build from `architecture` alone.
-        architecture: A transformers configuration with `model_type`, of a kind that `models/architectures.py` lists; None to
-            read it from `source`.
+        source: Hub id or folder of the pretrained weights; None to build from `architecture` alone.
+        architecture: A transformers configuration with a `model_type` that `models/architectures.py` lists; None to read it
+            from `source`.
         pooling: How an image becomes one vector: its class token, the model's own pooled output, or the mean of
             its patch tokens.
         trainable_blocks: None trains everything; n trains the last n blocks and the final norm; 0 trains nothing.
@@ -72,11 +72,11 @@ class DecoderConfig(_Settings):
     """The causal transformer over photo, views and actions.
 
     Attributes:
-        width: Width of its tokens; None for the encoder's.
+        width: Width of its tokens; None for the encoder's width.
         blocks: Number of transformer blocks.
-        heads: Attention heads; the width of one must be even (rotary positions turn pairs).
-        ffn_multiple_of: The feed-forward's inner width is 2/3 of the width rounded up to a multiple of this.
-        dropout: Share dropped on embeddings, attention and feed-forward while training.
+        heads: Attention heads; the width of a head must be even (rotary positions turn pairs).
+        ffn_multiple_of: The feed-forward's inner width is 2/3 of the width, rounded up to a multiple of this.
+        dropout: Share of values dropped in embeddings, attention and feed-forward during training.
         rope_theta: Base of the rotary positions' wavelengths.
     """
 
@@ -89,26 +89,26 @@ class DecoderConfig(_Settings):
 
 
 class MatcherConfig(_Settings):
-    """The ray matcher: what a photo shows along its rays, compared with the ground around a pose; see docs/ray-matcher.md.
+    """The ray matcher: compares what a photo shows along its rays with the ground around a pose; see docs/ray-matcher.md.
 
     Attributes:
         metres_per_pixel: Ground resolution of the map that it sees.
         channels: Numbers that describe a place, on the map and along a ray.
-        ranges: Distances along a ray that are compared.
-        nearest_m: The first of them.
-        reach_m: The last of them.
-        headings: Bearings that a place has a logit for.
-        tried: Bearings that are tried at each place in search.
-        symmetries: Turns and mirrorings under which a piece of map is described in search, their mean counting: 1, 4 or 8.
-        assumed_fov_deg: Horizontal field of view that photos are taken to have.
-        camera_height_m: Height above flat ground that cameras are taken to have; says which row sees which range.
+        ranges: Number of distances that are compared along a ray.
+        nearest_m: The nearest of these distances in metres.
+        reach_m: The farthest of these distances in metres.
+        headings: Number of bearings for which a place has a logit.
+        tried: Number of bearings that a search tries at each place.
+        symmetries: Number of turns and mirrorings (1, 4 or 8) in which a search describes a piece of map, to use their mean.
+        assumed_fov_deg: Assumed horizontal field of view of photos, in degrees.
+        camera_height_m: Assumed height of cameras above flat ground; it decides which row of a photo shows which distance.
         width: Channels of the feature pyramids.
-        window_m: Edge of the pieces that a map is described in.
-        margin_m: What is drawn around each of them, and around the region.
-        own_encoder: Whether the matcher has an encoder of its own, of the same kind: then zoomer and matcher share nothing,
-            and the loss of one moves nothing of the other.
-        zoom_weight: Weight of the zoomer's log-probabilities beside the matcher's, on maps that it was trained on; 0 leaves
-            search to the matcher: a zoomer rules out streets that no training photo shows.
+        window_m: Edge of the pieces into which a map is cut to be described, in metres.
+        margin_m: Width of the margin that is drawn around each piece and around the region, in metres.
+        own_encoder: Whether the matcher has a separate encoder of the same kind. Then zoomer and matcher share nothing, and the
+            loss of one does not change the other.
+        zoom_weight: Weight of the zoomer's log-probabilities relative to the matcher's, on maps that the zoomer was trained on.
+            0 leaves search to the matcher alone: a zoomer rules out streets that no training photo shows.
     """
 
     metres_per_pixel: float = Field(default=0.625, ge=0.01, le=100.0)
@@ -142,14 +142,14 @@ class MatcherConfig(_Settings):
 
 
 class RetrieverConfig(_Settings):
-    """What the two families that compare vectors have in the place of a decoder; see docs/families.md.
+    """Settings of the two families that compare vectors instead of decoding paths; see docs/families.md.
 
     Attributes:
-        contexts: Edges of the views of a terminal cell, in edges of the cell; `retriever` only.
-        width: Length of the compared vectors; None for the encoder's, without a projection.
-        temperature: What similarities are divided by at the start; learned from there.
-        beam: Cells of a level that are followed to the next; `hierarchical` only.
-        experts: Networks of the layer of experts on each vector; 0 for no such layer.
+        contexts: Edges of the views of a terminal cell, as multiples of the cell's edge; `retriever` only.
+        width: Length of the compared vectors; None for the encoder's length, without a projection.
+        temperature: Divisor of similarities at the start of training; it is learned from there.
+        beam: Number of cells per level whose children are searched; `hierarchical` only.
+        experts: Number of expert networks in the layer of experts on each vector; 0 to leave the layer out.
     """
 
     contexts: tuple[int, ...] = (1,)
@@ -161,30 +161,30 @@ class RetrieverConfig(_Settings):
     @model_validator(mode="after")
     def _contexts_differ(self) -> RetrieverConfig:
         if not self.contexts or len(set(self.contexts)) < len(self.contexts) or not all(1 <= c <= 64 for c in self.contexts):
-            raise ValueError("contexts are one or more different whole numbers from 1 to 64")
+            raise ValueError("contexts must be one or more different whole numbers from 1 to 64")
         return self
 
 
 class ModelConfig(_Settings):
-    """A whole model, and how the images it is shown were made.
+    """A complete model, and how its images are prepared.
 
     Attributes:
-        family: What kind of model it is: `zoom` picks cell after cell, `retriever` compares photo and terminal cells,
-            `hierarchical` photo and cells of all levels, `classifier` knows the cells of one map and looks at none; or a
-            registered family of one's own.
+        family: What kind of model it is. `zoom` picks cell after cell. `retriever` compares a photo with terminal cells,
+            `hierarchical` with cells of all levels. `classifier` knows the cells of one map and does not see the map.
+            Any other name is that of a registered family.
         encoder: The vision encoder.
-        decoder: The decoder, of the family `zoom`.
-        matcher: The ray matcher beside the decoder, of the family `zoom`; None for none, as published.
+        decoder: The decoder; family `zoom` only.
+        matcher: The ray matcher beside the decoder, family `zoom` only; None to leave it out, as in the published model.
         retriever: Settings of the families `retriever` and `hierarchical`.
-        preset: Name of the preset it came from, for the reader; None for one of its own.
-        grid: Cells along one side of the grid; the model knows grid ** 2 actions.
-        depth: Actions of a sequence it was trained on; more or fewer work.
+        preset: Name of the preset that the settings come from, for the reader; None if they come from no preset.
+        grid: Cells along one side of the grid; the model has grid ** 2 actions.
+        depth: Number of actions in a training sequence; other depths work too.
         image_pixels: Side of a view and of each photo half, in pixels: a photo is resized to (n, 2 n) and cut.
-        photo_decode: "full" decodes every pixel of a photo before the plain bilinear resize (as the authors'
-            checkpoints saw it); "scaled" lets the JPEG decoder shrink it first; "quick" also leaves out the refining
+        photo_decode: "full" decodes every pixel of a photo before the plain bilinear resize (as in the authors'
+            checkpoints); "scaled" lets the JPEG decoder shrink it first; "quick" also leaves out the refining
             scans of progressive JPEGs, and resizes with antialiasing.
-        mean: Mean of red, green and blue in [0, 1] that is taken off.
-        std: Deviation that they are divided by after.
+        mean: Mean of red, green and blue in [0, 1] that is subtracted.
+        std: Deviation that they are divided by afterwards.
     """
 
     family: str = "zoom"
@@ -211,7 +211,7 @@ class ModelConfig(_Settings):
     def _can_be_computed(self) -> ModelConfig:
         most = family_of(self.family).most_cells
         if most is not None and self.actions**self.depth > most:
-            raise ValueError(f"depth: {self.actions}^{self.depth} cells; the family {self.family} knows at most {most}")
+            raise ValueError(f"depth: {self.actions}^{self.depth} cells; the family {self.family} supports at most {most}")
         if self.encoder.architecture is not None:
             check_sizes(self, self.encoder.architecture)
         return self
@@ -222,7 +222,7 @@ class ModelConfig(_Settings):
         return self.grid**2
 
     def identity(self) -> str:
-        """Return the settings that the model's fingerprint depends on, as JSON; those that it does not use are left out."""
+        """Return the settings that the model's fingerprint depends on, as JSON; unused settings are left out."""
         others = {"decoder", "retriever"} - family_of(self.family).uses
         if self.family == type(self).model_fields["family"].default:  # fingerprints are older than families
             others.add("family")
@@ -230,10 +230,10 @@ class ModelConfig(_Settings):
 
 
 def check_sizes(config: ModelConfig, architecture: dict[str, Any]) -> None:
-    """Refuse pictures that an encoder cannot take or that cost too much, of photos and of what a ray matcher sees of the map.
+    """Refuse sizes of photos, views and map pieces that the encoder cannot use or that cost too much.
 
     Raises:
-        ValueError: It names the setting.
+        ValueError: If so. The message names the setting.
     """
     try:
         check_image(architecture, config.image_pixels)
@@ -243,7 +243,7 @@ def check_sizes(config: ModelConfig, architecture: dict[str, Any]) -> None:
     if matcher is None:
         return
     if (fan := config.image_pixels // patch * matcher.ranges * matcher.channels) > MAX_FAN:
-        raise ValueError(f"matcher.ranges, matcher.channels: a photo's fan has {fan} numbers; at most {MAX_FAN} are computed")
+        raise ValueError(f"matcher.ranges, matcher.channels: a photo's fan has {fan} numbers; at most {MAX_FAN} are supported")
     if matcher.window_m < patch * matcher.metres_per_pixel:
         least = patch * matcher.metres_per_pixel
         raise ValueError(f"matcher.window_m, matcher.metres_per_pixel: a window must hold a patch of the encoder, {least:g} m")
@@ -254,7 +254,7 @@ def check_sizes(config: ModelConfig, architecture: dict[str, Any]) -> None:
 
 
 def setting_problems(error: ValidationError) -> str:
-    """What is wrong with settings, in words: name and reason of the first five."""
+    """Return in words what is wrong with settings: name and reason of the first five problems."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     words = []
     for item in found[:5]:
@@ -281,8 +281,8 @@ def _small() -> ModelConfig:
         "num_stages": 3,
         "hidden_sizes": [48, 96, 192],
         "depths": [1, 1, 3],
-        # 0 leaves the per-channel scale of the residual branches out: at its usual start of 1e-6 they would stay
-        # silent for most of a short training.
+        # 0 leaves out the per-channel scale of the residual branches: with its usual start of 1e-6 the branches would
+        # contribute nothing for most of a short training.
         "layer_scale_init_value": 0.0,
         "drop_path_rate": 0.0,
     }
@@ -310,11 +310,11 @@ PRESETS: tuple[str, ...] = tuple(_PRESETS)
 
 
 def model_preset(name: str) -> ModelConfig:
-    """Settings of a preset: "paper" as published, "small" for laptops; "best" and the other families at the size of "small".
+    """Return the settings of a preset: "paper" as published, "small" for laptops, "best" and the other families at that size.
 
     Raises:
-        ModelError: There is no preset of that name.
+        ModelError: If the preset is unknown.
     """
     if name not in _PRESETS:
-        raise ModelError(name, "there is no model preset of this name", f"Choose one of: {', '.join(PRESETS)}.")
+        raise ModelError(name, f"unknown model preset {name!r}", f"Choose one of: {', '.join(PRESETS)}.")
     return _PRESETS[name]()

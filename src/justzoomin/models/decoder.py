@@ -18,7 +18,7 @@ class DecoderCache:
     """Keys and values of the tokens read so far, one entry per block.
 
     Attributes:
-        keys: Per block (B, heads, S, width of a head), already turned to their positions.
+        keys: Per block (B, heads, S, width of a head), already rotated to their positions.
         values: Per block, of the same shape.
         steps: Views read so far.
     """
@@ -33,13 +33,13 @@ class DecoderCache:
         return self.keys[0].shape[2] if self.keys else 0
 
     def select(self, indices: Tensor) -> DecoderCache:
-        """The cache of rows `indices` (N,) of the batch, repeated or dropped as they say: a beam's next state."""
+        """Return the cache of the batch rows `indices` (N,), which may repeat or drop rows: the next state of a beam."""
         return DecoderCache([keys[indices] for keys in self.keys], [values[indices] for values in self.values],
                             self.steps)
 
 
 class RMSNorm(nn.Module):
-    """Scale a vector to a root mean square of one, then by a learned weight per channel."""
+    """Norm that scales a vector to a root mean square of one, then by a learned weight per channel."""
 
     def __init__(self, width: int, eps: float = 1e-6) -> None:
         super().__init__()
@@ -47,12 +47,12 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., D) to (..., D)."""
+        """Return normed vectors (..., D) of vectors (..., D)."""
         return x * torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + self.eps) * self.weight
 
 
 class Attention(nn.Module):
-    """Causal self-attention without biases, rotary positions on queries and keys."""
+    """Causal self-attention without biases, with rotary positions on queries and keys."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -71,9 +71,9 @@ class Attention(nn.Module):
         Args:
             x: (B, S, D), the new tokens.
             rotary: Cosines and sines at their positions, each (S, width of a head).
-            cache: Where earlier tokens are kept and these are added; None for a full pass.
+            cache: Keys and values of earlier tokens, to which these are added; None for a full pass.
             block: Index of this block in the cache.
-            mask: Which (S, past + S) of all tokens each new one sees; None for those up to itself.
+            mask: Tokens that each new token attends to (S, past + S); None for all tokens up to itself.
         """
         B, S, D = x.shape
         query, key, value = (projection(x).view(B, S, self.heads, -1).transpose(1, 2)          # (B, heads, S, h)
@@ -111,14 +111,14 @@ class FeedForward(nn.Module):
         self.residual_dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, S, D) to (B, S, D)."""
+        """Return tokens (B, S, D) of tokens (B, S, D)."""
         gated = self.inner_dropout(functional.silu(self.w1(x)) * self.w3(x))
         out: Tensor = self.residual_dropout(self.w2(gated))
         return out
 
 
 class DecoderBlock(nn.Module):
-    """Attention, then feed-forward, each behind a norm and added to what came in."""
+    """Attention, then feed-forward, each after a norm and added to its input."""
 
     def __init__(self, width: int, config: DecoderConfig) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class DecoderBlock(nn.Module):
 
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], cache: DecoderCache | None, block: int,
                 mask: Tensor | None = None) -> Tensor:
-        """(B, S, D) to (B, S, D); see `Attention.forward`."""
+        """Return tokens (B, S, D) of tokens (B, S, D); see `Attention.forward`."""
         x = x + self.self_attn(self.norm1(x), rotary, cache, block, mask)
         out: Tensor = x + self.ffn(self.norm2(x))
         return out
@@ -144,15 +144,15 @@ class Decoder(nn.Module):
         actions: Number of actions, A.
 
     Raises:
-        ModelError: The width does not divide into heads of an even width.
+        ModelError: If the width cannot be divided into heads of an even width.
     """
 
     def __init__(self, config: DecoderConfig, input_width: int, actions: int) -> None:
         super().__init__()
         width = config.width or input_width
         if width % config.heads or (width // config.heads) % 2:
-            raise ModelError("decoder.heads", f"a width of {width} does not divide into {config.heads} heads of an "
-                             "even width", "Change decoder.heads or decoder.width.")
+            what = f"a width of {width} cannot be divided into {config.heads} heads of an even width"
+            raise ModelError("decoder.heads", what, "Change decoder.heads or decoder.width.")
         self.width = width
         self.actions = actions
         self.head_width = width // config.heads
@@ -174,12 +174,12 @@ class Decoder(nn.Module):
             actions: (B, T - 1) or (B, T) integers; only the first T - 1 are read.
 
         Returns:
-            (B, T, A) logits; those at step i depend on the photo, views 0..i and actions 0..i - 1.
+            (B, T, A) logits; the logits at step i depend on the photo, views 0..i and actions 0..i - 1.
         """
         B, T, _ = views.shape
         if actions.shape[0] != B or actions.shape[1] not in (T - 1, T):
-            raise ModelError("decoder.forward", f"{T} views of {B} photos need actions of shape ({B}, {T - 1}) or "
-                             f"({B}, {T}), not {tuple(actions.shape)}", "Pass one action between two views.")
+            raise ModelError("decoder.forward", f"{T} views of {B} photos need actions of shape ({B}, {T - 1}) or ({B}, {T}), "
+                             f"not {tuple(actions.shape)}", "Pass one action between two views.")
         view_tokens = self.project(views)                                             # (B, T, D)
         action_tokens = self.action_embed(actions[:, : T - 1])                        # (B, T - 1, D)
         pairs = torch.stack([view_tokens[:, : T - 1], action_tokens.to(view_tokens.dtype)], dim=2).flatten(1, 2)
@@ -188,7 +188,7 @@ class Decoder(nn.Module):
         return self._score(hidden[:, 1::2])                                           # (B, T, A)
 
     def begin(self, photo: Tensor) -> DecoderCache:
-        """Read the photo (B, D): the state that `step` carries on from."""
+        """Read the photo (B, D) and return the state that `step` continues from."""
         cache = DecoderCache()
         self._read(self.project(photo)[:, None], cache)
         return cache
@@ -198,16 +198,16 @@ class Decoder(nn.Module):
 
         Args:
             view: (B, D).
-            action: (B,) integers; None for the first view, which no action led to.
+            action: (B,) integers; None for the first view, which has no action before it.
             cache: From `begin`, or its `select`.
 
         Returns:
-            (B, A) logits, equal to those of the full pass at this step.
+            (B, A) logits, equal to the logits of the full pass at this step.
         """
         if (action is None) != (cache.steps == 0):
             state = "the first view" if cache.steps == 0 else f"view {cache.steps}"
             raise ModelError("decoder.step", f"{state} was given {'no' if action is None else 'an'} action before it",
-                             "Pass None for the first view and the chosen actions for every later one.")
+                             "Pass None for the first view and the chosen actions for every later view.")
         tokens = self.project(view)[:, None]                                          # (B, 1, D)
         if action is not None:
             tokens = torch.cat([self.action_embed(action)[:, None].to(tokens.dtype), tokens], dim=1)   # (B, 2, D)
@@ -216,19 +216,19 @@ class Decoder(nn.Module):
         return self._score(hidden[:, -1])                                             # (B, A)
 
     def fan_out(self, views: Tensor, cache: DecoderCache, *, keep: bool = True) -> tuple[Tensor, DecoderCache]:
-        """Read every action with the view that it leads to: all children of each state, what lies before them read once.
+        """Read every action and the view that it leads to, for all children of each state; the common past is read once.
 
-        The pairs of action and view stand side by side in one pass. Each sees the common past and itself, at the positions it
-        would have alone.
+        All pairs of action and view go through one pass. Each pair attends to the common past and to itself, at the positions
+        that it would have alone.
 
         Args:
             views: Views (B, A, D) of the states' children.
-            cache: From `begin` and a first `step`; left as it is.
-            keep: Whether the children will be carried on from.
+            cache: From `begin` and a first `step`; it is not changed.
+            keep: Whether decoding continues from the children.
 
         Returns:
-            Logits (B, A, A) of the children, equal to those of `step` after `select`, and the cache of the B A children, empty
-            where it is not kept.
+            Logits (B, A, A) of the children, equal to those of `step` after `select`; and the cache of the B A children, empty
+            if it is not kept.
         """
         B, A, _ = views.shape
         past = cache.length
@@ -258,7 +258,7 @@ class Decoder(nn.Module):
         return logits
 
     def _initialize(self) -> None:
-        """Fresh weights: even logits at first, and action tokens on the scale of the encoder's normed vectors."""
+        """Draw fresh weights: logits start nearly equal, and action tokens have the scale of the encoder's normed vectors."""
         for name, parameter in self.named_parameters():
             if name == "action_embed.weight":
                 nn.init.normal_(parameter, std=1.0)
@@ -268,12 +268,12 @@ class Decoder(nn.Module):
                 # The variance of torch's own default for a linear layer, 1 / (3 n).
                 std = 1.0 / math.sqrt(3 * parameter.shape[1])
                 if name.endswith(("out_proj.weight", "w2.weight")):
-                    std /= math.sqrt(2 * len(self.blocks))  # keeps the sum of all branches at the scale of one
+                    std /= math.sqrt(2 * len(self.blocks))  # keeps the sum of all branches at a scale of one
                 nn.init.normal_(parameter, std=std)
 
 
 def _children(states: Tensor, past: int, count: int) -> Tensor:
-    """Keys or values (B, heads, past + 2 A, h) of states and their children's pairs, as (B A, heads, past + 2, h)."""
+    """Return keys or values (B, heads, past + 2 A, h) of states and their children's pairs, as (B A, heads, past + 2, h)."""
     B, heads, _, h = states.shape
     before = states[:, None, :, :past].expand(B, count, heads, past, h)
     own = states[:, :, past:].view(B, heads, count, 2, h).transpose(1, 2)
@@ -281,17 +281,17 @@ def _children(states: Tensor, past: int, count: int) -> Tensor:
 
 
 def feed_forward_width(width: int, multiple_of: int) -> int:
-    """Inner width of the feed-forward: 2/3 of the width, rounded up to a multiple (768 and 256 give 512)."""
+    """Return the inner width of the feed-forward: 2/3 of the width, rounded up to a multiple (768 and 256 give 512)."""
     return multiple_of * math.ceil(int(2 * width / 3) / multiple_of)
 
 
 def rotary_frequencies(head_width: int, theta: float) -> Tensor:
-    """Radians per position of each pair of channels, (head_width / 2,): theta ** (-2 i / head_width), RoFormer §3."""
+    """Return the radians per position of each pair of channels (head_width / 2,): theta ** (-2 i / head_width), RoFormer §3."""
     return 1.0 / (theta ** (torch.arange(0, head_width, 2, dtype=torch.float32) / head_width))
 
 
 def rotary_angles(start: int, count: int, head_width: int, theta: float, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cosines and sines, each (count, head_width), of the positions from `start` on, in float32."""
+    """Return cosines and sines, each (count, head_width), of the positions from `start` on, in float32."""
     positions = torch.arange(start, start + count, device=device, dtype=torch.float32)
     angles = positions[:, None] * rotary_frequencies(head_width, theta).to(device)      # (count, head_width / 2)
     angles = torch.cat([angles, angles], dim=-1)

@@ -1,4 +1,4 @@
-"""Images to vectors: the supported vision models of transformers behind one signature, frozen as far as asked."""
+"""Images to vectors: the supported vision models of transformers behind one signature, partly frozen if the settings say so."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class VisionEncoder(nn.Module):
 
     Args:
         config: Which model, how its output is pooled, and how much of it is trained.
-        pretrained: Take the weights from `config.source` where there is one; False builds from the architecture
-            alone, for weights that follow (no network if the architecture is given).
-        fresh: Draw fresh weights where none are taken; False leaves them unset: drawing them takes longer than reading.
+        pretrained: Read the weights from `config.source` if it is set; False builds from the architecture alone, for weights
+            that are loaded later (without the network if the architecture is given).
+        fresh: Draw fresh weights if none are read; False leaves them unset, because drawing takes longer than reading.
 
     Attributes:
-        config: The settings with the complete architecture filled in: enough to build it again offline.
+        config: The settings with the complete architecture filled in, enough to build the encoder again offline.
         width: Length of the vectors.
 
     Raises:
-        ModelError: The source cannot be opened, its architecture is not supported or cannot be built, the pooling does not
-            fit it, or its blocks cannot be found though some are to be frozen.
+        ModelError: If the source cannot be opened, its architecture is not supported or cannot be built, the pooling does not
+            fit it, or some of its blocks are to be frozen but cannot be found.
     """
 
     def __init__(self, config: EncoderConfig, *, pretrained: bool = True, fresh: bool = True) -> None:
@@ -44,15 +44,15 @@ class VisionEncoder(nn.Module):
         self.width = _width(self.backbone.config)
         self._leading_tokens = _leading_tokens(self.backbone)
         if config.pooling == "cls" and self._leading_tokens == 0:
-            raise ModelError(f"encoder {architecture['model_type']}", "this model has no class token to pool by",
+            raise ModelError(f"encoder {architecture['model_type']}", 'this model has no class token for the pooling "cls"',
                              'Set encoder.pooling to "pooler" or "mean".')
         parameters = inspect.signature(self.backbone.forward).parameters
         self._interpolates_on_request = "interpolate_pos_encoding" in parameters
         self._trained = self._freeze(config.trainable_blocks)
-        self._parts: Parts | None = None  # not submodules: their weights stand in the state once, as the backbone's
+        self._parts: Parts | None = None  # not submodules: their weights are in the state once, as the backbone's
         self._cut = 0
         self._find_parts()
-        # Other weights may show a difference that fresh ones hide, such as a table of zeros that nobody adds.
+        # Other weights may show a difference that fresh ones hide, such as a table of zeros that is not added.
         watch: Any = self.register_load_state_dict_post_hook
         watch(_find_parts_again)
         if config.trainable_blocks is not None:
@@ -60,7 +60,7 @@ class VisionEncoder(nn.Module):
 
     @property
     def prefix_size(self) -> str | None:
-        """What `prefix` runs, in words; None if this encoder has no frozen part that can be run alone."""
+        """What `prefix` runs, in words; None if this encoder has no frozen part that can run alone."""
         if self.config.trainable_blocks == 0:
             return "the whole encoder"
         if self.config.trainable_blocks is None or self._parts is None:
@@ -71,7 +71,7 @@ class VisionEncoder(nn.Module):
         """Encode normalized images.
 
         Args:
-            images: (N, 3, H, W), float, mean and deviation already taken out.
+            images: (N, 3, H, W), float, already normalized by mean and deviation.
 
         Returns:
             (N, D) vectors, D being `width`.
@@ -83,22 +83,22 @@ class VisionEncoder(nn.Module):
         return self._finish(self._parts, self._parts.embed(images), _size(images), 0)
 
     def prefix(self, images: Tensor) -> Tensor:
-        """Run the frozen part: the embeddings and the frozen blocks. No graph is kept, and nothing in it is random.
+        """Run the frozen part: the embeddings and the frozen blocks. It keeps no graph and is not random.
 
         Args:
             images: (N, 3, H, W), normalized.
 
         Returns:
-            What `suffix` goes on with: tokens (N, L, D), or the vectors (N, D) where nothing of the encoder is trained.
+            Input of `suffix`: tokens (N, L, D), or the vectors (N, D) if no part of the encoder is trained.
 
         Raises:
-            ModelError: If the encoder has no frozen part, or none that can be run alone.
+            ModelError: If the encoder has no frozen part that can run alone.
         """
         if self.prefix_size is None:
-            raise ModelError(f"encoder {self.backbone.config.model_type}", "it has no frozen part that can be run alone: "
+            raise ModelError(f"encoder {self.backbone.config.model_type}", "it has no frozen part that can run alone: "
                              + ("all of it is trained" if self.config.trainable_blocks is None else
-                                "it is not built of embeddings, blocks and a norm"),
-                             "Train only its last blocks with encoder.trainable_blocks, or keep no outputs of frozen blocks.")
+                                "it does not consist of embeddings, blocks and a norm"),
+                             "Train only its last blocks (encoder.trainable_blocks), or do not keep outputs of frozen blocks.")
         with torch.no_grad():
             if self._parts is None:
                 return self.whole(images)
@@ -108,7 +108,7 @@ class VisionEncoder(nn.Module):
             return self._parts.run(tokens, _size(images), 0, self._cut)
 
     def suffix(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
-        """Run the trained part on what `prefix` gave: `suffix(prefix(images), size)` is `forward(images)`.
+        """Run the trained part on the output of `prefix`: `suffix(prefix(images), size)` is `forward(images)`.
 
         Args:
             tokens: Output of `prefix`.
@@ -122,7 +122,7 @@ class VisionEncoder(nn.Module):
         return self._finish(self._parts, tokens, size, self._cut)
 
     def whole(self, images: Tensor) -> Tensor:
-        """Vectors (N, D) from the model's own forward pass: what `forward` must equal, to rounding."""
+        """Return vectors (N, D) from the model's own forward pass; `forward` must give the same up to rounding."""
         options = {"interpolate_pos_encoding": True} if self._interpolates_on_request else {}
         output = self.backbone(pixel_values=images, **options)
         if self.config.pooling == "pooler":
@@ -145,12 +145,12 @@ class VisionEncoder(nn.Module):
         return patch_of(self.config.architecture or {})
 
     def stages(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Vectors (N, D) as `forward` gives them, and feature maps (N, C, h, w), the finest first.
+        """Return the vectors (N, D) of `forward`, and feature maps (N, C, h, w), the finest first.
 
-        A vision transformer has one map: its patch tokens after the last norm. A staged network has one for each stage.
+        A vision transformer has one map: its patch tokens after the last norm. A staged network has one map per stage.
 
         Raises:
-            ModelError: If the model gives neither.
+            ModelError: If the model has no feature maps.
         """
         options: dict[str, Any] = {"interpolate_pos_encoding": True} if self._interpolates_on_request else {}
         output = self.backbone(pixel_values=images, output_hidden_states=True, **options)
@@ -161,15 +161,16 @@ class VisionEncoder(nn.Module):
         rows, columns = (size // self.stride for size in _size(images))
         tokens = hidden[:, self._leading_tokens:]
         if tokens.shape[1] != rows * columns:
-            raise ModelError(f"encoder {self.backbone.config.model_type}", f"its {tokens.shape[1]} patch tokens are no map of "
-                             f"{rows} x {columns}", "The ray matcher needs an encoder with one token per patch, or stages.")
+            raise ModelError(f"encoder {self.backbone.config.model_type}",
+                             f"its {tokens.shape[1]} patch tokens do not fill a map of {rows} x {columns}",
+                             "Use an encoder with one token per patch or with stages: the ray matcher needs one.")
         return vector, [tokens.transpose(1, 2).unflatten(2, (rows, columns))]
 
     def train(self, mode: bool = True) -> VisionEncoder:
-        """Training or evaluation mode; frozen parts stay in evaluation mode.
+        """Set training or evaluation mode; frozen parts stay in evaluation mode.
 
-        Dropout in a frozen block, or positions moved at random before one (DINOv3), would be noise that no weight can answer
-        to, and its output could not be kept.
+        Dropout in a frozen block, or positions moved at random before it (DINOv3), would be noise to which no weight can adapt,
+        and the block's output could not be kept.
         """
         super().train(mode)
         if self.config.trainable_blocks is not None:
@@ -179,14 +180,14 @@ class VisionEncoder(nn.Module):
         return self
 
     def _find_parts(self) -> None:
-        """Find the parts and the first trained block; no parts where they do not say what the whole says."""
+        """Find the parts and the first trained block; no parts if their output differs from that of the complete model."""
         self._parts = find_parts(self.backbone)
         if self._parts is not None:
             blocks, trained = len(self._parts.blocks), self.config.trainable_blocks
             self._cut = blocks - (blocks if trained is None else trained)
 
     def _finish(self, parts: Parts, tokens: Tensor, size: tuple[int, int], first: int) -> Tensor:
-        """Vectors (N, D) of tokens (N, L, D) that stand before block `first`."""
+        """Return vectors (N, D) of tokens (N, L, D) that enter block `first`."""
         last = len(parts.blocks) - 1
         only_class = self.config.pooling == "cls" or (self.config.pooling == "pooler" and parts.pooler is None)
         if only_class and parts.class_token_alone and first <= last:
@@ -196,7 +197,7 @@ class VisionEncoder(nn.Module):
         return parts.pooled(hidden) if self.config.pooling == "pooler" else self._pool(hidden)
 
     def _pool(self, hidden: Tensor) -> Tensor:
-        """One vector (N, D) of normed tokens (N, L, D), or of a feature map (N, D, h, w)."""
+        """Return one vector (N, D) of normed tokens (N, L, D), or of a feature map (N, D, h, w)."""
         if self.config.pooling == "cls":
             return hidden[:, 0]                                               # (N, D)
         if hidden.ndim == 4:
@@ -204,13 +205,13 @@ class VisionEncoder(nn.Module):
         return hidden[:, self._leading_tokens:].mean(dim=1)                   # (N, D)
 
     def _freeze(self, trainable_blocks: int | None) -> list[nn.Module]:
-        """Leave the last blocks and the final norm trainable, as the paper does; None leaves everything so.
+        """Leave only the last blocks and the final norm trainable, as in the paper; None leaves everything trainable.
 
         Returns:
-            The modules that are trained where some are frozen.
+            The trained modules, if some are frozen.
         """
         if trainable_blocks is None:
-            # Parameters that no image's vector depends on get no gradient; say so instead of training noise.
+            # Parameters that no vector depends on get no gradient: mark them as not trained.
             for name, parameter in self.backbone.named_parameters():
                 unused_pooler = self.config.pooling != "pooler" and name.startswith("pooler.")
                 if name.endswith("mask_token") or unused_pooler:
@@ -223,10 +224,10 @@ class VisionEncoder(nn.Module):
         blocks, norm = find_blocks(self.backbone), find_norm(self.backbone)
         if blocks is None or norm is None:
             missing = "blocks" if blocks is None else "final norm"
-            raise ModelError(where, f"cannot freeze a part of it: its {missing} are in none of the known places",
-                             "Set encoder.trainable_blocks to null to train all of it, or to 0 to train none.")
+            raise ModelError(where, f"it cannot be frozen in part: its {missing} are not in any known place",
+                             "Set encoder.trainable_blocks to null to train all of it, or to 0 to train none of it.")
         if trainable_blocks > len(blocks):
-            raise ModelError(where, f"{trainable_blocks} blocks are to be trained but it has {len(blocks)}",
+            raise ModelError(where, f"{trainable_blocks} blocks are to be trained, but it has only {len(blocks)}",
                              f"Set encoder.trainable_blocks to at most {len(blocks)}.")
         trained = [*blocks[-trainable_blocks:], norm]
         for module in trained:
@@ -243,7 +244,7 @@ def _size(images: Tensor) -> tuple[int, int]:
 
 
 def _build_backbone(config: EncoderConfig, *, pretrained: bool, fresh: bool) -> Any:
-    """The transformers model in float32: pretrained, or from its architecture with fresh or unset weights."""
+    """Return the transformers model in float32, pretrained, or built from its architecture with fresh or unset weights."""
     from transformers import AutoConfig, AutoModel
 
     source = config.source if pretrained else None
@@ -254,7 +255,7 @@ def _build_backbone(config: EncoderConfig, *, pretrained: bool, fresh: bool) -> 
         _check(architecture, str(config.source) if from_source else "encoder.architecture")
         settings = AutoConfig.for_model(architecture.pop("model_type"), **architecture)
         if source is not None:
-            # Weights may be stored in half precision; training decides about precision, not the file.
+            # Weights may be stored in half precision, but the training decides about precision, not the file.
             return AutoModel.from_pretrained(source, config=settings, trust_remote_code=False,
                                              local_files_only=Path(source).is_dir()).float()
         build: Any = AutoModel.from_config
@@ -262,13 +263,13 @@ def _build_backbone(config: EncoderConfig, *, pretrained: bool, fresh: bool) -> 
             return build(settings, trust_remote_code=False).float()
     except ModelError:
         raise
-    except Exception as error:  # transformers raises many kinds here; each becomes one with a remedy
+    except Exception as error:  # transformers raises many kinds here; each becomes an error with a remedy
         logging.getLogger(__name__).debug("building the encoder failed", exc_info=error)
         raise _build_error(config, error, pretrained=pretrained) from error
 
 
 def _architecture_of(source: str) -> dict[str, Any]:
-    """What the config.json of a folder or of a repository that the user named says; nothing is built of it yet."""
+    """Return the values of config.json in a folder or hub repository that the user named; nothing is built from them yet."""
     from transformers import PretrainedConfig
 
     values, _ = PretrainedConfig.get_config_dict(source, local_files_only=Path(source).is_dir())
@@ -286,10 +287,10 @@ def _check(architecture: dict[str, Any], where: str) -> None:
 
 
 def _unset_weights() -> contextlib.AbstractContextManager[Any]:
-    """A context in which models are built without drawing weights; what no file holds, such as position tables, is there."""
+    """Return a context in which models are built without drawing weights; tables that no file holds are still computed."""
     try:
         from transformers.initialization import no_init_weights
-    except ImportError:  # it has moved between versions; then weights are drawn for nothing
+    except ImportError:  # it has moved between versions; weights are then drawn without need
         return contextlib.nullcontext()
     return no_init_weights()
 
@@ -314,12 +315,12 @@ def _width(config: Any) -> int:
     hidden_sizes = getattr(config, "hidden_sizes", None)
     if hidden_sizes:
         return int(hidden_sizes[-1])
-    raise ModelError(f"encoder {config.model_type}", "its configuration names no width (hidden_size or hidden_sizes)",
+    raise ModelError(f"encoder {config.model_type}", "its configuration has no width (hidden_size or hidden_sizes)",
                      "Choose a vision encoder such as dinov2, dinov3_vit, vit or convnext.")
 
 
 def _leading_tokens(backbone: nn.Module) -> int:
-    """Tokens that stand before the patches: the class token and the registers, if any."""
+    """Return the number of tokens before the patches: the class token and the registers, if any."""
     embeddings = getattr(backbone, "embeddings", None)
     if embeddings is None or getattr(embeddings, "cls_token", None) is None:
         return 0

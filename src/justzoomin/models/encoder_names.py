@@ -7,7 +7,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# Left: names up to transformers 4; right: names since transformers 5. Of the DINOv2 and ViT families.
+# Names in the DINOv2 and ViT families. Left: up to transformers 4. Right: since transformers 5.
 _RENAMED = (
     (".attention.attention.query.", ".attention.q_proj."),
     (".attention.attention.key.", ".attention.k_proj."),
@@ -23,14 +23,14 @@ _RENAMED_VIT = (
 
 
 def match_names(tensors: dict[str, T], wanted: Container[str]) -> dict[str, T]:
-    """Rename what the installed transformers calls otherwise.
+    """Rename tensors to the names that the installed transformers uses.
 
     Args:
-        tensors: Values by the names they were saved under.
-        wanted: The names the installed version uses.
+        tensors: Values by the names under which they were saved.
+        wanted: The names that the installed version uses.
 
     Returns:
-        The same values: under a wanted name where one of the known renamings gives it, else under their own.
+        The same values, each under a wanted name if a known renaming leads to it, otherwise under its own name.
     """
     return {_wanted_name(name, wanted): value for name, value in tensors.items()}
 

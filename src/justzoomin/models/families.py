@@ -1,4 +1,4 @@
-"""The families of models by name: what is known of each before its class is imported."""
+"""The families of models by name, with the facts that are known before a class is imported."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ class Family:
     """A family of models.
 
     Attributes:
-        name: What the setting `family` calls it.
+        name: Its name in the setting `family`.
         model: Its class, a subclass of `MapModel` with the same `family`; or `module:Class`, which is imported when the first
             model of the family is built.
         uses: Which of the settings `decoder`, `matcher` and `retriever` its models are built from. The fingerprint leaves out
             a decoder or retriever that is not used.
-        most_cells: Terminal cells that a model may have, where its weights hold something for each of them; None where they
-            do not.
+        most_cells: Most terminal cells of a model whose weights hold something for each cell; None if they do not.
     """
 
     name: str
@@ -31,7 +30,7 @@ class Family:
     most_cells: int | None = None
 
     def load(self) -> type[Any]:
-        """Return the class, imported if it was not yet."""
+        """Return the class; import it if needed."""
         found: type[Any] = pkgutil.resolve_name(self.model) if isinstance(self.model, str) else self.model
         return found
 
@@ -40,17 +39,17 @@ _FAMILIES: dict[str, Family] = {}
 
 
 def register_family(family: Family, *, replace: bool = False) -> None:
-    """Make a family known: its name is then a setting, and its models are built, saved and opened like all others.
+    """Register a family: its name is then a setting, and its models are built, saved and opened like all others.
 
     Args:
         family: The family.
-        replace: Whether it may take the place of another one of its name.
+        replace: Whether it may replace a family of the same name.
 
     Raises:
-        ModelError: If there is a family of this name already.
+        ModelError: If a family of this name exists already.
     """
     if family.name in _FAMILIES and not replace:
-        raise ModelError("family", f"there is a family {family.name!r} already", "Choose another name, or pass replace=True.")
+        raise ModelError("family", f"a family {family.name!r} exists already", "Choose another name, or pass replace=True.")
     _FAMILIES[family.name] = family
 
 
@@ -67,7 +66,7 @@ def family_of(name: str) -> Family:
     """
     if name not in _FAMILIES:
         raise ModelError("family", f"unknown family {name[:60]!r}",
-                         f"Choose one of: {', '.join(_FAMILIES)}. One of your own is known once its module is imported.")
+                         f"Choose one of: {', '.join(_FAMILIES)}. For your own family, import its module first.")
     return _FAMILIES[name]
 
 

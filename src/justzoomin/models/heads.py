@@ -1,4 +1,4 @@
-"""What stands between an encoder's vector and a compared one: projection, experts, a learned temperature."""
+"""Layers between the encoder's vectors and the compared vectors: projection, experts, a learned temperature."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 MAX_SCALE = 100.0
-"""Similarities are multiplied by no more than this, as in CLIP (Radford et al. 2021) and Sample4Geo."""
+"""Largest factor of similarities, as in CLIP (Radford et al. 2021) and Sample4Geo."""
 
 
 class Experts(nn.Module):
     """A layer of experts with soft gates: the vector plus the networks' outputs, weighted by a softmax of the vector itself.
 
-    All experts run; with vectors (not tokens) that costs little, and no load has to be balanced. The last layers begin at
-    zero, so that the vector passes unchanged at the start.
+    All experts run: for vectors (unlike tokens) that costs little, and no load needs to be balanced. The last layers start at
+    zero, so that the vector passes unchanged at first.
 
     Args:
         width: Length of the vectors.
@@ -34,7 +34,7 @@ class Experts(nn.Module):
             nn.init.zeros_(last.bias)
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """Vectors (N, D) to vectors (N, D)."""
+        """Return vectors (N, D) of vectors (N, D)."""
         normed = self.norm(vectors)
         gates = self.gate(normed).softmax(-1)                                  # (N, E)
         outputs = torch.stack([expert(normed) for expert in self.experts], 1)  # (N, E, D)
@@ -43,7 +43,7 @@ class Experts(nn.Module):
 
 
 def head(width: int, out: int | None, experts: int) -> nn.Module:
-    """From vectors of a width to those that are compared: a projection where asked for, then experts where asked for."""
+    """Return the layers from vectors of a width to compared vectors: a projection unless `out` is None, then any experts."""
     parts: list[nn.Module] = [] if out is None else [nn.Linear(width, out)]
     if experts:
         parts.append(Experts(out or width, experts))
@@ -51,15 +51,15 @@ def head(width: int, out: int | None, experts: int) -> nn.Module:
 
 
 def log_scales(temperature: float, count: int) -> nn.Parameter:
-    """Learned logarithms (count,) of what similarities are multiplied by."""
+    """Return the learned logarithms (count,) of the factors of similarities."""
     return nn.Parameter(torch.full((count,), math.log(1.0 / temperature)))
 
 
 def scale_of(logarithm: Tensor) -> Tensor:
-    """What similarities are multiplied by, at most `MAX_SCALE`."""
+    """Return the factor of similarities, at most `MAX_SCALE`."""
     return logarithm.clamp(max=math.log(MAX_SCALE)).exp()
 
 
 def unit(vectors: Tensor) -> Tensor:
-    """Vectors (..., D) of length 1."""
+    """Return vectors (..., D) scaled to length 1."""
     return functional.normalize(vectors, dim=-1)

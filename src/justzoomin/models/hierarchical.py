@@ -1,8 +1,8 @@
-"""Retrieval level by level: one encoder, cells of all levels, paths ranked by what all their levels say.
+"""Retrieval level by level: one encoder, cells of all levels, paths ranked by the scores of all their levels.
 
-The recipe is that of GeoMoE (arXiv 2608.01060): contrastive learning at each level with no negatives across levels, a
-learned temperature for each, dense references at the coarse levels, a beam of 4 through parents and children, and a small
-calibrator that ranks the paths from their scores; its layer of experts is an option. Encoder, sizes and schedule are ours.
+The recipe is that of GeoMoE (arXiv 2608.01060): contrastive learning at each level without negatives across levels, a
+learned temperature per level, dense references at the coarse levels, a beam of 4 through parents and children, and a small
+calibrator that ranks the paths by their scores. Its layer of experts is optional. Encoder, sizes and schedule are our own.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from justzoomin.models.map_model import MapModel
 class HierarchicalRetriever(MapModel):
     """One encoder for photos and for views of every level.
 
-    A cell of a coarse level is referred to by windows of its size, one centred on each of its children: with a grid of 4 they
-    stand a quarter of a cell apart. It is as good as the best of them. Terminal cells have one view each.
+    A cell of a coarse level is represented by windows of its size, one centred on each of its children: with a grid of 4 the
+    centres are a quarter of a cell apart. The cell's score is that of its best window. Terminal cells have one view each.
 
-    The calibrator is a logistic regression on the candidates of a photo: a weight for the log-probability of each level, none
-    below zero. So a path never falls because a level likes it more, and without training it is the sum over the path.
+    The calibrator is a logistic regression on the candidates of a photo, with one weight for the log-probability of each level.
+    No weight is negative, so a higher score at a level never lowers the rank of a path. Before training, all weights are one
+    and the score is the sum over the path.
     """
 
     family = "hierarchical"
@@ -37,30 +38,30 @@ class HierarchicalRetriever(MapModel):
         self.path_weights = nn.Parameter(torch.full((config.depth,), _SOFTPLUS_OF_ONE))
 
     def layers(self, grid: ZoomGrid) -> ViewLayers:
-        """The windows of levels 1 to depth - 1, then the terminal cells."""
+        """Return the windows of levels 1 to depth - 1, then the terminal cells."""
         windows = [Layer(level + 1, grid.grid) for level in range(1, grid.depth)]
         return ViewLayers(grid, (*windows, Layer(grid.depth)))
 
     def embed_photos(self, photos: Tensor) -> Tensor:
-        """Compared vectors (B, P), of length 1, of photo vectors (B, D) from `encode_photos`."""
+        """Return the compared vectors (B, P), of length 1, of photo vectors (B, D) from `encode_photos`."""
         return unit(self.head(photos))
 
     def embed_views(self, views: Tensor) -> Tensor:
-        """Compared vectors (N, P), of length 1, of view vectors (N, D)."""
+        """Return the compared vectors (N, P), of length 1, of view vectors (N, D)."""
         return unit(self.head(views))
 
     @property
     def scales(self) -> Tensor:
-        """What the similarities of each level (T,) are multiplied by."""
+        """Factors (T,) of the similarities of each level."""
         return scale_of(self.log_scale)
 
     @property
     def weights(self) -> Tensor:
-        """What a level's log-probability (T,) counts in a path's score: 0 or more."""
+        """Weights (T,) of each level's log-probability in the score of a path: 0 or more."""
         return functional.softplus(self.path_weights)
 
     def level_log_probs(self, photos: Tensor, views: Tensor, level: int) -> Tensor:
-        """Log-probabilities (B, A ** level) of a level's cells, among themselves.
+        """Return log-probabilities (B, A ** level) of a level's cells, normalized over the level.
 
         Args:
             photos: Compared vectors (B, P).
@@ -76,32 +77,32 @@ class HierarchicalRetriever(MapModel):
         return [self.embed_views(views) for views in layers]
 
     def cell_scores(self, photos: Tensor, cells: list[Tensor]) -> Tensor:
-        """Score all terminal cells (B, N) through a beam of the width in the settings; see `path_scores`."""
+        """Score all terminal cells (B, N) through a beam of the configured width; see `path_scores`."""
         compared = self.embed_photos(photos)
         steps = [self.weights[level - 1] * self.level_log_probs(compared, views, level) for level, views in enumerate(cells, 1)]
         return path_scores(steps, self.config.retriever.beam)
 
 
 def path_scores(steps: list[Tensor], beam: int) -> Tensor:
-    """Return scores (B, N) of terminal cells from those of all cells of each level, through a beam from parents to children.
+    """Return scores (B, N) of terminal cells from the scores of all levels' cells, through a beam from parents to children.
 
-    A followed path's score is the sum over its levels. A path that the beam lost has the sum up to where it was lost, and from
-    there on the worst score of any cell that was looked at on each level. So every cell has a finite score, and none that was
-    lost stands above one that was followed to the end.
+    The score of a path that stays in the beam is the sum over its levels. A path that drops out of the beam keeps its sum up to
+    there; each later level adds the worst score of the cells that the beam reached on that level. So every cell has a finite
+    score, and no dropped path ranks above a path that was followed to the end.
 
     Args:
         steps: Scores (B, A ** level) of the cells of levels 1 to T.
-        beam: Cells of a level whose children are looked at.
+        beam: Number of cells per level whose children the beam reaches.
     """
     actions = steps[0].shape[1]
-    total, looked_at = torch.zeros_like(steps[0][:, :1]), torch.ones_like(steps[0][:, :1], dtype=torch.bool)
+    total, reached = torch.zeros_like(steps[0][:, :1]), torch.ones_like(steps[0][:, :1], dtype=torch.bool)
     for level, own in enumerate(steps, 1):
-        total, looked_at = total.repeat_interleave(actions, 1), looked_at.repeat_interleave(actions, 1)
-        floor = own.masked_fill(~looked_at, torch.inf).amin(1, keepdim=True)
-        total = total + torch.where(looked_at, own, floor)
+        total, reached = total.repeat_interleave(actions, 1), reached.repeat_interleave(actions, 1)
+        floor = own.masked_fill(~reached, torch.inf).amin(1, keepdim=True)
+        total = total + torch.where(reached, own, floor)
         if level < len(steps) and beam < total.shape[1]:
-            kept = total.masked_fill(~looked_at, -torch.inf).topk(beam).indices
-            looked_at &= torch.zeros_like(looked_at).scatter(1, kept, True)
+            kept = total.masked_fill(~reached, -torch.inf).topk(beam).indices
+            reached &= torch.zeros_like(reached).scatter(1, kept, True)
     return total
 
 

@@ -1,4 +1,4 @@
-"""What all families of models share: an encoder for photos and views, settings, a fingerprint, a folder."""
+"""The base of all families of models: an encoder for photos and views, settings, a fingerprint, a folder."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ if TYPE_CHECKING:
 
 
 class MapModel(nn.Module):
-    """A model that says where a photo was taken. A family is a subclass that is registered; see `register_family`.
+    """A model that says where a photo was taken. A family is a registered subclass; see `register_family`.
 
-    Every family says what it is built of (`_build`) and which views of a map it looks at (`layers`). Then it either
+    Every family defines its layers on the encoder (`_build`) and the views of a map that it uses (`layers`). Then it either
 
     - scores all terminal cells: `describe_cells`, and `queries` or `cell_scores`; or
     - decodes paths, with `decodes_paths`: `begin`, `step`, `fan_out` and `decode`, over the views of `zoom_layers`. With a
-      `matcher`, which scores poses on the map itself, it has `fans` and `describe_ground` as well.
+      `matcher`, which scores poses on the map itself, it also has `fans` and `describe_ground`.
 
     Args:
         config: The settings, often those of a preset.
-        pretrained: Take the encoder's weights from its source where it has one (a hub id needs the network on first
-            use); False leaves fresh weights for others to follow.
-        seed: Seed of fresh weights. The global random state is left as it was.
-        fresh: Draw fresh weights; False leaves them unset (with `pretrained` False) where all are read from a file next.
-        encoder: An exported encoder to use in the place of torch's.
+        pretrained: Read the encoder's weights from its source, if it has one (a hub id needs the network on first use);
+            False starts from fresh weights, for weights that are loaded later.
+        seed: Seed of fresh weights. The global random state is not changed.
+        fresh: Draw fresh weights; False (with `pretrained` False) leaves them unset, when all are read from a file next.
+        encoder: An exported encoder to use instead of torch's.
 
     Attributes:
         family: Name of the family.
         decodes_paths: Whether it picks cell after cell, so that greedy and beam searches are possible.
-        any_depth: Whether it can be used on grids of another depth than that of its training.
-        one_map: Whether it knows the cells of one map, and is trained on that alone.
+        any_depth: Whether it can be used on grids of a different depth from that of its training.
+        one_map: Whether it knows the cells of one map and is trained on that map alone.
         config: The settings with the encoder's complete architecture filled in.
-        matcher: The ray matcher; None where it has none.
-        matcher_encoder: The encoder that the ray matcher has of its own; None where it has none.
-        grid: The grid it was trained on; None if not trained yet or not known.
-        provenance: What is known about its making, from `provenance.json`.
+        matcher: The ray matcher; None if the model has none.
+        matcher_encoder: The separate encoder of the ray matcher; None if the matcher uses the model's encoder.
+        grid: The grid it was trained on; None if it is not trained yet or the grid is unknown.
+        provenance: How the model was made, from `provenance.json`.
 
     Raises:
-        ModelError: If the settings are those of another family, or the encoder cannot be built.
+        ModelError: If the settings belong to another family, or the encoder cannot be built.
     """
 
     family: str = ""
@@ -66,8 +66,8 @@ class MapModel(nn.Module):
                  encoder: OnnxEncoder | None = None) -> None:
         super().__init__()
         if config.family != self.family:
-            raise ModelError("family", f"the settings are of the family {config.family!r}, not {self.family!r}",
-                             "Build it with justzoomin.models.build_model, which takes the class of the family.")
+            raise ModelError("family", f"the settings belong to the family {config.family!r}, not {self.family!r}",
+                             "Build it with justzoomin.models.build_model, which chooses the class of the family.")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.encoder = encoder or VisionEncoder(config.encoder, pretrained=pretrained, fresh=fresh)
@@ -80,32 +80,32 @@ class MapModel(nn.Module):
         self.provenance: dict[str, Any] = {}
 
     def _build(self, config: ModelConfig) -> None:
-        """Make what stands on the encoder."""
+        """Build the layers on top of the encoder."""
         raise NotImplementedError
 
     def layers(self, grid: ZoomGrid) -> ViewLayers:
-        """Return the views of a map that the model looks at: what an index of the map holds."""
+        """Return the views of a map that the model uses, which an index of the map holds."""
         raise NotImplementedError
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return next(self.parameters()).device
 
     @property
     def torch_encoder(self) -> VisionEncoder:
-        """The encoder with weights of its own, which can be trained.
+        """The torch encoder, which can be trained.
 
         Raises:
-            ModelError: If an exported one stands in its place.
+            ModelError: If the model was opened with an exported encoder.
         """
         if not isinstance(self.encoder, VisionEncoder):
-            raise ModelError(self.encoder.path, "an exported encoder has no parts and cannot be trained",
+            raise ModelError(self.encoder.path, "an exported encoder cannot be trained or run in parts",
                              "Use the runtime torch.")
         return self.encoder
 
     def encode_photos(self, photos: Tensor) -> Tensor:
-        """Encode photos as the mean of their left and right half's vectors.
+        """Encode photos as the mean of the vectors of their left and right halves.
 
         Args:
             photos: (B, 2, 3, H, W), normalized.
@@ -122,7 +122,7 @@ class MapModel(nn.Module):
         return vectors
 
     def describe_cells(self, layers: list[Tensor]) -> list[Tensor]:
-        """Return what is kept of a map to score its cells, made once.
+        """Return the tensors that are kept of a map to score its cells; they are made once per map.
 
         Args:
             layers: Vectors (N, D) of the views of each layer.
@@ -130,10 +130,10 @@ class MapModel(nn.Module):
         return layers
 
     def queries(self, photos: Tensor) -> Tensor | None:
-        """Return vectors (B, P) whose products with the cells' vectors are the scores; None where scores are made otherwise.
+        """Return vectors (B, P) whose products with the cells' vectors are the scores; None if scores are not such products.
 
-        The cells' vectors (N, P) are then the first tensor of `describe_cells`, and the best cells are found without a score
-        of each.
+        The cells' vectors (N, P) must then be the first tensor of `describe_cells`, and the best cells are found without
+        scoring every cell.
 
         Args:
             photos: Photo vectors (B, D) from `encode_photos`.
@@ -141,18 +141,18 @@ class MapModel(nn.Module):
         return None
 
     def cell_scores(self, photos: Tensor, cells: list[Tensor]) -> Tensor:
-        """Score all terminal cells (B, N), in the order of `ZoomGrid.flatten`: log-probabilities up to a constant of a photo.
+        """Score all terminal cells (B, N), in the order of `ZoomGrid.flatten`: log-probabilities up to a constant per photo.
 
         Args:
             photos: Photo vectors (B, D) from `encode_photos`.
-            cells: What `describe_cells` gave.
+            cells: The tensors from `describe_cells`.
 
         Raises:
             ModelError: If the model decodes paths.
         """
         queries = self.queries(photos)
         if queries is None:
-            self._lacks("scores of cells of its own", "Search with greedy, beam or exact.")
+            self._lacks("method to score cells", "Search with greedy, beam or posterior.")
         return queries @ cells[0].T
 
     def begin(self, photo: Tensor) -> DecoderCache:
@@ -172,21 +172,21 @@ class MapModel(nn.Module):
         self._lacks("paths to decode", "Search with posterior.")
 
     def fans(self, photos: Tensor) -> Tensor:
-        """Return the fans (B, F) of photos in what `encode_photos` gave."""
+        """Return the fans (B, F) that are part of the photo vectors from `encode_photos`."""
         self._lacks("ray matcher", "Train one with the preset best.")
 
     def describe_ground(self, picture: Tensor) -> Ground:
-        """Return what the matcher sees of a piece of map, from its normalized picture (3, H, W)."""
+        """Return the matcher's description of a piece of map, from its normalized picture (3, H, W)."""
         self._lacks("ray matcher", "Train one with the preset best.")
 
     def _lacks(self, what: str, remedy: str) -> NoReturn:
         raise ModelError("model", f"a model of the family {self.family} has no {what}", remedy)
 
     def fingerprint(self) -> str:
-        """Return sixty-four hex digits that change with any setting or weight: what caches and reports name it by.
+        """Return sixty-four hex digits that change with any setting or weight. Caches and reports identify the model by them.
 
-        A model with an exported encoder has the fingerprint of the model it was exported from: its vectors are the same
-        to rounding.
+        A model with an exported encoder has the fingerprint of the model that it was exported from, because its vectors are
+        the same up to rounding.
         """
         if not isinstance(self.encoder, VisionEncoder):
             return self.encoder.header.model
@@ -198,17 +198,17 @@ class MapModel(nn.Module):
 
     def save_pretrained(self, folder: str | Path, grid: ZoomGrid | None = None,
                         extra: dict[str, Any] | None = None, *, half: bool = False) -> Path:
-        """Write the model folder; return its path.
+        """Write the model folder and return its path.
 
         Args:
-            folder: Where; made if missing, replaced file by file if there.
+            folder: The folder; it is made if missing, and replaced file by file if it exists.
             grid: The grid it was trained on; None for `self.grid`.
-            extra: What to record in `provenance.json`; None for `self.provenance`.
-            half: Store weights as 16-bit floats, half the size: for sharing, not for training on. The model opened
-                from there computes in 32 bits, with rounded weights and so another fingerprint.
+            extra: Values to record in `provenance.json`; None for `self.provenance`.
+            half: Store weights as 16-bit floats, which halves the size: for sharing, not for further training. A model opened
+                from such a folder computes in 32 bits, but its weights are rounded, so its fingerprint differs.
 
         Raises:
-            ModelError: The grid's number of actions is not the model's, or the folder cannot be written.
+            ModelError: If the grid's number of actions differs from the model's, or the folder cannot be written.
         """
         from justzoomin.models.checkpoints import save_checkpoint
 
@@ -222,20 +222,21 @@ class MapModel(nn.Module):
 
         Args:
             folder_or_hub_id: A folder that `save_pretrained` wrote, or `owner/name` on the hub.
-            device: Where the weights go: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best there is.
+            device: Device of the weights: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best available one.
             revision: Branch, tag or commit of the hub's repository.
-            runtime: What runs the encoder: "torch"; "onnx" for the `encoder.onnx` that `export_onnx` wrote into the folder;
-                or the path of such a file. A ray matcher's own encoder is read from beside it. Anything but torch is for the
-                CPU, cannot be trained, and needs no transformers.
+            runtime: Runtime of the encoder: "torch"; "onnx" for the `encoder.onnx` that `export_onnx` wrote into the folder;
+                or the path of such a file. The separate encoder of a ray matcher is read from the file beside it. Every
+                runtime but torch works on the CPU only, cannot be trained, and does not need transformers.
 
         Raises:
-            ModelError: It cannot be found, is of another family, a file is missing or broken, weights and settings
-                contradict each other, the device is not there, or the exported encoder is missing, broken or another model's.
-            MissingExtraError: The runtime needs a package that is not installed.
+            ModelError: If the model cannot be found or belongs to another family, a file is missing or broken, weights and
+                settings contradict each other, the device is not available, or the exported encoder is missing, broken or
+                belongs to another model.
+            MissingExtraError: If the runtime needs a package that is not installed.
         """
         model = open_model(folder_or_hub_id, device, revision, runtime)
         if not isinstance(model, cls):
-            raise ModelError(folder_or_hub_id, f"this model is of the family {model.family!r}, not {cls.family!r}",
+            raise ModelError(folder_or_hub_id, f"this model belongs to the family {model.family!r}, not {cls.family!r}",
                              f"Open it with justzoomin.models.open_model, or {type(model).__name__}.from_pretrained.")
         return model
 
@@ -258,7 +259,7 @@ def open_model(folder_or_hub_id: str | Path, device: str | torch.device = "cpu",
 
 
 def _check_sizes(config: ModelConfig, encoder: VisionEncoder | OnnxEncoder) -> None:
-    """Refuse pictures that the encoder cannot take; only now is its architecture known where it comes from a source."""
+    """Refuse image sizes that the encoder cannot use; the architecture of an encoder with a source is known only now."""
     try:
         check_sizes(config, encoder.config.architecture or {})
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Export of a model's encoders to ONNX, checked against torch before the files get their names."""
+"""Export of a model's encoders to ONNX. The files get their names only after a comparison with torch."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from justzoomin.models.onnx_encoder import INPUT, MAPS, ONNX_FILE, OUTPUT, OnnxE
 from justzoomin.models.onnx_file import HEADER_KEY, MAX_BYTES, ExportHeader, Part
 
 TOLERANCE = 1e-3
-"""Largest difference from torch that is accepted: length of the difference of a vector or feature map over its length."""
+"""Largest accepted difference from torch: the length of a difference of vectors or feature maps over their length."""
 
-_OTHERWISE = "Use the runtime torch, or an encoder such as convnext or dinov2."
+_REMEDY = "Use the runtime torch, or an encoder such as convnext or dinov2."
 
 
 @dataclass(frozen=True)
 class Export:
-    """The exported encoder of a model, or both of them.
+    """The exported encoder of a model, or its two exported encoders.
 
     Args:
         path: The file that is used as a runtime.
-        matcher_path: The file beside it, of the encoder that the ray matcher has of its own; None where it has none.
-        bytes: Size of the files.
+        matcher_path: The file beside it with the ray matcher's separate encoder; None if there is none.
+        bytes: Total size of the files.
         difference: Largest difference found: length of the difference over length of torch's vector or feature map.
-        seconds: Time it took.
-        fingerprint: Fingerprint of the model it belongs to.
+        seconds: Duration of the export in seconds.
+        fingerprint: Fingerprint of the model that the files belong to.
     """
 
     path: Path
@@ -54,16 +54,16 @@ class Export:
 
 
 def export_onnx(source: str | Path, out: Path | None = None, revision: str | None = None) -> Export:
-    """Write the encoder of a model as an ONNX file that `runtime="onnx"` uses in its place.
+    """Write the encoder of a model as an ONNX file, to be used with `runtime="onnx"`.
 
-    Batches of any size, images of the model's size, float32. The file belongs to this model alone. It gets its name only
-    after its vectors were compared with torch's, on noise and on picture-like images, alone and in batches.
-    For a ray matcher the encoder that it looks through gives feature maps too, of images of any size; where that is an encoder
-    of its own, it is a second file beside the first.
+    The file is for batches of any size, images of the model's size and float32, and it belongs to this model alone. It gets its
+    name only after its vectors were compared with torch's, on noise and on picture-like images, alone and in batches.
+    The encoder that a ray matcher uses gives feature maps too, of images of any size. If that is a separate encoder, it is
+    written to a second file beside the first.
 
     Args:
         source: Model folder or hub id.
-        out: File (`.onnx`) or folder to write into; the model's folder if None.
+        out: File (`.onnx`) or folder to write; None for the model's folder.
         revision: Branch, tag or commit of the hub's repository.
 
     Raises:
@@ -76,7 +76,7 @@ def export_onnx(source: str | Path, out: Path | None = None, revision: str | Non
     started = time.perf_counter()
     folder = find_folder(source, revision)
     if out is None and not Path(source).is_dir():
-        raise ModelError(str(source), "a model of the hub has no folder to write into", "Name a file or folder with --out.")
+        raise ModelError(str(source), "a model on the hub has no folder to write into", "Name a file or folder with --out.")
     path = _target(folder, out)
     model = open_model(folder)
     whole = ExportHeader(model.fingerprint(), file_digest(folder / CONFIG_FILE), file_digest(folder / WEIGHTS_FILE),
@@ -87,7 +87,8 @@ def export_onnx(source: str | Path, out: Path | None = None, revision: str | Non
     for part, (encoder, _) in encoders.items():
         size = sum(tensor.numel() * tensor.element_size() for tensor in encoder.state_dict().values())
         if size > MAX_BYTES - (1 << 24):
-            raise ModelError(str(source), f"its {part} has {size} bytes of weights", f"An ONNX file holds up to {MAX_BYTES}.")
+            raise ModelError(str(source), f"its {part} has {size} bytes of weights, but an ONNX file holds at most {MAX_BYTES}",
+                             "Use the runtime torch.")
     try:
         with work_folder(path, "export of this model") as place:
             difference, size = 0.0, 0
@@ -118,7 +119,7 @@ def _target(folder: Path, out: Path | None) -> Path:
 
 
 class _Stages(nn.Module):
-    """An encoder that gives its feature maps behind its vectors."""
+    """An encoder whose outputs are its vectors, then its feature maps."""
 
     def __init__(self, encoder: VisionEncoder) -> None:
         super().__init__()
@@ -131,7 +132,7 @@ class _Stages(nn.Module):
 
 def _write(encoder: VisionEncoder, header: ExportHeader, path: Path) -> None:
     maps, pixels, stride = len(header.channels), header.pixels, encoder.stride
-    # Height and width of the example differ, so that nothing of the graph takes images to be square.
+    # Height and width of the example differ, so that no part of the graph assumes square images.
     example = torch.zeros(2, 3, 16 * stride, 24 * stride) if maps else torch.zeros(2, 3, pixels, pixels)
     try:
         with _quiet(), torch.no_grad():
@@ -144,14 +145,14 @@ def _write(encoder: VisionEncoder, header: ExportHeader, path: Path) -> None:
             program.save(str(path), external_data=False)
     except OSError:
         raise
-    except Exception as error:  # the exporter raises many kinds; each becomes one with a remedy
+    except Exception as error:  # the exporter raises many kinds; each becomes an error with a remedy
         logging.getLogger(__name__).debug("export to ONNX failed", exc_info=error)
         reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise ModelError(header.part, f"torch cannot export it to ONNX ({reason})", _OTHERWISE) from error
+        raise ModelError(header.part, f"torch cannot export it to ONNX ({reason})", _REMEDY) from error
 
 
 def _strip(ir: Any) -> None:
-    """Take out what the exporter notes of its own making: lines of code and paths of this machine."""
+    """Remove the exporter's notes: lines of code and paths of this machine."""
     for holder in (ir, ir.graph, *ir.graph.inputs, *ir.graph.initializers.values()):
         holder.metadata_props.clear()
         holder.doc_string = None
@@ -165,7 +166,7 @@ def _strip(ir: Any) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's remarks about itself from the user."""
+    """Hide the exporter's messages from the user."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -179,7 +180,7 @@ def _quiet() -> Iterator[None]:
 
 @torch.inference_mode()
 def _compare(encoder: VisionEncoder, temporary: Path, config: ModelConfig, part: Part, path: Path) -> float:
-    """Largest difference from torch's vectors and feature maps; refused if too large."""
+    """Return the largest difference from torch's vectors and feature maps; raise an error if it is too large."""
     worst, exported = 0.0, OnnxEncoder(temporary, config, part)
     sizes = [config.image_pixels]
     if exported.stage_widths and config.matcher is not None:
@@ -188,22 +189,22 @@ def _compare(encoder: VisionEncoder, temporary: Path, config: ModelConfig, part:
         try:
             found, maps = exported.stages(images)
         except ModelError as error:
-            raise ModelError(part, f"exported to ONNX it fails on images of {images.shape[-1]} px ({error.what}), "
-                             "so nothing was written", _OTHERWISE) from error
+            raise ModelError(part, f"the exported file fails on images of {images.shape[-1]} px ({error.what}), "
+                             "so nothing was written", _REMEDY) from error
         wanted, wanted_maps = encoder.stages(images) if maps else (encoder(images), [])
         for ours, torchs in zip((found, *maps), (wanted, *wanted_maps), strict=True):
             lengths = torchs.flatten(1).norm(dim=1).clamp_min(1e-12)
             difference = ((ours - torchs).flatten(1).norm(dim=1) / lengths).max().item()
             worst = max(worst, difference)
-            if not difference <= TOLERANCE:  # not a number is no agreement either
+            if not difference <= TOLERANCE:  # this refuses NaN too
                 raise ModelError(path, f"the outputs of the exported {part} differ from torch's by {difference:.2g} of their "
-                                 f"length; up to {TOLERANCE:g} is accepted, so nothing was written",
+                                 f"length, more than the accepted {TOLERANCE:g}, so nothing was written",
                                  "Use the runtime torch, or other versions of torch and onnxruntime.")
     return worst
 
 
 def _probes(pixels: int) -> Iterator[Tensor]:
-    """Images to compare on, normalized as photos are: noise, alone and three of them; smooth pictures, flat black and white."""
+    """Yield images for the comparison, normalized like photos: one and three of noise, then smooth, black and white ones."""
     generator = torch.Generator().manual_seed(0)
     yield torch.randn(1, 3, pixels, pixels, generator=generator)
     yield torch.randn(3, 3, pixels, pixels, generator=generator)

@@ -1,8 +1,7 @@
-"""What an ONNX file holds, looked at before anything runs it: plain operators, weights inside, our own header.
+"""Check of an ONNX file before anything runs it: it must have plain operators, weights inside, and our own header.
 
-The file is walked in place by its wire format (Protocol Buffers), so that looking costs no memory: the onnx package would
-hold it twice.
-Field numbers are those of onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3).
+The file is read in place in its wire format (Protocol Buffers), so that the check needs no memory: the onnx package would
+hold the file twice. Field numbers are those of onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3).
 """
 
 from __future__ import annotations
@@ -19,21 +18,21 @@ from justzoomin.errors import ModelError
 from justzoomin.untrusted import printable
 
 FORMAT = "justzoomin-onnx/1"
-"""Value of `format` in the header of a file that we exported."""
+"""Value of `format` in the header of an exported file."""
 HEADER_KEY = "justzoomin"
 """Name of the metadata entry that holds the header."""
 MAX_BYTES = (1 << 31) - 1
-"""Limit of Protocol Buffers, and so of an ONNX file without others beside it."""
+"""Size limit of Protocol Buffers, and so of an ONNX file without external data."""
 
 Part = Literal["encoder", "matcher_encoder"]
-"""Encoders of a model that are exported, by the names they have in it."""
+"""Encoders of a model that are exported, by their attribute names."""
 
 _MAX_FIELDS = 2_000_000
 _MAX_SIZE = 1 << 20
 _MAX_MAPS = 64
 _MAX_HEADER = 4096
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_NO_ONNX = "it is cut off or no ONNX file"
+_NO_ONNX = "it is truncated or not an ONNX file"
 AGAIN = "Export it again with: jzi export MODEL."
 # Fields of messages by number.
 _GRAPH, _OPSET, _METADATA, _TRAINING, _FUNCTIONS = 7, 8, 14, 20, 25
@@ -44,12 +43,12 @@ _EXTERNAL, _LOCATION = 13, 14
 _KEY, _VALUE = 1, 2
 
 Span = tuple[int, int]
-"""Where a value with a length lies: its first byte and the one after its last."""
+"""Position of a value with a length: its first byte and the byte after its last."""
 
 
 @dataclass(frozen=True)
 class ExportHeader:
-    """What an exported encoder belongs to.
+    """The model and encoder that an exported file belongs to.
 
     Args:
         model: Fingerprint of the model.
@@ -57,8 +56,8 @@ class ExportHeader:
         weights: SHA-256 of its model.safetensors.
         pixels: Side of the images in pixels.
         width: Length of the vectors.
-        part: Which of the model's encoders it is.
-        channels: Channels of the feature maps that it gives besides, the finest first.
+        part: The encoder of the model that the file holds.
+        channels: Channels of its feature maps, the finest first; empty if it gives vectors only.
     """
 
     model: str
@@ -70,28 +69,28 @@ class ExportHeader:
     channels: tuple[int, ...] = ()
 
     def text(self) -> str:
-        """The header as it stands in the file."""
+        """Return the header as it is written in the file."""
         return json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True)
 
 
 def read_header(path: Path) -> ExportHeader:
-    """Look through an ONNX file and return its header.
+    """Check an ONNX file and return its header.
 
     Raises:
-        ModelError: If it cannot be read, is cut off, was not exported by us, is too large, or holds what no export of ours
-            does: weights in other files, operators that are not ONNX's own, subgraphs, functions.
+        ModelError: If it cannot be read, is truncated or too large, or was not made by `export_onnx`; or if it holds anything
+            that an exported file never has: weights in other files, operators that are not ONNX's own, subgraphs, functions.
     """
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise ModelError(path, "this is no regular file", "Name the .onnx file, or the model folder that holds it.")
+            raise ModelError(path, "this is not a regular file", "Name the .onnx file, or the model folder that holds it.")
         if not 0 < status.st_size <= MAX_BYTES:
-            raise ModelError(path, f"the file has {status.st_size} bytes", f"An ONNX file has 1 to {MAX_BYTES}. {AGAIN}")
+            raise ModelError(path, f"the file has {status.st_size} bytes; an ONNX file has 1 to {MAX_BYTES}", AGAIN)
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             text = _Walk(path, content).model()
     except OSError as error:
-        raise ModelError(path, f"it cannot be read ({error.strerror or error})", "Name a readable .onnx file, or make it with: "
-                         "jzi export MODEL.") from error
+        raise ModelError(path, f"it cannot be read ({error.strerror or error})",
+                         "Name a readable .onnx file, or make it with: jzi export MODEL.") from error
     return _parse_header(path, text)
 
 
@@ -104,9 +103,9 @@ def _parse_header(path: Path, text: str) -> ExportHeader:
         for name in ("model", "config", "weights"):
             value = getattr(header, name)
             if not isinstance(value, str) or len(value) != 64 or set(value) - set("0123456789abcdef"):
-                raise ValueError(f'"{name}" is no SHA-256')
+                raise ValueError(f'"{name}" is not a SHA-256')
         if header.part not in get_args(Part) or len(header.channels) > _MAX_MAPS:
-            raise ValueError('its "part" or "channels" are not those of an encoder')
+            raise ValueError('its "part" or "channels" do not belong to an encoder')
         for name, value in (("pixels", header.pixels), ("width", header.width), *(("channels", v) for v in header.channels)):
             if type(value) is not int or not 0 < value <= _MAX_SIZE:
                 raise ValueError(f'"{name}" is not a size')
@@ -116,14 +115,14 @@ def _parse_header(path: Path, text: str) -> ExportHeader:
 
 
 class _Walk:
-    """One way through a file, its fields counted."""
+    """A walk through a file that counts its fields."""
 
     def __init__(self, path: Path, content: mmap.mmap) -> None:
         self.path, self._content = path, content
         self._fields = 0
 
     def model(self) -> str:
-        """Walk the whole file; return the text of our header."""
+        """Walk the complete file and return the text of our header."""
         header: str | None = None
         graphs = 0
         for number, value in self.fields((0, len(self._content))):
@@ -173,13 +172,13 @@ class _Walk:
                         self.refuse("it holds sparse weights")
 
     def tensor(self, message: Span) -> None:
-        """Refuse a tensor whose values lie in another file."""
+        """Refuse a tensor whose values are in another file."""
         for number, value in self.fields(message):
             if number == _EXTERNAL or (number == _LOCATION and value != 0):
-                self.refuse("its weights lie in another file")
+                self.refuse("its weights are in another file")
 
     def fields(self, message: Span) -> Iterator[tuple[int, int | Span]]:
-        """Numbers and values of a message's fields: whole numbers, or where what has a length lies."""
+        """Yield the numbers and values of a message's fields: whole numbers, or the positions of values with a length."""
         at, end = message
         while at < end:
             self._fields += 1
@@ -215,18 +214,18 @@ class _Walk:
         return self.refuse(_NO_ONNX)
 
     def inner(self, value: int | Span) -> Span:
-        """Where a message inside lies."""
+        """Return the position of a nested message."""
         if isinstance(value, int):
             self.refuse(_NO_ONNX)
         return value
 
     def text(self, value: int | Span | None, limit: int = 200) -> str:
-        """A short text; one that is too long is cut."""
+        """Return a short text; a text that is too long is cut."""
         if value is None:
             return ""
         start, end = self.inner(value)
         return self._content[start:min(end, start + limit)].decode("utf-8", "replace")
 
     def refuse(self, what: str) -> NoReturn:
-        """Raise the error."""
+        """Raise the error for a file that was not made by an export."""
         raise ModelError(self.path, printable(what), AGAIN)

@@ -1,8 +1,8 @@
 """A vision transformer cut between its frozen and its trained blocks.
 
-transformers gives a model's output, not what stands between two blocks. Its vision transformers are all built alike:
-embeddings, blocks in a row, a norm, sometimes a pooler. Here they are run part by part. That a model is built so is not taken
-from its name: `find_parts` runs it whole and in parts, and gives the parts only if both say the same.
+transformers returns a model's output, not the tokens between two blocks. Its vision transformers all have the same structure:
+embeddings, a row of blocks, a norm, sometimes a pooler. Here they are run part by part. The structure is not assumed from a
+model's name: `find_parts` runs the model as a whole and in parts, and returns the parts only if both outputs agree.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Parts:
         embeddings: Images to tokens.
         blocks: The transformer blocks.
         norm: The norm after the last block.
-        rotary: Image sizes to rotary positions that every block is given (DINOv3); None where there are none.
-        pooler: What makes one vector of the normed tokens; None where the class token is it.
-        interpolates_on_request: Whether the embeddings fit their positions to the image's size only when asked to.
-        class_token_alone: Whether `last_class_token` knows how the last block is built.
+        rotary: Image sizes to rotary positions for every block (DINOv3); None if the model has none.
+        pooler: Normed tokens to one vector; None if the class token is that vector.
+        interpolates_on_request: Whether the embeddings adapt their positions to the image size only with an extra argument.
+        class_token_alone: Whether `last_class_token` works for the last block.
     """
 
     embeddings: nn.Module
@@ -48,25 +48,25 @@ class Parts:
     class_token_alone: bool = False
 
     def embed(self, images: Tensor) -> Tensor:
-        """Tokens (N, L, D) of images (N, 3, H, W)."""
+        """Return tokens (N, L, D) of images (N, 3, H, W)."""
         options = {"interpolate_pos_encoding": True} if self.interpolates_on_request else {}
         tokens: Tensor = self.embeddings(images, **options)
         return tokens
 
     def run(self, tokens: Tensor, size: tuple[int, int], first: int, last: int) -> Tensor:
-        """Tokens (N, L, D) after the blocks from `first` up to but without `last`; `size` is the images' height and width."""
+        """Return tokens (N, L, D) after the blocks `first` to `last` - 1; `size` is the height and width of the images."""
         options: dict[str, Any] = {}
-        if self.rotary is not None:  # it looks at the shape of images, not at their pixels
+        if self.rotary is not None:  # it uses the shape of the images, not their pixels
             options["position_embeddings"] = self.rotary(tokens.new_empty((1, 3, *size)))
         for block in self.blocks[first:last]:
             tokens = block(tokens, **options)
         return tokens
 
     def last_class_token(self, tokens: Tensor) -> Tensor:
-        """The class token (N, 1, D) after the last block, from tokens (N, L, D) before it: what `run` gives at token 0.
+        """Return the class token (N, 1, D) after the last block, from tokens (N, L, D) before it; `run` gives the same token 0.
 
-        Where the class token alone is asked for, no other token of the last block needs a query or a feed-forward: four
-        fifths of the block's work. Blocks before it need all tokens, for their keys and values.
+        If only the class token is needed, the other tokens of the last block need no query and no feed-forward, which saves
+        four fifths of the block's work. The blocks before it need all tokens, for their keys and values.
         """
         block: Any = self.blocks[-1]
         attention = block.attention
@@ -80,7 +80,7 @@ class Parts:
         return result
 
     def pooled(self, tokens: Tensor) -> Tensor:
-        """The model's own vector (N, D) of normed tokens (N, L, D)."""
+        """Return the model's own pooled vector (N, D) of normed tokens (N, L, D)."""
         if self.pooler is None:
             return tokens[:, 0]
         vector: Tensor = self.pooler(tokens)
@@ -88,20 +88,21 @@ class Parts:
 
 
 def find_blocks(backbone: nn.Module) -> nn.ModuleList | None:
-    """The list of a model's transformer blocks, or None if it is in none of the known places."""
+    """Return the list of a model's transformer blocks, or None if it is not in a known place."""
     candidates = (_find(backbone, path) for path in _BLOCK_LISTS)
     return next((found for found in candidates if isinstance(found, nn.ModuleList)), None)
 
 
 def find_norm(backbone: nn.Module) -> nn.Module | None:
-    """The norm after the last block, or None if it is in none of the known places."""
+    """Return the norm after the last block, or None if it is not in a known place."""
     return next((found for path in _FINAL_NORMS if (found := _find(backbone, path)) is not None), None)
 
 
 def find_parts(backbone: nn.Module) -> Parts | None:
-    """The parts of a vision transformer; None if it has others, or if going through them gives another output.
+    """Return the parts of a vision transformer; None if it has other parts, or if running the parts gives a different output.
 
-    The comparison runs two small images through the model in evaluation mode; its mode and the global random state are kept.
+    The comparison runs two small images through the model in evaluation mode. It does not change the model's mode or the global
+    random state.
     """
     blocks, norm = find_blocks(backbone), find_norm(backbone)
     embeddings = next((found for path in _EMBEDDINGS if (found := _find(backbone, path)) is not None), None)
@@ -114,7 +115,7 @@ def find_parts(backbone: nn.Module) -> Parts | None:
     try:
         with torch.no_grad():
             return _compared(backbone, parts)
-    except Exception as error:  # a model that is built otherwise fails in whatever way it likes
+    except Exception as error:  # a model with another structure may fail in any way
         logging.getLogger(__name__).debug("the encoder does not run in parts", exc_info=error)
         return None
     finally:
@@ -123,7 +124,7 @@ def find_parts(backbone: nn.Module) -> Parts | None:
 
 
 def _compared(backbone: nn.Module, parts: Parts) -> Parts | None:
-    """The parts, with what else they can do, if they say what the whole says."""
+    """Return the parts, with `class_token_alone` found out, if their output agrees with that of the complete model."""
     size, count = (2 * _patch(backbone), 3 * _patch(backbone)), len(parts.blocks)
     images = torch.rand((2, 3, *size), generator=torch.Generator().manual_seed(0)).to(next(backbone.parameters()))
     options = {"interpolate_pos_encoding": True} if parts.interpolates_on_request else {}
@@ -137,9 +138,9 @@ def _compared(backbone: nn.Module, parts: Parts) -> Parts | None:
 
 
 def _class_token_alone(parts: Parts, before: Tensor, after: Tensor) -> bool:
-    """Whether the last block is built as `last_class_token` thinks, from tokens before and after it."""
+    """Return whether `last_class_token` works for the last block, from tokens before and after the block."""
     attention = getattr(parts.blocks[-1], "attention", None)
-    # Dropout draws one number per query: with fewer queries the draws would be others.
+    # Dropout draws one number per query: with fewer queries the draws would differ.
     if parts.rotary is not None or attention is None or getattr(attention, "attention_dropout", 1.0) != 0.0:
         return False
     try:

@@ -1,12 +1,12 @@
 """The ray matcher: compares what a photo shows along its rays with the ground around a pose.
 
-A column of a photo looks along one ray over the ground. Its rows are brought to distances along that ray, by attention that
-starts from flat ground and learns the rest. That gives a fan of descriptions in polar coordinates of the camera. The map is
-described on an even lattice. For a pose (place and bearing) the map is read where the fan would lie, and both are compared.
-Nothing in it knows a place by heart: turned with its map, a photo scores the same.
+A column of a photo shows the ground along one ray. Attention assigns its rows to distances along that ray; it starts from flat
+ground and learns the rest. The result is a fan of descriptions in polar coordinates around the camera. The map is described on
+an even lattice. For a pose (place and bearing), the map is read at the points of the fan, and both are compared.
+The matcher does not memorize places: if a photo's map is turned, its scores turn with it.
 
-The idea of comparing a photo's bird's-eye view with a map over all poses is that of OrienterNet (Sarlin et al., CVPR 2023);
-here cameras are not calibrated, the fan is never made a picture, and poses are compared through one matrix product.
+The idea of comparing a photo's bird's-eye view with a map over all poses comes from OrienterNet (Sarlin et al., CVPR 2023).
+Here cameras are not calibrated, the fan is never turned into a picture, and poses are compared by one matrix product.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from torch.nn import functional
 from justzoomin.models.config import MatcherConfig
 
 _START_SCALE = 25.0
-"""At first a score is this times a cosine: differences between places are then a few tenths."""
+"""Initial factor from a cosine to a score, so that scores of places at first differ by a few tenths."""
 
 
 class Ground(NamedTuple):
     """A described piece of map.
 
     Attributes:
-        places: (D, h, w) unit vectors, the north-west place first; the mean over the piece was taken off before.
-        headings: (K, h, w) how likely a photo is taken there towards each bearing, as logits, whatever it shows.
+        places: (D, h, w) unit vectors, the north-west place first, after subtraction of the mean over the piece.
+        headings: (K, h, w) logits of how likely a photo there faces each bearing, whatever it shows.
     """
 
     places: Tensor
@@ -49,7 +49,7 @@ class _ChannelNorm(nn.Module):
 
 
 class Pyramid(nn.Module):
-    """Feature maps of several resolutions to one map of the finest: coarser ones are enlarged and added."""
+    """Merges feature maps of several resolutions into one map of the finest: coarser maps are enlarged and added."""
 
     def __init__(self, channels: tuple[int, ...], width: int, out: int) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Pyramid(nn.Module):
         self.head = nn.Sequential(nn.GELU(), nn.Conv2d(width, width, 3, padding=1), nn.GELU(), nn.Conv2d(width, out, 1))
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        """Maps (N, C_i, h_i, w_i), the finest first, to (N, out, h_0, w_0)."""
+        """Return one map (N, out, h_0, w_0) of maps (N, C_i, h_i, w_i), the finest first."""
         merged: Tensor = self.laterals[-1](maps[-1])
         for lateral, finer in zip(reversed(self.laterals[:-1]), reversed(maps[:-1]), strict=True):
             enlarged = functional.interpolate(merged, size=finer.shape[-2:], mode="bilinear", align_corners=False)
@@ -72,11 +72,11 @@ class RayMatcher(nn.Module):
     Args:
         config: The settings.
         channels: Channels of the encoder's feature maps, the finest first.
-        stride: Pixels between places of the finest.
-        pixels: Edge of a photo's half in pixels.
+        stride: Pixels between places of the finest feature map.
+        pixels: Edge of a photo half in pixels.
 
     Attributes:
-        rows: Rows of a photo's finest feature map; as many rays are made of its columns.
+        rows: Rows of a photo's finest feature map, which is also its number of rays.
         size: Length of a fan as one vector.
     """
 
@@ -99,9 +99,9 @@ class RayMatcher(nn.Module):
         self.register_buffer("azimuths", azimuths, persistent=False)             # (rays,)
 
     def fans(self, maps: list[Tensor]) -> Tensor:
-        """Fans of photos as unit vectors (B, size), from the feature maps (2 B, C, h, w) of their halves."""
+        """Return fans of photos as unit vectors (B, size), from the feature maps (2 B, C, h, w) of their halves."""
         wide = [m.reshape(-1, 2, *m.shape[1:]).permute(0, 2, 3, 1, 4).flatten(3) for m in maps]  # (B, C, h, 2 w)
-        # Two columns become one ray; a stage too coarse for that is left to the pyramid's enlarging.
+        # Two columns become one ray; a stage that is too coarse for that is enlarged by the pyramid.
         wide = [functional.avg_pool2d(m, (1, 2)) if m.shape[-1] % 2 == 0 and m.shape[-1] * 2 > self.rays else m for m in wide]
         out: Tensor = self.photo_pyramid(wide)                                                   # (B, D + R, rows, rays)
         described, depth = out[:, : self.config.channels], out[:, self.config.channels :]
@@ -110,14 +110,14 @@ class RayMatcher(nn.Module):
         return functional.normalize(fan.flatten(1), dim=1)
 
     def ground(self, maps: list[Tensor]) -> Ground:
-        """A described piece of map from the feature maps (1, C, h, w) of its picture."""
+        """Return the description of a piece of map from the feature maps (1, C, h, w) of its picture."""
         out: Tensor = self.map_pyramid(maps)[0]
         places = out[: self.config.channels]
         places = functional.normalize(places - places.mean((1, 2), keepdim=True), dim=0)
         return Ground(places, out[self.config.channels :])
 
     def read(self, ground: Ground, across: Tensor, down: Tensor, bearing: Tensor) -> Tensor:
-        """What lies under the fan of each pose: vectors (P, size) of length at most one.
+        """Return the map's descriptions at the points of the fan of each pose: vectors (P, size) of length at most one.
 
         Args:
             ground: The piece of map.
@@ -132,19 +132,19 @@ class RayMatcher(nn.Module):
         return found.permute(1, 2, 0).flatten(1) / math.sqrt(self.rays * self.config.ranges)
 
     def parts(self, ground: Ground, fans: Tensor) -> Tensor:
-        """Products (K, B, h, w) of each part of fans (B, F) with each place of a piece of map, K = rays * ranges.
+        """Return products (K, B, h, w) of each part of fans (B, F) with each place of a piece of map, K = rays * ranges.
 
-        Read where the parts lie and summed (`sum_at`), they are the products of the fans with what `read` gives: for few
-        fans the shorter way.
+        Read at the points of the parts and summed (`sum_at`), they give the products of the fans with the output of `read`.
+        This is faster for few fans.
         """
         count = self.rays * self.config.ranges
         return torch.einsum("bkd,dhw->kbhw", fans.view(len(fans), count, -1) / math.sqrt(count), ground.places)
 
     def sum_at(self, parts: Tensor, across: Tensor, down: Tensor, bearing: float) -> Tensor:
-        """Products (B, P) of fans with what lies under them, for poses of one bearing; `across` and `down` as in `read`.
+        """Return products (B, P) of fans with the map under them, for poses of one bearing.
 
         Args:
-            parts: What `parts` gave, (K, B, h, w).
+            parts: Output of `parts` (K, B, h, w).
             across: (P,) places east of the piece's western border, in metres.
             down: (P,) places south of its northern border.
             bearing: The bearing in radians.
@@ -156,7 +156,7 @@ class RayMatcher(nn.Module):
         return functional.grid_sample(parts, spot[:, None], align_corners=False)[:, :, 0].sum(0)
 
     def prior(self, ground: Ground, across: Tensor, down: Tensor, bearing: Tensor) -> Tensor:
-        """Logits (P,) of poses before any photo was looked at; arguments as those of `read`."""
+        """Return logits (P,) of poses without any photo; the arguments are those of `read`."""
         found = self._sample(ground.headings, across[:, None], down[:, None])[:, :, 0]           # (K, P)
         k = bearing / (2 * math.pi) * self.config.headings
         low = k.floor()
@@ -165,23 +165,23 @@ class RayMatcher(nn.Module):
 
     @property
     def scale(self) -> Tensor:
-        """Factor between the cosine of a fan with what lies under it and a logit."""
+        """Factor from the cosine of a fan and the map under it to a logit."""
         return self.log_scale.exp()
 
     def _sample(self, lattice: Tensor, east: Tensor, south: Tensor) -> Tensor:
-        """Values (C, P, n) of a lattice (C, h, w) at places (P, n) in metres from its north-western corner; 0 outside."""
+        """Return values (C, P, n) of a lattice (C, h, w) at places (P, n), metres from its north-western corner; 0 outside."""
         return functional.grid_sample(lattice[None], self._spot(lattice, east, south)[None], align_corners=False)[0]
 
     def _spot(self, lattice: Tensor, east: Tensor, south: Tensor) -> Tensor:
-        """Places (..., 2) as `grid_sample` counts them on a lattice (..., h, w), from metres off its north-western corner."""
+        """Return `grid_sample` coordinates (..., 2) on a lattice (..., h, w), from metres off its north-western corner."""
         height, width = lattice.shape[-2:]
         return torch.stack([east * (2 / (width * self.place_m)) - 1, south * (2 / (height * self.place_m)) - 1], -1)
 
 
 def _camera(config: MatcherConfig, rows: int, rays: int, stride: int, pixels: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Ranges (R,) in metres, azimuths (rays,) in radians, and logits (rows, R) of where flat ground at each range is seen.
+    """Return ranges (R,) in metres, azimuths (rays,) in radians, and logits (rows, R) of the row that shows flat ground there.
 
-    A photo is 2 x pixels wide; its horizon is taken to lie in the middle.
+    A photo is 2 x pixels wide; its horizon is assumed to be in the middle.
     """
     half_width = math.tan(math.radians(config.assumed_fov_deg / 2))
     focal = pixels / half_width                                                   # pixels; half the width is `pixels`
@@ -190,4 +190,4 @@ def _camera(config: MatcherConfig, rows: int, rays: int, stride: int, pixels: in
     below = (torch.arange(rows) + 0.5) * stride - pixels / 2                      # row centres below the horizon, pixels
     seen_at = config.camera_height_m / ranges * focal
     near = -0.5 * ((below[:, None] - seen_at) / stride).square()                  # (rows, R)
-    return ranges, azimuths, (near - near.amax(0)).clamp(min=-6.0)                # below the photo: its last row
+    return ranges, azimuths, (near - near.amax(0)).clamp(min=-6.0)                # ground below the photo: its last row

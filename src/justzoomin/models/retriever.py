@@ -18,8 +18,8 @@ from justzoomin.models.map_model import MapModel
 class DualEncoder(MapModel):
     """One encoder for photos and views; a cell's score is its cosine with the photo over a learned temperature.
 
-    A cell seen in several contexts has a view for each. Their vectors are put side by side and projected: a mean would
-    be one case of it, and cannot tell the cell from what lies around it. The map's index holds the vectors before this.
+    A cell with several contexts has one view per context. Their vectors are concatenated and projected. A mean would be a
+    special case of this, and could not tell the cell from its surroundings. The map's index holds the vectors before this step.
     """
 
     family = "retriever"
@@ -33,15 +33,15 @@ class DualEncoder(MapModel):
         self.log_scale = log_scales(settings.temperature, 1)
 
     def layers(self, grid: ZoomGrid) -> ViewLayers:
-        """The terminal cells, once for each context."""
+        """Return the terminal cells, once per context."""
         return ViewLayers(grid, tuple(Layer(grid.depth, scale) for scale in self.config.retriever.contexts))
 
     def embed_photos(self, photos: Tensor) -> Tensor:
-        """Compared vectors (B, P), of length 1, of photo vectors (B, D) from `encode_photos`."""
+        """Return the compared vectors (B, P), of length 1, of photo vectors (B, D) from `encode_photos`."""
         return unit(self.photo_head(photos))
 
     def embed_cells(self, views: Tensor) -> Tensor:
-        """Compared vectors (N, P), of length 1, of cells whose views in each context have the vectors (C, N, D)."""
+        """Return the compared vectors (N, P), of length 1, of cells whose views in each context have the vectors (C, N, D)."""
         return unit(self.view_head(views.transpose(0, 1).flatten(1)))
 
     def describe_cells(self, layers: list[Tensor]) -> list[Tensor]:
@@ -54,5 +54,5 @@ class DualEncoder(MapModel):
 
     @property
     def scale(self) -> Tensor:
-        """What similarities are multiplied by: one over the temperature."""
+        """Factor of similarities: one over the temperature."""
         return scale_of(self.log_scale)[0]

@@ -1,4 +1,4 @@
-"""The weights' file of a model folder: its header is read first, and bounds what the settings may ask for."""
+"""The weights file of a model folder. Its header is read first, and limits the sizes that the settings may have."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from justzoomin.models.families import family_of
 Shapes = dict[str, tuple[int, ...]]
 
 _MAX_HEADER_BYTES = 16 << 20
-_AGAIN = "The file is cut off or is not a safetensors file; copy or download it again."
+_AGAIN = "The file is truncated or not a safetensors file. Copy or download it again."
 _BELONGING = "Use the config.json that belongs to these weights, or weights that belong to it."
 _FACTORIES = frozenset({"empty", "zeros", "ones", "full", "rand", "randn"})
 _SPARE = 1 << 24
-"""Numbers that a model may make besides its weights: tables of positions and the like."""
+"""Numbers that a model may allocate in addition to its weights, such as tables of positions."""
 
 
 def read_shapes(path: Path) -> Shapes:
-    """Shapes of the tensors in a file by name; no weight is read.
+    """Return the shapes of the tensors in a file by name; no weight is read.
 
     Raises:
-        ModelError: If it cannot be read, or the weights would not fit into this machine's memory.
+        ModelError: If the file cannot be read, or the weights would not fit into this machine's memory.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -38,23 +38,23 @@ def read_shapes(path: Path) -> Shapes:
         with path.open("rb") as file:
             header = int.from_bytes(file.read(8), "little")
         if header > _MAX_HEADER_BYTES:
-            raise ValueError(f"its header says {header} bytes; up to {_MAX_HEADER_BYTES} are read")
+            raise ValueError(f"its header has {header} bytes; at most {_MAX_HEADER_BYTES} are allowed")
         with safe_open(path, "pt") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in sorted(file.keys())}
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise ModelError(path, f"these weights cannot be read ({error})", _AGAIN) from error
     needed, there = 4 * count(shapes), memory_bytes()
     if there is not None and needed > there:
-        raise ModelError(path, f"its weights take {needed / 1e9:.1f} GB in memory, and this machine has {there / 1e9:.1f} GB",
+        raise ModelError(path, f"its weights need {needed / 1e9:.1f} GB of memory, but this machine has {there / 1e9:.1f} GB",
                          "Use a machine with more memory, or a smaller model.")
     return shapes
 
 
 def open_weights(path: Path, without: tuple[str, ...] = ()) -> dict[str, Tensor]:
-    """Tensors of a file by name; those whose names begin with one of `without` are not read.
+    """Return the tensors of a file by name, except those whose names begin with one of `without`.
 
     Raises:
-        ModelError: If it cannot be read.
+        ModelError: If the file cannot be read.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -66,7 +66,7 @@ def open_weights(path: Path, without: tuple[str, ...] = ()) -> dict[str, Tensor]
 
 
 def memory_bytes() -> int | None:
-    """Memory of this machine; None where the system does not say."""
+    """Return the memory of this machine in bytes; None if the system does not tell."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
@@ -74,28 +74,28 @@ def memory_bytes() -> int | None:
 
 
 def count(shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """Numbers in tensors of these shapes."""
+    """Return the number of values in tensors of these shapes."""
     return sum(math.prod(shape) for shape in shapes.values())
 
 
 def check_settings(config: ModelConfig, shapes: Shapes, where: Path) -> None:
-    """Refuse settings that ask for more than the weights are, before anything is built of them.
+    """Refuse settings that need larger weights than the file has, before anything is built from them.
 
-    A width stands in the shape of some tensor, and each block has tensors of its own.
+    A width must be in the shape of some tensor, and each block has its own tensors.
 
     Raises:
-        ModelError: It names the setting.
+        ModelError: If so. The message names the setting.
     """
     widest = max((size for shape in shapes.values() for size in shape), default=0)
     for name, value, counted in _asked(config):
         most = len(shapes) if counted else widest
         if value > most:
             what = f"the weights have only {most} tensors" if counted else f"no tensor of the weights is wider than {most}"
-            raise ModelError(f"{where}: {name}", f"it is {value}, and {what}", _BELONGING)
+            raise ModelError(f"{where}: {name}", f"it is {value}, but {what}", _BELONGING)
 
 
 def _asked(config: ModelConfig) -> Iterator[tuple[str, int, bool]]:
-    """Settings that weights have the size of: name, value, and whether they count blocks."""
+    """Yield the settings that determine sizes of weights: name, value, and whether the value counts blocks."""
     for name, value, counted in sizes(config.encoder.architecture or {}):
         yield f"encoder.architecture.{name}", value, counted
     family = family_of(config.family)
@@ -113,16 +113,16 @@ def _asked(config: ModelConfig) -> Iterator[tuple[str, int, bool]]:
 
 
 class Budget(TorchFunctionMode):
-    """A context, of this thread alone, in which a model is built that must not have more weights than its file holds.
+    """A context, for this thread only, in which a model is built that must not have more weights than its file.
 
     Every tensor is counted before it is made.
 
     Args:
-        shapes: Of the file's tensors.
-        where: The settings' file.
+        shapes: Shapes of the file's tensors.
+        where: The settings file.
 
     Raises:
-        ModelError: Inside, once more numbers or tensors are asked for.
+        ModelError: Inside the context, as soon as the model needs more numbers or tensors.
     """
 
     def __init__(self, shapes: Shapes, where: Path) -> None:
@@ -133,7 +133,7 @@ class Budget(TorchFunctionMode):
 
     def __torch_function__(self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (),
                            kwargs: Mapping[str, Any] | None = None) -> Any:
-        """Count what makes a tensor; call everything."""
+        """Call the function; count the tensor first if it makes one."""
         options = dict(kwargs or {})
         if getattr(func, "__name__", "") in _FACTORIES:
             given = options.get("size", args[0] if args and isinstance(args[0], list | tuple) else
@@ -141,6 +141,6 @@ class Budget(TorchFunctionMode):
             self._numbers -= math.prod(int(size) for size in given)
             self._tensors -= 1
             if self._numbers < 0 or self._tensors < 0:
-                raise ModelError(self._where, "its settings (widths, blocks, image_size) ask for more weights than the "
-                                 f"{self._file} numbers that the file of the weights holds", _BELONGING)
+                raise ModelError(self._where, "its settings (widths, blocks, image_size) need more weights than the "
+                                 f"{self._file} numbers in the weights file", _BELONGING)
         return func(*args, **options)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class ZoomModel(MapModel):
-    """One encoder for photos and views, a decoder that picks cells, and a ray matcher where the settings have one.
+    """One encoder for photos and views, a decoder that picks cells, and a ray matcher if the settings have one.
 
-    See `MapModel` for its arguments.
+    See `MapModel` for the arguments.
     """
 
     family = "zoom"
@@ -33,7 +33,7 @@ class ZoomModel(MapModel):
         if config.matcher is None:
             return
         own = None
-        if config.matcher.own_encoder:  # torch's starts from the same weights
+        if config.matcher.own_encoder:  # a torch encoder starts as a copy of the model's
             own = deepcopy(self.encoder) if isinstance(self.encoder, VisionEncoder) else self.encoder.matcher
         through = own or self.encoder
         from justzoomin.models.ray_matcher import RayMatcher
@@ -42,11 +42,11 @@ class ZoomModel(MapModel):
         self.matcher_encoder = own
 
     def layers(self, grid: ZoomGrid) -> ViewLayers:
-        """All cells but the terminal ones."""
+        """Return all cells except the terminal cells."""
         return zoom_layers(grid)
 
     def encode_photos(self, photos: Tensor) -> Tensor:
-        """Encode photos as the mean of their halves' vectors, with the photo's fan behind where the model has a matcher.
+        """Encode photos as the mean of their halves' vectors, followed by the photo's fan if the model has a matcher.
 
         Args:
             photos: (B, 2, 3, H, W), normalized.
@@ -63,11 +63,11 @@ class ZoomModel(MapModel):
         return torch.cat([halves.view(-1, 2, halves.shape[-1]).mean(dim=1), self.matcher.fans(maps)], dim=1)
 
     def fans(self, photos: Tensor) -> Tensor:
-        """The fans (B, F) in what `encode_photos` gave (B, D + F)."""
+        """Return the fans (B, F) that are part of the photo vectors (B, D + F) from `encode_photos`."""
         return photos[:, self.encoder.width :]
 
     def describe_ground(self, picture: Tensor) -> Ground:
-        """What the matcher sees of a piece of map, from its normalized picture (3, H, W).
+        """Return the matcher's description of a piece of map, from its normalized picture (3, H, W).
 
         Raises:
             ModelError: If the model has no matcher.
@@ -78,7 +78,7 @@ class ZoomModel(MapModel):
         return self.matcher.ground(encoder.stages(picture[None])[1])
 
     def decode(self, photo: Tensor, views: Tensor, actions: Tensor) -> Tensor:
-        """Logits (B, T, A) from vectors: photo (B, D) or (B, D + F), views (B, T, D), actions (B, T - 1) or (B, T)."""
+        """Return logits (B, T, A) from vectors: photo (B, D) or (B, D + F), views (B, T, D), actions (B, T - 1) or (B, T)."""
         logits: Tensor = self.decoder(photo[:, : self.encoder.width], views, actions)
         return logits
 
@@ -87,11 +87,11 @@ class ZoomModel(MapModel):
         return self.decoder.begin(photo[:, : self.encoder.width])
 
     def step(self, view: Tensor, action: Tensor | None, cache: DecoderCache) -> Tensor:
-        """Logits (B, A) after one more view vector (B, D) and the action (B,) that led to it; see `Decoder.step`."""
+        """Return logits (B, A) after one more view vector (B, D) and the action (B,) that led to it; see `Decoder.step`."""
         return self.decoder.step(view, action, cache)
 
     def fan_out(self, views: Tensor, cache: DecoderCache, *, keep: bool = True) -> tuple[Tensor, DecoderCache]:
-        """Logits (B, A, A) after every action and the view (B, A, D) it leads to; see `Decoder.fan_out`."""
+        """Return logits (B, A, A) after every action and the view (B, A, D) it leads to; see `Decoder.fan_out`."""
         return self.decoder.fan_out(views, cache, keep=keep)
 
     def forward(self, photos: Tensor, views: Tensor, view_index: Tensor, actions: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ class ZoomModel(MapModel):
         Args:
             photos: (B, 2, 3, H, W), normalized halves.
             views: (V, 3, H, W), the distinct views of the batch, normalized.
-            view_index: (B, T), which of them each step sees.
+            view_index: (B, T), the index of each step's view among them.
             actions: (B, T) or (B, T - 1), the true actions.
 
         Returns:
@@ -115,12 +115,12 @@ Model = TypeVar("Model", bound=MapModel)
 
 
 def with_matcher(model: Model, matcher: MatcherConfig, preset: str | None = None, seed: int = 0) -> Model:
-    """Return the same zoomer with a fresh ray matcher beside it, to be trained; an encoder of its own starts from the zoomer's.
+    """Return the same zoomer with a fresh ray matcher to train; a separate encoder starts as a copy of the zoomer's.
 
     Args:
-        model: A model without one; left as it is.
+        model: A model without a matcher; it is not changed.
         matcher: Settings of the matcher.
-        preset: Name of the preset that the new model is of.
+        preset: Name of the preset of the new model.
         seed: Seed of the matcher's weights.
     """
     config = model.config.model_copy(update={"matcher": matcher, "preset": preset})

@@ -1,4 +1,4 @@
-"""The one place where a search is chosen: each kind of search is one way from photo vectors to answers."""
+"""The kinds of search, each from photo vectors to answers. Only this file chooses between them."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from justzoomin.search.searches import Search
 from justzoomin.search.view_vectors import ViewVectors
 
 MAX_VALUES = 1 << 22
-"""Probabilities of cells that are in memory at once, photos together."""
+"""Largest number of cell probabilities in memory at once, over all photos."""
 
 
 class Answering(Protocol):
-    """A way from photo vectors to what tables and Fixes are made of."""
+    """A search: from photo vectors to the values of tables and Fixes."""
 
     @property
     def views(self) -> int:
-        """Views of the map that are scored for a photo."""
+        """Number of map views that are scored for a photo."""
 
     @property
     def listed(self) -> int | None:
-        """Cells that are found for a photo; None where all are scored."""
+        """Number of cells that are found for a photo; None if all cells are scored."""
 
     @property
     def posteriors(self) -> MapPosteriors | None:
-        """What makes the posteriors; None where paths are followed."""
+        """The source of posteriors; None if the search follows paths."""
 
     def find(self, photos: torch.Tensor) -> Iterator[Found]:
         """Search for photos with vectors (B, D), some at a time and in their order.
@@ -50,7 +50,7 @@ class Answering(Protocol):
 
 @dataclass(frozen=True)
 class Greedy:
-    """At every step the most probable cell."""
+    """A search that follows the most probable cell at every step."""
 
     model: MapModel
     vectors: ViewVectors
@@ -60,17 +60,17 @@ class Greedy:
 
     @property
     def views(self) -> int:
-        """One view a step."""
+        """Number of scored views: one per step."""
         return self.grid.depth
 
     def find(self, photos: torch.Tensor) -> Iterator[FoundPath]:
-        """Follow one path a photo, all photos at once; see `Answering`."""
+        """Follow one path per photo, for all photos at once; see `Answering`."""
         yield FoundPath(self.grid, greedy(self.model, photos, self.vectors, self.grid.depth))
 
 
 @dataclass(frozen=True)
 class Beams:
-    """At every step the most probable prefixes."""
+    """A search that follows the most probable prefixes at every step."""
 
     model: MapModel
     vectors: ViewVectors
@@ -80,12 +80,12 @@ class Beams:
 
     @property
     def views(self) -> int:
-        """As many views a step as there are prefixes."""
+        """Number of scored views: one per prefix and step."""
         return sum(self._prefixes(level) for level in range(self.grid.depth))
 
     @property
     def listed(self) -> int:
-        """The width, or all cells where there are fewer."""
+        """Number of found cells: the width, or all cells if there are fewer."""
         return self._prefixes(self.grid.depth)
 
     def _prefixes(self, level: int) -> int:
@@ -99,7 +99,7 @@ class Beams:
 
 @dataclass(frozen=True)
 class AllCells:
-    """The whole posterior, answered by a decision."""
+    """A search that scores all cells and answers by a decision."""
 
     posteriors: MapPosteriors
     decision: Decision
@@ -107,23 +107,23 @@ class AllCells:
 
     @property
     def views(self) -> int:
-        """All views that the model looks at."""
+        """Number of scored views: all views that the model uses."""
         return len(self.posteriors.vectors.model.layers(self.posteriors.grid))
 
     def find(self, photos: torch.Tensor) -> Iterator[FoundPosteriors]:
-        """Score all cells, for as many photos at a time as memory is bound to; see `Answering`."""
+        """Score all cells, for as many photos at a time as the memory limit allows; see `Answering`."""
         for some in torch.split(photos, max(1, MAX_VALUES // self.posteriors.grid.actions**self.posteriors.grid.depth)):
             own = self.posteriors.own(some)
             yield FoundPosteriors(self.posteriors, self.decision, own, self.posteriors.with_prior(own))
 
 
 def answering(search: Search, posteriors: MapPosteriors, decision: Decision) -> Answering:
-    """Return the way to answer that a search asks for.
+    """Return the implementation of a search.
 
     Args:
         search: The search.
-        posteriors: What makes posteriors of the model on the map; a search along paths takes model and views from it.
-        decision: What picks the answer from a posterior.
+        posteriors: The source of the model's posteriors on the map; a search along paths uses its model and views.
+        decision: The rule that picks the answer from a posterior.
     """
     vectors, grid = posteriors.vectors, posteriors.grid
     if search.kind == "greedy":

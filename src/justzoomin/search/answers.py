@@ -1,4 +1,4 @@
-"""What a search found for some photos: log-probabilities of cells for tables, and the fields of a Fix."""
+"""Results of a search for some photos: log-probabilities of cells for tables, and the fields of a Fix."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from justzoomin.search.greedy_search import Paths
 from justzoomin.search.map_posteriors import MapPosteriors
 
 LISTED = 10
-"""Most probable cells that a Fix lists."""
+"""Number of most probable cells that a Fix lists."""
 PERCENTS = tuple(round(100 * level) for level in CREDIBLE_LEVELS)
-"""What a Fix calls its regions."""
+"""Names of the regions in a Fix, in per cent."""
 
 Fields = dict[str, Any]
 Floats = npt.NDArray[np.float64]
@@ -28,23 +28,23 @@ Ints = npt.NDArray[np.int64]
 
 
 class Found(Protocol):
-    """What a search found for B photos."""
+    """Result of a search for B photos."""
 
     @property
     def cells(self) -> Ints | None:
-        """Numbers (B, K) of the terminal cells that were found, most probable first; None where all N are scored, in order."""
+        """Numbers (B, K) of the terminal cells that were found, most probable first; None if all N are scored, in order."""
 
     @property
     def log_probs(self) -> Floats:
-        """Log-probabilities (B, K) of these cells, or (B, N) of all."""
+        """Log-probabilities (B, K) of these cells, or (B, N) of all cells."""
 
     def fields(self) -> list[Fields]:
-        """Return what a Fix says of each photo, apart from what is the same for all photos."""
+        """Return the fields of each photo's Fix, except those that are the same for all photos."""
 
 
 @dataclass(frozen=True)
 class FoundPath:
-    """What greedy zooming found: one path a photo.
+    """Result of greedy zooming: one path per photo.
 
     Attributes:
         grid: The zoom grid.
@@ -61,7 +61,7 @@ class FoundPath:
 
     @property
     def log_probs(self) -> Floats:
-        """Log-probabilities (B, 1) of the whole paths."""
+        """Log-probabilities (B, 1) of the complete paths."""
         steps = self.paths.probabilities.numpy().astype(np.float64)
         return np.asarray(np.log(np.maximum(steps, np.finfo(np.float64).tiny)).sum(1)[:, None])
 
@@ -72,12 +72,12 @@ class FoundPath:
 
 @dataclass(frozen=True)
 class FoundBeam:
-    """What a beam found: the most probable paths of each photo.
+    """Result of a beam search: the most probable paths of each photo.
 
     Attributes:
         grid: The zoom grid.
         beam: The paths of B photos.
-        along: Gives log-probabilities (B, T, A) of all actions along paths (B, T); see `along_path`.
+        along: Function that returns log-probabilities (B, T, A) of all actions along paths (B, T); see `along_path`.
     """
 
     grid: ZoomGrid
@@ -92,7 +92,7 @@ class FoundBeam:
 
     @property
     def log_probs(self) -> Floats:
-        """Log-probabilities (B, K) of the whole paths."""
+        """Log-probabilities (B, K) of the complete paths."""
         return self.beam.log_probs.numpy().astype(np.float64)
 
     def fields(self) -> list[Fields]:
@@ -112,7 +112,7 @@ class FoundPosteriors:
     """The posteriors of some photos.
 
     Attributes:
-        posteriors: What made them.
+        posteriors: The source of the posteriors.
         decision: The rule that picks the answer.
         own: Calibrated log-probabilities (B, N) without a prior.
         log_probs: The same with the prior.
@@ -125,17 +125,17 @@ class FoundPosteriors:
     cells: None = None
 
     def fields(self) -> list[Fields]:
-        """Return what the posteriors say, answered by the decision."""
+        """Return the fields of the posteriors, with the answers of the decision."""
         grid = self.posteriors.grid
         answers = posterior_answers([Posterior(grid, p) for p in self.log_probs], self.decision)
         return [{**answer, "on_map": here} for answer, here in zip(answers, self.posteriors.on_map(self.own), strict=True)]
 
 
 def posterior_answers(posteriors: Sequence[Posterior], decision: Decision) -> list[Fields]:
-    """Return what posteriors of one grid say, answered by a decision.
+    """Return the fields of posteriors on one grid, with the answers of a decision.
 
     Args:
-        posteriors: One for each photo.
+        posteriors: One posterior per photo.
         decision: The rule that picks the answer.
     """
     if not posteriors:
@@ -161,7 +161,7 @@ def posterior_answers(posteriors: Sequence[Posterior], decision: Decision) -> li
 
 
 def _centres(grid: ZoomGrid, sequences: np.ndarray[Any, np.dtype[np.int64]], chances: list[list[float]]) -> list[Fields]:
-    """Return answers with the centres of terminal cells."""
+    """Return fields whose positions are the centres of terminal cells."""
     lats, lons = grid.centres(sequences)
     return [{"lat": lat, "lon": lon, "sequence": tuple(sequence), "probabilities": tuple(path),
              "credible_radius_m": credible_radius_m(grid, tuple(path)),

@@ -1,4 +1,4 @@
-"""Beam search: at every step the K most probable paths, each seen through the views that it chose."""
+"""Beam search: it follows the K most probable paths at every step, each with the views that the path chose."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Beam(NamedTuple):
 
     Attributes:
         sequences: int64 (B, K, T) actions.
-        log_probs: float32 (B, K) log-probability of each whole path.
+        log_probs: float32 (B, K) log-probability of each complete path.
     """
 
     sequences: torch.Tensor
@@ -25,14 +25,14 @@ class Beam(NamedTuple):
 
 @torch.inference_mode()
 def beam(model: MapModel, photos: torch.Tensor, vectors: ViewVectors, depth: int, width: int) -> Beam:
-    """Follow the `width` most probable prefixes of every level. A width of 1 is greedy.
+    """Follow the `width` most probable prefixes of every level; a width of 1 is a greedy search.
 
     Args:
         model: The model, in evaluation mode.
         photos: Photo vectors (B, D) from `model.encode_photos`.
         vectors: The map's view vectors under the same model.
         depth: Steps to take.
-        width: Prefixes to keep; at most so many paths are returned, fewer where the grid has fewer.
+        width: Number of prefixes to keep and of paths to return; fewer if the grid has fewer.
 
     Returns:
         The paths, on the CPU.

@@ -1,8 +1,9 @@
-"""Localizing very many photos into a file: bounded memory, resumable, what failed listed apart.
+"""Localizing very many photos into a file, with bounded memory. Jobs can be resumed, and failures are listed separately.
 
-Results go to a journal first, a line of JSON per photo, in a folder beside the output. An interrupted job goes on behind the
-photos that stand in it; when all are done, the output is written from it in one piece, beside it too, and gets its name if no
-other file has it by then. What is removed last says that the job has ended: run again, it is not called an obstacle.
+Results go to a journal first, one line of JSON per photo, in a work folder beside the output. An interrupted job continues
+after the photos in the journal. When all photos are done, the output is written from the journal in one piece, in the work
+folder too, and gets its name if no other file has the name by then. The note that the job has ended is removed last, so that
+the same command, run again, does not mistake the output for a foreign file.
 """
 
 from __future__ import annotations
@@ -37,15 +38,15 @@ Progress = Callable[[int, int, int], None]
 
 @dataclass(frozen=True)
 class BulkReport:
-    """What a job did.
+    """Result of a job.
 
     Attributes:
-        out: The file of fixes; None where no photo could be localized.
-        failures: The list of photos that could not be; None where there are none.
-        localized: Photos with a fix.
-        failed: Photos without.
-        resumed: Photos that an earlier, interrupted job had done.
-        seconds: Time of this job.
+        out: The file of fixes; None if no photo could be localized.
+        failures: The list of photos that could not be localized; None if there are no such photos.
+        localized: Number of photos with a fix.
+        failed: Number of photos without a fix.
+        resumed: Number of photos that an earlier, interrupted job had localized.
+        seconds: Duration of this job in seconds.
     """
 
     out: Path | None
@@ -59,36 +60,37 @@ class BulkReport:
 def localize_to_file(localizer: Localizer, photos: Sequence[Path], out: Path, *, batch_size: int = 16,
                      localize: Callable[[list[Path]], Results] | None = None,
                      progress: Progress | None = None) -> BulkReport:
-    """Localize photos into `out`; go on with an interrupted job of the same output, model, map, grid and search.
+    """Localize photos into `out`; continue an interrupted job with the same output, model, map, grid and search.
 
-    A photo that failed in the interrupted job, or whose file has changed since, is done again. The output has their order.
+    A photo that failed in the interrupted job, or whose file has changed since, is localized again. The output keeps the order
+    of the photos.
 
     Args:
         localizer: Model and map.
-        photos: Paths; one that stands there twice is done once.
-        out: File to write; its suffix says the format: .parquet, .jsonl, .geojson or .csv.
+        photos: Paths; a path that occurs twice is localized once.
+        out: File to write; its extension decides the format: .parquet, .jsonl, .geojson or .csv.
         batch_size: Photos encoded at once.
-        localize: Does the work instead of the localizer, in the order of the paths (the work of many machines).
-        progress: Called with photos done, those of them that an earlier job had done, and photos in all.
+        localize: Function that localizes paths, in their order, instead of the localizer (on many machines, for instance).
+        progress: Called with the number of photos done, of those that an earlier job had done, and of all photos.
 
     Raises:
-        ConfigError: If the suffix is unknown.
-        DataError: If another file has the output's name, another job writes it, or the interrupted job had another model, map,
-            grid, search, decision, prior or calibration.
-        OSError: If it cannot be written.
+        ConfigError: If the file extension is unsupported.
+        DataError: If another file has the output's name, another job writes it, or the interrupted job had a different model,
+            map, grid, search, decision, prior or calibration.
+        OSError: If the output cannot be written.
     """
     started = time.perf_counter()
     check_suffix(out)
     wanted = list(dict.fromkeys(str(photo) for photo in photos))
     if not wanted:
-        raise ConfigError("photos", "there is none", "Give photos, folders that hold some, or a list of them.")
+        raise ConfigError("photos", "no photo was given", "Give photos, folders of photos, or a list of photos.")
     head, work = _head(localizer), refuse_links(out.parent, out.with_name(f".{out.name}.jzi-work"))
     failures = out.with_name(f"{out.name}.failed.csv")
     ending = Ending(work, out, hashlib.sha256(json.dumps([head, wanted]).encode()).hexdigest())
     with folder_lock(work, "localization"):
         sweep(work)
         done = ending.facts()
-        if done is not None:  # killed after the output got its name
+        if done is not None:  # the earlier job was killed after the output got its name
             ending.clear()
             return BulkReport(out, failures if done["failed"] else None, done["localized"], done["failed"], len(wanted),
                               time.perf_counter() - started)
@@ -111,7 +113,7 @@ def localize_to_file(localizer: Localizer, photos: Sequence[Path], out: Path, *,
 
 def _localize(localizer: Localizer, journal: Journal, wanted: list[str], before: set[str], batch_size: int,
               localize: Callable[[list[Path]], Results] | None, progress: Progress | None) -> None:
-    """Localize the photos that the journal has no fix of, into the journal."""
+    """Localize the photos without a fix in the journal, and add the results to it."""
     todo = [Path(name) for name in wanted if name not in before]
     done = len(before)
     if progress:
@@ -131,7 +133,7 @@ def _head(localizer: Localizer) -> dict[str, Any]:
 
 
 def _stamp(name: str) -> list[int]:
-    """Size and time of a photo's file: another one under the same name is another photo."""
+    """Return size and time of a photo's file, to notice when another file has taken its name."""
     with contextlib.suppress(OSError):
         status = Path(name).stat()
         return [status.st_size, status.st_mtime_ns]
@@ -145,14 +147,14 @@ def _json(line: bytes) -> Any:
 
 
 class Journal:
-    """Results as lines of JSON, appended; the last line of a photo holds.
+    """Results as appended lines of JSON; the last line of a photo is valid. A line that a crash cut short is dropped.
 
     Args:
         path: The file; made if missing.
-        head: What the job depends on, the first line. A line that was cut in half by a crash is dropped.
+        head: The first line: everything that the results depend on.
 
     Raises:
-        DataError: If the file was begun with another head, or is no journal.
+        DataError: If the file has a different head, or is not a journal.
     """
 
     def __init__(self, path: Path, head: dict[str, Any]) -> None:
@@ -174,12 +176,12 @@ class Journal:
         self._file.close()
 
     def has_fix(self, photo: str, stamp: list[int]) -> bool:
-        """Whether a photo was localized before, from the same file."""
+        """Return whether a photo was already localized from the same file."""
         place = self._places.get(photo)
         return place is not None and place[1] and place[2] == stamp
 
     def add(self, photo: str, result: Fix | JustZoomInError, stamp: list[int]) -> None:
-        """Append a result."""
+        """Append the result of a photo."""
         row = {"photo": photo, "error": str(result)} if isinstance(result, JustZoomInError) else result.to_dict()
         offset = self._write({**row, "file": stamp})
         self._places[photo] = (offset, isinstance(result, Fix), stamp)
@@ -187,7 +189,7 @@ class Journal:
             self.sync()
 
     def rows(self, photos: Iterable[str]) -> Iterator[dict[str, Any]]:
-        """The results of photos, in their order, as plain values."""
+        """Return the results of photos, in their order, as plain values."""
         self._file.flush()
         with self.path.open("rb") as file:
             for photo in photos:
@@ -197,7 +199,7 @@ class Journal:
                 yield row
 
     def sync(self) -> None:
-        """Bring everything to the disk."""
+        """Flush everything to the disk."""
         sync(self._file)
         self._synced = time.monotonic()
 
@@ -207,7 +209,7 @@ class Journal:
         return offset
 
     def _read(self, head: dict[str, Any]) -> int:
-        """Find the results of an interrupted job; returns where the last whole line ends."""
+        """Find the results of an interrupted job and return the end of the last complete line."""
         end = 0
         with self.path.open("rb") as file:
             for number, line in enumerate(file):
@@ -224,11 +226,11 @@ class Journal:
         return end
 
     def _check(self, head: dict[str, Any], found: Any) -> None:
-        remedy = f"Finish it with what it began with, or remove {self.path.parent}."
+        remedy = f"Run the job again with its original options, or remove {self.path.parent}."
         if not isinstance(found, dict) or found.get("format") != JOURNAL_FORMAT:
-            raise DataError(self.path, "it is no journal of an interrupted localization", remedy)
+            raise DataError(self.path, "it is not the journal of an interrupted localization", remedy)
         different = [key for key in head if found.get(key) != head[key]]
         if different:
-            raise DataError(self.path, f"the interrupted job had another {' and '.join(different)}", remedy)
+            raise DataError(self.path, f"the interrupted job differs in {' and '.join(different)}", remedy)
 
 

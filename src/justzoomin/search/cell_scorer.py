@@ -1,4 +1,4 @@
-"""The one place where a model and its map become scores of all terminal cells."""
+"""Scores of all terminal cells from a model and a map. Only this file decides how they are computed."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from justzoomin.search.matching import GroundMap
 
 Scorer = Callable[[torch.Tensor], npt.NDArray[np.floating]]
-"""From photo vectors (B, D) to scores (B, N), log-probabilities up to a constant, in the order of `ZoomGrid.flatten`."""
+"""From photo vectors (B, D) to scores (B, N): log-probabilities up to a constant, in the order of `ZoomGrid.flatten`."""
 
 
 class MapScorer:
     """Scores of all terminal cells of one map under one model.
 
-    A zoomer with a ray matcher adds both log-probabilities with the weight that its settings give the zoomer. Without one, and
-    on a map that it was not trained on, the matcher answers alone: a zoomer knows its own map only.
+    A zoomer with a ray matcher adds both log-probabilities, those of the zoomer with the weight in its settings. If that weight
+    is 0, or the zoomer was not trained on this map, the matcher answers alone: a zoomer knows only the maps of its training.
 
     Attributes:
-        ground: The region as the matcher describes it; None where no matcher is asked, or only about the zoomer's best cells.
+        ground: The region as the matcher describes it; None if no matcher is used, or only for the zoomer's best cells.
     """
 
     def __init__(self, model: MapModel, vectors: ViewVectors) -> None:
@@ -49,7 +49,7 @@ class MapScorer:
         from justzoomin.search.matching import GroundMap
 
         ground = GroundMap(model, vectors.views.source, grid)
-        assert isinstance(vectors.views, GridViews)  # those of all that decodes paths are
+        assert isinstance(vectors.views, GridViews)  # true for every model that decodes paths
         weight = model.matcher.config.zoom_weight
         if not weight or not trained_on(model, vectors.views):
             self.ground = ground
@@ -57,21 +57,21 @@ class MapScorer:
         return lambda photos: _both(model, vectors, ground, weight, photos)
 
     def __call__(self, photos: torch.Tensor) -> npt.NDArray[np.floating]:
-        """Scores (B, N) of photo vectors (B, D).
+        """Return scores (B, N) of photo vectors (B, D).
 
         Raises:
             ModelError: If a score is not a number.
             TileError: If the map cannot give a view.
         """
         found = self._score(photos)
-        refuse_undefined(found.max(1))  # the largest is not a number where any is not
+        refuse_undefined(found.max(1))  # the largest is NaN if any is
         return found
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
-        """Describe the map for the matcher before the first photo, where one answers alone.
+        """Describe the map before the first photo, if a matcher answers alone.
 
         Args:
-            progress: Called with pieces of map done and pieces in all.
+            progress: Called with the number of map pieces done and of all pieces.
 
         Raises:
             TileError: If the map cannot give a piece.
@@ -81,7 +81,7 @@ class MapScorer:
 
 
 def scorer(model: MapModel, vectors: ViewVectors) -> MapScorer:
-    """Return what scores all terminal cells, as the model does it.
+    """Return the function that scores all terminal cells for a model.
 
     Args:
         model: The model, in evaluation mode.
@@ -95,7 +95,7 @@ def scorer(model: MapModel, vectors: ViewVectors) -> MapScorer:
 
 
 def trained_on(model: MapModel, views: GridViews) -> bool:
-    """Whether a map is one of those that a model's zoomer was trained on, as far as its record says; see `knows_map`.
+    """Return whether a model's zoomer was trained on a map, according to the model's record; see `knows_map`.
 
     Raises:
         TileError: If the map cannot give the view of the region.
@@ -105,7 +105,7 @@ def trained_on(model: MapModel, views: GridViews) -> bool:
 
 def _both(model: MapModel, vectors: ViewVectors, ground: GroundMap, weight: float,
           photos: torch.Tensor) -> npt.NDArray[np.floating]:
-    """Scores (B, N) of zoomer and matcher together; of a large map the matcher looks at the zoomer's best cells alone."""
+    """Return the joint scores (B, N) of zoomer and matcher; on a large map the matcher scores only the zoomer's best cells."""
     from justzoomin.search.exact_search import exact
     from justzoomin.search.matching import MAX_PLACES
 
@@ -117,6 +117,6 @@ def _both(model: MapModel, vectors: ViewVectors, ground: GroundMap, weight: floa
     for row in range(len(total)):
         best = np.argpartition(-zoomed[row], most)[:most]
         matched = ground.scores(fans[row:row + 1], best)[0].cpu().numpy()
-        total[row] += matched.min()  # a cell that was not looked at counts as the worst of those that were
+        total[row] += matched.min()  # a cell that the matcher did not score gets the worst of its scores
         total[row, best] += matched - matched.min()
     return np.asarray(total)

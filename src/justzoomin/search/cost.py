@@ -1,4 +1,4 @@
-"""What the posterior of a map costs, measured on a small part of it before the whole is paid for."""
+"""The cost of a map's posterior, measured on a small part of the map before all of it is computed."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from justzoomin.search.matching import GroundMap
 
 CHEAP_POSES = 1 << 23
-"""Poses (places times bearings) that a photo is compared with unasked: some seconds of one core at most."""
+"""Number of poses (places times bearings) up to which cost is not measured: a few seconds of one core at most."""
 _PROBE = 1024
 
 
 @dataclass(frozen=True)
 class MatchingCost:
-    """What a matcher's posterior costs.
+    """The cost of a matcher's posterior.
 
     Attributes:
-        pieces: Pieces of map that are described first, once.
-        places: Places that each photo is compared with.
-        bearings: Bearings tried at each place.
+        pieces: Number of map pieces that are described first, once.
+        places: Number of places that each photo is compared with.
+        bearings: Number of bearings tried at each place.
         map_seconds: Estimated time to describe the map.
-        photo_seconds: Estimated time to compare one photo, at most; photos of a batch share part of it.
+        photo_seconds: Estimated upper limit of the time to compare one photo; photos of a batch share part of it.
     """
 
     pieces: int

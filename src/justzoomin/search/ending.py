@@ -1,7 +1,7 @@
-"""How the output of a long job gets its name: only where no other file has it, and so that a kill at any moment is understood.
+"""How the output of a long job gets its name: only if no other file has it, and in a way that survives a kill at any moment.
 
-The output is written into the job's work folder. Before it gets its name, `ended.json` there says what it is (size and time of
-change, which a link or a renaming keeps) and for which job. Found again beside that very file, it means that the job is done.
+The output is written into the job's work folder. Before it gets its name, `ended.json` in that folder records the output (its
+size and time of change, which a link or a renaming keeps) and the job. If a later run finds both again, the job is done.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ class Ending:
     Args:
         work: The job's folder, beside the output.
         out: The output.
-        job: What makes two jobs the same, as text.
+        job: Text that identifies the job: equal for equal jobs.
 
     Raises:
-        DataError: If another file than this job's has the output's name.
+        DataError: If a file that this job did not write has the output's name.
     """
 
     def __init__(self, work: Path, out: Path, job: str) -> None:
         self._work, self._out, self._job = work, out, job
         if out.exists() and self.facts() is None:
-            if work.is_dir() and is_free(work):  # what a job leaves that is killed in its very last moment
+            if work.is_dir() and is_free(work):  # left by a job that was killed at its last step
                 shutil.rmtree(work, ignore_errors=True)
             raise DataError(out, "the file exists already",
                             "If this command wrote it, the job is done. Otherwise remove it, or name another file.")
 
     def facts(self) -> dict[str, Any] | None:
-        """What was said of the output, if the job has ended and the output is there; else None."""
+        """Return the recorded facts about the output if the job has ended and the output exists, otherwise None."""
         with contextlib.suppress(OSError, ValueError, RecursionError):
             values = json.loads(read_limited(self._work / _ENDED, _MAX_BYTES))
             if isinstance(values, dict) and values.get("job") == self._job and values.get("file") == _stamp(self._out):
@@ -55,15 +55,15 @@ class Ending:
 
         Args:
             result: The file.
-            facts: What is to be said of it, where the job is found to have ended.
+            facts: Facts about the output, for a later run that finds the job ended.
 
         Raises:
-            DataError: If another file has got the name meanwhile.
-            OSError: If it cannot be written.
+            DataError: If another file has taken the name meanwhile.
+            OSError: If the output cannot be written.
         """
         write_json({"job": self._job, "file": _stamp(result), "facts": facts}, self._work / _ENDED)
         appeared = DataError(self._out, "a file of this name appeared while the job ran",
-                             "Move it away and run the same command again: what is done is not done again.")
+                             "Move it away and run the same command again. Finished photos are not localized again.")
         try:
             os.link(result, self._out)
         except FileExistsError as error:
@@ -75,7 +75,7 @@ class Ending:
         sync_folder(self._out.parent)
 
     def clear(self) -> None:
-        """Remove the work folder; what says that the job has ended goes last."""
+        """Remove the work folder, the record that the job has ended last."""
         remove_work(self._work, _ENDED)
 
 

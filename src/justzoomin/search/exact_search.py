@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from justzoomin.models import DecoderCache
 
 STATES = 1024
-"""Decoder states of a level that are in memory at once."""
+"""Largest number of decoder states of a level in memory at once."""
 
 
 @torch.inference_mode()
 def exact(model: MapModel, photos: torch.Tensor, vectors: ViewVectors, depth: int,
           temperatures: Sequence[float] | None = None) -> npt.NDArray[np.float32]:
-    """Log-probabilities (B, N) of all terminal cells, in the order of `ZoomGrid.flatten`.
+    """Return log-probabilities (B, N) of all terminal cells, in the order of `ZoomGrid.flatten`.
 
-    Every prefix of a path is decoded once, and what its children share is read once. States are followed down the tree in
-    groups: memory holds `STATES` states of each level at most, the result, and the vectors of all views.
+    Every prefix of a path is decoded once, and the common past of its children is read once. States are followed down the tree
+    in groups: memory holds at most `STATES` states of each level, the result, and the vectors of all views.
 
     Args:
         model: The model, in evaluation mode.
@@ -42,7 +42,7 @@ def exact(model: MapModel, photos: torch.Tensor, vectors: ViewVectors, depth: in
     """
     divisors = (1.0,) * depth if temperatures is None else tuple(temperatures)
     if len(divisors) != depth:
-        raise ModelError("temperatures", f"{len(divisors)} of them for {depth} steps", "Give one for each step.")
+        raise ModelError("temperatures", f"{len(divisors)} temperatures were given for {depth} steps", "Give one per step.")
     tree = _Tree(model, vectors, divisors)
     found = torch.empty(len(photos), model.config.actions**depth, device=photos.device)
     for start in range(0, len(photos), STATES):
@@ -75,10 +75,10 @@ class _Tree:
             logits: Of the states' actions (R, A).
             total: Log-probability (R,) of each state's path.
             cache: Their decoder cache.
-            photo: Row (R,) of each in `found`.
-            cell: Number (R,) of each among the cells of its level.
+            photo: Row (R,) of each state in `found`.
+            cell: Number (R,) of each state's cell on its level.
             found: Result (B, N).
-            level: Their level.
+            level: Level of the states.
         """
         chances = total[:, None] + (logits.float() / self.temperatures[level]).log_softmax(-1)      # (R, A)
         if level + 1 == len(self.temperatures):

@@ -10,10 +10,10 @@ from typing import Any
 from justzoomin.geometry import Cell, LatLon, ZoomGrid
 
 CREDIBLE_PROBABILITY = 0.5
-"""Probability that the credible radius stands for."""
+"""Probability of `credible_radius_m`."""
 
 HIGH_PROBABILITY = 0.9
-"""Probability that `radius_90_m` stands for."""
+"""Probability of `radius_90_m`."""
 
 Covariance = tuple[tuple[float, float], tuple[float, float]]
 
@@ -22,38 +22,38 @@ Covariance = tuple[tuple[float, float], tuple[float, float]]
 class Fix:
     """A position with the path that led to it.
 
-    The fields from `top_cells` on are None where the search followed a single path, and some of them where it followed a beam.
+    The fields from `top_cells` on are None if the search followed a single path, and some of them if it followed a beam.
 
     Attributes:
-        lat: Latitude of the answer in degrees: the point that the decision picked, the terminal cell's centre where there was
-            none to pick.
-        lon: Longitude of it in degrees.
+        lat: Latitude of the answer in degrees: the point that the decision picked, or the centre of the terminal cell if the
+            search followed paths.
+        lon: Longitude of the answer in degrees.
         sequence: Actions from the whole region to the terminal cell that holds the answer.
         probabilities: Probability of each action, given those before it.
         cell_size_m: Edge of the terminal cell in metres.
-        credible_radius_m: Radius about the answer that holds half of the posterior. Of a single path: half diagonal of the
-            smallest cell on it whose probability (the product of its actions') is at least one half; the whole region's
-            where even the first action is less likely.
-        no_data: Share of each view on the path that the map has no data for.
-        seconds: Time the search took for this photo, decoding included; of a batch, its share of the batch's time.
-        photo: Name of the photo, if it had one.
+        credible_radius_m: Radius around the answer that holds half of the posterior. For a single path it is half the diagonal
+            of the smallest cell on the path whose probability (the product of its actions' probabilities) is at least one
+            half, or of the whole region if even the first action is less likely.
+        no_data: Share of each view on the path for which the map has no data.
+        seconds: Search time for this photo, decoding included; in a batch, its share of the batch's time.
+        photo: Name of the photo, if it has one.
         map_hash: Fingerprint of the map.
         model_hash: Fingerprint of the model.
         grid: The zoom grid that was searched.
-        searched: How: `greedy`, `beam:K` or `posterior`.
+        searched: The search: `greedy`, `beam:K` or `posterior`.
         decision: The rule that picked the answer: `top`, `within:40`, `distance`.
-        calibrated: Whether the probabilities were calibrated, for photos of this map.
-        prior: What was known without looking at the photo, in words; None where nothing was.
-        on_map: Whether the photo looks like one of this map; None without a calibration of this map.
-        expected: What the decision expects: the probability that the place is within its metres of the answer, the mean
+        calibrated: Whether the probabilities were calibrated for photos of this map.
+        prior: The prior knowledge about the place in words; None if there was none.
+        on_map: Whether the photo looks like a photo of this map; None without a calibration for this map.
+        expected: Expected value of the decision: the probability that the place is within its metres of the answer, the mean
             distance in metres, or the probability of the cell.
         top_cells: Sequences of the ten most probable cells with their probabilities, best first.
         regions: Area in square metres of the smallest region for 50, 90 and 95 % of the posterior, by per cent.
-        region_90: Cells of the one for 90 %, as `CredibleRegion.runs` tells them.
-        covariance_m2: Of the place, in square metres: ((east east, east north), (north east, north north)).
+        region_90: Cells of the region for 90 %, as in `CredibleRegion.runs`.
+        covariance_m2: Covariance of the place in square metres: ((east east, east north), (north east, north north)).
         entropy_bits: Entropy of the posterior in bits.
-        radius_90_m: As `credible_radius_m`, for nine tenths; None in fixes of older versions.
-        not_calibrated: Why the probabilities are not calibrated, in words; None where they are.
+        radius_90_m: Like `credible_radius_m`, for nine tenths; None in fixes of older versions.
+        not_calibrated: Why the probabilities are not calibrated, in words; None if they are.
     """
 
     lat: float
@@ -93,7 +93,7 @@ class Fix:
         return self.grid.cell(self.sequence)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, lat before lon."""
+        """Return plain values for JSON, lat before lon."""
         top = None if self.top_cells is None else [{"sequence": list(s), "probability": p} for s, p in self.top_cells]
         return {
             "photo": self.photo, "lat": self.lat, "lon": self.lon, "sequence": list(self.sequence),
@@ -112,9 +112,9 @@ class Fix:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], grid: ZoomGrid) -> Fix:
-        """The fix that `to_dict` gave these values of, on the grid it was found on.
+        """Return the fix from the values of its `to_dict` and the grid on which it was found.
 
-        Values from before there were other searches are those of a greedy one.
+        Values of older versions without a search are those of a greedy search.
         """
         top, regions, runs, covariance = (values.get(k) for k in ("top_cells", "regions", "region_90", "covariance_m2"))
         return cls(
@@ -132,7 +132,7 @@ class Fix:
             radius_90_m=values.get("radius_90_m"), not_calibrated=values.get("not_calibrated"))
 
     def to_geojson(self) -> list[dict[str, Any]]:
-        """GeoJSON features (lon, lat): the point, the terminal cell's square, and the 90 % region where there is one."""
+        """Return GeoJSON features (lon, lat): the point, the terminal cell's square, and the 90 % region if there is one."""
         properties = {k: v for k, v in self.to_dict().items() if k not in {"lat", "lon", "region_90"}}
         features: list[dict[str, Any]] = [
             {"type": "Feature", "properties": {**properties, "kind": "position"},
@@ -155,7 +155,7 @@ def _square(rows: list[list[float]]) -> Covariance:
 
 
 def _outline(cell: Cell) -> dict[str, Any]:
-    """A cell's square in GeoJSON, counter-clockwise; cut in two where it lies across the antimeridian.
+    """Return a cell's square in GeoJSON, counter-clockwise, cut in two if it crosses the antimeridian.
 
     Source: RFC 7946, sections 3.1.6 and 3.1.9.
     """
@@ -169,7 +169,7 @@ def _outline(cell: Cell) -> dict[str, Any]:
 
 
 def credible_radius_m(grid: ZoomGrid, probabilities: tuple[float, ...], least: float = CREDIBLE_PROBABILITY) -> float:
-    """Half diagonal of the smallest cell on a path that still holds a probability."""
+    """Return half the diagonal of the smallest cell on a path whose probability is still `least` or more."""
     level, mass = 0, 1.0
     for probability in probabilities:
         mass *= probability

@@ -23,25 +23,25 @@ _NESTED = ("top_cells", "regions", "covariance_m2")
 
 
 def check_suffix(path: Path) -> None:
-    """Refuse a file of a suffix that stands for no format.
+    """Refuse a file with an unsupported extension.
 
     Raises:
-        ConfigError: If so; it names those that do.
+        ConfigError: If so. The message lists the supported extensions.
     """
     if path.suffix.lower() not in FORMATS:
-        raise ConfigError(path, "its suffix stands for no format of fixes", f"Use one of {', '.join(FORMATS)}.")
+        raise ConfigError(path, f"unsupported file extension {path.suffix!r}", f"Use one of {', '.join(FORMATS)}.")
 
 
 def write_fixes(rows: Iterable[Row], grid: ZoomGrid, path: Path) -> Path:
-    """Write fixes, as `Fix.to_dict` has them, in the format that the suffix says; a row is in memory at a time.
+    """Write fixes in the format of the file's extension, with one row in memory at a time.
 
     Args:
-        rows: The fixes.
-        grid: The grid they were found on.
+        rows: The fixes, as in `Fix.to_dict`.
+        grid: The grid on which they were found.
         path: The file.
 
     Raises:
-        OSError: If it cannot be written.
+        OSError: If the file cannot be written.
     """
     named = ({**row, "photo": spelled(row["photo"])} for row in rows)
     with atomic_file(path) as file:
@@ -50,7 +50,7 @@ def write_fixes(rows: Iterable[Row], grid: ZoomGrid, path: Path) -> Path:
 
 
 def write_failures(rows: Iterable[Row], path: Path) -> Path:
-    """Write photos and what is wrong with them as CSV."""
+    """Write photos and their errors as CSV."""
     with atomic_file(path) as file, _text(file) as text:
         writer = csv.writer(text)
         writer.writerow(["photo", "error"])
@@ -63,7 +63,7 @@ def _text(file: IO[bytes]) -> io.TextIOWrapper:
 
 
 class _Kept(io.TextIOWrapper):
-    """Text over a binary file that stays open."""
+    """Text writer on a binary file that leaves the file open."""
 
     def __exit__(self, *_: object) -> None:
         self.detach()
@@ -87,7 +87,7 @@ def _csv(rows: Iterable[Row], grid: ZoomGrid, file: IO[bytes]) -> None:
 
 
 def _geojson(rows: Iterable[Row], grid: ZoomGrid, file: IO[bytes]) -> None:
-    """The features of each photo, as `Fix.to_geojson` has them."""
+    """Write the features of each photo, as in `Fix.to_geojson`."""
     file.write(b'{"type": "FeatureCollection", "features": [')
     between = b"\n"
     for row in rows:
@@ -98,7 +98,7 @@ def _geojson(rows: Iterable[Row], grid: ZoomGrid, file: IO[bytes]) -> None:
 
 
 def _parquet(rows: Iterable[Row], grid: ZoomGrid, file: IO[bytes]) -> None:
-    """One row per photo, lists as lists; through JSON lines on the disk, so that memory stays bounded."""
+    """Write one row per photo, lists as lists; JSON lines on the disk in between keep memory bounded."""
     import polars as pl
 
     schema: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -121,4 +121,4 @@ def _parquet(rows: Iterable[Row], grid: ZoomGrid, file: IO[bytes]) -> None:
 
 FORMATS: dict[str, Callable[[Iterable[Row], ZoomGrid, IO[bytes]], None]] = {
     ".parquet": _parquet, ".jsonl": _jsonl, ".geojson": _geojson, ".csv": _csv}
-"""Writers of the formats, by suffix."""
+"""Writers of the formats, by file extension."""

@@ -1,4 +1,4 @@
-"""Greedy zooming: at every step the most probable cell, seen through the views the model itself chose."""
+"""Greedy zooming: it picks the most probable cell at every step, with the views that the model itself chose."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Paths(NamedTuple):
     """Paths of B photos over T steps.
 
     Attributes:
-        sequences: int64 (B, T) actions picked.
-        probabilities: float32 (B, T) probability of each, given those before.
+        sequences: int64 (B, T) picked actions.
+        probabilities: float32 (B, T) probability of each action, given those before it.
     """
 
     sequences: torch.Tensor
@@ -37,7 +37,7 @@ def greedy(model: MapModel, photos: torch.Tensor, vectors: ViewVectors, depth: i
     Returns:
         The paths, on the CPU.
     """
-    numbers = np.zeros(len(photos), np.int64)  # of the views looked at
+    numbers = np.zeros(len(photos), np.int64)  # of the current views
     picked: list[torch.Tensor] = []
     chances: list[torch.Tensor] = []
     cache = model.begin(photos)
@@ -55,7 +55,7 @@ def greedy(model: MapModel, photos: torch.Tensor, vectors: ViewVectors, depth: i
 
 @torch.inference_mode()
 def along_path(model: MapModel, photos: torch.Tensor, vectors: ViewVectors, sequences: torch.Tensor) -> torch.Tensor:
-    """Log-probabilities (B, T, A) of every action along given paths (B, T): teacher forcing, nothing chosen."""
+    """Return log-probabilities (B, T, A) of every action along given paths (B, T) (teacher forcing)."""
     numbers = view_numbers(vectors.views.grid, sequences.numpy())  # (B, T)
     views = vectors.at(numbers.ravel()).view(*numbers.shape, -1)
     found = model.decode(photos, views, sequences.to(photos.device)).float().log_softmax(-1).cpu()

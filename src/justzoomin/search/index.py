@@ -36,12 +36,12 @@ _STORE = Store("justzoomin-index/2", "a map index", DataError, _AGAIN)
 
 @dataclass(frozen=True)
 class IndexHead:
-    """What an index belongs to.
+    """The model, map and views that an index belongs to.
 
     Attributes:
         model: Fingerprint of the model.
-        content: The map's tiles that the views are drawn from.
-        layers: The views, and the zoom grid that they are of.
+        content: The map's tiles from which the views are drawn.
+        layers: The views and their zoom grid.
         pixels: Edge of the views in pixels.
         width: Length of a vector.
         precision: Number format of the vectors.
@@ -70,7 +70,7 @@ class IndexHead:
         return record_of(self.width, self.precision)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for `index.json`."""
+        """Return plain values for `index.json`."""
         return {"format": _STORE.format, "model": self.model, "map": self.content.to_dict(), "grid": grid_to_dict(self.grid),
                 "layers": [[layer.level, layer.scale] for layer in self.layers.layers], "pixels": self.pixels,
                 "width": self.width, "precision": self.precision, "views": self.views}
@@ -81,8 +81,8 @@ class MapIndex(MarkedRows):
 
     Args:
         folder: Its folder.
-        head: What it belongs to.
-        writable: Whether views may be added. The file is opened to be written, through no link, when the first one is.
+        head: The model, map and views that it belongs to.
+        writable: Whether views may be added. The file is opened for writing with the first view, and never through a link.
     """
 
     def __init__(self, folder: Path, head: IndexHead, *, writable: bool) -> None:
@@ -93,22 +93,22 @@ class MapIndex(MarkedRows):
     @classmethod
     def create(cls, folder: str | Path, model: MapModel, source: Map, grid: ZoomGrid | None = None,
                precision: Precision = "fp32") -> MapIndex:
-        """Make an index without any view, or open the one there if it belongs to the same model, map and grid.
+        """Make an index without views, or open the index in the folder if it belongs to the same model, map and grid.
 
         Raises:
-            DataError: If something else lies in the folder, another process makes it at this moment, or the index there lacks
-                views and cannot be written.
-            ModelError: If the index there belongs to another model.
-            OSError: If it cannot be written.
+            DataError: If the folder holds something else, another process is making the index, or the index in the folder
+                lacks views and cannot be written.
+            ModelError: If the index in the folder belongs to another model.
+            OSError: If the index cannot be written.
         """
         folder, grid = Path(folder), grid or source.grid
         if (folder / HEAD_FILE).exists():
             found = cls.open_for(folder, model, source, grid)
             if found.head.precision != precision:
-                raise DataError(folder, f"the index there holds {found.head.precision}, not {precision}", _AGAIN)
+                raise DataError(folder, f"the index in this folder holds {found.head.precision}, not {precision}", _AGAIN)
             if not found.writable and found.count() < len(found):
                 raise DataError(folder / VIEWS_FILE, f"it lacks {len(found) - found.count()} views and cannot be written",
-                                "Allow writing to it, or make an index in another folder.")
+                                "Make it writable, or make an index in another folder.")
             if found.writable:
                 found.remember()
             return found
@@ -120,25 +120,25 @@ class MapIndex(MarkedRows):
         with folder_lock(folder, "index"):
             sweep(folder)
             with open_to_write(folder / VIEWS_FILE) as file:
-                file.truncate(head.views * head.record.itemsize)  # a hole: the disk gives room as views are written
+                file.truncate(head.views * head.record.itemsize)  # a hole: disk space is used as views are written
             write_json(head.to_dict(), folder / HEAD_FILE)
         return cls(folder, head, writable=True)
 
     def reserve(self) -> None:
-        """Take the room for all views on the disk: before they are encoded, not after hours of it.
+        """Reserve disk space for all views before they are encoded, so that a full disk is not found after hours of work.
 
         Raises:
-            DiskError: If the disk has no room.
+            DiskError: If the disk has too little free space.
         """
         if self.writable:
             reserve(self._views.writer, len(self) * self.head.record.itemsize)
 
     @classmethod
     def open(cls, folder: str | Path) -> MapIndex:
-        """Open an index, whatever it belongs to; views may be added where its file can be written. Nothing is written by this.
+        """Open an index of any model and map, without writing; views may be added if its file can be written.
 
         Raises:
-            DataError: If it is no index, or its file has another size than its head says.
+            DataError: If it is not an index, or the size of its file contradicts its head.
         """
         folder = Path(folder)
         head = read_head(folder)
@@ -150,28 +150,28 @@ class MapIndex(MarkedRows):
         """Open an index that belongs to a model, a map and a grid.
 
         Raises:
-            DataError: If it is no index, or belongs to another grid or map; it says which.
+            DataError: If it is not an index, or belongs to another grid or map. The message says which.
             ModelError: If it belongs to another model.
         """
         folder, index = Path(folder), cls.open(folder)
         head, grid = index.head, grid or source.grid
         own = model.fingerprint()
         if head.model != own:
-            raise ModelError(folder, f"the index belongs to another model ({head.model[:12]}... and not {own[:12]}...)",
+            raise ModelError(folder, f"the index belongs to another model ({head.model[:12]}..., not {own[:12]}...)",
                              f"Use the model it was made with. {_AGAIN}")
         if head.grid != grid:
             raise DataError(folder, "the index belongs to another region or depth", f"Give its --region. {_AGAIN}")
         sizes = head.pixels, head.width, head.layers
         if sizes != (model.config.image_pixels, model.encoder.width, _layers_of(model, grid)):
-            raise DataError(folder / HEAD_FILE, "its layers or sizes are not the model's", _AGAIN)
+            raise DataError(folder / HEAD_FILE, "its layers or sizes differ from the model's", _AGAIN)
         now = map_content(source, head.content.levels, known=head.content)
         if now.digest != head.content.digest:
-            raise DataError(folder, f"the index was made from other tiles than those of {source.name}", _AGAIN)
+            raise DataError(folder, f"the index was not made from the tiles of {source.name}", _AGAIN)
         index.head = replace(head, content=now)
         return index
 
     def remember(self) -> None:
-        """Note in `index.json` what the map's tiles were found to be when it was opened: a copy need not be read again.
+        """Note in `index.json` the content of the map's tiles at opening, so that a copied map is not read again.
 
         Raises:
             OSError: If it cannot be written.
@@ -182,10 +182,10 @@ class MapIndex(MarkedRows):
                 write_json(self.head.to_dict(), self.folder / HEAD_FILE)
 
     def read(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Vectors (N, D) of views that are there, as `known` says.
+        """Return the vectors (N, D) of views that the index holds; see `known`.
 
         Raises:
-            DataError: If one of them is not finite, whatever its checksum says.
+            DataError: If a vector is not finite, even if its checksum is right.
         """
         vectors = self._views.values["vector"][numbers].astype(np.float32)
         wrong = ~np.isfinite(vectors).all(1)
@@ -195,10 +195,10 @@ class MapIndex(MarkedRows):
         return vectors
 
     def no_data(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Shares (N,) without data of views that are there.
+        """Return the shares without data (N,) of views that the index holds.
 
         Raises:
-            DataError: If one of them does not lie from 0 to 1.
+            DataError: If a share is not from 0 to 1.
         """
         shares = np.asarray(self._views.values["no_data"][numbers], np.float32)
         wrong = ~((shares >= 0) & (shares <= 1))
@@ -218,7 +218,7 @@ class MapIndex(MarkedRows):
             must: Whether a failure to write is an error. Otherwise it is a warning, and no more views are added.
 
         Returns:
-            The vectors (N, D) as they are read from now on: rounded to the index's number format.
+            The vectors (N, D) as later reads return them: rounded to the index's number format.
 
         Raises:
             ModelError: If a vector is not finite, or not in the index's number format.
@@ -239,24 +239,25 @@ class MapIndex(MarkedRows):
                 if must:
                     raise
                 self.writable = False
-                warnings.warn(f"views are encoded and not kept in the index {self.folder}: {error}", stacklevel=2)
+                warnings.warn(f"views are encoded, but not kept in the index {self.folder}: {error}", stacklevel=2)
         return records["vector"].astype(np.float32)
 
 
 def record_of(width: int, precision: Precision) -> np.dtype[np.void]:
-    """Layout of a record of a vector of `width` numbers."""
+    """Return the layout of a record with a vector of `width` numbers."""
     return np.dtype([("mark", "<u4"), ("no_data", "<f4"), ("vector", _KIND[precision], (width,))])
 
 
 def _layers_of(model: MapModel, grid: ZoomGrid) -> ViewLayers:
     layers = model.layers(grid)
     if not layers.layers:
-        raise ModelError("model", f"a model of the family {model.config.family} looks at no map", "Use it without an index.")
+        raise ModelError("model", f"a model of the family {model.config.family} does not use the map",
+                         "Use it without an index.")
     return layers
 
 
 def _mark(record: np.void) -> int:
-    """Checksum of a record behind its mark; never 0, which says that nothing is there."""
+    """Return the checksum of a record after its mark; it is never 0, which marks a missing record."""
     return checksum(record.tobytes()[4:]) or 1
 
 
@@ -264,7 +265,7 @@ def read_head(folder: Path) -> IndexHead:
     """Read `index.json`.
 
     Raises:
-        DataError: If it is missing or wrong; it names the field.
+        DataError: If it is missing or wrong. The message names the field.
     """
     return _STORE.load(folder / HEAD_FILE, _parse)
 
@@ -278,12 +279,12 @@ def _parse(values: dict[str, Any]) -> IndexHead:
     pairs = values.get("layers")
     if not isinstance(pairs, list) or not 1 <= len(pairs) <= _MAX_LAYERS or not all(
             isinstance(pair, list) and len(pair) == 2 and all(type(number) is int for number in pair) for pair in pairs):
-        raise ValueError(f"layers is not a list of 1 to {_MAX_LAYERS} pairs of whole numbers, level and scale")
+        raise ValueError(f"layers is not a list of 1 to {_MAX_LAYERS} pairs of whole numbers (level and scale)")
     layers = ViewLayers(grid_from_dict(values.get("grid"), "grid"), tuple(Layer(level, scale) for level, scale in pairs))
     head = IndexHead(values["model"], MapContent.from_dict(values.get("map"), "map"), layers, values["pixels"],
                      values["width"], values["precision"])
     if head.views > MAX_KEPT_VIEWS:
         raise ValueError(f"its grid has {head.views:,} views, more than {MAX_KEPT_VIEWS:,}")
     if values.get("views") != head.views:
-        raise ValueError(f"views is not {head.views}, as its grid and layers say")
+        raise ValueError(f"views is not {head.views}, the number that its grid and layers give")
     return head

@@ -22,12 +22,12 @@ from justzoomin.search.view_vectors import Ints, ViewVectors, views_of
 Progress = Callable[[int, int], None]
 Announce = Callable[[int, int], None]
 BLOCK = 256
-"""Views that a process takes at a time; their cells lie together, and so do the tiles that they are drawn from."""
+"""Number of views in a block. Their cells are neighbours, and so are the tiles that they are drawn from."""
 _FLUSH_VIEWS = 2048
 
 
 def index_blocks(count: int, part: int = 0, parts: int = 1) -> Iterator[Ints]:
-    """Numbers of `count` views in blocks, every `parts`-th of them from block `part` on."""
+    """Yield the numbers of `count` views in blocks, every `parts`-th block from block `part` on."""
     for start in range(part * BLOCK, count, parts * BLOCK):
         yield np.arange(start, min(start + BLOCK, count))
 
@@ -35,13 +35,13 @@ def index_blocks(count: int, part: int = 0, parts: int = 1) -> Iterator[Ints]:
 def build_part(vectors: ViewVectors, part: int = 0, parts: int = 1, progress: Callable[[int], None] | None = None) -> None:
     """Encode the views that the index of `vectors` lacks, in one part of its blocks.
 
-    Views are drawn ahead in a thread while others are encoded.
+    A thread draws views ahead while others are encoded.
 
     Args:
-        vectors: With an index that can be written.
+        vectors: View vectors with an index that can be written.
         part: Number of the part.
-        parts: How many parts there are.
-        progress: Called with the number of views that have become ready, those found there included.
+        parts: Number of parts.
+        progress: Called with the number of views that have become ready, including those found in the index.
 
     Raises:
         TileError: If the map cannot give a view.
@@ -74,28 +74,28 @@ def build_index(model: str | Path | MapModel, source: Map, folder: str | Path, g
                 precision: Precision = "fp32", device: str = "auto", processes: int = 1, batch_size: int = 32,
                 lazy: bool = False, progress: Progress | None = None, max_views: int = MAX_VIEWS,
                 announce: Announce | None = None) -> MapIndex:
-    """Make the index of a map under a model, or go on with it: views that are there are not encoded again.
+    """Make the index of a map under a model, or continue it: views in the index are not encoded again.
 
     Args:
-        model: The model, or its folder or hub id (which several processes need).
+        model: The model, or its folder or hub id (needed for several processes).
         source: The map.
         folder: Folder of the index.
         grid: The zoom grid; the map's own if None.
         precision: Number format of the vectors.
-        device: Where the model runs; with several processes and `auto` or `cuda` each takes the next GPU in turn.
-        processes: Processes that share the work.
+        device: Device of the model; with several processes and `auto` or `cuda`, each process uses the next GPU in turn.
+        processes: Number of processes that share the work.
         batch_size: Views encoded at once.
-        lazy: Make the index without any view: each is encoded when it is first needed.
-        progress: Called with views that are ready and all views.
-        max_views: Refuse more views than this.
-        announce: Called with the number of views and the bytes of their file before they are drawn.
+        lazy: Make the index without views; each view is encoded when it is first needed.
+        progress: Called with the number of ready views and of all views.
+        max_views: Largest allowed number of views.
+        announce: Called with the number of views and the size of their file in bytes before they are drawn.
 
     Raises:
-        GeometryError: If there are more views than are allowed.
-        ModelError: If the model does not fit, a process died, or several are asked for and the model has no folder.
+        GeometryError: If there are more views than allowed.
+        ModelError: If the model does not fit, a process died, or several processes were requested for an open model.
         DataError: If the folder holds something else, or an index of another map or grid.
         TileError: If the map cannot give a view.
-        OSError: If the index cannot be written, or the disk has no room for it.
+        OSError: If the index cannot be written, or the disk has too little free space for it.
     """
     opened = model if isinstance(model, MapModel) else open_model(model, device=device)
     grid = grid or source.grid
@@ -121,7 +121,7 @@ def build_index(model: str | Path | MapModel, source: Map, folder: str | Path, g
     if processes <= 1:
         build_part(ViewVectors(opened, views, batch_size, index), progress=advance)
     elif isinstance(model, MapModel):
-        raise ModelError("model", "several processes cannot share an open model", "Give its folder or hub id.")
+        raise ModelError("model", "several processes cannot share an open model", "Give the model's folder or hub id.")
     else:
         _share(model, source, grid, Path(folder), device, processes, batch_size, advance)
     return MapIndex.open(folder)
@@ -129,7 +129,7 @@ def build_index(model: str | Path | MapModel, source: Map, folder: str | Path, g
 
 def _share(model: str | Path, source: Map, grid: ZoomGrid, folder: Path, device: str, processes: int, batch_size: int,
            advance: Callable[[int], None]) -> None:
-    """Run the parts in processes of their own; what they wrote stays, whatever happens to one of them."""
+    """Run each part in a separate process; finished views are kept even if a process fails."""
     context = multiprocessing.get_context("spawn")
     news: Any = context.Queue()
     threads = max(1, torch.get_num_threads() // processes)
@@ -157,7 +157,7 @@ def _share(model: str | Path, source: Map, grid: ZoomGrid, folder: Path, device:
     bad = next((worker.exitcode for worker in workers if worker.exitcode), None)
     if bad is not None:
         raise ModelError(folder, f"a process that encoded views ended with code {bad}",
-                         "Its finished views are kept: run the same command again, with fewer --processes if memory ran out.")
+                         "Run the same command again, with fewer --processes if memory ran out. Finished views are kept.")
 
 
 def _device(device: str, part: int) -> str:

@@ -45,18 +45,18 @@ class Localizer:
         model: The model.
         source: The map.
         grid: The zoom grid; the map's own if None.
-        index: Folder of the map's index under this model (`build_index`): views in it are neither drawn nor encoded.
+        index: Folder of the map's index under this model (`build_index`); its views are not drawn or encoded again.
         search: `greedy`, `beam:K`, `posterior` or `auto`; see `choose_search`.
-        decision: What picks the answer from a posterior: `within:METRES`, `distance` or `top`; None for within 40 m where
-            there is a posterior.
-        prior: What is known of the photos' place without looking at them; for a posterior.
-        calibration: What makes the probabilities of posteriors hold.
+        decision: Rule that picks the answer from a posterior: `within:METRES`, `distance` or `top`; None for `within:40` with
+            a posterior.
+        prior: Prior knowledge about the photos' place; for a posterior.
+        calibration: Calibration of the posteriors' probabilities.
 
     Raises:
         ModelError: If the model's number of actions does not fit the grid, or index or calibration belong to another model.
         DataError: If the index cannot be read, or belongs to another map or grid.
         ConfigError: If search or decision is unknown, or the two cannot be combined.
-        GeometryError: If the grid has too many cells for a posterior, or the prior leaves none.
+        GeometryError: If the grid has too many cells for a posterior, or the prior excludes every cell.
     """
 
     def __init__(self, model: MapModel, source: Map, grid: ZoomGrid | None = None, index: str | Path | None = None, *,
@@ -82,19 +82,19 @@ class Localizer:
     def load(cls, model: str | Path, map: str | Path | Map, region: ZoomGrid | None = None,
              device: str = "auto", index: str | Path | None = None, runtime: str = "torch", *, calibrated: bool = True,
              search: str = "auto", decision: str | None = None, prior: Prior | None = None) -> Localizer:
-        """Open a model (folder or hub id) and a map (folder of tiles or a whole dataset).
+        """Open a model (folder or hub id) and a map (folder of tiles or complete dataset).
 
         Args:
             model: Model folder or hub id.
             map: Folder of the map, tile package, or address template of a tile server; or an open map.
-            region: Zoom grid to search, where the map states none or another is wanted.
+            region: Zoom grid to search, if the map has none or a different one is wanted.
             device: `auto`, `cpu`, `cuda`, `mps` ...
             index: Folder of the map's index, if there is one.
-            runtime: What runs the encoder: `torch`; `onnx`, after `jzi export`; or the path of an exported file.
-            calibrated: Whether to use the calibration in the model's folder, if there is one for this grid's depth.
-            search: As for the class.
-            decision: As for the class.
-            prior: As for the class.
+            runtime: Runtime of the encoder: `torch`; `onnx`, after `jzi export`; or the path of an exported file.
+            calibrated: Whether to use the calibration in the model's folder, if it has one for this grid's depth.
+            search: See the class.
+            decision: See the class.
+            prior: See the class.
         """
         opened = open_model(model, device=device, runtime=runtime)
         source = map if isinstance(map, Map) else Map.open(map, grid=region)
@@ -104,21 +104,21 @@ class Localizer:
 
     @cached_property
     def views(self) -> GridViews:
-        """Pictures of the grid's cells, whatever the model itself looks at."""
+        """Pictures of the grid's cells, whichever views the model itself uses."""
         own = self.vectors.views
         return own if isinstance(own, GridViews) else GridViews(self.map, self.grid, self.model.config.image_pixels)
 
     @property
     def views_ahead(self) -> int:
-        """Views that are drawn and encoded before the first answer: for a posterior, all that an index does not hold.
+        """Number of views drawn and encoded before the first answer: for a posterior, all that the index does not hold.
 
-        0 for a matcher that answers alone: it describes the map its own way.
+        0 for a matcher that answers alone, because it describes the map itself.
         """
         asked = self.answering.posteriors
         return 0 if asked is None else asked.views_ahead
 
     def matching_cost(self) -> MatchingCost | None:
-        """Measure on a part of this map what a matcher's posterior costs; None where it is cheap or is not asked for.
+        """Measure the cost of a matcher's posterior on a part of this map; None if it is cheap or not used.
 
         Raises:
             TileError: If the map cannot give a piece.
@@ -127,10 +127,10 @@ class Localizer:
         return None if asked is None else asked.matching_cost()
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
-        """Do what is done once for a map before the first photo, where that can take long: describe it for a matcher.
+        """Describe the map for a matcher, once before the first photo, because that can take long.
 
         Args:
-            progress: Called with pieces done and pieces in all.
+            progress: Called with the number of pieces done and of all pieces.
 
         Raises:
             TileError: If the map cannot give a piece.
@@ -149,16 +149,16 @@ class Localizer:
         return self.model.fingerprint()
 
     def localize(self, photo: str | Path | bytes) -> Fix:
-        """Say where one photo was taken.
+        """Find where one photo was taken.
 
-        The photo is turned upright by its EXIF orientation; its EXIF position is never looked at.
+        The photo is turned upright by its EXIF orientation; its EXIF position is never read.
 
         Args:
             photo: Path of the photo, or the bytes of its file.
 
         Raises:
             PhotoError: If the photo cannot be used.
-            TileError: If the map cannot give a view that the search asks for.
+            TileError: If the map cannot give a view that the search needs.
         """
         started = time.perf_counter()
         loaded = self.load_photo(photo)
@@ -167,9 +167,9 @@ class Localizer:
         return self._search([photo], [loaded], started)[0]
 
     def localize_many(self, photos: Iterable[str | Path], batch_size: int = 16) -> Iterator[Fix | JustZoomInError]:
-        """Localize photos, in order; a photo that cannot be used yields its error and the rest go on.
+        """Localize photos in order; a photo that cannot be used yields its error, and the others continue.
 
-        Photos are decoded ahead in threads, then encoded and searched in batches; a few batches are in memory at a time.
+        Threads decode photos ahead, then they are encoded and searched in batches; a few batches are in memory at a time.
 
         Args:
             photos: Paths.
@@ -178,7 +178,7 @@ class Localizer:
         started = time.perf_counter()
         for group in _groups(ordered_map(lambda photo: (photo, self.load_photo(photo)), photos), batch_size):
             results = self._batch(group, started)
-            started = time.perf_counter()  # what the caller does meanwhile is not the search's
+            started = time.perf_counter()  # the caller's time in between does not count
             for result in results:
                 yield result
                 started = time.perf_counter()
@@ -191,13 +191,13 @@ class Localizer:
             try:
                 found += self._search([photo for photo, _ in usable], [loaded for _, loaded in usable], started)
             except JustZoomInError as error:
-                # A view that cannot be had concerns only the photos whose paths lead there.
+                # A view that the map cannot give affects only the photos whose paths need it.
                 found += [error] if len(usable) == 1 else [self._batch([one], started)[0] for one in usable]
         results = iter(found)
         return [loaded if isinstance(loaded, JustZoomInError) else next(results) for _, loaded in group]
 
     def load_photo(self, photo: str | Path | bytes) -> LoadedPhoto | JustZoomInError:
-        """Return a photo as the model takes it, or the error that says what is wrong with it."""
+        """Return a photo prepared for the model, or the error that says what is wrong with it."""
         return load_photo(photo, self.model.config, self._trained_shapes)
 
     def encode(self, pairs: torch.Tensor) -> torch.Tensor:
@@ -211,7 +211,7 @@ class Localizer:
         return photo_vectors(self.model, pairs)
 
     def localize_posterior(self, photo: str | Path | bytes) -> Posterior:
-        """Return how probable each terminal cell is for one photo, calibrated and with the prior, whatever the search.
+        """Return the posterior of one photo over all terminal cells, calibrated and with the prior, whatever the search.
 
         Args:
             photo: Path of the photo, or the bytes of its file.
@@ -219,7 +219,7 @@ class Localizer:
         Raises:
             PhotoError: If the photo cannot be used.
             TileError: If the map cannot give a view.
-            GeometryError: If the grid has too many cells, or the prior leaves none.
+            GeometryError: If the grid has too many cells, or the prior excludes every cell.
         """
         loaded = self.load_photo(photo)
         if isinstance(loaded, JustZoomInError):
@@ -231,24 +231,24 @@ class Localizer:
 
         Args:
             pairs: The photos, uint8 halves (B, 2, 3, n, n).
-            prior: Whether the prior is multiplied in.
+            prior: Whether to multiply the prior in.
 
         Raises:
             TileError: If the map cannot give a view.
-            GeometryError: If the prior leaves no cell.
+            GeometryError: If the prior excludes every cell.
         """
         own = self.posteriors.own(self.encode(pairs))
         return self.posteriors.with_prior(own) if prior else own
 
     def asked(self) -> dict[str, Any]:
-        """Return what the answers depend on beside model, map and grid, as plain values."""
+        """Return, as plain values, everything that the answers depend on besides model, map and grid."""
         prior, calibration = self.prior, None if self.answering.posteriors is None else self.calibration
         return {"search": str(self.search), "decision": str(self.decision),
                 "prior": None if prior is None else hashlib.sha256(prior.log_weights(self.grid).tobytes()).hexdigest(),
                 "calibration": None if calibration is None else calibration.fingerprint}
 
     def _check_root(self) -> None:
-        """Refuse a map without anything in the region, and warn of one that the model does not know; once."""
+        """Refuse a map that has no data in the region, and warn of a map that the model does not know; once."""
         if self._root_checked:
             return
         self.vectors.check_root()
@@ -258,7 +258,7 @@ class Localizer:
             warn_foreign_map(self.model, self.views, "search posterior asks its matcher" if matcher else None)
 
     def _search(self, photos: Sequence[str | Path | bytes], loaded: Sequence[LoadedPhoto], started: float) -> list[Fix]:
-        """Return fixes of photos that are loaded."""
+        """Return the fixes of loaded photos."""
         vectors = self.encode(torch.stack([each.pair for each in loaded]))
         answers = [answer for found in self.answering.find(vectors) for answer in found.fields()]
         shared: dict[str, Any] = {
@@ -274,7 +274,7 @@ class Localizer:
                 for photo, answer, gaps, why in zip(photos, answers, no_data, reasons, strict=True)]
 
     def _not_calibrated(self, on_map: bool | None, unlike: str | None) -> str | None:
-        """Say why the probabilities of a photo are not calibrated; None where they are."""
+        """Return why the probabilities of a photo are not calibrated; None if they are."""
         asked = self.answering.posteriors
         found = (f"probabilities of a {self.search} search are the model's own" if asked is None else
                  asked.not_calibrated(on_map))
@@ -285,7 +285,7 @@ class Localizer:
         return shapes_trained_on(self.model.provenance)
 
     def _no_data(self, sequence: tuple[int, ...]) -> tuple[float, ...]:
-        """Shares without data of the cells along a path."""
+        """Return the shares without data of the cells along a path."""
         if self.model.decodes_paths:
             return self.vectors.no_data(sequence)
         return tuple(self.views.no_data(sequence[:level]) for level in range(len(sequence)))

@@ -1,4 +1,4 @@
-"""What is believed of photos on one map: a model's scores of all cells, calibrated, with what is known beforehand."""
+"""Posteriors of photos on one map: a model's scores of all cells, calibrated and combined with prior knowledge."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ class MapPosteriors:
     Args:
         vectors: The map's view vectors under the model.
         views: Pictures of the grid's cells.
-        calibration: What makes the probabilities hold; the model's own if None.
-        prior: What is known of the photos' place without looking at them.
+        calibration: Calibration of the probabilities; None to use the model's own.
+        prior: Prior knowledge about the photos' place.
 
     Raises:
-        GeometryError: If the prior leaves no cell.
+        GeometryError: If the prior excludes every cell.
     """
 
     def __init__(self, vectors: ViewVectors, views: GridViews, calibration: Calibration | None, prior: Prior | None) -> None:
         self.vectors, self.views, self.grid, self.calibration, self.prior = vectors, views, views.grid, calibration, prior
-        if prior is not None:  # one that leaves no cell is known before the first photo
+        if prior is not None:  # refuse a prior without any cell before the first photo
             apply_many(self.grid, np.zeros((1, self.grid.actions**self.grid.depth)), prior)
 
     @cached_property
     def score(self) -> MapScorer:
-        """What scores the cells: from photo vectors (B, D) to scores (B, N), log-probabilities up to a constant."""
+        """The scorer of the cells: from photo vectors (B, D) to scores (B, N), log-probabilities up to a constant."""
         return scorer(self.vectors.model, self.vectors)
 
     def own(self, photos: torch.Tensor) -> Floats:
@@ -50,14 +50,14 @@ class MapPosteriors:
         """Multiply the prior, if there is one, into log-probabilities (B, N).
 
         Raises:
-            GeometryError: If it leaves no cell.
+            GeometryError: If the prior excludes every cell.
         """
         return own if self.prior is None else apply_many(self.grid, own, self.prior)
 
     def on_map(self, own: Floats) -> list[bool | None]:
-        """Say whether photos with calibrated posteriors (B, N), without a prior, look like photos of this map.
+        """Return whether photos with calibrated posteriors (B, N), without a prior, look like photos of this map.
 
-        None without a calibration, and where it was fitted on another map: its threshold is not for this one.
+        None without a calibration, or with a calibration for another map, whose threshold does not apply here.
         """
         if self.calibration is None or not self.calibrated_here:
             return [None] * len(own)
@@ -66,7 +66,7 @@ class MapPosteriors:
 
     @cached_property
     def calibrated_here(self) -> bool:
-        """Whether the calibration is for this map, by its hash or its look; False where it records neither."""
+        """Whether the calibration is for this map, by the map's hash or look; False if it records neither."""
         if self.calibration is None:
             return False
         if self.calibration.map == self.views.source.fingerprint():
@@ -74,7 +74,7 @@ class MapPosteriors:
         return self.calibration.look is not None and look_alike(self.calibration.look, region_look(self.views))
 
     def not_calibrated(self, on_map: bool | None) -> str | None:
-        """Say why the probabilities of a photo are not calibrated; None where they are."""
+        """Return why the probabilities of a photo are not calibrated; None if they are."""
         if self.calibration is None:
             return "the model has no calibration"
         if not self.calibrated_here:
@@ -83,9 +83,9 @@ class MapPosteriors:
 
     @property
     def views_ahead(self) -> int:
-        """Views that are drawn and encoded before the first answer: all that an index does not hold.
+        """Number of views drawn and encoded before the first answer: all that the index does not hold.
 
-        0 for a matcher that answers alone: it describes the map its own way.
+        0 for a matcher that answers alone, because it describes the map itself.
         """
         if self.score.ground is not None:
             return 0
@@ -93,7 +93,7 @@ class MapPosteriors:
         return len(self.vectors.model.layers(self.grid)) - (0 if index is None else index.count())
 
     def matching_cost(self) -> MatchingCost | None:
-        """Measure on a part of the map what a matcher's posterior costs; None where it is cheap or there is no matcher.
+        """Measure the cost of a matcher's posterior on a part of the map; None if it is cheap or there is no matcher.
 
         Raises:
             TileError: If the map cannot give a piece.
@@ -102,10 +102,10 @@ class MapPosteriors:
         return None if ground is None or ground.poses <= CHEAP_POSES else matching_cost(ground)
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
-        """Describe the map for a matcher, where that is done once before the first photo.
+        """Describe the map for a matcher, if one answers alone, once before the first photo.
 
         Args:
-            progress: Called with pieces done and pieces in all.
+            progress: Called with the number of pieces done and of all pieces.
 
         Raises:
             TileError: If the map cannot give a piece.

@@ -1,4 +1,4 @@
-"""Scores of all terminal cells by the ray matcher: every place is tried with every bearing."""
+"""Scores of all terminal cells from the ray matcher, which tries every place with every bearing."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from justzoomin.posterior import lattice
 STEP_M = 5.0
 """Cells larger than this are tried at several places."""
 MAX_PLACES = 1 << 16
-"""Places that all photos are tried at; of a larger region only those of the cells that the zoomer finds most probable."""
+"""Most places where all photos are tried. In a larger region only the zoomer's most probable cells are tried."""
 KEPT_BYTES = 512 << 20
-"""What lies under the fans of all poses is kept in half precision where it takes at most this."""
+"""The map's descriptions under the fans of all poses are kept in half precision if they need at most this."""
 MAX_GROUND = 1 << 30
-"""Numbers that describe a region: 4 GiB."""
+"""Most numbers that describe a region: 4 GiB."""
 FEW = 4
-"""Up to so many photos are compared part by part: sampling numbers costs less than sampling vectors for later photos."""
+"""Up to this many photos are compared part by part: sampling products costs less than sampling vectors for later photos."""
 _CHUNK = 4096
 
 
@@ -50,8 +50,8 @@ class GroundMap:
         numbers = (grid.region.size_m / self.matcher.place_m) ** 2 * (config.channels + config.headings)
         if numbers > MAX_GROUND:
             raise ModelError("model: matcher.metres_per_pixel", f"a region of {grid.region.size_m:g} m in places of "
-                             f"{self.matcher.place_m:g} m takes {numbers:.2g} numbers; up to {MAX_GROUND:.2g} are kept",
-                             "Use a smaller region, or a model that sees the map more coarsely.")
+                             f"{self.matcher.place_m:g} m needs {numbers:.2g} numbers, more than the limit of {MAX_GROUND:.2g}",
+                             "Use a smaller region, or a model with a coarser view of the map.")
         self.windows = Windows(source, grid, config.window_m, config.margin_m, config.metres_per_pixel)
         self._ground: Ground | None = None
         self._places = _places(grid, self.windows)
@@ -59,20 +59,20 @@ class GroundMap:
 
     @property
     def places(self) -> int:
-        """Places that are tried in a terminal cell."""
+        """Number of places that are tried in a terminal cell."""
         return int(len(self._places[0]) // self.grid.actions**self.grid.depth)
 
     @property
     def poses(self) -> int:
-        """Poses that a photo is compared with: places times bearings."""
+        """Number of poses that a photo is compared with: places times bearings."""
         return len(self._places[0]) * self.matcher.config.tried
 
     @torch.inference_mode()
     def ground(self, progress: Callable[[int, int], None] | None = None) -> Ground:
-        """The whole region with its margin, described once.
+        """Return the description of the region with its margin; it is made once.
 
         Args:
-            progress: Called with pieces done and pieces in all while they are described.
+            progress: Called with the number of pieces done and of all pieces while they are described.
         """
         if self._ground is None:
             settings, windows = self.model.config, self.windows
@@ -85,7 +85,7 @@ class GroundMap:
                 picture = torch.from_numpy(windows.picture(number)).permute(2, 0, 1).to(self.model.device)
                 piece = describe(self.model, normalize(picture[None], settings.mean, settings.std)[0])
                 row, column = divmod(number, windows.side)
-                # A neighbour's inner part lies over a margin, never the reverse.
+                # A piece's inner part overwrites the margin of its neighbour, never the reverse.
                 for into, found in zip(whole, piece, strict=True):
                     top, left = row * inner, column * inner
                     skip_top, skip_left = (margin if row else 0), (margin if column else 0)
@@ -98,13 +98,13 @@ class GroundMap:
 
     @torch.inference_mode()
     def scores(self, fans: Tensor, cells: npt.NDArray[np.int64] | None = None) -> Tensor:
-        """Log-likelihoods (B, N), up to a constant, of fans (B, F) at terminal cells: the mean over places and bearings.
+        """Return log-likelihoods (B, N), up to a constant, of fans (B, F) at terminal cells: the mean over places and bearings.
 
-        In 32 bits, also where a training computes in fewer: what is kept of the map is read by later photos as well.
+        The result is computed in 32 bits even if a training uses fewer, because later photos use the kept part of the map too.
 
         Args:
             fans: Fans of photos.
-            cells: Numbers (N,) of the cells; all if None.
+            cells: Numbers (N,) of the cells; None for all cells.
         """
         with torch.autocast(fans.device.type, enabled=False):
             return self._scores(fans.float(), cells)
@@ -132,7 +132,7 @@ class GroundMap:
         return self._of_cells(total)
 
     def _part_by_part(self, fans: Tensor) -> Tensor:
-        """What `scores` says of a few fans at all cells."""
+        """Return the result of `scores` for a few fans at all cells."""
         ground, (east, south) = self.ground(), self._at(slice(None))
         parts = self.matcher.parts(ground, fans * self.matcher.scale)
         total = torch.full((len(fans), len(east)), -torch.inf, device=fans.device)
@@ -142,21 +142,21 @@ class GroundMap:
         return self._of_cells(total)
 
     def _of_cells(self, total: Tensor) -> Tensor:
-        """Log-likelihoods (B, N) of cells, from sums (B, N * places) over the bearings at their places."""
+        """Return log-likelihoods (B, N) of cells from the sums over bearings (B, N * places) at their places."""
         return total.view(len(total), -1, self.places).logsumexp(2) - math.log(self.matcher.config.tried * self.places)
 
     def _parts_fit(self, photos: int) -> bool:
-        """Whether the products of all parts of so many fans with all of the map take no more than what may be kept."""
+        """Return whether the products of all parts of this many fans with the complete map need at most `KEPT_BYTES`."""
         ranges, (height, width) = self.matcher.config.ranges, self.ground().places.shape[1:]
         return photos * self.matcher.rays * ranges * height * width * 4 <= KEPT_BYTES
 
     def _at(self, which: slice | npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Some of the places (P,), in metres east and south of the corner of what is described."""
+        """Return some of the places (P,), in metres east and south of the corner of the described region."""
         east, south = (torch.from_numpy(v[which] + self.windows.margin_m).float().to(self.model.device) for v in self._places)
         return east, south
 
     def _under(self, which: slice | npt.NDArray[np.int64], bearing: float) -> tuple[Tensor, Tensor]:
-        """What lies under fans (P, F) at some of the places, and their prior (P,), for one bearing."""
+        """Return the map under fans (P, F) at some of the places, and the prior (P,) of these poses, for one bearing."""
         ground, (east, south) = self.ground(), self._at(which)
         towards = torch.full_like(east, bearing)
         return self.matcher.read(ground, east, south, towards), self.matcher.prior(ground, east, south, towards)
@@ -167,9 +167,10 @@ class GroundMap:
 
 
 def describe(model: MapModel, picture: Tensor) -> Ground:
-    """A piece of map from its normalized picture (3, H, H): the mean of its descriptions turned and mirrored, each put back.
+    """Return the description of a piece of map from its normalized picture (3, H, H), averaged over turns and mirrorings.
 
-    A description should not depend on how the picture lies; the mean depends on it less.
+    Each description is turned and mirrored back before averaging. A description should not depend on the orientation of the
+    picture, and the mean depends on it less.
 
     Raises:
         ModelError: If the model has no matcher.
@@ -198,7 +199,7 @@ def _matcher(model: MapModel) -> RayMatcher:
 
 
 def _places(grid: ZoomGrid, windows: Windows) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Places (N s s,) in metres east and south of the region's north-western corner, those of a cell together."""
+    """Return places (N s s,) in metres east and south of the region's north-western corner, grouped by cell."""
     cells = lattice(grid)
     side = max(1, math.ceil(cells.cell_m / STEP_M - 1e-9))
     offset = ((np.arange(side) + 0.5) / side - 0.5) * cells.cell_m

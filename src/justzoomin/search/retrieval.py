@@ -1,4 +1,4 @@
-"""Scores of all terminal cells from the families that score cells at once: what a posterior is made of."""
+"""Scores of all terminal cells from the families that score all cells at once; posteriors are made from them."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from justzoomin.models import MapModel
 from justzoomin.search.view_vectors import ViewVectors
 
 MAX_SCORED_CELLS = 1 << 16
-"""Above this number of terminal cells `CellScores` refuses; `top_cells` goes on."""
+"""Largest number of terminal cells that `CellScores.scores` accepts; `top_cells` has no limit."""
 
 
 class CellScores:
-    """A model and a map's vectors, ready to score photos; the map's side is prepared once.
+    """A model and a map's vectors, ready to score photos; the map is described once.
 
     Args:
-        model: A model of any family that scores cells; those that decode paths have searches of their own.
-        vectors: The map's vectors under the model; not looked at for a model that looks at no map.
+        model: A model of any family that scores cells; models that decode paths have their own searches.
+        vectors: The map's vectors under the model; unused by a model that does not use the map.
 
     Raises:
-        ModelError: If the model decodes paths, or its weights are those of another number of cells.
+        ModelError: If the model decodes paths, or has weights for a different number of cells.
         TileError: If the map cannot give a view.
     """
 
     def __init__(self, model: MapModel, vectors: ViewVectors) -> None:
         if model.decodes_paths:
-            raise ModelError("model", f"a model of the family {model.config.family} has no scores of cells of its own",
-                             "Search with greedy, beam or exact.")
+            raise ModelError("model", f"a model of the family {model.config.family} has no method to score cells",
+                             "Search with greedy, beam or posterior.")
         self.model, self.grid = model, vectors.views.grid
         self.cells = self.grid.actions**self.grid.depth
         config = model.config
         if not model.any_depth and (config.grid, config.depth) != (self.grid.grid, self.grid.depth):
-            raise ModelError("model", f"it was trained on {config.depth} levels of {config.actions} actions and the grid has "
-                             f"{self.grid.depth} of {self.grid.actions}", "Use it on maps of the depth that it was trained on.")
+            raise ModelError("model", f"it was trained on {config.depth} levels of {config.actions} actions, but the grid has "
+                             f"{self.grid.depth} levels of {self.grid.actions}", "Use a map with the depth of its training.")
         self._described = self._describe(vectors)
         self._flat: Any = None
 
@@ -48,9 +48,9 @@ class CellScores:
 
     @torch.inference_mode()
     def scores(self, photos: torch.Tensor) -> torch.Tensor:
-        """Return scores of all terminal cells, float32 (B, N) on the CPU, in the order of `ZoomGrid.flatten`. Higher is better.
+        """Return scores of all terminal cells, float32 (B, N) on the CPU, in the order of `ZoomGrid.flatten`; higher is better.
 
-        Up to a constant of each photo they are log-probabilities, as far as the learned temperature tells.
+        Up to a constant per photo they are log-probabilities, as good as the learned temperature.
 
         Args:
             photos: Photo vectors (B, D) from `encode_photos`.
@@ -59,7 +59,7 @@ class CellScores:
             ModelError: If the grid has more than `MAX_SCORED_CELLS` terminal cells.
         """
         if self.cells > MAX_SCORED_CELLS:
-            raise ModelError("grid", f"{self.cells:,} terminal cells are too many for a score of each",
+            raise ModelError("grid", f"{self.cells:,} terminal cells are too many to score each of them",
                              "Use top_cells, or a grid of less depth.")
         return self.model.cell_scores(photos, self._described).float().cpu()
 
@@ -67,12 +67,12 @@ class CellScores:
     def top_cells(self, photos: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the best terminal cells of each photo and their scores, (B, K) each, best first.
 
-        Where scores are products of vectors (`MapModel.queries`), as those of a dual encoder are, faiss finds the best exactly,
-        without a score of every cell; so the map may have any number of them.
+        If scores are products of vectors (`MapModel.queries`), as for a dual encoder, faiss finds the best cells exactly
+        without keeping a score of every cell, so the map may have any number of cells.
 
         Args:
             photos: Photo vectors (B, D).
-            count: K; no more than there are cells.
+            count: K; at most the number of cells.
 
         Raises:
             MissingExtraError: If faiss is not installed.
@@ -98,5 +98,5 @@ class CellScores:
 
 
 def cell_scores(model: MapModel, photos: torch.Tensor, vectors: ViewVectors) -> torch.Tensor:
-    """Return scores (B, N) of all terminal cells for photo vectors (B, D); see `CellScores`, which to keep for many photos."""
+    """Return scores (B, N) of all terminal cells for photo vectors (B, D); for many photos, keep a `CellScores` instead."""
     return CellScores(model, vectors).scores(photos)

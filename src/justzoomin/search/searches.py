@@ -1,4 +1,4 @@
-"""What a search is called, and which one is taken where none is asked for."""
+"""Names of the searches, and the choice of a search for `auto`."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from justzoomin.search.index import MapIndex
 
 AUTO_CELLS = 1 << 16
-"""Terminal cells up to which `auto` asks for the whole posterior: half a second of one core with the preset `small`."""
+"""Most terminal cells for which `auto` chooses the posterior: half a second of one core with the preset `small`."""
 AUTO_PIXELS = 300 * 64 * 64
-"""Pixels of all views that `auto` draws and encodes without an index: those of a grid of depth 3 at 64 pixels."""
+"""Most pixels, over all views, that `auto` draws and encodes without an index: a grid of depth 3 at 64 pixels."""
 MAX_WIDTH = 4096
 _BEAM = re.compile(r"beam:([0-9]{1,6})")
 
 
 @dataclass(frozen=True)
 class Search:
-    """A way from a photo to cells.
+    """A kind of search with its settings.
 
     Attributes:
         kind: `greedy`, `beam` or `posterior`.
-        width: Paths that a beam follows; 1 for the others.
+        width: Number of paths that a beam follows; 1 for the other kinds.
     """
 
     kind: Literal["greedy", "beam", "posterior"]
@@ -37,10 +37,10 @@ class Search:
 
 
 def parse_search(text: str) -> Search | None:
-    """A search from words: `greedy`, `beam:8`, `posterior`; None for `auto`.
+    """Return the search with a name such as `greedy`, `beam:8` or `posterior`; None for `auto`.
 
     Raises:
-        ConfigError: If they are others, or a beam has no width.
+        ConfigError: If the search is unknown, or a beam has no valid width.
     """
     if text == "auto":
         return None
@@ -51,33 +51,34 @@ def parse_search(text: str) -> Search | None:
         return Search("greedy")
     if text == "posterior":
         return Search("posterior")
-    raise ConfigError("search", f"{text[:60]!r} is none", f"Use auto, greedy, beam:K (K up to {MAX_WIDTH}) or posterior.")
+    raise ConfigError("search", f"unknown search {text[:60]!r}",
+                      f"Choose auto, greedy, beam:K (K from 1 to {MAX_WIDTH}) or posterior.")
 
 
 def choose_search(asked: str, grid: ZoomGrid, index: MapIndex | None, pixels: int, *, decision: str | None,
                   prior: bool, paths: bool = True) -> Search:
-    """The search to do.
+    """Return the search to use.
 
-    `auto` is the whole posterior where a decision or a prior needs one, where an index has all views, or where the grid has few
-    and small ones; greedy elsewhere.
+    `auto` is the posterior if a decision or a prior needs it, if an index holds all views, or if the views are few and small;
+    otherwise it is greedy.
 
     Args:
-        asked: As `parse_search` reads it.
+        asked: Name of the search; see `parse_search`.
         grid: The grid.
         index: The map's index, if there is one.
         pixels: Edge of a view.
-        decision: The decision that was asked for, if one was.
+        decision: The chosen decision, if any.
         prior: Whether there is a prior.
-        paths: Whether the model finds paths; one that does not has a posterior alone.
+        paths: Whether the model decodes paths; a model that does not has only a posterior.
 
     Raises:
-        ConfigError: If the words are none, a greedy search or a beam is to serve a decision or a prior, or the model finds no
-            paths.
+        ConfigError: If the search is unknown, or follows paths although a decision or a prior needs the posterior or the model
+            does not decode paths.
     """
     search = parse_search(asked)
     if not paths:
         if search is not None and search.kind != "posterior":
-            raise ConfigError("search", f"{search} follows paths, and this model scores all cells", "Search with posterior.")
+            raise ConfigError("search", f"{search} follows paths, but this model scores all cells", "Search with posterior.")
         return Search("posterior")
     needs = "prior" if prior else "decision" if decision not in (None, "top") else None
     if search is None:
@@ -86,6 +87,6 @@ def choose_search(asked: str, grid: ZoomGrid, index: MapIndex | None, pixels: in
         whole = cells <= AUTO_CELLS and (few or (index is not None and index.count() == len(index)))
         return Search("posterior" if needs or whole else "greedy")
     if needs and search.kind != "posterior":
-        raise ConfigError("search", f"a {needs} needs the whole posterior, and {search} follows single paths",
+        raise ConfigError("search", f"a {needs} needs the whole posterior, but {search} follows single paths",
                           "Search with posterior, or leave the search out.")
     return search

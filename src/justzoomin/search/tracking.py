@@ -1,4 +1,4 @@
-"""Photos of a drive to a track: posteriors of all, then the filter over them."""
+"""From the photos of a drive to a track: the posteriors of all photos, then the filter over them."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class TrackPoint:
     Attributes:
         photo: The photo.
         time: When it was taken.
-        position: The point of the least expected distance.
-        radius_m: Radius about it that holds half of the posterior.
-        radius_90_m: Radius that holds nine tenths.
-        on_map: Whether the photo alone looks like one of the map; None without a calibration of this map.
+        position: The point with the least expected distance.
+        radius_m: Radius around it that holds half of the posterior.
+        radius_90_m: Radius around it that holds nine tenths of the posterior.
+        on_map: Whether the photo alone looks like a photo of the map; None without a calibration for this map.
     """
 
     photo: str
@@ -47,7 +47,7 @@ class TrackPoint:
     on_map: bool | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, lat before lon."""
+        """Return plain values for JSON, lat before lon."""
         return {"photo": self.photo, "time": self.time.isoformat(), "lat": self.position.lat, "lon": self.position.lon,
                 "radius_m": self.radius_m, "radius_90_m": self.radius_90_m, "on_map": self.on_map}
 
@@ -55,13 +55,13 @@ class TrackPoint:
 def photo_posteriors(localizer: Localizer, photos: Sequence[Path], batch_size: int = 16,
                      progress: Callable[[int, int], None] | None = None,
                      ) -> list[np.ndarray[tuple[int], np.dtype[np.float32]] | JustZoomInError]:
-    """Log-probabilities (N,) of each photo alone, calibrated and without a prior, or what is wrong with it.
+    """Return log-probabilities (N,) of each photo alone, calibrated and without a prior, or the photo's error.
 
     Args:
         localizer: Model and map.
         photos: Paths.
         batch_size: Photos encoded at once.
-        progress: Called with photos done and photos in all.
+        progress: Called with the number of photos done and of all photos.
 
     Raises:
         TileError: If the map cannot give a view.
@@ -85,23 +85,23 @@ def photo_posteriors(localizer: Localizer, photos: Sequence[Path], batch_size: i
 def track_points(localizer: Localizer, times: Sequence[tuple[Path, datetime]],
                  posteriors: Sequence[np.ndarray[tuple[int], np.dtype[np.float32]] | JustZoomInError], motion: MotionBetween, *,
                  smooth: bool = True, tempering: float = TEMPERING) -> list[TrackPoint]:
-    """The track of a drive; photos without a posterior are passed over, motions lead past them.
+    """Return the track of a drive; photos without a posterior are skipped, and motions lead past them.
 
     Args:
         localizer: Model and map.
         times: Photos and their times, in order.
-        posteriors: What `photo_posteriors` gave for them.
+        posteriors: Their posteriors from `photo_posteriors`.
         motion: The motion between two of them, by their numbers.
-        smooth: Whether later photos count as well.
+        smooth: Whether later photos count too.
         tempering: Exponent of the likelihoods; see `track`.
 
     Raises:
-        PhotoError: If no photo is left.
-        GeometryError: If times and speed, or odometry, leave no place.
+        PhotoError: If no photo can be used.
+        GeometryError: If times and speed, or odometry, exclude every place.
     """
     usable = [(k, p) for k, p in enumerate(posteriors) if not isinstance(p, JustZoomInError)]
     if not usable:
-        raise PhotoError("drive", "none of its photos can be used", "Give photos.")
+        raise PhotoError("drive", "none of its photos can be used", "Give at least one photo that can be read.")
     motions = [motion(a, b) for (a, _), (b, _) in pairwise(usable)]
     alone = np.stack([p for _, p in usable]).astype(np.float64)
     on_map = localizer.posteriors.on_map(alone)
@@ -116,9 +116,9 @@ def _point(photo: Path, time: datetime, place: Posterior, on_map: bool | None) -
 
 
 def gpx(points: Sequence[TrackPoint], *, with_time: bool = True, name: str = "justzoomin") -> bytes:
-    """A GPX 1.1 file of one track: position, time and name of each photo, radii as extensions.
+    """Return a GPX 1.1 file of one track: position, time and name of each photo, with the radii as extensions.
 
-    Source: https://www.topografix.com/GPX/1/1/, the order of elements in wptType.
+    Source: https://www.topografix.com/GPX/1/1/, order of elements in wptType.
     """
     ElementTree.register_namespace("", GPX)
     ElementTree.register_namespace("jzi", OWN)
@@ -143,12 +143,12 @@ def gpx(points: Sequence[TrackPoint], *, with_time: bool = True, name: str = "ju
 
 
 def _text(words: str) -> str:
-    """Words without characters that XML has not."""
+    """Return a text with the characters replaced that XML does not allow."""
     return "".join(c if c.isprintable() or c in "\t\n" else "\ufffd" for c in spelled(words))
 
 
 def geojson(points: Sequence[TrackPoint]) -> dict[str, Any]:
-    """A GeoJSON FeatureCollection (lon, lat): the line, then a point for each photo."""
+    """Return a GeoJSON FeatureCollection (lon, lat): the line, then a point for each photo."""
     line = [[p.position.lon, p.position.lat] for p in points]
     features = [{"type": "Feature", "properties": {"kind": "track"}, "geometry": {"type": "LineString", "coordinates": line}}
                 ] if len(points) > 1 else []

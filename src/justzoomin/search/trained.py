@@ -1,4 +1,4 @@
-"""What a model's record says of its training: the maps it knows, the shapes of photos it saw."""
+"""Facts about a model's training from its record: the maps it was trained on and the shapes of its photos."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from justzoomin.maps import GridViews, look_alike, region_look
 from justzoomin.models import MapModel
 
 _MOST_STEPS = 100
-"""Models that a training started from, one behind the other, that are looked at."""
+"""Most records that are followed in a chain of trainings that started from each other's models."""
 
 
 class NotTrainedHereWarning(UserWarning):
-    """The model is used on another place or depth than it was trained on."""
+    """Warning that a model is used on a place or depth that it was not trained on."""
 
 
 def records(provenance: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The record of a model's training, then those of the models that it started from."""
+    """Yield the record of a model's training, then those of the models that it started from."""
     record: Any = provenance
     for _ in range(_MOST_STEPS):
         if not isinstance(record, dict):
@@ -31,15 +31,15 @@ def records(provenance: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a record says of each map."""
+    """Return a record's entries, one per map."""
     maps = record.get("maps")
     return [dict(record), *(row for row in (maps if isinstance(maps, list) else []) if isinstance(row, dict))]
 
 
 def knows_map(provenance: Mapping[str, Any], views: GridViews) -> bool | None:
-    """Whether a map is one of those that a model's zoomer was trained on, by its hash or its look.
+    """Return whether a model's zoomer was trained on a map, by the map's hash or look.
 
-    None where the model records no map. The bytes of one map differ where it was packed again, or made from its seed by
+    None if the model's record has no map. The bytes of the same map differ if it was packed again, or made from its seed on
     another processor.
 
     Raises:
@@ -56,7 +56,7 @@ def knows_map(provenance: Mapping[str, Any], views: GridViews) -> bool | None:
 
 
 def shapes_trained_on(provenance: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
-    """Least and greatest `aspect` and `hfov_deg` of the photos that a model and those it started from were trained on."""
+    """Return the least and greatest `aspect` and `hfov_deg` of all photos that a model and its predecessors were trained on."""
     found: dict[str, tuple[float, float]] = {}
     for record in records(provenance):
         for row in rows(record):
@@ -69,28 +69,29 @@ def shapes_trained_on(provenance: Mapping[str, Any]) -> dict[str, tuple[float, f
 
 
 def warn_foreign_map(model: MapModel, views: GridViews, remedy: str | None = None) -> None:
-    """Warn where a zoomer follows paths on a map that it was not trained on, as far as its record says.
+    """Warn if a zoomer follows paths on a map that it was not trained on, according to its record.
 
     Args:
         model: The zoomer.
         views: The map's views.
-        remedy: What answers better, if anything does.
+        remedy: A better search in words, if there is one.
     """
     if knows_map(model.provenance, views) is False:
-        warnings.warn("the zoomer was not trained on this map: a zoomer knows the map of its training, and elsewhere it answers"
-                      f" about as well as chance{f'; {remedy}' if remedy else ''}", NotTrainedHereWarning, stacklevel=3)
+        warnings.warn("the zoomer was not trained on this map: a zoomer knows only the map of its training, and elsewhere its "
+                      f"answers are about as good as chance{f'; {remedy}' if remedy else ''}",
+                      NotTrainedHereWarning, stacklevel=3)
 
 
 def check_fits(model: MapModel, grid: ZoomGrid) -> None:
-    """Refuse a grid of another size than the model's; warn where it was not trained on this place and depth.
+    """Refuse a grid whose size differs from the model's, and warn if the model was not trained on this place and depth.
 
     Raises:
         ModelError: If the number of actions differs.
     """
     if model.config.grid != grid.grid:
-        raise ModelError("model", f"it picks among {model.config.grid} x {model.config.grid} cells and the map's grid is "
-                         f"{grid.grid} x {grid.grid}", "Use a model of this grid size, or a region with the model's.")
+        raise ModelError("model", f"it picks among {model.config.grid} x {model.config.grid} cells, but the map's grid is "
+                         f"{grid.grid} x {grid.grid}", "Use a model with this grid size, or a region with the model's.")
     if model.grid is not None and model.grid != grid:
         different = "depth" if model.grid.region == grid.region else "region"
-        warnings.warn(f"the model was not trained on this {different}: expect worse figures than it was reported with",
+        warnings.warn(f"the model was not trained on this {different}: expect worse figures than the reported ones",
                       NotTrainedHereWarning, stacklevel=3)

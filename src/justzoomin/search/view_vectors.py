@@ -1,4 +1,4 @@
-"""Vectors of a map's views under one model: each view is drawn and encoded once, when first needed."""
+"""Vectors of a map's views under one model: each view is drawn and encoded once, when it is first needed."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from justzoomin.search.index import MapIndex
 
 MEMORY_BYTES = 1 << 30
-"""Bound of the vectors that are kept in memory where no index can keep them."""
+"""Most memory for vectors that no index can keep."""
 
 Ints = npt.NDArray[np.int64]
 
 
 def photo_vectors(model: MapModel, pairs: torch.Tensor) -> torch.Tensor:
-    """Vectors (B, D) of photos, uint8 halves (B, 2, 3, n, n).
+    """Return the vectors (B, D) of photos, given as uint8 halves (B, 2, 3, n, n).
 
     Raises:
         ModelError: If a photo cannot be encoded, or its vector is not finite.
@@ -38,10 +38,10 @@ def photo_vectors(model: MapModel, pairs: torch.Tensor) -> torch.Tensor:
 
 @torch.inference_mode()
 def encoded(model: MapModel, encode: Callable[[torch.Tensor], torch.Tensor], pixels: torch.Tensor) -> torch.Tensor:
-    """What a model makes of pictures, uint8 (..., 3, n, n), normalized as its settings say.
+    """Return a model's vectors of pictures, uint8 (..., 3, n, n), which are normalized with its settings.
 
     Raises:
-        ModelError: If it cannot, or if a number is not finite: nothing is concluded from it then.
+        ModelError: If the model cannot encode them, or a number is not finite, so that it must not lead to an answer.
     """
     config = model.config
     try:
@@ -56,18 +56,18 @@ def encoded(model: MapModel, encode: Callable[[torch.Tensor], torch.Tensor], pix
 
 
 def refuse_undefined(values: npt.NDArray[np.floating]) -> None:
-    """Refuse scores or probabilities from which nothing can be concluded.
+    """Refuse scores or probabilities that are not finite numbers.
 
     Raises:
-        ModelError: If one of them is not a finite number.
+        ModelError: If so.
     """
     if not np.isfinite(values).all():
-        raise ModelError("model", "its scores are not finite numbers", "Check its weights, and those of its decoder or ray "
-                         "matcher; the vectors of photos and views are in order.")
+        raise ModelError("model", "its scores are not finite numbers",
+                         "Check the weights of its decoder or ray matcher. The vectors of photos and views are finite.")
 
 
 def views_of(model: MapModel, source: Map, grid: ZoomGrid | None = None) -> GridViews | LayerViews:
-    """Return the views that a model looks at on a map; the map's own grid if None is given."""
+    """Return the views of a map that a model uses, on a grid or, if None, on the map's own grid."""
     layers = model.layers(grid or source.grid)
     if layers == zoom_layers(layers.grid):
         return GridViews(source, layers.grid, model.config.image_pixels)
@@ -82,7 +82,7 @@ class DrawnViews(NamedTuple):
     Attributes:
         numbers: Their numbers (N,).
         pixels: uint8 (N, 3, n, n).
-        no_data: Share (N,) of each that the map has nothing for.
+        no_data: Share (N,) of each view without map data.
     """
 
     numbers: Ints
@@ -91,17 +91,17 @@ class DrawnViews(NamedTuple):
 
 
 class ViewVectors:
-    """Encoded views of a grid, from an index where there is one, else kept in memory (13 MB for depth 4 and `paper`).
+    """Encoded views of a grid, from an index if there is one, otherwise kept in memory (13 MB for depth 4 and `paper`).
 
     Args:
         model: The model that encodes, in evaluation mode.
         views: The views to encode, at the model's pixel size.
         batch_size: Views encoded at once.
-        index: Where vectors are read from and, if it can be written, kept; it must belong to this model and map
-            (`MapIndex.open_for`).
+        index: The index from which vectors are read and in which new ones are kept if it can be written; it must belong to
+            this model and map (`MapIndex.open_for`).
 
     Attributes:
-        encoded: Views encoded so far.
+        encoded: Number of views encoded so far.
     """
 
     def __init__(self, model: MapModel, views: GridViews | LayerViews, batch_size: int = 32,
@@ -111,7 +111,7 @@ class ViewVectors:
         self._memory: OrderedDict[int, torch.Tensor] = OrderedDict()
 
     def get(self, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Vectors (N, D) of the views that N sequences lead to, on the model's device.
+        """Return the vectors (N, D) of the views that N sequences lead to, on the model's device.
 
         Raises:
             TileError: If the map cannot give one of the views.
@@ -119,7 +119,7 @@ class ViewVectors:
         return self.at(np.array([view_number(self.views.grid, s) for s in sequences], np.int64))
 
     def at(self, numbers: Ints) -> torch.Tensor:
-        """Vectors (N, D) of the views of N numbers, on the model's device.
+        """Return the vectors (N, D) of the views with N numbers, on the model's device.
 
         Raises:
             TileError: If the map cannot give one of the views.
@@ -136,21 +136,21 @@ class ViewVectors:
         return torch.from_numpy(vectors[inverse]).to(self.model.device)
 
     def draw(self, numbers: Ints) -> DrawnViews:
-        """Draw the views of N numbers.
+        """Draw the views with N numbers.
 
         Raises:
-            TileError: If the map cannot give one of them.
+            TileError: If the map cannot give one of the views.
         """
         pixels = torch.from_numpy(self.views.batch(numbers)).permute(0, 3, 1, 2)
         return DrawnViews(numbers, pixels, self.views.no_data_at(numbers))
 
     @torch.inference_mode()
     def encode(self, drawn: DrawnViews, *, must_keep: bool = False) -> torch.Tensor:
-        """Vectors (N, D) of drawn views, on the model's device; kept in the index, if there is one that can be written.
+        """Return the vectors (N, D) of drawn views, on the model's device, and keep them in the index if it can be written.
 
         Args:
             drawn: The views.
-            must_keep: Whether it is an error if they cannot be kept, and not a warning.
+            must_keep: Whether a failure to keep them is an error instead of a warning.
 
         Raises:
             ModelError: If a view cannot be encoded, or its vector is not finite.
@@ -161,22 +161,22 @@ class ViewVectors:
         self.encoded += len(drawn.numbers)
         if self.index is None:
             return vectors
-        # As they are read from the index later on: a lazy index gives the same answers the first time and the second.
+        # Rounded as the index will return them, so that a lazy index gives the same answers the first and the second time.
         return torch.from_numpy(self.index.keep(drawn.numbers, vectors.cpu().numpy(), drawn.no_data,
                                                 must=must_keep)).to(device)
 
     def check_root(self) -> None:
-        """Refuse a map that has nothing at all in the grid's region; see `GridViews.check_root`.
+        """Refuse a map without any data in the grid's region; see `GridViews.check_root`.
 
         Raises:
-            TileError: If so, or the view of the whole region cannot be drawn.
+            TileError: If so, or if the view of the whole region cannot be drawn.
         """
         root = np.zeros(1, np.int64)
         if self.index is None or not self.index.known(root).all() or self.index.no_data(root)[0] >= 1.0:
             self.views.check_root()
 
     def no_data(self, sequence: Sequence[int]) -> tuple[float, ...]:
-        """Shares without data of the views along a path, root first, the terminal cell not looked at."""
+        """Return the shares without data of the views along a path, the root first, without the terminal cell."""
         numbers = view_numbers(self.views.grid, [sequence])[0]
         if self.index is not None and self.index.known(numbers).all():
             return tuple(self.index.no_data(numbers).tolist())
