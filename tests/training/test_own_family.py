@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from fakes import make_repository, tiny_model
 from justzoomin import Localizer
+from justzoomin.apps.main import main
 from justzoomin.data import open_dataset
 from justzoomin.errors import ConfigError, ModelError
 from justzoomin.evaluation import evaluate_path
@@ -139,3 +140,32 @@ def test_another_family_of_the_same_weights_has_another_fingerprint() -> None:
     own = LargerHalf(zoomer.config.model_copy(update={"family": "larger-half-tested"}))
     own.load_state_dict(zoomer.state_dict())
     assert own.fingerprint() != zoomer.fingerprint()
+
+
+def test_an_installed_package_adds_a_family_to_the_command_line(tmp_path: Path, town: Path, monkeypatch: pytest.MonkeyPatch,
+                                                                capsys: pytest.CaptureFixture[str]) -> None:
+    own = tmp_path / "site"
+    (own / "brighter-1.dist-info").mkdir(parents=True)
+    (own / "brighter-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: brighter\nVersion: 1\n")
+    (own / "brighter-1.dist-info" / "entry_points.txt").write_text(
+        "[justzoomin.families]\nbrighter = brighter_family\nbroken = there_is_no_such_module\n")
+    (own / "brighter_family.py").write_text("""
+from justzoomin.models import Family, ZoomModel, register_family
+
+class Brighter(ZoomModel):
+    family = "brighter"
+
+register_family(Family("brighter", Brighter, uses=frozenset({"decoder"})))
+""")
+    monkeypatch.syspath_prepend(own)
+    zoomer = tiny_model()
+    folder = zoomer.save_pretrained(tmp_path / "model", open_dataset(town).grid)
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace('"family": "zoom"', '"family": "brighter"'))
+    with pytest.raises(SystemExit) as stop:
+        main(["model", "info", str(folder)])
+    assert not stop.value.code and "brighter" in capsys.readouterr().out
+    config.write_text(config.read_text().replace("brighter", "broken"))
+    with pytest.raises(ModelError, match="there_is_no_such_module cannot be loaded"):
+        open_model(folder)
+    del families._FAMILIES["brighter"]

@@ -203,9 +203,10 @@ class ModelConfig(_Settings):
     @field_validator("family")
     @classmethod
     def _is_registered(cls, value: str) -> str:
-        if value not in known_families():
-            raise ValueError(f"unknown family {value[:60]!r}; choose one of: {', '.join(known_families())}")
-        return value
+        try:
+            return family_of(value).name
+        except ModelError as error:
+            raise ValueError(f"{error.what}; choose one of: {', '.join(known_families())}") from error
 
     @model_validator(mode="after")
     def _can_be_computed(self) -> ModelConfig:

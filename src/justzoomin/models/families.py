@@ -35,6 +35,8 @@ class Family:
         return found
 
 
+GROUP = "justzoomin.families"
+"""Entry points of installed packages: with `my-family = "module"`, the module that registers it is imported when needed."""
 _FAMILIES: dict[str, Family] = {}
 
 
@@ -59,15 +61,29 @@ def known_families() -> tuple[str, ...]:
 
 
 def family_of(name: str) -> Family:
-    """Return the family of a name.
+    """Return the family of a name; an installed package that adds it is imported.
 
     Raises:
-        ModelError: If it is not registered.
+        ModelError: If it is not registered, or the package that adds it cannot be imported.
     """
     if name not in _FAMILIES:
+        _import_added(name)
+    if name not in _FAMILIES:
         raise ModelError("family", f"unknown family {name[:60]!r}",
-                         f"Choose one of: {', '.join(_FAMILIES)}. For your own family, import its module first.")
+                         f"Choose one of: {', '.join(_FAMILIES)}. For your own family, import its module first, or install it "
+                         f"with an entry point of the group {GROUP}.")
     return _FAMILIES[name]
+
+
+def _import_added(name: str) -> None:
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=GROUP, name=name):
+        try:
+            point.load()
+        except (ImportError, AttributeError) as error:
+            raise ModelError(f"{GROUP}: {name[:60]}", f"{point.value} cannot be loaded ({error})",
+                             "Install the package that adds it again, or uninstall it.") from error
 
 
 for _family in (
