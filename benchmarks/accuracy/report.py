@@ -197,5 +197,5 @@ def _commands(recipe: str) -> str:
                   for verb in ("train", "predict")]
     lines += [f"python benchmarks/accuracy/run.py --set {recipe} controls SETS/{recipe}",
               f"python benchmarks/accuracy/run.py --set {recipe} report"]
-    return ("## Commands\n\nThe last line makes this page from the stored predictions; settings and logs of the trainings lie "
+    return ("## Commands\n\nThe last line makes this page from the stored predictions; settings and logs of the trainings are "
             f"beside them in `benchmarks/accuracy/predictions/{recipe}/logs`.\n\n```sh\n" + "\n".join(lines) + "\n```")
