@@ -27,7 +27,7 @@ SPLIT, WRONG_M, RESAMPLES = "val", 40.0, 2000
 
 
 def over_drives(hits: np.ndarray, drives: np.ndarray) -> str:
-    """A share in percent with its interval, whole drives drawn again."""
+    """Return a share in percent with its interval, whole drives drawn again."""
     names, number = np.unique(drives, return_inverse=True)
     right, all_of = np.bincount(number, hits), np.bincount(number)
     rng = np.random.default_rng(0)
@@ -37,7 +37,7 @@ def over_drives(hits: np.ndarray, drives: np.ndarray) -> str:
 
 
 def drives_of(dataset: Dataset, ids: list[str]) -> np.ndarray:
-    """The drive of each photo."""
+    """Return the drive of each photo."""
     path = dataset.root / "streetview" / "metadata_satellite_covered.csv"
     table = pl.read_csv(path, schema_overrides={"image_id": pl.String})
     known = dict(zip(table["image_id"].to_list(), table["sequence_id"].to_list(), strict=True))

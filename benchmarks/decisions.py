@@ -87,7 +87,7 @@ def main() -> None:
     true = dataset.grid.flatten(dataset.sequences(options.split))
 
     def change(values: np.ndarray) -> str:
-        """A mean difference with its interval."""
+        """Return a mean difference with its interval."""
         low, high = np.percentile(weights @ values / weights.sum(1), [2.5, 97.5])
         return f"{values.mean():+6.2f} [{low:+.2f}, {high:+.2f}]"
 

@@ -56,7 +56,7 @@ def measured(root: Path) -> dict[int, tuple[int, float]]:
 
 
 def plan(level_bytes: dict[int, float]) -> dict[str, object]:
-    """What the default download would do on a mirror whose levels have these bytes."""
+    """Return what the default download would do on a mirror whose levels have these bytes."""
     hub = Hub()
     files = {"satellite/layout.yaml": json.dumps(CARD_LAYOUT.to_mapping()).encode(), "README.md": b"mirror",
              "metadata/large_area_val_map.csv": b"", "archives/streetview_images_000.tar": b""}

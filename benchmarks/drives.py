@@ -36,7 +36,7 @@ RESAMPLES = 2000
 
 
 def drives_of(router: Router, count: int, photos: int, farthest_m: float) -> list[list[Shot]]:
-    """The first drives without a jump over more metres than these."""
+    """Return the first drives without a jump over more metres than these."""
     found: list[list[Shot]] = []
     number = FIRST_DRIVE
     while len(found) < count:
@@ -53,7 +53,7 @@ def steps_m(shots: list[Shot]) -> np.ndarray:
 
 
 def picture(world: object, shot: Shot, size: tuple[int, int], shrink: int) -> bytes:
-    """A photo as JPEG, perhaps shrunk and blown up again."""
+    """Return a photo as JPEG, optionally shrunk and enlarged again."""
     image = render_photo(world, shot.pose, shot.conditions, *size)  # type: ignore[arg-type]
     if shrink > 1:
         small = cv2.resize(image, (size[0] // shrink, size[1] // shrink), interpolation=cv2.INTER_AREA)
@@ -64,7 +64,7 @@ def picture(world: object, shot: Shot, size: tuple[int, int], shrink: int) -> by
 
 
 def motions(shots: list[Shot], grid: ZoomGrid, kind: str, seed: int, *, seconds: float | None) -> list[Motion]:
-    """What is known of the way between the photos of a drive."""
+    """Return what is known about the motion between the photos of a drive."""
     cells, rng = lattice(grid), np.random.default_rng(seed)
     if kind == "speed":
         return [speed_limit(cells, max(1.0, np.ceil(step / 14.0)) if seconds is None else seconds, SPEED)
@@ -76,7 +76,7 @@ def motions(shots: list[Shot], grid: ZoomGrid, kind: str, seed: int, *, seconds:
 
 
 def figure(values: np.ndarray, of: object) -> str:
-    """A statistic of values (drives, photos) with its interval over drives."""
+    """Return a statistic of values (drives, photos) with its interval over drives."""
     rng = np.random.default_rng(0)
     draws = [of(values[rng.integers(0, len(values), len(values))]) for _ in range(RESAMPLES)]  # type: ignore[operator]
     low, high = np.percentile(draws, [2.5, 97.5])

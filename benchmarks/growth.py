@@ -92,7 +92,7 @@ def _one_by_one(index: faiss.Index, flat: Flat, count: int) -> None:
 
 
 def section(found: list[Growth], photo_ms: float) -> Section:
-    """The comparisons for docs/benchmarks.md."""
+    """Return the comparisons for docs/benchmarks.md."""
     result = Section("Growth")
     for small, large in pairwise(found):
         result.rows.append(Row(
@@ -121,7 +121,7 @@ def section(found: list[Growth], photo_ms: float) -> Section:
 
 
 def run(folder: Path) -> Section:
-    """The quick measurement: flat retrieval up to 40 km."""
+    """Return the quick measurement: flat retrieval up to 40 km."""
     return section(*measure(folder, flat_depth=5))
 
 

@@ -93,7 +93,7 @@ def write_page(found: list[Growth], photo_ms: float, docs: Path, machine: str, q
 
 
 def page(found: list[Growth], photo_ms: float, machine: str, queries: int, probes: int) -> str:
-    """The page's Markdown."""
+    """Return the page's Markdown."""
     time_rows = [[f"{one.edge_km:g} km", str(one.depth), _count(one.cells), f"{one.zoom_one:.1f}", f"{one.zoom_batch:.1f}",
                   *((_ms(f.exact_one), _ms(f.exact_batch), f"{f.ivf_one:.2g}", f"{f.ivf_batch:.2g}", f"{f.recall:.2f}")
                     if (f := one.flat) else ("",) * 5)] for one in found]

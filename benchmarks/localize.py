@@ -26,7 +26,7 @@ BATCH = 4
 
 
 def small_dinov2(pixels: int, trainable_blocks: int | None = 4) -> ZoomModel:
-    """A model with an encoder of DINOv2-small's shape, random weights from a seed."""
+    """Return a model with an encoder of DINOv2-small's shape, random weights from a seed."""
     shape = {"model_type": "dinov2", "image_size": 518, "patch_size": 14, "hidden_size": 384, "num_hidden_layers": 12,
              "num_attention_heads": 6}
     encoder = EncoderConfig(architecture=shape, trainable_blocks=trainable_blocks)

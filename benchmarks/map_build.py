@@ -24,7 +24,7 @@ _SAMPLE_S = 0.2
 
 
 def write_raster(path: Path, pixels: int, compress: str, bands: int) -> None:
-    """A tiled GeoTIFF in UTM, 0.3 m per pixel, written window by window."""
+    """Write a tiled GeoTIFF in UTM, 0.3 m per pixel, window by window."""
     import cv2
     import rasterio
     from rasterio.windows import Window

@@ -95,7 +95,7 @@ def _write_photos(root: Path, grid: ZoomGrid, count: int, different: int, size: 
 
 
 def texture(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.uint8]:
-    """A picture with detail at every scale, as streets and roofs have, uint8 (height, width, 3)."""
+    """Return a picture with detail at every scale, as streets and roofs have, uint8 (height, width, 3)."""
     total = np.zeros((height, width, 3), np.float32)
     for octave in range(3, 10):
         cells = 2**octave
@@ -105,5 +105,5 @@ def texture(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np
 
 
 def progressive_jpeg(picture: npt.NDArray[np.uint8]) -> bytes:
-    """A progressive JPEG of quality 92 with half the colour resolution, as Mapillary serves."""
+    """Return a progressive JPEG of quality 92 with half the colour resolution, as Mapillary serves."""
     return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()

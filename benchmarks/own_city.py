@@ -37,7 +37,7 @@ def jzi(*words: object) -> None:
 
 
 def town(folder: Path, seed: int, photos: int) -> Path:
-    """A town as a person has it, built and imported with the commands."""
+    """Build and import a town with the commands, as a person would."""
     own = folder / f"own-{seed}"
     if (own / "metadata").is_dir():
         return own

@@ -64,7 +64,7 @@ def searches(model: ZoomModel, depth: int, photos: torch.Tensor, clock: Clock) -
 
 
 def town(depth: int) -> ZoomGrid:
-    """A region with cells of 5 m at depth 3, of 39 m at depth 4."""
+    """Return a region with cells of 5 m at depth 3, of 39 m at depth 4."""
     half = {3: 160.0, 4: 5000.0}[depth]
     return ZoomGrid(Region(54.5, 3.0, (-half, half), (-half, half)), 4, depth)
 

@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def page(sections: list[tuple[str, Section]], seconds: float) -> str:
-    """The page as Markdown."""
+    """Return the page as Markdown."""
     versions = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in _PACKAGES)
     lines = [
         "# Benchmarks", "",

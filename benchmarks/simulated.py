@@ -29,7 +29,7 @@ Ints = npt.NDArray[np.int64]
 
 
 def region_grid(depth: int) -> ZoomGrid:
-    """A grid of 4 x 4 cells whose terminal cells are 39.0625 m: 2.5 km at depth 3, 10 km at 4, 40 km at 5, 160 km at 6.
+    """Return a grid of 4 x 4 cells whose terminal cells are 39.0625 m: 2.5 km at depth 3, 10 km at 4, 40 km at 5, 160 km at 6.
 
     It lies at the equator: elsewhere charts of neighbouring cells disagree too much for cells so small in a region so large.
     """
@@ -38,14 +38,14 @@ def region_grid(depth: int) -> ZoomGrid:
 
 
 def zoom_model() -> ZoomModel:
-    """A fresh model with the published decoder (6 blocks of width 768) behind vectors of 128; its encoder is a stand-in."""
+    """Return a fresh model with the published decoder (6 blocks of width 768) and vectors of 128; its encoder is fake."""
     stand_in = {"model_type": "convnext", "hidden_sizes": [8, WIDTH], "depths": [1, 1], "num_stages": 2, "patch_size": 4}
     return ZoomModel(ModelConfig(encoder=EncoderConfig(architecture=stand_in, pooling="pooler"), image_pixels=32,
                                  decoder=DecoderConfig(width=768, blocks=6, heads=8)), pretrained=False).eval()
 
 
 def photo_encoder() -> VisionEncoder:
-    """A fresh encoder of the shape of DINOv2-small."""
+    """Return a fresh encoder of the shape of DINOv2-small."""
     architecture = {"model_type": "dinov2", "hidden_size": 384, "num_attention_heads": 6, "num_hidden_layers": 12,
                     "patch_size": 14, "image_size": 518}
     return VisionEncoder(EncoderConfig(architecture=architecture), pretrained=False).eval()
@@ -57,7 +57,7 @@ def photo_vectors(count: int, seed: int = 1) -> torch.Tensor:
 
 
 def cell_blocks(depth: int, seed: int = 2) -> Iterator[Floats]:
-    """Unit vectors of all terminal cells, in their order, in blocks (N, 128) of at most 16 ** 5 cells."""
+    """Return unit vectors of all terminal cells, in their order, in blocks (N, 128) of at most 16 ** 5 cells."""
     above = max(0, depth - BLOCK_LEVELS)
     heads = _grow(np.zeros((1, WIDTH), np.float32), above, np.random.default_rng((seed, depth)))
     for number, head in enumerate(heads):
@@ -83,7 +83,7 @@ class SimulatedVectors(ViewVectors):
     """`ViewVectors` whose views cost nothing to draw and encode: vectors that follow from numbers. All else is as it is."""
 
     def draw(self, numbers: Ints) -> DrawnViews:
-        """The numbers, and no pictures."""
+        """Return the numbers, and no pictures."""
         return DrawnViews(numbers, torch.empty(len(numbers), 0), np.zeros(len(numbers), np.float32))
 
     def encode(self, drawn: DrawnViews) -> torch.Tensor:

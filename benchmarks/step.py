@@ -2,11 +2,11 @@
 
     python benchmarks/step.py
 
-Both decode JPEG files from the disk, encode, decode, and go back through the same weights to an optimizer step, fp32, on two
-threads, with nothing augmented. The published loop draws every view anew; ours takes views from memory, as in every epoch but
-the first. The row "outputs of frozen blocks kept" is the steady state: all of the batch's views are in that cache.
-The encoder has DINOv2-small's shape, its last 4 of 12 blocks trained. Pictures have 70 px, so that it
-ends; with larger ones encoding weighs more, and decoding files and drawing views less.
+Both decode JPEG files from the disk, encode, decode, and go back through the same weights to an optimizer step, in fp32, on
+two threads, without augmentation. The published loop draws every view again; ours reads views from memory, as in every epoch
+but the first. The row "outputs of frozen blocks kept" is the steady state: all of the batch's views are in that cache.
+The encoder has the shape of DINOv2-small, with the last 4 of 12 blocks trained. Pictures have 70 px to keep the benchmark short;
+with larger ones encoding weighs more, and decoding files and drawing views less.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _SETTINGS = train_config("paper", None, ("augment.enabled=false", "accelerator=c
 
 
 class Bench:
-    """A region on the disk and three ways through a training step on the same photos.
+    """A region on the disk and the ways to make a training step on the same photos.
 
     Args:
         root: The region's folder.
@@ -58,12 +58,12 @@ class Bench:
         self.models: dict[str, ZoomModel] = {}
 
     def ours(self, cached: bool) -> Callable[[], float]:
-        """A step as `jzi train` makes it, without the logging."""
+        """Return a step of `jzi train`, without its logging."""
         model = self._model("cached" if cached else "ours")
         cache: PrefixCache | None = None
         if cached:
             cache = open_cache(model, "memory", 1 << 30, "fp32", Path(), view_count(self.dataset.grid), "fp32")
-        task = ZoomTask(model, _SETTINGS.model_copy(update={"model": _MODEL}), self.dataset, self.views, 1000, cache)
+        task = ZoomTask(model, _SETTINGS.model_copy(update={"model": _MODEL}), [self.views], 1000, cache)
         task.log = lambda *_, **__: None
         optimizer = _optimizer(model, fused=plan("cpu", training=True).fused_optimizer)
 
@@ -74,7 +74,7 @@ class Bench:
         return step
 
     def published(self) -> Callable[[], float]:
-        """The published step."""
+        """Return the published step."""
         model = self._model("published")
         loop = PublishedLoop(model, self.dataset.root / "satellite" / "layout.yaml", self.dataset.grid)
         optimizer = _optimizer(model, fused=False)
@@ -86,7 +86,7 @@ class Bench:
         return step
 
     def floor(self) -> Callable[[], float]:
-        """The photos' halves alone, forward and backward through the same encoder: nothing of the map, no decoding of files."""
+        """Return a pass of the photos' halves alone, forward and backward through the same encoder, without map and files."""
         model = self._model("floor")
         wide = collate([self.photos[i] for i in range(self.count)])["wide"]
         pairs = normalize(halves(wide), _MODEL.mean, _MODEL.std)
@@ -104,7 +104,7 @@ class Bench:
         return self.models[name]
 
     def check(self, ways: dict[str, Callable[[], float]]) -> float:
-        """Largest difference between the first losses of the ways, relative: all of them compute the same."""
+        """Return the largest relative difference between the first losses of the ways, which compute the same."""
         losses = [way() for way in ways.values()]
         return (max(losses) - min(losses)) / max(losses)
 
@@ -122,13 +122,13 @@ def _update(model: ZoomModel, optimizer: torch.optim.Optimizer, loss: torch.Tens
 
 
 def own_peak_mb() -> float:
-    """Largest resident set of this process in MB. What getrusage says starts from the parent's, whose memory a fork shares."""
+    """Return the largest resident set of this process in MB; getrusage would include memory shared with the parent."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1000
 
 
 def peak_mb(root: Path, way: str, count: int) -> float:
-    """Peak memory in MB of a process of its own that makes two steps (one at 128)."""
+    """Return the peak memory in MB of a separate process that makes two steps (one at 128)."""
     command = [sys.executable, __file__, "--peak", str(root), way, str(count)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 

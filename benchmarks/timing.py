@@ -42,7 +42,7 @@ class Row:
         return self.ours / self.theirs if self.more_is_better else self.theirs / self.ours
 
     def text(self) -> str:
-        """The row for a terminal."""
+        """Return the row for a terminal."""
         wanted = "" if self.wanted is None else f" (wanted {self.wanted:g}: {'met' if self.ratio >= self.wanted else 'MISSED'})"
         floor = "" if self.floor is None else f"; {self.floor_is} {self.floor:.3g}"
         return f"{self.what}: {self.ours:.3g} {self.unit}, {self.rival} {self.theirs:.3g}{floor}; x{self.ratio:.2f}{wanted}"

@@ -62,14 +62,14 @@ class Rivals:
         return self.cells[turn % len(self.cells)]
 
     def reference(self, cell: Cell | None = None) -> npt.NDArray[np.uint8]:
-        """A view of the reference."""
+        """Return a view of the reference."""
         cell = cell or self._next("reference")
         shape = np.array([self.pixels, self.pixels])
         return np.asarray(self._reference.load(latlon=np.array(cell.centre), bearing=0.0,
                                                meters_per_pixel=cell.size_m / self.pixels, shape=shape))
 
     def ours(self, cell: Cell) -> npt.NDArray[np.uint8]:
-        """A view of ours."""
+        """Return our view."""
         return self.map.view(cell.centre.lat, cell.centre.lon, cell.size_m, self.pixels).pixels
 
     def forget(self) -> None:

@@ -78,7 +78,7 @@ def write_report(recipe: str, folder: Path, docs: Path) -> None:
 
 
 def _read(folder: Path, order: list[str]) -> tuple[list[Line], Resampling]:
-    """The lines of a test set, and the draws that all of them are compared in."""
+    """Return the lines of a test set, and the draws that all of them are compared in."""
     found: dict[str, dict[int, list[PredictionTable]]] = defaultdict(lambda: defaultdict(list))
     for path in sorted(folder.glob("*.parquet")):
         match = re.fullmatch(r".+-(\d+)-(?:home|[a-z]+-\d+)", path.stem)
@@ -107,7 +107,7 @@ def _read(folder: Path, order: list[str]) -> tuple[list[Line], Resampling]:
 
 
 def _behind(folder: Path) -> str:
-    """What the intervals rest on: photos, drives and towns of each test set, counted in the stored predictions."""
+    """Return what the intervals rest on: photos, drives and towns of each test set, counted in the stored predictions."""
     text = ["## What is behind the intervals", "",
             "| test set | photos | drives | towns | what is resampled |", "|---|---|---|---|---|"]
     for test, title in TITLES.items():

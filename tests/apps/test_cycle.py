@@ -34,7 +34,7 @@ def test_the_whole_way(jzi: Jzi, repository: Path, tmp_path: Path) -> None:
     for more in ((), ("--resume",)):
         again = jzi("train", *data, *shorter, "--out", run, *more)
         assert again.code == 0 and again.out == trained.out, again.err
-        assert f"{run}: this run is complete; nothing is left to train" in again.err
+        assert f"{run}: this run is already complete" in again.err
     assert (run / "models" / "last" / "model.safetensors").stat().st_mtime_ns == weights
 
     # One model: a table with chance and ceiling, and the JSON.

@@ -115,7 +115,7 @@ def test_what_a_family_cannot_do_is_refused(towns: list[Path], tmp_path: Path) -
         train(settings("retriever", "prefix_cache=memory"), datasets, tmp_path / "run")
     deep = make_repository(tmp_path / "deep", depth=3, train=3, val=2, pixels=32)
     first = train(settings("hierarchical", "epochs=1"), datasets, tmp_path / "first")
-    with pytest.raises(ModelError, match="knows 2 levels, the grid has 3"):
+    with pytest.raises(ModelError, match="has 2 levels, but the grid has 3"):
         train(settings("hierarchical", f"init={first}"), open_dataset(deep), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

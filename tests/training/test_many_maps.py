@@ -140,11 +140,11 @@ def test_ready_photos_of_each_map_lie_in_a_folder_of_its_name(towns: Path, tmp_p
 
 def test_maps_that_cannot_go_together_are_refused(towns: Path, tmp_path: Path) -> None:
     other = make_repository(tmp_path / "deep", depth=3, train=3, val=2, pixels=32)
-    with pytest.raises(DataError, match=r"4 x 4, 3 levels deep and that of .*a is 4 x 4, 2 levels deep"):
+    with pytest.raises(DataError, match=r"4 x 4, 3 levels deep, but that of .*a is 4 x 4, 2 levels deep"):
         train(settings(), [open_dataset(towns / "a"), open_dataset(other)], tmp_path / "run")
     bare = shutil.copytree(towns / "c", tmp_path / "bare")
     (bare / "metadata" / "large_area_val_map.csv").rename(bare / "metadata" / "large_area_test_map.csv")
-    with pytest.raises(DataError, match="bare: it has no split called 'train' and none called 'val'"):
+    with pytest.raises(DataError, match="bare: it has no split called 'train' and no split called 'val'"):
         train(settings(), [open_dataset(towns / "a"), open_dataset(bare)], tmp_path / "run")
     with pytest.raises(DataError, match="given twice"):
         open_datasets([towns, towns / "b"])
@@ -158,7 +158,7 @@ def test_resuming_on_another_set_of_maps_is_refused(towns: Path, tmp_path: Path)
 
     datasets = [open_dataset(towns / name) for name in "ab"]
     train(settings(), datasets, tmp_path / "run", stop_after=2)
-    with pytest.raises(TrainingError, match="another training split"):
+    with pytest.raises(TrainingError, match="a training split that differs"):
         train(settings(), datasets[::-1], tmp_path / "run", resume=True)
 
 

@@ -120,7 +120,7 @@ def test_what_is_not_registered_is_refused_by_name(town: Path, tmp_path: Path, m
     folder = build_model(settings("nearness").model).save_pretrained(tmp_path / "model")
     with pytest.raises(ModelError, match="a family 'nearness' exists already"):
         register_family(Family("nearness", Nearness))
-    with pytest.raises(ModelError, match="has a task already"):
+    with pytest.raises(ModelError, match="already has a task"):
         register_task("zoom", NearnessTask)
     del tasks._TASKS["nearness", False]
     with pytest.raises(ModelError, match="no task trains the family 'nearness'"):

@@ -179,5 +179,5 @@ def test_a_run_with_a_cache_ends_like_one_without(repository, tmp_path):
 def test_augmenting_views_leaves_little_to_keep_and_that_is_said(repository, tmp_path: Path):
     config = settings("prefix_cache=memory", "epochs=1", "augment.enabled=true", "val_split=null")
     assert AugmentConfig().views
-    with pytest.warns(UserWarning, match="root view alone"):
+    with pytest.warns(UserWarning, match="only the root view"):
         train(config, open_dataset(repository), tmp_path / "run")

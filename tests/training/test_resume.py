@@ -117,5 +117,5 @@ def test_killed_run_resumes_exactly(whole: Path, repository: Path, tmp_path: Pat
 def test_a_run_is_not_resumed_on_other_photos(repository: Path, tmp_path: Path) -> None:
     train(settings(), open_dataset(repository), tmp_path / "run", stop_after=3)
     other = make_repository(tmp_path / "other", train=18, val=5, pixels=32, seed=1)
-    with pytest.raises(TrainingError, match="another training split"):
+    with pytest.raises(TrainingError, match="a training split that differs"):
         train(settings(), open_dataset(other), tmp_path / "run", resume=True)

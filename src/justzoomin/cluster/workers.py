@@ -16,7 +16,7 @@ import torch
 from justzoomin.errors import ClusterError, DataError, JustZoomInError, ModelError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import Map, MapContent, map_content
-from justzoomin.models import ZoomModel, open_model
+from justzoomin.models import open_model
 from justzoomin.posterior import Calibration, Prior
 from justzoomin.search import Fix, Localizer, NotTrainedHereWarning, ViewVectors, views_of
 
@@ -128,7 +128,7 @@ class PhotoWorker:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotTrainedHereWarning)  # the driver has already warned
                 search, decision, prior, calibration = self._how
-                localizer = Localizer(ZoomModel.from_pretrained(self._places.model, device=self._places.device),
+                localizer = Localizer(open_model(self._places.model, device=self._places.device),
                                       Map.open(self._places.map, grid=self._places.grid), index=self._index, search=search,
                                       decision=decision, prior=prior, calibration=calibration)
             for what, own, wanted in (("model", localizer.model_hash, self._hashes[0]),

@@ -89,7 +89,7 @@ def _summary(predicted: Sequence[LatLon], true: Sequence[LatLon]) -> str:
 
 
 def _numbers(axes: Axes, points: Sequence[tuple[float, float] | None], busy: npt.NDArray[np.float64], n: int) -> None:
-    """Number the true positions, each number in the freest of eight places around its point."""
+    """Put a number at each true position, in the freest of eight places around its point."""
     step = 0.021 * n
     taken = busy.copy()
     for index, point in enumerate(points):

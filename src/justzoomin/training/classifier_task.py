@@ -16,7 +16,7 @@ class ClassifierTask(Task):
     model: CellClassifier
 
     def losses(self, photos: torch.Tensor, batch: Batch, seed: int) -> torch.Tensor:
-        """Cross-entropy (B,) of the true terminal cell."""
+        """Return the cross-entropy (B,) of the true terminal cell."""
         scores = self.model.cell_scores(photos, [])
         true = torch.zeros_like(batch["sequence"][:, 0])
         for action in batch["sequence"].unbind(1):
@@ -24,5 +24,5 @@ class ClassifierTask(Task):
         return functional.cross_entropy(scores, true, reduction="none", label_smoothing=self.config.label_smoothing)
 
     def find(self, number: int, photos: torch.Tensor, truth: torch.Tensor) -> Found:
-        """Score all cells, however many there are."""
+        """Score all cells, whatever their number."""
         return best_cells(self.model.cell_scores(photos, []).float().cpu(), self.grids[number], truth)

@@ -1,4 +1,4 @@
-"""Settings of a training run: one frozen object, from a preset, a file and `key=value` words."""
+"""Settings of a training run: one frozen object, built from a preset, a file and `key=value` words."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class MatchingConfig(BaseModel):
     """How a ray matcher is trained.
 
     Attributes:
-        poses: Poses of the map that a photo's true one is compared with at a step.
-        seen_m: They lie at most so far from some training photo of the map; None for anywhere on it.
-        place_noise_m: Deviation of the noise on the true place.
-        bearing_noise_deg: Deviation of the noise on the true bearing.
-        mirror: Share of batches that are mirrored, photos and map.
+        poses: Number of map poses that a photo's true pose is compared with in a step.
+        seen_m: Largest distance of these poses from the nearest training photo of the map; None for anywhere on the map.
+        place_noise_m: Standard deviation of the noise on the true place, in metres.
+        bearing_noise_deg: Standard deviation of the noise on the true bearing, in degrees.
+        mirror: Share of batches in which photos and map are mirrored.
         light: Largest change of brightness of photos and map; colours and contrast change with it.
-        zoom_weight: Weight of the zoomer's loss; 0 leaves the zoomer as it is. An encoder that it shares with the matcher is
-            not moved by it.
+        zoom_weight: Weight of the zoomer's loss; 0 leaves the zoomer unchanged. This loss does not change an encoder that the
+            zoomer shares with the matcher.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,50 +44,52 @@ class MatchingConfig(BaseModel):
 
 
 class TrainConfig(BaseModel):
-    """Everything a run depends on besides the data; the defaults are the published ones.
+    """Everything a run depends on besides the data; the defaults are the published values.
 
     Attributes:
         model: The model to train.
         init: Folder or hub id of a model whose weights the training starts from, instead of fresh or encoder weights.
         augment: Augmentation of photos and views.
-        matching: How a ray matcher is trained, of a model that has one; its batches hold photos of one piece of map.
+        matching: Training of the ray matcher, if the model has one; a batch then holds photos of one piece of map.
         train_split: Name of the split to train on.
-        val_split: Name of the split to validate on; None for none.
-        epochs: Passes over the training photos.
-        batch_size: Photos of a batch on each device.
-        accumulate: Batches whose gradients are added up before a step.
-        batch_places: Places that a batch of all processes is drawn from, nearby photos together; None draws photos at random.
-        negatives: Cells without a photo of the batch that are shown besides, per photo; retrieval only.
-        mine_from: Epoch, counted from 0 and not the first, from which on photos stand in a batch with those whose cells look
-            most like theirs; retrieval only. None for never: then `batch_places` holds for all epochs.
-        mine_every: Epochs between two searches for them.
-        mine_neighbours: Photos that are found for each.
+        val_split: Name of the split to validate on; None to skip validation.
+        epochs: Number of passes over the training photos.
+        batch_size: Number of photos of a batch on each device.
+        accumulate: Number of batches whose gradients are added up before a step.
+        batch_places: Number of places that a batch of all processes is drawn from, nearby photos together; None draws photos at
+            random.
+        negatives: Number of additional cells per photo that hold no photo of the batch; retrieval only.
+        mine_from: Epoch, counted from 0 and at least 1, from which batches group photos whose cells look most alike; retrieval
+            only. None to leave it out: then `batch_places` is used in all epochs.
+        mine_every: Number of epochs between two searches for such photos.
+        mine_neighbours: Number of such photos that are found for each photo.
         learning_rate: Peak of the schedule.
-        final_rate: Share of the peak that the cosine ends at.
-        warmup: Share of all steps that the learning rate rises linearly.
-        weight_decay: AdamW's.
-        clip_norm: Largest norm of the gradient; 0 for none.
-        label_smoothing: Share of the target spread over all actions.
+        final_rate: Share of the peak at which the cosine ends.
+        warmup: Share of all steps during which the learning rate rises linearly.
+        weight_decay: Weight decay of AdamW.
+        clip_norm: Largest norm of the gradient; 0 to turn clipping off.
+        label_smoothing: Share of the target that is spread over all actions.
         precision: Number format; `auto` is bf16 on GPUs and CPUs that multiply in it, otherwise fp32.
-        channels_last: Whether weights of convolutions lie with the channels last.
+        channels_last: Whether weights of convolutions are stored with the channels last.
         compile: Whether the encoder is compiled with torch.compile.
-        prefix_cache: Where outputs of frozen blocks are kept for views that are not augmented: `memory`, `disk`; None: nowhere.
-        prefix_cache_mb: Room for them, in megabytes.
-        prefix_cache_dtype: Their number format: `fp32` is exact, `fp16` takes half the room.
-        prefix_cache_folder: Folder of the cache on the disk; the run's own if None.
-        ready_photos: Folder of ready photos to train and validate on instead of the photos themselves; None for none.
+        prefix_cache: Where to keep outputs of frozen blocks for views that are not augmented: `memory` or `disk`; None keeps
+            none.
+        prefix_cache_mb: Size limit of this cache, in megabytes.
+        prefix_cache_dtype: Number format of this cache: `fp32` is exact, `fp16` needs half the space.
+        prefix_cache_folder: Folder of this cache on the disk; None for a folder in the run's folder.
+        ready_photos: Folder of ready photos to train and validate on; None to read the original photos.
         seed: Seed of weights, order, crops, augmentation and dropout.
-        workers: Processes that load photos; 0 loads in the training process.
+        workers: Number of processes that load photos; 0 loads in the training process.
         devices: Number of devices of this machine to use; 0 for all GPUs, or one CPU process.
         nodes: Number of machines.
         accelerator: Kind of device: `auto`, `cpu`, `gpu`, `mps`.
-        validate_every: Epochs between validations.
-        validate_photos: Photos of the validation split to use while training; all if None.
-        select_radius_m: The best checkpoint has the highest R@Xm at this radius.
-        keep_every: Epochs between checkpoints that are kept; 0 keeps only the best and the last.
-        save_every: Steps between the states that an interrupted run resumes from.
-        log_every: Steps between log lines.
-        wandb_project: Weights & Biases project to log to as well (an extra); None for none.
+        validate_every: Number of epochs between validations.
+        validate_photos: Number of photos of the validation split to use during training; None for all.
+        select_radius_m: Radius in metres of the R@Xm that selects the best checkpoint.
+        keep_every: Number of epochs between checkpoints that are kept; 0 keeps only the best and the last.
+        save_every: Number of steps between the states that an interrupted run resumes from.
+        log_every: Number of steps between log lines.
+        wandb_project: Weights & Biases project to log to in addition (an extra); None to leave it out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -137,14 +139,14 @@ class TrainConfig(BaseModel):
 FINETUNE = "finetune"
 _SMALL: dict[str, Any] = {
     "epochs": 12, "batch_size": 64, "learning_rate": 1e-3, "weight_decay": 0.05, "validate_every": 2,
-    # Meant for a dozen epochs over tens of thousands of photos; with few photos, switch it on.
+    # Meant for a dozen epochs over tens of thousands of photos. With few photos, turn augmentation on.
     "augment": {"enabled": False},
 }
 _RETRIEVAL: dict[str, Any] = {**_SMALL, "batch_size": 128, "batch_places": 16, "mine_from": 4, "validate_every": 4}
 _PRESETS: dict[str, dict[str, Any]] = {
     "paper": {}, "small": _SMALL, "best": {**_SMALL, "batch_size": 56, "learning_rate": 2e-3},
-    # A few hundred photos of one's own town, seen often. The zoomer stays as it is: it would learn these streets by heart, and
-    # then speak against the matcher where no training photo was taken.
+    # For a few hundred photos of one town, seen often. The zoomer is not trained: it would memorize these streets, and then
+    # contradict the matcher where no training photo was taken.
     FINETUNE: {**_SMALL, "batch_size": 56, "learning_rate": 5e-4, "epochs": 15, "validate_every": 5,
                "matching": {"zoom_weight": 0.0}},
     "retriever": _RETRIEVAL, "hierarchical": _RETRIEVAL, "classifier": _SMALL,
@@ -152,7 +154,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
 
 
 def train_config(preset: str = "paper", file: Path | None = None, settings: tuple[str, ...] = ()) -> TrainConfig:
-    """Build the settings: the preset's, then those of a YAML file, then `key=value` words, later ones winning.
+    """Build the settings from the preset, then a YAML file, then `key=value` words; later values win.
 
     Args:
         preset: `paper`, `small`, `best`, `finetune`, or `retriever`, `hierarchical` or `classifier` for the other families.
@@ -160,8 +162,8 @@ def train_config(preset: str = "paper", file: Path | None = None, settings: tupl
         settings: Words such as `epochs=5` or `augment.enabled=false`; values are read as YAML.
 
     Raises:
-        ConfigError: If a setting is unknown or its value cannot be right.
-        ModelError: If there is no such preset.
+        ConfigError: If a setting is unknown or its value is invalid.
+        ModelError: If the preset is unknown.
     """
     model = model_preset("best" if preset == FINETUNE else preset)
     values: dict[str, Any] = {"model": model.model_dump(), **deepcopy(_PRESETS[preset])}
@@ -173,11 +175,12 @@ def train_config(preset: str = "paper", file: Path | None = None, settings: tupl
         where = f"--set {word}"
         key, sign, text = word.partition("=")
         if not sign or not key:
-            raise ConfigError(where, "it is no key=value", "Write for instance --set epochs=5 or --set augment.jpeg_p=0.")
+            raise ConfigError(where, "it does not have the form key=value",
+                              "Write for instance --set epochs=5 or --set augment.jpeg_p=0.")
         try:
             nested: Any = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise ConfigError(where, "its value is no YAML", "Write for instance --set epochs=5.") from error
+            raise ConfigError(where, "its value is not valid YAML", "Write for instance --set epochs=5.") from error
         for part in reversed(key.split(".")):
             nested = {part: nested}
         _merge(values, nested, where)
@@ -185,10 +188,10 @@ def train_config(preset: str = "paper", file: Path | None = None, settings: tupl
 
 
 def validate(values: dict[str, Any], where: str) -> TrainConfig:
-    """Check plain values.
+    """Check plain values and return them as settings.
 
     Raises:
-        ConfigError: Naming the first wrong setting.
+        ConfigError: If a setting is wrong. The message names the first one.
     """
     try:
         return TrainConfig.model_validate(values)
@@ -210,7 +213,7 @@ def load_config(path: Path) -> TrainConfig:
 
 
 def dump_config(config: TrainConfig) -> str:
-    """Settings as YAML text that `load_config` reads back."""
+    """Return settings as YAML text for `load_config`."""
     text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
     return text
 
@@ -218,7 +221,7 @@ def dump_config(config: TrainConfig) -> str:
 def _read_yaml(path: Path) -> dict[str, Any]:
     values = load_yaml(path, _MAX_CONFIG_BYTES, ConfigError)
     if not isinstance(values, dict):
-        raise ConfigError(path, "it holds no mapping", "Write `key: value` lines.")
+        raise ConfigError(path, "it does not hold a mapping", "Write `key: value` lines.")
     return values
 
 

@@ -1,4 +1,4 @@
-"""The contrastive loss of the retrieval families, and which cells a batch is compared with."""
+"""The contrastive loss of the retrieval families, and the choice of the cells that a batch is compared with."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from justzoomin.posterior import Lattice
 Ints = npt.NDArray[np.int64]
 
 NEAR_CELLS = 3
-"""A negative near in space is at most so many rows and columns away from the photo's cell."""
+"""Largest distance of a nearby negative from the photo's cell, in rows and in columns."""
 
 
 class References(NamedTuple):
-    """Terminal cells that the photos of a batch are compared with, each once.
+    """Distinct terminal cells that the photos of a batch are compared with.
 
     Attributes:
-        maps: Number (R,) of each one's map.
-        cells: Its number (R,) among the terminal cells of that map.
-        target: Which of them (B,) each photo stands in.
+        maps: Number (R,) of each cell's map.
+        cells: Number (R,) of each cell among the terminal cells of its map.
+        target: Index (B,) of each photo's own cell among them.
     """
 
     maps: Ints
@@ -31,16 +31,16 @@ class References(NamedTuple):
 
 
 def choose_references(maps: Ints, cells: Ints, lattice: Lattice, negatives: int, seed: int) -> References:
-    """The true cells of a batch, and negatives besides: half of them near a photo's cell, half anywhere on its map.
+    """Return the true cells of a batch and additional negatives: half of them near a photo's cell, half anywhere on its map.
 
-    Photos see the cells of streets alone, and the gallery holds roofs and fields as well: negatives are how a model comes to
-    know them.
+    Photos show only the cells of streets, but the gallery holds roofs and fields too. The model learns about them from the
+    negatives.
 
     Args:
         maps: Number (B,) of each photo's map.
-        cells: Its terminal cell (B,).
-        lattice: The cells of one map; all maps have grids of one size.
-        negatives: How many to draw; those that are true cells of the batch or drawn twice are left out.
+        cells: Terminal cell (B,) of each photo.
+        lattice: The cells of one map; all maps have grids of the same size.
+        negatives: Number of cells to draw; repeated cells and true cells of the batch are left out.
         seed: Seed of the draws.
     """
     count, rng = len(lattice), np.random.default_rng(seed)
@@ -58,17 +58,17 @@ def choose_references(maps: Ints, cells: Ints, lattice: Lattice, negatives: int,
 
 def info_nce(logits: torch.Tensor, target: torch.Tensor, allowed: torch.Tensor, real: torch.Tensor,
              smoothing: float) -> torch.Tensor:
-    """Symmetric InfoNCE (B,) with label smoothing: half the loss of finding a photo's view, half of finding a view's photo.
+    """Return the symmetric InfoNCE (B,) with label smoothing: the mean loss of finding a photo's view and a view's photo.
 
-    Two photos of one view are not each other's negatives: among the photos of a photo's own view, the others are left out. So
-    are photos that stand in for none, and pairs that are not allowed.
+    Two photos of one view are not each other's negatives, so a photo's view is not compared with its other photos. Photos that
+    only fill up a batch and pairs that are not allowed are left out too.
 
     Args:
         logits: Scaled similarities (B, R) of photos and views.
-        target: Which view (B,) each photo belongs to.
-        allowed: Pairs (B, R) that may be compared; a photo's own is always.
+        target: Index (B,) of each photo's view.
+        allowed: Pairs (B, R) that may be compared; a photo's own view is always allowed.
         real: Photos (B,) that count as negatives.
-        smoothing: Share of the target that is spread evenly over all that is compared.
+        smoothing: Share of the target that is spread evenly over all compared pairs.
     """
     rows = torch.arange(len(logits), device=logits.device)
     views = allowed.clone()
@@ -80,7 +80,7 @@ def info_nce(logits: torch.Tensor, target: torch.Tensor, allowed: torch.Tensor, 
 
 
 def _smoothed(logits: torch.Tensor, target: torch.Tensor, among: torch.Tensor, smoothing: float) -> torch.Tensor:
-    """Cross-entropy (B,) of the target among some of the columns, smoothed over these."""
+    """Return the cross-entropy (B,) of the target among some of the columns, smoothed over these columns."""
     costs = -logits.masked_fill(~among, -torch.inf).log_softmax(1)
     own = costs.gather(1, target.unsqueeze(1)).squeeze(1)
     spread = costs.masked_fill(~among, 0.0).sum(1) / among.sum(1)

@@ -14,19 +14,19 @@ _TASKS: dict[tuple[str, bool], type[Task] | str] = {}
 
 
 def register_task(family: str, task: type[Task] | str, *, matcher: bool = False, replace: bool = False) -> None:
-    """Say how a family of models is trained.
+    """Register the task that trains a family of models.
 
     Args:
         family: Name of the family.
         task: A subclass of `Task`; or `module:Class`, which is imported when the first such model is trained.
-        matcher: Whether it is for the family's models with a ray matcher, or for those without.
-        replace: Whether it may take the place of another one.
+        matcher: Whether the task is for the family's models with a ray matcher, or for its models without one.
+        replace: Whether it may replace a registered task.
 
     Raises:
-        ModelError: If the family has a task already.
+        ModelError: If the family already has a task.
     """
     if (family, matcher) in _TASKS and not replace:
-        raise ModelError("family", f"the family {family!r} has a task already", "Pass replace=True to train it otherwise.")
+        raise ModelError("family", f"the family {family!r} already has a task", "Pass replace=True to replace it.")
     _TASKS[family, matcher] = task
 
 
@@ -34,35 +34,35 @@ def task_of(model: MapModel) -> type[Task]:
     """Return the task that trains a model.
 
     Raises:
-        ModelError: If none is registered for its family.
+        ModelError: If no task is registered for its family.
     """
     found = _TASKS.get((model.family, model.matcher is not None))
     if found is None:
         what = f"the family {model.family!r}" + (" with a ray matcher" if model.matcher is not None else "")
-        raise ModelError("family", f"no task trains {what}", "Register one with justzoomin.training.register_task.")
+        raise ModelError("family", f"no task trains {what}", "Register a task with justzoomin.training.register_task.")
     task: type[Task] = pkgutil.resolve_name(found) if isinstance(found, str) else found
     return task
 
 
 def check_family(model: MapModel, task: type[Task], config: TrainConfig, maps: TrainingMaps) -> None:
-    """Refuse what a family cannot do, before the first step.
+    """Refuse settings that a family does not support, before the first step.
 
     Raises:
-        ModelError: If a model of one map is to know several, a kept prefix is asked of a task that keeps none, or a model to
-            start from has another number of levels than the maps' grids.
+        ModelError: If a model for one map gets several, the task cannot keep outputs of frozen blocks, or the model to start
+            from has a different number of levels from the maps' grids.
     """
     if model.one_map and len(maps.datasets) > 1:
-        raise ModelError("model.family", f"a {model.family} knows the cells of one map, and {len(maps.datasets)} are given",
+        raise ModelError("model.family", f"a {model.family} knows the cells of one map, but {len(maps.datasets)} were given",
                          "Train it on one dataset.")
     if config.prefix_cache is not None and config.model.matcher is not None:
-        raise ModelError("prefix_cache", "a model with a ray matcher needs more of its encoder than what is kept",
+        raise ModelError("prefix_cache", "a model with a ray matcher needs more of its encoder than the kept outputs",
                          "Set prefix_cache=null.")
     if config.prefix_cache is not None and not task.keeps_prefix:
-        raise ModelError("prefix_cache", f"the training of the family {model.family} keeps no outputs of frozen blocks",
+        raise ModelError("prefix_cache", f"the training of the family {model.family} cannot keep outputs of frozen blocks",
                          "Set prefix_cache=null.")
     if not model.any_depth and model.config.depth != maps.grid.depth:
-        raise ModelError("init", f"the model to start from knows {model.config.depth} levels, the grid has {maps.grid.depth}",
-                         "Start from a model of the same depth, or from none.")
+        raise ModelError("init", f"the model to start from has {model.config.depth} levels, but the grid has {maps.grid.depth}",
+                         "Start from a model of the same depth, or leave init out.")
 
 
 register_task("zoom", "justzoomin.training.zoom_task:ZoomTask")

@@ -1,4 +1,4 @@
-"""The folder of a run: whether it is new, begun or done, and that one process trains in it at a time."""
+"""The folder of a run: whether the run is new, interrupted or done, and a lock so that one process trains at a time."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _MAX_PROVENANCE = 1 << 22
 
 
 def goes_on(out: Path, config: TrainConfig, *, resume: bool) -> bool:
-    """Whether the run in a folder is gone on with, whatever moment it was killed at.
+    """Return whether to continue the run in a folder, whenever it was killed.
 
-    The same settings again go on with it too: the same command, run again, ends the job.
+    Equal settings continue the run too, so that running the same command again finishes the job.
 
     Raises:
         TrainingError: If there is no run to resume, or the folder holds something else.
-        DataError: If a link leads out of it.
+        DataError: If a link leads out of the folder.
     """
     for name in _WRITTEN:
         refuse_links(out, out / name)
@@ -35,16 +35,16 @@ def goes_on(out: Path, config: TrainConfig, *, resume: bool) -> bool:
     if resume or is_free(out, PREFIX):
         return resume
     if not saved.is_file():
-        raise TrainingError(out, "the folder is not empty and holds no run", "Give a new folder.")
+        raise TrainingError(out, "the folder is not empty, and it does not hold a run", "Give a new folder.")
     began = load_config(saved)
     if config.model_copy(update={"model": config.model.model_copy(update={"depth": began.model.depth})}) != began:
         raise TrainingError(out, "the folder is not empty: its run has other settings",
-                            "Give a new folder, or --resume to go on with that run as it began.")
+                            "Give a new folder, or add --resume to continue that run with its settings.")
     return True
 
 
 def is_done(out: Path, steps: int, split_hash: object) -> bool:
-    """Whether the run in a folder has ended: its last model was saved after all steps on the same photos."""
+    """Return whether the run in a folder is complete: its last model was saved after all steps on the same photos."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
         values = json.loads(read_limited(out / "models" / "last" / "provenance.json", _MAX_PROVENANCE))
         return isinstance(values, dict) and (values.get("step"), values.get("train_split_hash")) == (steps, split_hash)
@@ -53,10 +53,10 @@ def is_done(out: Path, steps: int, split_hash: object) -> bool:
 
 @contextlib.contextmanager
 def held(out: Path) -> Iterator[None]:
-    """Hold a run's folder, and remove what a killed training left half-written there.
+    """Lock a run's folder, and remove files that a killed training left incomplete.
 
     Raises:
-        DataError: If another training runs in it.
+        DataError: If another training is running in it.
     """
     with folder_lock(out, "training"):
         sweep(out / "models")

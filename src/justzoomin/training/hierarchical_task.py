@@ -1,4 +1,4 @@
-"""Training of hierarchical retrievers: symmetric InfoNCE at each level, and the weights of levels by the rank of paths."""
+"""Training of hierarchical retrievers: symmetric InfoNCE at each level, and weights of levels from the ranking of paths."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class HierarchicalTask(RetrievalTask):
     model: HierarchicalRetriever
 
     def compare(self, photos: torch.Tensor, chosen: References, maps: Ints, real: torch.Tensor, seed: int) -> torch.Tensor:
-        """InfoNCE (B,) of each level, their mean, with the calibrator's loss. No view is compared with one of another level."""
+        """Return the mean InfoNCE (B,) of the levels with the calibrator's loss; no views of different levels are compared."""
         grid, device = self.grids[0], photos.device
-        windows = []  # of each level: distinct (map, window), and which of them each reference lies in
+        windows = []  # per level: distinct (map, window), and the index of each reference's own among them
         for level in range(1, grid.depth + 1):
             finer = min(level + 1, grid.depth)
             key = chosen.maps * grid.actions**finer + chosen.cells // grid.actions**(grid.depth - finer)
@@ -34,15 +34,15 @@ class HierarchicalTask(RetrievalTask):
             logits = self.model.scales[level - 1] * photos @ views.T
             cell = m * grid.actions**level + w // (grid.actions if level < grid.depth else 1)
             target = place[chosen.target]
-            allowed = torch.from_numpy(cell[target][:, None] != cell).to(device)  # other windows of the cell are no negatives
+            allowed = torch.from_numpy(cell[target][:, None] != cell).to(device)  # other windows of its cell are not negatives
             losses = losses + info_nce(logits, torch.from_numpy(target).to(device), allowed, real, self.config.label_smoothing)
             path = path + self.model.weights[level - 1] * logits.detach()[:, torch.from_numpy(place).to(device)]
         elsewhere = torch.from_numpy(maps[:, None] != chosen.maps).to(device)
         ranked = functional.cross_entropy(path.masked_fill(elsewhere, -torch.inf),
                                                    torch.from_numpy(chosen.target).to(device), reduction="none")
-        return losses / grid.depth + ranked - ranked.detach()  # the calibrator's loss trains its weights and is not shown
+        return losses / grid.depth + ranked - ranked.detach()  # the calibrator's loss trains its weights, but is not reported
 
     def embed_cells(self, maps: Ints, cells: Ints, seed: int | None) -> torch.Tensor:
-        """Compared vectors (R, P) of terminal cells."""
+        """Return the compared vectors (R, P) of terminal cells."""
         numbers = maps * len(self._layers) + self._layers.starts[-2] + cells
         return self.model.embed_views(self.encode_views(torch.from_numpy(numbers), seed))

@@ -1,4 +1,4 @@
-"""The maps of a run: which datasets give photos to train on, and which to validate on."""
+"""The maps of a run: the datasets with photos to train on, and those with photos to validate on."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from justzoomin.training.config import TrainConfig
 
 @dataclass(frozen=True)
 class TrainingMaps:
-    """The datasets of a run. Their place in the list is their number.
+    """The datasets of a run. The number of a dataset is its index in the list.
 
     Attributes:
-        datasets: All of them; their grids have the same size and depth.
-        train: Numbers of those with photos to train on.
-        val: Numbers of those whose photos the run is validated on.
+        datasets: All datasets; their grids have the same size and depth.
+        train: Numbers of the datasets with photos to train on.
+        val: Numbers of the datasets with photos to validate on.
     """
 
     datasets: tuple[Dataset, ...]
@@ -34,33 +34,34 @@ class TrainingMaps:
 
     @classmethod
     def of(cls, config: TrainConfig, datasets: Sequence[Dataset]) -> TrainingMaps:
-        """Find out which dataset gives what, and check all of it.
+        """Find out which datasets to train and to validate on, and check them.
 
-        A single dataset must have both splits. Of several, each must have one of them. If some have the validation split alone,
-        the run is validated on those: they are maps that it has not seen. Otherwise on all that have the split.
+        A single dataset must have both splits. Of several datasets, each must have at least one of them. If some have only the
+        validation split, the run is validated on those, because they are maps that it has not seen; otherwise on all that have
+        the split.
 
         Raises:
-            DataError: If there is none, a split is missing, broken or lacks photos, or grids differ in size or depth.
+            DataError: If there is no dataset, a split is missing, broken or lacks photos, or grids differ in size or depth.
         """
         if not datasets:
-            raise DataError("datasets", "there are none", "Give at least one.")
+            raise DataError("datasets", "no dataset was given", "Give at least one.")
         first, (train, val) = datasets[0], (config.train_split, config.val_split)
         for other in datasets[1:]:
             if (other.grid.grid, other.grid.depth) != (first.grid.grid, first.grid.depth):
-                raise DataError(other.root, f"its grid is {_size(other.grid)} and that of {first.root} is {_size(first.grid)}",
+                raise DataError(other.root, f"its grid is {_size(other.grid)}, but that of {first.root} is {_size(first.grid)}",
                                 "Train on maps whose grids have the same size and depth.")
         numbers = range(len(datasets))
         several = len(datasets) > 1
         training = tuple(n for n in numbers if not several or train in datasets[n].split_paths)
         scored = () if val is None else tuple(n for n in numbers if not several or val in datasets[n].split_paths)
         for number in sorted(set(numbers) - {*training, *scored}):
-            lacks = f"it has no split called {train!r}" + (f" and none called {val!r}" if val else "")
+            lacks = f"it has no split called {train!r}" + (f" and no split called {val!r}" if val else "")
             there = ", ".join(datasets[number].split_paths) or "none"
-            raise DataError(datasets[number].root, lacks, f"Splits there: {there}. Leave it out, or name its splits.")
+            raise DataError(datasets[number].root, lacks, f"Its splits: {there}. Leave the dataset out, or name its splits.")
         for name, having in ((train, training), (val, scored)):
             if name is not None and not having:
-                raise DataError(first.root, f"neither it nor any of the other datasets has a split called {name!r}",
-                                "Set train_split and val_split to splits that are there; val_split=null for no validation.")
+                raise DataError(first.root, f"neither it nor any other dataset has a split called {name!r}",
+                                "Set train_split and val_split to existing splits, or val_split=null to skip validation.")
         unseen = tuple(n for n in scored if n not in training)
         maps = cls(tuple(datasets), training, unseen or scored)
         for name, having in ((train, maps.train), (val, maps.val)):
@@ -70,20 +71,20 @@ class TrainingMaps:
 
     @property
     def grid(self) -> ZoomGrid:
-        """Grid of the first map: that of the model."""
+        """Grid of the first map, which is the model's grid."""
         return self.datasets[0].grid
 
     def windows(self, matcher: MatcherConfig) -> list[Windows]:
-        """The pieces of every map that a ray matcher describes."""
+        """Return the pieces of every map that a ray matcher describes."""
         return [Windows(each.map, each.grid, matcher.window_m, matcher.margin_m, matcher.metres_per_pixel)
                 for each in self.datasets]
 
     def bearings(self, split: str) -> npt.NDArray[np.float64]:
-        """Directions (N,) in degrees of the photos to train on, map after map; NaN where none is known."""
+        """Return the bearings (N,) of the training photos in degrees, map after map; NaN for an unknown bearing."""
         return np.concatenate([self.datasets[number].bearings(split) for number in self.train])
 
     def places(self, split: str, matcher: MatcherConfig) -> list[npt.NDArray[np.float64]]:
-        """Where the photos to train on stand on each map, (N, 2): metres east and south of the region's corner."""
+        """Return the places (N, 2) of the training photos on each map, in metres east and south of the region's corner."""
         found = []
         for number, windows in enumerate(self.windows(matcher)):
             records = self.datasets[number].split(split) if number in self.train else None
@@ -91,7 +92,7 @@ class TrainingMaps:
         return found
 
     def pieces(self, split: str, matcher: MatcherConfig) -> npt.NDArray[np.int64]:
-        """Numbers (N,) that tell the pieces of maps apart in which the photos to train on lie."""
+        """Return the numbers (N,) of the training photos' pieces of map; each piece of each map has its own number."""
         windows, found, first = self.windows(matcher), [], 0
         for number in self.train:
             records = self.datasets[number].split(split)
@@ -100,12 +101,12 @@ class TrainingMaps:
         return np.concatenate(found)
 
     def split_hash(self, split: str) -> str:
-        """Hash of the records of a split to train on: the dataset's own, or one of all datasets' hashes."""
+        """Return the hash of a training split's records: the dataset's own, or a hash of all datasets' hashes."""
         hashes = [self.datasets[number].split_hash(split) for number in self.train]
         return hashes[0] if len(self.datasets) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
     def provenance(self, config: TrainConfig, views: Sequence[GridViews]) -> dict[str, Any]:
-        """What is recorded beside a model about the photos and maps it was trained on; `views` are those of each map's grid."""
+        """Return the record of a model's training photos and maps; `views` are those of each map's grid."""
         split = config.train_split
         rows: list[dict[str, Any]] = [{
             "data": self.datasets[number].root.resolve().name, "train_split_hash": self.datasets[number].split_hash(split),

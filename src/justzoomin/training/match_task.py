@@ -1,4 +1,4 @@
-"""Training a zoomer with a ray matcher: the zoomer's loss, and each photo's true pose against poses all over its map."""
+"""Training of a zoomer with a ray matcher: the zoomer's loss, and each photo's true pose against poses all over its map."""
 
 from __future__ import annotations
 
@@ -20,30 +20,31 @@ from justzoomin.training.task import Found, TaskSetup, best_cells
 from justzoomin.training.zoom_task import ZoomTask
 
 NEAR_M, NEAR_DEG = 8.0, 30.0
-"""Poses nearer than both to the true one are no negatives."""
+"""Poses that are closer to the true pose than both limits are not negatives."""
 SAME_M = 5.0
-"""Edge of the squares that count as one place each; so many places the sampled negatives stand for."""
+"""Edge of the squares that count as one place each; the sampled negatives represent all these places."""
 
 
 class MatchTask(ZoomTask):
     """A zoomer with a ray matcher in training.
 
-    The matcher sees each piece of map turned by a random quarter, and half of all batches mirrored, photos and map together:
-    labels stay exact, and no street can be known by its direction. A photo whose bearing is not known takes the best of all.
+    The matcher sees each piece of map turned by a random number of quarter turns, and half of all batches mirrored, photos and
+    map together. Labels stay exact, and the matcher cannot recognize a street by its direction. A photo with an unknown bearing
+    is compared in all bearings.
 
     Args:
         model: The model.
         config: The run's settings.
         views: The views of each map's grid at the model's pixel size.
         windows: The pieces of each map.
-        places: Where the photos to train on stand on each map, (N, 2): metres east and south of the region's corner.
-        bearings: Directions (N,) in degrees of all photos to train on, map after map; NaN where none is known.
-        total_steps: Optimizer steps of the whole run.
+        places: Places (N, 2) of the training photos on each map, in metres east and south of the region's corner.
+        bearings: Bearings (N,) of all training photos in degrees, map after map; NaN for an unknown bearing.
+        total_steps: Optimizer steps of the complete run.
         fused: Whether the optimizer's step is one kernel.
     """
 
     keeps_prefix: ClassVar[bool] = False
-    leaves_unused: ClassVar[bool] = True  # mirrored photos teach no decoder
+    leaves_unused: ClassVar[bool] = True  # mirrored photos do not train the decoder
 
     def __init__(self, model: MapModel, config: TrainConfig, views: Sequence[GridViews], windows: Sequence[Windows],
                  places: Sequence[npt.NDArray[np.float64]], bearings: npt.NDArray[np.float64], total_steps: int,
@@ -52,7 +53,7 @@ class MatchTask(ZoomTask):
         assert model.matcher is not None
         self.matcher: RayMatcher = model.matcher
         self._shared = not self.matcher.config.own_encoder
-        if not config.matching.zoom_weight:  # without a loss of its own it would fade by weight decay
+        if not config.matching.zoom_weight:  # without a loss, weight decay would shrink the zoomer
             trained = ("matcher.", "matcher_encoder.", *(("encoder.",) if self._shared else ()))
             for name, parameter in model.named_parameters():
                 parameter.requires_grad_(parameter.requires_grad and name.startswith(trained))
@@ -71,7 +72,7 @@ class MatchTask(ZoomTask):
                    setup.total_steps, setup.fused)
 
     def prepare(self, batch: Batch, seed: int) -> Batch:
-        """Change light and colours of the photos, and mirror them or not."""
+        """Change light and colours of the photos, and mirror some batches."""
         rng = np.random.default_rng([seed, 1])
         self._mirrored = bool(rng.random() < self.config.matching.mirror)
         wide = change_light(batch["wide"].float(), self.config.matching.light)
@@ -79,9 +80,10 @@ class MatchTask(ZoomTask):
         return batch
 
     def losses(self, photos: torch.Tensor, batch: Batch, seed: int) -> torch.Tensor:
-        """Loss (B,) of the matcher, and of the zoomer where the photos are not mirrored.
+        """Return the loss (B,) of the matcher, plus that of the zoomer if the photos are not mirrored.
 
-        In an encoder that both use, the zoomer's moves nothing: together they made the matcher worse (docs/ray-matcher.md).
+        The zoomer's loss does not change an encoder that both share: training it with both losses made the matcher worse
+        (docs/ray-matcher.md).
         """
         loss = self._matching(photos, batch, np.random.default_rng([seed, 2]))
         weight = self.config.matching.zoom_weight
@@ -94,14 +96,14 @@ class MatchTask(ZoomTask):
             return super()._view_vectors(batch, seed)
 
     def on_validation_epoch_start(self) -> None:
-        """Start with no map described: the weights have changed."""
+        """Forget the described maps, because the weights have changed."""
         super().on_validation_epoch_start()
         self._grounds = {}
 
     def find(self, number: int, photos: torch.Tensor, truth: torch.Tensor) -> Found:
-        """Score all terminal cells by the matcher, as the model answers; of a region with too many places, zoom."""
+        """Score all terminal cells with the matcher, as in search; in a region with too many places, zoom instead."""
         views = self.views[number]
-        if number not in self._grounds:  # photos come map by map: one map is held at a time
+        if number not in self._grounds:  # photos come map by map, so one map is kept at a time
             self._grounds = {number: GroundMap(self.model, views.source, views.grid)}
         ground, cells = self._grounds[number], views.grid.actions**views.grid.depth
         if ground.places * cells > MAX_PLACES:
@@ -109,12 +111,12 @@ class MatchTask(ZoomTask):
         return best_cells(ground.scores(self.model.fans(photos)).cpu(), views.grid, truth)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the figures and let the map go."""
+        """Log the figures and release the map."""
         super().on_validation_epoch_end()
         self._grounds = {}
 
     def trained(self) -> list[dict[str, object]]:
-        """The parameters that train: the scale of scores moves faster, and is not drawn to zero."""
+        """Return the trained parameters in groups: the scale of scores has a higher learning rate and no weight decay."""
         scale = self.matcher.log_scale
         rest = [p for p in self.model.parameters() if p.requires_grad and p is not scale]
         return [{"params": rest}, {"params": [scale], "lr": 5 * self.config.learning_rate, "weight_decay": 0.0}]
@@ -138,7 +140,7 @@ class MatchTask(ZoomTask):
 
     def _in_piece(self, number: int, piece: int, fans: torch.Tensor, place: torch.Tensor, bearing: torch.Tensor,
                   rng: np.random.Generator) -> torch.Tensor:
-        """Loss (B,) of photos at places (B, 2), metres east and south of the picture's corner, in one piece of map."""
+        """Return the loss (B,) of photos in one piece of map, at places (B, 2) in metres east and south of its corner."""
         settings, matching, windows = self.model.config, self.config.matching, self.windows[number]
         picture = torch.from_numpy(windows.picture(piece)).permute(2, 0, 1).to(fans.device).float()
         edge = windows.window_m + 2 * windows.margin_m
@@ -163,8 +165,8 @@ class MatchTask(ZoomTask):
         known = torch.isfinite(bearing)
         close = (torch.cdist(place, other) < NEAR_M) & (
             ~known[:, None] | (torch.cos(bearing[:, None] - towards) > math.cos(math.radians(NEAR_DEG))))
-        stands_for = len(seen) * self.matcher.config.headings / count  # the poses drawn stand for all there are
-        wrong = wrong.masked_fill(close, -torch.inf) + math.log(stands_for)
+        represented = len(seen) * self.matcher.config.headings / count  # all poses per drawn pose
+        wrong = wrong.masked_fill(close, -torch.inf) + math.log(represented)
         right = torch.where(known, self._at(ground, scaled, place, torch.where(known, bearing, 0.0)), 0.0)
         if not bool(known.all()):
             turns = [2 * math.pi * k / self.matcher.config.headings for k in range(self.matcher.config.headings)]
@@ -173,7 +175,7 @@ class MatchTask(ZoomTask):
         return functional.softplus(wrong.logsumexp(1) - right)
 
     def _at(self, ground: Ground, scaled: torch.Tensor, place: torch.Tensor, bearing: torch.Tensor) -> torch.Tensor:
-        """Scores (B,) of photos at poses of their own, moved by a little noise."""
+        """Return the scores (B,) of photos, each at its pose with a little noise."""
         matching = self.config.matching
         east, south = (place + torch.randn_like(place) * matching.place_noise_m).unbind(1)
         towards = (bearing + torch.randn_like(bearing) * math.radians(matching.bearing_noise_deg)) % (2 * math.pi)
@@ -182,29 +184,29 @@ class MatchTask(ZoomTask):
 
 
 def seen_squares(windows: Windows, piece: int, photos: npt.NDArray[np.float64], near_m: float | None) -> torch.Tensor:
-    """Where negatives are drawn: north-western corners (S, 2) of the squares of `SAME_M` that training photos stand near.
+    """Return the north-western corners (S, 2) of the squares of `SAME_M` near training photos, where negatives are drawn.
 
-    In metres east and south of the picture's corner. Ground that no photo shows is left out: always wrong in training, it
-    would be learned by heart as wrong.
+    The corners are in metres east and south of the picture's corner. Ground far from every photo is left out: it would always
+    be wrong in training, and the model would memorize it as wrong.
 
     Args:
         windows: The pieces of the map.
         piece: Number of the piece.
-        photos: Where the photos stand (N, 2), metres east and south of the region's corner.
+        photos: Places (N, 2) of the photos, in metres east and south of the region's corner.
         near_m: Largest distance of a square's middle from a photo; None for all squares of the piece.
     """
     axis = windows.margin_m + np.arange(0, windows.window_m - 1e-9, SAME_M)
     corners = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
     if near_m is not None:
         middle = torch.from_numpy(corners + SAME_M / 2 + windows.corner(piece)).float()
-        stand = torch.from_numpy(photos).float()
-        nearest = torch.cat([torch.cdist(part, stand).amin(1) for part in torch.split(middle, 256)])
+        places = torch.from_numpy(photos).float()
+        nearest = torch.cat([torch.cdist(part, places).amin(1) for part in torch.split(middle, 256)])
         corners = corners[(nearest <= max(near_m, SAME_M)).numpy()]
     return torch.from_numpy(corners).float()
 
 
 def change_light(pictures: torch.Tensor, strength: float) -> torch.Tensor:
-    """Other brightness, colours and contrast for each of the pictures (N, 3, H, W) in 0 .. 255.
+    """Change brightness, colours and contrast of each of the pictures (N, 3, H, W) in 0 .. 255 at random.
 
     Args:
         pictures: The pictures.

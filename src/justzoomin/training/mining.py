@@ -1,4 +1,4 @@
-"""Hard negatives near in the embedding: photos that stand in a batch with those whose cells look most like theirs."""
+"""Hard negatives from the embedding: a batch groups photos whose cells look most alike."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _CHUNK = 1024
 
 
 class Miner:
-    """The photos of a run and the sampler that is told which of them are near to each other.
+    """The training photos and their sampler, which groups photos that are near each other in the embedding.
 
     Args:
-        photos: All photos to train on.
+        photos: All training photos.
         sampler: Their sampler.
     """
 
@@ -24,20 +24,20 @@ class Miner:
         self.photos, self.sampler = photos, sampler
 
     def due(self, epoch: int, first: int | None, every: int) -> bool:
-        """Whether neighbours are to be found before an epoch; epochs count from 0 here."""
+        """Return whether to find neighbours before an epoch; epochs count from 0 here."""
         return first is not None and epoch >= first and (epoch - first) % every == 0
 
 
 def neighbours(photos: torch.Tensor, cells: torch.Tensor, cell_of: Ints, maps: Ints, count: int) -> Ints:
-    """For each photo the photos (N, K) of its map whose cells are most similar to it, best first; -1 where there are no more.
+    """Return for each photo the photos (N, K) of its map whose cells are most similar to it, best first, filled up with -1.
 
-    Photos of its own cell are not among them: they would be no negatives.
+    Photos in its own cell are left out, because they are not negatives.
 
     Args:
         photos: Compared vectors (N, P) of photos.
-        cells: Compared vectors (C, P) of the cells that have photos.
-        cell_of: Which of these cells (N,) a photo stands in.
-        maps: Number (N,) of its map.
+        cells: Compared vectors (C, P) of the cells with photos.
+        cell_of: Index (N,) of each photo's cell among these cells.
+        maps: Number (N,) of each photo's map.
         count: K.
     """
     found = np.full((len(photos), count), -1, np.int64)

@@ -1,8 +1,8 @@
 """Outputs of frozen blocks on the disk: an array over view numbers, with a mark for each view.
 
-A folder holds `header.json`, `tokens.bin` (one row a view, a hole until it is written) and `marks.bin`: for each view a hash
-of the pixels it was made from and a checksum of its row. A row counts as there if both are right. So a torn write reads as no
-row, several processes can fill one folder, and a view of a changed map is made again.
+A folder holds `header.json`, `tokens.bin` (one row per view, a hole until it is written) and `marks.bin` (per view, a hash of
+its pixels and a checksum of its row). A row is valid if both are right. So an incomplete write counts as a missing row, several
+processes can fill one folder, and a view of a changed map is computed again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from justzoomin.errors import TrainingError
 from justzoomin.files import sweep, write_json
 from justzoomin.store import MarkedRows, Rows, Store, checksum, require_room
 
-_STORE = Store("justzoomin-prefix/1", "outputs of frozen blocks", TrainingError, "Remove the folder; it is made again.")
+_STORE = Store("justzoomin-prefix/1", "outputs of frozen blocks", TrainingError, "Remove the folder. It will be made again.")
 _MARK = np.dtype([("pixels", "<u8"), ("crc", "<u4")])
 _SPARE_BYTES = 64 << 20
 _NUMPY: dict[torch.dtype, np.dtype[Any]] = {torch.float32: np.dtype("<f4"), torch.float16: np.dtype("<f2")}
@@ -29,18 +29,18 @@ _NUMPY: dict[torch.dtype, np.dtype[Any]] = {torch.float32: np.dtype("<f4"), torc
 class DiskStore(MarkedRows):
     """A folder of outputs.
 
-    Room for fewer views than the grid has is given to the first numbers: the coarse views, which more photos share.
+    If the limit is too small for all views of the grid, the first numbers are kept: the coarse views, which more photos share.
 
     Args:
         folder: The folder; made if missing.
-        key: What the outputs depend on besides pixels, 64 hex digits.
+        key: 64 hex digits for everything except the pixels that the outputs depend on.
         shape: Shape of one output.
         dtype: float32 or float16.
-        count: Views of the grid.
-        max_bytes: Room for all outputs.
+        count: Number of views of the grid.
+        max_bytes: Size limit of all outputs in bytes.
 
     Attributes:
-        rows: Views that there is room for: those with numbers below.
+        rows: Number of views within the limit; only views with smaller numbers are kept.
 
     Raises:
         TrainingError: If the folder holds something else, cannot be written, or the disk is too full.
@@ -50,13 +50,13 @@ class DiskStore(MarkedRows):
         self.folder = folder
         self._dtype, self._row = dtype, np.dtype((_NUMPY[dtype], shape))
         self.rows = min(count, max_bytes // self._row.itemsize)
-        self._seen: set[int] = set()  # rows whose pixels were found right by this process
+        self._seen: set[int] = set()  # rows whose pixels this process has checked
         header = {"format": _STORE.format, "key": key, "shape": list(shape), "dtype": _NUMPY[dtype].str, "views": count}
         try:
             super().__init__(self._open(header, count), "crc", lambda row, mark: checksum(row))
         except OSError as error:
             raise TrainingError(folder, f"the outputs of frozen blocks cannot be kept here ({error.strerror or error})",
-                                "Set prefix_cache_folder to a folder that can be written, or prefix_cache=memory.") from error
+                                "Set prefix_cache_folder to a writable folder, or set prefix_cache=memory.") from error
 
     def get(self, number: int, pixels: Callable[[], bytes]) -> torch.Tensor | None:
         """Return the output of a view, or None if it is not there, is damaged, or was made from other pixels."""
@@ -72,7 +72,7 @@ class DiskStore(MarkedRows):
         return torch.from_numpy(row[0].astype(row.dtype.newbyteorder("="))) if len(row) else None
 
     def put(self, number: int, pixels: Callable[[], bytes], tokens: torch.Tensor) -> None:
-        """Keep the output of a view, if there is room for its number."""
+        """Keep the output of a view, if its number is within the limit."""
         if not 0 <= number < self.rows:
             return
         row = tokens.detach().cpu().to(self._dtype).contiguous().numpy().astype(self._row.base, copy=False)
@@ -89,12 +89,12 @@ class DiskStore(MarkedRows):
         sweep(self.folder)
         path = self.folder / "header.json"
         if path.exists() and _STORE.load(path, dict) != header:
-            raise _STORE.error(path, "it is the header of other outputs")
+            raise _STORE.error(path, "this header belongs to other outputs")
         made = {}
         for file, row in ((self.folder / "tokens.bin", self._row), (self.folder / "marks.bin", _MARK)):
             there = Rows(_STORE, file, row).count if file.exists() else 0
             if there > count:
-                raise _STORE.error(file, f"it has {there} rows and there are {count} views")
+                raise _STORE.error(file, f"it has {there} rows, but there are {count} views")
             made[file] = row, max(there, self.rows)
         require_room(self.folder, self.rows * self._row.itemsize + _SPARE_BYTES, "the outputs of frozen blocks",
                      "Lower prefix_cache_mb, use prefix_cache_dtype=fp16, or set prefix_cache_folder to a larger disk.",

@@ -1,4 +1,4 @@
-"""Training of the families that compare vectors: batches of photos against cells, and photos near in the embedding."""
+"""Training of the families that compare vectors: photos of a batch against cells, grouped by nearness in the embedding."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ Ints = npt.NDArray[np.int64]
 
 
 class RetrievalTask(Task):
-    """A retriever in training. A family says how terminal cells become compared vectors, and what the loss of a batch is.
+    """A retriever in training. A family defines the compared vectors of terminal cells, and the loss of a batch.
 
     Args:
         model: The model.
         config: The run's settings.
         views: The views of each map's layers.
-        total_steps: Optimizer steps of the whole run.
+        total_steps: Optimizer steps of the complete run.
         fused: Whether the optimizer's step is one kernel.
-        miner: Whose sampler is told which photos are near to each other in the embedding.
+        miner: The training photos and their sampler, which receives each photo's neighbours in the embedding.
     """
 
     model: DualEncoder | HierarchicalRetriever
@@ -62,32 +62,32 @@ class RetrievalTask(Task):
         raise NotImplementedError
 
     def embed_cells(self, maps: Ints, cells: Ints, seed: int | None) -> torch.Tensor:
-        """Return compared vectors (R, P) of terminal cells (R,) of maps (R,); views are augmented where a seed is given."""
+        """Return the compared vectors (R, P) of terminal cells (R,) of maps (R,); with a seed, views are augmented."""
         raise NotImplementedError
 
     def trained(self) -> list[Any]:
-        """All parameters; temperatures and weights of levels are not pulled towards zero."""
+        """Return all parameters in groups: temperatures and weights of levels have no weight decay."""
         named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
         scalars = [p for name, p in named if name in {"log_scale", "path_weights"}]
         return [{"params": [p for name, p in named if name not in {"log_scale", "path_weights"}]},
                 {"params": scalars, "weight_decay": 0.0}]
 
     def losses(self, photos: torch.Tensor, batch: Batch, seed: int) -> torch.Tensor:
-        """Loss (B,) of each photo among the cells of its batch and negatives besides."""
+        """Return the loss (B,) of each photo among the cells of its batch and additional negatives."""
         grid, maps = self.grids[0], batch["map"].numpy()
         cells = grid.flatten(batch["sequence"].numpy())
         chosen = choose_references(maps, cells, lattice(grid), round(self.config.negatives * len(maps)), seed)
         return self.compare(self.model.embed_photos(photos).float(), chosen, maps, batch["weight"] > 0, seed)
 
     def on_train_epoch_start(self) -> None:
-        """Find neighbours anew where it is time."""
+        """Find neighbours again if this epoch is due."""
         super().on_train_epoch_start()
         if self.miner.due(self.current_epoch, self.config.mine_from, self.config.mine_every):
             self.miner.sampler.neighbours = self.trainer.strategy.broadcast(self._mine())
 
     @torch.no_grad()
     def _mine(self) -> Ints:
-        """Neighbours (N, K) of all photos, from the weights as they are."""
+        """Return the neighbours (N, K) of all photos with the current weights."""
         self.model.eval()
         photos, settings, grid = self.miner.photos, self.model.config, self.grids[0]
         loader: DataLoader[Any] = DataLoader(photos, batch_size=ENCODED_AT_ONCE, collate_fn=collate)
@@ -102,11 +102,11 @@ class RetrievalTask(Task):
                           self.config.mine_neighbours)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the neighbours: they were found with weights that are gone by now."""
+        """Save the neighbours, which were found with earlier weights and cannot be found again."""
         if self.miner.sampler.neighbours is not None:
             checkpoint["neighbours"] = torch.from_numpy(self.miner.sampler.neighbours)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the neighbours back."""
+        """Restore the neighbours."""
         found = checkpoint.get("neighbours")
         self.miner.sampler.neighbours = None if found is None else found.numpy()

@@ -1,4 +1,4 @@
-"""A training run from settings to models, resumable at any point."""
+"""A training run from settings to models, which can be resumed at any point."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import lightning
 import numpy as np
@@ -21,7 +21,7 @@ from justzoomin.data import Dataset, JoinedDataset, ReadyKind, ReadyPhotos, Resu
 from justzoomin.errors import MissingExtraError, ModelError, TrainingError
 from justzoomin.geometry import view_count, view_numbers
 from justzoomin.maps import GridViews
-from justzoomin.models import Compute, MapModel, ModelConfig, ZoomModel, build_model, family_of, open_model, plan, with_matcher
+from justzoomin.models import Compute, MapModel, ModelConfig, build_model, family_of, open_model, plan, with_matcher
 from justzoomin.training.config import TrainConfig, dump_config, load_config
 from justzoomin.training.families import check_family, task_of
 from justzoomin.training.folder import CONFIG, METRICS, PREFIX, STATE, goes_on, held, is_done
@@ -38,22 +38,22 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
     """Train a model; on one device or, started by torchrun or with `devices`/`nodes`, on many.
 
     Args:
-        config: The settings. With `resume`, those that the run saved hold instead. Where they are those of the run in `out`, it
-            is gone on with too.
+        config: The settings. With `resume`, the saved settings of the run are used instead. If they equal the settings of the
+            run in `out`, that run is continued too.
         dataset: The dataset, or several: a batch then mixes photos of all maps (see `TrainingMaps.of`).
         out: Folder of the run: config.yaml, environment.json, metrics.csv, tensorboard/, state.ckpt, models/best, models/last.
-        resume: Go on with the run in `out` where it stopped.
-        report: Called now and then with where the run stands.
-        stop_after: Stop after so many steps, as if interrupted (the schedule stays that of the whole run).
+        resume: Continue the run in `out` where it stopped.
+        report: Called from time to time with the progress of the run.
+        stop_after: Stop after this many steps, as if interrupted (the schedule is still that of the complete run).
 
     Returns:
-        Folder of the best model (the last one where there is no validation).
+        Folder of the best model (of the last model without validation).
 
     Raises:
-        TrainingError: If the folder holds another run, there is nothing to resume or it began on other photos, or the
-            devices asked for are not there.
+        TrainingError: If the folder holds another run, there is nothing to resume, the run began on other photos, or the
+            devices are not available.
         DataError: If a split is empty, contradicts itself or lacks photos, grids differ in size or depth, or another training
-            runs in the folder.
+            is running in the folder.
         ModelError: If the model does not fit the grid.
     """
     out, asked = Path(out), config
@@ -73,7 +73,7 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
     compute.prepare(model)
     views = [GridViews(each.map, each.grid, model.config.image_pixels) for each in maps.datasets]
     for each in views:
-        each.check_root()  # a map without a usable root view is known before the first step
+        each.check_root()  # refuses a map without a usable root view before the first step
     loaders, miner = _loaders(kind, config, model.config, maps, views, rank, world)
     sampler = miner.sampler
     steps = -(-len(sampler) // config.accumulate) * config.epochs
@@ -81,10 +81,10 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
                   **_start(config, model)}
     if resumes and is_done(out, steps, provenance["train_split_hash"]):
         with held(out) if rank == 0 else nullcontext():
-            warnings.warn(f"{out}: this run is complete; nothing is left to train", stacklevel=2)
+            warnings.warn(f"{out}: this run is already complete", stacklevel=2)
         return _best(out)
     prefix = None if config.prefix_cache is None else _prefix_cache(config, model, maps, out, compute)
-    with held(out) if rank == 0 else nullcontext():  # not before what can be refused: a refused run leaves no folder behind
+    with held(out) if rank == 0 else nullcontext():  # after everything that can be refused: a refused run leaves no folder
         if rank == 0:
             write_text(out / CONFIG, dump_config(config))
             write_text(out / "environment.json", environment(compute.words()))
@@ -93,7 +93,7 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
         resume_from = out / STATE if resumes and (out / STATE).is_file() else None
         loggers = _loggers(config, out, resume_from) if rank == 0 else []
         _quiet()
-        # Where a step leaves parameters out, processes differ in which ones it moves.
+        # If a step may leave parameters without a gradient, these differ between processes.
         many = "ddp_find_unused_parameters_true" if kind.leaves_unused else "ddp"
         trainer = lightning.Trainer(
             accelerator=config.accelerator, devices=devices, num_nodes=config.nodes, precision=compute.lightning_precision,
@@ -120,14 +120,14 @@ def _best(out: Path) -> Path:
 
 def _check(config: TrainConfig, maps: TrainingMaps) -> None:
     if config.model.grid != maps.grid.grid:
-        raise ModelError("model.grid", f"the model picks among {config.model.grid} x {config.model.grid} cells and the "
+        raise ModelError("model.grid", f"the model picks among {config.model.grid} x {config.model.grid} cells, but the "
                          f"dataset's grid is {maps.grid.grid} x {maps.grid.grid}",
                          f"Train with --set model.grid={maps.grid.grid}.")
     there = {"gpu": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if config.accelerator in there and there[config.accelerator] < max(1, config.devices):
-        raise TrainingError(f"accelerator={config.accelerator}", f"{max(1, config.devices)} asked for, and torch can use "
-                            f"{there[config.accelerator]} on this machine",
-                            "Ask for fewer with --set devices=N, or train with --set accelerator=cpu.")
+        raise TrainingError(f"accelerator={config.accelerator}", f"{max(1, config.devices)} devices are needed, but torch can "
+                            f"use {there[config.accelerator]} on this machine",
+                            "Use fewer with --set devices=N, or train with --set accelerator=cpu.")
 
 
 def _build_model(config: TrainConfig, maps: TrainingMaps) -> MapModel:
@@ -135,15 +135,15 @@ def _build_model(config: TrainConfig, maps: TrainingMaps) -> MapModel:
         return build_model(config.model, pretrained=True, seed=config.seed)
     model = open_model(config.init)
     if model.config.grid != maps.grid.grid:
-        raise ModelError(config.init, f"its grid is {model.config.grid} x {model.config.grid}, the dataset's "
-                         f"{maps.grid.grid} x {maps.grid.grid}", "Start from a model of the dataset's grid size.")
+        raise ModelError(config.init, f"its grid is {model.config.grid} x {model.config.grid}, but the dataset's grid is "
+                         f"{maps.grid.grid} x {maps.grid.grid}", "Start from a model with the dataset's grid size.")
     if config.model.matcher is not None and model.matcher is None and "matcher" in family_of(model.family).uses:
         return with_matcher(model, config.model.matcher, config.model.preset, config.seed)
     return model
 
 
 def _start(config: TrainConfig, model: MapModel) -> dict[str, Any]:
-    """What is recorded of the model that a training started from, and whether the zoomer stayed as it was."""
+    """Return the record of the model that a training starts from, and whether the zoomer is trained."""
     found: dict[str, Any] = {}
     if config.init is not None:
         found["started_from"] = {key: value for key, value in model.provenance.items() if key != "config"}
@@ -155,7 +155,7 @@ def _start(config: TrainConfig, model: MapModel) -> dict[str, Any]:
 def _loaders(kind: type[Task], config: TrainConfig, settings: ModelConfig, maps: TrainingMaps, views: list[GridViews],
              rank: int, world: int) -> tuple[tuple[DataLoader[Any], DataLoader[Any] | None], Miner]:
     crop = config.augment.crop_scale if config.augment.enabled else None
-    # One for all: a batch holds the pixels of all its views, or the numbers of all.
+    # The same for all maps: a batch holds either the pixels or the numbers of all its views.
     with_views = kind.shows_paths and not all(views[number].cached for number in maps.train)
     photos = _samples(config, settings, maps, views, config.train_split, crop, with_views=with_views)
     paths = _paths(maps, photos) if config.batch_places else None
@@ -167,7 +167,7 @@ def _loaders(kind: type[Task], config: TrainConfig, settings: ModelConfig, maps:
     training: DataLoader[Any] = DataLoader(photos, batch_sampler=sampler, **common)
     if config.val_split is None:
         return (training, None), Miner(photos, sampler)
-    # Validation asks for the views that the model itself chooses.
+    # Validation needs the views that the model itself chooses.
     held_out = _samples(config, settings, maps, views, config.val_split, None, with_views=False)
     count = min(len(held_out), config.validate_photos or len(held_out))
     rows = range(count) if len(maps.val) == 1 else np.unique(np.linspace(0, len(held_out) - 1, count).astype(int)).tolist()
@@ -190,7 +190,7 @@ def _samples(config: TrainConfig, settings: ModelConfig, maps: TrainingMaps, vie
 
 
 def _paths(maps: TrainingMaps, photos: JoinedDataset) -> npt.NDArray[np.int64]:
-    """Numbers (N, T) of the cells along each photo's path, those of several maps told apart and the map itself first."""
+    """Return the numbers (N, T) of the cells along each photo's path; with several maps, distinct and with the map first."""
     numbers = view_numbers(maps.grid, photos.sequences)
     if len(maps.datasets) == 1:
         return numbers[:, 1:]
@@ -218,7 +218,7 @@ def _loggers(config: TrainConfig, out: Path, resume_from: Path | None) -> list[L
 
         loggers.append(TensorBoardLogger(out, name="tensorboard", version=""))
     except ModuleNotFoundError:
-        warnings.warn("tensorboard is not installed: metrics go to metrics.csv alone", stacklevel=2)
+        warnings.warn("tensorboard is not installed: metrics are written to metrics.csv only", stacklevel=2)
     if config.wandb_project:
         try:
             from lightning.pytorch.loggers import WandbLogger
@@ -240,21 +240,21 @@ def _prefix_cache(config: TrainConfig, model: MapModel, maps: TrainingMaps, out:
     assert config.prefix_cache is not None
     folder = out / PREFIX if config.prefix_cache_folder is None else Path(config.prefix_cache_folder)
     if config.augment.enabled and config.augment.views:
-        warnings.warn("prefix_cache: views are augmented, so the root view alone is kept; augment.views=false keeps all",
+        warnings.warn("prefix_cache: views are augmented, so only the root view is kept; augment.views=false keeps all views",
                       stacklevel=3)
-    return open_cache(cast(ZoomModel, model), config.prefix_cache, config.prefix_cache_mb * 1_000_000,
+    return open_cache(model, config.prefix_cache, config.prefix_cache_mb * 1_000_000,
                       config.prefix_cache_dtype, folder, view_count(maps.grid) * len(maps.datasets), compute.precision)
 
 
 def _devices(config: TrainConfig) -> int:
-    """Devices of this machine that the run uses."""
+    """Return the number of devices of this machine that the run uses."""
     if config.devices:
         return config.devices
     return max(1, torch.cuda.device_count()) if config.accelerator in {"auto", "gpu"} else 1
 
 
 def _place(config: TrainConfig, devices: int) -> tuple[int, int]:
-    """Number of this process and of all processes, started by torchrun or by Lightning."""
+    """Return the rank of this process and the number of all processes, started by torchrun or by Lightning."""
     environ = os.environ
     world = int(environ.get("WORLD_SIZE") or devices * config.nodes)
     rank = environ.get("RANK")
@@ -264,7 +264,7 @@ def _place(config: TrainConfig, devices: int) -> tuple[int, int]:
 
 
 def _quiet() -> None:
-    """Lightning's advice about workers and loggers is not for our users."""
+    """Hide Lightning's advice about workers and loggers, which is not meant for users."""
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")

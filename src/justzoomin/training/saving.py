@@ -1,4 +1,4 @@
-"""What a run writes while it goes: states to resume from, models to use, logs to read. All atomically."""
+"""Files that a run writes atomically: states to resume from, models and logs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from justzoomin.training.task import Task
 
 
 class AtomicCheckpoints(CheckpointIO):
-    """States written to a temporary file, flushed to disk, then renamed: a killed run keeps the previous one whole."""
+    """States are written to a temporary file, flushed and renamed, so that a killed run keeps its previous state intact."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Write a state."""
@@ -43,17 +43,17 @@ class AtomicCheckpoints(CheckpointIO):
 
 @dataclass(frozen=True)
 class TrainProgress:
-    """Where a run stands, for whoever shows it.
+    """Progress of a run, to be shown.
 
     Attributes:
-        epoch: Epoch under way, from 0.
-        epochs: Epochs in all.
-        step: Optimizer steps done.
-        total_steps: Optimizer steps in all.
+        epoch: Current epoch, from 0.
+        epochs: Number of epochs.
+        step: Number of optimizer steps done.
+        total_steps: Number of all optimizer steps.
         loss: Training loss, averaged over the last steps.
-        photos_per_s: Photos trained on per second, over this session.
-        seconds_left: Estimate for the rest of the run.
-        figures: The last validation's figures.
+        photos_per_s: Training photos per second since the start or the last resume.
+        seconds_left: Estimated time for the rest of the run.
+        figures: Figures of the last validation.
     """
 
     epoch: int
@@ -67,16 +67,16 @@ class TrainProgress:
 
 
 class Saver(Callback):
-    """Saves the state to resume from, the best and the last model, and says where the run stands.
+    """Saves the state to resume from, the best and the last model, and reports the progress of the run.
 
-    The state is saved before a batch begins, when every count in it agrees: so a resumed run goes on with exactly
-    the batch that would have come next.
+    The state is saved before a batch begins, when all its counts agree. So a resumed run continues with exactly the batch
+    that would have come next.
 
     Args:
         out: The run's folder.
-        sampler: The training sampler, told where to go on after a resume.
-        provenance: What is recorded beside each model.
-        report: Called at every log step.
+        sampler: The training sampler, which is set to the next batch after a resume.
+        provenance: The record that is saved beside each model.
+        report: Called with the progress at every log step.
     """
 
     def __init__(self, out: Path, sampler: ResumableBatchSampler, provenance: dict[str, Any],
@@ -88,29 +88,29 @@ class Saver(Callback):
         self._saved_step = -1
 
     def state_dict(self) -> dict[str, Any]:
-        """The best figures so far."""
+        """Return the best figures so far."""
         return {"best": dict(self.best)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the best figures back."""
+        """Restore the best figures."""
         self.best = dict(state_dict["best"])
 
     def on_save_checkpoint(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule,
                            checkpoint: dict[str, Any]) -> None:
-        """Record how many batches of the epoch are done, and of which photos."""
+        """Record the number of finished batches of the epoch, and the training photos."""
         checkpoint["train_split_hash"] = self.provenance["train_split_hash"]
         checkpoint["batches_done"] = trainer.fit_loop.epoch_loop.batch_progress.current.completed
 
     def on_load_checkpoint(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule,
                            checkpoint: dict[str, Any]) -> None:
-        """Let the sampler go on with the next batch.
+        """Set the sampler to the next batch.
 
         Raises:
-            TrainingError: If the run began on other photos than these.
+            TrainingError: If the run began on different photos.
         """
         if checkpoint.get("train_split_hash") != self.provenance["train_split_hash"]:
-            raise TrainingError(self.out, "the run began on another training split than this dataset's",
-                                "Resume it with the dataset it began with, or start a new run with --set init=MODEL.")
+            raise TrainingError(self.out, "the run began on a training split that differs from this dataset's",
+                                "Resume it with its own dataset, or start a new run with --set init=MODEL.")
         self.sampler.start_batch = int(checkpoint["batches_done"])
         self._saved_step = int(checkpoint["global_step"])
 
@@ -120,10 +120,10 @@ class Saver(Callback):
 
     def on_train_batch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any,
                              batch_idx: int) -> None:
-        """Save the state if it is time; only where no half-accumulated gradient would be lost."""
+        """Save the state if it is due, but only when no half-accumulated gradient would be lost."""
         assert isinstance(pl_module, Task)
         every, step = pl_module.config.save_every, trainer.global_step
-        # Lightning moves its count of logged steps by one on resuming, for states that were saved after a batch.
+        # On resuming, Lightning increases its count of logged steps by one, for states that were saved after a batch.
         trainer.fit_loop.epoch_loop._batches_that_stepped = step
         if step and step % every == 0 and step != self._saved_step and batch_idx % pl_module.config.accumulate == 0:
             self._saved_step = step
@@ -131,11 +131,11 @@ class Saver(Callback):
 
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any,
                            batch_idx: int) -> None:
-        """Tell where the run stands."""
+        """Report the progress of the run."""
         assert isinstance(pl_module, Task)
         step, config = trainer.global_step, pl_module.config
-        loss = trainer.callback_metrics["loss"]  # the mean over this process's photos, not weighted as what is stepped by
-        self._loss = loss if self._loss is None else 0.95 * self._loss + 0.05 * loss  # a tensor: no wait for the device
+        loss = trainer.callback_metrics["loss"]  # mean over this process's photos, without the weights of the trained loss
+        self._loss = loss if self._loss is None else 0.95 * self._loss + 0.05 * loss  # a tensor, to not wait for the device
         if self.report is None or step % config.log_every or step == self._first_step or trainer.global_rank:
             return
         steps_per_s = (step - self._first_step) / max(1e-9, time.monotonic() - self._started)
@@ -156,7 +156,7 @@ class Saver(Callback):
             self.save_model("best", trainer, pl_module, figures)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Keep this epoch's model if asked to."""
+        """Keep this epoch's model if `keep_every` says so."""
         assert isinstance(pl_module, Task)
         every, epoch = pl_module.config.keep_every, trainer.current_epoch + 1
         if every and epoch % every == 0 and not trainer.global_rank:
@@ -170,15 +170,15 @@ class Saver(Callback):
             self.save_model("last", trainer, pl_module, figures)
 
     def save_model(self, name: str, trainer: lightning.Trainer, task: Task, figures: dict[str, float]) -> Path:
-        """Write `models/<name>`; returns its path."""
+        """Write `models/<name>` and return its path."""
         extra = {**self.provenance, "epoch": trainer.current_epoch, "step": trainer.global_step, "validation": figures}
         return task.model.save_pretrained(self.out / "models" / name, task.grids[0], extra)
 
 
 class CsvLog(Logger):
-    """Metrics as rows `step, epoch, name, value` in one file that a resumed run carries on with.
+    """Metrics as rows `step, epoch, name, value` in one file, which a resumed run continues.
 
-    Rows from the step on that a run resumes at are dropped first, so that no step stands twice.
+    A resumed run first drops the rows from its first step on, so that no step is listed twice.
     """
 
     def __init__(self, path: Path, resume_step: int | None = None) -> None:
@@ -198,11 +198,11 @@ class CsvLog(Logger):
 
     @property
     def version(self) -> str:
-        """There is one version."""
+        """Version of this logger: always empty."""
         return ""
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Settings are saved in config.yaml instead."""
+        """Do nothing: settings are saved in config.yaml."""
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Append metrics."""
@@ -218,12 +218,12 @@ def _csv_text(rows: Iterable[Iterable[object]]) -> bytes:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a text file atomically; return its path."""
+    """Write a text file atomically and return its path."""
     return write_bytes(path, text.encode())
 
 
 def environment(compute: str) -> str:
-    """Versions, machine and how the model is computed, as JSON, saved in every run."""
+    """Return versions, machine and the way the model is computed as JSON, which every run saves."""
     import importlib.metadata
     import platform
 

@@ -1,4 +1,4 @@
-"""The state that an interrupted run resumes from, read with suspicion: a damaged one is said to be so."""
+"""The state that an interrupted run resumes from. It is checked when read, and a damaged state is reported as such."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from justzoomin.untrusted import printable
 
 _NEEDED = ("epoch", "global_step", "state_dict", "optimizer_states", "lr_schedulers", "loops", "batches_done",
            "train_split_hash")
-_REMEDY = "Start a new run in another folder; --set init=MODEL lets it begin with a saved model, such as this models/best."
+_REMEDY = "Start a new run in another folder; --set init=MODEL starts it from a saved model, such as this run's models/best."
 _UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError)
 
 
 def load_state(path: Path, device: Any = "cpu") -> dict[str, Any]:
-    """Read a state; nothing but tensors and plain values is unpickled.
+    """Read a state; only tensors and plain values are unpickled.
 
     Raises:
         TrainingError: If it cannot be read, is damaged, or lacks a part.
@@ -39,7 +39,7 @@ def load_state(path: Path, device: Any = "cpu") -> dict[str, Any]:
 
 
 def check_weights(found: Any, wanted: Mapping[str, torch.Tensor], where: str | Path) -> None:
-    """Refuse the weights of a state that are not those of the model.
+    """Refuse a state whose weights do not fit the model.
 
     Raises:
         TrainingError: If names or shapes differ.
@@ -47,5 +47,5 @@ def check_weights(found: Any, wanted: Mapping[str, torch.Tensor], where: str | P
     shapes = {name: getattr(tensor, "shape", None) for name, tensor in found.items()} if isinstance(found, dict) else {}
     wrong = {name for name in {*shapes, *wanted} if name not in wanted or shapes.get(name) != wanted[name].shape}
     if wrong:
-        raise TrainingError(where, f"it holds another model than this run's settings describe ({len(wrong)} tensors differ, "
-                            f"first {printable(min(wrong, key=str), 80)})", _REMEDY)
+        raise TrainingError(where, f"its model differs from the one in this run's settings ({len(wrong)} tensors differ, the "
+                            f"first is {printable(min(wrong, key=str), 80)})", _REMEDY)

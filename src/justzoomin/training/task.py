@@ -1,4 +1,4 @@
-"""What the training of every family shares: the step, the schedule, the figures of a validation."""
+"""The common part of every family's training: the step, the schedule, the figures of a validation."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from justzoomin.training.state import check_weights
 from justzoomin.training.viewpixels import ViewPixels
 
 ENCODED_AT_ONCE = 256
-"""Views, or photos, that are encoded at once outside of training steps."""
+"""Number of views or photos that are encoded at once outside of training steps."""
 
 
 def rate_at(step: int, total: int, warmup: float, final: float) -> float:
-    """Share of the peak learning rate at a step: linear rise over `warmup` of all steps, then a cosine to `final`."""
+    """Return the share of the peak learning rate at a step: a linear rise over `warmup` of all steps, a cosine to `final`."""
     rising = max(1, round(warmup * total))
     if step < rising:
         return (step + 1) / rising
@@ -38,16 +38,16 @@ def rate_at(step: int, total: int, warmup: float, final: float) -> float:
 
 
 def mix_seed(*numbers: int) -> int:
-    """One seed from several numbers, well mixed."""
+    """Return one seed that is mixed from several numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 class Found(NamedTuple):
-    """What a model finds for the photos of a validation.
+    """A model's answers for the photos of a validation.
 
     Attributes:
-        sequences: Its best terminal cell (B, T).
-        loss: How improbable it holds the true one (B,): minus the log-probability, of a step for a zoomer.
+        sequences: Best terminal cell (B, T) of each photo.
+        loss: Minus the log-probability (B,) of the true cell; for a zoomer, averaged over the steps.
     """
 
     sequences: torch.Tensor
@@ -55,7 +55,7 @@ class Found(NamedTuple):
 
 
 def best_cells(scores: torch.Tensor, grid: ZoomGrid, truth: torch.Tensor) -> Found:
-    """What scores (B, N) of all terminal cells say: the best cell, and minus the log-probability of the true one."""
+    """Return the best cells, and minus the log-probabilities of the true cells, from scores (B, N) of all terminal cells."""
     sequences = torch.from_numpy(grid.unflatten(scores.argmax(1).numpy(), grid.depth))
     true = torch.from_numpy(grid.flatten(truth.numpy()))
     return Found(sequences, -scores.log_softmax(1).gather(1, true.unsqueeze(1)).squeeze(1))
@@ -63,16 +63,16 @@ def best_cells(scores: torch.Tensor, grid: ZoomGrid, truth: torch.Tensor) -> Fou
 
 @dataclass(frozen=True)
 class TaskSetup:
-    """What a run has for its task.
+    """The parts of a run that a task is made from.
 
     Attributes:
         model: The model.
         config: The run's settings.
         maps: The maps of the run.
         cells: The views of the cells of each map's grid, at the model's pixel size.
-        total_steps: Optimizer steps of the whole run.
-        miner: The photos to train on and their sampler.
-        prefix: Kept outputs of the encoder's frozen part; None for none.
+        total_steps: Optimizer steps of the complete run.
+        miner: The training photos and their sampler.
+        prefix: Cache for outputs of the encoder's frozen part; None to keep none.
         fused: Whether the optimizer's step is one kernel.
     """
 
@@ -87,24 +87,24 @@ class TaskSetup:
 
     @property
     def views(self) -> list[GridViews | LayerViews]:
-        """The views that the model looks at on each map."""
+        """The views of each map that the model uses."""
         found = [views_of(self.model, each.source, each.grid) for each in self.cells]
         return [own if isinstance(view, GridViews) else view for own, view in zip(self.cells, found, strict=True)]
 
 
 class Task(lightning.LightningModule):
-    """A model in training. A family says what the loss is, and what the model finds where it does not score all cells.
+    """A model in training. A family defines the loss, and how to find photos if the model does not score all cells.
 
     Args:
         model: The model.
         config: The run's settings.
         views: The views of each map at the model's pixel size.
-        total_steps: Optimizer steps of the whole run.
+        total_steps: Optimizer steps of the complete run.
         fused: Whether the optimizer's step is one kernel.
 
     Attributes:
-        shows_paths: Whether a batch of photos to train on holds the views along their paths.
-        keeps_prefix: Whether outputs of the encoder's frozen part may be kept for it.
+        shows_paths: Whether a training batch holds the views along its photos' paths.
+        keeps_prefix: Whether the task can keep outputs of the encoder's frozen part.
         leaves_unused: Whether a step may leave some parameters without a gradient.
     """
 
@@ -113,7 +113,7 @@ class Task(lightning.LightningModule):
     leaves_unused: ClassVar[bool] = False
     model: MapModel
     STAY_ON_CPU: ClassVar[tuple[str, ...]] = ("view_ids", "map")
-    """Parts of a batch that are looked up by number: asking a GPU for them would be waiting for it."""
+    """Parts of a batch that are used as indices on the CPU: reading them from a GPU would wait for it."""
 
     def __init__(self, model: MapModel, config: TrainConfig, views: Sequence[GridViews | LayerViews], total_steps: int,
                  fused: bool = True) -> None:
@@ -128,11 +128,11 @@ class Task(lightning.LightningModule):
 
     @classmethod
     def of(cls, setup: TaskSetup) -> Self:
-        """Return the task of a run; a family that needs more of the run takes it here."""
+        """Return the task of a run; a family that needs more parts of the run overrides this."""
         return cls(setup.model, setup.config, setup.views, setup.total_steps, setup.fused)
 
     def losses(self, photos: torch.Tensor, batch: Batch, seed: int) -> torch.Tensor:
-        """Loss (B,) of each photo of a batch.
+        """Return the loss (B,) of each photo of a batch.
 
         Args:
             photos: Vectors (B, D) of the augmented photos.
@@ -142,22 +142,22 @@ class Task(lightning.LightningModule):
         raise NotImplementedError
 
     def prepare(self, batch: Batch, seed: int) -> Batch:
-        """Change a batch before its photos are augmented and encoded; a family may."""
+        """Change a batch before its photos are augmented and encoded; a family may override this."""
         return batch
 
     def find(self, number: int, photos: torch.Tensor, truth: torch.Tensor) -> Found:
-        """Find photos (B, D) of one map whose true sequences are (B, T), on the CPU: the best of all terminal cells."""
-        if number not in self._scores:  # photos come map by map: one map is held at a time
+        """Find photos (B, D) of one map with true sequences (B, T), on the CPU: the best of all terminal cells."""
+        if number not in self._scores:  # photos come map by map, so one map is kept at a time
             vectors = ViewVectors(self.model, self.views[number], ENCODED_AT_ONCE)
             self._scores = {number: CellScores(self.model, vectors)}
         return best_cells(self._scores[number].scores(photos), self.grids[number], truth)
 
     def encode_views(self, numbers: torch.Tensor, seed: int | None) -> torch.Tensor:
-        """Return vectors (V, D) of views (V,) of all maps: those of map m follow those of the maps before it.
+        """Return the vectors (V, D) of views (V,) of all maps.
 
         Args:
-            numbers: m * (views of one map) + number of the view.
-            seed: Seed of their augmentation; None to leave them as they are.
+            numbers: m * (number of views of one map) + number of the view, for map m.
+            seed: Seed of their augmentation; None to leave them unchanged.
         """
         settings, views = self.model.config, self.pixels(numbers, self.device)
         if seed is not None:
@@ -166,14 +166,14 @@ class Task(lightning.LightningModule):
         return self.model.encode_views(normalize(views, settings.mean, settings.std))
 
     def on_train_epoch_start(self) -> None:
-        """Bring the model into training mode; frozen parts of the encoder stay in evaluation mode."""
+        """Set the model to training mode; frozen parts of the encoder stay in evaluation mode."""
         self.model.train()
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        """The loss of all photos, each with its weight (see `ResumableBatchSampler`).
+        """Return the loss of all photos, each with its weight (see `ResumableBatchSampler`).
 
-        All randomness of a step, augmentation and dropout alike, comes from a seed made of run, epoch, batch and
-        process: a resumed run draws what the uninterrupted one would have drawn.
+        All random draws of a step, augmentation and dropout alike, come from a seed made of run, epoch, batch and process. So a
+        resumed run draws the same numbers as an uninterrupted one.
         """
         seed = mix_seed(self.config.seed, self.current_epoch, batch_idx, self.global_rank)
         torch.manual_seed(seed)
@@ -187,7 +187,7 @@ class Task(lightning.LightningModule):
         return (losses * batch["weight"]).mean()
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """Move a batch, but for what is looked up by number."""
+        """Move a batch to a device, except the parts in `STAY_ON_CPU`."""
         numbers: dict[str, Any] = {key: value for key, value in batch.items() if key in self.STAY_ON_CPU}
         moved: Any = super().transfer_batch_to_device(batch, device, dataloader_idx)
         moved.update(numbers)
@@ -195,7 +195,7 @@ class Task(lightning.LightningModule):
         return result
 
     def on_validation_epoch_start(self) -> None:
-        """Forget what was found and described with earlier weights."""
+        """Forget the answers and described maps of earlier weights."""
         self._found, self._scores = [], {}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -218,7 +218,7 @@ class Task(lightning.LightningModule):
             gathered: list[Any] = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(gathered, found)
             found = [torch.cat(part) for part in zip(*gathered, strict=True)]
-        # With fewer photos than processes one stands in several processes: count it once.
+        # With fewer photos than processes, several processes hold the same photo: count it once.
         once = torch.from_numpy(np.unique(found[0].numpy(), return_index=True)[1])
         _, distances, loss, right = (part[once] for part in found)
         errors = distances.numpy()
@@ -231,19 +231,19 @@ class Task(lightning.LightningModule):
         self._found, self._scores = [], {}
 
     def trained(self) -> list[Any]:
-        """The parameters that train, or groups of them."""
+        """Return the trained parameters, or groups of them."""
         return [p for p in self.model.parameters() if p.requires_grad]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse the weights of another model.
 
         Raises:
-            TrainingError: If they are.
+            TrainingError: If so.
         """
         check_weights(checkpoint["state_dict"], self.state_dict(), "state.ckpt")
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW over the parameters that train, with the schedule stepped per optimizer step."""
+        """Return AdamW over the trained parameters, with a schedule that advances with each optimizer step."""
         optimizer = torch.optim.AdamW(self.trained(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay,
                                       fused=self.fused)
         schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -255,7 +255,7 @@ class Task(lightning.LightningModule):
         """Clip the gradient's norm, in every precision.
 
         Lightning's own clipping refuses a fused step under mixed precision, as if that step still had to unscale the
-        gradients. In bf16 nothing is scaled, and in fp16 Lightning has unscaled them by now.
+        gradients. In bf16 nothing is scaled, and in fp16 Lightning has already unscaled them.
         """
         if gradient_clip_val:
             torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], gradient_clip_val)

@@ -1,4 +1,4 @@
-"""Pixels of a batch's views, fetched where they are used: from the view cache, or from a table on the GPU."""
+"""Pixels of a batch's views, fetched in the training process: from the view cache, or from a table on the GPU."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import torch
 from justzoomin.maps import GridViews, LayerViews
 
 TABLE_SHARE = 0.25
-"""A table of all views is put on a GPU where it takes at most this share of the memory that is free at that time."""
+"""A table of all views is stored on a GPU if it needs at most this share of the free memory."""
 _CHUNK = 512
 
 
 class ViewPixels:
-    """Views by number, for the training process. With several maps, numbers as `JoinedDataset` gives them.
+    """Views by number, for the training process. With several maps, the numbers are those of `JoinedDataset`.
 
     Args:
-        views: The views of each map, all of one number and size.
+        views: The views of each map; all maps have equally many views of the same size.
     """
 
     def __init__(self, *views: GridViews | LayerViews) -> None:
@@ -27,7 +27,7 @@ class ViewPixels:
         self._asked = False
 
     def __call__(self, numbers: torch.Tensor, device: torch.device) -> torch.Tensor:
-        """Views of these numbers (V,), uint8 (V, 3, n, n), on a device; the numbers may be on another."""
+        """Return the views with these numbers (V,), uint8 (V, 3, n, n), on a device; the numbers may be on another device."""
         if device.type == "cuda" and not self._asked:
             self._asked = True
             self._table = self._on_device(device)
@@ -36,7 +36,7 @@ class ViewPixels:
         return torch.from_numpy(self._batch(numbers.cpu().numpy())).to(device, non_blocking=True).permute(0, 3, 1, 2)
 
     def _batch(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """Views (V, n, n, 3) of these numbers (V,)."""
+        """Return the views (V, n, n, 3) with these numbers (V,)."""
         if len(self.views) == 1:
             return self.views[0].batch(numbers)
         maps, inner = np.divmod(numbers, self._stride)
@@ -46,7 +46,7 @@ class ViewPixels:
         return found
 
     def _on_device(self, device: torch.device) -> torch.Tensor | None:
-        """All views, uint8 (V, n, n, 3), or None where they are not ready or take too much memory."""
+        """Return all views, uint8 (V, n, n, 3), or None if they are not cached or need too much memory."""
         count, pixels = self._stride * len(self.views), self.views[0].pixels
         free = torch.cuda.mem_get_info(device)[0]
         if not all(views.cached for views in self.views) or count * pixels * pixels * 3 > TABLE_SHARE * free:

@@ -1,4 +1,4 @@
-"""Training a zoomer: teacher-forced loss, autoregressive validation."""
+"""Training of a zoomer: teacher-forced loss, autoregressive validation."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class ZoomTask(Task):
         model: The model.
         config: The run's settings.
         views: The views of each map's grid at the model's pixel size.
-        total_steps: Optimizer steps of the whole run.
-        prefix: Kept outputs of the encoder's frozen part for views that are not augmented; None for none.
+        total_steps: Optimizer steps of the complete run.
+        prefix: Cache for outputs of the encoder's frozen part for views that are not augmented; None to keep none.
         fused: Whether the optimizer's step is one kernel.
     """
 
@@ -44,20 +44,20 @@ class ZoomTask(Task):
         return cls(setup.model, setup.config, setup.cells, setup.total_steps, setup.prefix, setup.fused)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Give a training batch the pixels of its views where the loader sent their numbers alone."""
+        """Add the pixels of the views to a training batch if the loader sent only their numbers."""
         if self.trainer.training and not len(batch["views"]):
             batch["views"] = self.pixels(batch["view_ids"], batch["wide"].device)
         return batch
 
     def losses(self, photos: torch.Tensor, batch: Batch, seed: int) -> torch.Tensor:
-        """Cross-entropy (B,) of the true action, averaged over the steps of a photo."""
+        """Return the cross-entropy (B,) of the true actions, averaged over the steps of a photo."""
         views = self._view_vectors(batch, seed)  # (V, D)
         logits = self.model.decode(photos, views[batch["view_index"]], batch["sequence"])  # (B, T, A)
         return functional.cross_entropy(logits.transpose(1, 2), batch["sequence"], reduction="none",
                                         label_smoothing=self.config.label_smoothing).mean(1)
 
     def _view_vectors(self, batch: Batch, seed: int) -> torch.Tensor:
-        """Vectors (V, D) of a batch's distinct views, augmented; the frozen part of what is not augmented may be kept."""
+        """Return the vectors (V, D) of a batch's distinct views, augmented; views that are not augmented may use the cache."""
         settings, encoder, keep = self.model.config, self.model.torch_encoder, batch["view_ids"].cpu() % self._stride == 0
         if self.prefix is None:
             views = self.augment.views(batch["views"], seed, keep=keep)
@@ -74,7 +74,7 @@ class ZoomTask(Task):
         return encoder.suffix(tokens, (height, width))
 
     def on_validation_epoch_start(self) -> None:
-        """Start with no view encoded: the weights have changed."""
+        """Forget the encoded views, because the weights have changed."""
         super().on_validation_epoch_start()
         self._vectors = {}
 
@@ -87,6 +87,6 @@ class ZoomTask(Task):
         return Found(found.sequences, -chances.gather(-1, truth.unsqueeze(-1)).squeeze(-1).mean(1))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the figures and let the views go."""
+        """Log the figures and release the views."""
         super().on_validation_epoch_end()
         self._vectors = {}
