@@ -3,9 +3,9 @@
     python benchmarks/step.py
 
 Both decode JPEG files from the disk, encode, decode, and go back through the same weights to an optimizer step, in fp32, on
-two threads, without augmentation. The published loop draws every view again; ours reads views from memory, as in every epoch but
-the first. The row "outputs of frozen blocks kept" is the steady state: all of the batch's views are in that cache.
-The encoder has the shape of DINOv2-small, with the last 4 of 12 blocks trained. Pictures have 70 px to keep the benchmark short;
+two threads, without augmentation. The published loop draws every view again; ours reads views from memory, as in every epoch
+but the first. The row "outputs of frozen blocks kept" is the steady state: all of the batch's views are in that cache.
+The encoder has the shape of DINOv2-small, with the last 4 of 12 blocks trained. Pictures have 70 px, to be quick;
 with larger ones encoding weighs more, and decoding files and drawing views less.
 """
 
