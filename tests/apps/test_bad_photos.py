@@ -88,7 +88,7 @@ def test_a_declared_panorama_is_not_localized_as_a_photo(jzi: Jzi, model: Path, 
     (tmp_path / "photo.jpg").write_bytes(jpeg())
     ran = jzi("localize", tmp_path, "--model", model, "--map", repository)
     assert ran.code == 1 and ran.out.count("90 % within ") == 1
-    assert ran.err == (f"error: {tmp_path / 'pano.jpg'}: it is a panorama (equirectangular, says its XMP), not an ordinary "
+    assert ran.err == (f"error: {tmp_path / 'pano.jpg'}: it is a panorama (equirectangular in its XMP), not an ordinary "
                        "photo. Give a photo of about 90 degrees cut from it; jzi photos import cuts such photos.\n")
 
 

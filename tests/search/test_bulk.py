@@ -174,7 +174,7 @@ def test_a_job_of_another_model_is_not_gone_on_with(localizer, photos, dataset, 
         with pytest.raises(DataError, match="differs in decision"):
             localize_to_file(Localizer(localizer.model, dataset.map, search="posterior", decision="top"), photos, out)
         known = Localizer(localizer.model, dataset.map, prior=Circle(54.5, 3.0, 100.0))
-        with pytest.raises(DataError, match="another prior"):
+        with pytest.raises(DataError, match="differs in prior"):
             localize_to_file(known, photos, out)
     (tmp_path / ".fixes.csv.jzi-work" / "journal.jsonl").write_text("hello\n")
     with pytest.raises(DataError, match="not the journal"):
