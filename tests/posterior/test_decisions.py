@@ -80,8 +80,9 @@ def test_distance_is_not_stuck_between_two_groups() -> None:
 def test_distance_on_a_grid_of_few_cells(side: int, depth: int) -> None:
     """The first step of the search is longer than such a region's cells; all mass in one cell, and the same in all."""
     cells = lattice(ZoomGrid(Region(54.5, 3.0, (-160.0, 160.0), (-160.0, 160.0)), side, depth))
-    for probs, place in ((np.eye(len(cells))[1], (cells.east_m[1], cells.north_m[1])), (np.full(len(cells), 1 / len(cells)), (0, 0))):
-        assert Distance().points(cells, probs[None])[0] == pytest.approx(place, abs=1e-3)
+    one, even = np.eye(len(cells))[1], np.full(len(cells), 1 / len(cells))
+    places = [(cells.east_m[1], cells.north_m[1]), (0.0, 0.0)]
+    assert Distance().points(cells, np.stack([one, even])) == pytest.approx(np.array(places), abs=1e-3)
 
 
 @pytest.mark.parametrize("decision", [Within(12.0), Within(30.0), Distance(), TopCell()], ids=repr)
