@@ -10,6 +10,7 @@ import shutil
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from running import Jzi
 
 import fakes
 from justzoomin.maps import Map, ViewCache, map_content
+from justzoomin.tiles.packages import _added
 from pages import PROJECT
 
 
@@ -30,8 +32,9 @@ def written(kind: str, holds: str) -> str:
 
 
 @pytest.fixture
-def zipsource(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def zipsource(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The page's package, laid down as pip does; its module's name."""
+    _added.cache_clear()
     project = tomllib.loads(written("toml", "entry-points"))
     (name,) = project["tool"]["setuptools"]["py-modules"]
     site = tmp_path / "site"
@@ -44,7 +47,8 @@ def zipsource(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (facts / "entry_points.txt").write_text("\n".join(lines))
     monkeypatch.syspath_prepend(site)
     monkeypatch.setitem(sys.modules, name, importlib.import_module(name))
-    return name
+    yield name
+    _added.cache_clear()
 
 
 @pytest.fixture
@@ -116,8 +120,10 @@ def test_what_cannot_be_used_is_named(maps: tuple[Path, Path], jzi: Jzi, tmp_pat
     assert ran.code and "web maps" in ran.err
     (facts,) = (tmp_path / "site").glob("*.dist-info")
     (facts / "entry_points.txt").write_text("[justzoomin.tile_sources]\nzip = zipsource:Missing\n")
+    _added.cache_clear()
     ran = jzi("map", "info", maps[1])
     assert ran.code and "zipsource:Missing cannot be loaded" in " ".join(ran.err.split())
     (facts / "entry_points.txt").write_text("[other]\nzip = zipsource:ZipSource\n")
+    _added.cache_clear()
     ran = jzi("map", "info", maps[1])
     assert ran.code and "Traceback" not in ran.err

@@ -76,6 +76,15 @@ def test_distance_is_not_stuck_between_two_groups() -> None:
     assert np.abs(slope).max() < 1e-6
 
 
+@pytest.mark.parametrize(("side", "depth"), [(2, 1), (2, 2), (4, 1)])
+def test_distance_on_a_grid_of_few_cells(side: int, depth: int) -> None:
+    """The first step of the search is longer than such a region's cells; all mass in one cell, and the same in all."""
+    cells = lattice(ZoomGrid(Region(54.5, 3.0, (-160.0, 160.0), (-160.0, 160.0)), side, depth))
+    one, even = np.eye(len(cells))[1], np.full(len(cells), 1 / len(cells))
+    places = [(cells.east_m[1], cells.north_m[1]), (0.0, 0.0)]
+    assert Distance().points(cells, np.stack([one, even])) == pytest.approx(np.array(places), abs=1e-3)
+
+
 @pytest.mark.parametrize("decision", [Within(12.0), Within(30.0), Distance(), TopCell()], ids=repr)
 def test_the_decision_moves_with_the_mass(decision: Decision) -> None:
     """A patch of mass three cells east and two south of another is decided 60 m east and 40 m south of it."""

@@ -110,6 +110,15 @@ def test_the_radius_about_a_point_is_the_smallest_with_the_mass(seed: int, mass:
     assert found.mass_within(lat, lon, 0.99 * radius) < mass
 
 
+def test_the_radius_about_a_point_ends_at_the_cell_that_completes_the_mass() -> None:
+    """Beyond that cell's far corner no mass follows for a while; the radius does not run on."""
+    scores = np.full(len(CELLS), -np.inf)
+    scores[[0, -1]] = 0.0
+    found = Posterior.of(CELLS.grid, scores)
+    lat, lon = (float(v) for v in from_local(*CENTRE, CELLS.east_m[0], CELLS.north_m[0]))
+    assert found.radius_about(lat, lon, 0.5) == pytest.approx(CELLS.cell_m * np.sqrt(0.5), abs=1e-3)
+
+
 @given(seed=st.integers(0, 10**6), mass=st.floats(0.01, 1.0))
 @settings(max_examples=60, deadline=None)
 def test_a_region_is_the_smallest_that_holds_the_mass(seed: int, mass: float) -> None:

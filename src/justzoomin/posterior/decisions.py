@@ -158,7 +158,8 @@ class Distance(Decision):
             return np.array([[total(near - cubed * x * x), across], [across, total(near - cubed * y * y)]])
 
         start = np.array([total(east), total(north)]) / p.sum()
-        steps = {"gtol": _LEVEL, "initial_trust_radius": 4 * cells.cell_m, "max_trust_radius": cells.grid.region.size_m}
+        reach = 5 * cells.grid.region.size_m  # above the first step even for a region of one cell
+        steps = {"gtol": _LEVEL, "initial_trust_radius": 4 * cells.cell_m, "max_trust_radius": reach}
         return np.asarray(minimize(cost, start, jac=True, hess=bend, method="trust-ncg", options=steps).x)
 
     def expected(self, cells: Lattice, probs: Floats, points: Floats) -> Floats:

@@ -155,7 +155,8 @@ class Posterior:
         east, north = self._off(lat, lon)
         distance, half_diagonal = np.hypot(east, north), self.lattice.cell_m * np.sqrt(0.5)
         order = np.argsort(distance)
-        reached = min(int(np.searchsorted(np.cumsum(self.probs[order]), mass - 1e-12)), len(order) - 1)
+        mass -= 1e-12  # rounding errors must not ask for more mass than there is
+        reached = min(int(np.searchsorted(np.cumsum(self.probs[order]), mass)), len(order) - 1)
         low, high = max(0.0, distance[order[reached]] - half_diagonal), distance[order[reached]] + half_diagonal
         inside = distance <= low - half_diagonal
         rim = ~inside & (distance < high + half_diagonal)
@@ -164,7 +165,7 @@ class Posterior:
         def over(radius: float) -> float:
             return float((probs * disk_shares(*off, self.lattice.cell_m, radius)).sum() - wanted) if radius > 0 else -wanted
 
-        return float(brentq(over, low, high, xtol=_STILL_M)) if over(high) > 0 else float(high)
+        return float(brentq(over, low, high, xtol=_STILL_M)) if over(low) < 0 < over(high) else float(high)
 
     def region(self, mass: float) -> CredibleRegion:
         """Return the smallest region that holds a mass: the most probable cells.

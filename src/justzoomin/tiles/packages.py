@@ -7,6 +7,7 @@ Other installed Python packages add extensions with entry points of the group `j
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,8 +64,12 @@ def _opener(suffix: str) -> Callable[[Path], PackageSource]:
     return opener
 
 
+@cache
 def _added(suffix: str) -> list[EntryPoint]:
-    """Return the entry points that other packages have added for an extension."""
+    """Return the entry points that other packages have added for an extension.
+
+    They are looked up once: that takes tens of milliseconds, and a map is built from thousands of files.
+    """
     from importlib.metadata import entry_points
 
     return list(entry_points(group=GROUP, name=suffix[1:])) if len(suffix) > 1 else []
