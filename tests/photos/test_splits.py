@@ -100,6 +100,8 @@ def test_an_empty_split_names_a_seed_that_works() -> None:
 def test_one_group_cannot_be_split() -> None:
     with pytest.raises(ConfigError, match=r"all 4 photos form a single block\. Use --split photo"):
         assign_splits([photo(k, 10.0, 10.0) for k in range(4)], SplitSettings(kind="block"), CENTRE)
+    with pytest.raises(ConfigError, match=r"split val: the split is empty: only one photo can be used\. Import more photos"):
+        assign_splits([photo(0)], SplitSettings(), CENTRE)
 
 
 def test_a_guard_that_leaves_nothing_is_refused() -> None:

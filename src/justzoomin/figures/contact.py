@@ -165,10 +165,10 @@ def _facts(check: MapCheck, width: float) -> list[tuple[str, str]]:
     """Return the lines of text beside the region, each with its colour: the grid, the sampled tiles, the findings."""
     centre, grid = check.grid.region.centre, check.grid
     paragraphs = [(words, QUIET) for words in (
-        f"centre {centre.lat:.6f}, {centre.lon:.6f} (lat, lon) · edge {metres(grid.region.size_m)}",
+        f"centre {centre.lat:.6f}, {centre.lon:.6f} (lat, lon) · side {metres(grid.region.size_m)}",
         f"{grid.grid} x {grid.grid} cells, {grid.depth} levels, terminal cells of {metres(grid.cell_size_m(grid.depth))}",
         f"views of {check.pixels} px, north up · {readable(check.crs, 24)}, "
-        f"its north {abs(check.convergence_deg):.2f}° {'west' if check.convergence_deg < 0 else 'east'} of true north",
+        f"grid north is {abs(check.convergence_deg):.2f}° {'west' if check.convergence_deg < 0 else 'east'} of true north",
         *(_sample_words(quality) for quality in check.qualities))]
     if check.unused:
         levels = ", ".join(str(level) for level, _, _ in check.unused)

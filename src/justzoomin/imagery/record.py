@@ -73,8 +73,8 @@ def require_same(dest: Path, record: dict[str, Any], settings: dict[str, object]
         old_stamps = record.get("sources")
         old_list = old_stamps if isinstance(old_stamps, list) else []
         other = next((a for a, b in zip(stamps, old_list, strict=False) if a != b), None)
-        what = f"{other['name']} is a different file or was changed" if other else \
-            f"{len(old_list)} files then, {len(stamps)} now"
+        what = f"{len(old_list)} files then, {len(stamps)} now" if other is None else \
+            "an address differs" if other["size"] < 0 else f"{other['name']} is a different file or was changed"
         raise ConfigError(dest, f"this map was {begun} from other sources ({what})", remedy)
 
 

@@ -96,9 +96,11 @@ def _empty(keys: Sequence[str], settings: SplitSettings, empty: str) -> ConfigEr
     groups = len(set(keys))
     word = {"photo": "photos", "sequence": "sequences", "block": "blocks"}[settings.kind]
     where = f"split {empty}"
+    if len(keys) < 2:
+        return ConfigError(where, "the split is empty: only one photo can be used", "Import more photos.")
     if groups < 2:
         return ConfigError(where, f"the split is empty: all {len(keys)} photos form a single {settings.kind}",
-                           "Use --split photo, or import more photos." if settings.kind != "photo" else "Import more photos.")
+                           "Use --split photo, or import more photos.")
     for seed in range(settings.seed + 1, settings.seed + _SEEDS_TRIED):
         if len(set(_chosen(keys, settings.model_copy(update={"seed": seed})).values())) == 2:
             return ConfigError(where, f"the split is empty: by chance it got none of {groups} {word} "

@@ -198,8 +198,8 @@ def validate(values: dict[str, Any], where: str) -> TrainConfig:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(p) for p in first["loc"]) or "settings"
-        wrong = "there is no such setting" if first["type"] == "extra_forbidden" else first["msg"]
-        raise ConfigError(f"{where}: {field}", f"{wrong} (given: {first['input']!r})",
+        what = "there is no such setting" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{where}: {field}", f"{what} (given: {first['input']!r})",
                           "See docs/training.md for the settings and their ranges.") from error
 
 
