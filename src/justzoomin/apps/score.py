@@ -118,7 +118,7 @@ def _print(console: Console, path: Path, values: dict[str, Any]) -> None:
     console.print(table)
     for line in (*calibration_lines(values["calibration"]), cost_line(values["cost"])):
         console.print(line, markup=False)
-    console.print(f"protocol: gallery {words['gallery']}; distance: {words['distance']}; answers: {words['decision']}; "
+    console.print(f"protocol: gallery: {words['gallery']}; distance: {words['distance']}; answers: {words['decision']}; "
                   f"intervals: {words['intervals']}.", markup=False)
     if values["predictions"]["trained_on_this_split"]:
         console.print("NOTE: these are the photos the model was trained on; the figures say nothing about other photos.")
