@@ -51,6 +51,15 @@ def test_a_row_is_there_when_its_mark_is_its_checksum(tmp_path, monkeypatch):
     assert filled(tmp_path / "rows", [5]).count() == 5  # made again, the others are kept
 
 
+def test_a_row_that_another_process_has_cut_off_is_missing(tmp_path):
+    columns = [Rows.make(STORE, tmp_path / name, row, 4) for name, row in (("values", np.uint8), ("marks", ROW))]
+    rows = MarkedRows(columns, "mark", lambda value, row: checksum(value.tobytes(), row.tobytes()[4:]))
+    for number in range(4):
+        rows.write(number, np.uint8(number), np.array((0, [number, 1, 2]), ROW))
+    Rows.make(STORE, tmp_path / "values", np.uint8, 2)
+    assert MarkedRows(columns, "mark", rows._checksum).known(np.arange(4)).tolist() == [True, True, False, False]
+
+
 def test_rows_travel_and_files_of_other_sizes_are_refused(tmp_path):
     filled(tmp_path / "rows")
     rows = pickle.loads(pickle.dumps(Rows(STORE, tmp_path / "rows", ROW)))

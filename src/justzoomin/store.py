@@ -171,9 +171,9 @@ class MarkedRows:
         edges = [0, *(np.flatnonzero(np.diff(new) != 1) + 1).tolist(), len(new)]
         for part in (new[at:min(at + most, end)] for start, end in pairwise(edges) for at in range(start, end, most)):
             rows = last.read(int(part[0]), len(part))
-            marked = np.flatnonzero(rows[self._mark]).tolist()
-            columns = [*(column.read(int(part[0]), len(part)) for column in others if marked), rows]
-            for place in marked:
+            marked = np.flatnonzero(rows[self._mark])
+            columns = [*(column.read(int(part[0]), len(part)) for column in others if len(marked)), rows]
+            for place in marked[marked < min(map(len, columns))].tolist():  # another process may have cut a file
                 row = [column[place] for column in columns]
                 self._known[part[place]] = self._checksum(*row) == int(row[-1][self._mark])
         known: npt.NDArray[np.bool_] = self._known[numbers]
