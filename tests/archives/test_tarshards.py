@@ -146,5 +146,5 @@ def test_nothing_is_extracted_and_a_foreign_level_is_found(repository):
     assert {p for p in repository.rglob("*") if ".jzi-index" not in p.parts} == before
     archives = repository / "archives"
     (archives / "satellite_level_0_000.tar").rename(archives / "satellite_level_m1_007.tar")
-    with pytest.raises(TileError, match="no tile of level -1"):
+    with pytest.raises(TileError, match="not a tile of level -1"):
         Map.open(repository).info()
