@@ -76,7 +76,8 @@ def test_a_row_for_each_photo_and_failures_apart(localizer, photos, tmp_path, su
         assert row.keys() == alone.keys() | {"seconds"}
     with report.failures.open(newline="", encoding="utf-8") as file:
         failed = list(csv.DictReader(file))
-    assert [row["photo"] for row in failed] == [str(photos[2]), str(photos[5])] and "cannot be read as an image" in failed[0]["error"]
+    assert [row["photo"] for row in failed] == [str(photos[2]), str(photos[5])]
+    assert "cannot be read as an image" in failed[0]["error"]
     assert calls[0] == (0, 0, 7) and calls[-1] == (7, 0, 7)
     assert {p.name for p in out.parent.iterdir()} == {f"{out.name}.failed.csv", out.name}
 
