@@ -76,10 +76,10 @@ class _WithSettings:
             return self._models[parameter].model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
-            wrong = next(name for name, option in self._options.items()
-                         if option[:2] == (parameter, first["loc"][:len(option[1])]))
+            wrong = next((f"--{name.replace('_', '-')}" for name, option in self._options.items()
+                          if option[:2] == (parameter, first["loc"][:len(option[1])])), ctx.command_path)
             message = first["msg"].removeprefix("Value error, ")
-            raise ConfigError("--" + wrong.replace("_", "-"), f"{message[:1].lower()}{message[1:]} (given: {first['input']!r})",
+            raise ConfigError(wrong, f"{message[:1].lower()}{message[1:]} (given: {first['input']!r})",
                               f"See `{ctx.command_path} --help`.") from error
 
     @cached_property
