@@ -155,6 +155,24 @@ class RayMatcher(nn.Module):
         spot = self._spot(parts, across + east[:, None], down + south[:, None])                  # (K, P, 2)
         return functional.grid_sample(parts, spot[:, None], align_corners=False)[:, :, 0].sum(0)
 
+    def splats(self, bearings: Tensor, place_m: float, reach: int) -> Tensor:
+        """Return the weights (Q, K, n n) of the places around a pose for each part of a fan, K = rays * ranges, n = 2 reach + 1.
+
+        Reading a lattice at a point is a weighted sum of the four nearest places. Around the middle of a place these are the
+        same places for every pose of one bearing.
+
+        Args:
+            bearings: (Q,) bearings in radians, clockwise from north.
+            place_m: Edge of a place in metres.
+            reach: Number of places on each side; at least `reach_m / place_m`.
+        """
+        angle = bearings[:, None] + self.azimuths                                                # (Q, rays)
+        east = (angle.sin()[:, :, None] * self.ranges_m).flatten(1) / place_m + reach            # (Q, K)
+        south = (-angle.cos()[:, :, None] * self.ranges_m).flatten(1) / place_m + reach
+        steps = torch.arange(2 * reach + 1, device=bearings.device)
+        across, down = ((1 - (v[..., None] - steps).abs()).clamp(min=0.0) for v in (east, south))
+        return (down[..., :, None] * across[..., None, :]).flatten(2)
+
     def prior(self, ground: Ground, across: Tensor, down: Tensor, bearing: Tensor) -> Tensor:
         """Return logits (P,) of poses without any photo; the arguments are those of `read`."""
         found = self._sample(ground.headings, across[:, None], down[:, None])[:, :, 0]           # (K, P)
