@@ -16,7 +16,6 @@ from .index import Precision as Precision
 from .indexing import build_index as build_index
 from .indexing import index_blocks as index_blocks
 from .localizer import Localizer as Localizer
-from .matching import MAX_PLACES as MAX_PLACES
 from .matching import GroundMap as GroundMap
 from .photo_loading import read_photo as read_photo
 from .retrieval import CellScores as CellScores
