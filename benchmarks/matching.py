@@ -16,69 +16,37 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
+from simulated import Matching
 
-from justzoomin.apps.demo import packaged_model
 from justzoomin.geometry import Region, ZoomGrid
-from justzoomin.models import open_model
-from justzoomin.posterior import lattice
-from justzoomin.search.map_features import MapFeatures, Piece, piece_dtype
-from justzoomin.search.place_lattice import PlaceLattice
-from justzoomin.search.tree_search import EVERYTHING, Budget, TreeSearch
+from justzoomin.search.tree_search import EVERYTHING, Budget
 
 SIZES = {0.32: 3, 1.28: 4, 2.56: 4, 10.0: 4, 40.0: 5}
 """Edge of a region in km, and the depth of its grid."""
-PIECES, ROUNDS, BATCH = 8, 5, 16
+ROUNDS, BATCH = 5, 16
 ALL_KM = 2.56
 """Largest region of which all tiles are looked at."""
 
 
-def simulated(grid: ZoomGrid, lattice_of_places: PlaceLattice, channels: int, headings: int) -> Callable[[int], Piece]:
-    """Return a source of pieces of random numbers; pieces repeat."""
-    rng = np.random.default_rng(0)
-    pieces = []
-    for _ in range(PIECES):
-        piece = np.zeros((), piece_dtype(lattice_of_places, channels, headings))
-        for name in piece.dtype.names or ():
-            piece[name] = rng.integers(-60, 20, piece[name].shape)
-        pieces.append(piece)
-    return lambda number: pieces[number * 7 % PIECES]
-
-
-@torch.inference_mode()
 def measure(km: float, rounds: int) -> dict[str, float]:
     """Return seconds a photo, processor seconds a photo and the peak of memory for one size of region."""
-    model = open_model(packaged_model())
-    assert model.matcher is not None
-    grid = ZoomGrid(Region(0.0, 0.0, (-500 * km, 500 * km), (-500 * km, 500 * km)), 4, SIZES[km])
-    places, config = PlaceLattice.of(grid, model.matcher), model.matcher.config
-    source = simulated(grid, places, config.channels, config.headings)
-    tree = TreeSearch(model.matcher, MapFeatures(places, config.channels, config.headings, source), torch.device("cpu"))
-    cells = lattice(grid)
-    torch.manual_seed(0)
-    fans = torch.nn.functional.normalize(torch.randn(BATCH, model.matcher.size), dim=1)
-
-    def search(budget: Budget, count: int) -> None:
-        for fan in fans[:count]:
-            tree.search(fan, budget).cells()[:, cells.row, cells.col].logsumexp(0)
-
+    matching = Matching(ZoomGrid(Region(0.0, 0.0, (-500 * km, 500 * km), (-500 * km, 500 * km)), 4, SIZES[km]), BATCH)
     kinds = {"search": (Budget(unseen=0.0), 1), "batch": (Budget(unseen=0.0), BATCH)}
     if km <= ALL_KM:
         kinds["all"] = (EVERYTHING, 1)
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in kinds}
-    search(Budget(), 1)  # reads the rough level once
+    matching.search(1)  # reads the rough level once
     for _ in range(rounds):
         for name, (budget, count) in kinds.items():
             wall, own = time.perf_counter(), time.process_time()
-            search(budget, count)
+            matching.search(count, budget)
             found[name].append(((time.perf_counter() - wall) / count, (time.process_time() - own) / count))
     medians = {f"{name} {unit}": statistics.median(row[k] for row in rows)
                for name, rows in found.items() for k, unit in enumerate(("s", "processor s"))}
-    return {**medians, "places": places.side**2, "tiles": tree.fine.tiles**2,
+    return {**medians, "places": matching.places.side**2, "tiles": matching.tree.fine.tiles**2,
             "memory MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}
 
 
