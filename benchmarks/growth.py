@@ -83,7 +83,8 @@ def measure(folder: Path, flat_depth: int, rounds: int = 7) -> tuple[list[Growth
         zoom_batch=each(f"zoom {depth} batch"), zoom_first=first[depth], encoded=zoom.encoded,
         spread=(visited(depth, 1), visited(depth, 100), visited(depth, 10_000)), lazy_bytes=zoom.disk_bytes,
         index_bytes=zoom.index_bytes, best_one=each(f"best {depth} one", 1),
-        best_batch=each(f"best {depth} batch", BEST_QUERIES), best_bytes=bests[depth].disk_bytes, flat=flat_figures(depth, flats[depth]) if depth in flats else None)
+        best_batch=each(f"best {depth} batch", BEST_QUERIES), best_bytes=bests[depth].disk_bytes,
+        flat=flat_figures(depth, flats[depth]) if depth in flats else None)
         for depth, zoom in zooms.items()], each("photo", 1)
 
 

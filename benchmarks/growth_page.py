@@ -101,7 +101,8 @@ def write_page(found: list[Growth], photo_ms: float, docs: Path, machine: str, q
 def page(found: list[Growth], photo_ms: float, machine: str, queries: int, probes: int) -> str:
     """Return the page's Markdown."""
     time_rows = [[f"{one.edge_km:g} km", str(one.depth), _count(one.cells), f"{one.zoom_one:.1f}", f"{one.zoom_batch:.1f}",
-                  _ms(one.best_one), _ms(one.best_batch), *((_ms(f.exact_one), _ms(f.exact_batch), f"{f.ivf_one:.2g}", f"{f.ivf_batch:.2g}", f"{f.recall:.2f}")
+                  _ms(one.best_one), _ms(one.best_batch),
+                  *((_ms(f.exact_one), _ms(f.exact_batch), f"{f.ivf_one:.2g}", f"{f.ivf_batch:.2g}", f"{f.recall:.2f}")
                     if (f := one.flat) else ("",) * 5)] for one in found]
     growth_rows = [[f"{a.edge_km:g} to {b.edge_km:g} km", _times(b.zoom_one, a.zoom_one), _times(b.zoom_batch, a.zoom_batch),
                     _times(b.zoom_one + photo_ms, a.zoom_one + photo_ms),
@@ -109,14 +110,14 @@ def page(found: list[Growth], photo_ms: float, machine: str, queries: int, probe
                     *((_times(b.flat.exact_one, a.flat.exact_one), _times(b.flat.ivf_one, a.flat.ivf_one))
                       if a.flat and b.flat else ("", ""))] for a, b in pairwise(found)]
     memory_rows = [[f"{one.edge_km:g} km", _count(one.views), *map(_count, one.spread), _bytes(one.record * one.spread[2]),
-                    _bytes(one.index_bytes), _bytes(one.best_bytes), *((_bytes(f.exact_bytes), _bytes(f.ivf_bytes), f"{f.fill_s:.1f} s")
-                                               if (f := one.flat) else ("",) * 3)] for one in found]
+                    _bytes(one.index_bytes), _bytes(one.best_bytes),
+                    *((_bytes(f.exact_bytes), _bytes(f.ivf_bytes), f"{f.fill_s:.1f} s") if (f := one.flat) else ("",) * 3)] for one in found]
     times = _table(["region", "depth", "terminal cells", "zooming, alone", "zooming, batch", "`best`, alone", "`best`, batch",
                     "exact, alone", "exact, batch", "IVF, alone", "IVF, batch", "IVF recall"], time_rows)
-    growth = _table(["step", "zooming, alone", "zooming, batch", "alone, photo encoded", "steps", "`best`, alone", "`best`, batch", "exact, alone", "IVF, alone"],
-                    growth_rows)
-    memory = _table(["region", "views", "held after 1 photo", "after 100", "after 10 000", "lazy index then", "whole index", "`best`, described map",
-                     "exact index", "IVF", "IVF filled in"], memory_rows)
+    growth = _table(["step", "zooming, alone", "zooming, batch", "alone, photo encoded", "steps", "`best`, alone",
+                     "`best`, batch", "exact, alone", "IVF, alone"], growth_rows)
+    memory = _table(["region", "views", "held after 1 photo", "after 100", "after 10 000", "lazy index then", "whole index",
+                     "`best`, described map", "exact index", "IVF", "IVF filled in"], memory_rows)
     last = found[-1]
     lists = ", ".join(str(one.flat.lists) for one in found if one.flat)
     whole = _bytes(last.flat.exact_bytes) if last.flat else "more than there was"
@@ -151,7 +152,7 @@ At 160 km only the search is counted: a posterior over so many cells would not f
 
 An exact scan grows with the number of cells, and zooming alone overtakes it between 40 and 160 km, in batches before 40 km.
 An inverted file grows with the root of the number, faster where it has fewer lists than the root, as at 160 km here, so
-that it can be filled in minutes. Its search is the fastest of the three at every size. What it needs is the vectors of all
+that it can be filled in minutes. Its search is the fastest at every size. What it needs is the vectors of all
 cells.
 
 ## Views and memory
