@@ -111,7 +111,8 @@ def page(found: list[Growth], photo_ms: float, machine: str, queries: int, probe
                       if a.flat and b.flat else ("", ""))] for a, b in pairwise(found)]
     memory_rows = [[f"{one.edge_km:g} km", _count(one.views), *map(_count, one.spread), _bytes(one.record * one.spread[2]),
                     _bytes(one.index_bytes), _bytes(one.best_bytes),
-                    *((_bytes(f.exact_bytes), _bytes(f.ivf_bytes), f"{f.fill_s:.1f} s") if (f := one.flat) else ("",) * 3)] for one in found]
+                    *((_bytes(f.exact_bytes), _bytes(f.ivf_bytes), f"{f.fill_s:.1f} s") if (f := one.flat) else ("",) * 3)]
+                   for one in found]
     times = _table(["region", "depth", "terminal cells", "zooming, alone", "zooming, batch", "`best`, alone", "`best`, batch",
                     "exact, alone", "exact, batch", "IVF, alone", "IVF, batch", "IVF recall"], time_rows)
     growth = _table(["step", "zooming, alone", "zooming, batch", "alone, photo encoded", "steps", "`best`, alone",
