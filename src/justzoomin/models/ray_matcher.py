@@ -156,7 +156,7 @@ class RayMatcher(nn.Module):
         return functional.grid_sample(parts, spot[:, None], align_corners=False)[:, :, 0].sum(0)
 
     def splats(self, bearings: Tensor, place_m: float, reach: int) -> Tensor:
-        """Return the weights (Q, K, n n) of the places around a pose for each part of a fan, K = rays * ranges, n = 2 reach + 1.
+        """Return the weights (Q, K, n n) of the n = 2 reach + 1 places squared around a pose, for all K parts of a fan.
 
         Reading a lattice at a point is a weighted sum of the four nearest places. Around the middle of a place these are the
         same places for every pose of one bearing.

@@ -11,6 +11,7 @@ from .decisions import parse_decision as parse_decision
 from .drive import TEMPERING as TEMPERING
 from .drive import track as track
 from .fitting import fit_calibration as fit_calibration
+from .lattices import MAX_TERMINAL_CELLS as MAX_TERMINAL_CELLS
 from .lattices import Lattice as Lattice
 from .lattices import lattice as lattice
 from .motion import Motion as Motion

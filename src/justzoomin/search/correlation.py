@@ -43,9 +43,9 @@ class Correlation:
 
     def templates(self, fans: Tensor) -> Tensor:
         """Return transforms (F, B Q, D) of fans (B, size) at Q bearings, for `scores`."""
-        matcher, edge = self.matcher, 2 * self.reach + 1
-        parts = fans.view(len(fans), -1, matcher.config.channels) * (matcher.scale / math.sqrt(matcher.rays * matcher.config.ranges))
-        laid = torch.einsum("bkd,qkn->bqdn", parts, self._splats).view(-1, matcher.config.channels, edge, edge)
+        matcher, edge, channels = self.matcher, 2 * self.reach + 1, self.matcher.config.channels
+        parts = fans.view(len(fans), -1, channels) * (matcher.scale / math.sqrt(matcher.rays * matcher.config.ranges))
+        laid = torch.einsum("bkd,qkn->bqdn", parts, self._splats).view(-1, channels, edge, edge)
         return self._forward(laid).conj().resolve_conj()
 
     def transform(self, blocks: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ class Correlation:
         return self._forward(blocks).transpose(1, 2)
 
     def scores(self, templates: Tensor, transforms: Tensor) -> Tensor:
-        """Return the products (P, T, tile, tile) of fans and the map under them, for templates (F, P, D) and tiles (F, D, T)."""
+        """Return the products (P, T, tile, tile) of fans and the map under them, of templates (F, P, D) and tiles (F, D, T)."""
         product = torch.bmm(templates, transforms)                                       # (F, P, T)
         lines = product.view(self.size, self.size // 2 + 1, -1)
         found = _inverse(lines, self.size)[: self.tile, : self.tile]

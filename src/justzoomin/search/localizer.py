@@ -69,7 +69,7 @@ class Localizer:
         opened = None if index is None else MapIndex.open_for(index, model, source, self.grid)
         self.vectors = ViewVectors(model, views_of(model, source, self.grid), index=opened)
         self.search = choose_search(search, self.grid, opened, model.config.image_pixels, decision=decision,
-                                    prior=prior is not None, paths=model.decodes_paths)
+                                    prior=prior is not None, paths=model.decodes_paths, matcher=model.matcher is not None)
         self.decision = parse_decision(decision or (DEFAULT_DECISION if self.search.kind == "posterior" else "top"))
         self.prior, self.calibration = prior, calibration
         if calibration is not None:

@@ -32,7 +32,8 @@ def piece_dtype(lattice: PlaceLattice, channels: int, headings: int) -> np.dtype
     `coarse_logits`, of squares of `HALF` and of `FACTOR` places. All have their channels first.
     """
     edge = lattice.window + 2 * lattice.margin
-    fields = (("fine", channels, 1), ("coarse", channels, FACTOR), ("fine_logits", headings, HALF), ("coarse_logits", headings, FACTOR))
+    fields = (("fine", channels, 1), ("coarse", channels, FACTOR),
+              ("fine_logits", headings, HALF), ("coarse_logits", headings, FACTOR))
     return np.dtype([(name, "i1", (count, edge // size, edge // size)) for name, count, size in fields])
 
 

@@ -12,7 +12,7 @@ import torch
 from justzoomin.maps import GridViews, look_alike, region_look
 from justzoomin.posterior import Calibration, Prior, apply_many, log_normalized
 from justzoomin.search.cell_scorer import MapScorer, scorer
-from justzoomin.search.cost import CHEAP_POSES, MatchingCost, matching_cost
+from justzoomin.search.cost import CHEAP_PIECES, MatchingCost, matching_cost
 from justzoomin.search.view_vectors import ViewVectors
 
 Floats = npt.NDArray[np.float64]
@@ -87,7 +87,7 @@ class MapPosteriors:
 
         0 for a matcher that answers alone, because it describes the map itself.
         """
-        if self.score.ground is not None:
+        if self.score.alone:
             return 0
         index = self.vectors.index
         return len(self.vectors.model.layers(self.grid)) - (0 if index is None else index.count())
@@ -99,10 +99,10 @@ class MapPosteriors:
             TileError: If the map cannot give a piece.
         """
         ground = self.score.ground
-        return None if ground is None or ground.poses <= CHEAP_POSES else matching_cost(ground)
+        return None if ground is None or ground.missing <= CHEAP_PIECES else matching_cost(ground)
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
-        """Describe the map for a matcher, if one answers alone, once before the first photo.
+        """Describe the map for a matcher, if there is one, once before the first photo.
 
         Args:
             progress: Called with the number of pieces done and of all pieces.

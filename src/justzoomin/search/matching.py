@@ -15,7 +15,7 @@ from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import Map, Windows
 from justzoomin.models import Ground, MapModel, RayMatcher
 from justzoomin.posterior import lattice
-from justzoomin.search.map_features import MapFeatures, Piece, piece_dtype, to_piece
+from justzoomin.search.map_features import MapFeatures, Piece, to_piece
 from justzoomin.search.place_lattice import PlaceLattice
 from justzoomin.search.tree_search import Budget, TreeSearch
 
@@ -52,7 +52,12 @@ class GroundMap:
         self.pieces: Pieces = {} if pieces is None else pieces
         config = self.matcher.config
         features = MapFeatures(self.lattice, config.channels, config.headings, self._piece)
-        self.tree = TreeSearch(self.matcher, features, grid.grid**grid.depth, model.device)
+        self.tree = TreeSearch(self.matcher, features, model.device)
+
+    @property
+    def missing(self) -> int:
+        """Number of pieces that are not described yet."""
+        return sum(number not in self.pieces for number in range(len(self.windows)))
 
     @torch.inference_mode()
     def describe(self, progress: Callable[[int, int], None] | None = None) -> None:

@@ -20,7 +20,7 @@ _FREE = 6.0
 
 @dataclass(frozen=True)
 class PlaceLattice:
-    """Places of a region: squares of about the size that the matcher was trained with, so that borders of cells are borders of places.
+    """Places of a region: squares of about the size that the matcher was trained with, fitted to the borders of cells.
 
     Attributes:
         place_m: Edge of a place in metres.
@@ -54,7 +54,8 @@ class PlaceLattice:
             divisors = [d for d in range(1, cells + 1) if cells % d == 0]
             cells_per_place = min(divisors, key=lambda d: abs(math.log(d * ratio)))
         else:
-            per_cell = round(ratio) if ratio < _FREE else FACTOR * round(ratio / FACTOR)
+            step = 1 if ratio < _FREE else FACTOR if ratio <= _LARGEST_TILE else FACTOR**2
+            per_cell = step * round(ratio / step)
         side = cells * per_cell // cells_per_place
         stride = round(matcher.place_m / config.metres_per_pixel)
         window, margin = (FACTOR * math.ceil(v / matcher.place_m / FACTOR - 1e-9) for v in (config.window_m, config.margin_m))

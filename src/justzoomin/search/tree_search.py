@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from justzoomin.models import RayMatcher
 from justzoomin.search.correlation import Correlation
@@ -24,7 +25,7 @@ from justzoomin.search.place_lattice import FACTOR
 
 BEARINGS = 16
 """Number of bearings whose probabilities a search returns; bearing k is 360 k / 16 degrees clockwise from north."""
-MAX_COARSE = 1 << 20
+MAX_COARSE = 5 << 18
 """Most places of the level on which the whole region is scored; a larger region starts on a coarser level."""
 BUDGET = 64
 """Most tiles that are scored at the finest level for one photo."""
@@ -32,7 +33,7 @@ UNSEEN = 1e-3
 """A search ends when the tiles that it did not look at hold less mass than this."""
 _COARSE_TILE = 64
 _AT_ONCE = 16
-_KEPT_TILES = 512
+_KEPT_TILES, _KEPT_COARSE = 512, 320
 
 Ints = npt.NDArray[np.int64]
 
@@ -44,10 +45,13 @@ class Budget:
     Attributes:
         tiles: Most tiles that are scored on the next finer level, for one photo and level.
         unseen: Share of the mass in other tiles below which it ends.
+        temperature: Divisor of log-masses by which a calibration will flatten the result. Masses are compared after it:
+            a rough level spreads what a fine one finds in few cells, and flattening counts the former more.
     """
 
     tiles: int = BUDGET
     unseen: float = UNSEEN
+    temperature: float = 1.0
 
 
 class Level:
@@ -118,105 +122,157 @@ class TreeSearch:
     Args:
         matcher: The matcher.
         features: The described region.
-        cells: Number of terminal cells along one side of the region.
         device: Where it computes.
     """
 
-    def __init__(self, matcher: RayMatcher, features: MapFeatures, cells: int, device: torch.device) -> None:
-        self.matcher, self.features, self.cells, self.device = matcher, features, cells, device
+    def __init__(self, matcher: RayMatcher, features: MapFeatures, device: torch.device) -> None:
+        self.matcher, self.features, self.device = matcher, features, device
         lattice = features.lattice
+        self.unit = min(lattice.per_cell, lattice.tile)
         self.fine = Level(matcher, features, 1, lattice.tile, matcher.config.tried, device, _KEPT_TILES)
-        self._coarse: list[Level] = []
 
-    @property
+    @cached_property
     def coarse(self) -> list[Level]:
         """Levels above the finest, the coarsest first."""
-        if not self._coarse:
-            lattice, sizes = self.features.lattice, [FACTOR]
-            while math.ceil(lattice.side / sizes[-1]) ** 2 > MAX_COARSE * 1.1:
-                sizes.append(sizes[-1] * FACTOR)
-            step = lattice.tile // FACTOR
-            tile = step * max(1, round(_COARSE_TILE / step))
-            bearings = min(BEARINGS, self.matcher.config.tried)
-            self._coarse = [Level(self.matcher, self.features, size, tile, bearings, self.device, 1 << 16)
-                            for size in reversed(sizes)]
-        return self._coarse
+        lattice, sizes = self.features.lattice, [FACTOR]
+        while math.ceil(lattice.side / sizes[-1]) ** 2 > MAX_COARSE:
+            sizes.append(sizes[-1] * FACTOR)
+        steps = {size: lattice.tile // math.gcd(lattice.tile, size) for size in sizes}
+        bearings = min(BEARINGS, self.matcher.config.tried)
+        return [Level(self.matcher, self.features, size, steps[size] * max(1, round(_COARSE_TILE / steps[size])), bearings,
+                      self.device, _KEPT_COARSE) for size in reversed(sizes)]
 
-    def everywhere(self, fans: Tensor) -> Tensor:
-        """Return log-masses (B, 16, n, n) of the cells by bearing, n cells along one side, with all tiles at the finest level."""
-        return torch.stack([self._of_photo(self.fine.correlation.templates(fan[None]))
-                            for fan in fans])
-
-    def _of_photo(self, templates: Tensor) -> Tensor:
-        found = torch.full((BEARINGS, self.cells, self.cells), -torch.inf, device=self.device)
-        self._look(templates, np.arange(self.fine.tiles**2), found)
-        return found
-
-    def search(self, fan: Tensor, budget: Budget = Budget()) -> tuple[Tensor, dict]:
-        """Experimental: return log-masses (16, n, n) for one fan."""
-        level = self.coarse[0]
-        templates = level.correlation.templates(fan[None])
-        found = torch.full((BEARINGS, self.cells, self.cells), -torch.inf, device=self.device)
-        tile_mass = torch.full((self.fine.tiles, self.fine.tiles), -torch.inf)
-        lattice = self.features.lattice
-        per_tile = lattice.tile // FACTOR
-        for start in range(0, level.tiles**2, _AT_ONCE):
-            tiles = np.arange(start, min(start + _AT_ONCE, level.tiles**2))
-            masses = level.masses(templates, tiles)
-            self._into_cells(masses, tiles, level, found)
-            whole = _pooled(masses.logsumexp(0)[None], per_tile)[0]
-            for t, tile in enumerate(tiles.tolist()):
-                r, c = (v * whole.shape[-1] for v in divmod(tile, level.tiles))
-                part = tile_mass[r:r + whole.shape[-2], c:c + whole.shape[-1]]
-                part.copy_(whole[t, :part.shape[0], :part.shape[1]])
-        estimate = tile_mass.flatten()
-        order = estimate.argsort(descending=True)
-        exact = {}
-        templates = self.fine.correlation.templates(fan[None])
-        tiles = order[:budget.tiles].numpy()
-        masses = self._look(templates, tiles, found)
-        return found, {"estimate": estimate, "tiles": tiles, "exact": masses}
-
-    def _look(self, templates: Tensor, tiles: Ints, found: Tensor) -> Tensor:
-        """Score tiles at the finest level, replace the masses of their cells, and return the tiles' log-masses (T,)."""
-        masses = []
-        for start in range(0, len(tiles), _AT_ONCE):
-            some = tiles[start:start + _AT_ONCE]
-            here = self.fine.masses(templates, some)
-            self._into_cells(here, some, self.fine, found)
-            masses.append(here.transpose(0, 1).flatten(1).logsumexp(1))
-        return torch.cat(masses)
-
-    def _into_cells(self, masses: Tensor, tiles: Ints, level: Level, found: Tensor) -> None:
-        """Write the masses of places of tiles into the cells."""
-        lattice = self.features.lattice
-        per_cell = lattice.per_cell
-        if per_cell % level.size:  # a cell's border lies within places: spread their mass
-            masses = masses.repeat_interleave(level.size, -1).repeat_interleave(level.size, -2) - 2 * math.log(level.size)
-            unit = 1
+    def search(self, fan: Tensor, budget: Budget) -> Tensor:
+        """Return the log-masses (16, n, n) of bearings at cells for one fan (size,), n cells along one side of the region."""
+        state = _State.empty(self)
+        if self.fine.tiles**2 > budget.tiles:
+            first, *others = self.coarse
+            self._everywhere(state, first, fan)
+            for level in (*others, self.fine):
+                self._refine(state, level, fan, budget)
         else:
-            unit = level.size
-        pool = min(per_cell // unit, masses.shape[-1])
-        cells = _pooled(masses, pool)
-        if lattice.cells_per_place > 1:
-            n = lattice.cells_per_place
-            cells = cells.repeat_interleave(n, -1).repeat_interleave(n, -2) - 2 * math.log(n)
-        edge = cells.shape[-1]
-        for t, tile in enumerate(tiles.tolist()):
-            row, column = divmod(tile, level.tiles)
-            if per_cell > level.tile * level.size:
-                raise NotImplementedError
-            part = found[:, row * edge : (row + 1) * edge, column * edge : (column + 1) * edge]
-            part.copy_(cells[:, t, : part.shape[1], : part.shape[2]])
+            self._everywhere(state, self.fine, fan)
+        return self._of_cells(state.found)
+
+    def _everywhere(self, state: _State, level: Level, fan: Tensor) -> None:
+        """Score all tiles of a level."""
+        templates, tiles = level.correlation.templates(fan[None]), np.arange(level.tiles**2)
+        for start in range(0, len(tiles), _AT_ONCE):
+            some = tiles[start : start + _AT_ONCE]
+            state.put(level, some, level.masses(templates, some))
+
+    def _refine(self, state: _State, level: Level, fan: Tensor, budget: Budget) -> None:
+        """Score tiles of a level, the heaviest first, until the budget ends.
+
+        What is found replaces the estimates of these tiles. Tiles that were not scored are corrected by the mean difference
+        between both: rough places hide peaks, so estimates are too low, and tiles are not chosen by what would be found.
+        """
+        templates = level.correlation.templates(fan[None])
+        before = state.of_tiles(level, budget.temperature)
+        tiles = before.argsort(descending=True)[: budget.tiles].cpu().numpy()
+        exact = before[:0]
+        for start in range(0, len(tiles), _AT_ONCE):
+            some = tiles[start : start + _AT_ONCE]
+            units = state.put(level, some, level.masses(templates, some))
+            exact = torch.cat([exact, _flattened(units.logsumexp(0).flatten(1), budget.temperature)])
+            if _unseen(before, tiles[: len(exact)], exact, budget.temperature) < budget.unseen:
+                break
+        seen = tiles[: len(exact)]
+        state.correct(level, seen, (exact - before[torch.from_numpy(seen)]).mean())
+
+    def _of_cells(self, found: Tensor) -> Tensor:
+        """Return log-masses of cells from those of units."""
+        lattice = self.features.lattice
+        found = _regrid(found, 1, lattice.per_cell // self.unit)
+        n = lattice.cells_per_place
+        return _regrid(found, n, 1)
 
 
-def _pooled(masses: Tensor, size: int) -> Tensor:
-    """Return log-masses (..., h / size, w / size) of squares of places (..., h, w)."""
-    if size == 1:
+@dataclass
+class _State:
+    """What a search knows of one photo.
+
+    Attributes:
+        search: The search.
+        found: Log-masses (16, u, u) of bearings at units: cells, or tiles of larger cells, or places of smaller ones.
+    """
+
+    search: TreeSearch
+    found: Tensor
+
+    @classmethod
+    def empty(cls, search: TreeSearch) -> _State:
+        units = search.features.lattice.side // search.unit
+        return cls(search, torch.full((BEARINGS, units, units), -torch.inf, device=search.device))
+
+    def of_tiles(self, level: Level, temperature: float) -> Tensor:
+        """Return the log-masses (T,) of all tiles of a level; see `_flattened`."""
+        per_tile = level.tile * level.size // self.search.unit
+        masses = self.found.logsumexp(0)
+        missing = level.tiles * per_tile - masses.shape[-1]
+        masses = functional.pad(masses, (0, missing, 0, missing), value=-torch.inf)
+        squares = masses.view(level.tiles, per_tile, level.tiles, per_tile).transpose(1, 2).flatten(2).flatten(0, 1)
+        return _flattened(squares, temperature)
+
+    def put(self, level: Level, tiles: Ints, masses: Tensor) -> Tensor:
+        """Write masses (16, T, tile, tile) of the places of tiles, and return those of their units (16, T, n, n)."""
+        units = _regrid(masses, level.size, self.search.unit)
+        edge = units.shape[-1]
+        for part, tile in zip(units.unbind(1), tiles.tolist(), strict=True):
+            row, column = (v * edge for v in divmod(tile, level.tiles))
+            into = self.found[:, row : row + edge, column : column + edge]
+            into.copy_(part[:, : into.shape[1], : into.shape[2]])
+        return units
+
+    def correct(self, level: Level, seen: Ints, by: Tensor) -> None:
+        """Add to the log-masses of all tiles but those seen."""
+        edge = level.tile * level.size // self.search.unit
+        change = torch.full((level.tiles, level.tiles), float(by), device=self.found.device)
+        change.view(-1)[torch.from_numpy(seen).to(change.device)] = 0.0
+        wide = change.repeat_interleave(edge, 0).repeat_interleave(edge, 1)
+        self.found += wide[: self.found.shape[1], : self.found.shape[2]]
+
+
+def _flattened(masses: Tensor, temperature: float) -> Tensor:
+    """Return log-masses (T,) of tiles from those of their units (T, n), as they are after a flattening, in nats before it."""
+    return temperature * (masses / temperature).logsumexp(1)
+
+
+def _unseen(before: Tensor, seen: Ints, exact: Tensor, temperature: float) -> float:
+    """Return the share of the mass that is in tiles not seen, at most, if no estimate is worse than those of the tiles seen.
+
+    Args:
+        before: Estimates (T,) of all tiles.
+        seen: Numbers (S,) of the tiles that were seen.
+        exact: Their masses (S,).
+        temperature: See `Budget`.
+    """
+    which = torch.from_numpy(seen).to(before.device)
+    off = (exact - before[which]) / temperature
+    rest = before / temperature
+    rest[which] = -torch.inf
+    left = rest.logsumexp(0) + off.max()
+    return float((left - torch.logaddexp(left, (exact / temperature).logsumexp(0))).exp())
+
+
+def _regrid(masses: Tensor, have: int, want: int) -> Tensor:
+    """Return log-masses (..., m, m) on squares of `want` places from those (..., n, n) on squares of `have` places.
+
+    Masses are summed into larger squares and divided evenly among smaller ones.
+    """
+    if want % have and have % want:
+        return _regrid(_regrid(masses, have, 1), 1, want)
+    if want < have:
+        times = have // want
+        return masses.repeat_interleave(times, -1).repeat_interleave(times, -2) - 2 * math.log(times)
+    times = want // have
+    if times == 1:
         return masses
-    h, w = masses.shape[-2:]
-    squares = masses.reshape(*masses.shape[:-2], h // size, size, w // size, size).transpose(-3, -2).flatten(-2)
-    return squares.logsumexp(-1)
+    top = masses.amax((-2, -1), keepdim=True)
+    top = torch.where(top.isfinite(), top, 0.0)
+    flat = (masses - top).exp().flatten(0, -3)
+    pooled = functional.avg_pool2d(flat, times) * times**2
+    return pooled.view(*masses.shape[:-2], *pooled.shape[-2:]).log() + top
 
 
 def _between(bearings: int, bins: int, device: torch.device) -> Tensor:
