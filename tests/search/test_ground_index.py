@@ -16,7 +16,6 @@ from justzoomin.data import open_dataset
 from justzoomin.errors import DataError, DiskError, ModelError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import Map
-from justzoomin.models import MatcherConfig, ZoomModel
 from justzoomin.search import GroundIndex, GroundMap, MapIndex, begin_index, build_index, described
 from justzoomin.search.ground_index import GROUND_FILE, GROUND_HEAD
 from justzoomin.search.index import VIEWS_FILE
@@ -24,17 +23,9 @@ from justzoomin.search.index import VIEWS_FILE
 PIECES = 49
 
 
-def matching_model(seed=3, zoom_weight=0.0):
-    """A tiny zoomer with a matcher whose pieces are smaller than the region."""
-    config = fakes.tiny_model(grid=3).config.model_copy(update={"matcher": MatcherConfig(
-        metres_per_pixel=1.0, channels=4, ranges=4, nearest_m=3.0, reach_m=20.0, headings=4, tried=8, width=8, window_m=64.0,
-        margin_m=16.0, zoom_weight=zoom_weight, symmetries=1)})
-    return ZoomModel(config, pretrained=False, seed=seed).eval()
-
-
 @pytest.fixture(scope="module")
 def matching():
-    return matching_model()
+    return fakes.tiny_matching_model(grid=3)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +100,7 @@ def test_another_model_map_or_grid_is_refused_with_words(matching, town, empty, 
     folder, grid = empty.folder, town.grid
     empty.ground(matching, town.map)
     with pytest.raises(ModelError, match="another model"):
-        GroundIndex.open_for(folder, matching_model(seed=4), town.map, grid)
+        GroundIndex.open_for(folder, fakes.tiny_matching_model(grid=3, seed=4), town.map, grid)
     with pytest.raises(DataError, match="another region or depth"):
         GroundIndex.open_for(folder, matching, town.map, ZoomGrid(grid.region, 3, 2))
     other = fakes.make_repository(tmp_path / "other", pixels=32, depth=3, grid=3, train=1, val=1, seed=9)
@@ -228,7 +219,7 @@ def test_what_is_made_ahead_depends_on_who_answers(matching, town, tmp_path):
     """The matcher alone: the map. A matcher beside a zoomer that knows the map: both. A zoomer: views."""
     told = []
     build_index(matching, town.map, tmp_path / "alone", lazy=True, announce=told.append)
-    beside = matching_model(zoom_weight=0.5)
+    beside = fakes.tiny_matching_model(grid=3, zoom_weight=0.5)
     for model in (beside, fakes.tiny_model(grid=3)):
         begin_index(model, town.map, tmp_path / str(len(told)), announce=told.append)
     beside.provenance = {"map_hash": town.map.fingerprint()}
