@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -18,8 +19,15 @@ from justzoomin.search.map_features import MapFeatures, Piece, to_piece
 from justzoomin.search.place_lattice import PlaceLattice
 from justzoomin.search.tree_search import Budget, TreeSearch
 
-Pieces = MutableMapping[int, Piece]
-"""The described pieces of a map by number: in memory, or in an index on the disk."""
+
+class Pieces(Protocol):
+    """The described pieces of a map by number: a dictionary in memory, or a `GroundIndex` on the disk."""
+
+    def __contains__(self, number: object, /) -> bool: ...
+
+    def __getitem__(self, number: int, /) -> Piece: ...
+
+    def __setitem__(self, number: int, piece: Piece, /) -> None: ...
 
 
 class GroundMap:
