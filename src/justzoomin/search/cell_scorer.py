@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,23 @@ from justzoomin.search.view_vectors import ViewVectors, refuse_undefined
 if TYPE_CHECKING:
     from justzoomin.search.matching import GroundMap
 
-Scorer = Callable[[torch.Tensor], npt.NDArray[np.floating]]
-"""From photo vectors (B, D) to scores (B, N): log-probabilities up to a constant, in the order of `ZoomGrid.flatten`."""
+
+
+class PoseScores(NamedTuple):
+    """Scores of all terminal cells, and of the bearings in each.
+
+    Attributes:
+        cells: Log-probabilities (B, N) of cells up to a constant, in the order of `ZoomGrid.flatten`.
+        bearings: Log-probabilities (B, N, K) of each bearing given the cell, float32; bearing k is 360 k / K degrees clockwise
+            from north. None if the model has no matcher.
+    """
+
+    cells: npt.NDArray[np.floating]
+    bearings: npt.NDArray[np.float32] | None = None
+
+
+Scorer = Callable[[torch.Tensor], PoseScores]
+"""From photo vectors (B, D) to the scores of cells and bearings."""
 
 
 class MapScorer:
@@ -41,11 +56,11 @@ class MapScorer:
             from justzoomin.search.retrieval import CellScores
 
             cells = CellScores(model, vectors)
-            return lambda photos: cells.scores(photos).numpy()
+            return lambda photos: PoseScores(cells.scores(photos).numpy())
         if model.matcher is None:
             from justzoomin.search.exact_search import exact
 
-            return lambda photos: exact(model, photos, vectors, grid.depth)
+            return lambda photos: PoseScores(exact(model, photos, vectors, grid.depth))
         from justzoomin.search.matching import GroundMap
 
         ground = GroundMap(model, vectors.views.source, grid)
@@ -53,18 +68,22 @@ class MapScorer:
         weight = model.matcher.config.zoom_weight
         if not weight or not trained_on(model, vectors.views):
             self.ground = ground
-            return lambda photos: ground.scores(model.fans(photos)).cpu().numpy()
+            return lambda photos: _of_poses(ground.pose_scores(model.fans(photos)))
         return lambda photos: _both(model, vectors, ground, weight, photos)
 
     def __call__(self, photos: torch.Tensor) -> npt.NDArray[np.floating]:
-        """Return scores (B, N) of photo vectors (B, D).
+        """Return scores (B, N) of photo vectors (B, D); see `poses`."""
+        return self.poses(photos).cells
+
+    def poses(self, photos: torch.Tensor) -> PoseScores:
+        """Return the scores of cells and bearings for photo vectors (B, D).
 
         Raises:
             ModelError: If a score is not a number.
             TileError: If the map cannot give a view.
         """
         found = self._score(photos)
-        refuse_undefined(found.max(1))  # the largest is NaN if any is
+        refuse_undefined(found.cells.max(1))  # the largest is NaN if any is
         return found
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
@@ -104,19 +123,26 @@ def trained_on(model: MapModel, views: GridViews) -> bool:
 
 
 def _both(model: MapModel, vectors: ViewVectors, ground: GroundMap, weight: float,
-          photos: torch.Tensor) -> npt.NDArray[np.floating]:
-    """Return the joint scores (B, N) of zoomer and matcher; on a large map the matcher scores only the zoomer's best cells."""
+          photos: torch.Tensor) -> PoseScores:
+    """Return the joint scores of zoomer and matcher; on a large map the matcher scores only the zoomer's best cells."""
     from justzoomin.search.exact_search import exact
     from justzoomin.search.matching import MAX_PLACES
 
     zoomed = exact(model, photos, vectors, vectors.views.grid.depth)
     fans, most = model.fans(photos), MAX_PLACES // ground.places
     if zoomed.shape[1] <= most:
-        return np.asarray(weight * zoomed + ground.scores(fans).cpu().numpy())
+        matched = _of_poses(ground.pose_scores(fans))
+        return PoseScores(np.asarray(weight * zoomed + matched.cells), matched.bearings)
     total = weight * zoomed
     for row in range(len(total)):
         best = np.argpartition(-zoomed[row], most)[:most]
-        matched = ground.scores(fans[row:row + 1], best)[0].cpu().numpy()
-        total[row] += matched.min()  # a cell that the matcher did not score gets the worst of its scores
-        total[row, best] += matched - matched.min()
-    return np.asarray(total)
+        few = ground.scores(fans[row:row + 1], best)[0].cpu().numpy()
+        total[row] += few.min()  # a cell that the matcher did not score gets the worst of its scores
+        total[row, best] += few - few.min()
+    return PoseScores(np.asarray(total))
+
+
+def _of_poses(scores: torch.Tensor) -> PoseScores:
+    """Return scores from the log-likelihoods (B, K, N) of bearings at cells."""
+    cells = scores.logsumexp(1)
+    return PoseScores(cells.cpu().numpy(), (scores - cells[:, None]).transpose(1, 2).contiguous().cpu().numpy())

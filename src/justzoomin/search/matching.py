@@ -18,6 +18,8 @@ from justzoomin.maps import Map, Windows
 from justzoomin.models import Ground, MapModel, RayMatcher
 from justzoomin.posterior import lattice
 
+BEARINGS = 16
+"""Number of bearings whose probabilities a scorer returns; bearing k is 360 k / 16 degrees clockwise from north."""
 STEP_M = 5.0
 """Cells larger than this are tried at several places."""
 MAX_PLACES = 1 << 16
@@ -107,7 +109,16 @@ class GroundMap:
             cells: Numbers (N,) of the cells; None for all cells.
         """
         with torch.autocast(fans.device.type, enabled=False):
-            return self._scores(fans.float(), cells)
+            return self._scores(fans.float(), cells).logsumexp(1)
+
+    @torch.inference_mode()
+    def pose_scores(self, fans: Tensor) -> Tensor:
+        """Return log-likelihoods (B, K, N) as `scores`, of `BEARINGS` bearings at all terminal cells; they sum to those.
+
+        A tried bearing counts for the two nearest of the K bearings, in proportion to how near they are.
+        """
+        with torch.autocast(fans.device.type, enabled=False):
+            return self._scores(fans.float(), None)
 
     def _scores(self, fans: Tensor, cells: npt.NDArray[np.int64] | None) -> Tensor:
         if cells is None and len(fans) <= FEW and self._parts_fit(len(fans)):
@@ -117,7 +128,7 @@ class GroundMap:
         count = len(self._places[0]) if index is None else len(index)
         keep = index is None and count * tried * self.matcher.size * 2 <= KEPT_BYTES
         scaled = fans * self.matcher.scale
-        total = torch.full((len(fans), count), -torch.inf, device=fans.device)
+        total = torch.full((len(fans), BEARINGS, count), -torch.inf, device=fans.device)
         for k, bearing in enumerate(bearings):
             if keep and len(self._kept) == k:
                 chunks = (self._under(part, bearing) for part in _parts(count))
@@ -128,22 +139,23 @@ class GroundMap:
                     under, prior = both[:, :-1], both[:, -1]
                 else:
                     under, prior = self._under(part if index is None else index[part], bearing)
-                total[:, part] = torch.logaddexp(total[:, part], scaled @ under.t() + prior)
+                _add(total[:, :, part], bearing, scaled @ under.t() + prior)
         return self._of_cells(total)
 
     def _part_by_part(self, fans: Tensor) -> Tensor:
         """Return the result of `scores` for a few fans at all cells."""
         ground, (east, south) = self.ground(), self._at(slice(None))
         parts = self.matcher.parts(ground, fans * self.matcher.scale)
-        total = torch.full((len(fans), len(east)), -torch.inf, device=fans.device)
+        total = torch.full((len(fans), BEARINGS, len(east)), -torch.inf, device=fans.device)
         for bearing in self._bearings():
             prior = self.matcher.prior(ground, east, south, torch.full_like(east, bearing))
-            total = torch.logaddexp(total, self.matcher.sum_at(parts, east, south, bearing) + prior)
+            _add(total, bearing, self.matcher.sum_at(parts, east, south, bearing) + prior)
         return self._of_cells(total)
 
     def _of_cells(self, total: Tensor) -> Tensor:
-        """Return log-likelihoods (B, N) of cells from the sums over bearings (B, N * places) at their places."""
-        return total.view(len(total), -1, self.places).logsumexp(2) - math.log(self.matcher.config.tried * self.places)
+        """Return log-likelihoods (B, K, N) of cells from the sums over bearings (B, K, N * places) at their places."""
+        mean = math.log(self.matcher.config.tried * self.places)
+        return total.view(*total.shape[:2], -1, self.places).logsumexp(3) - mean
 
     def _parts_fit(self, photos: int) -> bool:
         """Return whether the products of all parts of this many fans with the complete map need at most `KEPT_BYTES`."""
@@ -186,6 +198,16 @@ def describe(model: MapModel, picture: Tensor) -> Ground:
             found.append((places.flip(-1), logits.flip(-1)[mirrored_back]) if mirrored else (places, logits))
     places, logits = (torch.stack(parts).mean(0) for parts in zip(*found, strict=True))
     return Ground(functional.normalize(places, dim=0), logits)
+
+
+def _add(total: Tensor, bearing: float, logits: Tensor) -> None:
+    """Add the mass of poses of one bearing, logits (B, P), to the sums (B, K, P) of the bearings nearest to it."""
+    place = bearing / (2 * math.pi) * BEARINGS
+    low = math.floor(place)
+    for k, share in ((low, 1 - (place - low)), (low + 1, place - low)):
+        if share > 0:
+            here = total[:, k % BEARINGS]
+            here.copy_(torch.logaddexp(here, logits + math.log(share)))
 
 
 def _parts(count: int) -> list[slice]:
