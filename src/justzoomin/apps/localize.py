@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from justzoomin.apps.shared import prior_options as priors
+from justzoomin.apps.shared.camera_options import FovOption, cameras_from_option
 from justzoomin.apps.shared.console import (
     BATCH_HELP,
     DEVICE_HELP,
@@ -68,6 +69,7 @@ def localize(
     near: priors.NearOption = None,
     seconds: priors.SecondsOption = None,
     speed: priors.SpeedOption = priors.DEFAULT_SPEED,
+    fov: FovOption = None,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help=BATCH_HELP)] = 16,
     ray: Annotated[str | None, typer.Option("--ray", help=f"With --out. {RAY_HELP}")] = None,
@@ -93,7 +95,7 @@ def localize(
     name, source = single_model(model), Map.open(map_root, grid=region_option(region))
     prior = priors.prior_from_options(source.grid, prior_circle, prior_polygon, prior_raster, near, seconds, speed)
     localizer = Localizer.load(name, source, None, "cpu" if on_cluster else device, index, runtime, calibrated=calibration,
-                               search=search, decision=decide, prior=prior)
+                               search=search, decision=decide, prior=prior, cameras=cameras_from_option(fov))
     if not on_cluster:
         prepare(localizer)
     for remark in remarks:
@@ -239,6 +241,8 @@ def _print(rows: list[dict[str, Any]], *, verbose: bool) -> None:
                    f"  {' '.join(at)}   90 % within {metres(r['radius_90_m'])}\n"
                    f"  https://www.openstreetmap.org/?mlat={at[0]}&mlon={at[1]}#map=18/{at[0]}/{at[1]}\n"
                    f"  {_claim(r)}")
+        if r["camera"] is not None:
+            typer.echo(f"  camera    {r['camera']}")
         if verbose:
             _print_path(r)
         if r["no_data"][0] > NO_DATA_WORTH_SAYING or max(r["no_data"]) >= 1:

@@ -2,6 +2,7 @@ from .augment import Augment as Augment
 from .augment import AugmentConfig as AugmentConfig
 from .batches import Draw as Draw
 from .batches import ResumableBatchSampler as ResumableBatchSampler
+from .cameras import CameraSource as CameraSource
 from .cameras import PhotoCamera as PhotoCamera
 from .cameras import exif_focal as exif_focal
 from .cameras import exif_number as exif_number
@@ -16,6 +17,7 @@ from .exiftags import loaded_exif as loaded_exif
 from .framing import Frame as Frame
 from .framing import FramedPhoto as FramedPhoto
 from .framing import framed_photo as framed_photo
+from .framing import reduced as reduced
 from .joined import JoinedDataset as JoinedDataset
 from .joined import open_datasets as open_datasets
 from .parquet import read_noted_parquet as read_noted_parquet

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import io
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image
@@ -47,6 +49,11 @@ class PhotoCamera:
     kind: Literal["perspective", "equirectangular"] = "perspective"
     source: str = ""
 
+    @property
+    def known(self) -> bool:
+        """Whether it says which directions the photo shows."""
+        return self.fov_deg is not None or self.kind == "equirectangular"
+
     def __str__(self) -> str:
         if self.kind == "equirectangular":
             return "whole panorama"
@@ -57,6 +64,33 @@ class PhotoCamera:
 
 
 UNKNOWN = PhotoCamera()
+
+
+@dataclass(frozen=True)
+class CameraSource:
+    """Cameras of photos: the one stated for a photo's path, else one for all.
+
+    Args:
+        every: Camera of the photos whose field of view is not stated; None to read their EXIF.
+        stated: Cameras by path.
+    """
+
+    every: PhotoCamera | None = None
+    stated: Mapping[str, PhotoCamera] = field(default_factory=dict)
+
+    def of(self, photo: str | Path | bytes) -> PhotoCamera | None:
+        """Return what is stated of a photo alone."""
+        return None if isinstance(photo, bytes) else self.stated.get(str(Path(photo)))
+
+    def renamed(self, name: Callable[[str], str]) -> CameraSource:
+        """Return the same cameras for photos that have other paths, such as those on another machine."""
+        return replace(self, stated={name(path): camera for path, camera in self.stated.items()})
+
+    @property
+    def fingerprint(self) -> str:
+        """Hexadecimal digits that change with any of its values."""
+        values = repr((self.every, sorted(self.stated.items(), key=lambda item: item[0])))
+        return hashlib.sha256(values.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def stated_camera(fov_deg: float, where: str = "--fov") -> PhotoCamera:
@@ -86,7 +120,7 @@ def known_camera(data: bytes, stated: PhotoCamera | None = None, default: PhotoC
         default: What an option says of all photos.
     """
     camera = stated or UNKNOWN
-    if camera.fov_deg is not None or camera.kind == "equirectangular":
+    if camera.known:
         return camera
     if default is not None:
         return default if default.kind == "equirectangular" else replace(camera, fov_deg=default.fov_deg, source=default.source)

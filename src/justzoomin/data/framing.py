@@ -142,7 +142,7 @@ def framed(image: Pixels, frame: Frame, pixels: int, camera: PhotoCamera = UNKNO
     step = frame.half_width / pixels  # tangent per pixel of the result
     if frame.fit == "fit":
         step *= _reduction(axes, half, half * height / width, frame.half_width)
-    image = _reduced(image, step / (2.0 * half / width))
+    image = reduced(image, step / (2.0 * half / width))
     x = (np.arange(2 * pixels) + 0.5 - pixels) * step
     y = (np.arange(pixels) + 0.5 - pixels / 2.0) * step
     right, down, ahead = (a[0] * x[None, :] + a[1] * y[:, None] + a[2] for a in axes)
@@ -174,7 +174,7 @@ def _reduction(axes: Floats, half_width: float, half_height: float, frame_half: 
     return max(1.0, float(flat[:, 0].max()) / frame_half, float(flat[:, 1].max()) / (frame_half / 2.0))
 
 
-def _reduced(image: Pixels, ratio: float) -> Pixels:
+def reduced(image: Pixels, ratio: float) -> Pixels:
     """Return a photo averaged down by a ratio, if that is above 1, so that no pixel is skipped when it is resampled."""
     height, width = image.shape[:2]
     size = max(1, round(width / ratio)), max(1, round(height / ratio))

@@ -102,8 +102,8 @@ def search_table(localizer: Localizer, dataset: Dataset, split: str, info: Predi
     made = Tabulator(info.model_copy(update=_of_search(localizer, info)), ids, np.stack([records.lat, records.lon], 1)[:limit],
                      grid.flatten(true), None if drives is None else drives[:limit], decider(grid, decision))
     steps: list[Steps] = []
-    done = 0
-    for pairs in photo_batches(localizer.model.config, dataset, ids, batch_size):
+    done, every = 0, None if localizer.cameras is None else localizer.cameras.every
+    for pairs in photo_batches(localizer.model.config, dataset, ids, batch_size, every):
         began = time.perf_counter()
         photos = localizer.encode(pairs)
         for found in way.find(photos):

@@ -18,6 +18,7 @@ from .indexing import index_blocks as index_blocks
 from .localizer import Localizer as Localizer
 from .matching import MAX_PLACES as MAX_PLACES
 from .matching import GroundMap as GroundMap
+from .photo_loading import CameraNotUsedWarning as CameraNotUsedWarning
 from .photo_loading import read_photo as read_photo
 from .retrieval import CellScores as CellScores
 from .retrieval import cell_scores as cell_scores

@@ -29,8 +29,8 @@ JOURNAL_FORMAT = "justzoomin-journal/3"
 _SYNC_SECONDS = 2.0
 _ERROR_KEYS = {"photo", "error", "file"}
 _FIX_KEYS = {"photo", "lat", "lon", "sequence", "probabilities", "cell_size_m", "credible_radius_m", "radius_90_m",
-             "no_data", "seconds", "map", "model", "searched", "decision", "calibrated", "not_calibrated", "prior", "on_map",
-             "expected", "top_cells", "regions", "region_90", "covariance_m2", "entropy_bits", "file"}
+             "no_data", "seconds", "map", "model", "searched", "decision", "calibrated", "not_calibrated", "camera", "prior",
+             "on_map", "expected", "top_cells", "regions", "region_90", "covariance_m2", "entropy_bits", "file"}
 
 Results = Iterable[Fix | JustZoomInError]
 Progress = Callable[[int, int, int], None]

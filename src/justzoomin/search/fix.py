@@ -54,6 +54,7 @@ class Fix:
         entropy_bits: Entropy of the posterior in bits.
         radius_90_m: Like `credible_radius_m`, for nine tenths; None in fixes of older versions.
         not_calibrated: Why the probabilities are not calibrated, in words; None if they are.
+        camera: The photo's camera as it was used, in words; None if the model squeezes the photos of all cameras.
     """
 
     lat: float
@@ -81,6 +82,7 @@ class Fix:
     entropy_bits: float | None = None
     radius_90_m: float | None = None
     not_calibrated: str | None = None
+    camera: str | None = None
 
     @property
     def position(self) -> LatLon:
@@ -102,7 +104,7 @@ class Fix:
             "no_data": list(self.no_data), "seconds": self.seconds,
             "map": self.map_hash, "model": self.model_hash, "searched": self.searched, "decision": self.decision,
             "calibrated": self.calibrated, "not_calibrated": self.not_calibrated,
-            "prior": self.prior, "on_map": self.on_map, "expected": self.expected,
+            "camera": self.camera, "prior": self.prior, "on_map": self.on_map, "expected": self.expected,
             "top_cells": top,
             "regions": None if self.regions is None else {str(level): area for level, area in self.regions.items()},
             "region_90": None if self.region_90 is None else list(self.region_90),
@@ -129,7 +131,8 @@ class Fix:
             regions=None if regions is None else {int(level): area for level, area in regions.items()},
             region_90=None if runs is None else tuple(runs),
             covariance_m2=None if covariance is None else _square(covariance), entropy_bits=values.get("entropy_bits"),
-            radius_90_m=values.get("radius_90_m"), not_calibrated=values.get("not_calibrated"))
+            radius_90_m=values.get("radius_90_m"), not_calibrated=values.get("not_calibrated"),
+            camera=values.get("camera"))
 
     def to_geojson(self) -> list[dict[str, Any]]:
         """Return GeoJSON features (lon, lat): the point, the terminal cell's square, and the 90 % region if there is one."""

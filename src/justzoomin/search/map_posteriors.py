@@ -11,7 +11,7 @@ import torch
 
 from justzoomin.maps import GridViews, look_alike, region_look
 from justzoomin.posterior import Calibration, Prior, apply_many, log_normalized
-from justzoomin.search.cell_scorer import MapScorer, scorer
+from justzoomin.search.cell_scorer import MapScorer, PoseScores, scorer
 from justzoomin.search.cost import CHEAP_POSES, MatchingCost, matching_cost
 from justzoomin.search.view_vectors import ViewVectors
 
@@ -42,9 +42,19 @@ class MapPosteriors:
         return scorer(self.vectors.model, self.vectors)
 
     def own(self, photos: torch.Tensor) -> Floats:
-        """Return calibrated log-probabilities (B, N) of photo vectors (B, D), without the prior."""
-        scores = self.score(photos).astype(np.float64)
+        """Return calibrated log-probabilities (B, N) of photo vectors (B, D), or of panoramas (B, V, D), without the prior."""
+        scores = self._poses(photos).cells.astype(np.float64)
         return log_normalized(scores) if self.calibration is None else self.calibration.apply(self.grid, scores)
+
+    def _poses(self, photos: torch.Tensor) -> PoseScores:
+        """Return the scores of photo vectors (B, D), or of panoramas (B, V, D) whose views are combined."""
+        if photos.dim() == 2:
+            return self.score.poses(photos)
+        from justzoomin.search.panoramas import combined
+
+        each = [combined(self.score.poses(views)) for views in photos]
+        return PoseScores(np.concatenate([one.cells for one in each]),
+                          np.concatenate([one.bearings for one in each if one.bearings is not None]))
 
     def with_prior(self, own: Floats) -> Floats:
         """Multiply the prior, if there is one, into log-probabilities (B, N).

@@ -72,10 +72,9 @@ def photo_posteriors(localizer: Localizer, photos: Sequence[Path], batch_size: i
     for start in range(0, len(photos), batch_size):
         loaded = [localizer.load_photo(photo) for photo in photos[start:start + batch_size]]
         usable = [one.pair for one in loaded if not isinstance(one, JustZoomInError)]
-        scores = np.empty((0, 0), np.float32)
-        if usable:
-            scores = localizer.log_probs(torch.stack(usable), prior=False).astype(np.float32)
-        rows = iter(scores)
+        alike = len({pair.shape for pair in usable}) == 1  # a panorama has several views
+        stacks = [torch.stack(usable)] if alike else [pair[None] for pair in usable]
+        rows = (row for stack in stacks for row in localizer.log_probs(stack, prior=False).astype(np.float32))
         found += [pair if isinstance(pair, JustZoomInError) else next(rows) for pair in loaded]
         if progress:
             progress(len(found), len(photos))
