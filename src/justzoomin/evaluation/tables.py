@@ -126,7 +126,9 @@ def _of_search(localizer: Localizer, info: PredictionInfo) -> dict[str, Any]:
     """Return the metadata that follow from a localizer's search."""
     decision, asked = str(localizer.decision), localizer.answering.posteriors
     found = {"decision": decision, "confidence": claim_of(decision), "listed": localizer.answering.listed or info.listed}
+    camera = localizer.cameras.every if localizer.cameras is not None and localizer.model.config.frame.uses_cameras else None
+    protocol = {} if camera is None else {"camera": str(camera)}
     if asked is None:
-        return found
+        return {**found, "protocol": protocol}
     state = "none" if asked.calibration is None else "of this map" if asked.calibrated_here else "of another map"
-    return {**found, "calibration": localizer.asked()["calibration"], "protocol": {"calibration": state}}
+    return {**found, "calibration": localizer.asked()["calibration"], "protocol": {**protocol, "calibration": state}}

@@ -138,7 +138,9 @@ def _build_model(config: TrainConfig, maps: TrainingMaps) -> MapModel:
         raise ModelError(config.init, f"its grid is {model.config.grid} x {model.config.grid}, but the dataset's grid is "
                          f"{maps.grid.grid} x {maps.grid.grid}", "Start from a model with the dataset's grid size.")
     if config.model.matcher is not None and model.matcher is None and "matcher" in family_of(model.family).uses:
-        return with_matcher(model, config.model.matcher, config.model.preset, config.seed)
+        model = with_matcher(model, config.model.matcher, config.model.preset, config.seed)
+    if config.model.photo_fit != "squeeze":  # the default keeps what the model was trained with
+        model.config = model.config.model_copy(update={"photo_fit": config.model.photo_fit})
     return model
 
 
