@@ -18,7 +18,7 @@ from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import Map, MapContent, map_content
 from justzoomin.models import open_model
 from justzoomin.posterior import Calibration, Prior
-from justzoomin.search import Fix, Localizer, NotTrainedHereWarning, ViewVectors, views_of
+from justzoomin.search import Fix, HeadingSource, Localizer, NotTrainedHereWarning, ViewVectors, views_of
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -113,12 +113,14 @@ class PhotoWorker:
         decision: The driver's decision, in words.
         prior: The driver's prior.
         calibration: The driver's calibration.
+        headings: What the driver knows of headings.
     """
 
     def __init__(self, places: Places, index: str | None, model_hash: str, map_hash: str, *, search: str = "auto",
-                 decision: str | None = None, prior: Prior | None = None, calibration: Calibration | None = None) -> None:
+                 decision: str | None = None, prior: Prior | None = None, calibration: Calibration | None = None,
+                 headings: HeadingSource | None = None) -> None:
         self._places, self._index, self._hashes = places, index, (model_hash, map_hash)
-        self._how = (search, decision, prior, calibration)
+        self._how = (search, decision, prior, calibration, headings)
         self._localizer: Localizer | None = None
 
     def ready(self) -> JustZoomInError | None:
@@ -127,10 +129,10 @@ class PhotoWorker:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotTrainedHereWarning)  # the driver has already warned
-                search, decision, prior, calibration = self._how
+                search, decision, prior, calibration, headings = self._how
                 localizer = Localizer(open_model(self._places.model, device=self._places.device),
                                       Map.open(self._places.map, grid=self._places.grid), index=self._index, search=search,
-                                      decision=decision, prior=prior, calibration=calibration)
+                                      decision=decision, prior=prior, calibration=calibration, headings=headings)
             for what, own, wanted in (("model", localizer.model_hash, self._hashes[0]),
                                       ("map", localizer.map_hash, self._hashes[1])):
                 if own != wanted:

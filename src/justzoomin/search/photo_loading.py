@@ -11,6 +11,7 @@ import torch
 from justzoomin.data import PhotoShape, declared_panorama, halves, to_tensor, wide_photo
 from justzoomin.errors import JustZoomInError, PhotoError
 from justzoomin.models import ModelConfig
+from justzoomin.search.heading_sources import KnownHeading
 from justzoomin.untrusted import printable
 
 MAX_FILE_BYTES = 256 << 20
@@ -23,10 +24,12 @@ class LoadedPhoto(NamedTuple):
     Attributes:
         pair: Its halves, uint8 (2, 3, n, n).
         unlike: How its shape differs from those of the model's training photos; None if it does not differ much.
+        heading: What is known of its heading.
     """
 
     pair: torch.Tensor
     unlike: str | None
+    heading: KnownHeading = KnownHeading()
 
 
 def load_photo(photo: str | Path | bytes, config: ModelConfig,
