@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 import fakes
+from justzoomin.apps.shared.camera_options import cameras_from_option
 from justzoomin.data import CameraSource, Frame, PhotoCamera, open_dataset, stated_camera
-from justzoomin.errors import ConfigError, ModelError, PhotoError
+from justzoomin.errors import ConfigError, DataError, ModelError, PhotoError
 from justzoomin.models import MatcherConfig, ZoomModel, model_preset
+from justzoomin.photos.readers import read_photo_list
 from justzoomin.search import CameraNotUsedWarning, Localizer
 from justzoomin.search.cell_scorer import PoseScores
 from justzoomin.search.panoramas import combined, panorama_views
@@ -77,6 +79,19 @@ def test_a_model_that_crops_uses_the_camera_and_says_which(town, tmp_path):
     assert not np.array_equal(unknown.localize_posterior(photo).log_probs, localizer.localize_posterior(photo).log_probs)
 
 
+def test_a_list_states_fields_of_view(tmp_path):
+    table = tmp_path / "photos.csv"
+    table.write_text("photo,fov\na.jpg,62.5\nb.jpg,\nc.jpg,360\n")
+    listed = {str(row.path): row for row in read_photo_list(table)}
+    found = cameras_from_option(50.0, listed)
+    assert found is not None and found.every == PhotoCamera(50.0, source="--fov") and found.of(tmp_path / "b.jpg") is None
+    assert found.of(tmp_path / "a.jpg") == PhotoCamera(62.5, source="column fov")
+    assert found.of(str(tmp_path / "c.jpg")) == PhotoCamera(kind="equirectangular", source="column fov")
+    table.write_text("photo,fov\na.jpg,62.5\nb.jpg,190\n")
+    with pytest.raises(DataError, match="row 3, fov: 190 is not between 0 and 180"):
+        read_photo_list(table)
+
+
 def scores(bearings: np.ndarray, cells: np.ndarray) -> PoseScores:
     whole = np.exp(bearings).sum(-1, keepdims=True)
     return PoseScores(cells, (bearings - np.log(whole)).astype(np.float32))
@@ -123,7 +138,7 @@ def test_turning_a_panorama_turns_its_answer(town):
     assert vectors.shape[:2] == (1, 4)
     single = localizer.encode(straight.pair)
     by_hand = combined(localizer.posteriors.score.poses(single))
-    np.testing.assert_allclose(localizer.posteriors.own(vectors)[0], by_hand.cells[0] - np.log(np.exp(
+    np.testing.assert_allclose(localizer.posteriors.own(vectors).log_probs[0], by_hand.cells[0] - np.log(np.exp(
         by_hand.cells[0] - by_hand.cells.max()).sum()) - by_hand.cells.max(), atol=1e-4)
     other = combined(localizer.posteriors.score.poses(single[[1, 2, 3, 0]]))  # a quarter further to the right
     np.testing.assert_allclose(other.cells, by_hand.cells, atol=1e-4)
@@ -138,6 +153,8 @@ def test_panoramas_and_photos_are_localized_together(town, tmp_path):
     found = list(localizer.localize_many(paths))
     assert [fix.photo for fix in found] == [str(path) for path in paths]
     assert [str(fix.camera).startswith("whole") for fix in found] == [False, True, False]
+    together = localizer.beliefs([localizer.load_photo(path) for path in paths])
+    np.testing.assert_array_equal(together.log_probs[1], localizer.localize_posterior(paths[1]).log_probs)
 
 
 @pytest.mark.parametrize(("fit", "search"), [("squeeze", "posterior"), ("crop", "greedy")])

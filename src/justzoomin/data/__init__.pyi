@@ -2,6 +2,7 @@ from .augment import Augment as Augment
 from .augment import AugmentConfig as AugmentConfig
 from .batches import Draw as Draw
 from .batches import ResumableBatchSampler as ResumableBatchSampler
+from .cameras import PANORAMA_DEG as PANORAMA_DEG
 from .cameras import CameraSource as CameraSource
 from .cameras import PhotoCamera as PhotoCamera
 from .cameras import exif_focal as exif_focal

@@ -3,6 +3,7 @@ from .beam_search import beam as beam
 from .bulk import BulkReport as BulkReport
 from .bulk import localize_to_file as localize_to_file
 from .cell_scorer import scorer as scorer
+from .drive_headings import heading_along as heading_along
 from .exact_search import exact as exact
 from .fix import Fix as Fix
 from .fix import credible_radius_m as credible_radius_m
@@ -10,6 +11,10 @@ from .fix_files import check_suffix as check_suffix
 from .greedy_search import Paths as Paths
 from .greedy_search import along_path as along_path
 from .greedy_search import greedy as greedy
+from .heading_sources import ExifHeadings as ExifHeadings
+from .heading_sources import HeadingSource as HeadingSource
+from .heading_sources import KnownHeading as KnownHeading
+from .heading_wedge import wedge as wedge
 from .index import IndexHead as IndexHead
 from .index import MapIndex as MapIndex
 from .index import Precision as Precision
@@ -25,6 +30,7 @@ from .retrieval import cell_scores as cell_scores
 from .searches import Search as Search
 from .searches import choose_search as choose_search
 from .searches import parse_search as parse_search
+from .tracking import Alone as Alone
 from .tracking import TrackPoint as TrackPoint
 from .tracking import geojson as geojson
 from .tracking import gpx as gpx

@@ -18,7 +18,7 @@ from justzoomin.search.fix import Fix
 from justzoomin.spelling import SPELLED, spelled
 
 Row = dict[str, Any]
-_LISTS = ("sequence", "probabilities", "no_data", "region_90")
+_LISTS = ("sequence", "probabilities", "no_data", "region_90", "heading_probs")
 _NESTED = ("top_cells", "regions", "covariance_m2")
 
 
@@ -112,6 +112,8 @@ def _parquet(rows: Iterable[Row], grid: ZoomGrid, file: IO[bytes]) -> None:
         "expected": pl.Float64, "top_cells": pl.List(pl.Struct({"sequence": pl.List(pl.Int64), "probability": pl.Float64})),
         "regions": pl.Struct({str(percent): pl.Float64 for percent in PERCENTS}), "region_90": pl.List(pl.Int64),
         "covariance_m2": pl.List(pl.List(pl.Float64)), "entropy_bits": pl.Float64,
+        "heading_deg": pl.Float64, "heading_sigma_deg": pl.Float64, "heading_probs": pl.List(pl.Float64),
+        "heading_prior": pl.String,
     }
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as lines:
         with disk_words(Path(lines.name)):

@@ -12,6 +12,7 @@ import torch
 from justzoomin.data import CameraSource, PhotoCamera, PhotoShape, declared_panorama, framed_photo, halves, to_tensor
 from justzoomin.errors import JustZoomInError, PhotoError
 from justzoomin.models import ModelConfig
+from justzoomin.search.heading_sources import KnownHeading
 from justzoomin.untrusted import printable
 
 MAX_FILE_BYTES = 256 << 20
@@ -30,11 +31,13 @@ class LoadedPhoto(NamedTuple):
     Attributes:
         pair: Its halves, uint8 (2, 3, n, n); those of its views (V, 2, 3, n, n) if it is a panorama.
         unlike: How its shape differs from those of the model's training photos; None if it does not differ much.
+        heading: What is known of its heading.
         camera: The camera that was used, in words; None if the model squeezes the photos of all cameras.
     """
 
     pair: torch.Tensor
     unlike: str | None
+    heading: KnownHeading = KnownHeading()
     camera: str | None = None
 
 
@@ -64,7 +67,7 @@ def load_photo(photo: str | Path | bytes, config: ModelConfig, shapes: Mapping[s
             unlike = f"the photo shows only {few:.0%} of what the model's own camera would show" if few < LEAST_SHOWN else None
         else:
             unlike = PhotoShape.of(data).unlike(shapes) if shapes else None
-        return LoadedPhoto(halves(to_tensor(framed.pixels)), unlike, framed.words())
+        return LoadedPhoto(halves(to_tensor(framed.pixels)), unlike, camera=framed.words())
     except JustZoomInError as error:
         return error
 
@@ -75,7 +78,7 @@ def _loaded_panorama(data: bytes, where: str, config: ModelConfig) -> LoadedPhot
     views = panorama_views(data, where, config.image_pixels, config.frame)
     return LoadedPhoto(torch.stack([halves(to_tensor(view)) for view in views]),
                        "the views of a panorama are combined as if they were independent",
-                       f"whole panorama, {len(views)} views of {config.frame.fov_deg:g} degrees")
+                       camera=f"whole panorama, {len(views)} views of {config.frame.fov_deg:g} degrees")
 
 
 def used_cameras(config: ModelConfig, cameras: CameraSource | None) -> CameraSource | None:
