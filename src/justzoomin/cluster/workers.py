@@ -14,13 +14,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from justzoomin.data import CameraSource
 from justzoomin.errors import ClusterError, DataError, JustZoomInError, ModelError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import Map, MapContent, map_content
 from justzoomin.models import MapModel, open_model
 from justzoomin.posterior import Calibration, Prior
 from justzoomin.search import (
+    CameraNotUsedWarning,
     Fix,
+    HeadingSource,
     Localizer,
     NotTrainedHereWarning,
     Piece,
@@ -165,12 +168,15 @@ class PhotoWorker:
         decision: The driver's decision, in words.
         prior: The driver's prior.
         calibration: The driver's calibration.
+        headings: What the driver knows of headings.
+        cameras: What the driver knows of cameras.
     """
 
     def __init__(self, places: Places, index: str | None, model_hash: str, map_hash: str, *, search: str = "auto",
-                 decision: str | None = None, prior: Prior | None = None, calibration: Calibration | None = None) -> None:
+                 decision: str | None = None, prior: Prior | None = None, calibration: Calibration | None = None,
+                 headings: HeadingSource | None = None, cameras: CameraSource | None = None) -> None:
         self._places, self._index, self._hashes = places, index, (model_hash, map_hash)
-        self._how = (search, decision, prior, calibration)
+        self._how = (search, decision, prior, calibration, headings, cameras)
         self._localizer: Localizer | None = None
 
     def ready(self) -> JustZoomInError | None:
@@ -178,11 +184,13 @@ class PhotoWorker:
         torch.set_num_threads(self._places.cores)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotTrainedHereWarning)  # the driver has already warned
-                search, decision, prior, calibration = self._how
+                for known in (NotTrainedHereWarning, CameraNotUsedWarning):
+                    warnings.simplefilter("ignore", known)  # the driver has already warned
+                search, decision, prior, calibration, headings, cameras = self._how
                 localizer = Localizer(open_model(self._places.model, device=self._places.device),
                                       Map.open(self._places.map, grid=self._places.grid), index=self._index, search=search,
-                                      decision=decision, prior=prior, calibration=calibration)
+                                      decision=decision, prior=prior, calibration=calibration, headings=headings,
+                                      cameras=cameras)
             for what, own, wanted in (("model", localizer.model_hash, self._hashes[0]),
                                       ("map", localizer.map_hash, self._hashes[1])):
                 if own != wanted:

@@ -102,8 +102,8 @@ def search_table(localizer: Localizer, dataset: Dataset, split: str, info: Predi
     made = Tabulator(info.model_copy(update=_of_search(localizer, info)), ids, np.stack([records.lat, records.lon], 1)[:limit],
                      grid.flatten(true), None if drives is None else drives[:limit], decider(grid, decision))
     steps: list[Steps] = []
-    done = 0
-    for pairs in photo_batches(localizer.model.config, dataset, ids, batch_size):
+    done, every = 0, None if localizer.cameras is None else localizer.cameras.every
+    for pairs in photo_batches(localizer.model.config, dataset, ids, batch_size, every):
         began = time.perf_counter()
         photos = localizer.encode(pairs)
         for found in way.find(photos):
@@ -126,7 +126,9 @@ def _of_search(localizer: Localizer, info: PredictionInfo) -> dict[str, Any]:
     """Return the metadata that follow from a localizer's search."""
     decision, asked = str(localizer.decision), localizer.answering.posteriors
     found = {"decision": decision, "confidence": claim_of(decision), "listed": localizer.answering.listed or info.listed}
+    camera = localizer.cameras.every if localizer.cameras is not None and localizer.model.config.frame.uses_cameras else None
+    protocol = {} if camera is None else {"camera": str(camera)}
     if asked is None:
-        return found
+        return {**found, "protocol": protocol}
     state = "none" if asked.calibration is None else "of this map" if asked.calibrated_here else "of another map"
-    return {**found, "calibration": localizer.asked()["calibration"], "protocol": {"calibration": state}}
+    return {**found, "calibration": localizer.asked()["calibration"], "protocol": {**protocol, "calibration": state}}

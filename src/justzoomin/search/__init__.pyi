@@ -3,6 +3,7 @@ from .beam_search import beam as beam
 from .bulk import BulkReport as BulkReport
 from .bulk import localize_to_file as localize_to_file
 from .cell_scorer import scorer as scorer
+from .drive_headings import heading_along as heading_along
 from .exact_search import exact as exact
 from .fix import Fix as Fix
 from .fix import credible_radius_m as credible_radius_m
@@ -13,6 +14,10 @@ from .greedy_search import greedy as greedy
 from .ground_index import GroundIndex as GroundIndex
 from .ground_index import described as described
 from .ground_index import ground_windows as ground_windows
+from .heading_sources import ExifHeadings as ExifHeadings
+from .heading_sources import HeadingSource as HeadingSource
+from .heading_sources import KnownHeading as KnownHeading
+from .heading_wedge import wedge as wedge
 from .index import IndexHead as IndexHead
 from .index import MapIndex as MapIndex
 from .index import Precision as Precision
@@ -26,12 +31,14 @@ from .localizer import Localizer as Localizer
 from .map_features import Piece as Piece
 from .matching import GroundMap as GroundMap
 from .matching import describe_piece as describe_piece
+from .photo_loading import CameraNotUsedWarning as CameraNotUsedWarning
 from .photo_loading import read_photo as read_photo
 from .retrieval import CellScores as CellScores
 from .retrieval import cell_scores as cell_scores
 from .searches import Search as Search
 from .searches import choose_search as choose_search
 from .searches import parse_search as parse_search
+from .tracking import Alone as Alone
 from .tracking import TrackPoint as TrackPoint
 from .tracking import geojson as geojson
 from .tracking import gpx as gpx
