@@ -59,8 +59,8 @@ def test_calibrate_writes_a_file_that_is_found(jzi: Jzi, many: Path, taught: Pat
     ran = jzi("calibrate", model, "--data", many, "--split", "held_out", "--report", tmp_path / "r.json", "--figure",
               tmp_path / "r.png")
     assert (ran.code, ran.err) == (0, "")
-    found = Calibration.load(model / CALIBRATION_FILE)
-    assert (found.photos, len(found.temperatures)) == (24, 2)
+    found = Calibration.load(model / CALIBRATION_FILE).one_map
+    assert found is not None and (found.photos, len(found.temperatures)) == (24, 2)
     assert found.look is not None and len(found.look) == 96
     assert found.figures["after"]["nll"] <= found.figures["before"]["nll"] + 1e-6
     assert "before   after" in ran.out
@@ -69,8 +69,8 @@ def test_calibrate_writes_a_file_that_is_found(jzi: Jzi, many: Path, taught: Pat
     assert Image.open(tmp_path / "r.png").format == "PNG"
     use = ("calibrate", model, "--data", many, "--split", "held_out")
     assert jzi(*use, "--out", tmp_path / "again.json", "--batch-size", "5").code == 0
-    other = Calibration.load(tmp_path / "again.json")
-    assert other.temperatures == pytest.approx(found.temperatures, rel=1e-3)
+    other = Calibration.load(tmp_path / "again.json").one_map
+    assert other is not None and other.temperatures == pytest.approx(found.temperatures, rel=1e-3)
 
 
 def test_scored_and_trained_photos_are_refused(jzi: Jzi, many: Path, taught: Path, tmp_path: Path) -> None:

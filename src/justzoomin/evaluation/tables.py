@@ -128,5 +128,6 @@ def _of_search(localizer: Localizer, info: PredictionInfo) -> dict[str, Any]:
     found = {"decision": decision, "confidence": claim_of(decision), "listed": localizer.answering.listed or info.listed}
     if asked is None:
         return found
-    state = "none" if asked.calibration is None else "of this map" if asked.calibrated_here else "of another map"
+    state = ("none" if asked.calibration is None else "of another map" if not asked.calibrated_here else
+             "of this map" if asked.on_its_map else "of many maps")
     return {**found, "calibration": localizer.asked()["calibration"], "protocol": {"calibration": state}}

@@ -16,6 +16,7 @@ from .index import Precision as Precision
 from .indexing import build_index as build_index
 from .indexing import index_blocks as index_blocks
 from .localizer import Localizer as Localizer
+from .map_facts import map_facts as map_facts
 from .matching import MAX_PLACES as MAX_PLACES
 from .matching import GroundMap as GroundMap
 from .photo_loading import read_photo as read_photo
@@ -31,6 +32,7 @@ from .tracking import photo_posteriors as photo_posteriors
 from .tracking import track_points as track_points
 from .trained import NotTrainedHereWarning as NotTrainedHereWarning
 from .trained import check_fits as check_fits
+from .trained import seen_map as seen_map
 from .view_vectors import DrawnViews as DrawnViews
 from .view_vectors import ViewVectors as ViewVectors
 from .view_vectors import photo_vectors as photo_vectors

@@ -10,9 +10,11 @@ import numpy.typing as npt
 import torch
 
 from justzoomin.maps import GridViews, look_alike, region_look
-from justzoomin.posterior import Calibration, Prior, apply_many, log_normalized
+from justzoomin.posterior import Calibrates, Calibration, Prior, apply_many, log_normalized
 from justzoomin.search.cell_scorer import MapScorer, scorer
 from justzoomin.search.cost import CHEAP_POSES, MatchingCost, matching_cost
+from justzoomin.search.map_facts import map_facts
+from justzoomin.search.trained import seen_map
 from justzoomin.search.view_vectors import ViewVectors
 
 Floats = npt.NDArray[np.float64]
@@ -44,7 +46,7 @@ class MapPosteriors:
     def own(self, photos: torch.Tensor) -> Floats:
         """Return calibrated log-probabilities (B, N) of photo vectors (B, D), without the prior."""
         scores = self.score(photos).astype(np.float64)
-        return log_normalized(scores) if self.calibration is None else self.calibration.apply(self.grid, scores)
+        return log_normalized(scores) if self.applied is None else self.applied.apply(self.grid, scores)
 
     def with_prior(self, own: Floats) -> Floats:
         """Multiply the prior, if there is one, into log-probabilities (B, N).
@@ -57,29 +59,52 @@ class MapPosteriors:
     def on_map(self, own: Floats) -> list[bool | None]:
         """Return whether photos with calibrated posteriors (B, N), without a prior, look like photos of this map.
 
-        None without a calibration, or with a calibration for another map, whose threshold does not apply here.
+        None without a calibration of this very map: no other threshold applies here.
         """
-        if self.calibration is None or not self.calibrated_here:
+        one_map = None if self.calibration is None else self.calibration.one_map
+        if one_map is None or not self.on_its_map:
             return [None] * len(own)
-        found: list[bool | None] = self.calibration.on_map(own).tolist()
+        found: list[bool | None] = one_map.on_map(own).tolist()
         return found
 
     @cached_property
-    def calibrated_here(self) -> bool:
-        """Whether the calibration is for this map, by the map's hash or look; False if it records neither."""
-        if self.calibration is None:
+    def on_its_map(self) -> bool:
+        """Whether the model has a calibration of this very map, by the map's hash or look; False if it records neither."""
+        one_map = None if self.calibration is None else self.calibration.one_map
+        if one_map is None:
             return False
-        if self.calibration.map == self.views.source.fingerprint():
+        if one_map.map == self.views.source.fingerprint():
             return True
-        return self.calibration.look is not None and look_alike(self.calibration.look, region_look(self.views))
+        return one_map.look is not None and look_alike(one_map.look, region_look(self.views))
+
+    @cached_property
+    def applied(self) -> Calibrates | None:
+        """The part of the calibration that is applied on this map; None without a calibration."""
+        return None if self.calibration is None else self.calibration.part(self.on_its_map)
+
+    @cached_property
+    def unlike(self) -> str | None:
+        """Why probabilities on this map are not calibrated, whatever the photo; None if they are."""
+        if self.calibration is None:
+            return "the model has no calibration"
+        if self.on_its_map:
+            return None
+        many_maps = self.calibration.many_maps
+        if many_maps is None:
+            return "the model's calibration is for another map"
+        if seen_map(self.vectors.model.provenance, self.views):
+            return "the model was trained on this map, and its calibration is for maps that it has never seen"
+        found = many_maps.unlike(map_facts(self.views))
+        return found and f"this map is unlike the {len(many_maps.maps)} maps of the model's calibration: {found}"
+
+    @property
+    def calibrated_here(self) -> bool:
+        """Whether the calibration is for this map, or for maps like it."""
+        return self.unlike is None
 
     def not_calibrated(self, on_map: bool | None) -> str | None:
         """Return why the probabilities of a photo are not calibrated; None if they are."""
-        if self.calibration is None:
-            return "the model has no calibration"
-        if not self.calibrated_here:
-            return "the model's calibration is for another map"
-        return "the photo does not look like one of this map" if on_map is False else None
+        return self.unlike or ("the photo does not look like one of this map" if on_map is False else None)
 
     @property
     def views_ahead(self) -> int:

@@ -47,12 +47,25 @@ def knows_map(provenance: Mapping[str, Any], views: GridViews) -> bool | None:
     """
     record = next((r for r in records(provenance) if r.get("zoomer_trained") is not False), None)
     known = [row for row in rows(record or {}) if row.get("map_hash") or row.get("look")]
-    if not known:
-        return None
+    return _is_one_of(known, views) if known else None
+
+
+def _is_one_of(known: list[dict[str, Any]], views: GridViews) -> bool:
+    """Return whether a map is one of those of some records, by its hash or look."""
     if any(row.get("map_hash") == views.source.fingerprint() for row in known):
         return True
     look = region_look(views)
     return any(look_alike(look, row.get("look")) for row in known)
+
+
+def seen_map(provenance: Mapping[str, Any], views: GridViews) -> bool | None:
+    """Return whether any part of a model, or of those that it started from, was trained on a map; None without any record.
+
+    Raises:
+        TileError: If the map cannot give the view of the region.
+    """
+    known = [row for record in records(provenance) for row in rows(record) if row.get("map_hash") or row.get("look")]
+    return _is_one_of(known, views) if known else None
 
 
 def shapes_trained_on(provenance: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
