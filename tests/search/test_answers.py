@@ -32,8 +32,8 @@ from justzoomin.search import (
     build_index,
     choose_search,
     exact,
+    facts_of,
     localize_to_file,
-    map_facts,
     parse_search,
     scorer,
 )
@@ -106,7 +106,7 @@ def test_a_calibration_covers_the_map_it_was_fitted_on(keen, dataset, photo, wor
     ({}, True, "the model was trained on this map, and its calibration is for maps that it has never seen")])
 def test_a_calibration_of_many_maps_covers_maps_like_them(keen, dataset, photo, truth, monkeypatch, change, trained, why):
     """Beside a calibration of another map, which it replaces here; and it says why it does not cover a map."""
-    here = dataclasses.replace(map_facts(GridViews(dataset.map, dataset.grid, keen.config.image_pixels)), **change)
+    here = dataclasses.replace(facts_of(GridViews(dataset.map, dataset.grid, keen.config.image_pixels)), **change)
     sizes, colour = ranges([here])
     many = ManyMapsCalibration((TemperatureLaw(1.0),), UniformLaw(-4.0), 100, ("d" * 64,) * 4, ("e" * 64,), sizes, colour, {})
     monkeypatch.setattr(keen, "provenance", {"map_hash": dataset.map.fingerprint() if trained else "f" * 64})

@@ -27,7 +27,7 @@ from justzoomin.search import (
     NotTrainedHereWarning,
     ViewVectors,
     check_fits,
-    map_facts,
+    facts_of,
     photo_vectors,
     scorer,
     seen_map,
@@ -207,7 +207,7 @@ def calibrate_many(model: MapModel, datasets: Sequence[Dataset], split: str, *, 
                               "Give datasets whose grids have the same depth.")
         steps = depths[0]
     model.eval()
-    if not model.provenance:
+    if not trained_splits(model.provenance):
         _warn_unknown()
     chosen = [_of_new_map(model, dataset, split, after, limit) for dataset in datasets]
     everything, done = sum(len(photos.ids) for photos, _ in chosen), 0
@@ -233,10 +233,11 @@ def _of_new_map(model: MapModel, dataset: Dataset, split: str, after: int, limit
     """
     photos = _chosen(dataset, split, after, limit)
     views = GridViews(dataset.map, dataset.grid, model.config.image_pixels)
-    if seen_map(model.provenance, views):
+    trained = trained_splits(model.provenance)
+    if seen_map(model.provenance, views) or any(dataset.split_hash(name) in trained for name in dataset.split_paths):
         raise ConfigError(f"--data {dataset.root}", "the model was trained on this map, so it is not new ground",
                           "Leave this dataset out, or calibrate on it alone for this map.")
-    return photos, map_facts(views)
+    return photos, facts_of(views)
 
 
 def _after(progress: Progress, done: int, everything: int) -> Progress:

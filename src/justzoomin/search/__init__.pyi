@@ -16,7 +16,7 @@ from .index import Precision as Precision
 from .indexing import build_index as build_index
 from .indexing import index_blocks as index_blocks
 from .localizer import Localizer as Localizer
-from .map_facts import map_facts as map_facts
+from .map_facts import facts_of as facts_of
 from .matching import MAX_PLACES as MAX_PLACES
 from .matching import GroundMap as GroundMap
 from .photo_loading import read_photo as read_photo

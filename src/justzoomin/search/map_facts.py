@@ -6,7 +6,7 @@ from justzoomin.maps import GridViews, region_look
 from justzoomin.posterior import MapFacts
 
 
-def map_facts(views: GridViews) -> MapFacts:
+def facts_of(views: GridViews) -> MapFacts:
     """Return area, cells, resolution and look of a grid's region on a map.
 
     Raises:

@@ -13,7 +13,7 @@ from justzoomin.maps import GridViews, look_alike, region_look
 from justzoomin.posterior import Calibrates, Calibration, Prior, apply_many, log_normalized
 from justzoomin.search.cell_scorer import MapScorer, scorer
 from justzoomin.search.cost import CHEAP_POSES, MatchingCost, matching_cost
-from justzoomin.search.map_facts import map_facts
+from justzoomin.search.map_facts import facts_of
 from justzoomin.search.trained import seen_map
 from justzoomin.search.view_vectors import ViewVectors
 
@@ -94,7 +94,7 @@ class MapPosteriors:
             return "the model's calibration is for another map"
         if seen_map(self.vectors.model.provenance, self.views):
             return "the model was trained on this map, and its calibration is for maps that it has never seen"
-        found = many_maps.unlike(map_facts(self.views))
+        found = many_maps.unlike(facts_of(self.views))
         return found and f"this map is unlike the {len(many_maps.maps)} maps of the model's calibration: {found}"
 
     @property
