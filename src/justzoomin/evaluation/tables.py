@@ -142,6 +142,7 @@ def _of_search(localizer: Localizer, info: PredictionInfo) -> dict[str, Any]:
     protocol = {} if camera is None else {"camera": str(camera)}
     if asked is None:
         return {**found, "protocol": protocol}
-    state = "none" if asked.calibration is None else "of this map" if asked.calibrated_here else "of another map"
+    state = ("none" if asked.calibration is None else "of another map" if not asked.calibrated_here else
+             "of this map" if asked.on_its_map else "of many maps")
     return {**found, "calibration": localizer.asked()["calibration"],
             "protocol": {**info.protocol, **protocol, "calibration": state}}

@@ -28,6 +28,7 @@ from .indexing import begin_index as begin_index
 from .indexing import build_index as build_index
 from .indexing import index_blocks as index_blocks
 from .localizer import Localizer as Localizer
+from .map_facts import facts_of as facts_of
 from .map_features import Piece as Piece
 from .matching import GroundMap as GroundMap
 from .matching import describe_piece as describe_piece
@@ -46,6 +47,7 @@ from .tracking import photo_posteriors as photo_posteriors
 from .tracking import track_points as track_points
 from .trained import NotTrainedHereWarning as NotTrainedHereWarning
 from .trained import check_fits as check_fits
+from .trained import seen_map as seen_map
 from .view_vectors import DrawnViews as DrawnViews
 from .view_vectors import ViewVectors as ViewVectors
 from .view_vectors import photo_vectors as photo_vectors

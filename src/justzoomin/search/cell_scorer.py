@@ -67,7 +67,8 @@ class MapScorer:
             return lambda photos: PoseScores(exact(model, photos, vectors, grid.depth))
         from justzoomin.search.matching import GroundMap
 
-        ground = self.ground = GroundMap(model, vectors.views.source, grid)
+        source, index = vectors.views.source, vectors.index
+        ground = self.ground = GroundMap(model, source, grid, None if index is None else index.ground(model, source))
         assert isinstance(vectors.views, GridViews)  # true for every model that decodes paths
         weight = model.matcher.config.zoom_weight
         self.alone = not weight or not trained_on(model, vectors.views)
