@@ -48,6 +48,9 @@ from .tracking import track_points as track_points
 from .trained import NotTrainedHereWarning as NotTrainedHereWarning
 from .trained import check_fits as check_fits
 from .trained import seen_map as seen_map
+from .tree_search import CLOSE as CLOSE
+from .tree_search import EVERYTHING as EVERYTHING
+from .tree_search import Budget as Budget
 from .view_vectors import DrawnViews as DrawnViews
 from .view_vectors import ViewVectors as ViewVectors
 from .view_vectors import photo_vectors as photo_vectors

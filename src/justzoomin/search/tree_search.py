@@ -56,6 +56,8 @@ class Budget:
 
 EVERYTHING = Budget(1 << 40, 0.0)
 """The full search: every tile at the finest level."""
+CLOSE = Budget(1 << 11, 0.0)
+"""The search for figures to fit to: the full one up to 3.6 km."""
 
 
 class Level:
