@@ -3,7 +3,7 @@
     python benchmarks/accuracy/real.py DC_MINI [MODEL]        # DC_MINI: a repository of the dataset's layout, e.g. dc-mini
 
 A few photos, with overhead pictures as sharp as the model expects only near them: it claims nothing, and nothing may be tuned
-on it. A rank is the share of the places of 625 m around the photo that score higher than the true cell: 0.5 is chance, 0 is best.
+on it. A rank is the share of cells of 625 m around the photo that score higher than the true one: 0.5 is chance, 0 the best.
 `street` uses the logits of poses alone, as if nothing was in the photo; `match` the photo too.
 """
 

@@ -41,7 +41,8 @@ class MapScorer:
     """Scores of all terminal cells of one map under one model.
 
     A zoomer with a ray matcher adds both log-probabilities, those of the zoomer with the weight in its settings. If that weight
-    is 0, or the zoomer was not trained on this map, the matcher answers alone: a zoomer knows only the maps of its training.
+    is 0, or the zoomer was not trained on this map, the matcher answers alone: a zoomer knows only the maps of its training,
+    and of these only the places near its photos (`only_known`), if its record says where they were.
 
     Attributes:
         ground: The region as the matcher describes it; None if the model has no matcher.
@@ -75,9 +76,16 @@ class MapScorer:
         if self.alone:
             return lambda photos: _matched(ground, model.fans(photos), budget)
 
+        from justzoomin.search.known_places import known_cells, only_known
+
+        known = known_cells(model, vectors.views)
+
         def both(photos: torch.Tensor) -> PoseScores:
             matched = _matched(ground, model.fans(photos), budget)
-            return PoseScores(matched.cells + weight * exact(model, photos, vectors, grid.depth), matched.bearings)
+            zoomed = exact(model, photos, vectors, grid.depth)
+            if known is not None:
+                zoomed = only_known(zoomed, known)
+            return PoseScores(matched.cells + weight * zoomed, matched.bearings)
 
         return both
 
