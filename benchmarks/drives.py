@@ -122,7 +122,8 @@ def main() -> None:
             with torch.inference_mode():
                 photos = model.encode_photos(normalize(pairs, model.config.mean, model.config.std))
             scores = score(photos)
-            alone.append(calibration.apply(grid, scores) if calibration else scores.astype(np.float64))
+            part = calibration.part(same_map=options.seed == SEED) if calibration else None
+            alone.append(part.apply(grid, scores) if part else scores.astype(np.float64))
 
         rows: dict[str, list[list[Posterior]]] = {"single photos": [[Posterior.of(grid, p) for p in a] for a in alone]}
         for kind in ("speed", "odometry"):

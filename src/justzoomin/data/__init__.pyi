@@ -23,6 +23,7 @@ from .joined import JoinedDataset as JoinedDataset
 from .joined import open_datasets as open_datasets
 from .parquet import read_noted_parquet as read_noted_parquet
 from .parquet import read_parquet as read_parquet
+from .photo_places import PhotoPlaces as PhotoPlaces
 from .photofiles import PHOTO_ENDINGS as PHOTO_ENDINGS
 from .photofiles import PassedOver as PassedOver
 from .photofiles import is_photo as is_photo

@@ -11,6 +11,9 @@ from .fix_files import check_suffix as check_suffix
 from .greedy_search import Paths as Paths
 from .greedy_search import along_path as along_path
 from .greedy_search import greedy as greedy
+from .ground_index import GroundIndex as GroundIndex
+from .ground_index import described as described
+from .ground_index import ground_windows as ground_windows
 from .heading_sources import ExifHeadings as ExifHeadings
 from .heading_sources import HeadingSource as HeadingSource
 from .heading_sources import KnownHeading as KnownHeading
@@ -18,11 +21,17 @@ from .heading_wedge import wedge as wedge
 from .index import IndexHead as IndexHead
 from .index import MapIndex as MapIndex
 from .index import Precision as Precision
+from .indexing import Announce as Announce
+from .indexing import IndexPlan as IndexPlan
+from .indexing import Progress as Progress
+from .indexing import begin_index as begin_index
 from .indexing import build_index as build_index
 from .indexing import index_blocks as index_blocks
 from .localizer import Localizer as Localizer
-from .matching import MAX_PLACES as MAX_PLACES
+from .map_facts import facts_of as facts_of
+from .map_features import Piece as Piece
 from .matching import GroundMap as GroundMap
+from .matching import describe_piece as describe_piece
 from .photo_loading import CameraNotUsedWarning as CameraNotUsedWarning
 from .photo_loading import read_photo as read_photo
 from .retrieval import CellScores as CellScores
@@ -38,6 +47,7 @@ from .tracking import photo_posteriors as photo_posteriors
 from .tracking import track_points as track_points
 from .trained import NotTrainedHereWarning as NotTrainedHereWarning
 from .trained import check_fits as check_fits
+from .trained import seen_map as seen_map
 from .view_vectors import DrawnViews as DrawnViews
 from .view_vectors import ViewVectors as ViewVectors
 from .view_vectors import photo_vectors as photo_vectors

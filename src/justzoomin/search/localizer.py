@@ -79,7 +79,8 @@ class Localizer:
             raise ConfigError("heading", "this model does not say which way a photo faces, so a heading cannot be used",
                               "Leave the heading out, or use a model with a ray matcher, such as the preset best.")
         self.search = choose_search(search, self.grid, opened, model.config.image_pixels, decision=decision,
-                                    prior=prior is not None or headings is not None, paths=model.decodes_paths)
+                                    prior=prior is not None or headings is not None, paths=model.decodes_paths,
+                                    matcher=model.matcher is not None)
         self.decision = parse_decision(decision or (DEFAULT_DECISION if self.search.kind == "posterior" else "top"))
         self.prior, self.calibration, self.headings = prior, calibration, headings
         if calibration is not None:
