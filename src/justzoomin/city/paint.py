@@ -9,14 +9,15 @@ from justzoomin.city.arrays import Array
 from justzoomin.city.site import WHITE, Site
 from justzoomin.city.solids import Frame, Rgb, rectangle
 from justzoomin.city.streets import STRIP_M, WATER_HALF_M, Edge
+from justzoomin.city.style import tinted
 
 
 def paint_streets(site: Site) -> None:
     """Paint all streets, layer by layer, and take their ground."""
     rng, canvas, edges = site.rng, site.canvas, site.streets.edges
-    tone = {e: float(rng.normal(0, 7)) for e in range(len(edges))}
+    tone = {e: float(rng.normal(0, 7)) + site.street_styles[e].asphalt for e in range(len(edges))}
     slabs: tuple[Rgb, ...] = ((176, 170, 160), (160, 158, 156), (182, 166, 146), (150, 146, 138))
-    slab = {i: slabs[int(rng.integers(len(slabs)))] for i in range(len(edges))}
+    slab = {i: tinted(slabs[int(rng.integers(len(slabs)))], site.street_styles[i].slab) for i in range(len(edges))}
     for i, e in enumerate(edges):
         site.claims.take_line(e.points, 2 * e.half_m)
         canvas.stroke(e.points, 2 * e.half_m, ground.PAVEMENT, slab[i])
