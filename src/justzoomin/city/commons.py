@@ -139,7 +139,7 @@ def square(site: Site, block: Block) -> None:
 def _stalls(site: Site, frame: Frame) -> None:
     rng = site.rng
     x0, y0 = rng.uniform(-16, 16, 2)
-    cloths = rng.uniform(60, 245, (3, 3))
+    cloths = rng.uniform(110, 200) + rng.uniform(-50, 50, (3, 3))
     for row in range(int(rng.integers(1, 4))):
         for col in range(int(rng.integers(2, 6))):
             spot = frame.at(float(x0 + 4.2 * col), float(y0 + 5.5 * row))
@@ -202,7 +202,7 @@ def works(site: Site, block: Block) -> None:
         outline = spot.flat(rectangle(6.1, 2.5))
         if site.claims.free(outline):
             site.claims.take(outline)
-            r, g, b = rng.uniform(30, 220, 3)
+            r, g, b = rng.uniform(60, 170) + rng.uniform(-40, 40, 3)
             site.mesh.quads(spot.place(box(0, 0, 0, 6.0, 2.4, 2.6 * float(rng.integers(1, 3)))), PLAIN,
                             site.mesh.part((float(r), float(g), float(b))))
 

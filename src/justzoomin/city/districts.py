@@ -157,7 +157,9 @@ def _district(rng: np.random.Generator, middle: Array, character: str) -> Distri
         ground=_shift(rng, 9.0, 3.0), lawn=_shift(rng, 6.0, 4.0), leaf=_shift(rng, 5.0, 6.0), trees=_spread(rng, 0.55),
         species=str(rng.choice(_SPECIES)) if rng.random() < 0.5 else None, hedges=float(rng.uniform(0.2, 1.8)),
         clutter=_spread(rng, 0.4), asphalt=float(rng.normal(0, 8)), slab=_shift(rng, 7.0, 6.0),
-        pace=_spread(rng, 0.2), lined=float(rng.uniform(-0.3, 0.4)), parked=float(rng.uniform(0.35, 0.9)))
+        front=float(rng.uniform(1.6, 5.0)) if rng.random() < 0.35 else 0.0, verge=bool(rng.random() < 0.3),
+        cycle=bool(rng.random() < 0.3), pace=_spread(rng, 0.2), lined=float(rng.uniform(-0.3, 0.4)),
+        parked=float(rng.uniform(0.35, 0.9)))
     return District(middle, character, style, turn=float(rng.uniform(-0.4, 0.4)), stretch=float(rng.uniform(-0.22, 0.22)),
                     reach_m=float(rng.uniform(70.0, 130.0)), lanes=float(rng.uniform(0.02, 0.26)),
                     parking=float(rng.uniform(0.1, 0.9)), side_m=float(rng.uniform(5.2, 7.2)),
@@ -172,7 +174,7 @@ def _varied(rng: np.random.Generator, style: Style) -> Style:
 
     def some(colours: tuple[Rgb, ...], own: tuple[Rgb, ...], spread: float) -> tuple[Rgb, ...]:
         kept = [added(colours[k], spread, spread / 3) for k in rng.permutation(len(colours))[:int(rng.integers(1, 4))]]
-        return tuple(kept) if rng.random() < 0.45 else (*kept, _mixed(rng, own, 8.0))
+        return tuple(kept) if rng.random() < 0.35 else (*kept, _mixed(rng, own, 8.0))
 
     return replace(
         style, width=style.width * _spread(rng, 0.1), depth=style.depth * _spread(rng, 0.08), gap=style.gap * _spread(rng, 0.3),
@@ -180,7 +182,8 @@ def _varied(rng: np.random.Generator, style: Style) -> Style:
         pitch=style.pitch * _spread(rng, 0.1), facades=some(style.facades, FACADES, 7.0),
         roofs=some(style.roofs, tuple(muted(c) for c in ROOFS), 7.0), flats=some(style.flats, FLATS, 7.0),
         ground=added(style.ground, 8.0, 2.5), lawn=added(style.lawn, 6.0, 3.0), leaf=added(style.leaf, 4.0, 4.0),
-        trees=style.trees * _spread(rng, 0.5), species=style.species if rng.random() < 0.6 else str(rng.choice(_SPECIES)),
+        front=style.front * _spread(rng, 0.25), verge=style.verge if rng.random() < 0.9 else not style.verge,
+        trees=style.trees * _spread(rng, 0.55), species=style.species if rng.random() < 0.6 else str(rng.choice(_SPECIES)),
         clutter=style.clutter * _spread(rng, 0.4), asphalt=style.asphalt + float(rng.normal(0, 3)))
 
 

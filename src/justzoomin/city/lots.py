@@ -18,6 +18,7 @@ def frontages(site: Site, block: Block, name: str) -> None:
     style = site.style
     palette = houses.Palette(rng, style)
     setback = style.setback * {"rows": 0.4, "suburb": float(rng.uniform(3.5, 6.0)), "downtown": 0.6}[name]
+    setback += style.front if name == "rows" else 0.0
     towers = 0
     order = list(range(len(block.sides)))
     rng.shuffle(order)
@@ -57,7 +58,7 @@ def _lot(site: Site, edge: Edge, forward: bool, s: float, w: float, d: float, se
         return False
     site.claims.take(frame.flat(rectangle(w, d)))
     site.walls += houses.house(site.mesh, site.rng, frame, w, d, kind, palette)
-    if kind == "suburb":
+    if kind == "suburb" or (kind == "rows" and site.style.front):
         _front_garden(site, frame, w, d, setback)
     elif kind in ("downtown", "tower"):
         site.canvas.polygon(frame.flat(rectangle(w + 2, d + 2 * setback)), ground.PAVING, (160, 154, 146))

@@ -32,6 +32,9 @@ class Style:
         clutter: Factor on the number of sheds and patches.
         asphalt: Added to the grey of roads.
         slab: Added to the colour of pavements.
+        front: Depth in metres of gardens in front of terraced houses.
+        verge: Whether grass lies between the pavement and the road.
+        cycle: Whether main streets have red cycle lanes.
         pace: Factor on the distance of trees along streets.
         lined: Added to the share of streets with trees.
         parked: Share of parking spaces that are taken.
@@ -57,6 +60,9 @@ class Style:
     clutter: float = 1.0
     asphalt: float = 0.0
     slab: Rgb = (0.0, 0.0, 0.0)
+    front: float = 0.0
+    verge: bool = False
+    cycle: bool = False
     pace: float = 1.0
     lined: float = 0.0
     parked: float = 0.62
