@@ -98,7 +98,8 @@ def _playground(site: Site, middle: Array) -> None:
         r, g, b = rng.uniform(40, 240, 3)
         part = site.mesh.part((float(r), float(g), float(b)))
         x, y = rng.uniform(-0.35, 0.35, 2) * (w, d)
-        solid = box(float(x), float(y), 0.0, *rng.uniform(0.5, 2.4, 2), rng.uniform(0.6, 2.6), 0.7)
+        across, along = rng.uniform(0.5, 2.4, 2)
+        solid = box(float(x), float(y), 0.0, float(across), float(along), float(rng.uniform(0.6, 2.6)), 0.7)
         site.mesh.quads(frame.place(solid), PLAIN, part)
 
 
@@ -131,9 +132,9 @@ def square(site: Site, block: Block) -> None:
     for x in rng.uniform(-28.0, 28.0, int(rng.integers(0, 5))):
         pace = float(rng.uniform(6.0, 10.0))
         for y in np.arange(-26.0, 27.0, pace):
-            spot = frame.flat(np.array([x, y]))
-            if inside(spot, inner):
-                site.tree(spot, float(rng.uniform(0.7, 1.0)), species)
+            trunk = frame.flat(np.array([x, y]))
+            if inside(trunk, inner):
+                site.tree(trunk, float(rng.uniform(0.7, 1.0)), species)
 
 
 def _stalls(site: Site, frame: Frame) -> None:
@@ -366,7 +367,7 @@ def backs(site: Site, block: Block, name: str) -> None:
             w, d = rng.uniform(4, 8), rng.uniform(7, 15)
             if not site.claims.free(plot.flat(rectangle(w, d))):
                 continue
-            kind, colour = looks[int(rng.integers(len(looks)))]
-            site.canvas.polygon(plot.flat(rectangle(w, d)), kind, tinted(colour, site.style.lawn))
+            bed, colour = looks[int(rng.integers(len(looks)))]
+            site.canvas.polygon(plot.flat(rectangle(w, d)), bed, tinted(colour, site.style.lawn))
             if rng.random() < 0.5 * site.style.hedges:
                 furniture.hedge(site.mesh, rng, plot.flat(np.array([-w / 2, -d / 2])), plot.flat(np.array([-w / 2, d / 2])))

@@ -36,9 +36,9 @@ class Flora:
                 z = 0.92 - 1.55 * k / (balls - 1) + rng.normal(0, 0.08)
                 turn, ring = golden * k + rng.normal(0, 0.25), np.sqrt(max(0.0, 1 - min(abs(z), 1.0) ** 2))
                 centre = np.array([np.cos(turn) * ring, np.sin(turn) * ring, z]) * rng.uniform(0.55, 0.72)
-                radius = float(rng.uniform(0.3, 0.46))
-                blobs.append(self._blob(rng, sphere, centre, radius))
-                spheres.append(np.append(centre, radius))
+                ball = float(rng.uniform(0.3, 0.46))
+                blobs.append(self._blob(rng, sphere, centre, ball))
+                spheres.append(np.append(centre, ball))
             self.crowns.append(_visible(blobs, np.array(spheres)) if hollow else np.concatenate(blobs))
         angles = np.linspace(0, 2 * np.pi, 13)
         self.cones = []
