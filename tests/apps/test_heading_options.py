@@ -24,7 +24,8 @@ OWN = "{urn:justzoomin:gpx:1}"
 def matching(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder whose matcher answers alone."""
     config = fakes.tiny_model().config.model_copy(update={"matcher": MatcherConfig(
-        window_m=64, margin_m=16, reach_m=16, channels=4, ranges=4, headings=4, tried=16, symmetries=1, width=8, zoom_weight=0.0)})
+        window_m=64, margin_m=16, reach_m=16, channels=4, ranges=4, headings=4, tried=16, symmetries=1, width=8,
+        zoom_weight=0.0)})
     model = ZoomModel(config, pretrained=False, seed=3).eval()
     with torch.no_grad():
         model.matcher.log_scale.fill_(0.0)  # what is known of headings outweighs the photo
@@ -65,7 +66,8 @@ def test_headings_from_exif_are_used_on_request_and_said(jzi: Jzi, matching: Pat
     assert words[1].startswith("38 degrees") and "not used" in words[2]
 
 
-def test_a_list_gives_headings_and_compass_values(jzi: Jzi, matching: Path, repository: Path, shots: Path, tmp_path: Path) -> None:
+def test_a_list_gives_headings_and_compass_values(jzi: Jzi, matching: Path, repository: Path, shots: Path,
+                                                    tmp_path: Path) -> None:
     listed = tmp_path / "list.csv"
     with listed.open("w", newline="") as file:
         csv.writer(file).writerows([["photo", "heading", "heading_sigma", "compass"], [shots / "a.jpg", 10, 5, ""],
