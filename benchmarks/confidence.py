@@ -51,8 +51,11 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     options = parser.parse_args()
     model = ZoomModel.from_pretrained(options.model)
-    calibration = Calibration.load(options.calibration)
-    calibration.require_model(model.fingerprint(), options.calibration)
+    loaded = Calibration.load(options.calibration)
+    loaded.require_model(model.fingerprint(), options.calibration)
+    calibration = loaded.one_map
+    if calibration is None:
+        parser.error(f"{options.calibration} has no calibration of one map")
     here, other = open_dataset(options.town), open_dataset(options.other)
     grid = here.grid
     vectors = ViewVectors(model, GridViews(here.map, grid, model.config.image_pixels))

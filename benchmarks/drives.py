@@ -108,7 +108,7 @@ def main() -> None:
     source = Map.open(options.folder)
     grid = source.grid
     score = scorer(model, ViewVectors(model, GridViews(source, grid, model.config.image_pixels)))
-    world = build_world(config.seed, config.size_m)
+    world = build_world(config.seed, config.size_m, config.districts)
     drives = drives_of(Router(world, config, "val"), options.drives, options.photos,
                        np.inf if options.jumps else JUMP_M)
     places = [positions(np.array([s.pose.east_m for s in d]), np.array([s.pose.north_m for s in d])) for d in drives]
@@ -122,7 +122,8 @@ def main() -> None:
             with torch.inference_mode():
                 photos = model.encode_photos(normalize(pairs, model.config.mean, model.config.std))
             scores = score(photos)
-            alone.append(calibration.apply(grid, scores) if calibration else scores.astype(np.float64))
+            part = calibration.part(same_map=options.seed == SEED) if calibration else None
+            alone.append(part.apply(grid, scores) if part else scores.astype(np.float64))
 
         rows: dict[str, list[list[Posterior]]] = {"single photos": [[Posterior.of(grid, p) for p in a] for a in alone]}
         for kind in ("speed", "odometry"):

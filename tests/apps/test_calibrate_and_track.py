@@ -59,8 +59,8 @@ def test_calibrate_writes_a_file_that_is_found(jzi: Jzi, many: Path, taught: Pat
     ran = jzi("calibrate", model, "--data", many, "--split", "held_out", "--report", tmp_path / "r.json", "--figure",
               tmp_path / "r.png")
     assert (ran.code, ran.err) == (0, "")
-    found = Calibration.load(model / CALIBRATION_FILE)
-    assert (found.photos, len(found.temperatures)) == (24, 2)
+    found = Calibration.load(model / CALIBRATION_FILE).one_map
+    assert found is not None and (found.photos, len(found.temperatures)) == (24, 2)
     assert found.look is not None and len(found.look) == 96
     assert found.figures["after"]["nll"] <= found.figures["before"]["nll"] + 1e-6
     assert "before   after" in ran.out
@@ -69,8 +69,37 @@ def test_calibrate_writes_a_file_that_is_found(jzi: Jzi, many: Path, taught: Pat
     assert Image.open(tmp_path / "r.png").format == "PNG"
     use = ("calibrate", model, "--data", many, "--split", "held_out")
     assert jzi(*use, "--out", tmp_path / "again.json", "--batch-size", "5").code == 0
-    other = Calibration.load(tmp_path / "again.json")
-    assert other.temperatures == pytest.approx(found.temperatures, rel=1e-3)
+    other = Calibration.load(tmp_path / "again.json").one_map
+    assert other is not None and other.temperatures == pytest.approx(found.temperatures, rel=1e-3)
+
+
+def test_many_maps_at_once(jzi: Jzi, many: Path, taught: Path, tmp_path: Path) -> None:
+    """Their calibration goes beside that of one map, and holds on another map like them."""
+    model, towns = Path(shutil.copytree(taught, tmp_path / "model")), tmp_path / "towns"
+    for seed in range(1, 6):
+        fakes.make_repository(towns / f"{seed}", train=4, val=8, pixels=32, seed=seed, size_m=300.0 + 20 * seed)
+    other = fakes.make_repository(tmp_path / "other", train=4, val=4, pixels=32, seed=9, size_m=390.0)
+    assert jzi("calibrate", model, "--data", many, "--split", "held_out").code == 0
+    before = Calibration.load(model / CALIBRATION_FILE)
+    ran = jzi("calibrate", model, "--data", towns, "--split", "val", "--limit", "6", "--report", tmp_path / "r.json")
+    assert "unknown" not in ran.err
+    assert "fitted on 30 photos of 5 maps" in ran.out and "kept from the file: the calibration of one map" in ran.out
+    assert [line.split()[:2] for line in ran.out.splitlines() if " m " in line and "->" in line] == [
+        [f"{300 + 20 * k}", "m"] for k in range(1, 6)]
+    both = Calibration.load(model / CALIBRATION_FILE)
+    assert both.one_map == before.one_map and both.many_maps is not None
+    assert len(both.many_maps.laws) == 2  # a zoomer without a matcher is calibrated step by step
+    assert both.many_maps.sizes["area_m2"] == (320.0**2, 400.0**2)
+    assert json.loads((tmp_path / "r.json").read_text())["calibration"]["many_maps"]["photos"] == 30
+    dataset = open_dataset(other)
+    fix = Localizer.load(model, other, search="posterior").localize(dataset.photos.read(dataset.split("val").image_ids[0]))
+    assert (fix.calibrated, fix.not_calibrated, fix.on_map) == (True, None, None)
+    use = ("calibrate", model, "--data", towns, "--out", tmp_path / "c.json")
+    assert "trained on this map" in jzi(*use, "--data", many, "--split", "val").refusal()
+    assert "no split called 'held_out'" in jzi(*use, "--split", "held_out").refusal()
+    assert "--index" in jzi(*use, "--split", "val", "--index", tmp_path).err
+    assert "2 maps are too few" in jzi("calibrate", model, "--data", towns / "1", "--data", towns / "2", "--split", "val",
+                                       "--out", tmp_path / "c.json").refusal()
 
 
 def test_scored_and_trained_photos_are_refused(jzi: Jzi, many: Path, taught: Path, tmp_path: Path) -> None:

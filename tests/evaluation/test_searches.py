@@ -98,9 +98,9 @@ def test_drives_come_from_the_datasets_tables(model, repository, tmp_path):
 
 
 def test_a_calibration_changes_claims_and_is_named(model, dataset):
-    from justzoomin.posterior import Calibration
+    from justzoomin.posterior import Calibration, OneMapCalibration
 
-    flat = Calibration(model.fingerprint(), "0" * 64, 10, (4.0, 4.0), (0.0, 0.0), "top", 0.0, 1.0, {})
+    flat = Calibration(model.fingerprint(), OneMapCalibration("0" * 64, 10, (4.0, 4.0), (0.0, 0.0), "top", 0.0, 1.0, {}))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         own, calibrated = (evaluate(model, dataset, search="posterior", decision="top", calibration=c) for c in (None, flat))

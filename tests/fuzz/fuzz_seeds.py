@@ -264,7 +264,13 @@ def calibrations() -> list[bytes]:
     values = {"format": "justzoomin-calibration/2", "model": "a" * 64, "split": "b" * 64, "photos": 100,
               "temperatures": [1.1, 0.9], "tails": [0.01, 0.0], "off_map_measure": "entropy",
               "off_map_threshold": -3.0, "off_map_kept": 0.95, "figures": {}}
-    return [json.dumps(values).encode()]
+    laws = [{"log_temperature": 0.9, "by_area": 0.1, "by_entropy": 0.5}]
+    many = {"laws": laws, "uniform": {"logit": -5.0, "by_area": 0.1}, "photos": 100, "maps": ["a" * 64], "splits": ["b" * 64],
+            "sizes": {"area_m2": [1e5, 1e6], "cell_m": [5.0, 5.0], "metres_per_pixel": [0.2, 0.2]},
+            "colour": [[90, 110], [90, 120], [80, 90]], "figures": {}}
+    one = {name: value for name, value in values.items() if name not in ("format", "model")}
+    both = {"format": "justzoomin-calibration/3", "model": "a" * 64, "one_map": one, "many_maps": many}
+    return [json.dumps(found).encode() for found in (values, both, {**both, "one_map": None})]
 
 
 @cache

@@ -303,8 +303,9 @@ def _run_calibration(content: bytes, folder: Path) -> None:
     calibration = Calibration.load(_file(folder, "calibration.json", content))
     log_probs = np.random.default_rng(0).normal(0, 3, (2, 256))
     log_probs -= np.log(np.exp(log_probs).sum(1, keepdims=True))
-    if len(calibration.temperatures) in (1, GRID.depth):
-        assert np.allclose(np.exp(calibration.apply(GRID, log_probs)).sum(1), 1.0)
+    for same_map in (True, False):
+        if (fitting := calibration.for_depth(GRID.depth)) is not None:
+            assert np.allclose(np.exp(fitting.part(same_map).apply(GRID, log_probs)).sum(1), 1.0)
     assert Calibration.load(calibration.save(folder / "again.json")) == calibration
 
 

@@ -14,6 +14,7 @@ from justzoomin.geometry import Region, ZoomGrid
 from justzoomin.posterior import (
     Calibration,
     Claims,
+    OneMapCalibration,
     auroc,
     curve,
     figures,
@@ -23,7 +24,7 @@ from justzoomin.posterior import (
     risk_coverage,
     threshold,
 )
-from justzoomin.posterior.calibration import step_by_step, step_log_probs
+from justzoomin.posterior.one_map import step_by_step, step_log_probs
 
 GRID = ZoomGrid(Region(54.5, 3.0, (-40.0, 40.0), (-40.0, 40.0)), 3, 2)
 N = 81
@@ -58,18 +59,18 @@ def smoothed(log_probs: np.ndarray, share: float) -> np.ndarray:
     return total
 
 
-def fit(log_probs: np.ndarray, true: np.ndarray, steps: int = 2) -> Calibration:
+def fit(log_probs: np.ndarray, true: np.ndarray, steps: int = 2) -> OneMapCalibration:
     def batches() -> list[tuple[np.ndarray, np.ndarray]]:
         return [(log_probs[k:k + 300], true[k:k + 300]) for k in range(0, len(true), 300)]
 
-    return fit_calibration(GRID, batches, steps, A_HASH, B_HASH)[0]
+    return fit_calibration(GRID, batches, steps, B_HASH)[0]
 
 
-def identity(**changes: Any) -> Calibration:
+def identity(**changes: Any) -> OneMapCalibration:
     values: dict[str, Any] = {
-        "model": A_HASH, "split": B_HASH, "photos": 100, "temperatures": (1.0, 1.0), "tails": (0.0, 0.0),
+        "split": B_HASH, "photos": 100, "temperatures": (1.0, 1.0), "tails": (0.0, 0.0),
         "off_map_measure": "entropy", "off_map_threshold": -2.0, "off_map_kept": 0.95, "figures": {}, **changes}
-    return Calibration(**values)
+    return OneMapCalibration(**values)
 
 
 def test_a_calibration_of_ones_changes_nothing() -> None:
@@ -179,18 +180,18 @@ def test_off_map_figures() -> None:
 
 
 def test_files_come_back_and_belong_to_a_model(tmp_path: Path) -> None:
-    found = fit(*honest(100))
+    found = Calibration(A_HASH, fit(*honest(100)))
     path = found.save(tmp_path / "calibration.json")
     assert Calibration.load(path) == found
     assert find_calibration(tmp_path, lambda: A_HASH) == found
     assert find_calibration(tmp_path / "none", lambda: A_HASH) is None
-    assert find_calibration(tmp_path, lambda: A_HASH, len(found.temperatures)) == found
-    assert len(found.temperatures) > 1 and find_calibration(tmp_path, lambda: A_HASH, len(found.temperatures) + 1) is None
+    assert find_calibration(tmp_path, lambda: A_HASH, 2) == found
+    assert find_calibration(tmp_path, lambda: A_HASH, 3) is None
     with pytest.raises(ModelError, match="fitted for model aaaa"):
         find_calibration(tmp_path, lambda: B_HASH)
-    assert found.fingerprint != identity().fingerprint
+    assert found.fingerprint != Calibration(A_HASH, identity()).fingerprint
     with pytest.raises(ModelError, match="2 steps, but the grid has 3"):
-        found.apply(ZoomGrid(GRID.region, 3, 3), np.zeros((1, 729)))
+        identity().apply(ZoomGrid(GRID.region, 3, 3), np.zeros((1, 729)))
 
 
 @pytest.mark.parametrize("change", [
@@ -200,22 +201,23 @@ def test_files_come_back_and_belong_to_a_model(tmp_path: Path) -> None:
     {"temperatures": [1e400, 1.0]}])
 def test_files_that_are_none(tmp_path: Path, change: dict[str, Any]) -> None:
     path = tmp_path / "calibration.json"
-    values = {**json.loads(json.dumps(identity().to_dict())), **change}
+    values = {**json.loads(json.dumps(Calibration(A_HASH, identity()).to_dict())), **change}
     path.write_text(json.dumps(values).replace("Infinity", "1e999"))
     with pytest.raises(ModelError, match=r"calibration\.json.*jzi calibrate"):
         Calibration.load(path)
 
 
 def test_a_file_without_a_look_is_read(tmp_path: Path) -> None:
-    values = {key: value for key, value in identity().to_dict().items() if key != "look"}
+    values = {key: value for key, value in Calibration(A_HASH, identity()).to_dict().items() if key != "look"}
     (tmp_path / "c.json").write_text(json.dumps(values))
-    assert Calibration.load(tmp_path / "c.json") == identity()
+    assert Calibration.load(tmp_path / "c.json") == Calibration(A_HASH, identity())
 
 
 def test_a_file_of_the_format_before_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    old = {**identity().to_dict(), "format": "justzoomin-calibration/1", "masses": [k / 100 for k in range(1, 100)]}
+    old = {**Calibration(A_HASH, identity()).to_dict(), "format": "justzoomin-calibration/1", "masses": [0.5, 0.9]}
     (tmp_path / "calibration.json").write_text(json.dumps(old))
-    with pytest.raises(ModelError, match=r"its format is not justzoomin-calibration/2\. Calibrate again: jzi calibrate"):
+    words = r"its format is not justzoomin-calibration/3 or justzoomin-calibration/2\. Calibrate again: jzi calibrate"
+    with pytest.raises(ModelError, match=words):
         find_calibration(tmp_path, lambda: A_HASH)
 
 

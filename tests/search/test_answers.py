@@ -12,7 +12,16 @@ import fakes
 from justzoomin.errors import ConfigError, DataError, GeometryError, ModelError
 from justzoomin.geometry import Region, ZoomGrid, haversine_m
 from justzoomin.maps import GridViews, region_look
-from justzoomin.posterior import Calibration, Circle, CredibleRegion, Posterior, lattice
+from justzoomin.posterior import (
+    Calibration,
+    Circle,
+    CredibleRegion,
+    ManyMapsCalibration,
+    OneMapCalibration,
+    Posterior,
+    lattice,
+)
+from justzoomin.posterior.many_maps import TemperatureLaw, UniformLaw, ranges
 from justzoomin.search import (
     Fix,
     Localizer,
@@ -23,6 +32,7 @@ from justzoomin.search import (
     build_index,
     choose_search,
     exact,
+    facts_of,
     localize_to_file,
     parse_search,
     scorer,
@@ -52,8 +62,8 @@ def truth(keen, dataset, photo):
 
 
 def calibration_of(model, **changed):
-    plain = Calibration(model.fingerprint(), "b" * 64, 100, (1.0,) * 3, (0.0,) * 3, "entropy", -100.0, 0.95, {})
-    return dataclasses.replace(plain, **changed)
+    plain = OneMapCalibration("b" * 64, 100, (1.0,) * 3, (0.0,) * 3, "entropy", -100.0, 0.95, {})
+    return Calibration(model.fingerprint(), dataclasses.replace(plain, **changed))
 
 
 def test_every_field_is_the_posteriors(keen, dataset, photo, truth):
@@ -88,6 +98,28 @@ def test_a_calibration_covers_the_map_it_was_fitted_on(keen, dataset, photo, wor
     assert (fix.calibrated, fix.on_map) == (calibrated, on_map)
     assert fix.not_calibrated == (None if calibrated else "the photo does not look like one of this map" if on_map is False
                                   else "the model's calibration is for another map")
+
+
+@pytest.mark.parametrize(("change", "trained", "why"), [
+    ({}, False, None), ({"area_m2": 1e9}, False, "this map is unlike the 4 maps of the model's calibration: its area is"),
+    ({"look": "000000" * 16}, False, "this map is unlike the 4 maps of the model's calibration: its colours are different"),
+    ({}, True, "the model was trained on this map, and its calibration is for maps that it has never seen")])
+def test_a_calibration_of_many_maps_covers_maps_like_them(keen, dataset, photo, truth, monkeypatch, change, trained, why):
+    """Beside a calibration of another map, which it replaces here; and it says why it does not cover a map."""
+    here = dataclasses.replace(facts_of(GridViews(dataset.map, dataset.grid, keen.config.image_pixels)), **change)
+    sizes, colour = ranges([here])
+    many = ManyMapsCalibration((TemperatureLaw(1.0),), UniformLaw(-4.0), 100, ("d" * 64,) * 4, ("e" * 64,), sizes, colour, {})
+    monkeypatch.setattr(keen, "provenance", {"map_hash": dataset.map.fingerprint() if trained else "f" * 64})
+    both = dataclasses.replace(calibration_of(keen, map="a" * 64), many_maps=many)
+    localizer = Localizer(keen, dataset.map, search="posterior", calibration=both)
+    fix = localizer.localize(photo)
+    assert (fix.calibrated, fix.on_map) == (why is None, None)
+    assert fix.not_calibrated == why or fix.not_calibrated.startswith(why)
+    assert np.allclose(localizer.localize_posterior(photo).log_probs, many.apply(dataset.grid, truth[None])[0], atol=1e-4)
+    own = dataclasses.replace(both, one_map=calibration_of(keen, map=dataset.map.fingerprint()).one_map)
+    at_home = Localizer(keen, dataset.map, search="posterior", calibration=own)
+    assert at_home.localize(photo).calibrated
+    assert np.allclose(at_home.localize_posterior(photo).log_probs, truth, atol=1e-4)
 
 
 def test_the_decision_answers_and_the_probabilities_stay(keen, dataset, photo, truth):
@@ -150,11 +182,11 @@ def test_a_calibration_is_applied_and_bound_to_its_model(keen, dataset, photo, t
     fix, found = localizer.localize(photo), localizer.localize_posterior(photo)
     assert fix.calibrated
     assert fix.on_map is True
-    assert np.allclose(found.log_probs, hot.apply(dataset.grid, truth[None])[0], atol=1e-4)
+    assert np.allclose(found.log_probs, hot.one_map.apply(dataset.grid, truth[None])[0], atol=1e-4)
     assert fix.entropy_bits > Posterior.of(dataset.grid, truth).entropy_bits
     assert fix.regions[90] == found.region(0.9).area_m2 > Posterior.of(dataset.grid, truth).region(0.9).area_m2
-    assert Localizer(keen, dataset.map, search="posterior", calibration=dataclasses.replace(
-        hot, off_map_threshold=100.0)).localize(photo).on_map is False
+    assert Localizer(keen, dataset.map, search="posterior", calibration=calibration_of(
+        keen, map=dataset.map.fingerprint(), off_map_threshold=100.0)).localize(photo).on_map is False
     assert not Localizer(keen, dataset.map, search="greedy", calibration=hot).localize(photo).calibrated
     with pytest.raises(ModelError, match="fitted for model"):
         Localizer(fakes.tiny_model(grid=3, seed=9), dataset.map, calibration=hot)
@@ -187,14 +219,15 @@ def test_bulk_binds_calibration(keen, dataset, photo, tmp_path):
 
 
 def test_auto_takes_the_posterior_where_it_is_cheap(model, dataset, tmp_path):
-    def chosen(grid, index=None, pixels=32, decision=None, prior=False):
-        return str(choose_search("auto", grid, index, pixels, decision=decision, prior=prior))
+    def chosen(grid, index=None, pixels=32, decision=None, prior=False, matcher=False):
+        return str(choose_search("auto", grid, index, pixels, decision=decision, prior=prior, matcher=matcher))
 
     region = dataset.grid.region
     small, large = ZoomGrid(region, 4, 3), ZoomGrid(Region(54.5, 3.0, (-5000, 5000), (-5000, 5000)), 4, 4)
     assert chosen(small, pixels=64) == "posterior"
     assert chosen(small, pixels=384) == chosen(large) == "greedy"
     assert chosen(large, decision="top") == "greedy"
+    assert chosen(large, pixels=384, matcher=True) == "posterior"  # paths are those of the zoomer alone
     assert chosen(large, decision="distance") == chosen(large, prior=True) == "posterior"
     index = build_index(model, dataset.map, tmp_path / "index", lazy=True)
     assert chosen(dataset.grid, index, 384) == "greedy"

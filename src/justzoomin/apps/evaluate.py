@@ -11,6 +11,7 @@ import typer
 
 from justzoomin.apps.score import headings_lines
 from justzoomin.apps.shared import heading_options as headings
+from justzoomin.apps.shared.camera_options import FovOption, cameras_from_option
 from justzoomin.apps.shared.console import (
     BATCH_HELP,
     DEVICE_HELP,
@@ -58,6 +59,7 @@ def evaluate(
         "--decide", help="How to choose answers from a posterior: within:METRES, distance, top. Default: within:40.")] = None,
     calibrated: Annotated[bool, typer.Option(
         "--calibration/--no-calibration", help="For a posterior, use the calibration in the model's folder.")] = True,
+    fov: FovOption = None,
     predictions: Annotated[Path | None, typer.Option(
         "--predictions", help="Write the prediction of every photo to this file (.parquet), for jzi score.")] = None,
     method: Annotated[str | None, typer.Option(
@@ -92,6 +94,7 @@ def evaluate(
             raise ConfigError(f"--radius {value:g}", "it is not a distance", "Give metres above 0.")
     compass = _compass(heading_from, heading_sigma, heading_noise)
     radii = tuple(sorted({*DEFAULT_RADII_M, *(radius or ())}))
+    cameras = cameras_from_option(fov, panoramas=False)
     model = model_named(model)
     named = places(data, metadata_csv, ground_root, tile_layout)
     split = split or named.split or "val"
@@ -104,7 +107,7 @@ def evaluate(
         results = evaluate_path(model, dataset.root, split, device=device, dataset=dataset, calibrated=calibrated,
                                 progress=lambda name: functools.partial(advance, name), radii_m=radii, batch_size=batch_size,
                                 limit=limit, index=index, search=search, decision=decide, listed=listed or None, method=method,
-                                prepare=prepare, compass=compass)
+                                cameras=cameras, prepare=prepare, compass=compass)
     for note in cache_notes(dataset.map):
         typer.echo(note, err=True)
     reports = {name: result.report for name, result in results.items()}

@@ -11,6 +11,7 @@ import typer
 
 from justzoomin.apps.shared import heading_options as headings
 from justzoomin.apps.shared import prior_options as priors
+from justzoomin.apps.shared.camera_options import FovOption, cameras_from_option
 from justzoomin.apps.shared.console import (
     BATCH_HELP,
     DEVICE_HELP,
@@ -74,6 +75,7 @@ def localize(
     heading_sigma: headings.SigmaOption = None,
     heading_from: headings.FromOption = None,
     declination: headings.DeclinationOption = None,
+    fov: FovOption = None,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help=BATCH_HELP)] = 16,
     ray: Annotated[str | None, typer.Option("--ray", help=f"With --out. {RAY_HELP}")] = None,
@@ -101,7 +103,8 @@ def localize(
     name, source = single_model(model), Map.open(map_root, grid=region_option(region))
     prior = priors.prior_from_options(source.grid, prior_circle, prior_polygon, prior_raster, near, seconds, speed)
     localizer = Localizer.load(name, source, None, "cpu" if on_cluster else device, index, runtime, calibrated=calibration,
-                               search=search, decision=decide, prior=prior, headings=facing)
+                               search=search, decision=decide, prior=prior, headings=facing,
+                               cameras=cameras_from_option(fov, listed))
     if not on_cluster:
         prepare(localizer)
     for remark in remarks:
@@ -249,6 +252,8 @@ def _print(rows: list[dict[str, Any]], *, verbose: bool) -> None:
                    f"  {_claim(r)}")
         for line in heading_lines(r):
             typer.echo(f"  {line}")
+        if r["camera"] is not None:
+            typer.echo(f"  camera    {r['camera']}")
         if verbose:
             _print_path(r)
         if r["no_data"][0] > NO_DATA_WORTH_SAYING or max(r["no_data"]) >= 1:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from justzoomin.apps.shared import heading_options as headings
+from justzoomin.apps.shared.camera_options import FovOption, cameras_from_option
 from justzoomin.apps.shared.console import (
     BATCH_HELP,
     DEVICE_HELP,
@@ -61,6 +62,7 @@ def track(
                                                                         "less if not. See docs/tracking.md.")] = None,
     index: Annotated[Path | None, typer.Option("--index", help=INDEX_HELP)] = None,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
+    fov: FovOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list with an object per photo.")] = False,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help=BATCH_HELP)] = 16,
@@ -96,7 +98,7 @@ def track(
         typer.echo(remark, err=True)
     _report(failed)
     localizer = Localizer.load(single_model(model), map_named(map_root), region_option(region), device, index,
-                               search="posterior", headings=source)
+                               search="posterior", headings=source, cameras=cameras_from_option(fov, listed))
     prepare(localizer)
     with progress_bar("photos") as advance:
         alone = photo_posteriors(localizer, [p.path for p in drive], batch_size, advance)

@@ -1,6 +1,7 @@
 from .calibrating import Calibrated as Calibrated
 from .calibrating import NotHeldOutWarning as NotHeldOutWarning
 from .calibrating import calibrate as calibrate
+from .calibrating import calibrate_many as calibrate_many
 from .calibrating import posteriors as posteriors
 from .calibrating import reliability_report as reliability_report
 from .compass import Compass as Compass

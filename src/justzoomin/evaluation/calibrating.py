@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +21,19 @@ from justzoomin.evaluation.tables import trained_splits
 from justzoomin.files import reserve
 from justzoomin.maps import GridViews, region_look
 from justzoomin.models import MapModel
-from justzoomin.posterior import Calibration, Claims, curve, fit_calibration
-from justzoomin.search import MapIndex, ViewVectors, check_fits, photo_vectors, scorer, views_of
+from justzoomin.posterior import Batches, Calibration, Claims, MapFacts, MapPhotos, curve, fit_calibration, fit_many_maps
+from justzoomin.search import (
+    CLOSE,
+    MapIndex,
+    NotTrainedHereWarning,
+    ViewVectors,
+    check_fits,
+    facts_of,
+    photo_vectors,
+    scorer,
+    seen_map,
+    views_of,
+)
 
 SCORED = ("val", "test")
 """Splits with these names are for scores: a calibration must not be fitted on them."""
@@ -36,9 +48,9 @@ class Calibrated:
     """A calibration, with the claims on the photos that it was fitted on.
 
     Attributes:
-        calibration: The calibration.
+        calibration: The calibration; it has one part, for one map or for many.
         before: Claims of the model's own posteriors.
-        after: Claims of the calibrated posteriors.
+        after: Claims of the calibrated posteriors. For many maps those of each map are by a calibration fitted without it.
     """
 
     calibration: Calibration
@@ -80,35 +92,49 @@ def held_out(dataset: Dataset, split: str, after: int, provenance: dict[str, Any
     if split in SCORED:
         raise ConfigError(f"--split {split}", "a model must not be calibrated on photos that it is scored on",
                           "Hold photos out of training: see docs/confidence.md.")
-    if split not in dataset.split_paths:
-        there = ", ".join(dataset.split_paths) or "none"
-        raise ConfigError(f"--split {split}", f"there is no split called {split!r}; existing splits: {there}",
-                          "Make one with photos held out of training: see docs/confidence.md, Held-out photos.")
-    records, sequences = dataset.split(split), dataset.sequences(split)
-    if not 0 <= after < len(records):
-        raise ConfigError(f"--after {after}", f"split {split} has {len(records):,} photos",
-                          "Give a smaller number that leaves photos to calibrate on.")
-
-    def hash_of(part: slice) -> str:
-        return hash_records(records.image_ids[part], records.lat[part], records.lon[part], sequences[part])
-
+    found = _chosen(dataset, split, after, limit)
     trained = trained_splits(provenance)
-    part = slice(after, None if limit is None else after + limit)
-    ids, chosen = records.image_ids[part], hash_of(part)
-    if trained & {chosen, hash_of(slice(None))}:
+    if trained & {found.hash, _hash_of(dataset, split, slice(None))}:
         raise ConfigError(f"--split {split}", "the model was trained on these photos",
                           "Give photos that it was not trained on.")
-    known = after > 0 and hash_of(slice(after)) in trained
+    known = after > 0 and _hash_of(dataset, split, slice(after)) in trained
     if not known and trained and split != "train" and "train" in dataset.split_paths:
         known = dataset.split_hash("train") in trained
-        both = set(ids) & set(dataset.split("train").image_ids) if known else set()
+        both = set(found.ids) & set(dataset.split("train").image_ids) if known else set()
         if both:
             raise ConfigError(f"--split {split}", f"{len(both):,} of its photos are in the split that the model was trained on",
                               "Give photos that it was not trained on.")
     if not known:
-        warnings.warn("it is unknown whether the model was trained on these photos; "
-                      "if it was, its confidence will be too high everywhere else", NotHeldOutWarning, stacklevel=3)
-    return HeldOut(ids, sequences[part], chosen)
+        _warn_unknown()
+    return found
+
+
+def _warn_unknown() -> None:
+    warnings.warn("it is unknown whether the model was trained on these photos; "
+                  "if it was, its confidence will be too high everywhere else", NotHeldOutWarning, stacklevel=4)
+
+
+def _chosen(dataset: Dataset, split: str, after: int, limit: int | None) -> HeldOut:
+    """Return `limit` photos of a split after its first `after`.
+
+    Raises:
+        ConfigError: If the split is missing, or no photos are left.
+    """
+    if split not in dataset.split_paths:
+        there = ", ".join(dataset.split_paths) or "none"
+        raise ConfigError(f"--split {split}", f"there is no split called {split!r}; existing splits: {there}",
+                          "Make one with photos held out of training: see docs/confidence.md, Held-out photos.")
+    records = dataset.split(split)
+    if not 0 <= after < len(records):
+        raise ConfigError(f"--after {after}", f"split {split} has {len(records):,} photos",
+                          "Give a smaller number that leaves photos to calibrate on.")
+    part = slice(after, None if limit is None else after + limit)
+    return HeldOut(records.image_ids[part], dataset.sequences(split)[part], _hash_of(dataset, split, part))
+
+
+def _hash_of(dataset: Dataset, split: str, part: slice) -> str:
+    records = dataset.split(split)
+    return hash_records(records.image_ids[part], records.lat[part], records.lon[part], dataset.sequences(split)[part])
 
 
 def calibrate(model: MapModel, dataset: Dataset, split: str, *, after: int = 0, limit: int | None = None,
@@ -142,29 +168,106 @@ def calibrate(model: MapModel, dataset: Dataset, split: str, *, after: int = 0, 
     grid = dataset.grid
     check_fits(model, grid)
     model.eval()
-    vectors = ViewVectors(model, views_of(model, dataset.map, grid),
-                          index=None if index is None else MapIndex.open_for(index, model, dataset.map, grid))
+    opened = None if index is None else MapIndex.open_for(index, model, dataset.map, grid)
+    with tempfile.TemporaryFile() as file:
+        batches = _kept(model, dataset, photos, file, batch_size, opened, progress)
+        steps = grid.depth if model.decodes_paths else 1
+        found, raw, calibrated = fit_calibration(grid, batches, steps, photos.hash, keep=keep)
+    look = region_look(GridViews(dataset.map, grid, model.config.image_pixels))
+    here = replace(found, look=look, map=dataset.map.fingerprint())
+    return Calibrated(Calibration(model.fingerprint(), here), raw, calibrated)
+
+
+def calibrate_many(model: MapModel, datasets: Sequence[Dataset], split: str, *, after: int = 0, limit: int | None = None,
+                   batch_size: int = 32, progress: Progress | None = None) -> Calibrated:
+    """Fit a model's calibration for maps that it was not trained on, on photos of many such maps.
+
+    While it runs, the posteriors are stored in temporary files: four bytes for each photo and terminal cell.
+
+    Args:
+        model: The model, of any family; it is set to evaluation mode. Only a zoomer without a matcher has several steps.
+        datasets: The datasets; their grids may differ in size, and in depth unless the model is calibrated step by step.
+        split: Name of the split in every dataset.
+        after: Photos to leave out at the start of each split.
+        limit: Most photos of each split.
+        batch_size: Photos encoded at once.
+        progress: Called with the number of photos done and the number of all photos.
+
+    Raises:
+        ConfigError: If a split is missing or has no photos left, or the model was trained on one of the maps.
+        DataError: If there are too few datasets.
+        ModelError: If the model does not fit a dataset's grid.
+        PhotoError: If a photo is missing or broken.
+        DiskError: If the folder of temporary files has no space for the scores of all photos.
+    """
+    steps = 1
+    if model.decodes_paths and model.config.matcher is None:
+        depths = sorted({dataset.grid.depth for dataset in datasets})
+        if len(depths) > 1:
+            raise ConfigError("--data", f"a zoomer is calibrated step by step, but the grids have {depths} steps",
+                              "Give datasets whose grids have the same depth.")
+        steps = depths[0]
+    model.eval()
+    if not trained_splits(model.provenance):
+        _warn_unknown()
+    chosen = [_of_new_map(model, dataset, split, after, limit) for dataset in datasets]
+    everything, done = sum(len(photos.ids) for photos, _ in chosen), 0
+    maps: list[MapPhotos] = []
+    with ExitStack() as stack:
+        for dataset, (photos, facts) in zip(datasets, chosen, strict=True):
+            file = stack.enter_context(tempfile.TemporaryFile())
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotTrainedHereWarning)  # that is what is calibrated
+                check_fits(model, dataset.grid)
+            batches = _kept(model, dataset, photos, file, batch_size, None, progress and _after(progress, done, everything))
+            maps.append(MapPhotos(dataset.grid, facts, photos.hash, batches))
+            done += len(photos.ids)
+        found, raw, calibrated = fit_many_maps(maps, steps)
+    return Calibrated(Calibration(model.fingerprint(), many_maps=found), raw, calibrated)
+
+
+def _of_new_map(model: MapModel, dataset: Dataset, split: str, after: int, limit: int | None) -> tuple[HeldOut, MapFacts]:
+    """Return the photos of a map that a model was not trained on, and what the map is like.
+
+    Raises:
+        ConfigError: If the split is missing or has no photos left, or the model was trained on the map.
+    """
+    photos = _chosen(dataset, split, after, limit)
+    views = GridViews(dataset.map, dataset.grid, model.config.image_pixels)
+    trained = trained_splits(model.provenance)
+    if seen_map(model.provenance, views) or any(dataset.split_hash(name) in trained for name in dataset.split_paths):
+        raise ConfigError(f"--data {dataset.root}", "the model was trained on this map, so it is not new ground",
+                          "Leave this dataset out, or calibrate on it alone for this map.")
+    return photos, facts_of(views)
+
+
+def _after(progress: Progress, done: int, everything: int) -> Progress:
+    """Return the progress of one map after `done` photos of other maps."""
+    return lambda here, _: progress(done + here, everything)
+
+
+def _kept(model: MapModel, dataset: Dataset, photos: HeldOut, file: IO[bytes], batch_size: int, index: MapIndex | None,
+          progress: Progress | None) -> Batches:
+    """Store the uncalibrated posteriors of a map's photos in a file, and return what reads them from it in batches."""
+    grid = dataset.grid
+    vectors = ViewVectors(model, views_of(model, dataset.map, grid), index=index)
     vectors.check_root()
     true = grid.flatten(photos.sequences)
-    with tempfile.TemporaryFile() as file:
-        shape = (len(photos.ids), grid.actions**grid.depth)
-        reserve(file, 4 * shape[0] * shape[1])
-        kept = np.memmap(file, np.float32, "r+", shape=shape)
-        done = 0
-        for scores in posteriors(model, dataset, photos.ids, vectors, batch_size):
-            kept[done:done + len(scores)] = scores
-            done += len(scores)
-            if progress:
-                progress(done, len(photos.ids))
+    shape = (len(photos.ids), grid.actions**grid.depth)
+    reserve(file, 4 * shape[0] * shape[1])
+    kept = np.memmap(file, np.float32, "r+", shape=shape)  # type: ignore[call-overload]
+    done = 0
+    for scores in posteriors(model, dataset, photos.ids, vectors, batch_size):
+        kept[done:done + len(scores)] = scores
+        done += len(scores)
+        if progress:
+            progress(done, len(photos.ids))
 
-        def batches() -> Iterable[tuple[npt.NDArray[np.floating], npt.NDArray[np.int64]]]:
-            for start in range(0, len(kept), batch_size):
-                yield np.asarray(kept[start:start + batch_size]), true[start:start + batch_size]
+    def batches() -> Iterable[tuple[npt.NDArray[np.floating], npt.NDArray[np.int64]]]:
+        for start in range(0, len(kept), batch_size):
+            yield np.asarray(kept[start:start + batch_size]), true[start:start + batch_size]
 
-        steps = grid.depth if model.decodes_paths else 1
-        found, raw, calibrated = fit_calibration(grid, batches, steps, model.fingerprint(), photos.hash, keep=keep)
-    look = region_look(GridViews(dataset.map, grid, model.config.image_pixels))
-    return Calibrated(replace(found, look=look, map=dataset.map.fingerprint()), raw, calibrated)
+    return batches
 
 
 def posteriors(model: MapModel, dataset: Dataset, ids: list[str], vectors: ViewVectors,
@@ -181,6 +284,6 @@ def posteriors(model: MapModel, dataset: Dataset, ids: list[str], vectors: ViewV
     Raises:
         PhotoError: If a photo is missing or broken.
     """
-    config, score = model.config, scorer(model, vectors)
+    config, score = model.config, scorer(model, vectors, CLOSE)
     for pairs in photo_batches(config, dataset, ids, batch_size):
         yield torch.from_numpy(score(photo_vectors(model, pairs))).log_softmax(1).numpy()

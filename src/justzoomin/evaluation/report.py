@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from justzoomin.data import Dataset, open_dataset
+from justzoomin.data import CameraSource, Dataset, open_dataset
 from justzoomin.errors import ModelError
 from justzoomin.evaluation.batches import Progress
 from justzoomin.evaluation.compass import Compass
@@ -41,7 +41,8 @@ def evaluate(model: MapModel, dataset: Dataset, split: str = "val", *, radii_m: 
              batch_size: int = 32, limit: int | None = None, index: str | Path | None = None, search: str | None = None,
              decision: str | None = None, calibration: Calibration | None = None, listed: int | None = DEFAULT_LISTED,
              method: str | None = None, progress: Progress | None = None,
-             prepare: Callable[[Localizer], None] | None = None, compass: Compass | None = None) -> Evaluation:
+             prepare: Callable[[Localizer], None] | None = None, cameras: CameraSource | None = None,
+             compass: Compass | None = None) -> Evaluation:
     """Evaluate a model on a split, with the published greedy decoding along the model's own views or another search.
 
     Args:
@@ -60,6 +61,7 @@ def evaluate(model: MapModel, dataset: Dataset, split: str = "val", *, radii_m: 
         method: Name of the row in a table; the search if None.
         progress: Called with the number of photos done and the number of all photos.
         prepare: Called with the localizer before the first photo.
+        cameras: Camera of the photos whose field of view the dataset's tables do not state; see `Localizer`.
         compass: Headings of the photos that the model is told; for the posterior of a model with a ray matcher.
 
     Raises:
@@ -72,7 +74,8 @@ def evaluate(model: MapModel, dataset: Dataset, split: str = "val", *, radii_m: 
     zooms = model.decodes_paths and model.config.matcher is None
     kind = search or ("greedy" if zooms and decision in (None, "top") else "posterior")
     was_training = model.training
-    localizer = Localizer(model, dataset.map, dataset.grid, index, search=kind, decision=decision, calibration=calibration)
+    localizer = Localizer(model, dataset.map, dataset.grid, index, search=kind, decision=decision, calibration=calibration,
+                          cameras=cameras)
     if prepare:
         prepare(localizer)
     name = str(localizer.search)

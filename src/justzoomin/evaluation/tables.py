@@ -113,8 +113,8 @@ def search_table(localizer: Localizer, dataset: Dataset, split: str, info: Predi
                      grid.flatten(true), None if drives is None else drives[:limit], decider(grid, decision))
     steps: list[Steps] = []
     facing: list[Floats] = []
-    done = 0
-    for pairs in photo_batches(localizer.model.config, dataset, ids, batch_size):
+    done, every = 0, None if localizer.cameras is None else localizer.cameras.every
+    for pairs in photo_batches(localizer.model.config, dataset, ids, batch_size, every):
         began = time.perf_counter()
         photos = localizer.encode(pairs)
         for found in way.find(photos, headings[done:done + len(pairs)]):
@@ -138,7 +138,11 @@ def _of_search(localizer: Localizer, info: PredictionInfo) -> dict[str, Any]:
     """Return the metadata that follow from a localizer's search."""
     decision, asked = str(localizer.decision), localizer.answering.posteriors
     found = {"decision": decision, "confidence": claim_of(decision), "listed": localizer.answering.listed or info.listed}
+    camera = localizer.cameras.every if localizer.cameras is not None and localizer.model.config.frame.uses_cameras else None
+    protocol = {} if camera is None else {"camera": str(camera)}
     if asked is None:
-        return found
-    state = "none" if asked.calibration is None else "of this map" if asked.calibrated_here else "of another map"
-    return {**found, "calibration": localizer.asked()["calibration"], "protocol": {**info.protocol, "calibration": state}}
+        return {**found, "protocol": protocol}
+    state = ("none" if asked.calibration is None else "of another map" if not asked.calibrated_here else
+             "of this map" if asked.on_its_map else "of many maps")
+    return {**found, "calibration": localizer.asked()["calibration"],
+            "protocol": {**info.protocol, **protocol, "calibration": state}}

@@ -10,7 +10,7 @@ from justzoomin.errors import JustZoomInError, TileError
 from justzoomin.geometry import LatLon, ZoomGrid, move
 from justzoomin.maps.opening import find_map
 from justzoomin.maps.render import place, render
-from justzoomin.maps.summary import MapInfo, content_hash, level_info, union, unlisted_level_info
+from justzoomin.maps.summary import MapInfo, content_hash, level_info, metres_per_pixel, union, unlisted_level_info
 from justzoomin.tiles import TileCache, TileId, TileProjection
 
 if TYPE_CHECKING:
@@ -188,6 +188,10 @@ class Map:
             extent=union([v.extent for v in levels]),
             region_centre=(centre.lat, centre.lon), region_size_m=self.grid.region.size_m, levels=levels,
             fingerprint=self.fingerprint(), attribution=self.attribution)
+
+    def finest_metres_per_pixel(self, grid: ZoomGrid) -> float:
+        """Return the ground resolution of the finest level at the centre of a grid's region."""
+        return metres_per_pixel(self.source.levels()[-1], self._projection, grid)
 
     def _require_level(self, level: int, size_m: float, pixels: int) -> None:
         if not self.source.has_level(level):

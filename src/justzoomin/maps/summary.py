@@ -82,7 +82,7 @@ def level_info(table: TileTable, projection: TileProjection, grid: ZoomGrid) -> 
     Raises:
         GeometryError: If the projection fails at the region's centre.
     """
-    return LevelInfo(table.level, len(table), int(table.sizes.sum()), _metres_per_pixel(table.level, projection, grid),
+    return LevelInfo(table.level, len(table), int(table.sizes.sum()), metres_per_pixel(table.level, projection, grid),
                      _extent(table, projection), _coverage(table, projection, grid))
 
 
@@ -93,11 +93,12 @@ def unlisted_level_info(level: int, projection: TileProjection, grid: ZoomGrid) 
         GeometryError: If the projection fails at the region's centre.
     """
     lats, lons = zip(*grid.cell(()).corners, strict=True)
-    return LevelInfo(level, None, None, _metres_per_pixel(level, projection, grid),
+    return LevelInfo(level, None, None, metres_per_pixel(level, projection, grid),
                      (min(lats), min(lons), max(lats), max(lons)), None)
 
 
-def _metres_per_pixel(level: int, projection: TileProjection, grid: ZoomGrid) -> float:
+def metres_per_pixel(level: int, projection: TileProjection, grid: ZoomGrid) -> float:
+    """Return the ground resolution of a level at the region's centre."""
     centre = grid.region.centre
     return float(1.0 / projection.pixels_per_metre(centre.lat, centre.lon)[level - projection.layout.min_zoom].mean())
 

@@ -1,4 +1,5 @@
 from .calibration import CALIBRATION_FILE as CALIBRATION_FILE
+from .calibration import Calibrates as Calibrates
 from .calibration import Calibration as Calibration
 from .calibration import find_calibration as find_calibration
 from .decisions import DEFAULT_DECISION as DEFAULT_DECISION
@@ -10,6 +11,7 @@ from .decisions import decide as decide
 from .decisions import parse_decision as parse_decision
 from .drive import TEMPERING as TEMPERING
 from .drive import track as track
+from .fitting import Batches as Batches
 from .fitting import fit_calibration as fit_calibration
 from .heading_priors import DEFAULT_SIGMA_DEG as DEFAULT_SIGMA_DEG
 from .heading_priors import FLOOR as FLOOR
@@ -19,8 +21,14 @@ from .heading_priors import weigh_headings as weigh_headings
 from .headings import Heading as Heading
 from .headings import heading_of as heading_of
 from .headings import turned_deg as turned_deg
+from .lattices import MAX_TERMINAL_CELLS as MAX_TERMINAL_CELLS
 from .lattices import Lattice as Lattice
 from .lattices import lattice as lattice
+from .many_fitting import MapPhotos as MapPhotos
+from .many_fitting import coverage_by_area as coverage_by_area
+from .many_fitting import fit_many_maps as fit_many_maps
+from .many_maps import ManyMapsCalibration as ManyMapsCalibration
+from .many_maps import MapFacts as MapFacts
 from .motion import Motion as Motion
 from .motion import odometry as odometry
 from .motion import speed_limit as speed_limit
@@ -29,6 +37,7 @@ from .offmap import auroc as auroc
 from .offmap import on_map_score as on_map_score
 from .offmap import risk_coverage as risk_coverage
 from .offmap import threshold as threshold
+from .one_map import OneMapCalibration as OneMapCalibration
 from .polygons import Polygons as Polygons
 from .polygons import read_polygons as read_polygons
 from .posterior import CREDIBLE_LEVELS as CREDIBLE_LEVELS

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,65 +15,48 @@ import numpy.typing as npt
 from justzoomin.errors import ModelError
 from justzoomin.files import write_json
 from justzoomin.geometry import ZoomGrid
+from justzoomin.posterior.calibration_file import REMEDY, plain, read
 from justzoomin.posterior.lattices import Floats
-from justzoomin.posterior.normalizing import finite, log_sum
-from justzoomin.posterior.offmap import MEASURES, on_map_score
-from justzoomin.untrusted import printable, read_limited
+from justzoomin.posterior.many_maps import ManyMapsCalibration
+from justzoomin.posterior.one_map import OneMapCalibration
 
-FORMAT = "justzoomin-calibration/2"
 CALIBRATION_FILE = "calibration.json"
-MAX_BYTES = 1 << 20
-_REMEDY = "Calibrate again: jzi calibrate MODEL --data ROOT --split SPLIT."
-_MAX_STEPS = 62
+
+
+class Calibrates(Protocol):
+    """What turns a model's own probabilities on one map into calibrated ones."""
+
+    def apply(self, grid: ZoomGrid, log_probs: npt.NDArray[np.floating]) -> Floats:
+        """Return calibrated log-probabilities (B, N) from the model's own (B, N), before any prior."""
+
+    def temperatures_of(self, grid: ZoomGrid, log_probs: npt.NDArray[np.floating]) -> Floats:
+        """Return the temperature (B, steps) of each step for photos with the model's own log-probabilities (B, N)."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Parameters that turn a model's posterior into a calibrated one.
+    """A model's calibrations: one for the map that it knows, one for maps that it has never seen. At least one is there.
 
     Attributes:
-        model: Fingerprint of the model that it was fitted for.
-        split: Hash of the held-out photos (`hash_records`).
-        photos: Number of held-out photos.
-        temperatures: Divisors of each step's log-probabilities; only one for a family that scores cells without paths.
-        tails: One probability per step. Actions with less than it are made still less probable, because training with
-            smoothed labels gives every action a small probability that no photo supports. See `step_log_probs`.
-        off_map_measure: The measure of `on_map`, one of `MEASURES`.
-        off_map_threshold: The least value of a photo that counts as on the map.
-        off_map_kept: Share of the held-out photos that reach the threshold.
-        figures: Likelihood, calibration errors and coverage on the held-out photos, `before` and `after`.
-        look: Appearance of the region of these photos (`region_look`); None if it was not recorded. The calibration is valid
-            only for photos of that map; on another map every photo may look foreign.
-        map: Fingerprint of that map; None if it was not recorded.
+        model: Fingerprint of the model that they were fitted for.
+        one_map: Fitted on held-out photos of one map, for that map.
+        many_maps: Fitted on photos of many maps that the model was not trained on, for others like them.
     """
 
     model: str
-    split: str
-    photos: int
-    temperatures: tuple[float, ...]
-    tails: tuple[float, ...]
-    off_map_measure: str
-    off_map_threshold: float
-    off_map_kept: float
-    figures: dict[str, Any]
-    look: str | None = None
-    map: str | None = None
+    one_map: OneMapCalibration | None = None
+    many_maps: ManyMapsCalibration | None = None
 
-    def apply(self, grid: ZoomGrid, log_probs: npt.NDArray[np.floating]) -> Floats:
-        """Return calibrated log-probabilities (B, N) from the model's own (B, N), before any prior.
+    def part(self, same_map: bool) -> Calibrates:
+        """Return what to apply on a map: on the map of `one_map` that; elsewhere `many_maps`. If only one is there, that one.
 
-        Raises:
-            ModelError: If the numbers of steps of grid and calibration differ.
+        Args:
+            same_map: Whether the map is the one of `one_map`.
         """
-        conditional = step_by_step(grid, log_probs, len(self.temperatures))
-        total: Floats = np.zeros((len(log_probs), 1))
-        for step, temperature, tail in zip(conditional, self.temperatures, self.tails, strict=True):
-            total = (total[..., None] + step_log_probs(step, temperature, tail)).reshape(len(log_probs), -1)
-        return total
-
-    def on_map(self, log_probs: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
-        """Return whether (B,) photos with calibrated posteriors (B, N), without a prior, look like photos of the map."""
-        return np.asarray(on_map_score(log_probs, self.off_map_measure) >= self.off_map_threshold)
+        found = self.one_map if same_map or self.many_maps is None else self.many_maps
+        found = found or self.many_maps
+        assert found is not None
+        return found
 
     def require_model(self, fingerprint: str, where: str | Path = "calibration") -> None:
         """Refuse another model's calibration.
@@ -83,7 +65,23 @@ class Calibration:
             ModelError: If it was fitted for another model.
         """
         if fingerprint != self.model:
-            raise ModelError(where, f"it was fitted for model {self.model[:12]}, not for {fingerprint[:12]}", _REMEDY)
+            raise ModelError(where, f"it was fitted for model {self.model[:12]}, not for {fingerprint[:12]}", REMEDY)
+
+    def for_depth(self, depth: int) -> Calibration | None:
+        """Return what of it fits grids of this depth; None if nothing does."""
+        one = self.one_map if self.one_map is not None and len(self.one_map.temperatures) in (1, depth) else None
+        many = self.many_maps if self.many_maps is not None and len(self.many_maps.laws) in (1, depth) else None
+        return None if one is None and many is None else Calibration(self.model, one, many)
+
+    def with_other_part(self, path: Path) -> Calibration:
+        """Return this calibration with the part that it lacks from a file, if the file has it for the same model."""
+        try:
+            found = Calibration.load(path)
+        except ModelError:  # missing, or broken: it is replaced
+            return self
+        if found.model != self.model:
+            return self
+        return Calibration(self.model, self.one_map or found.one_map, self.many_maps or found.many_maps)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -94,7 +92,7 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as in the file."""
-        return {"format": FORMAT, **{k: v for k, v in asdict(self).items() if k != "map" or v is not None}}
+        return plain(self.model, self.one_map, self.many_maps)
 
     def save(self, path: Path) -> Path:
         """Write it as JSON, atomically, and return the path.
@@ -111,13 +109,7 @@ class Calibration:
         Raises:
             ModelError: If it cannot be read, or does not hold a calibration.
         """
-        try:
-            values = json.loads(read_limited(path, MAX_BYTES).decode(), parse_constant=_refuse)
-        except OSError as error:
-            raise ModelError(path, f"it cannot be read ({error.strerror})", _REMEDY) from error
-        except (ValueError, RecursionError) as error:
-            raise ModelError(path, f"it is not valid JSON ({printable(error, 100)})", _REMEDY) from error
-        return _checked(values, path)
+        return cls(*read(path))
 
 
 def find_calibration(model: str | Path, fingerprint: Callable[[], str], depth: int | None = None) -> Calibration | None:
@@ -136,91 +128,4 @@ def find_calibration(model: str | Path, fingerprint: Callable[[], str], depth: i
         return None
     found = Calibration.load(path)
     found.require_model(fingerprint(), path)
-    return found if depth is None or len(found.temperatures) in (1, depth) else None
-
-
-def step_by_step(grid: ZoomGrid, log_probs: npt.NDArray[np.floating], steps: int) -> list[Floats]:
-    """Split a posterior into the log-probabilities of each step given the steps before it.
-
-    Args:
-        grid: The grid.
-        log_probs: Log-probabilities (B, N) of the terminal cells.
-        steps: Number of steps: the grid's depth, or 1 for all cells at once.
-
-    Returns:
-        Per step (B, cells before it, actions); -inf for actions without probability.
-
-    Raises:
-        ModelError: If the number of steps is neither 1 nor the grid's depth.
-    """
-    if steps not in (1, grid.depth):
-        raise ModelError("calibration", f"it has {steps} steps, but the grid has {grid.depth}",
-                         "Calibrate the model on a dataset of this grid.")
-    actions = grid.actions if steps == grid.depth else grid.actions**grid.depth
-    level = log_probs.astype(np.float64)
-    found: list[Floats] = []
-    for _ in range(steps):
-        children = level.reshape(len(log_probs), -1, actions)
-        level = log_sum(children)
-        found.append(children - np.where(np.isfinite(level), level, 0.0)[..., None])
-    return found[::-1]
-
-
-def step_log_probs(log_probs: Floats, temperature: float, tail: float) -> Floats:
-    """Return the calibrated log-probabilities (..., A) of one step.
-
-    p becomes p^(1 / temperature) =: q, normalized; then q * q / (q + tail), normalized. Probabilities far above the tail stay
-    almost unchanged; those far below it shrink with their square.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        values = log_probs / temperature
-        values = values - finite(log_sum(values))[..., None]
-        if tail:
-            values = np.where(np.isfinite(values), values - np.logaddexp(0.0, math.log(tail) - values), -np.inf)
-            values = values - finite(log_sum(values))[..., None]
-    return np.asarray(values)
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a JSON number")
-
-
-def _checked(values: object, path: Path) -> Calibration:
-    """Check the values of a file and return their calibration.
-
-    Raises:
-        ModelError: If a value is missing or wrong.
-    """
-    def wrong(what: str) -> NoReturn:
-        raise ModelError(path, what, _REMEDY)
-
-    def numbers(name: str, low: float, high: float, counts: tuple[int, int]) -> tuple[float, ...]:
-        given = values[name] if isinstance(values[name], list) else [values[name]]  # type: ignore[index]
-        if not counts[0] <= len(given) <= counts[1] or not all(
-                isinstance(v, int | float) and not isinstance(v, bool) and low <= v <= high for v in given):
-            wrong(f"its field {name} is wrong")
-        return tuple(float(v) for v in given)
-
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
-        wrong(f"its format is not {FORMAT}")
-    names = {"format", *Calibration.__dataclass_fields__}
-    for name in ("look", "map"):  # older files lack them
-        values.setdefault(name, None)
-    if set(values) != names:
-        wrong(f"its fields are not the known ones: {printable(sorted(set(values) ^ names), 100)}")
-    for name in ("model", "split", *(["map"] if values["map"] is not None else [])):
-        if not isinstance(values[name], str) or len(values[name]) != 64 or set(values[name]) - set("0123456789abcdef"):
-            wrong(f"its field {name} is not a fingerprint")
-    photos = numbers("photos", 1, 1 << 53, (1, 1))[0]
-    temperatures = numbers("temperatures", 1e-3, 1e3, (1, _MAX_STEPS))
-    tails = numbers("tails", 0.0, 1.0, (len(temperatures), len(temperatures)))
-    if values["off_map_measure"] not in MEASURES:
-        wrong("its off_map_measure is not known")
-    if not isinstance(values["figures"], dict):
-        wrong("its field figures is wrong")
-    look = values["look"]
-    if look is not None and (not isinstance(look, str) or len(look) > 1024 or set(look) - set("0123456789abcdef")):
-        wrong("its field look is wrong")
-    return Calibration(values["model"], values["split"], int(photos), temperatures, tails, values["off_map_measure"],
-                       numbers("off_map_threshold", -1e6, 1e6, (1, 1))[0], numbers("off_map_kept", 0.0, 1.0, (1, 1))[0],
-                       values["figures"], look, values["map"])
+    return found if depth is None else found.for_depth(depth)

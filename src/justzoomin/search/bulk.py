@@ -33,7 +33,7 @@ _ERROR_KEYS = {"photo", "error", "file"}
 _FIX_KEYS = {"photo", "lat", "lon", "sequence", "probabilities", "cell_size_m", "credible_radius_m", "radius_90_m",
              "no_data", "seconds", "map", "model", "searched", "decision", "calibrated", "not_calibrated", "prior", "on_map",
              "expected", "top_cells", "regions", "region_90", "covariance_m2", "entropy_bits", "heading_deg",
-             "heading_sigma_deg", "heading_probs", "heading_prior", "file"}
+             "heading_sigma_deg", "heading_probs", "heading_prior", "camera", "file"}
 
 Results = Iterable[Fix | JustZoomInError]
 Progress = Callable[[int, int, int], None]

@@ -60,6 +60,7 @@ class Fix:
         heading_sigma_deg: Circular spread of the heading in degrees.
         heading_probs: Probabilities of K headings at the answer; number k is centred on 360 k / K degrees.
         heading_prior: What was known of the heading before, in words, or why it was not used; None if nothing was given.
+        camera: The photo's camera as it was used, in words; None if the model squeezes the photos of all cameras.
     """
 
     lat: float
@@ -91,6 +92,7 @@ class Fix:
     heading_sigma_deg: float | None = None
     heading_probs: tuple[float, ...] | None = None
     heading_prior: str | None = None
+    camera: str | None = None
 
     @property
     def position(self) -> LatLon:
@@ -120,7 +122,7 @@ class Fix:
             "entropy_bits": self.entropy_bits,
             "heading_deg": self.heading_deg, "heading_sigma_deg": self.heading_sigma_deg,
             "heading_probs": None if self.heading_probs is None else list(self.heading_probs),
-            "heading_prior": self.heading_prior,
+            "heading_prior": self.heading_prior, "camera": self.camera,
         }
 
     @classmethod
@@ -145,7 +147,8 @@ class Fix:
             covariance_m2=None if covariance is None else _square(covariance), entropy_bits=values.get("entropy_bits"),
             radius_90_m=values.get("radius_90_m"), not_calibrated=values.get("not_calibrated"),
             heading_deg=values.get("heading_deg"), heading_sigma_deg=values.get("heading_sigma_deg"),
-            heading_probs=None if facing is None else tuple(facing), heading_prior=values.get("heading_prior"))
+            heading_probs=None if facing is None else tuple(facing), heading_prior=values.get("heading_prior"),
+            camera=values.get("camera"))
 
     def to_geojson(self) -> list[dict[str, Any]]:
         """Return GeoJSON features (lon, lat): the point, the terminal cell's square, and if there are, 90 % region and heading.

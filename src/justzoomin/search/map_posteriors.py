@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -13,6 +14,7 @@ import torch
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews, look_alike, region_look
 from justzoomin.posterior import (
+    Calibrates,
     Calibration,
     HeadingPrior,
     Posterior,
@@ -21,8 +23,11 @@ from justzoomin.posterior import (
     apply_many,
     log_normalized,
 )
-from justzoomin.search.cell_scorer import MapScorer, scorer
-from justzoomin.search.cost import CHEAP_POSES, MatchingCost, matching_cost
+from justzoomin.search.cell_scorer import MapScorer, PoseScores, scorer
+from justzoomin.search.cost import CHEAP_PIECES, MatchingCost, matching_cost
+from justzoomin.search.map_facts import facts_of
+from justzoomin.search.trained import seen_map
+from justzoomin.search.tree_search import Budget
 from justzoomin.search.view_vectors import ViewVectors
 
 Floats = npt.NDArray[np.float64]
@@ -38,6 +43,13 @@ class Beliefs(NamedTuple):
 
     log_probs: Floats
     headings: npt.NDArray[np.float32] | None
+
+    @classmethod
+    def joined(cls, parts: Sequence[Beliefs]) -> Beliefs:
+        """Return what is believed about the photos of all parts."""
+        headings = [part.headings for part in parts if part.headings is not None]
+        return cls(np.concatenate([part.log_probs for part in parts]),
+                   np.concatenate(headings) if len(headings) == len(parts) else None)
 
     def posteriors(self, grid: ZoomGrid) -> list[Posterior]:
         """Return the posterior of each photo."""
@@ -66,21 +78,40 @@ class MapPosteriors:
     @cached_property
     def score(self) -> MapScorer:
         """The scorer of the cells: from photo vectors (B, D) to scores (B, N), log-probabilities up to a constant."""
-        return scorer(self.vectors.model, self.vectors)
+        return scorer(self.vectors.model, self.vectors, Budget(temperature=self._temperature()))
+
+    def _temperature(self) -> float:
+        """Return the temperature of a photo that is neither sure nor ignorant: equal in the root of the number of cells."""
+        if self.applied is None or self.vectors.model.matcher is None:
+            return 1.0
+        cells = self.grid.actions**self.grid.depth
+        scores = np.full((1, cells), -1e3)
+        scores[0, : math.isqrt(cells)] = 0.0
+        return float(self.applied.temperatures_of(self.grid, log_normalized(scores))[0, -1])
 
     def own(self, photos: torch.Tensor) -> Beliefs:
-        """Return what is believed about photos with vectors (B, D), calibrated and without a prior.
+        """Return what is believed about photos with vectors (B, D), or panoramas (B, V, D), calibrated and without a prior.
 
         Bearings are divided by the temperature of the last step.
         """
-        poses = self.score.poses(photos)
+        poses = self._poses(photos)
         scores = poses.cells.astype(np.float64)
         if poses.bearings is not None:
-            sharpness = 1.0 if self.calibration is None else 1.0 / self.calibration.temperatures[-1]
-            for one in poses.bearings:
-                one[:] = log_normalized(one.astype(np.float64) * sharpness)
-        cells = log_normalized(scores) if self.calibration is None else self.calibration.apply(self.grid, scores)
+            heat = np.ones((len(scores), 1)) if self.applied is None else self.applied.temperatures_of(self.grid, scores)
+            for one, by in zip(poses.bearings, 1.0 / heat[:, -1], strict=True):
+                one[:] = log_normalized(one.astype(np.float64) * by)
+        cells = log_normalized(scores) if self.applied is None else self.applied.apply(self.grid, scores)
         return Beliefs(cells, poses.bearings)
+
+    def _poses(self, photos: torch.Tensor) -> PoseScores:
+        """Return the scores of photo vectors (B, D), or of panoramas (B, V, D) whose views are combined."""
+        if photos.dim() == 2:
+            return self.score.poses(photos)
+        from justzoomin.search.panoramas import combined
+
+        each = [combined(self.score.poses(views)) for views in photos]
+        return PoseScores(np.concatenate([one.cells for one in each]),
+                          np.concatenate([one.bearings for one in each if one.bearings is not None]))
 
     def with_prior(self, own: Beliefs, headings: Sequence[HeadingPrior | None] = ()) -> Beliefs:
         """Multiply priors, if there are any, into what is believed about photos.
@@ -105,29 +136,52 @@ class MapPosteriors:
     def on_map(self, own: Floats) -> list[bool | None]:
         """Return whether photos with calibrated posteriors (B, N), without a prior, look like photos of this map.
 
-        None without a calibration, or with a calibration for another map, whose threshold does not apply here.
+        None without a calibration of this very map: no other threshold applies here.
         """
-        if self.calibration is None or not self.calibrated_here:
+        one_map = None if self.calibration is None else self.calibration.one_map
+        if one_map is None or not self.on_its_map:
             return [None] * len(own)
-        found: list[bool | None] = self.calibration.on_map(own).tolist()
+        found: list[bool | None] = one_map.on_map(own).tolist()
         return found
 
     @cached_property
-    def calibrated_here(self) -> bool:
-        """Whether the calibration is for this map, by the map's hash or look; False if it records neither."""
-        if self.calibration is None:
+    def on_its_map(self) -> bool:
+        """Whether the model has a calibration of this very map, by the map's hash or look; False if it records neither."""
+        one_map = None if self.calibration is None else self.calibration.one_map
+        if one_map is None:
             return False
-        if self.calibration.map == self.views.source.fingerprint():
+        if one_map.map == self.views.source.fingerprint():
             return True
-        return self.calibration.look is not None and look_alike(self.calibration.look, region_look(self.views))
+        return one_map.look is not None and look_alike(one_map.look, region_look(self.views))
+
+    @cached_property
+    def applied(self) -> Calibrates | None:
+        """The part of the calibration that is applied on this map; None without a calibration."""
+        return None if self.calibration is None else self.calibration.part(self.on_its_map)
+
+    @cached_property
+    def unlike(self) -> str | None:
+        """Why probabilities on this map are not calibrated, whatever the photo; None if they are."""
+        if self.calibration is None:
+            return "the model has no calibration"
+        if self.on_its_map:
+            return None
+        many_maps = self.calibration.many_maps
+        if many_maps is None:
+            return "the model's calibration is for another map"
+        if seen_map(self.vectors.model.provenance, self.views):
+            return "the model was trained on this map, and its calibration is for maps that it has never seen"
+        found = many_maps.unlike(facts_of(self.views))
+        return found and f"this map is unlike the {len(many_maps.maps)} maps of the model's calibration: {found}"
+
+    @property
+    def calibrated_here(self) -> bool:
+        """Whether the calibration is for this map, or for maps like it."""
+        return self.unlike is None
 
     def not_calibrated(self, on_map: bool | None) -> str | None:
         """Return why the probabilities of a photo are not calibrated; None if they are."""
-        if self.calibration is None:
-            return "the model has no calibration"
-        if not self.calibrated_here:
-            return "the model's calibration is for another map"
-        return "the photo does not look like one of this map" if on_map is False else None
+        return self.unlike or ("the photo does not look like one of this map" if on_map is False else None)
 
     @property
     def views_ahead(self) -> int:
@@ -135,7 +189,7 @@ class MapPosteriors:
 
         0 for a matcher that answers alone, because it describes the map itself.
         """
-        if self.score.ground is not None:
+        if self.score.alone:
             return 0
         index = self.vectors.index
         return len(self.vectors.model.layers(self.grid)) - (0 if index is None else index.count())
@@ -147,10 +201,10 @@ class MapPosteriors:
             TileError: If the map cannot give a piece.
         """
         ground = self.score.ground
-        return None if ground is None or ground.poses <= CHEAP_POSES else matching_cost(ground)
+        return None if ground is None or ground.missing <= CHEAP_PIECES else matching_cost(ground)
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
-        """Describe the map for a matcher, if one answers alone, once before the first photo.
+        """Describe the map for a matcher, if there is one, once before the first photo.
 
         Args:
             progress: Called with the number of pieces done and of all pieces.

@@ -45,14 +45,42 @@ def knows_map(provenance: Mapping[str, Any], views: GridViews) -> bool | None:
     Raises:
         TileError: If the map cannot give the view of the region.
     """
+    known = _of_zoomer(provenance)
+    return _one_of(known, views) is not None if known else None
+
+
+def zoomer_row(provenance: Mapping[str, Any], views: GridViews) -> dict[str, Any] | None:
+    """Return the record of a map that a model's zoomer was trained on, found by its hash or look; None if there is none.
+
+    Raises:
+        TileError: If the map cannot give the view of the region.
+    """
+    return _one_of(_of_zoomer(provenance), views)
+
+
+def _of_zoomer(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the records of the maps of a zoomer's own training."""
     record = next((r for r in records(provenance) if r.get("zoomer_trained") is not False), None)
-    known = [row for row in rows(record or {}) if row.get("map_hash") or row.get("look")]
-    if not known:
-        return None
-    if any(row.get("map_hash") == views.source.fingerprint() for row in known):
-        return True
+    return [row for row in rows(record or {}) if row.get("map_hash") or row.get("look")]
+
+
+def _one_of(known: list[dict[str, Any]], views: GridViews) -> dict[str, Any] | None:
+    """Return the record of a map among some, found by its hash or look."""
+    found = next((row for row in known if row.get("map_hash") == views.source.fingerprint()), None)
+    if found is not None or not known:
+        return found
     look = region_look(views)
-    return any(look_alike(look, row.get("look")) for row in known)
+    return next((row for row in known if look_alike(look, row.get("look"))), None)
+
+
+def seen_map(provenance: Mapping[str, Any], views: GridViews) -> bool | None:
+    """Return whether any part of a model, or of those that it started from, was trained on a map; None without any record.
+
+    Raises:
+        TileError: If the map cannot give the view of the region.
+    """
+    known = [row for record in records(provenance) for row in rows(record) if row.get("map_hash") or row.get("look")]
+    return _one_of(known, views) is not None if known else None
 
 
 def shapes_trained_on(provenance: Mapping[str, Any]) -> dict[str, tuple[float, float]]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from justzoomin.data import Dataset, shapes_of
+from justzoomin.data import Dataset, PhotoPlaces, shapes_of
 from justzoomin.errors import DataError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews, Windows, region_look
@@ -91,6 +91,10 @@ class TrainingMaps:
             found.append(np.empty((0, 2)) if records is None else np.stack(windows.place(records.lat, records.lon), 1))
         return found
 
+    def _places(self, number: int, split: str) -> dict[str, Any]:
+        records = self.datasets[number].split(split)
+        return PhotoPlaces.of(self.datasets[number].grid.region, records.lat, records.lon).to_dict()
+
     def pieces(self, split: str, matcher: MatcherConfig) -> npt.NDArray[np.int64]:
         """Return the numbers (N,) of the training photos' pieces of map; each piece of each map has its own number."""
         windows, found, first = self.windows(matcher), [], 0
@@ -112,7 +116,7 @@ class TrainingMaps:
             "data": self.datasets[number].root.resolve().name, "train_split_hash": self.datasets[number].split_hash(split),
             "map_hash": self.datasets[number].map.fingerprint(),
             "look": region_look(views[number]), "photos": len(self.datasets[number].split(split)),
-            "shapes": shapes_of(self.datasets[number], split),
+            "shapes": shapes_of(self.datasets[number], split), "places": self._places(number, split),
         } for number in self.train]
         if len(self.datasets) == 1:
             return {"train_split": split, **rows[0]}

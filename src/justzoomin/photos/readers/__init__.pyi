@@ -1,3 +1,5 @@
+from .exif import photo_camera as photo_camera
+from .headers import Header as Header
 from .options import SourceOptions as SourceOptions
 from .reading import KINDS as KINDS
 from .reading import Source as Source

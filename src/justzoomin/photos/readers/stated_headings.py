@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from justzoomin.data import StatedFiles
+from justzoomin.data import PANORAMA_DEG, StatedFiles, exif_number
 from justzoomin.errors import DataError, JustZoomInError
-from justzoomin.photos.readers.exif_values import number, plain_text
+from justzoomin.photos.readers.exif_values import plain_text
 from justzoomin.photos.readers.headers import read_header
 from justzoomin.photos.readers.json_input import true_bearing
 from justzoomin.photos.readers.mapillary import read_mapillary
@@ -24,10 +24,12 @@ LIST_COLUMNS = {
     "heading": ("heading", "heading_deg"),
     "heading_sigma": ("heading_sigma", "heading_sigma_deg"),
     "compass": ("compass", "compass_angle", "computed_compass_angle"),
+    "fov": ("fov", "fov_deg", "hfov_deg"),
 }
 """The meanings of a list's columns that are read, and the names for each; other columns are ignored."""
 _REMEDY = ("Write a row per photo with the columns photo and, if known, heading and heading_sigma or compass, in degrees "
            "clockwise from true north; leave unknown ones empty.")
+_FOV_REMEDY = "Write the horizontal field of view in degrees, 360 for a whole panorama; leave unknown ones empty."
 _DIRECTION, _REFERENCE = 17, 16
 
 
@@ -57,7 +59,7 @@ def exif_heading(photo: Path | bytes) -> ExifHeading | str:
 
 def gps_heading(gps: Mapping[int, Any]) -> ExifHeading | str:
     """Return the direction of view of a GPS IFD, or why there is none."""
-    stated = number(gps.get(_DIRECTION))
+    stated = exif_number(gps.get(_DIRECTION))
     if stated is None:
         return "its EXIF has no GPSImgDirection"
     if not 0 <= stated <= 360:
@@ -68,7 +70,7 @@ def gps_heading(gps: Mapping[int, Any]) -> ExifHeading | str:
 
 @dataclass(frozen=True)
 class ListedPhoto:
-    """A photo in a list, with what the list says about its heading.
+    """A photo in a list, with what the list says about its heading and camera.
 
     Attributes:
         path: The photo.
@@ -76,6 +78,7 @@ class ListedPhoto:
         heading_deg: Its heading, degrees clockwise from true north; None if the list states none.
         sigma_deg: Spread of the heading; None if the list states none.
         compass_deg: Reading of its compass; None if the list states none.
+        fov_deg: Its horizontal field of view, 360 for a whole panorama; None if the list states none.
     """
 
     path: Path
@@ -83,6 +86,7 @@ class ListedPhoto:
     heading_deg: float | None = None
     sigma_deg: float | None = None
     compass_deg: float | None = None
+    fov_deg: float | None = None
 
 
 def read_photo_list(path: Path) -> list[ListedPhoto]:
@@ -116,7 +120,10 @@ def read_photo_list(path: Path) -> list[ListedPhoto]:
             raise DataError(f"{where}, {found['heading_sigma']}", f"{sigma:g} is not in 1 .. 180", _REMEDY)
         if sigma is not None and heading is None and compass is None:
             raise DataError(f"{where}, {found['heading_sigma']}", "it is the spread of a heading that is missing", _REMEDY)
-        listed.append(ListedPhoto(stated.find(path.parent, name) or path.parent / name, where, heading, sigma, compass))
+        fov = _number(values, found.get("fov"), where)
+        if fov is not None and not (0.0 < fov < 180.0 or fov == PANORAMA_DEG):
+            raise DataError(f"{where}, {found['fov']}", f"{fov:g} is not between 0 and 180, nor 360", _FOV_REMEDY)
+        listed.append(ListedPhoto(stated.find(path.parent, name) or path.parent / name, where, heading, sigma, compass, fov))
     return listed
 
 
@@ -144,7 +151,7 @@ def _number(row: Mapping[str, Any], column: str | None, where: str) -> float | N
     if text is None:
         return None
     try:
-        value = number(float(str(text).strip()))
+        value = exif_number(float(str(text).strip()))
     except ValueError:
         value = None
     if value is None:
