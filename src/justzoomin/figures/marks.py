@@ -119,7 +119,8 @@ def draw_heading(axes: Axes, x: float, y: float, facing: Facing, length: float, 
     axes.annotate("", xy=(x + length * math.sin(towards), y - length * math.cos(towards)), xytext=(x, y), zorder=7,
                   annotation_clip=False,
                   arrowprops={"arrowstyle": "-|>,head_width=0.2,head_length=0.4", "color": CHOSEN, "linewidth": width,
-                              "shrinkA": 0, "shrinkB": 0, "path_effects": halo(width + 1.0, "white", 0.9)})
+                              "mutation_scale": 9 * width, "shrinkA": 0, "shrinkB": 0,
+                              "path_effects": halo(width + 1.0, "white", 0.9)})
 
 
 LEGEND_WORDS: dict[str, str] = {
@@ -169,7 +170,7 @@ def legend(page: Page, entries: Sequence[str], left: float, top: float, width: f
         elif key == "cross":
             draw_predicted(axes, 0, 0)
         elif key == "arrow":
-            draw_heading(axes, -0.4, 0.4, Facing(45.0, 20.0), 0.9, 0.8)
+            draw_heading(axes, -0.45, 0.45, Facing(45.0, 20.0), 1.2, 0.5)
         elif key == "line":
             axes.plot([-0.5, 0.5], [0.35, -0.35], color="white", linewidth=0.9, path_effects=halo(2.2, alpha=0.8))
         else:
