@@ -108,7 +108,7 @@ def main() -> None:
     source = Map.open(options.folder)
     grid = source.grid
     score = scorer(model, ViewVectors(model, GridViews(source, grid, model.config.image_pixels)))
-    world = build_world(config.seed, config.size_m)
+    world = build_world(config.seed, config.size_m, config.districts)
     drives = drives_of(Router(world, config, "val"), options.drives, options.photos,
                        np.inf if options.jumps else JUMP_M)
     places = [positions(np.array([s.pose.east_m for s in d]), np.array([s.pose.north_m for s in d])) for d in drives]

@@ -113,7 +113,7 @@ def _localize(localizer: Localizer, photos: list[Path]) -> None:
 
 def _describe(localizer: Localizer) -> None:
     assert isinstance(localizer.model, ZoomModel)
-    GroundMap(localizer.model, localizer.map, localizer.grid).ground()
+    GroundMap(localizer.model, localizer.map, localizer.grid).describe()
 
 
 def first_fix(words: list[str]) -> tuple[float, float, float]:

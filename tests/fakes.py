@@ -252,3 +252,14 @@ def tiny_model(grid: int = 4, pixels: int = 32, seed: int = 0, decode: str = "sc
     config = ModelConfig(image_pixels=pixels, grid=grid, encoder=EncoderConfig(architecture=architecture, pooling="pooler"),
                          decoder=DecoderConfig(blocks=2, heads=2, ffn_multiple_of=16), photo_decode=decode)
     return ZoomModel(config, seed=seed).eval()
+
+
+def tiny_matching_model(grid: int = 4, seed: int = 3, zoom_weight: float = 0.0):
+    """A tiny zoomer with a matcher that describes a map in pieces of 64 m."""
+    from justzoomin.models import MatcherConfig, ZoomModel
+
+    matcher = MatcherConfig(metres_per_pixel=1.0, channels=4, ranges=4, nearest_m=3.0, reach_m=20.0, headings=4, tried=8,
+                            width=8, window_m=64.0, margin_m=16.0, zoom_weight=zoom_weight, symmetries=1)
+    config = tiny_model(grid=grid).config.model_copy(update={"matcher": matcher})
+    return ZoomModel(config, pretrained=False, seed=seed).eval()
+

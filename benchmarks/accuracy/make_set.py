@@ -13,7 +13,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from sets import PHOTOS_PER_DRIVE, SETS, Recipe
+from sets import PHOTOS_PER_DRIVE, SETS, AreaRecipe, Recipe
 
 from justzoomin.city import CityConfig, build_city
 
@@ -45,11 +45,11 @@ def main() -> int:
     return compare(manifest, json.loads(frozen.read_text()) if frozen.is_file() else {})
 
 
-def _make(job: tuple[Recipe, Path, CityConfig]) -> str:
+def _make(job: tuple[Recipe | AreaRecipe, Path, CityConfig]) -> str:
     recipe, folder, config = job
     if not folder.exists():
         build_city(folder, config)
-    if folder.name == "home":
+    if isinstance(recipe, Recipe) and folder.name == "home":
         _deal(folder, recipe)
     elif not config.photos:
         (folder / "metadata" / "large_area_train_map.csv").unlink(missing_ok=True)  # a split without photos is none
@@ -72,7 +72,7 @@ def _deal(folder: Path, recipe: Recipe) -> None:
     (folder / "metadata" / "large_area_val_map.csv").rename(folder / "metadata" / "large_area_disjoint_map.csv")
 
 
-def hashes(out: Path, recipe: Recipe) -> dict[str, dict[str, str]]:
+def hashes(out: Path, recipe: Recipe | AreaRecipe) -> dict[str, dict[str, str]]:
     """SHA-256 per town: of its split tables, and of its pictures (which may differ between processors in single bits)."""
     found = {}
     for name in recipe.repositories():

@@ -6,6 +6,9 @@ Every byte follows from these settings and `justzoomin.city`. A set is a folder 
   comes near (`disjoint`). The last drives of its training photos are split off: `within` is scored, `calib` is for calibration.
 - `train-SEED`: many small towns that are trained on.
 - `dev-SEED`: towns that are not trained on, for decisions and calibration; `other-SEED`: towns that are scored.
+
+The set `areas` has towns of several sizes, with districts, that nothing is trained on: `fit-SIZE-SEED` to fit calibrations,
+`score-SIZE-SEED` to score. Their photos are the split `val`.
 """
 
 from __future__ import annotations
@@ -78,4 +81,55 @@ GPU = Recipe(
     home_photos=60_000, within=2000, calib=1008, disjoint=2000, block_m=400.0, guard_m=20.0,
     towns=20, town_photos=2000, dev_towns=2, dev_photos=400, other_towns=4, other_photos=500)
 
-SETS = {recipe.name: recipe for recipe in (CPU, GPU)}
+
+
+@dataclass(frozen=True)
+class TownSize:
+    """Towns of one size.
+
+    Attributes:
+        size_m: Side of each in metres.
+        depth: Zoom steps. The last cell is size_m / 4^depth wide: 5 m, or 10 m where 5 m are not a power of 4 away.
+        fit: Number of towns for fitting calibrations.
+        score: Number of towns for scoring.
+        photos: Photos of each, in drives of 16.
+    """
+
+    size_m: int
+    depth: int
+    fit: int
+    score: int
+    photos: int
+
+
+@dataclass(frozen=True)
+class AreaRecipe:
+    """A set of towns of several sizes.
+
+    Attributes:
+        name: Its name.
+        town: Settings that all towns share.
+        sizes: Its sizes, the smallest first.
+    """
+
+    name: str
+    town: CityConfig
+    sizes: tuple[TownSize, ...]
+
+    def repositories(self) -> dict[str, CityConfig]:
+        """Folder name and settings of every town, small towns first; fit and score share no seed."""
+        own, found = self.town.model_dump(exclude={"workers"}), {}
+        for size in self.sizes:
+            for kind, first, count in (("fit", 600_000, size.fit), ("score", 700_000, size.score)):
+                for seed in range(first + size.size_m, first + size.size_m + count):
+                    found[f"{kind}-{size.size_m}-{seed}"] = CityConfig(**{
+                        **own, "seed": seed, "size_m": float(size.size_m), "depth": size.depth, "val_photos": size.photos})
+        return found
+
+
+AREAS = AreaRecipe(
+    name="areas", town=CityConfig(districts=True, gsd_m=0.25, photos=0, photo_width=192, photo_height=96, workers=1),
+    sizes=(TownSize(320, 3, fit=20, score=20, photos=32), TownSize(640, 3, fit=8, score=8, photos=48),
+           TownSize(1280, 4, fit=3, score=3, photos=128), TownSize(2560, 4, fit=1, score=1, photos=256)))
+
+SETS: dict[str, Recipe | AreaRecipe] = {recipe.name: recipe for recipe in (CPU, GPU, AREAS)}

@@ -21,7 +21,7 @@ from justzoomin.data import open_dataset
 from justzoomin.errors import ConfigError, PhotoError
 from justzoomin.geometry import move
 from justzoomin.posterior import CALIBRATION_FILE, Calibration, Circle, lattice
-from justzoomin.search import Localizer, exact, photo_posteriors, track_points
+from justzoomin.search import Alone, Localizer, exact, photo_posteriors, track_points
 
 GPX = "{http://www.topografix.com/GPX/1/1}"
 
@@ -226,15 +226,16 @@ def test_one_photo_is_its_own_posterior(drive: Path, model: Path, repository: Pa
     localizer = Localizer.load(model, repository, device="cpu")
     photo = drive / "a.jpg"
     (alone,) = photo_posteriors(localizer, [photo])
-    assert isinstance(alone, np.ndarray)
-    assert float(np.exp(alone.astype(np.float64)).sum()) == pytest.approx(1.0, abs=1e-5)
+    assert isinstance(alone, Alone) and alone.headings is None
+    probs = np.exp(alone.log_probs.astype(np.float64))
+    assert float(probs.sum()) == pytest.approx(1.0, abs=1e-5)
     now = datetime(2024, 5, 1, tzinfo=UTC)
 
     def never(first: int, second: int) -> Any:
         raise AssertionError
 
     one, = track_points(localizer, [(photo, now)], [alone], never)
-    p, cells = np.exp(alone.astype(np.float64)), lattice(localizer.grid)
+    p, cells = probs, lattice(localizer.grid)
     from justzoomin.geometry import haversine_m
 
     def expected(lat: float, lon: float) -> float:

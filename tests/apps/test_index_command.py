@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 from running import Jzi
 
-from fakes import tiny_model
+from fakes import tiny_matching_model, tiny_model
 
 
 def test_an_index_is_made_and_used(jzi: Jzi, photos: Path, model: Path, repository: Path, tmp_path: Path) -> None:
@@ -31,6 +31,22 @@ def test_a_lazy_index_fills_as_it_is_used(jzi: Jzi, photos: Path, model: Path, r
     assert jzi("localize", photos, "--model", model, "--map", repository, "--index", index, "--search", "greedy").code == 0
     ready = jzi("index", model, "--data", repository, "--out", index, "--lazy", "--fp16", "--json").json["ready"]
     assert 2 <= ready <= 3  # the root, and the view below it of each of two photos
+
+
+def test_for_a_matcher_the_map_is_described(jzi: Jzi, repository: Path, tmp_path: Path) -> None:
+    model, index = tiny_matching_model().save_pretrained(tmp_path / "matching"), tmp_path / "index"
+    make = ("index", model, "--data", repository, "--out", index)
+    lazy = jzi(*make, "--lazy", "--json").json
+    assert (lazy["pieces_ready"], lazy["ready"], lazy["views"]) == (0, 0, 17)
+    made = jzi(*make, "--json")
+    assert made.json["pieces_ready"] == made.json["pieces"] == lazy["pieces"] > 1
+    assert made.json["ready"] == 0 and made.json["seconds"] > 0
+    assert made.json["piece_bytes"] == (index / "ground.bin").stat().st_size
+    said = " ".join(made.err.split())
+    assert "17 views" in said and "when all are encoded" in said
+    assert f"{lazy['pieces']} pieces of map, {lazy['piece_bytes'] / 1e6:.1f} MB on the disk" in said
+    again = jzi(*make).out
+    assert f"described map: {lazy['pieces']} of {lazy['pieces']} pieces ready" in again and "time: " in again
 
 
 def test_an_index_of_something_else_is_refused(jzi: Jzi, photos: Path, model: Path, repository: Path, tmp_path: Path) -> None:

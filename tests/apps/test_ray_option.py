@@ -14,7 +14,7 @@ from justzoomin.search import build_index
 
 def test_the_index_is_built_by_the_cluster(jzi: Jzi, model: Path, repository: Path, tmp_path: Path,
                                            monkeypatch: pytest.MonkeyPatch) -> None:
-    def build(address, model, map, folder, grid, *, precision, device, batch_size, progress, max_views, announce):
+    def build(address, model, map, folder, grid, *, precision, device, batch_size, progress, describing, max_views, announce):
         assert (address, precision, device, batch_size) == ("10.0.0.1:6379", "fp16", "auto", 8)
         return build_index(model, Map.open(map, grid=grid), folder, precision=precision, device="cpu", progress=progress)
 

@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 
 import fakes
 from justzoomin.apps import main as apps_main
-from justzoomin.data import ReadyKind, ReadyPhotos, find_ready, make_ready, open_dataset, ready_plan, readying
+from justzoomin.data import Frame, ReadyKind, ReadyPhotos, find_ready, make_ready, open_dataset, ready_plan, readying
 from justzoomin.data.ready import ENTRIES, ENTRY, HEAD, PICTURES
 from justzoomin.errors import DataError
 
@@ -52,6 +53,24 @@ def test_crops_show_the_same_part(town, tmp_path):
         away.append([(one - two).abs().mean().item(), (one - plain[row, 2]["wide"].float()).abs().mean().item()])
     near, far = np.mean(away, 0)
     assert near < 6 and near < 0.6 * far
+
+
+def test_photos_in_a_frame_are_exact_and_never_mixed_with_others(town, tmp_path):
+    ids, frame = town.split("train").image_ids, Frame("crop", 75.0)
+    (town.root / "streetview" / "metadata.csv").write_text("image_id,hfov_deg\n" + f"{ids[1]},50\n")
+    kind = replace(KIND, frame=frame, cameras=town.cameras(ids))
+    ready, squeezed = made(town, tmp_path / "ready", kind), made(town, tmp_path / "ready")
+    plain, other = (town.torch_dataset("train", 32, frame=frame) for _ in range(2))
+    other.ready = ready
+    for row in range(3):
+        assert np.array_equal(plain[row]["wide"], other[row]["wide"])
+    assert not np.array_equal(ready.picture(1), squeezed.picture(1)) and ready.folder != squeezed.folder
+    head = json.loads((squeezed.folder / HEAD).read_text())  # as before frames
+    assert set(head) == {"format", "split", "pixels", "decode", "least_crop", "encoding", "photos", "ids"}
+    assert "--photo-fit crop --frame-fov 75" in kind.command(town.root, tmp_path)
+    for changed in (replace(kind, cameras={}), *(replace(kind, frame=Frame(*f)) for f in (("crop", 80.0), ("fit", 75.0)))):
+        with pytest.raises(DataError, match="ready photos"):
+            find_ready(tmp_path / "ready", changed, town.photos, ids, town.root)
 
 
 def test_jpegs_are_smaller_and_near(town, tmp_path):

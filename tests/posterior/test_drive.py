@@ -9,7 +9,18 @@ import pytest
 
 from justzoomin.errors import ConfigError, GeometryError
 from justzoomin.geometry import Region, ZoomGrid
-from justzoomin.posterior import Motion, Posterior, lattice, odometry, speed_limit, track
+from justzoomin.posterior import (
+    HeadingPrior,
+    Motion,
+    Posterior,
+    Turn,
+    lattice,
+    log_normalized,
+    odometry,
+    speed_limit,
+    track,
+    turned,
+)
 
 TOWN = ZoomGrid(Region(54.5, 3.0, (-160.0, 160.0), (-160.0, 160.0)), 4, 3)
 TINY = ZoomGrid(Region(54.5, 3.0, (-9.0, 9.0), (-9.0, 9.0)), 3, 1)
@@ -145,3 +156,54 @@ def test_a_speed_limit_that_allows_everything_changes_nothing(smooth: bool) -> N
 def test_reach_is_the_share_of_the_map_that_can_be_gone_to() -> None:
     for motion in (speed_limit(SMALL, 1.0, 7.0), odometry(SMALL, 5.0, 0.0, 1.0)):
         assert motion.reach(3) == pytest.approx((matrix(motion) > 0).mean())
+
+
+def bearings(count: int, grid: ZoomGrid, number: int = 4) -> np.ndarray:
+    shape = (count, grid.actions**grid.depth, number)
+    return log_normalized(np.random.default_rng(count + number).normal(0, 2.0, shape))
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+@pytest.mark.parametrize("turns", [
+    [turned(4, 90.0, 20.0), turned(4, -30.0, 5.0, 0.0)], [turned(4, 130.0, 60.0), None], [None, None]])
+def test_the_filter_with_headings_is_the_sum_over_all_paths_of_poses(turns: list[Turn | None], smooth: bool) -> None:
+    several, facing = likelihoods(3, TINY, 2.0), bearings(3, TINY)
+    motions = [speed_limit(SMALL, 1.0, 5.0), odometry(SMALL, 5.0, -3.0, 2.0)]
+    priors = [None, HeadingPrior(100.0, 40.0), None]
+    own = np.exp(several[..., None] + facing)                                     # (T, N, K)
+    own[1] *= np.exp(priors[1].log_weights(4))
+    steps = [np.einsum("ab,jk->ajbk", matrix(motion), np.full((4, 4), 1 / 4) if turn is None else
+                       np.array([turn.forward(row) for row in np.eye(4)])).reshape(36, 36)
+             for motion, turn in zip(motions, turns, strict=True)]
+    expected = np.zeros((3, 36))
+    for t in range(3):
+        for path in itertools.product(range(36), repeat=3 if smooth else t + 1):
+            chance = np.prod([own[k].ravel()[state] for k, state in enumerate(path)])
+            for k, (a, b) in enumerate(itertools.pairwise(path)):
+                chance *= steps[k][a, b]
+            expected[t, path[t]] += chance
+    expected = (expected / expected.sum(1, keepdims=True)).reshape(3, 9, 4)
+    found = track(TINY, several, motions, smooth=smooth, tempering=1.0, headings=facing, turns=turns, heading_priors=priors)
+    np.testing.assert_allclose([p.probs for p in found], expected.sum(2), rtol=1e-9, atol=1e-12)
+    likely = expected.sum(2) > 1e-9
+    np.testing.assert_allclose(np.array([np.exp(p.headings) for p in found])[likely],
+                               (expected / np.maximum(expected.sum(2, keepdims=True), 1e-300))[likely], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_headings_without_a_turn_change_no_place(smooth: bool) -> None:
+    several, facing = likelihoods(4), bearings(4, TOWN)
+    motions = [speed_limit(CELLS, 1.0, 12.0), odometry(CELLS, 11.0, -42.0, 6.0), speed_limit(CELLS, 1.0, 30.0)]
+    for with_headings, plain in zip(track(TOWN, several, motions, smooth=smooth, headings=facing),
+                                    track(TOWN, several, motions, smooth=smooth), strict=True):
+        np.testing.assert_allclose(with_headings.log_probs, plain.log_probs, atol=1e-8)
+        assert plain.headings is None
+        np.testing.assert_allclose(np.exp(with_headings.headings).sum(1), 1.0, rtol=1e-5)
+
+
+def test_turns_or_priors_without_headings_are_errors() -> None:
+    still = [speed_limit(SMALL, 1.0, 1.0)]
+    for wrong in ({"turns": [turned(4, 0.0, 1.0)]}, {"heading_priors": [HeadingPrior(0.0), None]},
+                  {"headings": bearings(2, TINY), "turns": [None, None]}, {"headings": bearings(1, TINY)}):
+        with pytest.raises(GeometryError, match="turns"):
+            track(TINY, likelihoods(2, TINY), still, **wrong)

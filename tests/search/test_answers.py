@@ -219,14 +219,15 @@ def test_bulk_binds_calibration(keen, dataset, photo, tmp_path):
 
 
 def test_auto_takes_the_posterior_where_it_is_cheap(model, dataset, tmp_path):
-    def chosen(grid, index=None, pixels=32, decision=None, prior=False):
-        return str(choose_search("auto", grid, index, pixels, decision=decision, prior=prior))
+    def chosen(grid, index=None, pixels=32, decision=None, prior=False, matcher=False):
+        return str(choose_search("auto", grid, index, pixels, decision=decision, prior=prior, matcher=matcher))
 
     region = dataset.grid.region
     small, large = ZoomGrid(region, 4, 3), ZoomGrid(Region(54.5, 3.0, (-5000, 5000), (-5000, 5000)), 4, 4)
     assert chosen(small, pixels=64) == "posterior"
     assert chosen(small, pixels=384) == chosen(large) == "greedy"
     assert chosen(large, decision="top") == "greedy"
+    assert chosen(large, pixels=384, matcher=True) == "posterior"  # paths are those of the zoomer alone
     assert chosen(large, decision="distance") == chosen(large, prior=True) == "posterior"
     index = build_index(model, dataset.map, tmp_path / "index", lazy=True)
     assert chosen(dataset.grid, index, 384) == "greedy"

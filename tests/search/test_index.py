@@ -207,8 +207,8 @@ def test_heads_that_lie(index, tmp_path, change, words):
 
 def test_the_cost_is_said_before_it_is_paid(model, dataset, tmp_path):
     said = []
-    build_index(model, dataset.map, tmp_path / "i", batch_size=8, max_views=91, announce=lambda *cost: said.append(cost))
-    assert said == [(91, (tmp_path / "i" / VIEWS_FILE).stat().st_size)]
+    build_index(model, dataset.map, tmp_path / "i", batch_size=8, max_views=91, announce=said.append)
+    assert said == [(91, (tmp_path / "i" / VIEWS_FILE).stat().st_size, True, 0, 0, False)]
     deep = ZoomGrid(dataset.grid.region, 4, 6)
     for most, words in ((90, "--max-views 91"), (1_000_000, "1,118,481 views of 32 px.* MB on the disk; at most 1,000,000")):
         with pytest.raises(GeometryError, match=words):

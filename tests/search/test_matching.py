@@ -1,7 +1,5 @@
 """Scores of all cells by the ray matcher, alone and beside the zoomer."""
 
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -11,7 +9,7 @@ from justzoomin.data import open_dataset
 from justzoomin.maps import Windows, region_look
 from justzoomin.models import MatcherConfig, ZoomModel
 from justzoomin.search import Localizer, ViewVectors, exact, scorer, views_of
-from justzoomin.search.matching import FEW, GroundMap, describe
+from justzoomin.search.matching import GroundMap, describe
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +35,16 @@ def fans_of(model, count=3):
 
 def test_pieces_cover_the_region_and_agree_where_they_meet(matching, town):
     ground = GroundMap(matching, town.map, town.grid)
-    assert ground.windows.side > 1
-    whole = ground.ground()
-    inner = round(64.0 / matching.matcher.place_m)
-    margin = round(16.0 / matching.matcher.place_m)
-    assert whole.places.shape[-1] == ground.windows.side * inner + 2 * margin
-    assert torch.allclose(whole.places.norm(dim=0), torch.ones(whole.places.shape[1:]), atol=1e-4)  # no gap
+    assert ground.lattice.windows > 1 and ground.missing == len(ground.windows)
+    steps = []
+    ground.describe(lambda done, total: steps.append((done, total)))
+    assert steps[-1] == (len(ground.windows), len(ground.windows)) and ground.missing == 0
+    features, side = ground.tree.features, ground.lattice.side
+    whole = features.vectors(1, -4, -4, side + 8)
+    assert torch.allclose(whole.norm(dim=0), torch.ones(side + 8, side + 8), atol=0.02)  # no gap
+    part = features.vectors(1, 10, 7, 20)
+    assert torch.equal(part, whole[:, 14:34, 11:31])
+    assert not features.vectors(1, -50, 0, 4).any() and features.logits(1, -50, 0, 4).isneginf().all()  # outside
 
 
 @pytest.mark.parametrize(("turns", "mirrored"), [(1, False), (2, False), (3, False), (0, True), (1, True)])
@@ -57,42 +59,6 @@ def test_a_description_lies_with_its_picture(matching, turns, mirrored):
         seen = logits[(k + turns) % 4].flip(-1) if mirrored else logits[(k + turns) % 4]
         assert torch.allclose(seen, upright.headings[-k % 4 if mirrored else k], atol=1e-4)
     assert torch.allclose(places.flip(-1) if mirrored else places, upright.places, atol=1e-4)
-
-
-def test_scores_of_some_cells_are_those_of_all(matching, town):
-    ground = GroundMap(matching, town.map, town.grid)
-    fans = fans_of(matching)
-    whole = ground.scores(fans)
-    assert whole.shape == (3, 27 * 27)
-    some = np.array([5, 400, 728])
-    assert torch.allclose(ground.scores(fans, some), whole[:, some], atol=2e-3)
-    assert torch.equal(ground.scores(fans), whole)  # the first answer and the second
-
-
-def test_few_photos_score_as_many_do(matching, town):
-    """Part by part in single precision, or by what is kept in half precision; neither depends on what was asked before."""
-    ground = GroundMap(matching, town.map, town.grid)
-    fans = fans_of(matching, FEW + 2)
-    few = torch.cat([ground.scores(fans[:FEW]), ground.scores(fans[FEW:])])
-    many = ground.scores(fans)
-    assert torch.allclose(few, many, atol=1e-2)
-    assert torch.equal(ground.scores(fans), many) and torch.equal(ground.scores(fans[:FEW]), few[:FEW])
-
-
-def test_a_cell_scores_as_its_best_poses_do(matching, town):
-    """The mean over places and bearings, pose by pose."""
-    ground, matcher = GroundMap(matching, town.map, town.grid), matching.matcher
-    fan, cell = fans_of(matching, 1), 123
-    east, south = (values.reshape(27 * 27, -1)[cell] for values in ground._places)
-    poses = []
-    for x, y in zip(east, south, strict=True):
-        for k in range(8):
-            at = torch.tensor([x + 16.0]).float(), torch.tensor([y + 16.0]).float(), torch.tensor([k * np.pi / 4]).float()
-            with torch.no_grad():
-                poses.append((fan * matcher.scale * matcher.read(ground.ground(), *at)).sum() +
-                             matcher.prior(ground.ground(), *at)[0])
-    expected = torch.stack(poses).logsumexp(0) - np.log(len(poses))
-    assert ground.scores(fan)[0, cell].item() == pytest.approx(expected.item(), abs=2e-3)
 
 
 def test_windows_find_places(town):
@@ -112,7 +78,8 @@ def test_on_a_map_it_knows_the_zoomer_has_a_say_elsewhere_not(matching, town, mo
     vectors = ViewVectors(matching, views_of(matching, town.map, town.grid))
     torch.manual_seed(0)
     photos = torch.cat([torch.randn(2, matching.encoder.width), fans_of(matching, 2)], 1)
-    ground = GroundMap(matching, town.map, town.grid).scores(matching.fans(photos)).numpy()
+    found = GroundMap(matching, town.map, town.grid).pose_scores(matching.fans(photos))
+    ground = torch.stack([each.logsumexp(0) for each in found]).numpy()
     monkeypatch.setattr(matching, "provenance", {})
     assert np.allclose(scorer(matching, vectors)(photos), ground, atol=1e-5)
     monkeypatch.setattr(matching, "provenance", {"maps": [{"map_hash": town.map.fingerprint()}]})
@@ -129,23 +96,6 @@ def test_on_a_map_it_knows_the_zoomer_has_a_say_elsewhere_not(matching, town, mo
         assert np.allclose(scorer(matching, vectors)(photos), ground, atol=1e-5)
     both = ground + matching.matcher.config.zoom_weight * exact(matching, photos, vectors, 3)
     assert np.allclose(known, both, atol=1e-4)
-
-
-def test_of_a_large_map_the_matcher_looks_at_the_best_cells(matching, town, monkeypatch):
-    vectors = ViewVectors(matching, views_of(matching, town.map, town.grid))
-    torch.manual_seed(0)
-    photos = torch.cat([torch.randn(2, matching.encoder.width), fans_of(matching, 2)], 1)
-    monkeypatch.setattr(matching, "provenance", {"map_hash": town.map.fingerprint()})
-    whole = scorer(matching, vectors)(photos)
-    places = GroundMap(matching, town.map, town.grid).places
-    monkeypatch.setattr(sys.modules["justzoomin.search.matching"], "MAX_PLACES", 50 * places)
-    few = scorer(matching, vectors)(photos)
-    zoomed = exact(matching, photos, vectors, 3)
-    for row in range(2):
-        best = np.argsort(-zoomed[row])[:50]
-        assert np.allclose(few[row, best], whole[row, best], atol=2e-3)
-        rest = np.setdiff1d(np.arange(27 * 27), best)
-        assert np.isfinite(few[row, rest]).all()
 
 
 def test_a_localizer_answers_with_it(matching, town, tmp_path):

@@ -63,10 +63,10 @@ def test_the_cost_of_a_matcher_is_measured_before_it_is_paid(town, photo, monkey
     matcher = MatcherConfig(window_m=64, margin_m=16, reach_m=16, channels=4, headings=4, tried=4, symmetries=1, width=8)
     model = with_matcher(fakes.tiny_model(), matcher, "best", 0)
     assert Localizer(model, town.map, search="posterior").matching_cost() is None  # cheap
-    monkeypatch.setattr(map_posteriors, "CHEAP_POSES", 1)
+    monkeypatch.setattr(map_posteriors, "CHEAP_PIECES", 1)
     whole = Localizer(model, town.map, search="posterior")
     cost = whole.matching_cost()
-    assert cost.pieces == 49 and cost.bearings == 4 and cost.places % 256 == 0
+    assert cost.pieces == 49 and cost.bearings == 4 and cost.places >= cost.looked > 0
     assert cost.map_seconds > 0 and cost.photo_seconds > 0
     steps = []
     whole.prepare(lambda done, total: steps.append((done, total)))

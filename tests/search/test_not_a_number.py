@@ -10,9 +10,8 @@ import torch
 import fakes
 from justzoomin.errors import DataError, ModelError
 from justzoomin.evaluation import evaluate
-from justzoomin.geometry import Region, ZoomGrid
 from justzoomin.models import MatcherConfig, ZoomModel
-from justzoomin.search import GroundMap, Localizer, MapIndex, ViewVectors, build_index, scorer, views_of
+from justzoomin.search import Localizer, MapIndex, ViewVectors, build_index, scorer, views_of
 from justzoomin.search.index import VIEWS_FILE
 
 NAN = float("nan")
@@ -79,12 +78,6 @@ def test_a_ray_matcher_that_overflows_gives_no_scores(dataset):
     score = scorer(model, ViewVectors(model, views_of(model, dataset.map, dataset.grid)))
     with pytest.raises(ModelError, match="its scores are not finite numbers"):
         score(torch.randn(2, model.encoder.width + model.matcher.size))
-
-
-def test_a_region_that_a_matcher_sees_too_finely_is_refused_before_it_is_drawn(dataset):
-    wide = ZoomGrid(Region(*dataset.grid.region.centre, (-50_000.0, 50_000.0), (-50_000.0, 50_000.0)), 3, 3)
-    with pytest.raises(ModelError, match=r"metres_per_pixel: a region of 100000 m in places of 4 m needs 5e\+09 numbers"):
-        GroundMap(matching(), dataset.map, wide)
 
 
 def test_pictures_that_cannot_be_encoded_are_told(model, dataset):

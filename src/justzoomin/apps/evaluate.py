@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from justzoomin.apps.score import headings_lines
+from justzoomin.apps.shared import heading_options as headings
+from justzoomin.apps.shared.camera_options import FovOption, cameras_from_option
 from justzoomin.apps.shared.console import (
     BATCH_HELP,
     DEVICE_HELP,
@@ -26,6 +29,8 @@ from justzoomin.apps.shared.demo_names import is_packaged, model_named
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from justzoomin.evaluation import Compass
 
 
 DEFAULT_LISTED = 64
@@ -54,6 +59,7 @@ def evaluate(
         "--decide", help="How to choose answers from a posterior: within:METRES, distance, top. Default: within:40.")] = None,
     calibrated: Annotated[bool, typer.Option(
         "--calibration/--no-calibration", help="For a posterior, use the calibration in the model's folder.")] = True,
+    fov: FovOption = None,
     predictions: Annotated[Path | None, typer.Option(
         "--predictions", help="Write the prediction of every photo to this file (.parquet), for jzi score.")] = None,
     method: Annotated[str | None, typer.Option(
@@ -61,6 +67,12 @@ def evaluate(
     metadata_csv: MetadataOption = None,
     ground_root: GroundOption = None,
     tile_layout: LayoutOption = None,
+    heading_from: Annotated[str | None, typer.Option(
+        "--heading-from", help="Tell the model the photos' headings: compass (column bearing_deg of the dataset). Default: "
+                               "it is not told.")] = None,
+    heading_sigma: headings.SigmaOption = None,
+    heading_noise: Annotated[float, typer.Option(
+        "--heading-noise", min=0, max=180, help="Degrees of Gaussian error to add to these headings.")] = 0.0,
     listed: Annotated[int, typer.Option(
         "--listed", min=0, help="With --predictions: cells of a posterior to store per photo; 0 for all.")] = DEFAULT_LISTED,
 ) -> None:
@@ -80,7 +92,9 @@ def evaluate(
     for value in radius or ():
         if not 0 < value < math.inf:
             raise ConfigError(f"--radius {value:g}", "it is not a distance", "Give metres above 0.")
+    compass = _compass(heading_from, heading_sigma, heading_noise)
     radii = tuple(sorted({*DEFAULT_RADII_M, *(radius or ())}))
+    cameras = cameras_from_option(fov, panoramas=False)
     model = model_named(model)
     named = places(data, metadata_csv, ground_root, tile_layout)
     split = split or named.split or "val"
@@ -93,7 +107,7 @@ def evaluate(
         results = evaluate_path(model, dataset.root, split, device=device, dataset=dataset, calibrated=calibrated,
                                 progress=lambda name: functools.partial(advance, name), radii_m=radii, batch_size=batch_size,
                                 limit=limit, index=index, search=search, decision=decide, listed=listed or None, method=method,
-                                prepare=prepare)
+                                cameras=cameras, prepare=prepare, compass=compass)
     for note in cache_notes(dataset.map):
         typer.echo(note, err=True)
     reports = {name: result.report for name, result in results.items()}
@@ -101,6 +115,28 @@ def evaluate(
     typer.echo(f"report: {write_json(summary(reports), target)}")
     if keep is not None:
         typer.echo(f"predictions: {write_predictions(keep, next(iter(results.values())).table)}")
+
+
+def _compass(kind: str | None, sigma: float | None, noise: float) -> Compass | None:
+    """Return the compass that the options ask for; None if they ask for none.
+
+    Raises:
+        ConfigError: If an option is wrong or has no effect.
+    """
+    from justzoomin.errors import ConfigError
+    from justzoomin.evaluation import Compass
+    from justzoomin.posterior import DEFAULT_SIGMA_DEG
+
+    if kind not in (None, "compass"):
+        raise ConfigError(f"--heading-from {kind}", "unknown source of headings", "Choose compass.")
+    if kind is None:
+        if sigma is not None or noise:
+            raise ConfigError("--heading-sigma" if sigma is not None else "--heading-noise", "there is no heading",
+                              "Give --heading-from compass, or leave it out.")
+        return None
+    if sigma is not None and not 1.0 <= sigma <= 180.0:
+        raise ConfigError(f"--heading-sigma {sigma:g}", "it is not in 1 .. 180", "Give degrees.")
+    return Compass(DEFAULT_SIGMA_DEG if sigma is None else sigma, noise)
 
 
 def summary(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -125,6 +161,9 @@ def print_reports(reports: dict[str, dict[str, Any]]) -> None:
         steps = "  ".join(f"{s['value']:.1f}" for s in report["step_accuracy"])
         if steps:
             console.print(f"{name}: accuracy per step given the right path before it: {steps} %", markup=False)
+    for name, report in reports.items():
+        for line in headings_lines(report.get("headings")):
+            console.print(f"{name}: {line}", markup=False)
     protocol = first["protocol"]
     console.print(f"protocol: {protocol['decoding']}; gallery: {protocol['gallery']}; "
                   f"distance: {protocol['distance']}; intervals: {protocol['intervals']}. Ceiling: always the true cell. "

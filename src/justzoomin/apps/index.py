@@ -1,8 +1,10 @@
-"""`jzi index`: encode all views of a map with a model, once."""
+"""`jzi index`: encode a map with a model, once."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +24,7 @@ from justzoomin.apps.shared.console import (
 
 if TYPE_CHECKING:
     from justzoomin.geometry import ZoomGrid
-    from justzoomin.search import MapIndex, Precision
+    from justzoomin.search import Announce, IndexPlan, MapIndex, Precision, Progress
 
 
 def index(
@@ -30,9 +32,9 @@ def index(
     data: Annotated[str, typer.Option("--data", help="Folder of a dataset or map, or tile package.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder of the index. An incomplete index in it is continued.")],
     lazy: Annotated[bool, typer.Option(
-        "--lazy", help="Make an empty index; localize and evaluate encode a view when first needed and store it.")] = False,
+        "--lazy", help="Make an empty index; localize and evaluate add a view, or a piece of map, when first needed.")] = False,
     fp16: Annotated[bool, typer.Option(
-        "--fp16", help="Store vectors as 16-bit floats: half the size, rounded values.")] = False,
+        "--fp16", help="Store vectors of views as 16-bit floats: half the size, rounded values.")] = False,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
     max_views: Annotated[int | None, typer.Option("--max-views", min=1, help=MAX_VIEWS_HELP)] = None,
@@ -41,29 +43,31 @@ def index(
     ray: Annotated[str | None, typer.Option("--ray", help=RAY_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Encode every view of a map once, for --index of localize and evaluate.
+    """Encode a map once, for --index of localize and evaluate.
 
-    First prints the number of views and their size on disk, then the time left.
+    For most models that is every view of the map. For a matcher that answers alone it is the map itself, described in pieces;
+    its views are added when localize or evaluate needs them. For a matcher beside a zoomer it is both.
+    First prints the numbers of views and pieces and their size on disk, then the time left.
     The index belongs to the content of this model and this map and is refused with others.
     If it is interrupted, run the same command again: it continues.
     See docs/index.md.
     """
-    from justzoomin.geometry import MAX_KEPT_VIEWS, MAX_VIEWS
-
+    began = time.monotonic()
     precision: Precision = "fp16" if fp16 else "fp32"
-    most = max_views or (MAX_KEPT_VIEWS if lazy else MAX_VIEWS)  # an empty index needs no time yet
 
-    def announce(views: int, size: int) -> None:
-        typer.echo(f"{folder}: {views:,} views, {size / 1e6:,.1f} MB on the disk" + (" when all are encoded" if lazy else ""),
-                   err=True)
+    def announce(plan: IndexPlan) -> None:
+        def say(count: int, what: str, size: int, later: str) -> None:
+            typer.echo(f"{folder}: {count:,} {what}, {size / 1e6:,.1f} MB on the disk{later}", err=True)
 
-    with rate_bar("views") as advance:
-        def progress(done: int, total: int) -> None:
-            advance(done, 0, total)
+        say(plan.views, "views", plan.view_bytes, "" if plan.encode else " when all are encoded")
+        if plan.pieces:
+            say(plan.pieces, "pieces of map", plan.piece_bytes, "" if plan.describe else " when all are described")
 
+    with ExitStack() as shown:
+        progress, describing = _bar(shown, "views"), _bar(shown, "pieces of map")
         if ray is not None:
             made = _on_cluster(ray, single_model(model), data, folder, region_option(region), precision, device, batch_size,
-                               progress, most, announce, lazy=lazy, processes=processes)
+                               progress, describing, max_views, announce, lazy=lazy, processes=processes)
         else:
             import torch
 
@@ -72,13 +76,28 @@ def index(
 
             made = build_index(
                 single_model(model), Map.open(data, grid=region_option(region)), folder, precision=precision, device=device,
-                batch_size=batch_size, lazy=lazy, progress=progress, max_views=most, announce=announce,
+                batch_size=batch_size, lazy=lazy, progress=progress, describing=describing, max_views=max_views,
+                announce=announce,
                 processes=processes or (max(1, torch.cuda.device_count()) if device in {"auto", "cuda"} else 1))
-    _say(made, as_json=as_json)
+    _say(made, time.monotonic() - began, as_json=as_json)
+
+
+def _bar(shown: ExitStack, label: str) -> Progress:
+    """Return a progress bar that is shown from its first call on, and ends the one before it."""
+    advance: Callable[[int, int, int], None] | None = None
+
+    def progress(done: int, total: int) -> None:
+        nonlocal advance
+        if advance is None:
+            shown.close()
+            advance = shown.enter_context(rate_bar(label))
+        advance(done, 0, total)
+
+    return progress
 
 
 def _on_cluster(ray: str, model: str, data: str, folder: Path, grid: ZoomGrid | None, precision: Precision, device: str,
-                batch_size: int, progress: Callable[[int, int], None], max_views: int, announce: Callable[[int, int], None], *,
+                batch_size: int, progress: Progress, describing: Progress, max_views: int | None, announce: Announce, *,
                 lazy: bool, processes: int) -> MapIndex:
     """Build the index with the workers of a ray cluster."""
     from justzoomin.errors import ConfigError
@@ -89,15 +108,22 @@ def _on_cluster(ray: str, model: str, data: str, folder: Path, grid: ZoomGrid | 
     from justzoomin.cluster import build_index_on_cluster
 
     return build_index_on_cluster(ray, model, data, folder, grid, precision=precision, device=device, batch_size=batch_size,
-                                  progress=progress, max_views=max_views, announce=announce)
+                                  progress=progress, describing=describing, max_views=max_views, announce=announce)
 
 
-def _say(made: MapIndex, *, as_json: bool) -> None:
-    head, ready = made.head, made.count()
+def _say(made: MapIndex, seconds: float, *, as_json: bool) -> None:
+    from justzoomin.search import described
+
+    head, ready, ground = made.head, made.count(), described(made.folder)
     size = len(made) * head.record.itemsize
     if as_json:
+        pieces = {} if ground is None else {"pieces": ground.pieces, "pieces_ready": ground.ready, "piece_bytes": ground.size}
         print_json({"out": str(made.folder), "views": len(made), "ready": ready, "bytes": size, "width": head.width,
-                    "precision": head.precision, "model": head.model, "map": head.content.digest})
+                    "precision": head.precision, **pieces, "seconds": seconds, "model": head.model, "map": head.content.digest})
         return
     out().print(f"index: {made.folder}, {ready:,} of {len(made):,} views ready, {head.width} numbers each in {head.precision}, "
                 f"{size / 1e6:,.1f} MB", markup=False)
+    if ground is not None:
+        out().print(f"described map: {ground.ready:,} of {ground.pieces:,} pieces ready, {ground.size / 1e6:,.1f} MB",
+                    markup=False)
+    out().print(f"time: {seconds:,.1f} s", markup=False)

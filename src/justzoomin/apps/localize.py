@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from justzoomin.apps.shared import heading_options as headings
 from justzoomin.apps.shared import prior_options as priors
+from justzoomin.apps.shared.camera_options import FovOption, cameras_from_option
 from justzoomin.apps.shared.console import (
     BATCH_HELP,
     DEVICE_HELP,
@@ -34,13 +36,14 @@ if TYPE_CHECKING:
     from justzoomin.search import Fix, Localizer
 
 RASTER_SUFFIXES = {".tif", ".tiff"}
+WINDS = ["N", "NNE", "NE", "ENE", "E", "ESE", "SE", "SSE", "S", "SSW", "SW", "WSW", "W", "WNW", "NW", "NNW"]
 NO_DATA_WORTH_SAYING = 0.5
 """Share of the map without data above which a line is printed."""
 
 
 def localize(
-    photos: Annotated[list[Path], typer.Argument(readable=False, help="Photos, folders (with subfolders), or .txt files with "
-                                                 "one path per line.")],
+    photos: Annotated[list[Path], typer.Argument(readable=False, help="Photos, folders (with subfolders), lists: .txt files "
+                                                 "with one path per line, .csv files with a column photo, Mapillary JSON.")],
     model: Annotated[str, typer.Option("--model", help=MODEL_HELP)] = DEMO,
     map_root: Annotated[str, typer.Option("--map", help=MAP_HELP)] = DEMO,
     index: Annotated[Path | None, typer.Option("--index", help=INDEX_HELP)] = None,
@@ -68,6 +71,11 @@ def localize(
     near: priors.NearOption = None,
     seconds: priors.SecondsOption = None,
     speed: priors.SpeedOption = priors.DEFAULT_SPEED,
+    heading: headings.HeadingOption = None,
+    heading_sigma: headings.SigmaOption = None,
+    heading_from: headings.FromOption = None,
+    declination: headings.DeclinationOption = None,
+    fov: FovOption = None,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help=BATCH_HELP)] = 16,
     ray: Annotated[str | None, typer.Option("--ray", help=f"With --out. {RAY_HELP}")] = None,
@@ -76,7 +84,8 @@ def localize(
 ) -> None:
     """Find where photos were taken. EXIF orientation is used, EXIF position is not.
 
-    Prints latitude and longitude (degrees, WGS 84), the 90 % radius, a link to a map and the expected accuracy.
+    Prints latitude and longitude (degrees, WGS 84), the 90 % radius, a link to a map, the direction that the photo faces if the
+    model has a matcher, and the expected accuracy.
     --verbose and --json give more.
     Without --model and --map the demo's model and map are used.
     A photo that cannot be used is reported and the others are still localized; the exit code is 0 only if all succeeded.
@@ -87,13 +96,15 @@ def localize(
 
     _check_outputs(to_file, geojson, figure, heatmap, as_json=as_json)
     on_cluster = _cluster_work(ray, to_file, runtime)
-    files, remarks = expand(photos)
+    files, remarks, listed = expand(photos)
+    facing = headings.heading_source(heading, heading_sigma, heading_from, declination, listed)
     _check_heatmap(heatmap, files)
     map_root = map_named(map_root)
     name, source = single_model(model), Map.open(map_root, grid=region_option(region))
     prior = priors.prior_from_options(source.grid, prior_circle, prior_polygon, prior_raster, near, seconds, speed)
     localizer = Localizer.load(name, source, None, "cpu" if on_cluster else device, index, runtime, calibrated=calibration,
-                               search=search, decision=decide, prior=prior)
+                               search=search, decision=decide, prior=prior, headings=facing,
+                               cameras=cameras_from_option(fov, listed))
     if not on_cluster:
         prepare(localizer)
     for remark in remarks:
@@ -239,10 +250,25 @@ def _print(rows: list[dict[str, Any]], *, verbose: bool) -> None:
                    f"  {' '.join(at)}   90 % within {metres(r['radius_90_m'])}\n"
                    f"  https://www.openstreetmap.org/?mlat={at[0]}&mlon={at[1]}#map=18/{at[0]}/{at[1]}\n"
                    f"  {_claim(r)}")
+        for line in heading_lines(r):
+            typer.echo(f"  {line}")
+        if r["camera"] is not None:
+            typer.echo(f"  camera    {r['camera']}")
         if verbose:
             _print_path(r)
         if r["no_data"][0] > NO_DATA_WORTH_SAYING or max(r["no_data"]) >= 1:
             typer.echo("  no data   " + " ".join(f"{share:.0%}" for share in r["no_data"]) + " of the views on this path")
+
+
+def heading_lines(r: Mapping[str, Any]) -> list[str]:
+    """Return lines that say which way a photo faces, and what was known of that before."""
+    lines = []
+    if r["heading_deg"] is not None:
+        wind = WINDS[round(r["heading_deg"] / 360 * len(WINDS)) % len(WINDS)]
+        lines.append(f"facing {r['heading_deg']:.0f} degrees ({wind}), plus or minus {r['heading_sigma_deg']:.0f}")
+    if r["heading_prior"] is not None:
+        lines.append(f"heading known before: {r['heading_prior']}")
+    return lines
 
 
 def _print_path(r: dict[str, Any]) -> None:

@@ -116,12 +116,21 @@ def _print(console: Console, path: Path, values: dict[str, Any]) -> None:
     for area in values["recall_at_area"]:
         row(f"in best {float(area):,.0f} m² %", "recall_at_area", area)
     console.print(table)
-    for line in (*calibration_lines(values["calibration"]), cost_line(values["cost"])):
+    for line in (*calibration_lines(values["calibration"]), *headings_lines(values.get("headings")), cost_line(values["cost"])):
         console.print(line, markup=False)
     console.print(f"protocol: gallery: {words['gallery']}; distance: {words['distance']}; answers: {words['decision']}; "
                   f"intervals: {words['intervals']}.", markup=False)
     if values["predictions"]["trained_on_this_split"]:
         console.print("NOTE: these are the photos the model was trained on; the figures say nothing about other photos.")
+
+
+def headings_lines(found: dict[str, Any] | None) -> list[str]:
+    """Return lines about headings; none if they are unknown."""
+    if found is None:
+        return []
+    recalls = "  ".join(f"R@({name.replace('m_', ' m, ').replace('deg', ' deg')}) {figure_text(figure)} %"
+                        for name, figure in found["recall_at_pose"].items())
+    return [f"headings of {found['n']:,} photos: median error {figure_text(found['median_deg'])} deg; {recalls}"]
 
 
 def figure_text(figure: dict[str, float] | None) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from justzoomin.apps.shared import heading_options as headings
+from justzoomin.apps.shared.camera_options import FovOption, cameras_from_option
 from justzoomin.apps.shared.console import (
     BATCH_HELP,
     DEVICE_HELP,
@@ -28,38 +30,46 @@ from justzoomin.apps.shared.photo_arguments import expand
 if TYPE_CHECKING:
     from justzoomin.errors import JustZoomInError
     from justzoomin.photos.readers import PhotoTime
-    from justzoomin.posterior import Lattice, Motion
-    from justzoomin.search import TrackPoint
+    from justzoomin.posterior import HeadingPrior, Lattice, Motion, Turn
+    from justzoomin.search import Alone, TrackPoint
 
 
 def track(
-    photos: Annotated[list[Path], typer.Argument(readable=False, help="Photos of one drive, folders (with subfolders), or .txt "
-                                                 "files with one path per line.")],
+    photos: Annotated[list[Path], typer.Argument(readable=False, help="Photos of one drive, folders (with subfolders), or "
+                                                 "lists (.txt, .csv, Mapillary JSON).")],
     model: Annotated[str, typer.Option("--model", help=MODEL_HELP)] = DEMO,
     map_root: Annotated[str, typer.Option("--map", help=MAP_HELP)] = DEMO,
     gpx_file: Annotated[Path | None, typer.Option("--gpx", help="Write the track to this GPX file.")] = None,
     geojson_file: Annotated[Path | None, typer.Option(
         "--geojson", help="Write the track to this GeoJSON file (lon, lat).")] = None,
     times: Annotated[Path | None, typer.Option("--times", help="CSV with photo, time and optionally east_m and north_m "
-                                                               "(metres since the previous photo), or a dataset's table "
-                                                               "with image_id and captured_at. Default: EXIF times.")] = None,
+                                                               "(metres since the previous photo), turn_deg (since then), "
+                                                               "heading and heading_sigma, or a dataset's table with "
+                                                               "image_id and captured_at. Default: EXIF times.")] = None,
     time_zone: Annotated[str | None, typer.Option("--time-zone", help="Time zone of times that state none: "
                                                                       "Europe/Stockholm, +02:00.")] = None,
     speed: Annotated[float, typer.Option("--speed", help="Highest speed in metres per second.")] = 15.0,
     drift: Annotated[float, typer.Option("--drift", help="Error of east_m and north_m, as a share of the distance.")] = 0.05,
+    turn_sigma: Annotated[float, typer.Option("--turn-sigma", help="Error of turn_deg, in degrees.")] = 10.0,
+    heading_sigma: headings.SigmaOption = None,
+    heading_from: Annotated[str | None, typer.Option(
+        "--heading-from", help="Also use headings from exif (GPSImgDirection), compass (a column of a list, or Mapillary "
+        "JSON) or track (the camera looks along the way of east_m and north_m). Default: only those of --times.")] = None,
+    declination: headings.DeclinationOption = None,
     smooth: Annotated[bool, typer.Option(
         "--smooth/--forward", help="Use later photos for earlier ones (--smooth), or not (--forward).")] = True,
     tempering: Annotated[float | None, typer.Option("--tempering", help="Weight of each photo: 1 if errors are independent, "
                                                                         "less if not. See docs/tracking.md.")] = None,
     index: Annotated[Path | None, typer.Option("--index", help=INDEX_HELP)] = None,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
+    fov: FovOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list with an object per photo.")] = False,
     device: Annotated[str, typer.Option("--device", help=DEVICE_HELP)] = "auto",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help=BATCH_HELP)] = 16,
 ) -> None:
     """Find where the photos of one drive were taken, using them together.
 
-    Between two photos the camera moves at most at the highest speed, or as odometry says.
+    Between two photos the camera moves at most at the highest speed, or as odometry says, and turns as turn_deg says.
     EXIF positions are never used.
     A photo that cannot be used is reported and skipped; the exit code is 0 only if all were used.
     """
@@ -72,26 +82,36 @@ def track(
     for path, option in ((gpx_file, "--gpx"), (geojson_file, "--geojson")):
         if path is not None:
             writable_file(path, option)
-    for value, option in ((speed, "--speed"), (drift, "--drift"), (1.0 if tempering is None else tempering, "--tempering")):
-        if not 0 <= value < math.inf or (option != "--drift" and value == 0):
+    for value, option in ((speed, "--speed"), (drift, "--drift"), (turn_sigma, "--turn-sigma"),
+                          (1.0 if tempering is None else tempering, "--tempering")):
+        if not 0 <= value < math.inf or (option in {"--speed", "--tempering"} and value == 0):
             raise ConfigError(f"{option} {value:g}", "it is out of range", "Give a positive number.")
-    found, remarks = expand(photos)
+    found, remarks, listed = expand(photos)
+    source = headings.heading_source(None, heading_sigma, heading_from, declination, listed, ("exif", "compass", "track"),
+                                     others=times is not None)
     files = [f for f in found if not isinstance(f, JustZoomInError)]
     drive, timeless = times_from_table(files, times, time_zone) if times is not None else times_from_exif(files, time_zone)
+    if heading_from == "track" and all(p.displacement_m is None for p in drive):
+        raise ConfigError("--heading-from track", "no way is known", "Give --times with east_m and north_m.")
     failed = [f for f in (*found, *timeless) if isinstance(f, JustZoomInError)]
     for remark in remarks:
         typer.echo(remark, err=True)
     _report(failed)
     localizer = Localizer.load(single_model(model), map_named(map_root), region_option(region), device, index,
-                               search="posterior")
+                               search="posterior", headings=source, cameras=cameras_from_option(fov, listed))
     prepare(localizer)
     with progress_bar("photos") as advance:
         alone = photo_posteriors(localizer, [p.path for p in drive], batch_size, advance)
     unusable = [f for f in alone if isinstance(f, JustZoomInError)]
     _report(unusable)
+    turn = _turn(drive, turn_sigma) if any(p.turn_deg is not None for p in drive) else None
+    facing = _headings(drive, alone, heading_sigma, along=heading_from == "track", drift=drift)
+    if localizer.model.matcher is None and (turn is not None or any(facing)):
+        typer.echo("this model does not say which way a photo faces, so turns and headings of --times are not used", err=True)
+        turn, facing = None, [None] * len(drive)
     motion = _motion(lattice(localizer.grid), drive, speed, drift)
     points = track_points(localizer, [(p.path, p.time) for p in drive], alone, motion, smooth=smooth,
-                          tempering=TEMPERING if tempering is None else tempering)
+                          tempering=TEMPERING if tempering is None else tempering, turn=turn, headings=facing)
     if as_json:
         print_json([p.to_dict() for p in points])
     else:
@@ -124,12 +144,45 @@ def _motion(cells: Lattice, drive: Sequence[PhotoTime], speed: float, drift: flo
     return between
 
 
+def _turn(drive: Sequence[PhotoTime], sigma_deg: float) -> Callable[[int, int, int], Turn | None]:
+    """Return the turn between two photos: the sum of those between them, if all are known."""
+    from justzoomin.posterior import turned
+
+    def between(first: int, second: int, bearings: int) -> Turn | None:
+        steps = [p.turn_deg for p in drive[first + 1:second + 1]]
+        known = [step for step in steps if step is not None]
+        return turned(bearings, sum(known), sigma_deg * math.sqrt(len(known))) if len(known) == len(steps) else None
+
+    return between
+
+
+def _headings(drive: Sequence[PhotoTime], alone: Sequence[Alone | JustZoomInError], sigma_deg: float | None, *, along: bool,
+              drift: float) -> list[HeadingPrior | None]:
+    """Return what is known of each photo's heading: its row in --times, else its list or EXIF, else the way if it counts."""
+    from justzoomin.errors import JustZoomInError
+    from justzoomin.posterior import DEFAULT_SIGMA_DEG, HeadingPrior
+    from justzoomin.search import heading_along
+
+    width = DEFAULT_SIGMA_DEG if sigma_deg is None else sigma_deg
+    ways = [p.displacement_m for p in drive]
+    found: list[HeadingPrior | None] = []
+    for k, (photo, one) in enumerate(zip(drive, alone, strict=True)):
+        prior = None if isinstance(one, JustZoomInError) else one.heading
+        if photo.heading_deg is not None:
+            prior = HeadingPrior(photo.heading_deg, photo.heading_sigma_deg or width, origin="--times")
+        if prior is None and along:
+            prior = heading_along(ways[k], ways[k + 1] if k + 1 < len(ways) else None, width, drift)
+        found.append(prior)
+    return found
+
+
 def _print(points: list[TrackPoint]) -> None:
     """Print two lines per photo."""
     for p in points:
         doubt = "   not on this map?" if p.on_map is False else ""
+        facing = "" if p.heading_deg is None else f"   facing {p.heading_deg:.0f} +- {p.heading_sigma_deg:.0f} degrees"
         typer.echo(f"{p.photo}\n  {p.time.isoformat()}  {p.position.lat:.6f} {p.position.lon:.6f}   50 % within "
-                   f"{metres(p.radius_m)}, 90 % within {metres(p.radius_90_m)}{doubt}")
+                   f"{metres(p.radius_m)}, 90 % within {metres(p.radius_90_m)}{facing}{doubt}")
 
 
 def _write(path: Path | None, content: bytes, words: str) -> None:

@@ -200,7 +200,7 @@ def build_city(dest: Path, config: CityConfig, progress: Progress | None = None)
         for folder in ("archives", "metadata", "streetview", "satellite"):
             (work / folder).mkdir()
         report("town", 0, 1)
-        world = build_world(config.seed, config.size_m)
+        world = build_world(config.seed, config.size_m, config.districts)
         report("town", 1, 1)
         crew = _Crew(world, config)
         try:

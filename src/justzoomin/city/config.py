@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+LARGEST_WITHOUT_M = 640.0
+"""Larger towns have districts unless their settings say otherwise."""
+
 
 class CityConfig(BaseModel):
     """Which town to build and how many photos to take of it.
@@ -20,6 +23,8 @@ class CityConfig(BaseModel):
 
     seed: int = Field(0, ge=0, description="Number of the town; another number gives another town.")
     size_m: float = Field(320.0, ge=60.0, le=4000.0, description="Side of the square town in metres.")
+    districts: bool = Field(default_factory=bool, description="Build districts that differ, with parks and squares in "
+                                                              "proportion to the area. Default: yes above 640 m.")
     photos: int = Field(2000, ge=0, description="Number of training photos.")
     val_photos: int = Field(default_factory=int, ge=0, description="Number of validation photos. Default: a twentieth of "
                                                                    "--photos, at least one.")
@@ -37,6 +42,14 @@ class CityConfig(BaseModel):
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Number of processes that render. "
                                                                                         "Default: one per core.")
     shard_bytes: int = Field(1 << 30, ge=1 << 16, description="Largest size of a TAR shard in bytes.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_districts(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("districts") is None:
+            size = values.get("size_m", 320.0)
+            values = {**values, "districts": isinstance(size, int | float) and size > LARGEST_WITHOUT_M}
+        return values
 
     @model_validator(mode="before")
     @classmethod

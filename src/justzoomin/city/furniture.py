@@ -17,20 +17,29 @@ TREES: dict[str, tuple[Rgb, ...]] = {
 
 
 class Flora:
-    """Templates of crowns, bumpy spheres and cones, placed many times."""
+    """Templates of crowns, bumpy spheres and cones, placed many times.
 
-    def __init__(self, rng: np.random.Generator, subdivisions: int) -> None:
+    Args:
+        rng: The random generator.
+        subdivisions: How round the spheres are.
+        balls: Number of spheres around the middle one.
+        hollow: Whether to leave out triangles inside a crown, which nobody sees.
+    """
+
+    def __init__(self, rng: np.random.Generator, subdivisions: int, *, balls: int = 13, hollow: bool = False) -> None:
         sphere = icosphere(subdivisions)
         self.crowns = []
         for _ in range(8):
-            blobs = [self._blob(rng, sphere, np.zeros(3), 0.72)]
+            blobs, spheres = [self._blob(rng, sphere, np.zeros(3), 0.72)], [np.array([0.0, 0.0, 0.0, 0.72])]
             golden = np.pi * (3 - 5**0.5)
-            for k in range(13):  # directions spread evenly by the golden angle, then jittered
-                z = 0.92 - 1.55 * k / 12 + rng.normal(0, 0.08)
+            for k in range(balls):  # directions spread evenly by the golden angle, then jittered
+                z = 0.92 - 1.55 * k / (balls - 1) + rng.normal(0, 0.08)
                 turn, ring = golden * k + rng.normal(0, 0.25), np.sqrt(max(0.0, 1 - min(abs(z), 1.0) ** 2))
                 centre = np.array([np.cos(turn) * ring, np.sin(turn) * ring, z]) * rng.uniform(0.55, 0.72)
-                blobs.append(self._blob(rng, sphere, centre, float(rng.uniform(0.3, 0.46))))
-            self.crowns.append(np.concatenate(blobs))
+                ball = float(rng.uniform(0.3, 0.46))
+                blobs.append(self._blob(rng, sphere, centre, ball))
+                spheres.append(np.append(centre, ball))
+            self.crowns.append(_visible(blobs, np.array(spheres)) if hollow else np.concatenate(blobs))
         angles = np.linspace(0, 2 * np.pi, 13)
         self.cones = []
         for _ in range(4):
@@ -50,13 +59,14 @@ class Flora:
         blob: Array = centre + sphere * (radius * (1 + 0.22 * ripple))[..., None]
         return blob
 
-    def tree(self, mesh: MeshBuilder, rng: np.random.Generator, x: float, y: float, species: str, size: float = 1.0) -> float:
+    def tree(self, mesh: MeshBuilder, rng: np.random.Generator, x: float, y: float, species: str, size: float = 1.0,
+             tint: Rgb = (0.0, 0.0, 0.0)) -> float:
         """Plant a tree; return the radius of its crown, metres."""
         turn = rng.uniform(0, 2 * np.pi)
         c, s = np.cos(turn), np.sin(turn)
         rotation = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]])
         colour = TREES[species][int(rng.integers(len(TREES[species])))]
-        colour = tuple(float(v) for v in np.clip(np.array(colour) + rng.normal(0, 9, 3), 10, 250))  # type: ignore[assignment]
+        colour = tuple(float(v) for v in np.clip(np.array(colour) + rng.normal(0, 9, 3) + tint, 10, 250))  # type: ignore[assignment]
         trunk_h = rng.uniform(2.4, 3.4) * size
         radius = rng.uniform(1.7, 2.9) * size
         stretch = {"round": 1.05, "tall": 2.4, "conifer": 2.6, "copper": 1.1, "blossom": 0.9}[species]
@@ -72,6 +82,16 @@ class Flora:
         bark = mesh.part((96, 80, 64) if species != "blossom" else (80, 62, 60))
         mesh.quads(box(x, y, 0.0, 0.34 * size, 0.34 * size, z - half * 0.3, 0.6)[:4], TRUNK, bark)
         return float(radius)
+
+
+def _visible(blobs: list[Array], spheres: Array) -> Array:
+    """Return the triangles (n, 3, 3) of blobs that are not inside another of the spheres (b, 4): centre, radius."""
+    kept = []
+    for number, blob in enumerate(blobs):
+        others = np.delete(spheres, number, axis=0)
+        apart = np.linalg.norm(blob[:, :, None] - others[:, :3], axis=-1)  # (n, corners, spheres)
+        kept.append(blob[~(apart < 0.88 * others[:, 3]).all(axis=1).any(axis=1)])
+    return np.concatenate(kept)
 
 
 def lamp(mesh: MeshBuilder, frame: Frame, part: int, head: int) -> None:

@@ -6,6 +6,8 @@ import numpy as np
 
 from justzoomin.city.arrays import Array
 from justzoomin.city.solids import FLAT, FRONT, PLAIN, ROOF, WALL, Frame, MeshBuilder, Rgb, box, prism, rectangle
+from justzoomin.city.style import PLAIN as PLAIN_STYLE
+from justzoomin.city.style import Style
 
 # facade styles
 PLASTER, BRICK, SIDING, RIBBON, CURTAIN, CHURCH = range(6)
@@ -27,19 +29,21 @@ def _pick(rng: np.random.Generator, colours: tuple[Rgb, ...], spread: float = 14
     return float(r), float(g), float(b)
 
 
-def _muted(colour: Rgb) -> Rgb:
+def muted(colour: Rgb) -> Rgb:
+    """Return a colour with less saturation."""
     grey = sum(colour) / 3
     r, g, b = (0.8 * c + 0.2 * grey for c in colour)
     return r, g, b
 
 
 class Palette:
-    """The colours of a neighbourhood: a few facades and roofs shared by its houses."""
+    """The colours of a neighbourhood, a few facades and roofs shared by its houses, and its style."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.facades = tuple(FACADES[i] for i in rng.choice(len(FACADES), 6, replace=False))
-        self.roofs = tuple(_muted(ROOFS[i]) for i in rng.choice(len(ROOFS), 3, replace=False))
-        self.flats = tuple(FLATS[i] for i in rng.choice(len(FLATS), 3, replace=False))
+    def __init__(self, rng: np.random.Generator, style: Style = PLAIN_STYLE) -> None:
+        self.style = style
+        self.facades = style.facades or tuple(FACADES[i] for i in rng.choice(len(FACADES), 6, replace=False))
+        self.roofs = style.roofs or tuple(muted(ROOFS[i]) for i in rng.choice(len(ROOFS), 3, replace=False))
+        self.flats = style.flats or tuple(FLATS[i] for i in rng.choice(len(FLATS), 3, replace=False))
 
 
 def _roof(mesh: MeshBuilder, frame: Frame, w: float, d: float, z: float, rise: float, kind: str, part: int,
@@ -120,6 +124,14 @@ def house(mesh: MeshBuilder, rng: np.random.Generator, frame: Frame, w: float, d
         style, bay, shop = int(rng.choice([SIDING, RIBBON, BRICK])), float(rng.uniform(3.0, 5.0)), float(rng.random() < 0.6)
     else:  # shed
         floors, floor_h, rise, bay = 1, 2.3, 0.8, 3.0
+    own = palette.style
+    if district in ("rows", "suburb", "downtown", "estate"):
+        floors = max(1, floors + own.floors)
+        rise *= own.pitch
+        if own.facade is not None and rng.random() < 0.7:
+            style = own.facade
+    if own.roof and kind != "flat" and district in ("rows", "suburb") and rng.random() < 0.75:
+        kind = own.roof
     base = 0.35 if not shop else 0.0
     eave = base + floors * floor_h + (0.7 if shop else 0.15)
     roof = _pick(rng, palette.roofs if kind != "flat" else palette.flats, 16)

@@ -19,9 +19,10 @@ def furnish(site: Site, e: Edge) -> None:
     cross = 9.0
     if e.length_m < 2 * cross + 8:
         return
-    species = str(rng.choice(["round", "round", "tall", "blossom", "copper"]))
-    lined = rng.random() < {"main": 0.75, "canal": 0.9, "side": 0.3, "lane": 0.5}[e.kind]
-    pace = float(rng.uniform(9.0, 15.0))
+    style = site.style
+    species = style.species or str(rng.choice(["round", "round", "tall", "blossom", "copper"]))
+    lined = rng.random() < {"main": 0.75, "canal": 0.9, "side": 0.3, "lane": 0.5}[e.kind] + style.lined
+    pace = float(rng.uniform(9.0, 15.0)) * style.pace
     for side in (-1, 1):
         offset = side * (e.width_m / 2 + 0.75)
         if lined and e.walk_m > 0.5:
@@ -31,7 +32,7 @@ def furnish(site: Site, e: Edge) -> None:
                 if np.abs(spot).max() < site.half_m - 4:
                     site.canvas.polygon(Frame(spot, t).flat(rectangle(1.1, 1.1)), ground.SOIL, (96, 82, 66))
                     size = float(rng.uniform(0.62, 0.95))
-                    site.flora.tree(site.mesh, rng, float(spot[0]), float(spot[1]), species, size)
+                    site.flora.tree(site.mesh, rng, float(spot[0]), float(spot[1]), species, size, style.leaf)
         for s in np.arange(cross + (2 if side > 0 else 13), e.length_m - cross, 24.0):
             p, t = e.at(float(s))
             if np.abs(p).max() < site.half_m - 4:
@@ -39,7 +40,7 @@ def furnish(site: Site, e: Edge) -> None:
         parked = e.kind == "side" and e.park[0 if side < 0 else 1]
         if parked:
             for s in np.arange(cross + 6, e.length_m - cross - 6, 5.8):
-                if rng.random() < 0.62:
+                if rng.random() < style.parked:
                     p, t = e.at(float(s + rng.normal(0, 0.2)))
                     spot = p + side * (e.width_m / 2 - STRIP_M / 2 + 0.1) * np.array([t[1], -t[0]])
                     if np.abs(spot).max() < site.half_m - 4:

@@ -6,18 +6,21 @@ import numpy as np
 
 from justzoomin.city import furniture, ground, houses
 from justzoomin.city.site import Site
-from justzoomin.city.solids import Frame, Rgb, rectangle
+from justzoomin.city.solids import Frame, rectangle
 from justzoomin.city.streets import Block, Edge
+from justzoomin.city.style import tinted
 from justzoomin.city.vehicles import car
 
 
 def frontages(site: Site, block: Block, name: str) -> None:
-    """Line the four sides of a block of rows, a suburb or downtown with houses."""
+    """Line the sides of a block of rows, a suburb or downtown with houses."""
     rng = site.rng
-    palette = houses.Palette(rng)
-    setback = {"rows": 0.4, "suburb": float(rng.uniform(3.5, 6.0)), "downtown": 0.6}[name]
+    style = site.style
+    palette = houses.Palette(rng, style)
+    setback = style.setback * {"rows": 0.4, "suburb": float(rng.uniform(3.5, 6.0)), "downtown": 0.6}[name]
+    setback += style.front if name == "rows" else 0.0
     towers = 0
-    order = list(range(4))
+    order = list(range(len(block.sides)))
     rng.shuffle(order)
     for side in order:
         number, forward = block.sides[side]
@@ -33,6 +36,7 @@ def frontages(site: Site, block: Block, name: str) -> None:
                 w, d, gap = rng.uniform(10.0, 17.0), rng.uniform(10.0, 13.5), 0.0 if rng.random() < 0.65 else 3.0
                 if towers < 1 and rng.random() < 0.12:
                     kind, w, d, towers = "tower", rng.uniform(15, 19), rng.uniform(15, 18), towers + 1
+            w, d, gap = w * style.width, d * style.depth, gap * style.gap
             placed = _lot(site, edge, forward, s + w / 2, w, d, setback + (rng.uniform(-0.3, 0.6) if name != "rows" else 0),
                           kind, palette)
             s += w + gap if placed else 1.5
@@ -54,7 +58,7 @@ def _lot(site: Site, edge: Edge, forward: bool, s: float, w: float, d: float, se
         return False
     site.claims.take(frame.flat(rectangle(w, d)))
     site.walls += houses.house(site.mesh, site.rng, frame, w, d, kind, palette)
-    if kind == "suburb":
+    if kind == "suburb" or (kind == "rows" and site.style.front):
         _front_garden(site, frame, w, d, setback)
     elif kind in ("downtown", "tower"):
         site.canvas.polygon(frame.flat(rectangle(w + 2, d + 2 * setback)), ground.PAVING, (160, 154, 146))
@@ -64,7 +68,7 @@ def _lot(site: Site, edge: Edge, forward: bool, s: float, w: float, d: float, se
 def _front_garden(site: Site, frame: Frame, w: float, d: float, setback: float) -> None:
     rng = site.rng
     shade = float(rng.normal(0, 10))
-    lawn: Rgb = (98 + shade, 130 + shade, 62 + shade / 2)
+    lawn = tinted((98 + shade, 130 + shade, 62 + shade / 2), site.style.lawn)
     site.canvas.polygon(frame.flat(rectangle(w + 3, d + 2 * setback)), ground.LAWN, lawn)
     x = float(rng.uniform(-w * 0.2, w * 0.2))
     site.canvas.polygon(frame.flat(rectangle(1.3, setback, x, -d / 2 - setback / 2)), ground.PAVING, (170, 150, 130))
@@ -77,9 +81,9 @@ def _front_garden(site: Site, frame: Frame, w: float, d: float, setback: float) 
     if rng.random() < 0.45 and site.claims.free(outline):
         site.claims.take(outline)
         car(site.mesh, rng, spot)
-    if rng.random() < 0.55:
+    if rng.random() < 0.55 * site.style.hedges:
         y = -d / 2 - setback + 0.5
         furniture.hedge(site.mesh, rng, frame.flat(np.array([-w / 2 - 1.2, y])), frame.flat(np.array([x - 0.9, y])))
         furniture.hedge(site.mesh, rng, frame.flat(np.array([x + 0.9, y])), frame.flat(np.array([w / 2, y])))
-    if rng.random() < 0.35:
+    if rng.random() < 0.35 * site.style.trees:
         site.tree(frame.flat(np.array([rng.uniform(-w / 2, w / 2), -d / 2 - setback * 0.5])), 0.7)

@@ -9,17 +9,23 @@ from justzoomin.city.arrays import Array
 from justzoomin.city.site import WHITE, Site
 from justzoomin.city.solids import Frame, Rgb, rectangle
 from justzoomin.city.streets import STRIP_M, WATER_HALF_M, Edge
+from justzoomin.city.style import tinted
+
+VERGE_M = 1.0  # width of grass between pavement and road
 
 
 def paint_streets(site: Site) -> None:
     """Paint all streets, layer by layer, and take their ground."""
     rng, canvas, edges = site.rng, site.canvas, site.streets.edges
-    tone = {e: float(rng.normal(0, 7)) for e in range(len(edges))}
+    tone = {e: float(rng.normal(0, 7)) + site.street_styles[e].asphalt for e in range(len(edges))}
     slabs: tuple[Rgb, ...] = ((176, 170, 160), (160, 158, 156), (182, 166, 146), (150, 146, 138))
-    slab = {i: slabs[int(rng.integers(len(slabs)))] for i in range(len(edges))}
+    slab = {i: tinted(slabs[int(rng.integers(len(slabs)))], site.street_styles[i].slab) for i in range(len(edges))}
     for i, e in enumerate(edges):
         site.claims.take_line(e.points, 2 * e.half_m)
         canvas.stroke(e.points, 2 * e.half_m, ground.PAVEMENT, slab[i])
+    for i, e in enumerate(edges):
+        if site.street_styles[i].verge and e.kind == "side":
+            canvas.stroke(e.points, e.width_m + 2 * VERGE_M, ground.LAWN, tinted((100, 130, 62), site.street_styles[i].lawn))
     for e in edges:
         if e.kind != "lane":
             canvas.stroke(e.points, e.width_m + 0.4, ground.PAVEMENT, (198, 196, 190))
@@ -40,7 +46,11 @@ def paint_streets(site: Site) -> None:
                 if on and e.length_m > 34:
                     line = e.offset_line(side * (e.width_m / 2 - STRIP_M / 2), 13, 13)
                     canvas.stroke(line, STRIP_M - 0.3, ground.PAVING, (136 + tone[i], 124 + tone[i], 116 + tone[i]))
-    for e in edges:
+    for i, e in enumerate(edges):
+        if site.street_styles[i].cycle and e.kind == "main":
+            for side in (-1, 1):
+                line = e.offset_line(side * (e.width_m / 2 - 1.0), 9, 9)
+                canvas.stroke(line, 1.3, ground.PAVING, (150 + tone[i], 82 + tone[i] / 2, 70 + tone[i] / 2))
         _markings(site, e)
 
 

@@ -44,6 +44,7 @@ def readme(config: CityConfig) -> str:
     difference = "drive (position and conditions)" if config.split == "drive" else \
         f"place: blocks at least {config.guard_m:g} m apart"
     held_out = f", {config.held_out} held out of training to calibrate on" if config.held_out else ""
+    districts = "- Districts that differ in streets, houses, colours and trees.\n" if config.districts else ""
     return f"""---
 license: cc0-1.0
 pretty_name: A synthetic town
@@ -59,7 +60,7 @@ The town lies in the North Sea, where no place can be confused with it. Licence:
   last cell {cell:g} m (`satellite/region.yaml`).
 - Photos: {config.photos} for training, {config.val_photos} for validation{held_out},
   {config.photo_width} x {config.photo_height} px; the splits differ by {difference}.
-- Overhead image: {config.gsd_m:g} m per pixel at level 0.
+{districts}- Overhead image: {config.gsd_m:g} m per pixel at level 0.
 
 The layout is that of the Just Zoom In dataset: `archives/*.tar`, `metadata/large_area_{{train,val}}_map.csv`,
 `streetview/metadata_satellite_covered.csv` (one row per photo, with drive, heading and conditions), `satellite/layout.yaml`.

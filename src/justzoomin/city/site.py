@@ -9,6 +9,7 @@ from justzoomin.city.arrays import Array
 from justzoomin.city.ground import Canvas, Claims
 from justzoomin.city.solids import Frame, MeshBuilder, Rgb, rectangle
 from justzoomin.city.streets import Streets
+from justzoomin.city.style import PLAIN, Style
 
 WHITE: Rgb = (222, 222, 216)  # markings on roads and parking lots
 
@@ -27,10 +28,13 @@ class Site:
         mesh: All solids.
         walls: Outlines of houses, each (n, 2), metres.
         flora: Templates of trees.
+        style: How the block or street is built that is being placed.
+        street_styles: How every street is built.
         lamp_parts: Parts of the mesh shared by the posts and heads of lamps.
     """
 
-    def __init__(self, rng: np.random.Generator, streets: Streets, half_m: float, canvas: Canvas, size_m: float) -> None:
+    def __init__(self, rng: np.random.Generator, streets: Streets, half_m: float, canvas: Canvas, size_m: float,
+                 flora: furniture.Flora | None = None) -> None:
         self.rng = rng
         self.streets = streets
         self.half_m = half_m
@@ -38,7 +42,9 @@ class Site:
         self.claims = Claims(half_m)
         self.mesh = MeshBuilder()
         self.walls: list[Array] = []
-        self.flora = furniture.Flora(rng, 1 if size_m <= 700 else 0)
+        self.flora = flora or furniture.Flora(rng, 1 if size_m <= 700 else 0)
+        self.style: Style = PLAIN
+        self.street_styles: list[Style] = [PLAIN] * len(streets.edges)
         self.lamp_parts = (self.mesh.part((70, 74, 72)), self.mesh.part((236, 230, 200)))
 
     def tree(self, point: Array, size: float, species: str | None = None) -> None:
@@ -49,4 +55,5 @@ class Site:
             return
         self.claims.take(corner)
         chosen = species or str(self.rng.choice(["round", "round", "round", "blossom", "conifer", "tall"]))
-        self.flora.tree(self.mesh, self.rng, float(point[0]), float(point[1]), chosen, size)
+        self.flora.tree(self.mesh, self.rng, float(point[0]), float(point[1]), chosen, size,
+                        self.style.leaf)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from justzoomin.city.arrays import Array
 Kind = Literal["main", "side", "lane", "canal"]
 STRIP_M = 2.1  # width of a parking strip
 WATER_HALF_M = 4.6  # half the width of the canal's water
+CANAL = (2 * (WATER_HALF_M + 5.2), 2.2, (False, False))
 
 
 @dataclass(frozen=True)
@@ -121,29 +122,77 @@ def _curve(previous: Array, start: Array, end: Array, following: Array, bow_m: f
     return bowed
 
 
-def lay_streets(rng: np.random.Generator, half_m: float, canal: bool) -> Streets:
-    """Lay the streets of a square of half side `half_m` (they extend past its borders)."""
-    xs, ys = _lines(rng, half_m), _lines(rng, half_m)
-    nx, ny = len(xs), len(ys)
-    grid = np.stack(np.meshgrid(xs, ys), axis=-1).astype(np.float64)  # (ny, nx, 2)
-    for _ in range(3):
-        k = rng.uniform(2 * np.pi / 420, 2 * np.pi / 190, 2) * rng.choice([-1.0, 1.0], 2)
-        phase, amplitude = rng.uniform(0, 2 * np.pi, 2), rng.uniform(-7.0, 7.0, 2)
-        wave = grid[..., 0] * k[0] + grid[..., 1] * k[1]
-        grid[..., 0] += amplitude[0] * np.sin(wave + phase[0])
-        grid[..., 1] += amplitude[1] * np.sin(wave + phase[1])
-    grid += rng.uniform(-5.0, 5.0, grid.shape)
-    canal_row = int(np.argmin(np.abs(ys - rng.uniform(-0.25, 0.25) * half_m))) if canal else -1
+Course = tuple[Kind, float, float, tuple[bool, bool]]  # kind, width, pavement's width, parking on the left and right
 
+
+LANE: Course = ("lane", 2.6, 0.6, (False, False))
+
+
+class Layout(Protocol):
+    """Where the crossings are and what runs between them.
+
+    Attributes:
+        grid: Crossings (rows, columns, 2), from south to north and from west to east, metres.
+    """
+
+    grid: Array
+
+    def line(self, axis: int, line: int) -> None:
+        """Begin a line of streets: a row (axis 0) or a column (axis 1)."""
+
+    def course(self, axis: int, row: int, col: int) -> Course | None:
+        """Return the street that begins at a crossing; None if there is none."""
+
+
+class PlainLayout:
+    """The layout of a town without districts: one way of building everywhere, and at most one canal."""
+
+    def __init__(self, rng: np.random.Generator, half_m: float, canal: bool) -> None:
+        xs, ys = _lines(rng, half_m), _lines(rng, half_m)
+        self.rng = rng
+        self.grid: Array = np.stack(np.meshgrid(xs, ys), axis=-1).astype(np.float64)  # (ny, nx, 2)
+        grid = self.grid
+        for _ in range(3):
+            k = rng.uniform(2 * np.pi / 420, 2 * np.pi / 190, 2) * rng.choice([-1.0, 1.0], 2)
+            phase, amplitude = rng.uniform(0, 2 * np.pi, 2), rng.uniform(-7.0, 7.0, 2)
+            wave = grid[..., 0] * k[0] + grid[..., 1] * k[1]
+            grid[..., 0] += amplitude[0] * np.sin(wave + phase[0])
+            grid[..., 1] += amplitude[1] * np.sin(wave + phase[1])
+        grid += rng.uniform(-5.0, 5.0, grid.shape)
+        self.canal_row = int(np.argmin(np.abs(ys - rng.uniform(-0.25, 0.25) * half_m))) if canal else -1
+
+    def line(self, axis: int, line: int) -> None:
+        """Choose width and parking of a line of streets."""
+        rng = self.rng
+        if line == 0:
+            self.offset = int(rng.integers(0, 3))
+        self.main = line % 3 == self.offset
+        if axis == 0 and line == self.canal_row:
+            self.style: tuple[float, float, tuple[bool, bool]] = CANAL
+        elif self.main:
+            self.style = (float(rng.uniform(9.0, 10.5)), float(rng.uniform(2.8, 3.6)), (False, False))
+        else:
+            park = (bool(rng.random() < 0.5), bool(rng.random() < 0.5))
+            self.style = (float(rng.uniform(5.6, 6.6)) + STRIP_M * sum(park), float(rng.uniform(1.7, 2.4)), park)
+
+    def course(self, axis: int, row: int, col: int) -> Course:
+        """Return the street that begins at a crossing."""
+        if axis == 0 and row == self.canal_row:
+            return "canal", *self.style
+        if not self.main and self.rng.random() < 0.13 and not (
+                axis == 1 and self.canal_row >= 0 and row in (self.canal_row - 1, self.canal_row)):
+            return LANE
+        return "main" if self.main else "side", *self.style
+
+
+def lay_streets(rng: np.random.Generator, layout: Layout) -> Streets:
+    """Lay the streets of a layout (they extend past the borders of the town)."""
+    grid = layout.grid
+    ny, nx = grid.shape[:2]
     edges: list[Edge] = []
     index: dict[tuple[int, int, int], int] = {}  # (axis, row, col) -> edge
 
-    def lane_kind(line_main: bool) -> Kind:
-        if line_main:
-            return "main"
-        return "lane" if rng.random() < 0.13 else "side"
-
-    def add(axis: int, row: int, col: int, kind: Kind, width: float, walk: float, park: tuple[bool, bool]) -> None:
+    def add(axis: int, row: int, col: int, course: Course) -> None:
         dr, dc = (0, 1) if axis == 0 else (1, 0)
 
         def get(step: int) -> Array:
@@ -157,29 +206,17 @@ def lay_streets(rng: np.random.Generator, half_m: float, canal: bool) -> Streets
         points = _curve(before, get(0), get(1), after, float(rng.uniform(-4.0, 4.0)))
         along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
         index[axis, row, col] = len(edges)
+        kind, width, walk, park = course
         edges.append(Edge(row * nx + col, (row + dr) * nx + col + dc, kind, width, walk, points, along, park))
 
     for axis, lines in ((0, ny), (1, nx)):
-        offset = int(rng.integers(0, 3))
         for line in range(lines):
-            main = line % 3 == offset
-            if axis == 0 and line == canal_row:
-                style: tuple[float, float, tuple[bool, bool]] = (2 * (WATER_HALF_M + 5.2), 2.2, (False, False))
-            elif main:
-                style = (float(rng.uniform(9.0, 10.5)), float(rng.uniform(2.8, 3.6)), (False, False))
-            else:
-                park = (bool(rng.random() < 0.5), bool(rng.random() < 0.5))
-                style = (float(rng.uniform(5.6, 6.6)) + STRIP_M * sum(park), float(rng.uniform(1.7, 2.4)), park)
+            layout.line(axis, line)
             for step in range((nx if axis == 0 else ny) - 1):
                 row, col = (line, step) if axis == 0 else (step, line)
-                meets_canal = axis == 1 and canal_row >= 0 and step in (canal_row - 1, canal_row)
-                kind = "canal" if axis == 0 and line == canal_row else lane_kind(main)
-                if kind == "lane" and meets_canal:
-                    kind = "side"
-                if kind == "lane":
-                    add(axis, row, col, "lane", 2.6, 0.6, (False, False))
-                else:
-                    add(axis, row, col, kind, *style)
+                course = layout.course(axis, row, col)
+                if course:
+                    add(axis, row, col, course)
 
     at_node: list[list[int]] = [[] for _ in range(nx * ny)]
     for number, edge in enumerate(edges):
@@ -188,9 +225,39 @@ def lay_streets(rng: np.random.Generator, half_m: float, canal: bool) -> Streets
     blocks = []
     for row in range(ny - 1):
         for col in range(nx - 1):
-            sides = ((index[0, row, col], True), (index[1, row, col + 1], True),
-                     (index[0, row + 1, col], False), (index[1, row, col], False))
+            around = _around(index, row, col)
+            if not around:
+                continue
+            sides = tuple((index[key], forward) for key, forward in around)
             outline = [edges[e].points if forward else edges[e].points[::-1] for e, forward in sides]
             polygon = np.concatenate([line[:-1] for line in outline])
             blocks.append(Block(row, col, sides, polygon, polygon.mean(axis=0)))
     return Streets(grid.reshape(-1, 2), tuple(edges), tuple(tuple(e) for e in at_node), tuple(blocks))
+
+
+def _around(index: dict[tuple[int, int, int], int], row: int, col: int) -> list[tuple[tuple[int, int, int], bool]]:
+    """Return the streets around a cell, and whether each runs counter-clockwise.
+
+    A cell without a street to the east or north is one block with its neighbour there, and that neighbour has none of its own.
+    """
+    def south(r: int, c: int) -> tuple[tuple[int, int, int], bool]:
+        return (0, r, c), True
+
+    def east(r: int, c: int) -> tuple[tuple[int, int, int], bool]:
+        return (1, r, c + 1), True
+
+    def north(r: int, c: int) -> tuple[tuple[int, int, int], bool]:
+        return (0, r + 1, c), False
+
+    def west(r: int, c: int) -> tuple[tuple[int, int, int], bool]:
+        return (1, r, c), False
+
+    if south(row, col)[0] not in index or west(row, col)[0] not in index:
+        return []
+    if east(row, col)[0] not in index:
+        nxt = col + 1
+        return [south(row, col), south(row, nxt), east(row, nxt), north(row, nxt), north(row, col), west(row, col)]
+    if north(row, col)[0] not in index:
+        up = row + 1
+        return [south(row, col), east(row, col), east(up, col), north(up, col), west(up, col), west(row, col)]
+    return [south(row, col), east(row, col), north(row, col), west(row, col)]

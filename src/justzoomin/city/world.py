@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from justzoomin.city.arrays import F32, I32, U8, noise_tile
+from justzoomin.city.districts import DistrictLayout, Districts
 from justzoomin.city.ground import MEADOW, Canvas, weather
 from justzoomin.city.solids import MeshBuilder
-from justzoomin.city.streets import Streets, lay_streets
+from justzoomin.city.streets import Layout, PlainLayout, Streets, lay_streets
 from justzoomin.city.town import Town
 from justzoomin.errors import MissingExtraError
 
 MARGIN_M = 48.0  # built-up land beyond the region's border
+DISTRICT_PIXEL_M = 0.2  # of the ground in a town with districts, whatever its size
 
 
 class Mesh:
@@ -95,16 +97,24 @@ class World:
         return not (0 <= col < n and 0 <= row < n) or int(self.taken[row, col]) & 3 == 1
 
 
-def build_world(seed: int, size_m: float) -> World:
-    """Build the town of a seed. The same arguments give the same town."""
+def build_world(seed: int, size_m: float, districts: bool = False) -> World:
+    """Build the town of a seed. The same arguments give the same town.
+
+    Args:
+        seed: Number of the town.
+        size_m: Side of its region.
+        districts: Whether it has districts. Otherwise a larger town is a small one spread out, with coarser ground and trees.
+    """
     import cv2
 
     rng = np.random.default_rng([seed, 1])
     half = size_m / 2 + MARGIN_M
-    streets = lay_streets(rng, half, canal=size_m >= 180)
-    canvas = Canvas(half, 0.125 if size_m <= 800 else 0.25, (124, 138, 82))
+    plan = Districts(seed, half) if districts else None
+    layout: Layout = DistrictLayout(rng, plan) if plan else PlainLayout(rng, half, canal=size_m >= 180)
+    streets = lay_streets(rng, layout)
+    canvas = Canvas(half, DISTRICT_PIXEL_M if plan else 0.125 if size_m <= 800 else 0.25, (124, 138, 82))
     canvas.kind[:] = MEADOW
-    town = Town(rng, streets, half, canvas, size_m)
+    town = Town(rng, streets, half, canvas, size_m, plan)
     town.build()
     weather(canvas, town.walls, seed)
     pyramid = [canvas.rgb]

@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from justzoomin.cluster.blocks import run_blocks
+from justzoomin.cluster.blocks import Worker, run_blocks
 from justzoomin.cluster.joining import joined, room
-from justzoomin.cluster.workers import EncodedViews, IndexWorker, Places, absolute_path
-from justzoomin.geometry import MAX_VIEWS, ZoomGrid
+from justzoomin.cluster.workers import EncodedViews, IndexWorker, PieceWorker, Places, absolute_path
+from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import Map
-from justzoomin.search import MapIndex, Precision, build_index, index_blocks
+from justzoomin.models import open_model
+from justzoomin.search import Announce, GroundIndex, MapIndex, Piece, Precision, Progress, begin_index, index_blocks
 
 _FLUSH_BLOCKS = 8
 
 
 def build_index_on_cluster(address: str, model: str | Path, map: str | Path, folder: str | Path, grid: ZoomGrid | None = None,
                            *, precision: Precision = "fp32", device: str = "auto", batch_size: int = 32,
-                           progress: Callable[[int, int], None] | None = None, max_views: int = MAX_VIEWS,
-                           announce: Callable[[int, int], None] | None = None) -> MapIndex:
+                           progress: Progress | None = None, describing: Progress | None = None,
+                           max_views: int | None = None, announce: Announce | None = None) -> MapIndex:
     """Build the index of a map under a model, or continue it, with the workers of a ray cluster.
 
     The result equals that of `search.build_index`, bit for bit on machines of the same kind with the same number of threads.
@@ -39,8 +41,9 @@ def build_index_on_cluster(address: str, model: str | Path, map: str | Path, fol
         device: Where the model runs in workers: `auto` uses the cluster's GPUs if it has any.
         batch_size: Views encoded at once.
         progress: Called with the finished views and all views.
-        max_views: Maximum number of views; more are refused.
-        announce: Called with the number of views and the bytes of their file before they are drawn.
+        describing: Called with the described pieces of map and all pieces.
+        max_views: See `search.build_index`.
+        announce: See `search.build_index`.
 
     Raises:
         MissingExtraError: If ray is not installed.
@@ -51,25 +54,40 @@ def build_index_on_cluster(address: str, model: str | Path, map: str | Path, fol
     with joined(address) as ray:
         source = Map.open(map, grid=grid)
         grid = grid or source.grid
-        index = build_index(model, source, folder, grid, precision=precision, device="cpu", lazy=True,
-                            max_views=max_views, announce=announce)
-        index.reserve()
+        opened = open_model(model, device="cpu")
+        index, plan = begin_index(opened, source, folder, grid, precision=precision, max_views=max_views, announce=announce)
         size = room(ray, device)
         places = Places(absolute_path(model), absolute_path(map), grid, device, size.cores, batch_size)
-        make = partial(IndexWorker, places, index.head.model, index.head.content)
-        done = index.count()
-        if progress:
-            progress(done, len(index))
-        blocks = list(_missing(index))
-        encoded: EncodedViews
-        for count, (_, encoded) in enumerate(run_blocks(ray, make, blocks, size.no_more_than(len(blocks))), 1):
-            index.keep(*encoded, must=True)
-            if count % _FLUSH_BLOCKS == 0:
-                index.flush()
-            done += len(encoded.numbers)
-            if progress:
-                progress(done, len(index))
-        index.flush()
+
+        def fill(rows: MapIndex | GroundIndex, make: Callable[[], Worker], blocks: list[Any], keep: Callable[[Any], int],
+                 told: Progress | None) -> None:
+            done = rows.count()
+            if told:
+                told(done, len(rows))
+            for count, (_, result) in enumerate(run_blocks(ray, make, blocks, size.no_more_than(len(blocks))), 1):
+                done += keep(result)
+                if count % _FLUSH_BLOCKS == 0:
+                    rows.flush()
+                if told:
+                    told(done, len(rows))
+            rows.flush()
+
+        if plan.encode:
+            def keep_views(encoded: EncodedViews) -> int:
+                index.keep(*encoded, must=True)
+                return len(encoded.numbers)
+
+            fill(index, partial(IndexWorker, places, index.head.model, index.head.content), list(_missing(index)), keep_views,
+                 progress)
+        if plan.describe:
+            ground = GroundIndex.open_for(folder, opened, source, grid)
+
+            def keep_piece(described: tuple[int, Piece]) -> int:
+                ground.keep(*described)
+                return 1
+
+            fill(ground, partial(PieceWorker, places, ground.head.model, ground.head.content),
+                 [number for part in ground.missing() for number in part.tolist()], keep_piece, describing)
         return index
 
 

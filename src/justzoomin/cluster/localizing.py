@@ -47,7 +47,9 @@ def localize_on_cluster(address: str, photos: Sequence[Path], localizer: Localiz
         places = Places(absolute_path(model), absolute_path(map), localizer.grid, device, size.cores, batch_size)
         make = partial(PhotoWorker, places, None if index is None else absolute_path(index), localizer.model_hash,
                        localizer.map_hash, search=str(localizer.search), decision=str(localizer.decision),
-                       prior=localizer.prior, calibration=localizer.calibration)
+                       prior=localizer.prior, calibration=localizer.calibration,
+                       headings=None if localizer.headings is None else localizer.headings.renamed(absolute_path),
+                       cameras=None if localizer.cameras is None else localizer.cameras.renamed(absolute_path))
         step = BATCHES * batch_size
         starts = range(0, len(photos), step)
         blocks = ([(str(photo), absolute_path(photo)) for photo in photos[start:start + step]] for start in starts)

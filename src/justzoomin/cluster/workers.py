@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import platform
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -13,12 +14,24 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from justzoomin.data import CameraSource
 from justzoomin.errors import ClusterError, DataError, JustZoomInError, ModelError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import Map, MapContent, map_content
-from justzoomin.models import open_model
+from justzoomin.models import MapModel, open_model
 from justzoomin.posterior import Calibration, Prior
-from justzoomin.search import Fix, Localizer, NotTrainedHereWarning, ViewVectors, views_of
+from justzoomin.search import (
+    CameraNotUsedWarning,
+    Fix,
+    HeadingSource,
+    Localizer,
+    NotTrainedHereWarning,
+    Piece,
+    ViewVectors,
+    describe_piece,
+    ground_windows,
+    views_of,
+)
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -75,14 +88,8 @@ class IndexWorker:
 
     def ready(self) -> JustZoomInError | None:
         """Open model and map, and check that they are those of the job."""
-        torch.set_num_threads(self._places.cores)
         try:
-            model = open_model(self._places.model, device=self._places.device)
-            source = Map.open(self._places.map, grid=self._places.grid)
-            if model.fingerprint() != self._model_hash:
-                raise ModelError(self._places.model, "the model differs from the driver's", _REMEDY)
-            if map_content(source, self._content.levels, known=self._content).digest != self._content.digest:
-                raise DataError(self._places.map, "the map's tiles differ from the driver's", _REMEDY)
+            model, source = _opened(self._places, self._model_hash, self._content)
         except JustZoomInError as error:
             return with_machine(error)
         self._vectors = ViewVectors(model, views_of(model, source, self._places.grid), self._places.batch_size)
@@ -101,6 +108,54 @@ class IndexWorker:
         return EncodedViews(block, np.concatenate([v for v, _ in parts]), np.concatenate([n for _, n in parts]))
 
 
+class PieceWorker:
+    """Describes pieces of map for a matcher.
+
+    Args:
+        places: What to open.
+        model_hash: Fingerprint of the model that the index belongs to.
+        content: The map's tiles that the described map belongs to.
+    """
+
+    def __init__(self, places: Places, model_hash: str, content: MapContent) -> None:
+        self._places, self._model_hash, self._content = places, model_hash, content
+        self._describe: Callable[[int], Piece] | None = None
+
+    def ready(self) -> JustZoomInError | None:
+        """Open model and map, and check that they are those of the job."""
+        try:
+            model, source = _opened(self._places, self._model_hash, self._content)
+            windows, lattice = ground_windows(model, source, self._places.grid)
+        except JustZoomInError as error:
+            return with_machine(error)
+        self._describe = lambda number: describe_piece(model, windows, lattice, number)
+        return None
+
+    def work(self, block: int) -> tuple[int, Piece] | JustZoomInError:
+        """Return the number of a piece and its description."""
+        assert self._describe is not None
+        try:
+            return block, self._describe(block)
+        except JustZoomInError as error:
+            return with_machine(error)
+
+
+def _opened(places: Places, model_hash: str, content: MapContent) -> tuple[MapModel, Map]:
+    """Open model and map of a job.
+
+    Raises:
+        JustZoomInError: If they cannot be opened, or differ from the driver's.
+    """
+    torch.set_num_threads(places.cores)
+    model = open_model(places.model, device=places.device)
+    source = Map.open(places.map, grid=places.grid)
+    if model.fingerprint() != model_hash:
+        raise ModelError(places.model, "the model differs from the driver's", _REMEDY)
+    if map_content(source, content.levels, known=content).digest != content.digest:
+        raise DataError(places.map, "the map's tiles differ from the driver's", _REMEDY)
+    return model, source
+
+
 class PhotoWorker:
     """Localizes photos.
 
@@ -113,12 +168,15 @@ class PhotoWorker:
         decision: The driver's decision, in words.
         prior: The driver's prior.
         calibration: The driver's calibration.
+        headings: What the driver knows of headings.
+        cameras: What the driver knows of cameras.
     """
 
     def __init__(self, places: Places, index: str | None, model_hash: str, map_hash: str, *, search: str = "auto",
-                 decision: str | None = None, prior: Prior | None = None, calibration: Calibration | None = None) -> None:
+                 decision: str | None = None, prior: Prior | None = None, calibration: Calibration | None = None,
+                 headings: HeadingSource | None = None, cameras: CameraSource | None = None) -> None:
         self._places, self._index, self._hashes = places, index, (model_hash, map_hash)
-        self._how = (search, decision, prior, calibration)
+        self._how = (search, decision, prior, calibration, headings, cameras)
         self._localizer: Localizer | None = None
 
     def ready(self) -> JustZoomInError | None:
@@ -126,11 +184,13 @@ class PhotoWorker:
         torch.set_num_threads(self._places.cores)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotTrainedHereWarning)  # the driver has already warned
-                search, decision, prior, calibration = self._how
+                for known in (NotTrainedHereWarning, CameraNotUsedWarning):
+                    warnings.simplefilter("ignore", known)  # the driver has already warned
+                search, decision, prior, calibration, headings, cameras = self._how
                 localizer = Localizer(open_model(self._places.model, device=self._places.device),
                                       Map.open(self._places.map, grid=self._places.grid), index=self._index, search=search,
-                                      decision=decision, prior=prior, calibration=calibration)
+                                      decision=decision, prior=prior, calibration=calibration, headings=headings,
+                                      cameras=cameras)
             for what, own, wanted in (("model", localizer.model_hash, self._hashes[0]),
                                       ("map", localizer.map_hash, self._hashes[1])):
                 if own != wanted:

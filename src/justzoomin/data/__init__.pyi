@@ -2,6 +2,12 @@ from .augment import Augment as Augment
 from .augment import AugmentConfig as AugmentConfig
 from .batches import Draw as Draw
 from .batches import ResumableBatchSampler as ResumableBatchSampler
+from .cameras import PANORAMA_DEG as PANORAMA_DEG
+from .cameras import CameraSource as CameraSource
+from .cameras import PhotoCamera as PhotoCamera
+from .cameras import exif_focal as exif_focal
+from .cameras import exif_number as exif_number
+from .cameras import stated_camera as stated_camera
 from .decoding import decode_photo as decode_photo
 from .decoding import exif_orientation as exif_orientation
 from .decoding import sound_jpeg as sound_jpeg
@@ -9,6 +15,10 @@ from .drives import SEQUENCE_COLUMNS as SEQUENCE_COLUMNS
 from .drives import drives_of as drives_of
 from .exiftags import exif_tags as exif_tags
 from .exiftags import loaded_exif as loaded_exif
+from .framing import Frame as Frame
+from .framing import FramedPhoto as FramedPhoto
+from .framing import framed_photo as framed_photo
+from .framing import reduced as reduced
 from .joined import JoinedDataset as JoinedDataset
 from .joined import open_datasets as open_datasets
 from .parquet import read_noted_parquet as read_noted_parquet

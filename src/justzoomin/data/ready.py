@@ -7,8 +7,8 @@ A folder holds `head.json` (their settings), `entries.bin` (an `ENTRY` per photo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
+from justzoomin.data.cameras import PhotoCamera
+from justzoomin.data.framing import SQUEEZE, Frame
 from justzoomin.data.photos import PhotoStore
 from justzoomin.data.transforms import Decode, cropped, plain_resize
 from justzoomin.errors import DataError
@@ -43,6 +45,8 @@ class ReadyKind:
         least_crop: Least share of a photo's area that a random crop keeps; pictures are stored larger then. None for full
             photos, resized to exactly the model's size.
         encoding: `raw` stores pixels, `jpeg` stores JPEGs of quality 95.
+        frame: The frame that photos are brought into.
+        cameras: What is known of the photos' cameras by id, for a frame that uses them.
     """
 
     split: str
@@ -50,22 +54,33 @@ class ReadyKind:
     decode: Decode
     least_crop: float | None = None
     encoding: Encoding = "raw"
+    frame: Frame = SQUEEZE
+    cameras: Mapping[str, PhotoCamera] = field(default_factory=dict)
 
     @property
     def folder(self) -> str:
         """Name of the folder."""
         crop = "whole" if self.least_crop is None else f"crop{self.least_crop:g}"
-        return f"{self.split}-{self.pixels}px-{self.decode}-{crop}-{self.encoding}"
+        fit = f"-{self.frame.fit}{self.frame.fov_deg:g}deg" if self.frame.uses_cameras else ""
+        return f"{self.split}-{self.pixels}px-{self.decode}-{crop}-{self.encoding}{fit}"
 
     def command(self, root: Path, out: Path) -> str:
         """Return the command that makes them."""
         crop = "" if self.least_crop is None else f" --least-crop {self.least_crop:g}"
+        if self.frame.uses_cameras:
+            crop += f" --photo-fit {self.frame.fit} --frame-fov {self.frame.fov_deg:g}"
         return f"jzi data ready {root} --split {self.split} --pixels {self.pixels} --decode {self.decode}{crop} --out {out}"
 
     def head(self, ids: Sequence[str]) -> dict[str, Any]:
         """Return the content of head.json."""
-        return {"format": STORE.format, **asdict(self), "photos": len(ids),
-                "ids": hashlib.sha256("\n".join(ids).encode()).hexdigest()}
+        own = asdict(replace(self, cameras={}))
+        del own["cameras"]
+        if not self.frame.uses_cameras:  # heads are older than frames
+            del own["frame"]
+        else:
+            known = "\n".join(f"{i},{self.cameras.get(i)!r}" for i in ids)
+            own["cameras"] = hashlib.sha256(known.encode()).hexdigest()
+        return {"format": STORE.format, **own, "photos": len(ids), "ids": hashlib.sha256("\n".join(ids).encode()).hexdigest()}
 
 
 def photo_digest(data: bytes) -> bytes:
@@ -162,7 +177,7 @@ def find_ready(out: Path, kind: ReadyKind, photos: PhotoStore, ids: Sequence[str
     """
     encodings: tuple[Encoding, ...] = ("raw", "jpeg")
     for encoding in encodings:
-        there = ReadyKind(kind.split, kind.pixels, kind.decode, kind.least_crop, encoding)
+        there = replace(kind, encoding=encoding)
         if (out / there.folder).is_dir():
             found = ReadyPhotos(out / there.folder, there, ids)
             found.check(photos, ids)

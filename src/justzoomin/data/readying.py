@@ -15,6 +15,7 @@ import numpy.typing as npt
 import simplejpeg
 
 from justzoomin.data.decoding import photo_aspect
+from justzoomin.data.framing import framed_photo
 from justzoomin.data.photos import PhotoStore
 from justzoomin.data.ready import ENTRIES, ENTRY, HEAD, PICTURES, STORE, ReadyKind, ReadyPhotos, photo_digest
 from justzoomin.data.transforms import least_crop, sized_photo
@@ -98,7 +99,9 @@ def _ready(photos: PhotoStore, kind: ReadyKind, image_id: str) -> tuple[npt.NDAr
     if kind.least_crop is not None:
         width, height = least_crop(aspect, (kind.least_crop, 1.0))
         size = (int(np.ceil(size[0] / height)), int(np.ceil(size[1] / width)))
-    pixels = np.ascontiguousarray(sized_photo(data, where, size, kind.decode))
+    pixels = sized_photo(data, where, size, kind.decode) if not kind.frame.uses_cameras else framed_photo(
+        data, where, kind.pixels, kind.decode, kind.frame, kind.cameras.get(image_id)).pixels
+    pixels = np.ascontiguousarray(pixels)
     content = pixels.tobytes() if kind.encoding == "raw" else simplejpeg.encode_jpeg(pixels, _QUALITY, "RGB", "444")
     entry = np.zeros((), ENTRY)
     for name, value in (("photo", photo_digest(data)), ("length", len(content)), ("crc", checksum(content)),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from justzoomin.archives import require_complete
+from justzoomin.data.cameras import PhotoCamera
 from justzoomin.data.photos import PhotoStore
 from justzoomin.data.places import Places
 from justzoomin.data.records import check_records
@@ -26,16 +28,24 @@ from justzoomin.tiles import AERIAL_ATTRIBUTION, CARD_LAYOUT
 from justzoomin.untrusted import files_in
 
 if TYPE_CHECKING:
+    from justzoomin.data.framing import Frame
     from justzoomin.data.torch_data import ZoomDataset
     from justzoomin.data.transforms import Decode
 
 FIELD_OF_VIEW = "hfov_deg"
 """Column with the horizontal field of view of a photo in degrees."""
+PITCH, ROLL = "pitch_deg", "roll_deg"
+"""Columns with the tilt of a photo's camera in degrees; see `PhotoCamera`."""
+CUT_FROM = "panorama_id"
+"""Column with the panorama that a photo was cut from."""
 BEARING = "bearing_deg"
 """Column with the viewing direction of a photo in degrees clockwise from north."""
 
 ATTRIBUTION = f"Street-view imagery derived from Mapillary, licensed under CC BY-SA 4.0.\n{AERIAL_ATTRIBUTION}"
 """Attribution that the dataset card requires, used for repositories with its layout and without an ATTRIBUTION file."""
+
+Valid = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
+"""From the numbers of a column to those that can be used; NaN in place of the others."""
 
 
 @dataclass
@@ -116,15 +126,17 @@ class Dataset:
 
     def torch_dataset(self, name: str, pixels: int, *, decode: Decode = "scaled",
                       crop_scale: tuple[float, float] | None = None, seed: int = 0,
-                      views: GridViews | None = None) -> ZoomDataset:
-        """Return the samples of a split for torch; see `ZoomDataset`."""
+                      views: GridViews | None = None, frame: Frame | None = None) -> ZoomDataset:
+        """Return the samples of a split for torch; see `ZoomDataset`. Without a frame, photos are squeezed to 2:1."""
+        from justzoomin.data.framing import SQUEEZE
         from justzoomin.data.torch_data import ZoomDataset
 
-        split = self.split(name)
+        split, frame = self.split(name), frame or SQUEEZE
         return ZoomDataset(
             image_ids=split.image_ids, sequences=self.sequences(name), photos=self.photos,
             positions=np.stack([split.lat, split.lon], 1), decode=decode, crop_scale=crop_scale, seed=seed,
-            views=views or GridViews(self.map, self.grid, pixels),
+            views=views or GridViews(self.map, self.grid, pixels), frame=frame,
+            cameras=self.cameras(split.image_ids) if frame.uses_cameras else {},
         )
 
     def bearings(self, name: str) -> npt.NDArray[np.float64]:
@@ -143,21 +155,53 @@ class Dataset:
         Raises:
             DataError: If there is no such split, or a table cannot be read.
         """
-        return self._stated(name, FIELD_OF_VIEW, lambda degrees: np.where((degrees > 0) & (degrees < 180), degrees, np.nan))
+        return self._stated(name, FIELD_OF_VIEW, _field_of_view)
 
-    def _stated(self, name: str, column: str, valid: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
-                ) -> npt.NDArray[np.float64]:
+    def cameras(self, ids: Sequence[str]) -> dict[str, PhotoCamera]:
+        """Return what the dataset's tables say of the cameras of photos, by id; photos of which they say nothing are left out.
+
+        They are read from the columns `hfov_deg`, `pitch_deg` and `roll_deg` of the splits in use and of tables in
+        `streetview/`. Photos that were cut from a panorama are level, whatever its tilt.
+
+        Raises:
+            DataError: If a table cannot be read.
+        """
+        tables = [split.table for split in self._splits.values()]
+        fields = self._numbers(tables, ids, FIELD_OF_VIEW, _field_of_view)
+        tilts = [self._numbers(tables, ids, column, _within(most)) for column, most in ((PITCH, 90.0), (ROLL, 180.0))]
+        level = np.zeros(len(ids), bool)
+        for panoramas in self._columns(tables, ids, CUT_FROM):
+            level |= np.array([panorama not in (None, "") for panorama in panoramas], bool)
+        pitches, rolls = (np.where(level | np.isnan(tilt), 0.0, tilt) for tilt in tilts)
+        found = {}
+        for image_id, fov, pitch, roll in zip(ids, fields.tolist(), pitches.tolist(), rolls.tolist(), strict=True):
+            if math.isfinite(fov):
+                found[image_id] = PhotoCamera(fov, pitch, roll, source=f"column {FIELD_OF_VIEW}")
+            elif pitch or roll:
+                found[image_id] = PhotoCamera(None, pitch, roll)
+        return found
+
+    def _stated(self, name: str, column: str, valid: Valid) -> npt.NDArray[np.float64]:
         """Return a column (N,) for a split's photos, from its own table or one in `streetview/`; NaN without a valid value."""
         split = self.split(name)
-        tables = [split.table, *(read_table(path, ("image_id", column), ("image_id",))
-                                 for path in files_in(self.root / "streetview", "[!.]*.csv"))]
-        found = np.full(len(split), np.nan)
-        for table in tables:
-            if "image_id" in table.columns and column in table.columns:
-                known = dict(zip(table["image_id"].cast(pl.String), table[column].cast(pl.Float64, strict=False), strict=True))
-                stated = valid(np.array([known.get(i) for i in split.image_ids], np.float64))  # None becomes NaN
-                found = np.where(np.isfinite(found), found, stated)
+        return self._numbers([split.table], split.image_ids, column, valid)
+
+    def _numbers(self, tables: Sequence[pl.DataFrame], ids: Sequence[str], column: str,
+                 valid: Valid) -> npt.NDArray[np.float64]:
+        found = np.full(len(ids), np.nan)
+        for values in self._columns(tables, ids, column):
+            stated = valid(values.cast(pl.Float64, strict=False).to_numpy().astype(np.float64))  # None becomes NaN
+            found = np.where(np.isfinite(found), found, stated)
         return found
+
+    def _columns(self, tables: Sequence[pl.DataFrame], ids: Sequence[str], column: str) -> Iterator[pl.Series]:
+        """Yield a column (N,) for photos from each table that has it: first those given, then those in `streetview/`."""
+        others = (read_table(path, ("image_id", column), ("image_id",))
+                  for path in files_in(self.root / "streetview", "[!.]*.csv"))
+        for table in (*tables, *others):
+            if "image_id" in table.columns and column in table.columns:
+                known = dict(zip(table["image_id"].cast(pl.String), table[column], strict=True))
+                yield pl.Series(column, [known.get(i) for i in ids], table[column].dtype)
 
     def attribution(self) -> str:
         """Return the attribution to show with anything made from this dataset."""
@@ -172,6 +216,14 @@ class Dataset:
         """Return the SHA-256 of a split's ids, positions and sequences, which does not depend on the file format."""
         split = self.split(name)
         return hash_records(split.image_ids, split.lat, split.lon, self.sequences(name))
+
+
+def _field_of_view(degrees: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.where((degrees > 0) & (degrees < 180), degrees, np.nan)
+
+
+def _within(most: float) -> Valid:
+    return lambda degrees: np.where(np.abs(degrees) <= most, degrees, np.nan)
 
 
 def hash_records(image_ids: Iterable[str], lat: Iterable[float], lon: Iterable[float],

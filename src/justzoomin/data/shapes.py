@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
+from justzoomin.data.cameras import exif_fov
 from justzoomin.data.decoding import photo_aspect
-from justzoomin.data.exiftags import exif_tags
 from justzoomin.errors import JustZoomInError
-from justzoomin.filekind import PICTURE_FORMATS
 
 if TYPE_CHECKING:
     from justzoomin.data.repository import Dataset
@@ -23,9 +19,7 @@ LOOKED_AT = 16
 """Number of photos of a split whose shape is read for the record of a training."""
 ASPECT_SLACK, FOV_SLACK_DEG = 1.2, 10.0
 """How far outside the recorded range a photo may be: a factor for its aspect, degrees for its field of view."""
-_EXIF, _FOCAL_35MM = 0x8769, 0xA405
 _GREATEST = 1e6
-_DIAGONAL_35MM = math.hypot(36.0, 24.0)
 
 
 @dataclass(frozen=True)
@@ -34,7 +28,7 @@ class PhotoShape:
 
     Attributes:
         aspect: Width over height, upright.
-        hfov_deg: Horizontal field of view in degrees, from the 35 mm equivalent focal length in EXIF; None if it is missing.
+        hfov_deg: Horizontal field of view in degrees, from the focal length in EXIF; None if it is missing.
     """
 
     aspect: float
@@ -43,16 +37,8 @@ class PhotoShape:
     @classmethod
     def of(cls, data: bytes) -> PhotoShape:
         """Return the shape of the photo in an image file."""
-        aspect = photo_aspect(data)
-        try:
-            with Image.open(io.BytesIO(data), formats=PICTURE_FORMATS) as image:
-                focal = float(exif_tags(image, io.BytesIO(data)).get_ifd(_EXIF).get(_FOCAL_35MM, 0))
-        except Exception:  # broken EXIF counts as missing; Pillow raises many kinds of errors
-            focal = 0.0
-        if not 1.0 <= focal <= 2000.0:
-            return cls(aspect, None)
-        half = _DIAGONAL_35MM / 2 / focal * aspect / math.hypot(aspect, 1.0)
-        return cls(aspect, math.degrees(2 * math.atan(half)))
+        found = exif_fov(data)
+        return cls(photo_aspect(data), None if found is None else found[0])
 
     def unlike(self, trained: Mapping[str, Any]) -> str | None:
         """Describe how this photo differs from those of a training; None if it does not, or nothing is recorded.

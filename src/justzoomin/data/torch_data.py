@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypedDict
 
 import numpy as np
@@ -11,7 +12,9 @@ import torch
 from torch.utils.data import Dataset as TorchDataset
 
 from justzoomin.data.batches import Draw
+from justzoomin.data.cameras import PhotoCamera
 from justzoomin.data.decoding import photo_aspect
+from justzoomin.data.framing import SQUEEZE, Frame, framed_photo
 from justzoomin.data.photos import PhotoStore
 from justzoomin.data.ready import ReadyPhotos
 from justzoomin.data.transforms import Decode, halves, random_wide_crop, to_tensor, wide_photo
@@ -58,8 +61,11 @@ class ZoomDataset(TorchDataset[Sample]):
         photos: Source of the photos.
         views: The grid's views; photos are resized to their pixel size.
         decode: How much of a photo is decoded.
-        crop_scale: Range of the random crop's area, or None for the full photo.
+        crop_scale: Range of the random crop's area, or None for the full photo; None for a frame that uses cameras, because a
+            crop would change the photo's angles.
         with_views: Whether samples hold the pixels of their views, or only their numbers.
+        frame: The frame that photos are brought into.
+        cameras: What is known of the photos' cameras by id, for a frame that uses them.
         ready: Photos of the same ids that were resized before; then `photos` and `decode` are ignored.
         seed: Seed of the crops; a crop depends only on seed, epoch and photo, not on the worker that draws it.
     """
@@ -74,6 +80,8 @@ class ZoomDataset(TorchDataset[Sample]):
     seed: int = 0
     with_views: bool = True
     ready: ReadyPhotos | None = None
+    frame: Frame = SQUEEZE
+    cameras: Mapping[str, PhotoCamera] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._numbers = view_numbers(self.views.grid, self.sequences)
@@ -102,8 +110,9 @@ class ZoomDataset(TorchDataset[Sample]):
             return self.ready.wide(index, self._crop(index, epoch, self.ready.aspect(index)))
         image_id = self.image_ids[index]
         data, where = self.photos.read(image_id), self.photos.where(image_id)
-        crop = None if self.crop_scale is None else self._crop(index, epoch, photo_aspect(data))
-        return wide_photo(data, where, self.views.pixels, self.decode, crop)
+        if self.crop_scale is not None:
+            return wide_photo(data, where, self.views.pixels, self.decode, self._crop(index, epoch, photo_aspect(data)))
+        return framed_photo(data, where, self.views.pixels, self.decode, self.frame, self.cameras.get(image_id)).pixels
 
     def _crop(self, index: int, epoch: int, aspect: float) -> tuple[float, float, float, float] | None:
         if self.crop_scale is None:

@@ -13,7 +13,7 @@ from PIL import Image
 from justzoomin.data.decoding import decode_photo
 
 Decode = Literal["scaled", "full", "quick"]
-_OVER = 1.3
+OVER = 1.3
 """With `quick`, a photo is decoded to at least this many times the size, so that the resize has pixels to average."""
 
 
@@ -51,7 +51,7 @@ def sized_photo(data: bytes, where: str, size: tuple[int, int], decode: Decode =
         PhotoError: If the photo cannot be used.
     """
     _, _, width, height = crop or (0.0, 0.0, 1.0, 1.0)
-    over = _OVER if decode == "quick" else 1.0
+    over = OVER if decode == "quick" else 1.0
     need = (int(np.ceil(over * size[0] / height)), int(np.ceil(over * size[1] / width)))
     image = decode_photo(data, where, None if decode == "full" else need, coarse=decode == "quick")
     if crop is not None:

@@ -4,6 +4,7 @@ from .calibrating import calibrate as calibrate
 from .calibrating import calibrate_many as calibrate_many
 from .calibrating import posteriors as posteriors
 from .calibrating import reliability_report as reliability_report
+from .compass import Compass as Compass
 from .report import Evaluation as Evaluation
 from .report import evaluate as evaluate
 from .report import evaluate_path as evaluate_path

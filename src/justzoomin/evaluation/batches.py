@@ -7,7 +7,7 @@ from itertools import islice
 
 import torch
 
-from justzoomin.data import Dataset, halves, to_tensor, wide_photo
+from justzoomin.data import Dataset, PhotoCamera, framed_photo, halves, to_tensor
 from justzoomin.models import ModelConfig
 from justzoomin.parallel import ordered_map
 
@@ -15,15 +15,27 @@ Progress = Callable[[int, int], None]
 """Called with the number of photos done and the number of all photos."""
 
 
-def photo_batches(config: ModelConfig, dataset: Dataset, ids: Sequence[str], batch_size: int) -> Iterator[torch.Tensor]:
+def photo_batches(config: ModelConfig, dataset: Dataset, ids: Sequence[str], batch_size: int,
+                  camera: PhotoCamera | None = None) -> Iterator[torch.Tensor]:
     """Yield photos of a dataset in order, prepared by a model's settings, in batches of uint8 halves (B, 2, 3, n, n).
+
+    Args:
+        config: The model's settings.
+        dataset: The dataset.
+        ids: Ids of the photos.
+        batch_size: Photos at once.
+        camera: Camera of the photos whose field of view the dataset does not state.
 
     Raises:
         PhotoError: If a photo is missing or broken.
     """
+    frame = config.frame
+    cameras = dataset.cameras(ids) if frame.uses_cameras else {}
+
     def load(image_id: str) -> torch.Tensor:
         data, where = dataset.photos.read(image_id), dataset.photos.where(image_id)
-        return to_tensor(wide_photo(data, where, config.image_pixels, config.photo_decode))
+        return to_tensor(framed_photo(data, where, config.image_pixels, config.photo_decode, frame, cameras.get(image_id),
+                                      camera).pixels)
 
     loaded = ordered_map(load, ids)
     for start in range(0, len(ids), batch_size):

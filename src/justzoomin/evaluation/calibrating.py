@@ -23,6 +23,7 @@ from justzoomin.maps import GridViews, region_look
 from justzoomin.models import MapModel
 from justzoomin.posterior import Batches, Calibration, Claims, MapFacts, MapPhotos, curve, fit_calibration, fit_many_maps
 from justzoomin.search import (
+    CLOSE,
     MapIndex,
     NotTrainedHereWarning,
     ViewVectors,
@@ -283,6 +284,6 @@ def posteriors(model: MapModel, dataset: Dataset, ids: list[str], vectors: ViewV
     Raises:
         PhotoError: If a photo is missing or broken.
     """
-    config, score = model.config, scorer(model, vectors)
+    config, score = model.config, scorer(model, vectors, CLOSE)
     for pairs in photo_batches(config, dataset, ids, batch_size):
         yield torch.from_numpy(score(photo_vectors(model, pairs))).log_softmax(1).numpy()

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from justzoomin.data import Dataset, open_dataset
+from justzoomin.data import CameraSource, Dataset, open_dataset
 from justzoomin.errors import ModelError
 from justzoomin.evaluation.batches import Progress
+from justzoomin.evaluation.compass import Compass
 from justzoomin.evaluation.steps import Steps
 from justzoomin.evaluation.tables import prediction_info, search_table
 from justzoomin.geometry import grid_to_dict
@@ -40,7 +41,8 @@ def evaluate(model: MapModel, dataset: Dataset, split: str = "val", *, radii_m: 
              batch_size: int = 32, limit: int | None = None, index: str | Path | None = None, search: str | None = None,
              decision: str | None = None, calibration: Calibration | None = None, listed: int | None = DEFAULT_LISTED,
              method: str | None = None, progress: Progress | None = None,
-             prepare: Callable[[Localizer], None] | None = None) -> Evaluation:
+             prepare: Callable[[Localizer], None] | None = None, cameras: CameraSource | None = None,
+             compass: Compass | None = None) -> Evaluation:
     """Evaluate a model on a split, with the published greedy decoding along the model's own views or another search.
 
     Args:
@@ -59,9 +61,11 @@ def evaluate(model: MapModel, dataset: Dataset, split: str = "val", *, radii_m: 
         method: Name of the row in a table; the search if None.
         progress: Called with the number of photos done and the number of all photos.
         prepare: Called with the localizer before the first photo.
+        cameras: Camera of the photos whose field of view the dataset's tables do not state; see `Localizer`.
+        compass: Headings of the photos that the model is told; for the posterior of a model with a ray matcher.
 
     Raises:
-        ConfigError: If search or decision is unknown, or the two cannot be combined.
+        ConfigError: If search or decision is unknown, or the two cannot be combined, or the model cannot use headings.
         ModelError: If the model does not fit the dataset's grid, or index or calibration belong to another model.
         DataError: If the split has errors, or the index belongs to another map.
         PhotoError: If a photo is missing or broken.
@@ -70,12 +74,15 @@ def evaluate(model: MapModel, dataset: Dataset, split: str = "val", *, radii_m: 
     zooms = model.decodes_paths and model.config.matcher is None
     kind = search or ("greedy" if zooms and decision in (None, "top") else "posterior")
     was_training = model.training
-    localizer = Localizer(model, dataset.map, dataset.grid, index, search=kind, decision=decision, calibration=calibration)
+    localizer = Localizer(model, dataset.map, dataset.grid, index, search=kind, decision=decision, calibration=calibration,
+                          cameras=cameras)
     if prepare:
         prepare(localizer)
     name = str(localizer.search)
-    info = prediction_info(model, dataset, split, method=method or name, search=name, index=index, listed=listed)
-    table, steps = search_table(localizer, dataset, split, info, batch_size=batch_size, limit=limit, progress=progress)
+    info = prediction_info(model, dataset, split, method=method or name, search=name, index=index, listed=listed,
+                           protocol={} if compass is None else {"heading": str(compass)})
+    table, steps = search_table(localizer, dataset, split, info, batch_size=batch_size, limit=limit, progress=progress,
+                                headings=() if compass is None else compass.headings(dataset, split))
     model.train(was_training)
     return Evaluation(build_report(table, radii_m, steps), table, steps)
 
@@ -97,6 +104,7 @@ def build_report(table: PredictionTable, radii_m: tuple[float, ...], steps: Step
         "split": score["split"],
         "trained_on_this_split": info.trained_on_this_split,
         **_flat(score),
+        **({"headings": score["headings"]} if "headings" in score else {}),
         "step_accuracy": [] if steps is None else [asdict(share_figure(step, draws)) for step in steps.right.T],
         "mean_log_probability_of_true_path": score["calibration"]["true_log_prob"],
         "chance": _flat(score["chance"]),
@@ -116,6 +124,8 @@ def _decoding(table: PredictionTable) -> str:
         return f"the most probable path of a beam of {info.search.removeprefix('beam:')}, to the centre of its terminal cell"
     found = f"posterior over all terminal cells, answered by the decision {info.decision}"
     foreign = info.protocol.get("calibration") == "of another map"
+    if "heading" in info.protocol:
+        found += f", with known headings ({info.protocol['heading']})"
     return f"{found}; its calibration is of another map, so probabilities are not calibrated here" if foreign else \
         f"calibrated {found}" if info.calibration else found
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from justzoomin.data import Dataset, drives_of
 from justzoomin.errors import ConfigError
@@ -15,8 +17,11 @@ from justzoomin.evaluation.batches import Progress, photo_batches
 from justzoomin.evaluation.steps import Steps
 from justzoomin.geometry import grid_to_dict
 from justzoomin.models import MapModel
+from justzoomin.posterior import HeadingPrior
 from justzoomin.scoring import PredictionInfo, PredictionTable, Tabulator, claim_of, decider
 from justzoomin.search import Localizer
+
+Floats = npt.NDArray[np.float64]
 
 
 class Searched(NamedTuple):
@@ -77,7 +82,8 @@ def trained_splits(provenance: dict[str, Any]) -> set[str]:
 
 
 def search_table(localizer: Localizer, dataset: Dataset, split: str, info: PredictionInfo, *, batch_size: int = 32,
-                 limit: int | None = None, progress: Progress | None = None) -> Searched:
+                 limit: int | None = None, progress: Progress | None = None,
+                 headings: Sequence[HeadingPrior | None] = ()) -> Searched:
     """Search for every photo of a split with a localizer.
 
     Args:
@@ -88,12 +94,16 @@ def search_table(localizer: Localizer, dataset: Dataset, split: str, info: Predi
         batch_size: Photos at once.
         limit: Number of photos to use, from the split's start; all if None.
         progress: Called with the number of photos done and the number of all photos.
+        headings: What is known of the heading of each photo of the split; empty if nothing is known.
 
     Raises:
-        ConfigError: If `limit` is below 1.
+        ConfigError: If `limit` is below 1, or there are headings that the localizer cannot use.
         PhotoError: If a photo is missing or broken.
         TileError: If a view that the search needs cannot be drawn.
     """
+    if any(headings) and localizer.answering.posteriors is None:
+        raise ConfigError("heading", f"a search {localizer.search} cannot use what is known of headings",
+                          "Search with posterior.")
     if limit is not None and limit < 1:
         raise ConfigError(f"limit {limit}", "it must be at least 1", "Evaluate at least one photo, or give no limit for all.")
     grid, way, decision = localizer.grid, localizer.answering, str(localizer.decision)
@@ -102,20 +112,22 @@ def search_table(localizer: Localizer, dataset: Dataset, split: str, info: Predi
     made = Tabulator(info.model_copy(update=_of_search(localizer, info)), ids, np.stack([records.lat, records.lon], 1)[:limit],
                      grid.flatten(true), None if drives is None else drives[:limit], decider(grid, decision))
     steps: list[Steps] = []
-    done = 0
-    for pairs in photo_batches(localizer.model.config, dataset, ids, batch_size):
+    facing: list[Floats] = []
+    done, every = 0, None if localizer.cameras is None else localizer.cameras.every
+    for pairs in photo_batches(localizer.model.config, dataset, ids, batch_size, every):
         began = time.perf_counter()
         photos = localizer.encode(pairs)
-        for found in way.find(photos):
+        for found in way.find(photos, headings[done:done + len(pairs)]):
             ms = 1000 * (time.perf_counter() - began) / len(found.log_probs)
-            made.add(found.log_probs, way.views, ms, found.cells)
+            towards = found.headings(made.add(found.log_probs, way.views, ms, found.cells))
+            facing += [] if towards is None else [towards]
             began = time.perf_counter()
         if localizer.search.kind == "greedy":  # the published protocol
             steps.append(Steps.along(localizer, photos, true[done:done + len(pairs)]))
         done += len(pairs)
         if progress:
             progress(done, len(ids))
-    table = made.table()
+    table = made.table().with_headings(np.concatenate(facing) if facing else None, dataset.bearings(split)[:limit])
     if not steps:
         return Searched(table, None)
     along = Steps.joined(steps)
@@ -126,8 +138,11 @@ def _of_search(localizer: Localizer, info: PredictionInfo) -> dict[str, Any]:
     """Return the metadata that follow from a localizer's search."""
     decision, asked = str(localizer.decision), localizer.answering.posteriors
     found = {"decision": decision, "confidence": claim_of(decision), "listed": localizer.answering.listed or info.listed}
+    camera = localizer.cameras.every if localizer.cameras is not None and localizer.model.config.frame.uses_cameras else None
+    protocol = {} if camera is None else {"camera": str(camera)}
     if asked is None:
-        return found
+        return {**found, "protocol": protocol}
     state = ("none" if asked.calibration is None else "of another map" if not asked.calibrated_here else
              "of this map" if asked.on_its_map else "of many maps")
-    return {**found, "calibration": localizer.asked()["calibration"], "protocol": {"calibration": state}}
+    return {**found, "calibration": localizer.asked()["calibration"],
+            "protocol": {**info.protocol, **protocol, "calibration": state}}

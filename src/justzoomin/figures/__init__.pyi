@@ -1,5 +1,6 @@
 from .audit import audit_figure as audit_figure
 from .case import Case as Case
+from .case import Facing as Facing
 from .case import PathView as PathView
 from .case import pixel_of as pixel_of
 from .cases import sheet as sheet

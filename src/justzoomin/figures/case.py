@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,18 @@ class PathView:
     no_data: float = 0.0
 
 
+class Facing(NamedTuple):
+    """Which way a photo faces, as it is drawn.
+
+    Attributes:
+        deg: Degrees clockwise from north.
+        sigma_deg: Spread in degrees.
+    """
+
+    deg: float
+    sigma_deg: float
+
+
 @dataclass(frozen=True)
 class Case:
     """A photo with its predicted path and, if known, the true one.
@@ -44,6 +57,7 @@ class Case:
         true_views: One view per true action.
         true_position: Where the photo was taken.
         closeup: A sharper view of the window given by `closeup_window`, if the map has one.
+        facing: Which way the photo faces according to the prediction, if that is known.
     """
 
     name: str
@@ -56,6 +70,7 @@ class Case:
     true_views: tuple[PathView, ...] = ()
     true_position: LatLon | None = None
     closeup: PathView | None = None
+    facing: Facing | None = None
 
     def __post_init__(self) -> None:
         pairs: list[tuple[str, tuple[object, ...], tuple[int, ...]]] = [("views", self.views, self.sequence)]

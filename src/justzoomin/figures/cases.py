@@ -22,7 +22,17 @@ from justzoomin.figures.look import (
     percent,
     readable,
 )
-from justzoomin.figures.marks import CellKind, draw_cell, draw_grid, draw_true, frame, legend, legend_height, show_image
+from justzoomin.figures.marks import (
+    CellKind,
+    draw_cell,
+    draw_grid,
+    draw_heading,
+    draw_true,
+    frame,
+    legend,
+    legend_height,
+    show_image,
+)
 
 VIEW_IN, GAP_IN, PHOTO_IN, COLUMN_GAP_IN = 1.0, 0.09, 1.778, 0.3
 LINE_IN, ROW_GAP_IN, TITLE_IN, LEGEND_IN = 0.16, 0.11, 0.34, 0.06
@@ -88,10 +98,14 @@ def _entry(page: Page, case: Case, number: int, left: float, top: float) -> None
         draw_cell(axes, n, grid, case.sequence[level], kind, width=1.3, cell_pt=VIEW_IN * 72 / grid, avoid=at)
         if at is not None:
             draw_true(axes, *at, size=4.0)
+        here = pixel_of(cell, *case.position, n) if case.facing is not None and level + 1 == len(case.views) else None
+        if case.facing is not None and here is not None:
+            draw_heading(axes, *here, case.facing, n / grid, 0.8)
         frame(axes)
 
 
 def _legend_keys(cases: Sequence[Case]) -> list[str]:
     picks = {"chosen" if c.right is None else "right" if ok else "wrong" for c in cases for ok in c.right or (True,)}
     dots = ["dot"] if any(c.true_position is not None for c in cases) else []
-    return [k for k in ("right", "wrong", "chosen") if k in picks] + dots
+    arrows = ["arrow"] if any(c.facing is not None for c in cases) else []
+    return [k for k in ("right", "wrong", "chosen") if k in picks] + dots + arrows

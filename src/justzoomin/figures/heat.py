@@ -7,13 +7,15 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from justzoomin.figures.case import PathView, pixel_of
+from justzoomin.figures.case import Facing, PathView, pixel_of
 from justzoomin.figures.look import MARGIN_IN, QUIET, SMALL_PT, TITLE_PT, Page, halo, metres, note_height, note_lines, readable
-from justzoomin.figures.marks import draw_predicted, draw_true, frame, show_image
+from justzoomin.figures.marks import draw_heading, draw_predicted, draw_true, frame, show_image
 from justzoomin.geometry import LatLon
 from justzoomin.posterior import Posterior
 
 MAP_IN, TITLE_IN, LEGEND_IN, LINE_IN = 5.4, 0.34, 0.5, 0.17
+ARROW = 0.08
+"""Length of the arrow of a heading, as a share of the map's edge."""
 _FAINTEST = 1e-3
 """Cells with less than this share of the highest cell probability are not tinted."""
 _STYLES = ((50, 1.4, "-"), (90, 0.9, "-"), (95, 0.9, (0, (1.2, 1.2))))
@@ -21,7 +23,7 @@ _STYLES = ((50, 1.4, "-"), (90, 0.9, "-"), (95, 0.9, (0, (1.2, 1.2))))
 
 
 def heat_map(view: PathView, posterior: Posterior, answer: LatLon, *, name: str = "", words: str = "",
-             true: LatLon | None = None, attribution: str | None = None) -> Figure:
+             true: LatLon | None = None, attribution: str | None = None, facing: Facing | None = None) -> Figure:
     """Draw a posterior over its region.
 
     Args:
@@ -32,6 +34,7 @@ def heat_map(view: PathView, posterior: Posterior, answer: LatLon, *, name: str 
         words: More text for the heading: the decision.
         true: Where the photo was taken, if known.
         attribution: Whom to credit at the foot.
+        facing: Which way the photo faces, if that is known.
     """
     width = MAP_IN + 2 * MARGIN_IN
     note = note_lines(attribution, width)
@@ -54,6 +57,9 @@ def heat_map(view: PathView, posterior: Posterior, answer: LatLon, *, name: str 
             corners = np.array([*ring, ring[0]]) * n / side
             axes.plot(corners[:, 1], corners[:, 0], color="white", linewidth=line, linestyle=dashes, zorder=3,
                       path_effects=halo(line + 0.8, alpha=0.6))
+    here = pixel_of(root, *answer, n)
+    if facing is not None and here is not None:
+        draw_heading(axes, *here, facing, ARROW * n)
     for at, draw in ((true, draw_true), (answer, draw_predicted)):
         pixel = None if at is None else pixel_of(root, *at, n)
         if pixel is not None:

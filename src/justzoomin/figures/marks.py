@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Polygon, Rectangle
 from matplotlib.path import Path as Shape
 
-from justzoomin.figures.case import Pixels
+from justzoomin.figures.case import Facing, Pixels
 from justzoomin.figures.look import CHOSEN, INK, RIGHT, TRUE, WRONG, Page, halo
 
 CellKind = Literal["right", "wrong", "chosen", "true"]
@@ -19,6 +20,8 @@ COLOURS: dict[CellKind, str] = {"right": RIGHT, "wrong": WRONG, "chosen": CHOSEN
 CHECK = Shape([(-0.9, -0.05), (-0.25, -0.7), (0.95, 0.75)])
 CROSS = Shape([(-0.8, -0.8), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8)],
               [Shape.MOVETO, Shape.LINETO, Shape.MOVETO, Shape.LINETO])
+
+_WIDEST_DEG = 179.0
 
 
 def show_image(axes: Axes, pixels: Pixels) -> None:
@@ -96,9 +99,33 @@ def draw_predicted(axes: Axes, x: float, y: float, size: float = 6.0, colour: st
               markeredgewidth=0.24 * size, linestyle="none", zorder=8, path_effects=halo(0.24 * size + 1.1, "white", 0.95))
 
 
+def draw_heading(axes: Axes, x: float, y: float, facing: Facing, length: float, width: float = 1.1) -> None:
+    """Draw an arrow from a position towards a heading, in a wedge as wide as one spread on either side.
+
+    Args:
+        axes: Where to draw, in pixels of a view that is north up.
+        x: Column of the position.
+        y: Row of the position.
+        facing: The heading, and its spread.
+        length: Length in pixels.
+        width: Width of the arrow in points.
+    """
+    half = min(facing.sigma_deg, _WIDEST_DEG)
+    angles = np.radians(facing.deg + np.linspace(-half, half, 2 + int(half)))
+    corners = np.stack([x + length * np.sin(angles), y - length * np.cos(angles)], 1)
+    axes.add_patch(Polygon([(x, y), *map(tuple, corners.tolist())], closed=True, facecolor="white", alpha=0.45,
+                           edgecolor=INK, linewidth=0.4, zorder=6))
+    towards = math.radians(facing.deg)
+    axes.annotate("", xy=(x + length * math.sin(towards), y - length * math.cos(towards)), xytext=(x, y), zorder=7,
+                  annotation_clip=False,
+                  arrowprops={"arrowstyle": "-|>,head_width=0.2,head_length=0.4", "color": CHOSEN, "linewidth": width,
+                              "mutation_scale": 9 * width, "shrinkA": 0, "shrinkB": 0,
+                              "path_effects": halo(width + 1.0, "white", 0.9)})
+
+
 LEGEND_WORDS: dict[str, str] = {
     "right": "cell picked, on the true path", "wrong": "cell picked, off the true path", "chosen": "cell picked",
-    "true": "true cell", "dot": "true position", "cross": "predicted position", "line": "error",
+    "true": "true cell", "dot": "true position", "cross": "predicted position", "line": "error", "arrow": "direction of view",
 }
 
 
@@ -142,6 +169,8 @@ def legend(page: Page, entries: Sequence[str], left: float, top: float, width: f
             draw_true(axes, 0, 0)
         elif key == "cross":
             draw_predicted(axes, 0, 0)
+        elif key == "arrow":
+            draw_heading(axes, -0.45, 0.45, Facing(45.0, 20.0), 1.2, 0.5)
         elif key == "line":
             axes.plot([-0.5, 0.5], [0.35, -0.35], color="white", linewidth=0.9, path_effects=halo(2.2, alpha=0.8))
         else:

@@ -19,7 +19,17 @@ from justzoomin.figures.look import (
     percent,
     readable,
 )
-from justzoomin.figures.marks import CellKind, draw_cell, draw_grid, draw_true, frame, legend, legend_height, show_image
+from justzoomin.figures.marks import (
+    CellKind,
+    draw_cell,
+    draw_grid,
+    draw_heading,
+    draw_true,
+    frame,
+    legend,
+    legend_height,
+    show_image,
+)
 
 VIEW_IN, GAP_IN, LABEL_IN = 1.45, 0.13, 0.22
 HEAD_IN, CAPTION_IN, TITLE_IN, LEGEND_IN = 0.17, 0.2, 0.5, 0.06
@@ -107,6 +117,10 @@ def _view(page: Page, case: Case, view: PathView, sequence: tuple[int, ...], lev
     draw_cell(axes, n, grid, sequence[level], kind, width=1.6, cell_pt=VIEW_IN * 72 / grid, avoid=at)
     if at is not None:
         draw_true(axes, *at)
+    faced = case.facing if sequence is case.sequence and level + 1 == len(sequence) else None
+    here = pixel_of(cell, *case.position, n) if faced is not None else None
+    if faced is not None and here is not None:
+        draw_heading(axes, *here, faced, n / grid)
     frame(axes)
     page.scale_bar(left, top + HEAD_IN + VIEW_IN + 0.12, cell.size_m, VIEW_IN)
 
@@ -114,4 +128,5 @@ def _view(page: Page, case: Case, view: PathView, sequence: tuple[int, ...], lev
 def _legend_keys(case: Case, two: bool) -> list[str]:
     right = case.right
     keys = ["chosen"] if right is None else [k for k, there in (("right", any(right)), ("wrong", not all(right))) if there]
-    return keys + (["true"] if two else []) + (["dot"] if case.true_position is not None else [])
+    return keys + (["true"] if two else []) + (["dot"] if case.true_position is not None else []) + (
+        ["arrow"] if case.facing is not None else [])

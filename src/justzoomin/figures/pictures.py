@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from justzoomin.errors import TileError
-from justzoomin.figures.case import Case, PathView, Pixels, closeup_window
+from justzoomin.figures.case import Case, Facing, PathView, Pixels, closeup_window
 from justzoomin.geometry import LatLon, from_local
 from justzoomin.maps import GridViews
 
@@ -92,9 +92,10 @@ def shrink_photo(photo: Pixels, height: int = PHOTO_PIXELS) -> Pixels:
 
 def build_case(name: str, photo: Pixels, pictures: ViewPictures, sequence: tuple[int, ...],
                probabilities: tuple[float, ...], true_sequence: tuple[int, ...] | None = None,
-               true_position: LatLon | None = None) -> Case:
+               true_position: LatLon | None = None, facing: Facing | None = None) -> Case:
     """Collect everything that a picture shows of one photo."""
     return Case(
         name=name, photo=shrink_photo(photo), grid=pictures.own.grid, sequence=sequence, views=pictures.along(sequence),
         probabilities=probabilities, true_sequence=true_sequence, true_position=true_position,
-        true_views=pictures.along(true_sequence) if true_sequence is not None else (), closeup=pictures.closeup(sequence))
+        true_views=pictures.along(true_sequence) if true_sequence is not None else (), closeup=pictures.closeup(sequence),
+        facing=facing)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from justzoomin.errors import ConfigError
-from justzoomin.figures.case import PathView, pixel_of
+from justzoomin.figures.case import Facing, PathView, pixel_of
 from justzoomin.figures.look import (
     FONT,
     MARGIN_IN,
@@ -24,7 +24,7 @@ from justzoomin.figures.look import (
     note_lines,
     scale_bar_m,
 )
-from justzoomin.figures.marks import draw_grid, draw_predicted, draw_true, frame, legend, show_image
+from justzoomin.figures.marks import draw_grid, draw_heading, draw_predicted, draw_true, frame, legend, show_image
 from justzoomin.geometry import LatLon, ZoomGrid, haversine_m
 
 MAP_IN, TITLE_IN, LEGEND_IN = 5.4, 0.34, 0.26
@@ -33,7 +33,7 @@ MAX_NUMBERED = 30
 
 
 def overview(view: PathView, grid: ZoomGrid, predicted: Sequence[LatLon], true: Sequence[LatLon],
-             attribution: str | None = None, title: str | None = None) -> Figure:
+             attribution: str | None = None, title: str | None = None, facing: Sequence[Facing | None] = ()) -> Figure:
     """Draw the whole region with true positions, predicted positions and error lines.
 
     Args:
@@ -43,6 +43,7 @@ def overview(view: PathView, grid: ZoomGrid, predicted: Sequence[LatLon], true: 
         true: True positions, in the same order; the photos are numbered in this order, from 1.
         attribution: Whom to credit at the foot.
         title: Heading; None for a summary of the errors.
+        facing: Which way each photo faces according to its prediction; empty if that is unknown.
 
     Raises:
         ConfigError: If the two lists differ in length or are empty.
@@ -66,6 +67,9 @@ def overview(view: PathView, grid: ZoomGrid, predicted: Sequence[LatLon], true: 
         if a is not None and b is not None:
             axes.plot(*zip(a, b, strict=True), color="white", linewidth=0.9 * small, zorder=3,
                       path_effects=halo(2.2 * small, alpha=0.8))
+    for (a, _), way in zip(ends, facing or [None] * len(ends), strict=True):
+        if a is not None and way is not None:
+            draw_heading(axes, *a, way, 0.06 * n * small, 0.9 * small)
     for a, b in ends:  # crosses over dots: both remain visible if the error is small
         if b is not None:
             draw_true(axes, *b, size=6.5 * small)
@@ -77,7 +81,8 @@ def overview(view: PathView, grid: ZoomGrid, predicted: Sequence[LatLon], true: 
         _numbers(axes, [b for _, b in ends], busy, n)
     _furniture(axes, busy, n, root.size_m)
     frame(axes)
-    legend(page, ["dot", "cross", "line"], MARGIN_IN + 0.02, TITLE_IN + MAP_IN + 0.14, MAP_IN)
+    keys = ["dot", "cross", "line", *(["arrow"] if any(facing) else [])]
+    legend(page, keys, MARGIN_IN + 0.02, TITLE_IN + MAP_IN + 0.14, MAP_IN)
     page.note(note)
     return page.figure
 

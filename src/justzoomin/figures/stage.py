@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from justzoomin.data import Dataset, decode_photo
 from justzoomin.errors import ConfigError
-from justzoomin.figures.case import Case, Pixels
+from justzoomin.figures.case import Case, Facing, Pixels
 from justzoomin.figures.cases import sheet
 from justzoomin.figures.gif import zoom_gif
 from justzoomin.figures.heat import heat_map
@@ -79,7 +79,7 @@ def visualize(model: str | Path | MapModel, dataset: Dataset, out: Path, *, spli
         fix = localizer.localize(data)
         position = LatLon(float(records.lat[index]), float(records.lon[index]))
         case = build_case(image_id, photo, pictures, fix.sequence, fix.probabilities,
-                          tuple(int(a) for a in true[index]), position)
+                          tuple(int(a) for a in true[index]), position, facing_of(fix))
         stem = safe_stem(image_id)
         written.append(save_figure(path_panel(case, credit), out / f"panel_{stem}.png"))
         written.append(write_picture(out / f"zoom_{stem}.gif", zoom_gif(case, credit)))
@@ -89,7 +89,8 @@ def visualize(model: str | Path | MapModel, dataset: Dataset, out: Path, *, spli
     opened.train(was_training)
     whole = pictures.get((), OVERVIEW_PIXELS)
     true_positions = [c.true_position for c in cases if c.true_position is not None]
-    written.append(save_figure(overview(whole, dataset.grid, [c.position for c in cases], true_positions, credit),
+    written.append(save_figure(overview(whole, dataset.grid, [c.position for c in cases], true_positions, credit,
+                                        facing=[c.facing for c in cases]),
                                out / "overview.png"))
     written.append(save_figure(_sheet(cases, credit), out / "sheet.png"))
     return written
@@ -120,7 +121,7 @@ def localize_figure(fixes: Fix | Sequence[Fix], localizer: Localizer, path: Path
     shown = several[:MAX_ON_SHEET]
     pictures = ViewPictures(localizer.views)
     cases = [build_case(Path(f.photo).name if f.photo else f"photo {i + 1}", photos[i] if photos else _photo_of(f, path),
-                        pictures, f.sequence, f.probabilities) for i, f in enumerate(shown)]
+                        pictures, f.sequence, f.probabilities, facing=facing_of(f)) for i, f in enumerate(shown)]
     credit = localizer.map.attribution if attribution is None else attribution
     if len(cases) == 1:
         return save_figure(path_panel(cases[0], credit), path)
@@ -147,7 +148,14 @@ def heat_figure(fix: Fix, posterior: Posterior, localizer: Localizer, path: Path
     return save_figure(heat_map(
         ViewPictures(localizer.views).get((), sizes=OVERVIEW_PIXELS), posterior, fix.position,
         name=Path(fix.photo).name if fix.photo else "", words=words,
-        attribution=localizer.map.attribution if attribution is None else attribution), path)
+        attribution=localizer.map.attribution if attribution is None else attribution, facing=facing_of(fix)), path)
+
+
+def facing_of(fix: Fix) -> Facing | None:
+    """Return which way a photo faces according to its fix; None if that is unknown."""
+    if fix.heading_deg is None or fix.heading_sigma_deg is None:
+        return None
+    return Facing(fix.heading_deg, fix.heading_sigma_deg)
 
 
 def spread(total: int, count: int, seed: int) -> list[int]:

@@ -1,6 +1,7 @@
 from .content import MapContent as MapContent
 from .content import map_content as map_content
 from .content import view_levels as view_levels
+from .content import window_levels as window_levels
 from .gridviews import GridViews as GridViews
 from .layerviews import LayerViews as LayerViews
 from .look import look_alike as look_alike

@@ -10,18 +10,21 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from justzoomin.errors import TileError
-from justzoomin.geometry import Cell, ViewLayers, ZoomGrid
+from justzoomin.geometry import Cell, LatLon, ViewLayers, ZoomGrid
 from justzoomin.maps.map import Map
 from justzoomin.parallel import ordered_map
 from justzoomin.tiles import TileId, TileProjection, TileSource, TileTable
+
+if TYPE_CHECKING:
+    from justzoomin.maps.windows import Windows
 
 Progress = Callable[[int, int], None]
 """Called with the number of hashed tiles and of all tiles."""
@@ -107,21 +110,34 @@ def view_levels(source: Map, layers: ViewLayers, pixels: int) -> tuple[int, ...]
     Raises:
         GeometryError: If the projection fails in the region.
     """
+    return _levels_at(source, ((cell.centre, cell.size_m * layer.scale / pixels)
+                               for layer in layers.layers for cell in _spread_cells(layers.grid, layer.level)))
+
+
+def window_levels(windows: Windows) -> tuple[int, ...]:
+    """Return the levels of a map that the pictures of windows are drawn from; see `view_levels`.
+
+    Raises:
+        GeometryError: If the projection fails in the region.
+    """
+    lines = _spread(windows.side)
+    return _levels_at(windows.source, ((windows.centre(row * windows.side + column), windows.size_m / windows.pixels)
+                                       for row in lines for column in lines))
+
+
+def _levels_at(source: Map, places: Iterable[tuple[LatLon, float]]) -> tuple[int, ...]:
+    """Return the levels for pictures at some centres, each with its metres per pixel."""
     projection = TileProjection(source.layout, source.name)
     found: set[int] = set()
-    for layer in layers.layers:
-        for cell in _spread_cells(layers.grid, layer.level):
-            scale = projection.pixels_per_metre(*cell.centre)
-            for slack in (-_SLACK, _SLACK):
-                resolution = cell.size_m * layer.scale / pixels * (1.0 + slack)
-                found.add(projection.finer_level(scale, *cell.centre, resolution)[0])
+    for centre, resolution in places:
+        scale = projection.pixels_per_metre(*centre)
+        found.update(projection.finer_level(scale, *centre, resolution * (1.0 + slack))[0] for slack in (-_SLACK, _SLACK))
     return tuple(sorted(found))
 
 
 def _spread_cells(grid: ZoomGrid, depth: int) -> Iterator[Cell]:
     """Return some cells of a level, among them the first and last row and column."""
-    side = grid.grid**depth
-    lines = np.unique(np.linspace(0, side - 1, min(side, _SAMPLED)).astype(np.int64)).tolist()
+    lines = _spread(grid.grid**depth)
     for row in lines:
         for column in lines:
             actions = []
@@ -129,6 +145,12 @@ def _spread_cells(grid: ZoomGrid, depth: int) -> Iterator[Cell]:
                 part = grid.grid**step
                 actions.append(row // part % grid.grid * grid.grid + column // part % grid.grid)
             yield grid.cell(actions)
+
+
+def _spread(side: int) -> list[int]:
+    """Return up to `_SAMPLED` of the numbers below `side`, with the first and the last."""
+    spread: list[int] = np.unique(np.linspace(0, side - 1, min(side, _SAMPLED)).astype(np.int64)).tolist()
+    return spread
 
 
 def _layout_text(source: Map) -> bytes:

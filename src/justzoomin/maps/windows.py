@@ -8,7 +8,7 @@ from collections import OrderedDict
 import numpy as np
 import numpy.typing as npt
 
-from justzoomin.geometry import ZoomGrid, from_local, to_local
+from justzoomin.geometry import LatLon, ZoomGrid, from_local, to_local
 from justzoomin.maps.map import Map
 
 MEMORY_BYTES = 256 << 20
@@ -42,6 +42,19 @@ class Windows:
     def __len__(self) -> int:
         return self.side * self.side
 
+    @property
+    def size_m(self) -> float:
+        """Edge of a picture in metres: a piece with its margin."""
+        return self.window_m + 2 * self.margin_m
+
+    def centre(self, number: int) -> LatLon:
+        """Return the centre of a piece."""
+        row, column = divmod(number, self.side)
+        half = self.grid.region.size_m / 2
+        east, north = (column + 0.5) * self.window_m - half, half - (row + 0.5) * self.window_m
+        lat, lon = from_local(*self.grid.region.centre, east, north)
+        return LatLon(float(lat), float(lon))
+
     def picture(self, number: int) -> npt.NDArray[np.uint8]:
         """Return the picture (pixels, pixels, 3) of a piece with its margin.
 
@@ -49,11 +62,7 @@ class Windows:
             TileError: If it cannot be drawn.
         """
         if number not in self._kept:
-            row, column = divmod(number, self.side)
-            half = self.grid.region.size_m / 2
-            east, north = (column + 0.5) * self.window_m - half, half - (row + 0.5) * self.window_m
-            lat, lon = from_local(*self.grid.region.centre, east, north)
-            self._kept[number] = self.source.view(float(lat), float(lon), self.window_m + 2 * self.margin_m, self.pixels).pixels
+            self._kept[number] = self.source.view(*self.centre(number), self.size_m, self.pixels).pixels
             while len(self._kept) > max(1, MEMORY_BYTES // (3 * self.pixels**2)):
                 self._kept.popitem(last=False)
         self._kept.move_to_end(number)

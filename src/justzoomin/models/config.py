@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -13,8 +13,12 @@ from justzoomin.models.architectures import MAX_BLOCKS, MAX_WIDTH, check_archite
 from justzoomin.models.families import family_of, known_families
 from justzoomin.untrusted import printable
 
+if TYPE_CHECKING:
+    from justzoomin.data import Frame
+
 Pooling = Literal["cls", "pooler", "mean"]
 PhotoDecode = Literal["scaled", "full", "quick"]
+PhotoFit = Literal["squeeze", "crop", "fit"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 """Mean of red, green and blue in [0, 1] over ImageNet, which every common encoder expects."""
@@ -183,6 +187,10 @@ class ModelConfig(_Settings):
         photo_decode: "full" decodes every pixel of a photo before the plain bilinear resize (as in the authors'
             checkpoints); "scaled" lets the JPEG decoder shrink it first; "quick" also leaves out the refining
             scans of progressive JPEGs, and resizes with antialiasing.
+        photo_fit: How a photo becomes 2:1. "squeeze" resizes all of it, whatever its shape and camera, as published.
+            "crop" shows what the model's own camera would show (`matcher.assumed_fov_deg` wide, level, square angles), if the
+            photo's field of view is known, and its largest central 2:1 part otherwise. "fit" is "crop", but a photo that is
+            larger than that is reduced until all of it is inside. What a photo does not show is filled with grey.
         mean: Mean of red, green and blue in [0, 1] that is subtracted.
         std: Deviation that they are divided by afterwards.
     """
@@ -197,6 +205,7 @@ class ModelConfig(_Settings):
     depth: int = Field(default=4, ge=1, le=32)
     image_pixels: int = Field(default=384, ge=8, le=MAX_PIXELS)
     photo_decode: PhotoDecode = "scaled"
+    photo_fit: PhotoFit = "squeeze"
     mean: tuple[_Mean, _Mean, _Mean] = IMAGENET_MEAN
     std: tuple[_Deviation, _Deviation, _Deviation] = IMAGENET_STD
 
@@ -222,11 +231,20 @@ class ModelConfig(_Settings):
         """Number of cells to pick from: grid ** 2."""
         return self.grid**2
 
+    @property
+    def frame(self) -> Frame:
+        """The frame that photos are brought into; without a matcher it has a matcher's default field of view."""
+        from justzoomin.data import Frame
+
+        return Frame(self.photo_fit, (self.matcher or MatcherConfig()).assumed_fov_deg)
+
     def identity(self) -> str:
         """Return the settings that the model's fingerprint depends on, as JSON; unused settings are left out."""
         others = {"decoder", "retriever"} - family_of(self.family).uses
         if self.family == type(self).model_fields["family"].default:  # fingerprints are older than families
             others.add("family")
+        if self.photo_fit == type(self).model_fields["photo_fit"].default:  # they are older than this setting, too
+            others.add("photo_fit")
         return self.model_dump_json(exclude=others if self.matcher else {*others, "matcher"})
 
 

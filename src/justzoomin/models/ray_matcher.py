@@ -131,29 +131,23 @@ class RayMatcher(nn.Module):
         found = self._sample(ground.places, east.flatten(1), south.flatten(1))                   # (D, P, rays R)
         return found.permute(1, 2, 0).flatten(1) / math.sqrt(self.rays * self.config.ranges)
 
-    def parts(self, ground: Ground, fans: Tensor) -> Tensor:
-        """Return products (K, B, h, w) of each part of fans (B, F) with each place of a piece of map, K = rays * ranges.
+    def splats(self, bearings: Tensor, place_m: float, reach: int) -> Tensor:
+        """Return the weights (Q, K, n n) of the n = 2 reach + 1 places squared around a pose, for all K parts of a fan.
 
-        Read at the points of the parts and summed (`sum_at`), they give the products of the fans with the output of `read`.
-        This is faster for few fans.
-        """
-        count = self.rays * self.config.ranges
-        return torch.einsum("bkd,dhw->kbhw", fans.view(len(fans), count, -1) / math.sqrt(count), ground.places)
-
-    def sum_at(self, parts: Tensor, across: Tensor, down: Tensor, bearing: float) -> Tensor:
-        """Return products (B, P) of fans with the map under them, for poses of one bearing.
+        Reading a lattice at a point is a weighted sum of the four nearest places. Around the middle of a place these are the
+        same places for every pose of one bearing.
 
         Args:
-            parts: Output of `parts` (K, B, h, w).
-            across: (P,) places east of the piece's western border, in metres.
-            down: (P,) places south of its northern border.
-            bearing: The bearing in radians.
+            bearings: (Q,) bearings in radians, clockwise from north.
+            place_m: Edge of a place in metres.
+            reach: Number of places on each side; at least `reach_m / place_m`.
         """
-        angle = bearing + self.azimuths
-        east = (angle.sin()[:, None] * self.ranges_m).flatten()                                  # (K,)
-        south = -(angle.cos()[:, None] * self.ranges_m).flatten()
-        spot = self._spot(parts, across + east[:, None], down + south[:, None])                  # (K, P, 2)
-        return functional.grid_sample(parts, spot[:, None], align_corners=False)[:, :, 0].sum(0)
+        angle = bearings[:, None] + self.azimuths                                                # (Q, rays)
+        east = (angle.sin()[:, :, None] * self.ranges_m).flatten(1) / place_m + reach            # (Q, K)
+        south = (-angle.cos()[:, :, None] * self.ranges_m).flatten(1) / place_m + reach
+        steps = torch.arange(2 * reach + 1, device=bearings.device)
+        across, down = ((1 - (v[..., None] - steps).abs()).clamp(min=0.0) for v in (east, south))
+        return (down[..., :, None] * across[..., None, :]).flatten(2)
 
     def prior(self, ground: Ground, across: Tensor, down: Tensor, bearing: Tensor) -> Tensor:
         """Return logits (P,) of poses without any photo; the arguments are those of `read`."""

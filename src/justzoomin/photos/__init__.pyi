@@ -5,8 +5,10 @@ from .cameras import undistortion as undistortion
 from .importing import import_photos as import_photos
 from .panoramas import Crop as Crop
 from .panoramas import Pose as Pose
+from .panoramas import check_panorama as check_panorama
 from .panoramas import crops as crops
 from .panoramas import cut as cut
+from .panoramas import stated_pose as stated_pose
 from .report import BY_RULE as BY_RULE
 from .report import ImportReport as ImportReport
 from .settings import ImportSettings as ImportSettings

@@ -13,6 +13,15 @@ from .drive import TEMPERING as TEMPERING
 from .drive import track as track
 from .fitting import Batches as Batches
 from .fitting import fit_calibration as fit_calibration
+from .heading_priors import DEFAULT_SIGMA_DEG as DEFAULT_SIGMA_DEG
+from .heading_priors import FLOOR as FLOOR
+from .heading_priors import HeadingPrior as HeadingPrior
+from .heading_priors import apply_heading as apply_heading
+from .heading_priors import weigh_headings as weigh_headings
+from .headings import Heading as Heading
+from .headings import heading_of as heading_of
+from .headings import turned_deg as turned_deg
+from .lattices import MAX_TERMINAL_CELLS as MAX_TERMINAL_CELLS
 from .lattices import Lattice as Lattice
 from .lattices import lattice as lattice
 from .many_fitting import MapPhotos as MapPhotos
@@ -48,3 +57,5 @@ from .reliability import Curve as Curve
 from .reliability import curve as curve
 from .reliability import figures as figures
 from .reliability import wilson as wilson
+from .turns import Turn as Turn
+from .turns import turned as turned

@@ -19,6 +19,8 @@ from justzoomin.posterior.lattices import Floats, Ints, Lattice, lattice
 
 DEFAULT_DECISION = "within:40"
 """The decision for the published metric, R@40m."""
+NEAR_M = 40.0
+"""Radius about an answer within which mass counts for its heading, for decisions without a radius of their own."""
 _WITHIN = re.compile(r"within:([0-9]{1,7}(?:\.[0-9]{1,6})?)")
 CLOSENESS = 0.1
 """Weight of the closeness, relative to the mass within the radius; docs/localizing.md shows the effect of other weights."""
@@ -42,6 +44,18 @@ class Decision(ABC):
     def expected(self, cells: Lattice, probs: Floats, points: Floats) -> Floats:
         """Return the expected value (B,) of the metric at points (B, 2)."""
 
+    def shares(self, cells: Lattice, east_m: float, north_m: float) -> Floats:
+        """Return the share (N,) of each cell's mass that counts as being at an answer, for the answer's heading.
+
+        It is the share within the decision's radius; `NEAR_M` for decisions without a radius.
+
+        Args:
+            cells: The lattice.
+            east_m: Metres of the answer east of the region's centre.
+            north_m: Metres of the answer north of the region's centre.
+        """
+        return _within(cells, east_m, north_m, NEAR_M)
+
     @abstractmethod
     def __str__(self) -> str:
         """Return the text that `parse_decision` reads."""
@@ -58,6 +72,12 @@ class TopCell(Decision):
     def expected(self, cells: Lattice, probs: Floats, points: Floats) -> Floats:
         """Return the probability (B,) of the cells that hold the points."""
         return np.asarray(probs[np.arange(len(points)), cells.at(points[:, 0], points[:, 1])])
+
+    def shares(self, cells: Lattice, east_m: float, north_m: float) -> Floats:
+        """Return 1 for the cell that holds the answer, 0 for the others."""
+        found: Floats = np.zeros(len(cells))
+        found[cells.at(np.array([east_m]), np.array([north_m]))] = 1.0
+        return found
 
     def __str__(self) -> str:
         return "top"
@@ -117,6 +137,10 @@ class Within(Decision):
         """Return the mass (B,) within the radius of the points."""
         off = [(cells.east_m - east, cells.north_m - north) for east, north in points]
         return np.array([p @ disk_shares(*o, cells.cell_m, self.radius_m) for p, o in zip(probs, off, strict=True)])
+
+    def shares(self, cells: Lattice, east_m: float, north_m: float) -> Floats:
+        """Return the share (N,) of each cell within the radius of the answer."""
+        return _within(cells, east_m, north_m, self.radius_m)
 
     def __str__(self) -> str:
         return f"within:{self.radius_m:g}"
@@ -203,6 +227,15 @@ def decide(grid: ZoomGrid, log_probs: npt.NDArray[np.floating[Any]], decision: D
         return cells.lat[best], cells.lon[best]
     points = decision.points(cells, np.exp(log_probs.astype(np.float64)))
     return from_local(*grid.region.centre, points[:, 0], points[:, 1])
+
+
+def _within(cells: Lattice, east_m: float, north_m: float, radius_m: float) -> Floats:
+    """Return the share (N,) of each cell within a distance of a point of the plane."""
+    east, north = cells.east_m - east_m, cells.north_m - north_m
+    near = np.flatnonzero(np.hypot(east, north) < radius_m + cells.cell_m)
+    found: Floats = np.zeros(len(cells))
+    found[near] = disk_shares(east[near], north[near], cells.cell_m, radius_m)
+    return found
 
 
 def _centres(cells: Lattice, numbers: Ints) -> Floats:

@@ -15,6 +15,7 @@ from justzoomin.errors import GeometryError
 from justzoomin.geometry import ZoomGrid, to_local
 from justzoomin.posterior.decisions import Decision
 from justzoomin.posterior.disks import disk_shares
+from justzoomin.posterior.headings import Heading, heading_of
 from justzoomin.posterior.lattices import Floats, Ints, Lattice, lattice
 from justzoomin.posterior.normalizing import log_normalized
 
@@ -46,14 +47,23 @@ class Posterior:
         grid: The grid.
         log_probs: Natural log-probabilities (N,) in the order of `ZoomGrid.flatten`, float64; their probabilities sum to one.
             Cells that are ruled out have -inf.
+        headings: Natural log-probabilities (N, K) of the photo's bearing in each cell, float32; their probabilities sum to one
+            over the K bearings, of which number k is centred on 360 k / K degrees clockwise from true north. None for a model
+            that says nothing about bearings.
     """
 
     grid: ZoomGrid
     log_probs: npt.NDArray[np.float64]
+    headings: npt.NDArray[np.float32] | None = None
 
     @classmethod
-    def of(cls, grid: ZoomGrid, scores: npt.ArrayLike) -> Posterior:
+    def of(cls, grid: ZoomGrid, scores: npt.ArrayLike, headings: npt.NDArray[np.float32] | None = None) -> Posterior:
         """Make the posterior whose log-probabilities equal scores (N,) up to a constant.
+
+        Args:
+            grid: The grid.
+            scores: The scores.
+            headings: Normalized log-probabilities (N, K) of bearings, if there are any.
 
         Raises:
             GeometryError: If there is not one score per terminal cell, one is NaN or infinite, or all are -inf.
@@ -66,7 +76,7 @@ class Posterior:
         if not np.isfinite(top):
             raise GeometryError("scores", "they are not finite" if top != -np.inf else "every cell is ruled out",
                                 "Give a finite score for at least one cell, and no NaN.")
-        return cls(grid, log_normalized(values))
+        return cls(grid, log_normalized(values), headings)
 
     @property
     def lattice(self) -> Lattice:
@@ -141,6 +151,24 @@ class Posterior:
         """
         point = np.stack(to_local(*self.grid.region.centre, lat, lon), -1)
         return float(decision.expected(self.lattice, self.probs[None], point[None])[0])
+
+    def heading(self, decision: Decision, lat: float, lon: float) -> Heading | None:
+        """Return which way the photo faces if it was taken at an answer, from the mass that the decision counts there.
+
+        Args:
+            decision: The decision; see `Decision.shares`.
+            lat: Latitude of the answer in degrees.
+            lon: Longitude of the answer in degrees.
+
+        Returns:
+            None if the posterior has no headings, or no mass at the answer.
+        """
+        if self.headings is None:
+            return None
+        east, north = to_local(*self.grid.region.centre, lat, lon)
+        shares = self.probs * decision.shares(self.lattice, float(east), float(north))
+        there = np.flatnonzero(shares > 0)
+        return heading_of(shares[there] @ np.exp(self.headings[there].astype(np.float64))) if len(there) else None
 
     def radius_about(self, lat: float, lon: float, mass: float) -> float:
         """Return the smallest radius in metres around a position that holds a mass.

@@ -208,7 +208,7 @@ def apply(posterior: Posterior, prior: Prior) -> Posterior:
     Raises:
         GeometryError: If the prior rules out every cell, or every cell that the posterior allows.
     """
-    return Posterior(posterior.grid, apply_many(posterior.grid, posterior.log_probs[None], prior)[0])
+    return Posterior(posterior.grid, apply_many(posterior.grid, posterior.log_probs[None], prior)[0], posterior.headings)
 
 
 def apply_many(grid: ZoomGrid, log_probs: Floats, prior: Prior) -> Floats:

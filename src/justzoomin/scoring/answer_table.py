@@ -35,8 +35,8 @@ def read_answers(path: str | Path, dataset: Dataset, split: str, *, method: str 
     """Read the answers of any method for the photos of a split.
 
     The table is CSV or Parquet with the columns `photo, lat, lon[, heading][, probability]`. A photo is named by its id or its
-    file name. `probability` claims that the photo is within 40 m of the answer. A heading is checked and not scored. Answers
-    may be outside the region.
+    file name. `probability` claims that the photo is within 40 m of the answer. Headings, degrees clockwise from true
+    north, are scored if the dataset states those of its photos. Answers may be outside the region.
 
     Args:
         path: The table.
@@ -67,10 +67,13 @@ def read_answers(path: str | Path, dataset: Dataset, split: str, *, method: str 
     unknown = np.full(count, np.nan)
     ranking = Ranking(np.empty((count, 0), np.int64), np.empty((count, 0), np.float32), unknown, np.full(count, -1), unknown)
     drives = drives_of(dataset, split)
+    headings = None
+    if "heading" in numbers:
+        headings = np.stack([numbers["heading"][rows] % 360.0, unknown], 1)
     return PredictionTable(
         info, tuple(records.image_ids), np.stack([records.lat, records.lon], 1),
         dataset.grid.flatten(dataset.sequences(split)), answers, ranking, claimed, np.full(count, -1), unknown,
-        None if drives is None else tuple(drives))
+        None if drives is None else tuple(drives)).with_headings(headings, dataset.bearings(split))
 
 
 def _columns(path: Path, table: pl.DataFrame) -> dict[str, pl.Series]:

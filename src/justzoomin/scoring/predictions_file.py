@@ -31,6 +31,9 @@ _SLACK = 1e-3
 _AGAIN = "Write it again with jzi evaluate --predictions."
 _RANKING = ("cells", "probs", "true_log_prob", "true_rank", "mass_before")
 
+_HEADINGS = ("heading", "answer_heading", "answer_heading_sigma")
+"""True heading, heading of the answer and its spread, degrees clockwise from true north."""
+
 
 def _schema() -> dict[str, Any]:
     """Return the columns and their types; those of `_OPTIONAL` may be left out."""
@@ -41,12 +44,13 @@ def _schema() -> dict[str, Any]:
     return {
         "photo": pl.String, "drive": pl.String, "lat": pl.Float64, "lon": pl.Float64, "true_cell": pl.Int64,
         "answer_lat": pl.Float64, "answer_lon": pl.Float64, "confidence": pl.Float64, "views": pl.Int64, "ms": pl.Float64,
+        **dict.fromkeys(_HEADINGS, pl.Float64),
         **ranking, **{f"occupied_{name}": kind for name, kind in ranking.items()},
     }
 
 
-_OPTIONAL = frozenset({"drive", *(f"occupied_{name}" for name in _RANKING)})
-_MAY_BE_UNKNOWN = frozenset({"confidence", "views", "ms", "true_log_prob", "true_rank", "mass_before"})
+_OPTIONAL = frozenset({"drive", *_HEADINGS, *(f"occupied_{name}" for name in _RANKING)})
+_MAY_BE_UNKNOWN = frozenset({*_HEADINGS, "confidence", "views", "ms", "true_log_prob", "true_rank", "mass_before"})
 
 
 def write_predictions(path: Path, table: PredictionTable) -> Path:
@@ -64,6 +68,10 @@ def write_predictions(path: Path, table: PredictionTable) -> Path:
     }
     if table.drives is not None:
         columns["drive"] = list(table.drives)
+    if table.true_headings is not None:
+        columns["heading"] = table.true_headings
+    if table.headings is not None:
+        columns |= dict(zip(_HEADINGS[1:], table.headings.T, strict=True))
     if table.occupied is not None:
         columns |= _ranking_columns(table.occupied, "occupied_")
     frame = pl.DataFrame(columns, {name: kind for name, kind in _schema().items() if name in columns})
@@ -116,7 +124,9 @@ def read_predictions(path: str | Path) -> PredictionTable:
         np.stack([column("answer_lat"), column("answer_lon")], 1), _read_ranking(path, frame, column, "", true, count, info),
         column("confidence"), column("views"), column("ms"),
         tuple(frame["drive"].to_list()) if "drive" in frame.columns else None,
-        _read_ranking(path, frame, column, "occupied_", true, count, info) if "occupied_cells" in frame.columns else None)
+        _read_ranking(path, frame, column, "occupied_", true, count, info) if "occupied_cells" in frame.columns else None,
+        np.stack([column(name) for name in _HEADINGS[1:]], 1) if _HEADINGS[1] in frame.columns else None,
+        column(_HEADINGS[0]) if _HEADINGS[0] in frame.columns else None)
     _check_values(path, table)
     return table
 
@@ -151,6 +161,8 @@ def _check_columns(path: Path, frame: pl.DataFrame) -> None:
     schema = _schema()
     missing = [name for name in schema if name not in frame.columns and name not in _OPTIONAL]
     some = [name for name in _RANKING if f"occupied_{name}" in frame.columns]
+    if len({name in frame.columns for name in _HEADINGS[1:]}) > 1:
+        missing += [name for name in _HEADINGS[1:] if name not in frame.columns]
     if 0 < len(some) < len(_RANKING):
         missing += [f"occupied_{name}" for name in _RANKING if name not in some]
     unknown = [name for name in frame.columns if name not in schema]
@@ -226,6 +238,11 @@ def _check_values(path: Path, table: PredictionTable) -> None:
         for name, values, most in zip(names, places.T, (90.0, 360.0), strict=True):
             _refuse(f"{path}, column {name}", ~(np.abs(values) <= most), "it is not a latitude or longitude in degrees")
     _refuse(f"{path}, column confidence", (table.confidence < 0) | (table.confidence > 1 + _SLACK), "it is not in 0 .. 1")
+    for name, degrees, most in (("heading", table.true_headings, 360.0),
+                                ("answer_heading", None if table.headings is None else table.headings[:, 0], 360.0),
+                                ("answer_heading_sigma", None if table.headings is None else table.headings[:, 1], 180.0)):
+        if degrees is not None:
+            _refuse(f"{path}, column {name}", (degrees < 0) | (degrees > most), f"it is not in 0 .. {most:g} degrees")
     _refuse(f"{path}, column ms", table.ms < 0, "it is below 0")
     _refuse(f"{path}, column views", table.views < -1, "it is below 0")
     if len(set(table.photos)) < len(table):

@@ -6,6 +6,7 @@ from typing import Any
 
 from justzoomin.scoring.answers import LEAST_MASS
 from justzoomin.scoring.calibration import calibration_of
+from justzoomin.scoring.headings import headings_of
 from justzoomin.scoring.protocol import (
     LEAKS,
     Protocol,
@@ -67,11 +68,12 @@ def score_table(table: PredictionTable, protocol: Protocol | None = None) -> dic
     def of(row: Any) -> dict[str, Any]:
         return figures(score_row(row, protocol.radii_m, areas, draws))
 
-    own = row_of(table, protocol)
+    own, headings = row_of(table, protocol), headings_of(table, protocol)
     others = {row.name: of(row) for row in baselines_of(table, protocol)}
     return {
         "format": SCORE_FORMAT, "method": table.info.method, "seed": table.info.seed, "n": len(table),
         "split": table.info.split, "drives": None if table.drives is None else len(set(table.drives)), **of(own),
         "calibration": calibration_of(table, ranking_of(table, protocol), draws), "cost": cost_of(table), **others,
+        **({} if headings is None else {"headings": headings}),
         "protocol": protocol_words(table, protocol), "predictions": table.info.model_dump(mode="json"),
     }

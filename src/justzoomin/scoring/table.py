@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.geometry import ZoomGrid, grid_from_dict, haversine_m
+from justzoomin.posterior import turned_deg
 from justzoomin.scoring.ranking import Ranking, join, log_normalize, rank_listed, rank_scores
 from justzoomin.scoring.resampling import Floats, Ints
 
@@ -85,6 +86,9 @@ class PredictionTable:
         ms: Milliseconds (N,) that the search took; NaN if unknown.
         drives: The photos' drives (N,); None if unknown.
         occupied: The ranking among the cells that hold a photo of the table; None if it was not stored.
+        headings: Headings of the answers and their spreads (N, 2), degrees clockwise from true north; NaN where unknown. None
+            if the method answers without headings.
+        true_headings: The photos' headings (N,), NaN where unknown; None if all are unknown.
     """
 
     info: PredictionInfo
@@ -98,6 +102,8 @@ class PredictionTable:
     ms: Floats
     drives: tuple[str, ...] | None = None
     occupied: Ranking | None = None
+    headings: Floats | None = None
+    true_headings: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -123,6 +129,19 @@ class PredictionTable:
         """Great-circle distances (N,) in metres from the answers to the photos' positions."""
         return haversine_m(self.answers[:, 0], self.answers[:, 1], self.positions[:, 0], self.positions[:, 1])
 
+    @cached_property
+    def turned_deg(self) -> Floats | None:
+        """Heading errors (N,) in degrees, 0 to 180; NaN without an answer or a truth, None without any of the two."""
+        if self.headings is None or self.true_headings is None:
+            return None
+        return turned_deg(self.headings[:, 0], self.true_headings)
+
+    def with_headings(self, headings: Floats | None, true_headings: Floats) -> PredictionTable:
+        """Return the same table with headings and spreads (N, 2), and true headings (N,); without headings, unchanged."""
+        if headings is None:
+            return self
+        return replace(self, headings=headings, true_headings=true_headings if np.isfinite(true_headings).any() else None)
+
     def named(self, method: str) -> PredictionTable:
         """Return the same table with another method name.
 
@@ -141,7 +160,9 @@ class PredictionTable:
             true_cells=self.true_cells[photos], answers=self.answers[photos], ranking=self.ranking.take(photos),
             confidence=self.confidence[photos], views=self.views[photos], ms=self.ms[photos],
             drives=None if self.drives is None else tuple(self.drives[k] for k in photos),
-            occupied=None if self.occupied is None else self.occupied.take(photos))
+            occupied=None if self.occupied is None else self.occupied.take(photos),
+            headings=None if self.headings is None else self.headings[photos],
+            true_headings=None if self.true_headings is None else self.true_headings[photos])
 
     def in_order(self) -> PredictionTable:
         """Return the same photos ordered by id, so that figures do not depend on the order of a file."""
@@ -178,8 +199,8 @@ class Tabulator:
         self._costs: list[tuple[int, int | None, float | None]] = []
         self._done = 0
 
-    def add(self, scores: Any, views: int | None = None, ms: float | None = None, cells: Ints | None = None) -> None:
-        """Add the next photos.
+    def add(self, scores: Any, views: int | None = None, ms: float | None = None, cells: Ints | None = None) -> Floats:
+        """Add the next photos, and return their answers (B, 2): latitudes and longitudes.
 
         Args:
             scores: Log-probabilities (B, N) of all terminal cells up to a constant for each photo, or those (B, K) of `cells`.
@@ -199,9 +220,11 @@ class Tabulator:
         if len(true) < count:
             raise DataError("scores", f"there are more rows than the table's {len(self._photos)} photos",
                             "Give one row per photo.")
-        self._parts.append(self._ranked(scores, true) if cells is None else self._listed(scores, true, cells))
+        part = self._ranked(scores, true) if cells is None else self._listed(scores, true, cells)
+        self._parts.append(part)
         self._costs.append((count, views, ms))
         self._done += count
+        return part[2]
 
     def _ranked(self, scores: Any, true: Ints) -> Part:
         log_probs = log_normalize(scores)

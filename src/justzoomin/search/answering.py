@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -11,7 +11,7 @@ import torch
 
 from justzoomin.geometry import ZoomGrid
 from justzoomin.models import MapModel
-from justzoomin.posterior import Decision
+from justzoomin.posterior import Decision, HeadingPrior
 from justzoomin.search.answers import Found, FoundBeam, FoundPath, FoundPosteriors
 from justzoomin.search.beam_search import beam
 from justzoomin.search.greedy_search import along_path, greedy
@@ -21,6 +21,8 @@ from justzoomin.search.view_vectors import ViewVectors
 
 MAX_VALUES = 1 << 22
 """Largest number of cell probabilities in memory at once, over all photos."""
+BEARINGS_COST = 4
+"""Cell probabilities of a photo count this often if each cell has probabilities of bearings."""
 
 
 class Answering(Protocol):
@@ -38,8 +40,12 @@ class Answering(Protocol):
     def posteriors(self) -> MapPosteriors | None:
         """The source of posteriors; None if the search follows paths."""
 
-    def find(self, photos: torch.Tensor) -> Iterator[Found]:
+    def find(self, photos: torch.Tensor, headings: Sequence[HeadingPrior | None] = ()) -> Iterator[Found]:
         """Search for photos with vectors (B, D), some at a time and in their order.
+
+        Args:
+            photos: The vectors.
+            headings: What is known of each photo's heading; empty if nothing is known. Only for posteriors.
 
         Raises:
             ModelError: If a score is not a number.
@@ -63,7 +69,7 @@ class Greedy:
         """Number of scored views: one per step."""
         return self.grid.depth
 
-    def find(self, photos: torch.Tensor) -> Iterator[FoundPath]:
+    def find(self, photos: torch.Tensor, headings: Sequence[HeadingPrior | None] = ()) -> Iterator[FoundPath]:
         """Follow one path per photo, for all photos at once; see `Answering`."""
         yield FoundPath(self.grid, greedy(self.model, photos, self.vectors, self.grid.depth))
 
@@ -91,7 +97,7 @@ class Beams:
     def _prefixes(self, level: int) -> int:
         return min(self.width, int(self.grid.actions**level))
 
-    def find(self, photos: torch.Tensor) -> Iterator[FoundBeam]:
+    def find(self, photos: torch.Tensor, headings: Sequence[HeadingPrior | None] = ()) -> Iterator[FoundBeam]:
         """Follow the paths of all photos at once; see `Answering`."""
         yield FoundBeam(self.grid, beam(self.model, photos, self.vectors, self.grid.depth, self.width),
                         partial(along_path, self.model, photos, self.vectors))
@@ -110,11 +116,14 @@ class AllCells:
         """Number of scored views: all views that the model uses."""
         return len(self.posteriors.vectors.model.layers(self.posteriors.grid))
 
-    def find(self, photos: torch.Tensor) -> Iterator[FoundPosteriors]:
+    def find(self, photos: torch.Tensor, headings: Sequence[HeadingPrior | None] = ()) -> Iterator[FoundPosteriors]:
         """Score all cells, for as many photos at a time as the memory limit allows; see `Answering`."""
-        for some in torch.split(photos, max(1, MAX_VALUES // self.posteriors.grid.actions**self.posteriors.grid.depth)):
-            own = self.posteriors.own(some)
-            yield FoundPosteriors(self.posteriors, self.decision, own, self.posteriors.with_prior(own))
+        grid, with_bearings = self.posteriors.grid, self.posteriors.vectors.model.matcher is not None
+        step = max(1, MAX_VALUES // grid.actions**grid.depth // (BEARINGS_COST if with_bearings else 1))
+        for start in range(0, len(photos), step):
+            own = self.posteriors.own(photos[start:start + step])
+            found = self.posteriors.with_prior(own, headings[start:start + step])
+            yield FoundPosteriors(self.posteriors, self.decision, own.log_probs, found)
 
 
 def answering(search: Search, posteriors: MapPosteriors, decision: Decision) -> Answering:

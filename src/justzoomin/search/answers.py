@@ -15,7 +15,7 @@ from justzoomin.posterior import CREDIBLE_LEVELS, Decision, Posterior, decide
 from justzoomin.search.beam_search import Beam
 from justzoomin.search.fix import CREDIBLE_PROBABILITY, HIGH_PROBABILITY, credible_radius_m
 from justzoomin.search.greedy_search import Paths
-from justzoomin.search.map_posteriors import MapPosteriors
+from justzoomin.search.map_posteriors import Beliefs, MapPosteriors
 
 LISTED = 10
 """Number of most probable cells that a Fix lists."""
@@ -40,6 +40,12 @@ class Found(Protocol):
 
     def fields(self) -> list[Fields]:
         """Return the fields of each photo's Fix, except those that are the same for all photos."""
+
+    def headings(self, answers: Floats) -> Floats | None:
+        """Return headings and their spreads (B, 2) in degrees at answers (B, 2), latitude and longitude; None if unknown.
+
+        NaN for an answer where the photo cannot be.
+        """
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,9 @@ class FoundPath:
     def fields(self) -> list[Fields]:
         """Return the centre of each path's terminal cell and the probabilities of its steps."""
         return _centres(self.grid, self.paths.sequences.numpy(), self.paths.probabilities.tolist())
+
+    def headings(self, answers: Floats) -> None:
+        """Return None, because paths have no bearings."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +115,9 @@ class FoundBeam:
             answer["expected"] = chances[0]
         return fields
 
+    def headings(self, answers: Floats) -> None:
+        """Return None, because paths have no bearings."""
+
 
 @dataclass(frozen=True)
 class FoundPosteriors:
@@ -115,20 +127,32 @@ class FoundPosteriors:
         posteriors: The source of the posteriors.
         decision: The rule that picks the answer.
         own: Calibrated log-probabilities (B, N) without a prior.
-        log_probs: The same with the prior.
+        beliefs: What is believed with the priors.
     """
 
     posteriors: MapPosteriors
     decision: Decision
     own: Floats
-    log_probs: Floats
+    beliefs: Beliefs
     cells: None = None
+
+    @property
+    def log_probs(self) -> Floats:
+        """Log-probabilities (B, N) with the priors."""
+        return self.beliefs.log_probs
 
     def fields(self) -> list[Fields]:
         """Return the fields of the posteriors, with the answers of the decision."""
-        grid = self.posteriors.grid
-        answers = posterior_answers([Posterior(grid, p) for p in self.log_probs], self.decision)
+        answers = posterior_answers(self.beliefs.posteriors(self.posteriors.grid), self.decision)
         return [{**answer, "on_map": here} for answer, here in zip(answers, self.posteriors.on_map(self.own), strict=True)]
+
+    def headings(self, answers: Floats) -> Floats | None:
+        """Return headings and their spreads (B, 2) at answers (B, 2); see `Found`."""
+        if self.beliefs.headings is None:
+            return None
+        found = [one.heading(self.decision, lat, lon) for one, (lat, lon) in
+                 zip(self.beliefs.posteriors(self.posteriors.grid), answers.tolist(), strict=True)]
+        return np.array([(np.nan, np.nan) if one is None else (one.deg, one.sigma_deg) for one in found])
 
 
 def posterior_answers(posteriors: Sequence[Posterior], decision: Decision) -> list[Fields]:
@@ -148,6 +172,7 @@ def posterior_answers(posteriors: Sequence[Posterior], decision: Decision) -> li
         cells, probs = found.top(LISTED)
         regions = dict(zip(PERCENTS, found.regions(CREDIBLE_LEVELS), strict=True))
         (ee, en), (ne, nn) = found.moments().covariance_m2.tolist()
+        facing = found.heading(decision, lat, lon)
         answers.append({
             "lat": lat, "lon": lon, "sequence": tuple(sequence), "probabilities": found.along(tuple(sequence)),
             "credible_radius_m": found.radius_about(lat, lon, CREDIBLE_PROBABILITY),
@@ -156,6 +181,8 @@ def posterior_answers(posteriors: Sequence[Posterior], decision: Decision) -> li
             "top_cells": tuple(zip(map(tuple, grid.unflatten(cells, grid.depth).tolist()), probs.tolist(), strict=True)),
             "regions": {level: region.area_m2 for level, region in regions.items()}, "region_90": regions[90].runs(),
             "covariance_m2": ((ee, en), (ne, nn)), "entropy_bits": found.entropy_bits,
+            **({} if facing is None else {"heading_deg": facing.deg, "heading_sigma_deg": facing.sigma_deg,
+                                          "heading_probs": facing.probs}),
         })
     return answers
 

@@ -24,13 +24,16 @@ from justzoomin.search.ending import Ending
 from justzoomin.search.fix import Fix
 from justzoomin.search.fix_files import check_suffix, write_failures, write_fixes
 from justzoomin.search.localizer import Localizer
+from justzoomin.untrusted import printable
 
-JOURNAL_FORMAT = "justzoomin-journal/3"
+JOURNAL_FORMAT = "justzoomin-journal/4"
+_ANY_JOURNAL = "justzoomin-journal/"
 _SYNC_SECONDS = 2.0
 _ERROR_KEYS = {"photo", "error", "file"}
 _FIX_KEYS = {"photo", "lat", "lon", "sequence", "probabilities", "cell_size_m", "credible_radius_m", "radius_90_m",
              "no_data", "seconds", "map", "model", "searched", "decision", "calibrated", "not_calibrated", "prior", "on_map",
-             "expected", "top_cells", "regions", "region_90", "covariance_m2", "entropy_bits", "file"}
+             "expected", "top_cells", "regions", "region_90", "covariance_m2", "entropy_bits", "heading_deg",
+             "heading_sigma_deg", "heading_probs", "heading_prior", "camera", "file"}
 
 Results = Iterable[Fix | JustZoomInError]
 Progress = Callable[[int, int, int], None]
@@ -227,7 +230,12 @@ class Journal:
 
     def _check(self, head: dict[str, Any], found: Any) -> None:
         remedy = f"Run the job again with its original options, or remove {self.path.parent}."
-        if not isinstance(found, dict) or found.get("format") != JOURNAL_FORMAT:
+        written = found.get("format") if isinstance(found, dict) else None
+        if isinstance(written, str) and written != JOURNAL_FORMAT and written.startswith(_ANY_JOURNAL):
+            raise DataError(self.path, f"another version of justzoomin wrote it ({printable(written, 40)}, not "
+                            f"{JOURNAL_FORMAT})",
+                            f"Finish the job with that version, or remove {self.path.parent} to start again.")
+        if not isinstance(found, dict) or written != JOURNAL_FORMAT:
             raise DataError(self.path, "it is not the journal of an interrupted localization", remedy)
         different = [key for key in head if found.get(key) != head[key]]
         if different:

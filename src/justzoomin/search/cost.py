@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from justzoomin.data import normalize
-
 if TYPE_CHECKING:
     from justzoomin.search.matching import GroundMap
+    from justzoomin.search.tree_search import Level
 
-CHEAP_POSES = 1 << 23
-"""Number of poses (places times bearings) up to which cost is not measured: a few seconds of one core at most."""
-_PROBE = 1024
+CHEAP_PIECES = 4
+"""Number of map pieces up to which their cost is not measured: a few seconds of one core."""
 
 
 @dataclass(frozen=True)
@@ -23,15 +21,17 @@ class MatchingCost:
     """The cost of a matcher's posterior.
 
     Attributes:
-        pieces: Number of map pieces that are described first, once.
-        places: Number of places that each photo is compared with.
-        bearings: Number of bearings tried at each place.
-        map_seconds: Estimated time to describe the map.
-        photo_seconds: Estimated upper limit of the time to compare one photo; photos of a batch share part of it.
+        pieces: Number of map pieces that must be described first.
+        places: Number of places of the region.
+        looked: Number of places that are scored exactly for a photo, at most.
+        bearings: Number of bearings tried at each of these.
+        map_seconds: Estimated time to describe the pieces.
+        photo_seconds: Estimated upper limit of the time to search for one photo.
     """
 
     pieces: int
     places: int
+    looked: int
     bearings: int
     map_seconds: float
     photo_seconds: float
@@ -39,26 +39,37 @@ class MatchingCost:
 
 @torch.inference_mode()
 def matching_cost(ground: GroundMap) -> MatchingCost:
-    """Measure the cost of a matcher's posterior: one piece of map is described and compared at some places.
+    """Measure the cost of a matcher's posterior: one piece of map is described, and one tile of each level is scored.
 
     Raises:
         TileError: If the map cannot give the piece.
     """
-    from justzoomin.search.matching import describe
+    from justzoomin.search.matching import describe_piece
+    from justzoomin.search.tree_search import Budget
 
-    model, matcher, windows = ground.model, ground.matcher, ground.windows
-    settings = model.config
-    for number in range(2):  # the first one also warms up
-        began = time.perf_counter()
-        picture = torch.from_numpy(windows.picture(number % len(windows))).permute(2, 0, 1).to(model.device)
-        piece = describe(model, normalize(picture[None], settings.mean, settings.std)[0])
-        per_piece = time.perf_counter() - began
-    east = torch.linspace(windows.margin_m, windows.margin_m + windows.window_m, _PROBE, device=model.device)
-    towards = torch.zeros_like(east)
+    missing = ground.missing
     began = time.perf_counter()
-    under = matcher.read(piece, east, east, towards)
-    (torch.zeros(1, under.shape[1], device=under.device) @ under.t() + matcher.prior(piece, east, east, towards)).sum().item()
-    per_pose = (time.perf_counter() - began) / _PROBE
-    cells = ground.grid.actions**ground.grid.depth
-    places, bearings = ground.places * cells, matcher.config.tried
-    return MatchingCost(len(windows), places, bearings, per_piece * len(windows), per_pose * places * bearings)
+    if missing:
+        describe_piece(ground.model, ground.windows, ground.lattice, 0)
+    per_piece = time.perf_counter() - began
+    tree, most = ground.tree, Budget().tiles
+    fine = min(tree.fine.tiles**2, most)
+    seconds = fine * _tile_seconds(tree.fine)
+    if tree.fine.tiles**2 > most:
+        seconds += sum((min(most, level.tiles**2) if k else level.tiles**2) * _tile_seconds(level)
+                       for k, level in enumerate(tree.coarse))
+    return MatchingCost(missing, ground.lattice.side**2, min(fine * tree.fine.tile**2, ground.lattice.side**2),
+                        tree.fine.bearings, per_piece * missing, seconds)
+
+
+def _tile_seconds(level: Level) -> float:
+    """Return the time to score one tile of a level, without reading it."""
+    correlation, count = level.correlation, 4
+    edge, channels = level.tile + 2 * correlation.reach, level.features.channels
+    fan = torch.zeros(1, correlation.matcher.size, device=level.device)
+    for _ in range(2):  # the first one also warms up
+        began = time.perf_counter()
+        transforms = correlation.transform(torch.zeros(count, channels, edge, edge, device=level.device))
+        correlation.scores(correlation.templates(fan), transforms).exp().sum().item()
+        taken = time.perf_counter() - began
+    return taken / count

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from justzoomin.geometry import Cell, LatLon, ZoomGrid
+from justzoomin.search.heading_wedge import wedge
 
 CREDIBLE_PROBABILITY = 0.5
 """Probability of `credible_radius_m`."""
@@ -54,6 +55,12 @@ class Fix:
         entropy_bits: Entropy of the posterior in bits.
         radius_90_m: Like `credible_radius_m`, for nine tenths; None in fixes of older versions.
         not_calibrated: Why the probabilities are not calibrated, in words; None if they are.
+        heading_deg: Which way the photo faces: circular mean, in degrees clockwise from true north, of the posterior within the
+            decision's radius of the answer (`Posterior.heading`). None if the model says nothing about headings.
+        heading_sigma_deg: Circular spread of the heading in degrees.
+        heading_probs: Probabilities of K headings at the answer; number k is centred on 360 k / K degrees.
+        heading_prior: What was known of the heading before, in words, or why it was not used; None if nothing was given.
+        camera: The photo's camera as it was used, in words; None if the model squeezes the photos of all cameras.
     """
 
     lat: float
@@ -81,6 +88,11 @@ class Fix:
     entropy_bits: float | None = None
     radius_90_m: float | None = None
     not_calibrated: str | None = None
+    heading_deg: float | None = None
+    heading_sigma_deg: float | None = None
+    heading_probs: tuple[float, ...] | None = None
+    heading_prior: str | None = None
+    camera: str | None = None
 
     @property
     def position(self) -> LatLon:
@@ -108,15 +120,19 @@ class Fix:
             "region_90": None if self.region_90 is None else list(self.region_90),
             "covariance_m2": None if self.covariance_m2 is None else [list(row) for row in self.covariance_m2],
             "entropy_bits": self.entropy_bits,
+            "heading_deg": self.heading_deg, "heading_sigma_deg": self.heading_sigma_deg,
+            "heading_probs": None if self.heading_probs is None else list(self.heading_probs),
+            "heading_prior": self.heading_prior, "camera": self.camera,
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], grid: ZoomGrid) -> Fix:
         """Return the fix from the values of its `to_dict` and the grid on which it was found.
 
-        Values of older versions without a search are those of a greedy search.
+        Values of older versions without a search are those of a greedy search; those without a heading have none.
         """
-        top, regions, runs, covariance = (values.get(k) for k in ("top_cells", "regions", "region_90", "covariance_m2"))
+        top, regions, runs, covariance, facing = (
+            values.get(k) for k in ("top_cells", "regions", "region_90", "covariance_m2", "heading_probs"))
         return cls(
             lat=values["lat"], lon=values["lon"], sequence=tuple(values["sequence"]),
             probabilities=tuple(values["probabilities"]), cell_size_m=values["cell_size_m"],
@@ -129,10 +145,16 @@ class Fix:
             regions=None if regions is None else {int(level): area for level, area in regions.items()},
             region_90=None if runs is None else tuple(runs),
             covariance_m2=None if covariance is None else _square(covariance), entropy_bits=values.get("entropy_bits"),
-            radius_90_m=values.get("radius_90_m"), not_calibrated=values.get("not_calibrated"))
+            radius_90_m=values.get("radius_90_m"), not_calibrated=values.get("not_calibrated"),
+            heading_deg=values.get("heading_deg"), heading_sigma_deg=values.get("heading_sigma_deg"),
+            heading_probs=None if facing is None else tuple(facing), heading_prior=values.get("heading_prior"),
+            camera=values.get("camera"))
 
     def to_geojson(self) -> list[dict[str, Any]]:
-        """Return GeoJSON features (lon, lat): the point, the terminal cell's square, and the 90 % region if there is one."""
+        """Return GeoJSON features (lon, lat): the point, the terminal cell's square, and if there are, 90 % region and heading.
+
+        The heading is a wedge from the position, as wide as one spread on either side.
+        """
         properties = {k: v for k, v in self.to_dict().items() if k not in {"lat", "lon", "region_90"}}
         features: list[dict[str, Any]] = [
             {"type": "Feature", "properties": {**properties, "kind": "position"},
@@ -146,6 +168,11 @@ class Fix:
             region = CredibleRegion.from_runs(self.grid, self.region_90)
             features.append({"type": "Feature", "geometry": region.geojson(),
                              "properties": {"photo": self.photo, "kind": "region_90", "area_m2": region.area_m2}})
+        if self.heading_deg is not None and self.heading_sigma_deg is not None:
+            facing = {"photo": self.photo, "kind": "heading", "heading_deg": self.heading_deg,
+                      "heading_sigma_deg": self.heading_sigma_deg}
+            features.append({"type": "Feature", "properties": facing,
+                             "geometry": wedge(self.lat, self.lon, self.heading_deg, self.heading_sigma_deg)})
         return features
 
 

@@ -18,7 +18,7 @@ from justzoomin.search.fix import Fix
 from justzoomin.spelling import SPELLED, spelled
 
 Row = dict[str, Any]
-_LISTS = ("sequence", "probabilities", "no_data", "region_90")
+_LISTS = ("sequence", "probabilities", "no_data", "region_90", "heading_probs")
 _NESTED = ("top_cells", "regions", "covariance_m2")
 
 
@@ -106,11 +106,14 @@ def _parquet(rows: Iterable[Row], grid: ZoomGrid, file: IO[bytes]) -> None:
         "probabilities": pl.List(pl.Float64), "cell_size_m": pl.Float64, "credible_radius_m": pl.Float64,
         "radius_90_m": pl.Float64,
         "no_data": pl.List(pl.Float64), "seconds": pl.Float64, "map": pl.String, "model": pl.String,
-        "searched": pl.String, "decision": pl.String, "calibrated": pl.Boolean, "not_calibrated": pl.String, "prior": pl.String,
+        "searched": pl.String, "decision": pl.String, "calibrated": pl.Boolean, "not_calibrated": pl.String,
+        "camera": pl.String, "prior": pl.String,
         "on_map": pl.Boolean,
         "expected": pl.Float64, "top_cells": pl.List(pl.Struct({"sequence": pl.List(pl.Int64), "probability": pl.Float64})),
         "regions": pl.Struct({str(percent): pl.Float64 for percent in PERCENTS}), "region_90": pl.List(pl.Int64),
         "covariance_m2": pl.List(pl.List(pl.Float64)), "entropy_bits": pl.Float64,
+        "heading_deg": pl.Float64, "heading_sigma_deg": pl.Float64, "heading_probs": pl.List(pl.Float64),
+        "heading_prior": pl.String,
     }
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as lines:
         with disk_words(Path(lines.name)):

@@ -3,6 +3,7 @@
 A folder with two files. `index.json` says what it belongs to and which layers of views it holds; `views.bin` has one record
 per view, in the order of the views' numbers (`geometry.ViewLayers`): a mark, the share of the view without data, the vector.
 An index is the same thing while it is built, by one process or by several, and when its views are encoded only as needed.
+For a matcher it also has the described map, in files of its own (`ground_index.py`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,9 @@ from justzoomin.geometry import MAX_KEPT_VIEWS, Layer, ViewLayers, ZoomGrid, gri
 from justzoomin.maps import Map, MapContent, map_content, view_levels
 from justzoomin.models import MapModel
 from justzoomin.store import MarkedRows, Rows, Store, checksum
+
+if TYPE_CHECKING:
+    from justzoomin.search.ground_index import GroundIndex
 
 HEAD_FILE = "index.json"
 VIEWS_FILE = "views.bin"
@@ -169,6 +173,36 @@ class MapIndex(MarkedRows):
             raise DataError(folder, f"the index was not made from the tiles of {source.name}", _AGAIN)
         index.head = replace(head, content=now)
         return index
+
+    def ground(self, model: MapModel, source: Map) -> GroundIndex | None:
+        """Open the described pieces of the map, for the model's matcher; an index that has none gets an empty file for them.
+
+        Args:
+            model: The index's model; it must have a matcher.
+            source: The index's map.
+
+        Returns:
+            The pieces. None, with a warning, if the index has none and cannot be written: then they are kept in memory.
+
+        Raises:
+            DataError: If the pieces in the index cannot be read, or belong to another map or grid.
+            ModelError: If they belong to another model, or the model has no matcher.
+        """
+        from justzoomin.search.ground_index import GROUND_HEAD, GroundIndex
+
+        if not (self.folder / GROUND_HEAD).exists():
+            try:
+                if self.writable:
+                    return GroundIndex.create(self.folder, model, source, self.head.grid)
+                reason: object = "it cannot be written"
+            except (DataError, OSError) as error:
+                reason = error
+            if not (self.folder / GROUND_HEAD).exists():  # another process may have made it meanwhile
+                warnings.warn(f"the map is described, but not kept in the index {self.folder}: {reason}", stacklevel=2)
+                return None
+        found = GroundIndex.open_for(self.folder, model, source, self.head.grid)
+        found.writable &= self.writable
+        return found
 
     def remember(self) -> None:
         """Note in `index.json` the content of the map's tiles at opening, so that a copied map is not read again.

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from justzoomin.errors import JustZoomInError
+from justzoomin.data import CameraSource
+from justzoomin.errors import ConfigError, JustZoomInError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews, Map
 from justzoomin.models import MapModel, open_model
@@ -23,9 +24,10 @@ from justzoomin.posterior import DEFAULT_DECISION, Calibration, Posterior, Prior
 from justzoomin.search.answering import answering
 from justzoomin.search.cost import MatchingCost
 from justzoomin.search.fix import Fix
+from justzoomin.search.heading_sources import HeadingSource
 from justzoomin.search.index import MapIndex
-from justzoomin.search.map_posteriors import MapPosteriors
-from justzoomin.search.photo_loading import LoadedPhoto, load_photo
+from justzoomin.search.map_posteriors import Beliefs, MapPosteriors
+from justzoomin.search.photo_loading import LoadedPhoto, load_photo, used_cameras
 from justzoomin.search.searches import choose_search
 from justzoomin.search.trained import check_fits, shapes_trained_on, warn_foreign_map
 from justzoomin.search.view_vectors import ViewVectors, photo_vectors, views_of
@@ -51,27 +53,36 @@ class Localizer:
             a posterior.
         prior: Prior knowledge about the photos' place; for a posterior.
         calibration: Calibration of the posteriors' probabilities.
+        headings: What is known of the photos' headings; for the posterior of a model with a ray matcher.
+        cameras: What is known of the photos' cameras, for a model that uses it (`photo_fit`); otherwise a warning says that it
+            is not used.
 
     Raises:
         ModelError: If the model's number of actions does not fit the grid, or index or calibration belong to another model.
         DataError: If the index cannot be read, or belongs to another map or grid.
-        ConfigError: If search or decision is unknown, or the two cannot be combined.
+        ConfigError: If search or decision is unknown, or the two cannot be combined, or the model cannot use a heading.
         GeometryError: If the grid has too many cells for a posterior, or the prior excludes every cell.
     """
 
     def __init__(self, model: MapModel, source: Map, grid: ZoomGrid | None = None, index: str | Path | None = None, *,
                  search: str = "auto", decision: str | None = None, prior: Prior | None = None,
-                 calibration: Calibration | None = None) -> None:
+                 calibration: Calibration | None = None, headings: HeadingSource | None = None,
+                 cameras: CameraSource | None = None) -> None:
         self.model = model.eval()
+        self.cameras = used_cameras(model.config, cameras)
         self.map = source
         self.grid = grid or source.grid
         check_fits(model, self.grid)
         opened = None if index is None else MapIndex.open_for(index, model, source, self.grid)
         self.vectors = ViewVectors(model, views_of(model, source, self.grid), index=opened)
+        if headings is not None and model.matcher is None:
+            raise ConfigError("heading", "this model does not say which way a photo faces, so a heading cannot be used",
+                              "Leave the heading out, or use a model with a ray matcher, such as the preset best.")
         self.search = choose_search(search, self.grid, opened, model.config.image_pixels, decision=decision,
-                                    prior=prior is not None, paths=model.decodes_paths)
+                                    prior=prior is not None or headings is not None, paths=model.decodes_paths,
+                                    matcher=model.matcher is not None)
         self.decision = parse_decision(decision or (DEFAULT_DECISION if self.search.kind == "posterior" else "top"))
-        self.prior, self.calibration = prior, calibration
+        self.prior, self.calibration, self.headings = prior, calibration, headings
         if calibration is not None:
             calibration.require_model(self.model_hash)
         self.posteriors = MapPosteriors(self.vectors, self.views, calibration, prior)
@@ -81,7 +92,8 @@ class Localizer:
     @classmethod
     def load(cls, model: str | Path, map: str | Path | Map, region: ZoomGrid | None = None,
              device: str = "auto", index: str | Path | None = None, runtime: str = "torch", *, calibrated: bool = True,
-             search: str = "auto", decision: str | None = None, prior: Prior | None = None) -> Localizer:
+             search: str = "auto", decision: str | None = None, prior: Prior | None = None,
+             headings: HeadingSource | None = None, cameras: CameraSource | None = None) -> Localizer:
         """Open a model (folder or hub id) and a map (folder of tiles or complete dataset).
 
         Args:
@@ -95,12 +107,15 @@ class Localizer:
             search: See the class.
             decision: See the class.
             prior: See the class.
+            headings: See the class.
+            cameras: See the class.
         """
         opened = open_model(model, device=device, runtime=runtime)
         source = map if isinstance(map, Map) else Map.open(map, grid=region)
         grid = region or source.grid
         calibration = find_calibration(model, opened.fingerprint, grid.depth) if calibrated else None
-        return cls(opened, source, grid, index, search=search, decision=decision, prior=prior, calibration=calibration)
+        return cls(opened, source, grid, index, search=search, decision=decision, prior=prior, calibration=calibration,
+                   headings=headings, cameras=cameras)
 
     @cached_property
     def views(self) -> GridViews:
@@ -187,7 +202,9 @@ class Localizer:
                started: float) -> list[Fix | JustZoomInError]:
         usable = [(photo, loaded) for photo, loaded in group if not isinstance(loaded, JustZoomInError)]
         found: list[Fix | JustZoomInError] = []
-        if usable:
+        if len({loaded.pair.shape for _, loaded in usable}) > 1:  # a panorama has several views
+            found += [self._batch([one], started)[0] for one in usable]
+        elif usable:
             try:
                 found += self._search([photo for photo, _ in usable], [loaded for _, loaded in usable], started)
             except JustZoomInError as error:
@@ -198,20 +215,26 @@ class Localizer:
 
     def load_photo(self, photo: str | Path | bytes) -> LoadedPhoto | JustZoomInError:
         """Return a photo prepared for the model, or the error that says what is wrong with it."""
-        return load_photo(photo, self.model.config, self._trained_shapes)
+        asked, known = self.answering.posteriors, self.cameras or CameraSource()
+        loaded = load_photo(photo, self.model.config, self._trained_shapes, known.of(photo), known.every,
+                            panoramas=asked is not None and self.model.matcher is not None)
+        if self.headings is None or isinstance(loaded, JustZoomInError):
+            return loaded
+        return loaded._replace(heading=self.headings.of(photo))
 
     def encode(self, pairs: torch.Tensor) -> torch.Tensor:
-        """Return vectors (B, D) of photos, uint8 halves (B, 2, 3, n, n).
+        """Return vectors (B, D) of photos, uint8 halves (B, 2, 3, n, n); panoramas have an axis more, for their views.
 
         Raises:
             ModelError: If a photo cannot be encoded, or its vector is not finite.
             TileError: If the map has nothing in the grid's region.
         """
         self._check_root()
-        return photo_vectors(self.model, pairs)
+        vectors = photo_vectors(self.model, pairs.flatten(0, -5))
+        return vectors.view(*pairs.shape[:-4], vectors.shape[-1])
 
     def localize_posterior(self, photo: str | Path | bytes) -> Posterior:
-        """Return the posterior of one photo over all terminal cells, calibrated and with the prior, whatever the search.
+        """Return the posterior of one photo over all terminal cells, calibrated and with the priors, whatever the search.
 
         Args:
             photo: Path of the photo, or the bytes of its file.
@@ -224,28 +247,46 @@ class Localizer:
         loaded = self.load_photo(photo)
         if isinstance(loaded, JustZoomInError):
             raise loaded
-        return Posterior(self.grid, self.log_probs(loaded.pair.unsqueeze(0))[0])
+        return self.beliefs([loaded]).posteriors(self.grid)[0]
+
+    def beliefs(self, photos: Sequence[LoadedPhoto], *, prior: bool = True) -> Beliefs:
+        """Return what is believed about loaded photos, whatever the search: calibrated cells and, with a matcher, bearings.
+
+        Args:
+            photos: The photos, from `load_photo`.
+            prior: Whether to multiply the priors of place and heading in.
+
+        Raises:
+            TileError: If the map cannot give a view.
+            GeometryError: If the prior excludes every cell.
+        """
+        alike = len({photo.pair.shape for photo in photos}) == 1  # a panorama has several views
+        stacks = [torch.stack([photo.pair for photo in photos])] if alike else [photo.pair[None] for photo in photos]
+        own = Beliefs.joined([self.posteriors.own(self.encode(stack)) for stack in stacks])
+        return self.posteriors.with_prior(own, [photo.heading.prior for photo in photos]) if prior else own
 
     def log_probs(self, pairs: torch.Tensor, *, prior: bool = True) -> npt.NDArray[np.float64]:
         """Return calibrated log-probabilities (B, N) of all terminal cells, whatever the search.
 
         Args:
-            pairs: The photos, uint8 halves (B, 2, 3, n, n).
-            prior: Whether to multiply the prior in.
+            pairs: The photos, uint8 halves (B, 2, 3, n, n), or panoramas (B, V, 2, 3, n, n).
+            prior: Whether to multiply the prior of the place in.
 
         Raises:
             TileError: If the map cannot give a view.
             GeometryError: If the prior excludes every cell.
         """
         own = self.posteriors.own(self.encode(pairs))
-        return self.posteriors.with_prior(own) if prior else own
+        return (self.posteriors.with_prior(own) if prior else own).log_probs
 
     def asked(self) -> dict[str, Any]:
         """Return, as plain values, everything that the answers depend on besides model, map and grid."""
         prior, calibration = self.prior, None if self.answering.posteriors is None else self.calibration
         return {"search": str(self.search), "decision": str(self.decision),
                 "prior": None if prior is None else hashlib.sha256(prior.log_weights(self.grid).tobytes()).hexdigest(),
-                "calibration": None if calibration is None else calibration.fingerprint}
+                "calibration": None if calibration is None else calibration.fingerprint,
+                "headings": None if self.headings is None else self.headings.fingerprint,
+                "cameras": None if self.cameras is None else self.cameras.fingerprint}
 
     def _check_root(self) -> None:
         """Refuse a map that has no data in the region, and warn of a map that the model does not know; once."""
@@ -260,7 +301,9 @@ class Localizer:
     def _search(self, photos: Sequence[str | Path | bytes], loaded: Sequence[LoadedPhoto], started: float) -> list[Fix]:
         """Return the fixes of loaded photos."""
         vectors = self.encode(torch.stack([each.pair for each in loaded]))
-        answers = [answer for found in self.answering.find(vectors) for answer in found.fields()]
+        known = [each.heading for each in loaded]
+        answers = [answer for found in self.answering.find(vectors, [heading.prior for heading in known])
+                   for answer in found.fields()]
         shared: dict[str, Any] = {
             "map_hash": self.map_hash, "model_hash": self.model_hash, "grid": self.grid, "searched": str(self.search),
             "decision": str(self.decision), "prior": None if self.prior is None else str(self.prior),
@@ -270,8 +313,9 @@ class Localizer:
         reasons = [self._not_calibrated(answer.get("on_map"), each.unlike)
                    for answer, each in zip(answers, loaded, strict=True)]
         return [Fix(**answer, **shared, calibrated=why is None, not_calibrated=why, no_data=gaps, seconds=seconds,
-                    photo=None if isinstance(photo, bytes) else str(photo))
-                for photo, answer, gaps, why in zip(photos, answers, no_data, reasons, strict=True)]
+                    photo=None if isinstance(photo, bytes) else str(photo), heading_prior=each.heading.words,
+                    camera=each.camera)
+                for photo, answer, gaps, why, each in zip(photos, answers, no_data, reasons, loaded, strict=True)]
 
     def _not_calibrated(self, on_map: bool | None, unlike: str | None) -> str | None:
         """Return why the probabilities of a photo are not calibrated; None if they are."""

@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews, look_alike, region_look
-from justzoomin.posterior import Calibrates, Calibration, Prior, apply_many, log_normalized
-from justzoomin.search.cell_scorer import MapScorer, scorer
-from justzoomin.search.cost import CHEAP_POSES, MatchingCost, matching_cost
+from justzoomin.posterior import (
+    Calibrates,
+    Calibration,
+    HeadingPrior,
+    Posterior,
+    Prior,
+    apply_heading,
+    apply_many,
+    log_normalized,
+)
+from justzoomin.search.cell_scorer import MapScorer, PoseScores, scorer
+from justzoomin.search.cost import CHEAP_PIECES, MatchingCost, matching_cost
 from justzoomin.search.map_facts import facts_of
 from justzoomin.search.trained import seen_map
+from justzoomin.search.tree_search import Budget
 from justzoomin.search.view_vectors import ViewVectors
 
 Floats = npt.NDArray[np.float64]
+
+
+class Beliefs(NamedTuple):
+    """What is believed about B photos.
+
+    Attributes:
+        log_probs: Log-probabilities (B, N) of the terminal cells.
+        headings: Log-probabilities (B, N, K) of the bearings in each cell, float32; see `Posterior`. None if there are none.
+    """
+
+    log_probs: Floats
+    headings: npt.NDArray[np.float32] | None
+
+    @classmethod
+    def joined(cls, parts: Sequence[Beliefs]) -> Beliefs:
+        """Return what is believed about the photos of all parts."""
+        headings = [part.headings for part in parts if part.headings is not None]
+        return cls(np.concatenate([part.log_probs for part in parts]),
+                   np.concatenate(headings) if len(headings) == len(parts) else None)
+
+    def posteriors(self, grid: ZoomGrid) -> list[Posterior]:
+        """Return the posterior of each photo."""
+        headings = self.headings if self.headings is not None else [None] * len(self.log_probs)
+        return [Posterior(grid, cells, bearings) for cells, bearings in zip(self.log_probs, headings, strict=True)]
 
 
 class MapPosteriors:
@@ -41,20 +78,60 @@ class MapPosteriors:
     @cached_property
     def score(self) -> MapScorer:
         """The scorer of the cells: from photo vectors (B, D) to scores (B, N), log-probabilities up to a constant."""
-        return scorer(self.vectors.model, self.vectors)
+        return scorer(self.vectors.model, self.vectors, Budget(temperature=self._temperature()))
 
-    def own(self, photos: torch.Tensor) -> Floats:
-        """Return calibrated log-probabilities (B, N) of photo vectors (B, D), without the prior."""
-        scores = self.score(photos).astype(np.float64)
-        return log_normalized(scores) if self.applied is None else self.applied.apply(self.grid, scores)
+    def _temperature(self) -> float:
+        """Return the temperature of a photo that is neither sure nor ignorant: equal in the root of the number of cells."""
+        if self.applied is None or self.vectors.model.matcher is None:
+            return 1.0
+        cells = self.grid.actions**self.grid.depth
+        scores = np.full((1, cells), -1e3)
+        scores[0, : math.isqrt(cells)] = 0.0
+        return float(self.applied.temperatures_of(self.grid, log_normalized(scores))[0, -1])
 
-    def with_prior(self, own: Floats) -> Floats:
-        """Multiply the prior, if there is one, into log-probabilities (B, N).
+    def own(self, photos: torch.Tensor) -> Beliefs:
+        """Return what is believed about photos with vectors (B, D), or panoramas (B, V, D), calibrated and without a prior.
+
+        Bearings are divided by the temperature of the last step.
+        """
+        poses = self._poses(photos)
+        scores = poses.cells.astype(np.float64)
+        if poses.bearings is not None:
+            heat = np.ones((len(scores), 1)) if self.applied is None else self.applied.temperatures_of(self.grid, scores)
+            for one, by in zip(poses.bearings, 1.0 / heat[:, -1], strict=True):
+                one[:] = log_normalized(one.astype(np.float64) * by)
+        cells = log_normalized(scores) if self.applied is None else self.applied.apply(self.grid, scores)
+        return Beliefs(cells, poses.bearings)
+
+    def _poses(self, photos: torch.Tensor) -> PoseScores:
+        """Return the scores of photo vectors (B, D), or of panoramas (B, V, D) whose views are combined."""
+        if photos.dim() == 2:
+            return self.score.poses(photos)
+        from justzoomin.search.panoramas import combined
+
+        each = [combined(self.score.poses(views)) for views in photos]
+        return PoseScores(np.concatenate([one.cells for one in each]),
+                          np.concatenate([one.bearings for one in each if one.bearings is not None]))
+
+    def with_prior(self, own: Beliefs, headings: Sequence[HeadingPrior | None] = ()) -> Beliefs:
+        """Multiply priors, if there are any, into what is believed about photos.
+
+        Args:
+            own: What is believed without a prior.
+            headings: What is known of each photo's heading; empty if nothing is known.
 
         Raises:
-            GeometryError: If the prior excludes every cell.
+            GeometryError: If the prior of the place excludes every cell.
+            ConfigError: If there is a heading, but the model says nothing about headings.
         """
-        return own if self.prior is None else apply_many(self.grid, own, self.prior)
+        if any(headings):
+            changed = [found if prior is None else apply_heading(found, prior)
+                       for found, prior in zip(own.posteriors(self.grid), headings, strict=True)]
+            bearings = [found.headings for found in changed if found.headings is not None]
+            own = Beliefs(np.stack([found.log_probs for found in changed]), np.stack(bearings) if bearings else None)
+        if self.prior is None:
+            return own
+        return Beliefs(apply_many(self.grid, own.log_probs, self.prior), own.headings)
 
     def on_map(self, own: Floats) -> list[bool | None]:
         """Return whether photos with calibrated posteriors (B, N), without a prior, look like photos of this map.
@@ -112,7 +189,7 @@ class MapPosteriors:
 
         0 for a matcher that answers alone, because it describes the map itself.
         """
-        if self.score.ground is not None:
+        if self.score.alone:
             return 0
         index = self.vectors.index
         return len(self.vectors.model.layers(self.grid)) - (0 if index is None else index.count())
@@ -124,10 +201,10 @@ class MapPosteriors:
             TileError: If the map cannot give a piece.
         """
         ground = self.score.ground
-        return None if ground is None or ground.poses <= CHEAP_POSES else matching_cost(ground)
+        return None if ground is None or ground.missing <= CHEAP_PIECES else matching_cost(ground)
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
-        """Describe the map for a matcher, if one answers alone, once before the first photo.
+        """Describe the map for a matcher, if there is one, once before the first photo.
 
         Args:
             progress: Called with the number of pieces done and of all pieces.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from justzoomin.errors import ConfigError
 from justzoomin.geometry import ZoomGrid, view_count
+from justzoomin.posterior import MAX_TERMINAL_CELLS
 
 if TYPE_CHECKING:
     from justzoomin.search.index import MapIndex
@@ -56,11 +57,11 @@ def parse_search(text: str) -> Search | None:
 
 
 def choose_search(asked: str, grid: ZoomGrid, index: MapIndex | None, pixels: int, *, decision: str | None,
-                  prior: bool, paths: bool = True) -> Search:
+                  prior: bool, paths: bool = True, matcher: bool = False) -> Search:
     """Return the search to use.
 
-    `auto` is the posterior if a decision or a prior needs it, if an index holds all views, or if the views are few and small;
-    otherwise it is greedy.
+    `auto` is the posterior if the model has a matcher, if a decision or a prior needs it, if an index holds all views, or if
+    the views are few and small; otherwise it is greedy.
 
     Args:
         asked: Name of the search; see `parse_search`.
@@ -70,6 +71,7 @@ def choose_search(asked: str, grid: ZoomGrid, index: MapIndex | None, pixels: in
         decision: The chosen decision, if any.
         prior: Whether there is a prior.
         paths: Whether the model decodes paths; a model that does not has only a posterior.
+        matcher: Whether the model has a matcher, which finds places on any map; paths are those of its zoomer alone.
 
     Raises:
         ConfigError: If the search is unknown, or follows paths although a decision or a prior needs the posterior or the model
@@ -83,6 +85,8 @@ def choose_search(asked: str, grid: ZoomGrid, index: MapIndex | None, pixels: in
     needs = "prior" if prior else "decision" if decision not in (None, "top") else None
     if search is None:
         cells = grid.actions**grid.depth
+        if matcher and cells <= MAX_TERMINAL_CELLS:
+            return Search("posterior")
         few = view_count(grid) * pixels**2 <= AUTO_PIXELS
         whole = cells <= AUTO_CELLS and (few or (index is not None and index.count() == len(index)))
         return Search("posterior" if needs or whole else "greedy")

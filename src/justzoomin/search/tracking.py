@@ -7,23 +7,31 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
+import numpy.typing as npt
 
-from justzoomin.errors import JustZoomInError, PhotoError
+from justzoomin.errors import ConfigError, JustZoomInError, PhotoError
 from justzoomin.geometry import LatLon
-from justzoomin.posterior import TEMPERING, Distance, Motion, Posterior, decide, track
+from justzoomin.posterior import TEMPERING, Distance, HeadingPrior, Motion, Posterior, Turn, decide, track
+from justzoomin.search.heading_wedge import wedge
 from justzoomin.search.localizer import Localizer
 from justzoomin.spelling import spelled
 
 GPX = "http://www.topografix.com/GPX/1/1"
 OWN = "urn:justzoomin:gpx:1"
 _HALF, _MOST = 0.5, 0.9
+MAX_BEARINGS = 1 << 27
+"""Most probabilities of bearings (photos times cells times bearings) that are kept for a drive: 1 GiB in the filter."""
+_LEAST = -60_000.0
+"""Log-probabilities below this are not finite in half precision."""
 
 MotionBetween = Callable[[int, int], Motion]
 """The motion between two photos, given their numbers."""
+TurnBetween = Callable[[int, int, int], Turn | None]
+"""The turn between two photos, given their numbers and the number of bearings; None if it is unknown."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,9 @@ class TrackPoint:
         radius_m: Radius around it that holds half of the posterior.
         radius_90_m: Radius around it that holds nine tenths of the posterior.
         on_map: Whether the photo alone looks like a photo of the map; None without a calibration for this map.
+        heading_deg: Which way it faces, in degrees clockwise from true north, within 40 m of the position; None if the model
+            says nothing about headings.
+        heading_sigma_deg: Circular spread of the heading in degrees.
     """
 
     photo: str
@@ -45,17 +56,35 @@ class TrackPoint:
     radius_m: float
     radius_90_m: float
     on_map: bool | None
+    heading_deg: float | None = None
+    heading_sigma_deg: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, lat before lon."""
         return {"photo": self.photo, "time": self.time.isoformat(), "lat": self.position.lat, "lon": self.position.lon,
-                "radius_m": self.radius_m, "radius_90_m": self.radius_90_m, "on_map": self.on_map}
+                "radius_m": self.radius_m, "radius_90_m": self.radius_90_m, "on_map": self.on_map,
+                "heading_deg": self.heading_deg, "heading_sigma_deg": self.heading_sigma_deg}
+
+
+class Alone(NamedTuple):
+    """What is believed about a photo by itself, calibrated and without a prior.
+
+    Attributes:
+        log_probs: Log-probabilities (N,) of the cells, float32.
+        headings: Log-probabilities (N, K) of the bearings in each cell, float16; None if they are unknown or not kept.
+        heading: What is known of the photo's heading otherwise, from the localizer's source.
+    """
+
+    log_probs: npt.NDArray[np.float32]
+    headings: npt.NDArray[np.float16] | None = None
+    heading: HeadingPrior | None = None
 
 
 def photo_posteriors(localizer: Localizer, photos: Sequence[Path], batch_size: int = 16,
-                     progress: Callable[[int, int], None] | None = None,
-                     ) -> list[np.ndarray[tuple[int], np.dtype[np.float32]] | JustZoomInError]:
-    """Return log-probabilities (N,) of each photo alone, calibrated and without a prior, or the photo's error.
+                     progress: Callable[[int, int], None] | None = None) -> list[Alone | JustZoomInError]:
+    """Return what is believed about each photo alone, calibrated and without a prior, or the photo's error.
+
+    Bearings are left out if those of all photos are more than `MAX_BEARINGS` numbers.
 
     Args:
         localizer: Model and map.
@@ -66,25 +95,31 @@ def photo_posteriors(localizer: Localizer, photos: Sequence[Path], batch_size: i
     Raises:
         TileError: If the map cannot give a view.
     """
-    import torch
-
-    found: list[np.ndarray[tuple[int], np.dtype[np.float32]] | JustZoomInError] = []
+    cells = localizer.grid.actions**localizer.grid.depth
+    found: list[Alone | JustZoomInError] = []
     for start in range(0, len(photos), batch_size):
         loaded = [localizer.load_photo(photo) for photo in photos[start:start + batch_size]]
-        usable = [one.pair for one in loaded if not isinstance(one, JustZoomInError)]
-        scores = np.empty((0, 0), np.float32)
+        usable = [one for one in loaded if not isinstance(one, JustZoomInError)]
+        alone: list[Alone] = []
         if usable:
-            scores = localizer.log_probs(torch.stack(usable), prior=False).astype(np.float32)
-        rows = iter(scores)
-        found += [pair if isinstance(pair, JustZoomInError) else next(rows) for pair in loaded]
+            believed = localizer.beliefs(usable, prior=False)
+            kept = believed.headings is not None and len(photos) * cells * believed.headings.shape[2] <= MAX_BEARINGS
+            alone = [Alone(p.log_probs.astype(np.float32), _half(p.headings) if kept else None, one.heading.prior)
+                     for p, one in zip(believed.posteriors(localizer.grid), usable, strict=True)]
+        rows = iter(alone)
+        found += [one if isinstance(one, JustZoomInError) else next(rows) for one in loaded]
         if progress:
             progress(len(found), len(photos))
     return found
 
 
-def track_points(localizer: Localizer, times: Sequence[tuple[Path, datetime]],
-                 posteriors: Sequence[np.ndarray[tuple[int], np.dtype[np.float32]] | JustZoomInError], motion: MotionBetween, *,
-                 smooth: bool = True, tempering: float = TEMPERING) -> list[TrackPoint]:
+def _half(headings: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float16] | None:
+    return None if headings is None else np.maximum(headings, _LEAST).astype(np.float16)
+
+
+def track_points(localizer: Localizer, times: Sequence[tuple[Path, datetime]], posteriors: Sequence[Alone | JustZoomInError],
+                 motion: MotionBetween, *, smooth: bool = True, tempering: float = TEMPERING, turn: TurnBetween | None = None,
+                 headings: Sequence[HeadingPrior | None] | None = None) -> list[TrackPoint]:
     """Return the track of a drive; photos without a posterior are skipped, and motions lead past them.
 
     Args:
@@ -94,29 +129,43 @@ def track_points(localizer: Localizer, times: Sequence[tuple[Path, datetime]],
         motion: The motion between two of them, by their numbers.
         smooth: Whether later photos count too.
         tempering: Exponent of the likelihoods; see `track`.
+        turn: The turn between two of them, by their numbers and the number of bearings; None if no turn is known.
+        headings: What is known of each photo's heading; None for what the localizer's source says.
 
     Raises:
         PhotoError: If no photo can be used.
+        ConfigError: If turns or headings are known but cannot be used: the model says nothing about headings, or the drive has
+            too many photos for its bearings.
         GeometryError: If times and speed, or odometry, exclude every place.
     """
     usable = [(k, p) for k, p in enumerate(posteriors) if not isinstance(p, JustZoomInError)]
     if not usable:
         raise PhotoError("drive", "none of its photos can be used", "Give at least one photo that can be read.")
-    motions = [motion(a, b) for (a, _), (b, _) in pairwise(usable)]
-    alone = np.stack([p for _, p in usable]).astype(np.float64)
+    alone = np.stack([p.log_probs for _, p in usable]).astype(np.float64)
+    bearings = [p.headings for _, p in usable if p.headings is not None]
+    known = [p.heading if headings is None else headings[k] for k, p in usable]
+    pairs = [(a, b) for (a, _), (b, _) in pairwise(usable)]
+    if not bearings and (turn is not None or any(known)):
+        raise ConfigError("heading", "turns and headings need the bearings of every photo, which are missing: the model has no "
+                          f"ray matcher, or photos times cells times bearings are more than {MAX_BEARINGS:,}",
+                          "Leave turns and headings out, or track fewer photos at a time.")
+    count = bearings[0].shape[1] if bearings else 0
     on_map = localizer.posteriors.on_map(alone)
-    places = track(localizer.grid, alone, motions, smooth=smooth, tempering=tempering)
+    places = track(localizer.grid, alone, [motion(a, b) for a, b in pairs], smooth=smooth, tempering=tempering,
+                   headings=bearings or None, turns=[turn(a, b, count) for a, b in pairs] if turn else (),
+                   heading_priors=known if any(known) else ())
     return [_point(*times[k], place, here) for (k, _), place, here in zip(usable, places, on_map, strict=True)]
 
 
 def _point(photo: Path, time: datetime, place: Posterior, on_map: bool | None) -> TrackPoint:
     lat, lon = (float(v[0]) for v in decide(place.grid, place.log_probs[None], Distance()))
+    heading = place.heading(Distance(), lat, lon)
     return TrackPoint(str(photo), time, LatLon(lat, lon), place.radius_about(lat, lon, _HALF),
-                      place.radius_about(lat, lon, _MOST), on_map)
+                      place.radius_about(lat, lon, _MOST), on_map, *(() if heading is None else heading[:2]))
 
 
 def gpx(points: Sequence[TrackPoint], *, with_time: bool = True, name: str = "justzoomin") -> bytes:
-    """Return a GPX 1.1 file of one track: position, time and name of each photo, with the radii as extensions.
+    """Return a GPX 1.1 file of one track: position, time and name of each photo, with radii and heading as extensions.
 
     Source: https://www.topografix.com/GPX/1/1/, order of elements in wptType.
     """
@@ -135,6 +184,9 @@ def gpx(points: Sequence[TrackPoint], *, with_time: bool = True, name: str = "ju
         more = ElementTree.SubElement(place, f"{{{GPX}}}extensions")
         ElementTree.SubElement(more, f"{{{OWN}}}radius_m").text = f"{p.radius_m:.1f}"
         ElementTree.SubElement(more, f"{{{OWN}}}radius_90_m").text = f"{p.radius_90_m:.1f}"
+        for key, degrees in (("heading_deg", p.heading_deg), ("heading_sigma_deg", p.heading_sigma_deg)):
+            if degrees is not None:
+                ElementTree.SubElement(more, f"{{{OWN}}}{key}").text = f"{degrees:.1f}"
         if p.on_map is not None:
             ElementTree.SubElement(more, f"{{{OWN}}}on_map").text = "true" if p.on_map else "false"
     ElementTree.indent(root)
@@ -148,10 +200,13 @@ def _text(words: str) -> str:
 
 
 def geojson(points: Sequence[TrackPoint]) -> dict[str, Any]:
-    """Return a GeoJSON FeatureCollection (lon, lat): the line, then a point for each photo."""
+    """Return a GeoJSON FeatureCollection (lon, lat): the line, a point for each photo, and a wedge for each known heading."""
     line = [[p.position.lon, p.position.lat] for p in points]
     features = [{"type": "Feature", "properties": {"kind": "track"}, "geometry": {"type": "LineString", "coordinates": line}}
                 ] if len(points) > 1 else []
     features += [{"type": "Feature", "properties": {**p.to_dict(), "kind": "photo"},
                   "geometry": {"type": "Point", "coordinates": at}} for p, at in zip(points, line, strict=True)]
+    features += [{"type": "Feature", "properties": {"photo": p.photo, "kind": "heading"},
+                  "geometry": wedge(*p.position, p.heading_deg, p.heading_sigma_deg)}
+                 for p in points if p.heading_deg is not None and p.heading_sigma_deg is not None]
     return {"type": "FeatureCollection", "features": features}

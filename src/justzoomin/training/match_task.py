@@ -14,7 +14,7 @@ from torch.nn import functional
 from justzoomin.data import Batch, normalize
 from justzoomin.maps import GridViews, Windows
 from justzoomin.models import Ground, MapModel, RayMatcher
-from justzoomin.search import MAX_PLACES, GroundMap
+from justzoomin.search import GroundMap
 from justzoomin.training.config import TrainConfig
 from justzoomin.training.task import Found, TaskSetup, best_cells
 from justzoomin.training.zoom_task import ZoomTask
@@ -101,14 +101,12 @@ class MatchTask(ZoomTask):
         self._grounds = {}
 
     def find(self, number: int, photos: torch.Tensor, truth: torch.Tensor) -> Found:
-        """Score all terminal cells with the matcher, as in search; in a region with too many places, zoom instead."""
+        """Score all terminal cells with the matcher, as in search."""
         views = self.views[number]
         if number not in self._grounds:  # photos come map by map, so one map is kept at a time
             self._grounds = {number: GroundMap(self.model, views.source, views.grid)}
-        ground, cells = self._grounds[number], views.grid.actions**views.grid.depth
-        if ground.places * cells > MAX_PLACES:
-            return super().find(number, photos, truth)
-        return best_cells(ground.scores(self.model.fans(photos)).cpu(), views.grid, truth)
+        scores = [found.logsumexp(0) for found in self._grounds[number].pose_scores(self.model.fans(photos))]
+        return best_cells(torch.stack(scores).cpu(), views.grid, truth)
 
     def on_validation_epoch_end(self) -> None:
         """Log the figures and release the map."""

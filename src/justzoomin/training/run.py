@@ -138,7 +138,9 @@ def _build_model(config: TrainConfig, maps: TrainingMaps) -> MapModel:
         raise ModelError(config.init, f"its grid is {model.config.grid} x {model.config.grid}, but the dataset's grid is "
                          f"{maps.grid.grid} x {maps.grid.grid}", "Start from a model with the dataset's grid size.")
     if config.model.matcher is not None and model.matcher is None and "matcher" in family_of(model.family).uses:
-        return with_matcher(model, config.model.matcher, config.model.preset, config.seed)
+        model = with_matcher(model, config.model.matcher, config.model.preset, config.seed)
+    if config.model.photo_fit != "squeeze":  # the default keeps what the model was trained with
+        model.config = model.config.model_copy(update={"photo_fit": config.model.photo_fit})
     return model
 
 
@@ -155,6 +157,10 @@ def _start(config: TrainConfig, model: MapModel) -> dict[str, Any]:
 def _loaders(kind: type[Task], config: TrainConfig, settings: ModelConfig, maps: TrainingMaps, views: list[GridViews],
              rank: int, world: int) -> tuple[tuple[DataLoader[Any], DataLoader[Any] | None], Miner]:
     crop = config.augment.crop_scale if config.augment.enabled else None
+    if crop is not None and settings.frame.uses_cameras:
+        warnings.warn(f"augment.crop_scale is not used: with model.photo_fit={settings.photo_fit} photos keep their angles",
+                      stacklevel=3)
+        crop = None
     # The same for all maps: a batch holds either the pixels or the numbers of all its views.
     with_views = kind.shows_paths and not all(views[number].cached for number in maps.train)
     photos = _samples(config, settings, maps, views, config.train_split, crop, with_views=with_views)
@@ -182,7 +188,8 @@ def _samples(config: TrainConfig, settings: ModelConfig, maps: TrainingMaps, vie
     for number in numbers:
         dataset = maps.datasets[number]
         part = dataset.torch_dataset(split, settings.image_pixels, decode=settings.photo_decode, crop_scale=crop,
-                                     seed=mix_seed(config.seed, number) if number else config.seed, views=views[number])
+                                     seed=mix_seed(config.seed, number) if number else config.seed, views=views[number],
+                                     frame=settings.frame)
         part.ready = _ready(config, settings, dataset, split, crop[0] if crop else None, several=len(maps.datasets) > 1)
         part.with_views = with_views
         parts.append(part)
@@ -201,11 +208,13 @@ def _ready(config: TrainConfig, settings: ModelConfig, dataset: Dataset, split: 
            several: bool) -> ReadyPhotos | None:
     if config.ready_photos is None:
         return None
-    kind = ReadyKind(split, settings.image_pixels, settings.photo_decode, least)
+    ids = dataset.split(split).image_ids
+    kind = ReadyKind(split, settings.image_pixels, settings.photo_decode, least, frame=settings.frame,
+                     cameras=dataset.cameras(ids) if settings.frame.uses_cameras else {})
     folder = Path(config.ready_photos)
     if several:
         folder /= dataset.root.resolve().name
-    return find_ready(folder, kind, dataset.photos, dataset.split(split).image_ids, dataset.root)
+    return find_ready(folder, kind, dataset.photos, ids, dataset.root)
 
 
 def _loggers(config: TrainConfig, out: Path, resume_from: Path | None) -> list[Logger]:

@@ -21,6 +21,10 @@ def ready(
     least_crop: Annotated[float | None, typer.Option(
         "--least-crop", help="Smallest share of a photo that a random crop keeps (lower end of augment.crop_scale). Default: "
         "no crops.", min=0.05, max=1.0)] = None,
+    photo_fit: Annotated[str, typer.Option(
+        "--photo-fit", help="How photos become 2:1, as the model's photo_fit: squeeze, crop or fit.")] = "squeeze",
+    frame_fov: Annotated[float, typer.Option(
+        "--frame-fov", help="With --photo-fit: the model's matcher.assumed_fov_deg.", min=1.0, max=170.0)] = 75.0,
     encoding: Annotated[str, typer.Option(help="Format of the photos: raw (exact) or jpeg (smaller, not exact).")] = "raw",
     dest: Annotated[Path | None, typer.Option(
         "--out", help="Folder to write into. Default: ready/ in the dataset's folder.")] = None,
@@ -31,18 +35,23 @@ def ready(
 
     See docs/photo-cache.md.
     """
-    from justzoomin.data import ReadyKind, make_ready, open_dataset, ready_plan
+    from justzoomin.data import Frame, ReadyKind, make_ready, open_dataset, ready_plan
     from justzoomin.errors import ConfigError
     from justzoomin.files import refuse_links
 
-    for option, value, known in (("--decode", decode, ("full", "scaled", "quick")), ("--encoding", encoding, ("raw", "jpeg"))):
+    for option, value, known in (("--decode", decode, ("full", "scaled", "quick")), ("--encoding", encoding, ("raw", "jpeg")),
+                                 ("--photo-fit", photo_fit, ("squeeze", "crop", "fit"))):
         if value not in known:
             raise ConfigError(option, f"unknown value {value!r}", f"Choose from: {', '.join(known)}.")
+    frame = Frame(photo_fit, frame_fov)  # type: ignore[arg-type]
+    if frame.uses_cameras and least_crop is not None:
+        raise ConfigError("--least-crop", f"photos of --photo-fit {photo_fit} are not cropped at random", "Leave it out.")
     dataset = open_dataset(root)
     folder = dest or refuse_links(root, root / "ready")
     for name in split or sorted(dataset.split_paths):
         ids = dataset.split(name).image_ids
-        kind = ReadyKind(name, pixels, decode, least_crop, encoding)  # type: ignore[arg-type]
+        cameras = dataset.cameras(ids) if frame.uses_cameras else {}
+        kind = ReadyKind(name, pixels, decode, least_crop, encoding, frame, cameras)  # type: ignore[arg-type]
         needs = ready_plan(dataset.photos, ids, kind, folder)
         console().print(f"{needs.folder}: {needs.photos:,} photos, about {needs.bytes / 1e6:,.1f} MB; "
                         f"{needs.free / 1e9:,.1f} GB are free")

@@ -18,7 +18,7 @@ _LABELS = {"town": "building the town", "overhead": "overhead image", "photos": 
 
 @from_settings(
     "justzoomin.city:CityConfig",
-    {None: "seed size_m photos val_photos held_out split gsd_m depth grid photo_width photo_height workers"},
+    {None: "seed size_m districts photos val_photos held_out split gsd_m depth grid photo_width photo_height workers"},
     dict.fromkeys(("seed", "photos", "val_photos", "held_out", "workers"), Change(usage=True)))
 def synth(
     dest: Annotated[Path, typer.Argument(help="Folder to make. It must be missing or empty.")],

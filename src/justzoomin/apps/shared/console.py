@@ -162,9 +162,9 @@ def prepare(localizer: Localizer) -> None:
     """Print on standard error what takes long before the first answer, and describe the map for a matcher."""
     cost = localizer.matching_cost()
     if cost is not None:
-        typer.echo(f"posterior: the model describes {cost.pieces:,} pieces of map once (about {duration(cost.map_seconds)}), "
-                   f"then compares each photo with {cost.places:,} places and {cost.bearings} bearings (up to about "
-                   f"{duration(cost.photo_seconds)} per photo)", err=True)
+        typer.echo(f"posterior: the model describes {cost.pieces:,} pieces of map first (about {duration(cost.map_seconds)}; "
+                   f"jzi index does it once for all runs), then looks for each photo in {cost.places:,} places, closely at up "
+                   f"to {cost.looked:,} of them (about {duration(cost.photo_seconds)} a photo)", err=True)
         with progress_bar("describing the map") as advance:
             localizer.prepare(advance)
     if (ahead := localizer.views_ahead) >= _MANY_VIEWS:

@@ -5,40 +5,80 @@ from __future__ import annotations
 import codecs
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from justzoomin.errors import JustZoomInError
+    from justzoomin.photos.readers import ListedPhoto
 
-LIST_SUFFIX = ".txt"
+LIST_SUFFIX, TABLE_SUFFIX, MAPILLARY_SUFFIX = ".txt", ".csv", ".json"
 MAX_LIST_BYTES = 1 << 28
 NAMED = 5
 """Number of skipped files of a folder that are named."""
 
 
-def expand(paths: list[Path]) -> tuple[list[Path | JustZoomInError], list[str]]:
+class Named(NamedTuple):
+    """The photos that arguments name.
+
+    Attributes:
+        files: The photo files in order; an error for an argument that is wrong.
+        remarks: A remark about each folder or list that also holds other entries.
+        listed: What lists state about photos, by path.
+    """
+
+    files: list[Path | JustZoomInError]
+    remarks: list[str]
+    listed: dict[str, ListedPhoto]
+
+
+def expand(paths: list[Path]) -> Named:
     """Return the photo files that arguments name, in order: those in folders and subfolders, and those in lists.
 
-    A folder or list without photos gives an error instead. The second list has a remark about each folder that also holds other
-    files.
+    A list is a text file with a path per line, a CSV with a column photo, or JSON of the Mapillary API. A folder or list
+    without photos gives an error instead.
     """
     from justzoomin.errors import DataError, PhotoError
 
     files: list[Path | JustZoomInError] = []
     remarks: list[str] = []
+    listed: dict[str, ListedPhoto] = {}
     for path in paths:
         try:
             if path.is_dir():
                 files += _inside(path, remarks)
             elif path.suffix.lower() == LIST_SUFFIX and path.is_file():
                 files += _listed(path)
+            elif path.suffix.lower() in {TABLE_SUFFIX, MAPILLARY_SUFFIX} and path.is_file():
+                rows = _stated(path, remarks)
+                files += [row.path for row in rows]
+                listed |= {str(row.path): row for row in rows}
             else:
                 files.append(path)
         except DataError as error:
             files.append(error)
         except OSError as error:
             files.append(PhotoError(path, f"it cannot be read ({error.strerror})", "Give a readable folder or list."))
-    return files, remarks
+    return Named(files, remarks, listed)
+
+
+def _stated(path: Path, remarks: list[str]) -> list[ListedPhoto]:
+    """Return the photos of a CSV or of Mapillary JSON, with what it states about them.
+
+    Raises:
+        DataError: If it is not such a list.
+    """
+    from justzoomin.errors import DataError
+    from justzoomin.photos.readers import photos_of_mapillary, read_photo_list
+    from justzoomin.untrusted import printable
+
+    if path.suffix.lower() == TABLE_SUFFIX:
+        return read_photo_list(path)
+    rows, skipped = photos_of_mapillary(path)
+    if skipped:
+        remarks.append(f"{path}: {len(skipped):,} images are not used, the first: {printable(skipped[0].detail, 300)}")
+    if not rows:
+        raise DataError(path, "it names no photo that exists", "Put the images beside the file, each called ID.jpg.")
+    return rows
 
 
 def _inside(folder: Path, remarks: list[str]) -> list[Path | JustZoomInError]:

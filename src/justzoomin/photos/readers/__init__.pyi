@@ -1,3 +1,5 @@
+from .exif import photo_camera as photo_camera
+from .headers import Header as Header
 from .options import SourceOptions as SourceOptions
 from .reading import KINDS as KINDS
 from .reading import Source as Source
@@ -7,6 +9,12 @@ from .records import Camera as Camera
 from .records import PhotoRecord as PhotoRecord
 from .records import Projection as Projection
 from .records import Skipped as Skipped
+from .stated_headings import LIST_COLUMNS as LIST_COLUMNS
+from .stated_headings import ExifHeading as ExifHeading
+from .stated_headings import ListedPhoto as ListedPhoto
+from .stated_headings import exif_heading as exif_heading
+from .stated_headings import photos_of_mapillary as photos_of_mapillary
+from .stated_headings import read_photo_list as read_photo_list
 from .times import PhotoTime as PhotoTime
 from .times import times_from_exif as times_from_exif
 from .times import times_from_table as times_from_table

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any
 
+from justzoomin.data import exif_focal, exif_number
 from justzoomin.photos.readers.exif_times import PhotoClock, photo_clock
-from justzoomin.photos.readers.exif_values import number, plain_text
+from justzoomin.photos.readers.exif_values import plain_text
 from justzoomin.photos.readers.headers import Header, gpano
 from justzoomin.photos.readers.records import Camera, Scalar
 
-FULL_FRAME_DIAGONAL_MM = math.hypot(36.0, 24.0)
-_MIN_FOCAL, _MAX_FOCAL = 0.1, 60.0
-"""Focal lengths over the larger side outside of these (157 and 1 degree wide) come from wrong tags."""
 _FAR_DATUMS = ("TOKYO", "NAD27", "NAD1927", "ED50", "OSGB36", "PULKOVO", "GCJ02", "BD09", "SAD69", "AGD66")
 """Datums that differ from WGS 84 by tens to hundreds of metres."""
-_UNITS_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
-"""FocalPlaneResolutionUnit: inch, centimetre; millimetre and micrometre are used beyond the standard."""
-
-_WIDTH, _HEIGHT = 0xA002, 0xA003
-_FOCAL_LENGTH, _FOCAL_35MM = 0x920A, 0xA405
-_PLANE_X, _PLANE_Y, _PLANE_UNIT = 0xA20E, 0xA20F, 0xA210
 
 
 @dataclass(frozen=True)
@@ -115,7 +106,7 @@ def _angle(value: object) -> float | None:
     parts = value if isinstance(value, tuple | list) else (value,)
     if not 1 <= len(parts) <= 3:
         return None
-    numbers = [number(p) for p in parts]
+    numbers = [exif_number(p) for p in parts]
     if any(n is None or n < 0 for n in numbers):
         return None
     given = [n for n in numbers if n is not None]
@@ -136,7 +127,7 @@ def photo_camera(header: Header, panorama: Mapping[str, str]) -> tuple[Camera | 
         return (None, reason, "") if reason else (Camera("equirectangular"), "", "XMP GPano")
     if projection:
         return None, f"it is a panorama in the projection {projection[:30]!r}", ""
-    focal, source = _focal(header)
+    focal, source = exif_focal(header.exif, header.width, header.height)
     return (Camera("perspective", focal), "", source) if focal is not None else (None, "", "")
 
 
@@ -145,7 +136,7 @@ def _partial(header: Header, panorama: Mapping[str, str]) -> str:
 
     Source: Google's Photo Sphere XMP: the image is the cropped area of the full panorama.
     """
-    sizes = {name: number(_float(panorama.get(name))) for name in (
+    sizes = {name: exif_number(_float(panorama.get(name))) for name in (
         "FullPanoWidthPixels", "FullPanoHeightPixels", "CroppedAreaImageWidthPixels", "CroppedAreaImageHeightPixels")}
     full_w, full_h, part_w, part_h = sizes.values()
     if full_w and full_h and part_w and part_h and (part_w < 0.99 * full_w or part_h < 0.99 * full_h):
@@ -163,34 +154,11 @@ def _float(text: str | None) -> float | None:
         return None
 
 
-def _focal(header: Header) -> tuple[float | None, str]:
-    """Return the focal length over the larger side, and the tags that gave it.
-
-    FocalLengthIn35mmFilm refers to equal diagonals (43.27 mm), whatever the aspect ratio. Source: CIPA DCG-001-2005,
-    guideline for noting specifications of digital cameras. As whole millimetres it is accurate to about two per cent.
-    """
-    equivalent = number(header.exif.get(_FOCAL_35MM))
-    larger = max(header.width, header.height)
-    if equivalent and larger > 0:
-        focal = equivalent / FULL_FRAME_DIAGONAL_MM * math.hypot(header.width, header.height) / larger
-        if _MIN_FOCAL <= focal <= _MAX_FOCAL:
-            return focal, "EXIF FocalLengthIn35mmFilm"
-    length, unit = number(header.exif.get(_FOCAL_LENGTH)), _UNITS_MM.get(header.exif.get(_PLANE_UNIT, 2))
-    sides = [(number(header.exif.get(pixels)) or now) / per_unit * unit
-             for pixels, plane, now in ((_WIDTH, _PLANE_X, header.width), (_HEIGHT, _PLANE_Y, header.height))
-             if unit and (per_unit := number(header.exif.get(plane))) and per_unit > 0]
-    if length and len(sides) == 2 and max(sides) > 0:
-        focal = length / max(sides)
-        if _MIN_FOCAL <= focal <= _MAX_FOCAL:
-            return focal, "EXIF FocalLength and FocalPlaneXResolution"
-    return None, ""
-
-
 def _bearing(gps: Mapping[int, Any], panorama: Mapping[str, str], extra: dict[str, Scalar]) -> float | None:
     """Return the bearing from true north. A magnetic one is stored in `extra`, as the declination is unknown here."""
     reference = plain_text(gps.get(16)).upper()[:1]
-    for heading, name in ((number(_float(panorama.get("PoseHeadingDegrees"))), "XMP GPano:PoseHeadingDegrees"),
-                          (number(gps.get(17)), "EXIF GPSImgDirection")):
+    for heading, name in ((exif_number(_float(panorama.get("PoseHeadingDegrees"))), "XMP GPano:PoseHeadingDegrees"),
+                          (exif_number(gps.get(17)), "EXIF GPSImgDirection")):
         if heading is None:
             continue
         if not 0 <= heading <= 360:
@@ -204,12 +172,12 @@ def _bearing(gps: Mapping[int, Any], panorama: Mapping[str, str], extra: dict[st
 
 
 def _more(header: Header, extra: dict[str, Scalar]) -> None:
-    altitude = number(header.gps.get(6))
+    altitude = exif_number(header.gps.get(6))
     if altitude is not None:
         below = header.gps.get(5) in {1, 3, b"\x01", b"\x03"}  # Exif 3.0: below the ellipsoid, below the sea
         extra["altitude_m"] = -altitude if below else altitude
     for tag, name in ((11, "gps_dop"), (31, "gps_error_m")):
-        value = number(header.gps.get(tag))
+        value = exif_number(header.gps.get(tag))
         if value is not None:
             extra[name] = value
     for where, tag, name in ((header.gps, 10, "gps_mode"), (header.gps, 9, "gps_status"), (header.gps, 18, "gps_datum"),

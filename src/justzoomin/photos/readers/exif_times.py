@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Literal
 
+from justzoomin.data import exif_number
 from justzoomin.photos.readers.camera_times import Clock, in_zone, parse_clock, parse_offset, shifted
-from justzoomin.photos.readers.exif_values import number, plain_text
+from justzoomin.photos.readers.exif_values import plain_text
 from justzoomin.photos.readers.headers import Header
 from justzoomin.photos.readers.records import Scalar
 from justzoomin.untrusted import printable
@@ -174,7 +175,7 @@ def _gps_time(gps: Mapping[int, Any]) -> datetime | None:
     parts = gps.get(7)
     if day is None or not isinstance(parts, tuple | list) or len(parts) != 3:
         return None
-    values = [number(p) for p in parts]
+    values = [exif_number(p) for p in parts]
     if any(v is None or v < 0 for v in values):
         return None
     hours, minutes, seconds = (v or 0.0 for v in values)

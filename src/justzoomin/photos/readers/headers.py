@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import struct
 import zlib
 from collections.abc import Callable, Mapping
@@ -47,8 +48,12 @@ class Header:
     broken_exif: bool = False
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, data: bytes | None = None) -> Header:
     """Read the header of an image file.
+
+    Args:
+        path: The file.
+        data: Its bytes, if they are already read.
 
     Raises:
         PhotoError: If it cannot be read as an image.
@@ -56,7 +61,7 @@ def read_header(path: Path) -> Header:
     """
     start = b""
     try:
-        with path.open("rb") as file:
+        with path.open("rb") if data is None else io.BytesIO(data) as file:
             start = file.read(_LOOKED_AT)
             file.seek(0)
             if is_heic(start):

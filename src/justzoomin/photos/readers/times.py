@@ -13,12 +13,14 @@ from justzoomin.photos.readers.camera_times import parse_time, parse_zone
 from justzoomin.photos.readers.exif_times import photo_clock
 from justzoomin.photos.readers.headers import read_header
 from justzoomin.photos.readers.image_files import ImagesById
-from justzoomin.photos.readers.json_input import finite
+from justzoomin.photos.readers.json_input import finite, true_bearing
 from justzoomin.photos.readers.table_files import numbers_where_all_are, read_csv
 from justzoomin.untrusted import printable
 
-_REMEDY = ("Give a table of photo, time (ISO 8601) and, if known, east_m and north_m since the previous photo: "
-           "--times FILE.csv.")
+_REMEDY = ("Give a table of photo, time (ISO 8601) and, if known, east_m and north_m since the previous photo, turn_deg since "
+           "then, heading and heading_sigma: --times FILE.csv.")
+_ODOMETRY, _HEADING = ("east_m", "north_m", "turn_deg"), ("heading", "heading_sigma")
+_RANGES = {"turn_deg": (-1e6, 1e6), "heading": (-180.0, 360.0), "heading_sigma": (1.0, 180.0)}
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,18 @@ class PhotoTime:
         time: When it was taken; in an unknown zone if `known_zone` is false.
         known_zone: Whether the time is known in UTC.
         displacement_m: Metres east and north since the previous photo; None if unknown.
+        turn_deg: Degrees that the camera turned clockwise since the previous photo; None if unknown.
+        heading_deg: Its heading, degrees clockwise from true north; None if unknown.
+        heading_sigma_deg: Spread of the heading; None if unknown.
     """
 
     path: Path
     time: datetime
     known_zone: bool
     displacement_m: tuple[float, float] | None = None
+    turn_deg: float | None = None
+    heading_deg: float | None = None
+    heading_sigma_deg: float | None = None
 
 
 def times_from_exif(photos: Sequence[Path], zone: str | None = None) -> tuple[list[PhotoTime], list[JustZoomInError]]:
@@ -86,11 +94,14 @@ def _exif_time(path: Path, zone: tzinfo | None) -> PhotoTime | JustZoomInError:
 
 def times_from_table(photos: Sequence[Path], table: Path, zone: str | None = None
                      ) -> tuple[list[PhotoTime], list[JustZoomInError]]:
-    """Return times of photos from a CSV of photo, time and perhaps east_m and north_m, and errors for missing photos.
+    """Return times of photos from a CSV, and errors for missing photos.
+
+    Its columns are photo and time and perhaps east_m and north_m, turn_deg, heading and heading_sigma. A heading of -1 counts
+    as unknown.
 
     A dataset's table of photos with `image_id` and `captured_at` can be used unchanged. A row belongs to the photo with the
     same path, or else with the same file name, or whose file name is the id. Rows of other photos are ignored, unless they
-    state displacements: the way would have a gap.
+    state displacements or turns: the way would have a gap.
 
     Args:
         photos: The photos.
@@ -109,9 +120,8 @@ def times_from_table(photos: Sequence[Path], table: Path, zone: str | None = Non
             lowered[wanted] = lowered[other]
     if not {"photo", "time"} <= set(lowered) or ("east_m" in lowered) != ("north_m" in lowered):
         raise DataError(table, f"the columns {printable(', '.join(columns), 100)} are not the expected ones", _REMEDY)
-    moves = "east_m" in lowered
-    if moves:
-        numbers_where_all_are([lowered["east_m"], lowered["north_m"]], rows)
+    moves, turns = "east_m" in lowered, "turn_deg" in lowered
+    numbers_where_all_are([lowered[name] for name in (*_ODOMETRY, *_HEADING) if name in lowered], rows)
     given = parse_zone(zone) if zone else None
     by_path: dict[str, list[Path]] = {}
     for path in photos:
@@ -127,8 +137,9 @@ def times_from_table(photos: Sequence[Path], table: Path, zone: str | None = Non
             raise DataError(where, f"{printable(name, 80)} matches several photos, or occurs twice",
                             "Write each photo's full path, once.")
         if not mine:
-            if moves:
-                raise DataError(where, f"{printable(name, 80)} is not one of the photos, and its displacement would be lost",
+            if moves or turns:
+                what = "displacement" if moves else "turn"
+                raise DataError(where, f"{printable(name, 80)} is not one of the photos, and its {what} would be lost",
                                 "Give the photos of all rows.")
             continue
         utc = parse_time(row[lowered["time"]], given)
@@ -136,12 +147,29 @@ def times_from_table(photos: Sequence[Path], table: Path, zone: str | None = Non
         if time is None:
             stated = printable(row[lowered["time"]], 40)
             raise DataError(where, f"{stated!r} cannot be read as a time, or could be two times", _REMEDY)
-        found[mine[0]] = PhotoTime(mine[0], time, utc is not None, _displacement(row, lowered, where) if moves else None)
+        turn, heading, sigma = (_degrees(row, lowered, name, where) for name in ("turn_deg", *_HEADING))
+        found[mine[0]] = PhotoTime(mine[0], time, utc is not None, _displacement(row, lowered, where) if moves else None, turn,
+                                   true_bearing(heading), sigma)
     missing = [path for path in photos if path not in found]
     if missing and not found:
         raise DataError(table, f"there is no row for {missing[0]}" + (" and the others" if len(missing) > 1 else ""), _REMEDY)
     drive = _ordered(list(found.values()), f"its row in {table}", "Write the zone in every row, or give --time-zone.")
     return drive, [DataError(path, f"{table} has no row for this photo", _REMEDY) for path in missing]
+
+
+def _degrees(row: dict[str, object], names: dict[str, str], name: str, where: str) -> float | None:
+    """Return the degrees in a column of a row; None if there is no such column, or it is empty.
+
+    Raises:
+        DataError: If it is not a number in range.
+    """
+    stated = row[names[name]] if name in names else None
+    if stated is None:
+        return None
+    value, (least, most) = finite(stated), _RANGES[name]
+    if value is None or not least <= value <= most:
+        raise DataError(f"{where}, {names[name]}", f"{printable(stated, 20)} is not a number of {least:g} to {most:g}", _REMEDY)
+    return value
 
 
 def _displacement(row: dict[str, object], names: dict[str, str], where: str) -> tuple[float, float] | None:

@@ -1,0 +1,50 @@
+"""A model that uses cameras: it is trained, stored and evaluated with photos in its frame."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from fakes import make_repository
+from justzoomin.apps.shared.camera_options import cameras_from_option
+from justzoomin.data import CameraSource, Frame, PhotoCamera, halves, open_dataset, stated_camera
+from justzoomin.errors import ConfigError
+from justzoomin.evaluation import evaluate
+from justzoomin.evaluation.batches import photo_batches
+from justzoomin.models import open_model
+from justzoomin.training import train, train_config
+
+QUICK = ("epochs=1", "batch_size=4", "model.image_pixels=32", "accelerator=cpu", "augment.enabled=true",
+         "model.encoder.architecture.hidden_sizes=[8, 16, 24]", "model.encoder.architecture.depths=[1, 1, 1]")
+
+
+def test_training_and_evaluation_see_the_same_photos(tmp_path: Path) -> None:
+    dataset = open_dataset(make_repository(tmp_path / "town", pixels=32, train=6, val=4))
+    ids = dataset.split("val").image_ids
+    (dataset.root / "streetview").mkdir(exist_ok=True)
+    (dataset.root / "streetview" / "metadata.csv").write_text(f"image_id,hfov_deg,roll_deg\n{ids[0]},100,4\n{ids[1]},40,0\n")
+    squeezing = train(train_config("small", None, QUICK), dataset, tmp_path / "first")
+    assert open_model(squeezing, device="cpu").config.photo_fit == "squeeze"
+    with pytest.warns(UserWarning, match="crop_scale is not used"):
+        words = (*QUICK, f"init={squeezing}", "model.photo_fit=crop")
+        best = train(train_config("small", None, words), dataset, tmp_path / "second")
+    model = open_model(best, device="cpu")
+    assert model.config.photo_fit == "crop" and model.config.frame == Frame("crop", 75.0)
+    samples = dataset.torch_dataset("val", 32, frame=model.config.frame)
+    trained_on = halves(torch.stack([samples[row]["wide"] for row in range(4)]))
+    pairs = torch.cat(list(photo_batches(model.config, dataset, ids, 3)))
+    assert torch.equal(pairs, trained_on)
+    told = torch.cat(list(photo_batches(model.config, dataset, ids, 3, PhotoCamera(60.0))))
+    assert torch.equal(told[:2], pairs[:2]) and not torch.equal(told[2:], pairs[2:])  # the table comes before the option
+    one, two = (evaluate(model, dataset, "val", search="posterior", cameras=cameras).table.ranking.true_log_prob
+                for cameras in (None, CameraSource(stated_camera(60.0))))
+    assert list(one[:2]) == pytest.approx(list(two[:2])) and list(one[2:]) != pytest.approx(list(two[2:]))
+
+
+@pytest.mark.parametrize(("fov", "words"), [(0.0, "--fov 0"), (-3.0, "--fov -3"), (180.0, "--fov 180"), (360.0, "panoramas")])
+def test_a_field_of_view_that_cannot_be_used_is_refused(fov: float, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        cameras_from_option(fov, panoramas=False)
+    assert cameras_from_option(None) is None
+    found = cameras_from_option(360.0)
+    assert found is not None and found.every is not None and found.every.kind == "equirectangular"
