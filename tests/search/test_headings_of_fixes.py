@@ -17,7 +17,7 @@ import fakes
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.geometry import move
 from justzoomin.models import MatcherConfig, ZoomModel
-from justzoomin.posterior import Calibration, HeadingPrior, Within, apply_heading, heading_of
+from justzoomin.posterior import Calibration, HeadingPrior, OneMapCalibration, Within, apply_heading, heading_of
 from justzoomin.search import ExifHeadings, Fix, HeadingSource, Localizer, heading_along, localize_to_file, wedge
 
 
@@ -30,7 +30,7 @@ def matching():
         margin_m=16.0, zoom_weight=0.0)})
     model = ZoomModel(config, pretrained=False, seed=3).eval()
     with torch.no_grad():
-        model.matcher.log_scale.fill_(5.0)
+        model.matcher.log_scale.fill_(3.0)
     return model
 
 
@@ -61,7 +61,8 @@ def test_a_fix_has_the_heading_of_its_posterior(matching, dataset, photo):
 
 
 def test_a_calibration_flattens_bearings_too(matching, dataset, photo):
-    flat = Calibration(matching.fingerprint(), "b" * 64, 100, (1e3,) * 3, (0.0,) * 3, "entropy", -100.0, 0.95, {})
+    flat = Calibration(matching.fingerprint(), OneMapCalibration("b" * 64, 100, (1e3,) * 3, (0.0,) * 3, "entropy", -100.0, 0.95,
+                                                                 {}))
     own = Localizer(matching, dataset.map, search="posterior").localize_posterior(photo).headings
     found = Localizer(matching, dataset.map, search="posterior", calibration=flat).localize_posterior(photo).headings
     np.testing.assert_allclose(found, own / 1e3 - np.log(np.exp(own / 1e3).sum(1, keepdims=True)), atol=1e-5)

@@ -76,13 +76,14 @@ def evaluate(model: MapModel, dataset: Dataset, split: str = "val", *, radii_m: 
     was_training = model.training
     localizer = Localizer(model, dataset.map, dataset.grid, index, search=kind, decision=decision, calibration=calibration,
                           cameras=cameras)
+    headings = () if compass is None else compass.headings(dataset, split)
     if prepare:
         prepare(localizer)
     name = str(localizer.search)
     info = prediction_info(model, dataset, split, method=method or name, search=name, index=index, listed=listed,
                            protocol={} if compass is None else {"heading": str(compass)})
     table, steps = search_table(localizer, dataset, split, info, batch_size=batch_size, limit=limit, progress=progress,
-                                headings=() if compass is None else compass.headings(dataset, split))
+                                headings=headings)
     model.train(was_training)
     return Evaluation(build_report(table, radii_m, steps), table, steps)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from justzoomin.geometry import Cell, LatLon, ZoomGrid
-from justzoomin.search.heading_wedge import wedge
 
 CREDIBLE_PROBABILITY = 0.5
 """Probability of `credible_radius_m`."""
@@ -169,6 +168,8 @@ class Fix:
             features.append({"type": "Feature", "geometry": region.geojson(),
                              "properties": {"photo": self.photo, "kind": "region_90", "area_m2": region.area_m2}})
         if self.heading_deg is not None and self.heading_sigma_deg is not None:
+            from justzoomin.search.heading_wedge import wedge
+
             facing = {"photo": self.photo, "kind": "heading", "heading_deg": self.heading_deg,
                       "heading_sigma_deg": self.heading_sigma_deg}
             features.append({"type": "Feature", "properties": facing,

@@ -98,7 +98,8 @@ class MapPosteriors:
         scores = poses.cells.astype(np.float64)
         if poses.bearings is not None:
             heat = np.ones((len(scores), 1)) if self.applied is None else self.applied.temperatures_of(self.grid, scores)
-            for one, by in zip(poses.bearings, 1.0 / heat[:, -1], strict=True):
+            for one, cells, by in zip(poses.bearings, scores, 1.0 / heat[:, -1], strict=True):
+                one[np.isneginf(cells)] = 0.0  # a cell that is ruled out has no bearings of its own
                 one[:] = log_normalized(one.astype(np.float64) * by)
         cells = log_normalized(scores) if self.applied is None else self.applied.apply(self.grid, scores)
         return Beliefs(cells, poses.bearings)
