@@ -26,7 +26,7 @@ from justzoomin.search import EVERYTHING, Budget, GroundMap, photo_vectors
 
 @torch.inference_mode()
 def compare(model: MapModel, town: Dataset, temperature: float, limit: int | None) -> list[np.ndarray]:
-    """Return of each photo (P,): whether it is found, full and rough, nats of both, total variation, processor seconds of both."""
+    """Return of photos (P,): whether it is found, full and rough, nats of both, total variation, processor seconds of both."""
     records = town.split("val")
     ids, true = list(records.image_ids)[:limit], town.grid.flatten(town.sequences("val"))[:limit]
     ground = GroundMap(model, town.map, town.grid)
