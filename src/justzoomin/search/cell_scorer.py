@@ -65,7 +65,8 @@ class MapScorer:
             return lambda photos: PoseScores(exact(model, photos, vectors, grid.depth))
         from justzoomin.search.matching import GroundMap
 
-        ground = self.ground = GroundMap(model, vectors.views.source, grid)
+        pieces = None if vectors.index is None else vectors.index.ground(model, vectors.views.source)
+        ground = self.ground = GroundMap(model, vectors.views.source, grid, pieces)
         assert isinstance(vectors.views, GridViews)  # true for every model that decodes paths
         weight = model.matcher.config.zoom_weight
         self.alone = not weight or not trained_on(model, vectors.views)
