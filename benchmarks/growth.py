@@ -23,13 +23,15 @@ import torch
 
 from flat import PROBES, Flat
 from growth_page import FlatFigures, Growth, write_page
-from simulated import Zooming, photo_encoder, visited, zoom_model
+from simulated import Matching, Zooming, photo_encoder, region_grid, visited, zoom_model
 from timing import Row, Section, in_turns
 
 DEPTHS = (3, 4, 5, 6)
 QUERIES = 64
 SINGLES = 2
 """Queries of the single-query latency in a turn: few, so that what the machine does meanwhile hits all regions alike."""
+BEST_QUERIES = 16
+"""Queries of a batch for the matcher's search."""
 WANTED_GROWTH = 1.25
 """Sixteen times the area may cost zooming this much."""
 
@@ -43,12 +45,16 @@ def measure(folder: Path, flat_depth: int, rounds: int = 7) -> tuple[list[Growth
         model = zoom_model()
         zooms = {depth: Zooming(model, depth, folder / f"index-{depth}", QUERIES) for depth in DEPTHS}
         zooms[DEPTHS[0]].singles(1)  # the first call of all sets torch up
+        bests = {depth: Matching(region_grid(depth), BEST_QUERIES) for depth in DEPTHS}
         first = {depth: 1000 * _seconds(zoom.batch) / QUERIES for depth, zoom in zooms.items()}
         flats = {depth: Flat(depth, QUERIES) for depth in DEPTHS if depth <= flat_depth}
         encoder, photo = photo_encoder(), torch.rand(2, 3, 384, 384)  # the halves of one
         singles = {f"zoom {depth} one": lambda zoom=zoom: zoom.singles(SINGLES) for depth, zoom in zooms.items()}
         rivals: dict[str, Callable[[], object]] = {"photo": lambda: encoder(photo)}
         rivals.update({f"zoom {depth} batch": zoom.batch for depth, zoom in zooms.items()})
+        for depth, best in bests.items():
+            rivals[f"best {depth} one"] = lambda best=best: best.search(1)
+            rivals[f"best {depth} batch"] = lambda best=best: best.search(BEST_QUERIES)
         for depth, flat in flats.items():
             if flat.exact is not None:
                 rivals[f"exact {depth} one"] = lambda flat=flat: _one_by_one(flat.exact, flat, SINGLES)
@@ -76,7 +82,9 @@ def measure(folder: Path, flat_depth: int, rounds: int = 7) -> tuple[list[Growth
         depth=depth, cells=16**depth, views=zoom.views, zoom_one=each(f"zoom {depth} one", SINGLES),
         zoom_batch=each(f"zoom {depth} batch"), zoom_first=first[depth], encoded=zoom.encoded,
         spread=(visited(depth, 1), visited(depth, 100), visited(depth, 10_000)), lazy_bytes=zoom.disk_bytes,
-        index_bytes=zoom.index_bytes, flat=flat_figures(depth, flats[depth]) if depth in flats else None)
+        index_bytes=zoom.index_bytes, best_one=each(f"best {depth} one", 1),
+        best_batch=each(f"best {depth} batch", BEST_QUERIES), best_bytes=bests[depth].disk_bytes,
+        flat=flat_figures(depth, flats[depth]) if depth in flats else None)
         for depth, zoom in zooms.items()], each("photo", 1)
 
 

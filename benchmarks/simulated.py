@@ -6,7 +6,7 @@ are alike, as pictures of neighbouring ground are, and an inverted file has clus
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -14,10 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from justzoomin.apps.demo import packaged_model
 from justzoomin.geometry import Region, ZoomGrid, zoom_layers
 from justzoomin.maps import GridViews, Map, MapContent
-from justzoomin.models import DecoderConfig, EncoderConfig, ModelConfig, VisionEncoder, ZoomModel
+from justzoomin.models import DecoderConfig, EncoderConfig, ModelConfig, VisionEncoder, ZoomModel, open_model
+from justzoomin.posterior import MAX_TERMINAL_CELLS
 from justzoomin.search import DrawnViews, IndexHead, MapIndex, ViewVectors, greedy
+from justzoomin.search.map_features import MapFeatures, Piece, piece_dtype
+from justzoomin.search.place_lattice import PlaceLattice
+from justzoomin.search.tree_search import Budget, TreeSearch
 
 WIDTH = 128
 TERMINAL_M = 39.0625
@@ -95,6 +100,51 @@ class SimulatedVectors(ViewVectors):
         assert self.index is not None
         self.encoded += len(drawn.numbers)
         return torch.from_numpy(self.index.keep(drawn.numbers, vectors.astype(np.float32), drawn.no_data))
+
+
+def simulated_pieces(lattice: PlaceLattice, channels: int, headings: int, count: int = 8) -> Callable[[int], Piece]:
+    """Return a source of described pieces of map: random numbers of the right form. A few pieces repeat."""
+    rng, pieces = np.random.default_rng(0), []
+    for _ in range(count):
+        piece = np.zeros((), piece_dtype(lattice, channels, headings))
+        for name in piece.dtype.names or ():
+            piece[name] = rng.integers(-60, 20, piece[name].shape)
+        pieces.append(piece)
+    return lambda number: pieces[number * 7 % count]
+
+
+class Matching:
+    """The search of the packaged model's matcher over a region whose description is simulated.
+
+    Args:
+        grid: The region.
+        count: Photos of a batch.
+    """
+
+    def __init__(self, grid: ZoomGrid, count: int) -> None:
+        model = open_model(packaged_model())
+        assert model.matcher is not None
+        config, self.places = model.matcher.config, PlaceLattice.of(grid, model.matcher)
+        pieces = simulated_pieces(self.places, config.channels, config.headings)
+        features = MapFeatures(self.places, config.channels, config.headings, pieces)
+        self.tree = TreeSearch(model.matcher, features, torch.device("cpu"))
+        torch.manual_seed(0)
+        self._fans = torch.nn.functional.normalize(torch.randn(count, model.matcher.size), dim=1)
+        self._dense = grid.actions**grid.depth <= MAX_TERMINAL_CELLS
+
+    @property
+    def disk_bytes(self) -> int:
+        """Size of the described region."""
+        features = self.tree.features
+        return self.places.windows**2 * piece_dtype(self.places, features.channels, features.headings).itemsize
+
+    @torch.inference_mode()
+    def search(self, count: int, budget: Budget | None = None) -> None:
+        """Search for some photos, one after the other, up to the masses of all cells where a posterior allows so many."""
+        for fan in self._fans[:count]:
+            found = self.tree.search(fan, budget or Budget(unseen=0.0))
+            if self._dense:
+                found.cells().logsumexp(0)
 
 
 class Zooming:

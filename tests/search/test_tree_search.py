@@ -9,9 +9,8 @@ from justzoomin.geometry import Region, ZoomGrid
 from justzoomin.models import Ground, MatcherConfig, RayMatcher
 from justzoomin.search.map_features import MapFeatures, to_piece
 from justzoomin.search.place_lattice import PlaceLattice
-from justzoomin.search.tree_search import BEARINGS, Budget, TreeSearch
+from justzoomin.search.tree_search import BEARINGS, EVERYTHING, Budget, TreeSearch
 
-ALL = Budget(1 << 30, 0.0)
 CONFIG = MatcherConfig(metres_per_pixel=1.0, channels=4, ranges=3, nearest_m=3.0, reach_m=17.0, headings=8, tried=16, width=8,
                        window_m=64.0, margin_m=16.0)
 
@@ -85,13 +84,13 @@ def test_transforms_equal_reading_pose_by_pose(size_m, depth, grid):
     n = lattice.cells_per_place
     fine = direct.repeat_interleave(n, 1).repeat_interleave(n, 2) - 2 * math.log(n)
     squares = fine.view(BEARINGS, cells, lattice.per_cell, cells, lattice.per_cell).transpose(2, 3).flatten(3)
-    assert torch.allclose(world.tree.search(fan, ALL), squares.logsumexp(3), atol=2e-4)
+    assert torch.allclose(world.tree.search(fan, EVERYTHING).cells(), squares.logsumexp(3), atol=2e-4)
 
 
 def test_more_bearings_than_bins_keep_their_mass():
     world = World(grid_of(128.0, 4), matcher_with(tried=32))
     fan = fan_of(world.matcher)
-    found, direct = world.tree.search(fan, ALL), world.direct(fan)
+    found, direct = world.tree.search(fan, EVERYTHING).cells(), world.direct(fan)
     assert found.logsumexp((0, 1, 2)).item() == pytest.approx(direct.logsumexp((0, 1, 2)).item(), abs=1e-4)
     mass = direct.flatten(1).logsumexp(1).exp()
     shared = mass[0::2] + 0.5 * (mass[1::2] + mass[1::2].roll(1))
@@ -111,9 +110,9 @@ def test_a_rough_search_equals_the_full_one_within_its_bound(large):
     tiles = large.tree.fine.tiles**2
     for seed in range(6):
         fan = fan_of(large.matcher, seed)
-        full = large.tree.search(fan, ALL).flatten()
+        full = large.tree.search(fan, EVERYTHING).cells().flatten()
         for budget in (Budget(tiles - 1, 0.02), Budget(tiles - 1, 0.02, 3.0), Budget(tiles - 1, 0.2)):
-            found = large.tree.search(fan, budget).flatten()
+            found = large.tree.search(fan, budget).cells().flatten()
             assert found.isfinite().all() and len(found) == len(full)
             flat, whole = ((v / budget.temperature).softmax(0) for v in (found, full))
             assert 0.5 * (flat - whole).abs().sum() < budget.unseen
@@ -121,8 +120,9 @@ def test_a_rough_search_equals_the_full_one_within_its_bound(large):
 
 def test_what_is_looked_at_is_exact_and_the_rest_is_corrected_alike(large):
     fan = fan_of(large.matcher)
-    full = large.tree.search(fan, ALL)
-    rough, some, all_but_one = (large.tree.search(fan, Budget(count, 0.0)) for count in (1, 8, large.tree.fine.tiles**2 - 1))
+    full = large.tree.search(fan, EVERYTHING).cells()
+    counts = 1, 8, large.tree.fine.tiles**2 - 1
+    rough, some, all_but_one = (large.tree.search(fan, Budget(count, 0.0)).cells() for count in counts)
     same = (some - full).abs().amax(0) < 1e-3
     assert same.sum() == 8 * (64 // large.tree.fine.tiles) ** 2
     both = ~same & ((rough - full).abs().amax(0) > 1e-3)
@@ -135,8 +135,9 @@ def test_what_is_looked_at_is_exact_and_the_rest_is_corrected_alike(large):
 def test_turning_map_and_heading_together_changes_nothing(turns):
     upright, turned = (World(grid_of(128.0, 4), matcher_with(), turns=k) for k in (0, turns))
     fan = fan_of(upright.matcher)
-    found = turned.tree.search(fan, ALL).roll(-turns * BEARINGS // 4, 0).rot90(turns, (1, 2))
-    assert torch.allclose(found, upright.tree.search(fan, ALL), atol=0.05)  # eight bits round the logits of two bearings
+    found = turned.tree.search(fan, EVERYTHING).cells().roll(-turns * BEARINGS // 4, 0).rot90(turns, (1, 2))
+    expected = upright.tree.search(fan, EVERYTHING).cells()
+    assert torch.allclose(found, expected, atol=0.05)  # eight bits round the logits of two bearings
 
 
 def test_several_levels_for_a_region_too_large_for_one(large, monkeypatch):
@@ -144,8 +145,8 @@ def test_several_levels_for_a_region_too_large_for_one(large, monkeypatch):
     tree = TreeSearch(large.matcher, large.features, torch.device("cpu"))
     assert [level.size for level in tree.coarse] == [16, 4]
     fan = fan_of(large.matcher)
-    full = large.tree.search(fan, ALL).flatten().softmax(0)
-    found = tree.search(fan, Budget(large.tree.fine.tiles**2 - 1, 0.0)).flatten().softmax(0)
+    full = large.tree.search(fan, EVERYTHING).cells().flatten().softmax(0)
+    found = tree.search(fan, Budget(large.tree.fine.tiles**2 - 1, 0.0)).cells().flatten().softmax(0)
     assert 0.5 * (found - full).abs().sum() < 0.01
 
 

@@ -131,30 +131,6 @@ class RayMatcher(nn.Module):
         found = self._sample(ground.places, east.flatten(1), south.flatten(1))                   # (D, P, rays R)
         return found.permute(1, 2, 0).flatten(1) / math.sqrt(self.rays * self.config.ranges)
 
-    def parts(self, ground: Ground, fans: Tensor) -> Tensor:
-        """Return products (K, B, h, w) of each part of fans (B, F) with each place of a piece of map, K = rays * ranges.
-
-        Read at the points of the parts and summed (`sum_at`), they give the products of the fans with the output of `read`.
-        This is faster for few fans.
-        """
-        count = self.rays * self.config.ranges
-        return torch.einsum("bkd,dhw->kbhw", fans.view(len(fans), count, -1) / math.sqrt(count), ground.places)
-
-    def sum_at(self, parts: Tensor, across: Tensor, down: Tensor, bearing: float) -> Tensor:
-        """Return products (B, P) of fans with the map under them, for poses of one bearing.
-
-        Args:
-            parts: Output of `parts` (K, B, h, w).
-            across: (P,) places east of the piece's western border, in metres.
-            down: (P,) places south of its northern border.
-            bearing: The bearing in radians.
-        """
-        angle = bearing + self.azimuths
-        east = (angle.sin()[:, None] * self.ranges_m).flatten()                                  # (K,)
-        south = -(angle.cos()[:, None] * self.ranges_m).flatten()
-        spot = self._spot(parts, across + east[:, None], down + south[:, None])                  # (K, P, 2)
-        return functional.grid_sample(parts, spot[:, None], align_corners=False)[:, :, 0].sum(0)
-
     def splats(self, bearings: Tensor, place_m: float, reach: int) -> Tensor:
         """Return the weights (Q, K, n n) of the n = 2 reach + 1 places squared around a pose, for all K parts of a fan.
 

@@ -24,7 +24,6 @@ from .indexing import build_index as build_index
 from .indexing import index_blocks as index_blocks
 from .localizer import Localizer as Localizer
 from .map_features import Piece as Piece
-from .matching import MAX_PLACES as MAX_PLACES
 from .matching import GroundMap as GroundMap
 from .matching import describe_piece as describe_piece
 from .photo_loading import read_photo as read_photo

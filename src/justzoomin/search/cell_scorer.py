@@ -16,6 +16,7 @@ from justzoomin.search.view_vectors import ViewVectors, refuse_undefined
 
 if TYPE_CHECKING:
     from justzoomin.search.matching import GroundMap
+    from justzoomin.search.tree_search import Budget
 
 
 
@@ -47,13 +48,14 @@ class MapScorer:
         alone: Whether the matcher answers alone, so that no views are needed.
     """
 
-    def __init__(self, model: MapModel, vectors: ViewVectors) -> None:
+    def __init__(self, model: MapModel, vectors: ViewVectors, budget: Budget | None = None) -> None:
         self.ground: GroundMap | None = None
         self.alone = False
+        self._budget = budget
         self._score = self._find(model, vectors)
 
     def _find(self, model: MapModel, vectors: ViewVectors) -> Scorer:
-        grid = vectors.views.grid
+        grid, budget = vectors.views.grid, self._budget
         if not model.decodes_paths:
             from justzoomin.search.retrieval import CellScores
 
@@ -71,10 +73,10 @@ class MapScorer:
         weight = model.matcher.config.zoom_weight
         self.alone = not weight or not trained_on(model, vectors.views)
         if self.alone:
-            return lambda photos: _matched(ground, model.fans(photos))
+            return lambda photos: _matched(ground, model.fans(photos), budget)
 
         def both(photos: torch.Tensor) -> PoseScores:
-            matched = _matched(ground, model.fans(photos))
+            matched = _matched(ground, model.fans(photos), budget)
             return PoseScores(matched.cells + weight * exact(model, photos, vectors, grid.depth), matched.bearings)
 
         return both
@@ -107,18 +109,19 @@ class MapScorer:
             self.ground.describe(progress)
 
 
-def scorer(model: MapModel, vectors: ViewVectors) -> MapScorer:
+def scorer(model: MapModel, vectors: ViewVectors, budget: Budget | None = None) -> MapScorer:
     """Return the function that scores all terminal cells for a model.
 
     Args:
         model: The model, in evaluation mode.
         vectors: The map's view vectors under the same model.
+        budget: How long a matcher searches; None for `Budget()`.
 
     Raises:
         ModelError: If the model does not fit the grid.
         TileError: If the map cannot give a view.
     """
-    return MapScorer(model, vectors)
+    return MapScorer(model, vectors, budget)
 
 
 def trained_on(model: MapModel, views: GridViews) -> bool:
@@ -130,10 +133,10 @@ def trained_on(model: MapModel, views: GridViews) -> bool:
     return bool(knows_map(model.provenance, views))
 
 
-def _matched(ground: GroundMap, fans: torch.Tensor) -> PoseScores:
+def _matched(ground: GroundMap, fans: torch.Tensor, budget: Budget | None) -> PoseScores:
     """Return the scores of a matcher alone."""
     cells, bearings = [], []
-    for found in ground.pose_scores(fans):
+    for found in ground.pose_scores(fans, budget):
         total = found.logsumexp(0)
         cells.append(total.cpu().numpy())
         bearings.append((found - total).T.contiguous().cpu().numpy())

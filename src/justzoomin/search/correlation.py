@@ -78,4 +78,5 @@ def _inverse(lines: Tensor, size: int) -> Tensor:
 
         found = scipy.fft.irfft2(lines.numpy(), (size, size), axes=(0, 1), workers=torch.get_num_threads())
         return torch.from_numpy(np.asarray(found))
-    return torch.fft.irfft2(lines, (size, size), dim=(0, 1))
+    values: Tensor = torch.fft.irfft2(lines, (size, size), dim=(0, 1))
+    return values

@@ -21,7 +21,7 @@ _LOGIT_STEP, _LOGIT_MIDDLE = 0.15, -8.0
 _OUTSIDE = -128
 """Stored logit outside the described area: no pose."""
 
-Piece = np.void
+Piece = npt.NDArray[np.void]
 """One described piece; see `piece_dtype`."""
 
 
@@ -47,7 +47,7 @@ def to_piece(ground: Ground, lattice: PlaceLattice) -> Piece:
     record["fine"] = _vectors(places)
     record["coarse"] = _vectors(functional.avg_pool2d(places, FACTOR))
     record["fine_logits"], record["coarse_logits"] = _logits(logits, HALF), _logits(logits, FACTOR)
-    return record[()]
+    return record
 
 
 class MapFeatures:

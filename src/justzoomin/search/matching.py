@@ -90,7 +90,7 @@ class GroundMap:
         cells = lattice(self.grid)
         with torch.autocast(fans.device.type, enabled=False):
             for fan in fans.float():
-                yield self.tree.search(fan, budget or Budget())[:, cells.row, cells.col]
+                yield self.tree.search(fan, budget or Budget()).cells()[:, cells.row, cells.col]
 
     def _piece(self, number: int) -> Piece:
         if number not in self.pieces:

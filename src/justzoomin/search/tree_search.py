@@ -54,6 +54,10 @@ class Budget:
     temperature: float = 1.0
 
 
+EVERYTHING = Budget(1 << 40, 0.0)
+"""The full search: every tile at the finest level."""
+
+
 class Level:
     """One size of place: scores of the poses in its tiles.
 
@@ -117,12 +121,16 @@ class Level:
 
 
 class TreeSearch:
-    """Log-masses of all terminal cells and bearings of a region, for fans of photos.
+    """The poses of photos in a region, for fans of photos.
 
     Args:
         matcher: The matcher.
         features: The described region.
         device: Where it computes.
+
+    Attributes:
+        unit: Number of finest places along one side of a unit, the square whose mass is kept: a cell, or a tile of a larger
+            cell, or a place that holds several cells.
     """
 
     def __init__(self, matcher: RayMatcher, features: MapFeatures, device: torch.device) -> None:
@@ -137,122 +145,134 @@ class TreeSearch:
         lattice, sizes = self.features.lattice, [FACTOR]
         while math.ceil(lattice.side / sizes[-1]) ** 2 > MAX_COARSE:
             sizes.append(sizes[-1] * FACTOR)
-        steps = {size: lattice.tile // math.gcd(lattice.tile, size) for size in sizes}
-        bearings = min(BEARINGS, self.matcher.config.tried)
-        return [Level(self.matcher, self.features, size, steps[size] * max(1, round(_COARSE_TILE / steps[size])), bearings,
-                      self.device, _KEPT_COARSE) for size in reversed(sizes)]
+        step, bearings = lattice.tile // FACTOR, min(BEARINGS, self.matcher.config.tried)
+        tile = step * max(1, round(_COARSE_TILE / step))
+        return [Level(self.matcher, self.features, size, tile, bearings, self.device, _KEPT_COARSE) for size in reversed(sizes)]
 
-    def search(self, fan: Tensor, budget: Budget) -> Tensor:
-        """Return the log-masses (16, n, n) of bearings at cells for one fan (size,), n cells along one side of the region."""
-        state = _State.empty(self)
-        if self.fine.tiles**2 > budget.tiles:
-            first, *others = self.coarse
-            self._everywhere(state, first, fan)
-            for level in (*others, self.fine):
-                self._refine(state, level, fan, budget)
-        else:
-            self._everywhere(state, self.fine, fan)
-        return self._of_cells(state.found)
+    def search(self, fan: Tensor, budget: Budget) -> Poses:
+        """Return what is found about one fan (size,)."""
+        if self.fine.tiles**2 <= budget.tiles:
+            return Poses(self, [self._everywhere(self.fine, fan)], budget.temperature)
+        first, *others = self.coarse
+        layers = [self._everywhere(first, fan)]
+        for level in (*others, self.fine):
+            layers.append(self._refine(layers, level, fan, budget))
+        return Poses(self, layers, budget.temperature)
 
-    def _everywhere(self, state: _State, level: Level, fan: Tensor) -> None:
+    def _everywhere(self, level: Level, fan: Tensor) -> Layer:
         """Score all tiles of a level."""
         templates, tiles = level.correlation.templates(fan[None]), np.arange(level.tiles**2)
-        for start in range(0, len(tiles), _AT_ONCE):
-            some = tiles[start : start + _AT_ONCE]
-            state.put(level, some, level.masses(templates, some))
+        parts = [self._look(level, templates, tiles[k : k + _AT_ONCE]) for k in range(0, len(tiles), _AT_ONCE)]
+        return Layer(level, self._square(level), tiles, torch.cat(parts, 1))
 
-    def _refine(self, state: _State, level: Level, fan: Tensor, budget: Budget) -> None:
-        """Score tiles of a level, the heaviest first, until the budget ends.
+    def _refine(self, layers: list[Layer], level: Level, fan: Tensor, budget: Budget) -> Layer:
+        """Score tiles of a level in the tiles of the last layer, the heaviest first, until the budget ends.
 
-        What is found replaces the estimates of these tiles. Tiles that were not scored are corrected by the mean difference
-        between both: rough places hide peaks, so estimates are too low, and tiles are not chosen by what would be found.
+        What is not scored is corrected by the mean difference between what was found and its estimates: rough places hide
+        peaks, so estimates are too low, and tiles are not chosen by what would be found in them.
         """
-        templates = level.correlation.templates(fan[None])
-        before = state.of_tiles(level, budget.temperature)
-        tiles = before.argsort(descending=True)[: budget.tiles].cpu().numpy()
-        exact = before[:0]
-        for start in range(0, len(tiles), _AT_ONCE):
-            some = tiles[start : start + _AT_ONCE]
-            units = state.put(level, some, level.masses(templates, some))
-            exact = torch.cat([exact, _flattened(units.logsumexp(0).flatten(1), budget.temperature)])
-            if _unseen(before, tiles[: len(exact)], exact, budget.temperature) < budget.unseen:
+        templates, square, temperature = level.correlation.templates(fan[None]), self._square(level), budget.temperature
+        numbers, before = layers[-1].inside(level, self.unit, temperature)
+        order = before.argsort(descending=True)
+        ahead = torch.stack([before.new_tensor(layer.left + layer.shift) for layer in layers]).logsumexp(0)
+        exact, parts = before[:0], list[Tensor]()
+        for start in range(0, min(budget.tiles, len(numbers)), _AT_ONCE):
+            some = order[start : min(start + _AT_ONCE, budget.tiles)]
+            parts.append(self._look(level, templates, numbers[some.cpu().numpy()]))
+            exact = torch.cat([exact, _flattened(parts[-1].logsumexp(0).flatten(1), square // self.unit, temperature)])
+            worst = (exact - before[order[: len(exact)]]).max()
+            rest = torch.logaddexp(before[order[len(exact) :]].logsumexp(0), ahead) + worst
+            if (rest - torch.logaddexp(rest, exact.logsumexp(0))).exp() < budget.unseen:
                 break
-        seen = tiles[: len(exact)]
-        state.correct(level, seen, (exact - before[torch.from_numpy(seen)]).mean())
+        seen, unseen = order[: len(exact)], order[len(exact) :]
+        layers[-1].left = float(before[unseen].logsumexp(0))
+        found = Layer(level, square, numbers[seen.cpu().numpy()], torch.cat(parts, 1))
+        by = float((exact - before[seen]).mean())
+        for layer in layers:
+            layer.shift += by
+        return found
 
-    def _of_cells(self, found: Tensor) -> Tensor:
-        """Return log-masses of cells from those of units."""
-        lattice = self.features.lattice
-        found = _regrid(found, 1, lattice.per_cell // self.unit)
-        n = lattice.cells_per_place
-        return _regrid(found, n, 1)
+    def _look(self, level: Level, templates: Tensor, tiles: Ints) -> Tensor:
+        """Return the log-masses (16, T, n, n) of the squares of some tiles of a level."""
+        return _regrid(level.masses(templates, tiles), level.size, self._square(level))
+
+    def _square(self, level: Level) -> int:
+        """Return the number of finest places along one side of the squares whose masses are kept for a level."""
+        return level.size if level.size % self.unit == 0 else self.unit
 
 
 @dataclass
-class _State:
-    """What a search knows of one photo.
+class Layer:
+    """Tiles of one level with their masses.
+
+    Attributes:
+        level: The level.
+        square: Number of finest places along one side of a square.
+        tiles: Numbers (T,) of the tiles.
+        masses: Log-masses (16, T, n, n) of bearings at their squares.
+        shift: What was learned later about the size of flattened masses, for the tiles that no later layer replaces.
+        left: Flattened log-mass of these tiles without the shift.
+    """
+
+    level: Level
+    square: int
+    tiles: Ints
+    masses: Tensor
+    shift: float = 0.0
+    left: float = -math.inf
+
+    def inside(self, level: Level, unit: int, temperature: float) -> tuple[Ints, Tensor]:
+        """Return the numbers (C,) of a finer level's tiles in these tiles, and their flattened log-masses (C,)."""
+        edge = level.tile * level.size
+        times, per = self.level.tile * self.level.size // edge, edge // self.square
+        squares = self.masses.logsumexp(0).view(-1, times, per, times, per).transpose(2, 3).reshape(-1, per * per)
+        row, column = (v[:, None, None] * times for v in np.divmod(self.tiles, self.level.tiles))
+        rows, columns = (np.broadcast_to(v, (len(self.tiles), times, times)).ravel()
+                         for v in (row + np.arange(times)[:, None], column + np.arange(times)))
+        there = (rows < level.tiles) & (columns < level.tiles)
+        masses = _flattened(squares, self.square // unit, temperature)
+        return (rows * level.tiles + columns)[there], masses[torch.from_numpy(there).to(masses.device)]
+
+
+@dataclass(frozen=True)
+class Poses:
+    """What a search found about one photo: a mass for every part of the region.
 
     Attributes:
         search: The search.
-        found: Log-masses (16, u, u) of bearings at units: cells, or tiles of larger cells, or places of smaller ones.
+        layers: The whole region first, then the tiles that were looked at more closely.
+        temperature: Divisor for which the layers were compared.
     """
 
     search: TreeSearch
-    found: Tensor
+    layers: list[Layer]
+    temperature: float = 1.0
 
-    @classmethod
-    def empty(cls, search: TreeSearch) -> _State:
-        units = search.features.lattice.side // search.unit
-        return cls(search, torch.full((BEARINGS, units, units), -torch.inf, device=search.device))
-
-    def of_tiles(self, level: Level, temperature: float) -> Tensor:
-        """Return the log-masses (T,) of all tiles of a level; see `_flattened`."""
-        per_tile = level.tile * level.size // self.search.unit
-        masses = self.found.logsumexp(0)
-        missing = level.tiles * per_tile - masses.shape[-1]
-        masses = functional.pad(masses, (0, missing, 0, missing), value=-torch.inf)
-        squares = masses.view(level.tiles, per_tile, level.tiles, per_tile).transpose(1, 2).flatten(2).flatten(0, 1)
-        return _flattened(squares, temperature)
-
-    def put(self, level: Level, tiles: Ints, masses: Tensor) -> Tensor:
-        """Write masses (16, T, tile, tile) of the places of tiles, and return those of their units (16, T, n, n)."""
-        units = _regrid(masses, level.size, self.search.unit)
-        edge = units.shape[-1]
-        for part, tile in zip(units.unbind(1), tiles.tolist(), strict=True):
-            row, column = (v * edge for v in divmod(tile, level.tiles))
-            into = self.found[:, row : row + edge, column : column + edge]
-            into.copy_(part[:, : into.shape[1], : into.shape[2]])
-        return units
-
-    def correct(self, level: Level, seen: Ints, by: Tensor) -> None:
-        """Add to the log-masses of all tiles but those seen."""
-        edge = level.tile * level.size // self.search.unit
-        change = torch.full((level.tiles, level.tiles), float(by), device=self.found.device)
-        change.view(-1)[torch.from_numpy(seen).to(change.device)] = 0.0
-        wide = change.repeat_interleave(edge, 0).repeat_interleave(edge, 1)
-        self.found += wide[: self.found.shape[1], : self.found.shape[2]]
+    def cells(self) -> Tensor:
+        """Return the log-masses (16, n, n) of bearings at cells, n cells along one side of the region, north up."""
+        lattice, unit = self.search.features.lattice, self.search.unit
+        edge = lattice.side // unit
+        found = torch.full((BEARINGS, edge, edge), -torch.inf, device=self.search.device)
+        for layer in self.layers:
+            masses = _regrid(layer.masses + layer.shift * self.temperature, layer.square, unit)
+            size = masses.shape[-1]
+            for part, tile in zip(masses.unbind(1), layer.tiles.tolist(), strict=True):
+                row, column = (v * size for v in divmod(tile, layer.level.tiles))
+                into = found[:, row : row + size, column : column + size]
+                into.copy_(part[:, : into.shape[1], : into.shape[2]])
+        found = _regrid(found, 1, lattice.per_cell // unit)
+        return _regrid(found, lattice.cells_per_place, 1)
 
 
-def _flattened(masses: Tensor, temperature: float) -> Tensor:
-    """Return log-masses (T,) of tiles from those of their units (T, n), as they are after a flattening, in nats before it."""
-    return temperature * (masses / temperature).logsumexp(1)
-
-
-def _unseen(before: Tensor, seen: Ints, exact: Tensor, temperature: float) -> float:
-    """Return the share of the mass that is in tiles not seen, at most, if no estimate is worse than those of the tiles seen.
+def _flattened(masses: Tensor, edge: int, temperature: float) -> Tensor:
+    """Return the log-masses (T,) of tiles after their units' log-masses were divided by a temperature.
 
     Args:
-        before: Estimates (T,) of all tiles.
-        seen: Numbers (S,) of the tiles that were seen.
-        exact: Their masses (S,).
-        temperature: See `Budget`.
+        masses: Log-masses (T, n) of the tiles' squares.
+        edge: Number of units along one side of a square; the units of a square share its mass.
+        temperature: The temperature.
     """
-    which = torch.from_numpy(seen).to(before.device)
-    off = (exact - before[which]) / temperature
-    rest = before / temperature
-    rest[which] = -torch.inf
-    left = rest.logsumexp(0) + off.max()
-    return float((left - torch.logaddexp(left, (exact / temperature).logsumexp(0))).exp())
+    return (masses / temperature).logsumexp(1) + 2 * math.log(edge) * (1 - 1 / temperature)
 
 
 def _regrid(masses: Tensor, have: int, want: int) -> Tensor:
