@@ -175,7 +175,7 @@ class GroundIndex(MarkedRows):
 
     def __getitem__(self, number: int, /) -> Piece:
         """Return a described piece, a read-only view of the memory map; see `__contains__`."""
-        found: Piece = self._unwritten[number] if number in self._unwritten else self._pieces.values["piece"][number]
+        found: Piece = self._unwritten[number] if number in self._unwritten else self._pieces.values["piece"][number, ...]
         return found
 
     def __setitem__(self, number: int, piece: Piece, /) -> None:
