@@ -43,6 +43,17 @@ def test_workers_describe_and_the_driver_writes(matching, repository, tmp_path, 
     assert len(ray.finished) == finished, "pieces were described again"
 
 
+def test_views_of_a_zoomer_are_encoded_as_before(model, repository, tmp_path, monkeypatch):
+    ray = PretendedRay(seed=2)
+    monkeypatch.setattr("justzoomin.cluster.indexing.joined", lambda address: contextlib.nullcontext(ray))
+    monkeypatch.setattr("justzoomin.cluster.indexing.room", lambda ray, device: Room(workers=2, cores=1, gpus=0))
+    news = []
+    found = build_index_on_cluster("auto", model, repository, tmp_path / "cluster", progress=lambda *count: news.append(count))
+    local = build_index(model, Map.open(repository), tmp_path / "local", device="cpu")
+    assert found.count() == 273 and news[0] == (0, 273) and news[-1] == (273, 273) and described(found.folder) is None
+    assert (found.folder / "views.bin").read_bytes() == (local.folder / "views.bin").read_bytes()
+
+
 def test_a_worker_with_another_model_or_map_says_so(matching, model, repository, tmp_path):
     index = build_index(matching, Map.open(repository), tmp_path / "i", device="cpu", lazy=True)
     head = index.ground(open_model(matching, device="cpu"), Map.open(repository)).head

@@ -16,7 +16,7 @@ from justzoomin.data import open_dataset
 from justzoomin.errors import DataError, DiskError, ModelError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import Map
-from justzoomin.search import GroundIndex, GroundMap, MapIndex, begin_index, build_index, described
+from justzoomin.search import GroundIndex, GroundMap, Localizer, MapIndex, begin_index, build_index, described
 from justzoomin.search.ground_index import GROUND_FILE, GROUND_HEAD
 from justzoomin.search.index import VIEWS_FILE
 
@@ -271,3 +271,16 @@ def test_a_full_disk_is_an_error_of_the_build_and_a_warning_of_a_search(matching
     assert ground[3].tobytes() == pieces[3].tobytes() and ground.count() == 0
     with pytest.raises(DiskError, match=r"ground.bin: the disk is full"):
         build_index(matching, town.map, empty.folder)
+
+
+def test_the_localizer_uses_it(matching, town, saved, repository, tmp_path, monkeypatch):
+    photo = town.photos.read(town.split("val").image_ids[0])
+    plain = Localizer.load(saved, repository, device="cpu").localize(photo)
+    build_index(matching, town.map, tmp_path / "i", lazy=True)
+    first = Localizer.load(saved, repository, device="cpu", index=tmp_path / "i").localize(photo)
+    assert described(tmp_path / "i").ready > 0
+    build_index(matching, town.map, tmp_path / "i")
+    monkeypatch.setattr("justzoomin.search.matching.describe_piece", lambda *_: pytest.fail("a piece was described again"))
+    later = Localizer.load(saved, repository, device="cpu", index=tmp_path / "i").localize(photo)
+    for fix in (first, later):
+        assert {**fix.to_dict(), "seconds": 0} == {**plain.to_dict(), "seconds": 0}
