@@ -118,7 +118,7 @@ class AreaRecipe:
 
     def repositories(self) -> dict[str, CityConfig]:
         """Folder name and settings of every town, small towns first; fit and score share no seed."""
-        own, found = self.town.model_dump(exclude={"workers"}), {}
+        own, found = self.town.model_dump(), {}
         for size in self.sizes:
             for kind, first, count in (("fit", 600_000, size.fit), ("score", 700_000, size.score)):
                 for seed in range(first + size.size_m, first + size.size_m + count):

@@ -203,6 +203,8 @@ def test_a_file_holds_both(tmp_path: Path) -> None:
     assert Calibration(B_HASH, many_maps=some()).with_other_part(path).one_map is None
     assert new.with_other_part(tmp_path / "missing.json") == new
     assert Calibration.load(new.save(tmp_path / "new.json")) == new
+    server = Calibration(A_HASH, many_maps=some(maps=("server-" + A_HASH, B_HASH)))
+    assert Calibration.load(server.save(tmp_path / "server.json")) == server
     assert len({both.fingerprint, new.fingerprint, Calibration(A_HASH, one).fingerprint}) == 3
 
 

@@ -123,6 +123,15 @@ def test_heads_that_lie(matching, town, empty, change, words):
     assert "ground.json" in str(raised.value) and "jzi index" in str(raised.value)
 
 
+@pytest.mark.parametrize("pieces", [0, -1, "49", 50, 1 << 40])
+def test_a_number_of_pieces_that_lies_is_told_without_the_model(empty, pieces):
+    assert described(empty.folder) == (0, PIECES, (empty.folder / GROUND_FILE).stat().st_size)
+    head = empty.folder / GROUND_HEAD
+    head.write_text(json.dumps({**json.loads(head.read_text()), "pieces": pieces}))
+    with pytest.raises(DataError, match=r"ground\.(json: .*pieces is not|bin: it has \d+ bytes)"):
+        described(empty.folder)
+
+
 def test_a_file_of_the_wrong_size_is_refused(matching, town, empty):
     empty.ground(matching, town.map)
     os.truncate(empty.folder / GROUND_FILE, 100)

@@ -11,7 +11,16 @@ from safetensors.torch import load_file
 from torch.utils.data import DataLoader
 
 from fakes import make_repository
-from justzoomin.data import JoinedDataset, ReadyKind, ResumableBatchSampler, collate, make_ready, open_dataset, open_datasets
+from justzoomin.data import (
+    JoinedDataset,
+    PhotoPlaces,
+    ReadyKind,
+    ResumableBatchSampler,
+    collate,
+    make_ready,
+    open_dataset,
+    open_datasets,
+)
 from justzoomin.errors import DataError
 from justzoomin.geometry import view_count
 from justzoomin.models import ZoomModel
@@ -94,6 +103,9 @@ def test_a_map_held_out_whole_is_what_is_validated_on(towns: Path, tmp_path: Pat
     assert [row["data"] for row in made["maps"]] == ["a", "b"]
     assert [row["train_split_hash"] for row in made["maps"]] == [d.split_hash("train") for d in datasets[:2]]
     assert [row["map_hash"] for row in made["maps"]] == [d.map.fingerprint() for d in datasets[:2]]
+    for row, dataset in zip(made["maps"], datasets, strict=False):
+        places, photos = PhotoPlaces.from_dict(row["places"]), dataset.split("train")
+        assert places is not None and places.near(photos.lat, photos.lon, 7.1).all()  # the centre of a part of 10 m
     assert (made["validated_on"], made["photos"]) == (["c"], 14)
     assert ZoomModel.from_pretrained(tmp_path / "run" / "models" / "best").grid == datasets[0].grid
 

@@ -85,4 +85,4 @@ class PhotoPlaces:
         if len(packed) != size:
             return None
         there = np.unpackbits(np.frombuffer(packed, np.uint8), count=side * side).astype(np.bool_).reshape(side, side)
-        return cls(*map(float, numbers), there)
+        return cls(float(numbers[0]), float(numbers[1]), float(numbers[2]), there)

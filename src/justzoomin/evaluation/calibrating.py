@@ -255,7 +255,7 @@ def _kept(model: MapModel, dataset: Dataset, photos: HeldOut, file: IO[bytes], b
     true = grid.flatten(photos.sequences)
     shape = (len(photos.ids), grid.actions**grid.depth)
     reserve(file, 4 * shape[0] * shape[1])
-    kept = np.memmap(file, np.float32, "r+", shape=shape)  # type: ignore[call-overload]
+    kept = np.memmap(file, np.float32, "r+", shape=shape)
     done = 0
     for scores in posteriors(model, dataset, photos.ids, vectors, batch_size):
         kept[done:done + len(scores)] = scores

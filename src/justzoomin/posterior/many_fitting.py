@@ -119,8 +119,8 @@ def fit_many_maps(maps: Sequence[MapPhotos], steps: int) -> tuple[ManyMapsCalibr
     for number in range(FOLDS):
         left_out = [k for k in range(len(maps)) if fold[k] == number]
         if left_out:
-            others = replace(found, **dict(zip(("laws", "uniform"), _fit(
-                [told[k] for k in range(len(maps)) if fold[k] != number], steps), strict=True)))
+            laws, uniform = _fit([told[k] for k in range(len(maps)) if fold[k] != number], steps)
+            others = replace(found, laws=laws, uniform=uniform)
             for k in left_out:
                 claims[k] = _claims(maps[k], others)
     before, after = ([claims[k][side] for k in range(len(maps))] for side in range(2))
@@ -178,7 +178,7 @@ def _table(log_probs: Floats, actions: Ints) -> Floats:
     """Return the log-probabilities (knots, B) of the true actions (B,) among (B, A) at every temperature of the knots."""
     own = log_probs[np.arange(len(actions)), actions]
     table = np.stack([own / t - finite(log_sum(log_probs / t)) for t in np.exp(_KNOTS)])
-    return np.maximum(table, -700.0)  # one true action of probability 0 must not hide the others
+    return np.asarray(np.maximum(table, -700.0))  # one true action of probability 0 must not hide the others
 
 
 def _fit(told: Sequence[_Told], steps: int) -> tuple[tuple[TemperatureLaw, ...], UniformLaw]:

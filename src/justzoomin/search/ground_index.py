@@ -32,7 +32,7 @@ GROUND_FILE = "ground.bin"
 _AGAIN = "Make the index again with jzi index, in another folder."
 _STORE = Store("justzoomin-ground/1", "the described map of an index", DataError, _AGAIN)
 _LATTICE = ("place_m", "side", "window", "margin", "pixels")
-_MAX_PIECES = 1 << 32
+_MAX_PIECES, _MAX_PIECE_BYTES = 1 << 32, 1 << 30
 _WRITING_S = 0.05
 """Seconds after which a record that looks broken is read again: another process may have been writing it."""
 
@@ -175,7 +175,7 @@ class GroundIndex(MarkedRows):
 
     def __getitem__(self, number: int, /) -> Piece:
         """Return a described piece, a read-only view of the memory map; see `__contains__`."""
-        found: Piece = self._unwritten[number] if number in self._unwritten else self._pieces.values["piece"][number]
+        found: Piece = self._unwritten[number] if number in self._unwritten else self._pieces.values["piece"][number, ...]
         return found
 
     def __setitem__(self, number: int, piece: Piece, /) -> None:
@@ -239,7 +239,7 @@ def described(folder: str | Path) -> Described | None:
         return None
     pieces = _STORE.load(file.parent / GROUND_HEAD, _parse)["pieces"]
     size = file.stat().st_size if file.exists() else 0
-    rows = Rows(_STORE, file, [("piece", f"V{max(1, size // pieces - 4)}"), ("mark", "<u4")], pieces)
+    rows = Rows(_STORE, file, [("piece", f"V{min(max(1, size // pieces - 4), _MAX_PIECE_BYTES)}"), ("mark", "<u4")], pieces)
     return Described(MarkedRows([rows], "mark", _mark).count(), pieces, size)
 
 
