@@ -176,7 +176,8 @@ def test_steps_have_laws_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    ({}, None), ({"area_m2": 7.9e5}, None), ({"area_m2": 5.1e4}, None),
+    ({}, None), ({"area_m2": 7.9e5}, None), ({"area_m2": 5e4}, None),
+    ({"area_m2": 8.2e5}, "its area is 0.82 km², those of the fit had 0.1 to 0.4"),
     ({"area_m2": 1e8}, "its area is 100 km², those of the fit had 0.1 to 0.4"),
     ({"cell_m": 20.0}, "its cells are 20 m wide, those of the fit had 5"),
     ({"metres_per_pixel": 1.0}, "its finest level has 1 m a pixel, those of the fit had 0.2 to 0.25"),

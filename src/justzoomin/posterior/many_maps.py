@@ -19,8 +19,8 @@ AREA_M2 = 1e6
 """Area at which a law's area term is zero: a square of 1 km."""
 LOG_TEMPERATURES = (math.log(0.2), math.log(50.0))
 """Least and greatest logarithm of a temperature, whatever a law says."""
-FACTOR = 2.0
-"""A size may be this many times smaller or larger than those of the maps of the fit."""
+FACTOR = 2.02
+"""A size may be this many times smaller or larger than those of the maps of the fit: 2, and a little for rounded sizes."""
 COLOUR_SLACK = 16.0
 """Grey levels by which a map's mean colour may be outside the range of the maps of the fit."""
 SIZES = {"area_m2": ("its area is {} km²", 1e-6), "cell_m": ("its cells are {} m wide", 1.0),
