@@ -164,3 +164,10 @@ def test_places_are_as_large_as_the_model_expects():
             near = 1.5 if grid in (2, 4, 8) else 3.0  # few cells of other grids are a whole number of places
             assert 1 / near < places.place_m / 2.5 < near and places.tile % 4 == 0 and 4 <= places.tile <= 128
             assert places.tile % places.per_cell == 0 or places.per_cell % places.tile == 0
+
+
+def test_what_is_far_below_the_best_is_not_ruled_out():
+    world = World(grid_of(128.0, 4), matcher_with())
+    world.matcher.log_scale.data.fill_(math.log(3000.0))
+    found = TreeSearch(world.matcher, world.features, torch.device("cpu")).search(fan_of(world.matcher), EVERYTHING).cells()
+    assert found.isfinite().all() and found.max() - found.min() > 200

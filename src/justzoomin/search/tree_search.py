@@ -32,6 +32,8 @@ BUDGET = 64
 UNSEEN = 1e-3
 """A search ends when the tiles that it did not look at hold less mass than this."""
 _COARSE_TILE = 64
+_LEAST = 1e-38
+"""The smallest mass of a square in proportion to its tile: what is smaller underflows, but is not ruled out."""
 _AT_ONCE = 16
 _KEPT_TILES, _KEPT_COARSE = 512, 320
 
@@ -56,8 +58,8 @@ class Budget:
 
 EVERYTHING = Budget(1 << 40, 0.0)
 """The full search: every tile at the finest level."""
-CLOSE = Budget(1 << 11, 0.0)
-"""The search for figures to fit to: the full one up to 3.6 km."""
+CLOSE = Budget(1 << 8, 0.0)
+"""The search for figures to fit to: the full one up to 1.28 km."""
 
 
 class Level:
@@ -294,6 +296,9 @@ def _regrid(masses: Tensor, have: int, want: int) -> Tensor:
     top = torch.where(top.isfinite(), top, 0.0)
     flat = (masses - top).exp().flatten(0, -3)
     pooled = functional.avg_pool2d(flat, times) * times**2
+    if not pooled.all():
+        possible = functional.max_pool2d(masses.flatten(0, -3), times).isfinite()
+        pooled = torch.where((pooled == 0) & possible, _LEAST, pooled)
     return pooled.view(*masses.shape[:-2], *pooled.shape[-2:]).log() + top
 
 
