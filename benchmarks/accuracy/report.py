@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+import areas
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
@@ -71,7 +72,7 @@ def write_report(recipe: str, folder: Path, docs: Path) -> None:
     picture = docs / "images" / "accuracy.png"
     _figure(lines, picture)
     parts.append("![Share of photos within a radius, for the three test sets](images/accuracy.png)")
-    parts.append((HERE / "findings.md").read_text())
+    parts += [areas.section(), (HERE / "findings.md").read_text()]
     parts.append(_commands(recipe))
     (docs / "accuracy.md").write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
     print(f"{docs / 'accuracy.md'}\n{picture}")
