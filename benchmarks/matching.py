@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 from justzoomin.geometry import Region, ZoomGrid
-from justzoomin.search.tree_search import EVERYTHING, Budget
+from justzoomin.search.budget import EVERYTHING, Budget
 from simulated import Matching
 
 SIZES = {0.32: 3, 1.28: 4, 2.56: 4, 10.0: 4, 40.0: 5}

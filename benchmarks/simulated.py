@@ -20,9 +20,10 @@ from justzoomin.maps import GridViews, Map, MapContent
 from justzoomin.models import DecoderConfig, EncoderConfig, ModelConfig, VisionEncoder, ZoomModel, open_model
 from justzoomin.posterior import MAX_TERMINAL_CELLS
 from justzoomin.search import DrawnViews, IndexHead, MapIndex, ViewVectors, greedy
+from justzoomin.search.budget import Budget
 from justzoomin.search.map_features import MapFeatures, Piece, piece_dtype
 from justzoomin.search.place_lattice import PlaceLattice
-from justzoomin.search.tree_search import Budget, TreeSearch
+from justzoomin.search.tree_search import TreeSearch
 
 WIDTH = 128
 TERMINAL_M = 39.0625

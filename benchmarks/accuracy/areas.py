@@ -1,4 +1,4 @@
-"""The section of docs/accuracy.md on accuracy and calibration against area, from the figures that `coverage.py report` stored."""
+"""The section of docs/accuracy.md on accuracy and calibration against area, from what `coverage.py report` stored."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def section() -> str:
     """Return the section."""
     found = json.loads(FIGURES.read_text())
     sizes = {name: {row["size_m"]: row for row in found[name]["by_size"]} for name in (RAW, HOME, MANY) if name in found}
-    heads = ("side", "towns to fit", "towns scored", "photos", "R@40m %", "chance %", "50 % regions hold %", "90 % regions", "95 % regions",
-             "90 %: scatter of single towns", "90 % without calibration")
+    heads = ("side", "towns to fit", "towns scored", "photos", "R@40m %", "chance %", "50 % regions hold %", "90 % regions",
+             "95 % regions", "90 %: scatter of single towns", "90 % without calibration")
     lines = [heads, ("---",) * len(heads)]
     for size, row in sizes[MANY].items():
         fitted = sum(name.startswith(f"fit-{size}-") for name in found["fit"])
         levels = [_words(row["coverage"][level]) for level in ("50", "90", "95")]
-        lines.append((f"{size:,} m".replace(",", " "), str(fitted), str(row["maps"]), str(row["photos"]), _words(row["recall_at_40m"]),
-                      f"{100 * chance(size):.1f}", *levels, f"{100 * row['coverage']['90'][3]:.1f}",
+        lines.append((f"{size:,} m".replace(",", " "), str(fitted), str(row["maps"]), str(row["photos"]),
+                      _words(row["recall_at_40m"]), f"{100 * chance(size):.1f}", *levels, f"{100 * row['coverage']['90'][3]:.1f}",
                       _words(sizes[RAW][size]["coverage"]["90"])))
     text = (HERE / "areas.md").read_text()
     return text.replace("TABLE", "\n".join(f"| {' | '.join(line)} |" for line in lines))

@@ -7,9 +7,10 @@ import torch
 
 from justzoomin.geometry import Region, ZoomGrid
 from justzoomin.models import Ground, MatcherConfig, RayMatcher
+from justzoomin.search.budget import EVERYTHING, Budget
 from justzoomin.search.map_features import MapFeatures, to_piece
 from justzoomin.search.place_lattice import PlaceLattice
-from justzoomin.search.tree_search import BEARINGS, EVERYTHING, Budget, TreeSearch
+from justzoomin.search.tree_search import BEARINGS, TreeSearch
 
 CONFIG = MatcherConfig(metres_per_pixel=1.0, channels=4, ranges=3, nearest_m=3.0, reach_m=17.0, headings=8, tried=16, width=8,
                        window_m=64.0, margin_m=16.0)

@@ -1,5 +1,8 @@
 from .beam_search import Beam as Beam
 from .beam_search import beam as beam
+from .budget import CLOSE as CLOSE
+from .budget import EVERYTHING as EVERYTHING
+from .budget import Budget as Budget
 from .bulk import BulkReport as BulkReport
 from .bulk import localize_to_file as localize_to_file
 from .cell_scorer import scorer as scorer
@@ -48,9 +51,6 @@ from .tracking import track_points as track_points
 from .trained import NotTrainedHereWarning as NotTrainedHereWarning
 from .trained import check_fits as check_fits
 from .trained import seen_map as seen_map
-from .tree_search import CLOSE as CLOSE
-from .tree_search import EVERYTHING as EVERYTHING
-from .tree_search import Budget as Budget
 from .view_vectors import DrawnViews as DrawnViews
 from .view_vectors import ViewVectors as ViewVectors
 from .view_vectors import photo_vectors as photo_vectors

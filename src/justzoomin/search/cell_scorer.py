@@ -15,8 +15,8 @@ from justzoomin.search.trained import knows_map
 from justzoomin.search.view_vectors import ViewVectors, refuse_undefined
 
 if TYPE_CHECKING:
+    from justzoomin.search.budget import Budget
     from justzoomin.search.matching import GroundMap
-    from justzoomin.search.tree_search import Budget
 
 
 

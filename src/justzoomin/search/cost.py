@@ -44,8 +44,8 @@ def matching_cost(ground: GroundMap) -> MatchingCost:
     Raises:
         TileError: If the map cannot give the piece.
     """
+    from justzoomin.search.budget import Budget
     from justzoomin.search.matching import describe_piece
-    from justzoomin.search.tree_search import Budget
 
     missing = ground.missing
     began = time.perf_counter()

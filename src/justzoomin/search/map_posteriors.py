@@ -23,11 +23,11 @@ from justzoomin.posterior import (
     apply_many,
     log_normalized,
 )
+from justzoomin.search.budget import Budget
 from justzoomin.search.cell_scorer import MapScorer, PoseScores, scorer
 from justzoomin.search.cost import CHEAP_PIECES, MatchingCost, matching_cost
 from justzoomin.search.map_facts import facts_of
 from justzoomin.search.trained import seen_map
-from justzoomin.search.tree_search import Budget
 from justzoomin.search.view_vectors import ViewVectors
 
 Floats = npt.NDArray[np.float64]

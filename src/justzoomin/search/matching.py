@@ -15,9 +15,10 @@ from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import Map, Windows
 from justzoomin.models import Ground, MapModel, RayMatcher
 from justzoomin.posterior import lattice
+from justzoomin.search.budget import Budget
 from justzoomin.search.map_features import MapFeatures, Piece, to_piece
 from justzoomin.search.place_lattice import PlaceLattice
-from justzoomin.search.tree_search import Budget, TreeSearch
+from justzoomin.search.tree_search import TreeSearch
 
 
 class Pieces(Protocol):

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from justzoomin.models import RayMatcher
+from justzoomin.search.budget import Budget
 from justzoomin.search.correlation import Correlation
 from justzoomin.search.map_features import MapFeatures
 from justzoomin.search.place_lattice import FACTOR
@@ -27,10 +28,6 @@ BEARINGS = 16
 """Number of bearings whose probabilities a search returns; bearing k is 360 k / 16 degrees clockwise from north."""
 MAX_COARSE = 5 << 18
 """Most places of the level on which the whole region is scored; a larger region starts on a coarser level."""
-BUDGET = 64
-"""Most tiles that are scored at the finest level for one photo."""
-UNSEEN = 1e-3
-"""A search ends when the tiles that it did not look at hold less mass than this."""
 _COARSE_TILE = 64
 _LEAST = 1e-38
 """The smallest mass of a square in proportion to its tile: what is smaller underflows, but is not ruled out."""
@@ -38,28 +35,6 @@ _AT_ONCE = 16
 _KEPT_TILES, _KEPT_COARSE = 512, 320
 
 Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How long a search goes on.
-
-    Attributes:
-        tiles: Most tiles that are scored on the next finer level, for one photo and level.
-        unseen: Share of the mass in other tiles below which it ends.
-        temperature: Divisor of log-masses by which a calibration will flatten the result. Masses are compared after it:
-            a rough level spreads what a fine one finds in few cells, and flattening counts the former more.
-    """
-
-    tiles: int = BUDGET
-    unseen: float = UNSEEN
-    temperature: float = 1.0
-
-
-EVERYTHING = Budget(1 << 40, 0.0)
-"""The full search: every tile at the finest level."""
-CLOSE = Budget(1 << 8, 0.0)
-"""The search for figures to fit to: the full one up to 1.28 km."""
 
 
 class Level:
