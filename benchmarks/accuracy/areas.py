@@ -24,7 +24,8 @@ def section() -> str:
         fitted = sum(name.startswith(f"fit-{size}-") for name in found["fit"])
         levels = [_words(row["coverage"][level]) for level in ("50", "90", "95")]
         lines.append((f"{size:,} m".replace(",", " "), str(fitted), str(row["maps"]), str(row["photos"]),
-                      _words(row["recall_at_40m"]), f"{100 * chance(size):.1f}", *levels, f"{100 * row['coverage']['90'][3]:.1f}",
+                      _words(row["recall_at_40m"]), f"{100 * chance(size):.1f}", *levels,
+                      f"{100 * row['coverage']['90'][3]:.1f}",
                       _words(sizes[RAW][size]["coverage"]["90"])))
     text = (HERE / "areas.md").read_text()
     return text.replace("TABLE", "\n".join(f"| {' | '.join(line)} |" for line in lines))
