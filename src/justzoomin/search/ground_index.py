@@ -203,7 +203,8 @@ class GroundIndex(MarkedRows):
 
     def _is_stored(self, number: int) -> bool:
         for wait in (0.0, _WRITING_S):
-            time.sleep(wait)
+            if wait:
+                time.sleep(wait)
             record = self._pieces.read(number)
             if not len(record) or not record["mark"][0]:
                 return False

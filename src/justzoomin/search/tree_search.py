@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -32,7 +33,7 @@ _COARSE_TILE = 64
 _LEAST = 1e-38
 """The smallest mass of a square in proportion to its tile: what is smaller underflows, but is not ruled out."""
 _AT_ONCE = 16
-_KEPT_TILES, _KEPT_COARSE = 512, 320
+_KEPT_TILES = 512
 
 Ints = npt.NDArray[np.int64]
 
@@ -61,15 +62,31 @@ class Level:
         self._bins = _between(bearings, BEARINGS, device)                                # (Q, 16)
         self._keep = keep
         self._kept: OrderedDict[int, tuple[Tensor, Tensor]] = OrderedDict()
+        self._parts: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def everywhere(self, templates: Tensor) -> Iterator[Tensor]:
+        """Yield the log-masses of all tiles, some at a time and in their order; see `masses`."""
+        count = self.tiles**2
+        for start in range(0, count, _AT_ONCE):
+            part = self._parts.get(start)
+            if part is None:
+                part = self._joined([self._make(tile) for tile in range(start, min(start + _AT_ONCE, count))])
+                if count <= self._keep:
+                    self._parts[start] = part
+            yield self._masses(templates, *part)
 
     def masses(self, templates: Tensor, tiles: Ints) -> Tensor:
         """Return log-masses (16, T, tile, tile) of one photo at places of tiles, by bearing, from templates (F, Q, D).
 
         A place of this level counts for all places of the finest level in it that lie in the region.
         """
-        seen = [self._seen(int(tile)) for tile in tiles]
-        transforms = torch.cat([transform for transform, _ in seen], 2)
-        logits = torch.stack([logits for _, logits in seen], 1)                          # (Q, T, tile, tile)
+        return self._masses(templates, *self._joined([self._seen(int(tile)) for tile in tiles]))
+
+    def _joined(self, seen: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Return the transforms (F, D, T) and logits (Q, T, tile, tile) of some tiles."""
+        return torch.cat([transform for transform, _ in seen], 2), torch.stack([logits for _, logits in seen], 1)
+
+    def _masses(self, templates: Tensor, transforms: Tensor, logits: Tensor) -> Tensor:
         scores = self.correlation.scores(templates, transforms) + logits
         if self.bearings == BEARINGS:
             return scores
@@ -78,20 +95,23 @@ class Level:
         return torch.einsum("qtij,qk->ktij", (scores - top).exp(), self._bins).log() + top
 
     def _seen(self, tile: int) -> tuple[Tensor, Tensor]:
-        """Return the transform (F, D, 1) of a tile, and the logits (Q, tile, tile) of its poses without a photo."""
+        """Return a tile from memory, or make it; see `_make`."""
         if tile not in self._kept:
-            row, column = (v * self.tile for v in divmod(tile, self.tiles))
-            reach = self.correlation.reach
-            block = self.features.vectors(self.size, row - reach, column - reach, self.tile + 2 * reach)
-            logits = self.features.logits(self.size, row, column, self.tile).to(self.device)
-            towards = torch.einsum("khw,qk->qhw", logits.clamp(min=-1e4), self._towards)
-            weight = self._inside(row)[:, None] * self._inside(column)
-            self._kept[tile] = (self.correlation.transform(block[None].to(self.device)),
-                                towards + (weight.to(self.device) / self.bearings).log())
+            self._kept[tile] = self._make(tile)
             while len(self._kept) > self._keep:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(tile)
         return self._kept[tile]
+
+    def _make(self, tile: int) -> tuple[Tensor, Tensor]:
+        """Return the transform (F, D, 1) of a tile, and the logits (Q, tile, tile) of its poses without a photo."""
+        row, column = (v * self.tile for v in divmod(tile, self.tiles))
+        reach = self.correlation.reach
+        block = self.features.vectors(self.size, row - reach, column - reach, self.tile + 2 * reach)
+        logits = self.features.logits(self.size, row, column, self.tile).to(self.device)
+        towards = torch.einsum("khw,qk->qhw", logits.clamp(min=-1e4), self._towards)
+        weight = self._inside(row)[:, None] * self._inside(column)
+        return self.correlation.transform(block[None].to(self.device)), towards + (weight.to(self.device) / self.bearings).log()
 
     def _inside(self, first: int) -> Tensor:
         """Return how many rows (tile,) of the finest level each row from `first` on has in the region."""
@@ -126,7 +146,7 @@ class TreeSearch:
             sizes.append(sizes[-1] * FACTOR)
         step, bearings = lattice.tile // FACTOR, min(BEARINGS, self.matcher.config.tried)
         tile = step * max(1, round(_COARSE_TILE / step))
-        return [Level(self.matcher, self.features, size, tile, bearings, self.device, _KEPT_COARSE) for size in reversed(sizes)]
+        return [Level(self.matcher, self.features, size, tile, bearings, self.device, _KEPT_TILES) for size in reversed(sizes)]
 
     def search(self, fan: Tensor, budget: Budget) -> Poses:
         """Return what is found about one fan (size,)."""
@@ -140,9 +160,9 @@ class TreeSearch:
 
     def _everywhere(self, level: Level, fan: Tensor) -> Layer:
         """Score all tiles of a level."""
-        templates, tiles = level.correlation.templates(fan[None]), np.arange(level.tiles**2)
-        parts = [self._look(level, templates, tiles[k : k + _AT_ONCE]) for k in range(0, len(tiles), _AT_ONCE)]
-        return Layer(level, self._square(level), tiles, torch.cat(parts, 1))
+        square = self._square(level)
+        parts = [_regrid(masses, level.size, square) for masses in level.everywhere(level.correlation.templates(fan[None]))]
+        return Layer(level, square, np.arange(level.tiles**2), torch.cat(parts, 1))
 
     def _refine(self, layers: list[Layer], level: Level, fan: Tensor, budget: Budget) -> Layer:
         """Score tiles of a level in the tiles of the last layer, the heaviest first, until the budget ends.
@@ -157,7 +177,7 @@ class TreeSearch:
         exact, parts = before[:0], list[Tensor]()
         for start in range(0, min(budget.tiles, len(numbers)), _AT_ONCE):
             some = order[start : min(start + _AT_ONCE, budget.tiles)]
-            parts.append(self._look(level, templates, numbers[some.cpu().numpy()]))
+            parts.append(_regrid(level.masses(templates, numbers[some.cpu().numpy()]), level.size, square))
             exact = torch.cat([exact, _flattened(parts[-1].logsumexp(0).flatten(1), square // self.unit, temperature)])
             worst = (exact - before[order[: len(exact)]]).max()
             rest = torch.logaddexp(before[order[len(exact) :]].logsumexp(0), ahead) + worst
@@ -170,10 +190,6 @@ class TreeSearch:
         for layer in layers:
             layer.shift += by
         return found
-
-    def _look(self, level: Level, templates: Tensor, tiles: Ints) -> Tensor:
-        """Return the log-masses (16, T, n, n) of the squares of some tiles of a level."""
-        return _regrid(level.masses(templates, tiles), level.size, self._square(level))
 
     def _square(self, level: Level) -> int:
         """Return the number of finest places along one side of the squares whose masses are kept for a level."""
