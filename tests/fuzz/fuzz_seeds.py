@@ -22,7 +22,7 @@ from justzoomin.geometry import Region, ZoomGrid, find_grid, save_grid
 from justzoomin.tiles import CARD_LAYOUT
 
 GRID = ZoomGrid(Region(54.5, 3.0, (-200, 200), (-200, 200)), 4, 2)
-JOURNAL_HEAD = {"format": "justzoomin-journal/3", "model": "n", "map": "m", "grid": {}, "search": "posterior",
+JOURNAL_HEAD = {"format": "justzoomin-journal/4", "model": "n", "map": "m", "grid": {}, "search": "posterior",
                 "decision": "within:40", "prior": None, "calibration": None}
 CUT = b"\n--8<--\n"
 """Between the files of a model folder."""
@@ -194,7 +194,10 @@ def journals() -> list[bytes]:
            "not_calibrated": "the model has no calibration", "prior": None, "on_map": None,
            "expected": 0.9,
            "top_cells": [{"sequence": [1, 2], "probability": 0.25}], "regions": {"50": 625.0, "90": 1250.0, "95": 1250.0},
-           "region_90": [5, 2], "covariance_m2": [[60.0, 1.0], [1.0, 60.0]], "entropy_bits": 2.5, "file": [1, 2]}
+           "region_90": [5, 2], "covariance_m2": [[60.0, 1.0], [1.0, 60.0]], "entropy_bits": 2.5,
+           "heading_deg": 90.0, "heading_sigma_deg": 12.0, "heading_probs": [0.0625] * 16, "heading_prior": None,
+           "camera": None,
+           "file": [1, 2]}
     rows = [JOURNAL_HEAD, fix, {"photo": "b.jpg", "error": "broken", "file": []}]
     return [b"".join(json.dumps(row).encode() + b"\n" for row in rows)]
 

@@ -72,15 +72,6 @@ def test_a_fan_lies_where_its_pose_looks(matcher: RayMatcher) -> None:
     assert seen[ray, step].item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_summed_part_by_part_it_is_the_same_product(matcher: RayMatcher) -> None:
-    ground, bearing = a_ground(matcher, 40), 0.7
-    fans = torch.nn.functional.normalize(torch.randn(3, matcher.size), dim=1)
-    across, down = torch.rand(11) * 100, torch.rand(11) * 100  # the fans of some leave the map
-    under = matcher.read(ground, across, down, torch.full((11,), bearing))
-    found = matcher.sum_at(matcher.parts(ground, fans), across, down, bearing)
-    assert torch.allclose(found, fans @ under.t(), atol=1e-5)
-
-
 def test_turned_with_its_map_a_pose_sees_the_same(matcher: RayMatcher) -> None:
     ground = a_ground(matcher, 48)
     turned = Ground(ground.places.rot90(-1, (1, 2)), ground.headings)

@@ -26,6 +26,7 @@ COLOUR_SLACK = 16.0
 SIZES = {"area_m2": ("its area is {} km²", 1e-6), "cell_m": ("its cells are {} m wide", 1.0),
          "metres_per_pixel": ("its finest level has {} m a pixel", 1.0)}
 """The sizes of a map that must be like those of the fit: words and factor for people."""
+_MOST_SHARE = 1.0 - 1e-9
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,9 @@ class UniformLaw:
     by_area: float = 0.0
 
     def share(self, area_m2: float) -> float:
-        """Return the share, 0 to 1."""
+        """Return the share, from 0 to below 1: it may never hide everything else."""
         value = self.logit + self.by_area * math.log(area_m2 / AREA_M2)
-        return 1.0 / (1.0 + math.exp(-value)) if value > -700.0 else 0.0
+        return min(1.0 / (1.0 + math.exp(-value)), _MOST_SHARE) if value > -700.0 else 0.0
 
 
 @dataclass(frozen=True)

@@ -89,9 +89,10 @@ class GroundMap:
             TileError: If the map cannot give a piece.
         """
         cells = lattice(self.grid)
-        with torch.autocast(fans.device.type, enabled=False):
-            for fan in fans.float():
-                yield self.tree.search(fan, budget or Budget()).cells()[:, cells.row, cells.col]
+        for fan in fans.float():
+            with torch.autocast(fans.device.type, enabled=False):  # for each photo: what is done with a result is the caller's
+                found = self.tree.search(fan, budget or Budget()).cells()[:, cells.row, cells.col]
+            yield found
 
     def _piece(self, number: int) -> Piece:
         if number not in self.pieces:

@@ -220,3 +220,9 @@ def test_wrong_files_are_refused(tmp_path: Path, change: dict[str, Any]) -> None
     (tmp_path / "c.json").write_text(json.dumps(values))
     with pytest.raises(ModelError, match="jzi calibrate"):
         Calibration.load(tmp_path / "c.json")
+
+
+def test_a_uniform_share_never_hides_everything():
+    for logit in (40.0, 600.0, 1e6):
+        assert 0.99 < UniformLaw(logit).share(1e6) < 1.0
+    assert UniformLaw().share(1e6) == 0.0
