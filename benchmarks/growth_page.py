@@ -149,7 +149,8 @@ DINOv2-small at 384 px, on the same thread. With it counted in, the region's siz
 
 `best` is [the search of the ray matcher](city-search.md): it compares poses, not vectors of cells, and is the only one of the
 four that works on new ground. From 10 km on it grows slowly, because a larger region starts on a coarser level: from there
-four times the area costs the square root of the factors above. At 160 km only the search is counted: a posterior over so many cells would not fit into memory.
+four times the area costs the square root of the factors above.
+At 160 km only the search is counted: a posterior over so many cells would not fit into memory.
 
 An exact scan grows with the number of cells, and zooming alone overtakes it between 40 and 160 km, in batches before 40 km.
 An inverted file grows with the root of the number, faster where it has fewer lists than the root, as at 160 km here, so
