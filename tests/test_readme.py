@@ -28,6 +28,7 @@ NOT_RUN = {
     "jzi train --data DATA --preset paper --out RUN": "it needs the hub's weights and days; tests/training trains tiny models",
     "python benchmarks/accuracy/twins.py 320 640 --seeds 9300 9301 9302": "minutes of two cores; tests/city makes such towns",
     "python benchmarks/accuracy/twins.py 1280 --seeds 9300": "the same",
+    "python benchmarks/accuracy/make_set.py areas SETS/areas --workers 2": "half an hour; its recipe is tested",
     "jzi model import FILE.pth MODEL": "it needs a file of the authors' code; tests/models imports one with generated weights",
 }
 """Commands that are not run here, and why."""
