@@ -1,11 +1,14 @@
 """Scores of all cells by the ray matcher, alone and beside the zoomer."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 
 import fakes
 from justzoomin.data import open_dataset
+from justzoomin.errors import ModelError
 from justzoomin.maps import Windows, region_look
 from justzoomin.models import MatcherConfig, ZoomModel
 from justzoomin.search import Localizer, ViewVectors, exact, scorer, views_of
@@ -104,3 +107,10 @@ def test_a_localizer_answers_with_it(matching, town, tmp_path):
     fix = Localizer(matching, town.map, town.grid, search="posterior").localize(photo)
     assert fix.regions is not None
     assert fix.decision == "within:40"
+
+
+def test_a_description_that_is_not_finite_is_told_before_eight_bits_hide_it(matching, town):
+    broken = copy.deepcopy(matching)
+    torch.nn.init.constant_(next(broken.matcher.map_pyramid.parameters()), float("nan"))
+    with pytest.raises(ModelError, match="its description of piece 0 of the map is not finite"):
+        GroundMap(broken, town.map, town.grid).describe()

@@ -112,10 +112,14 @@ def describe_piece(model: MapModel, windows: Windows, places: PlaceLattice, numb
 
     Raises:
         TileError: If the map cannot give its picture.
+        ModelError: If the description is not finite.
     """
     settings = model.config
     picture = torch.from_numpy(windows.picture(number)).permute(2, 0, 1).to(model.device)
-    return to_piece(describe(model, normalize(picture[None], settings.mean, settings.std)[0]), places)
+    found = describe(model, normalize(picture[None], settings.mean, settings.std)[0])
+    if not all(values.isfinite().all() for values in found):  # eight bits would hide it
+        raise ModelError("model", f"its description of piece {number} of the map is not finite numbers", "Check its weights.")
+    return to_piece(found, places)
 
 
 def describe(model: MapModel, picture: Tensor) -> Ground:
