@@ -13,9 +13,9 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from sets import PHOTOS_PER_DRIVE, SETS, AreaRecipe, Recipe
+from sets import PHOTOS_PER_DRIVE, SETS, AnyRecipe, Recipe, TownsRecipe
 
-from justzoomin.city import CityConfig, build_city
+from justzoomin.city import LABELS_FILE, CityConfig, TownLabels, build_city
 
 MANIFEST = "manifest.json"
 FROZEN = Path(__file__).parent / "frozen"
@@ -45,10 +45,13 @@ def main() -> int:
     return compare(manifest, json.loads(frozen.read_text()) if frozen.is_file() else {})
 
 
-def _make(job: tuple[Recipe | AreaRecipe, Path, CityConfig]) -> str:
+def _make(job: tuple[AnyRecipe, Path, CityConfig]) -> str:
     recipe, folder, config = job
+    labels = isinstance(recipe, TownsRecipe)
     if not folder.exists():
-        build_city(folder, config)
+        build_city(folder, config, labels=labels)
+    elif labels and not (folder / LABELS_FILE).exists():
+        TownLabels.of(config).save(folder)
     if isinstance(recipe, Recipe) and folder.name == "home":
         _deal(folder, recipe)
     elif not config.photos:
@@ -72,7 +75,7 @@ def _deal(folder: Path, recipe: Recipe) -> None:
     (folder / "metadata" / "large_area_val_map.csv").rename(folder / "metadata" / "large_area_disjoint_map.csv")
 
 
-def hashes(out: Path, recipe: Recipe | AreaRecipe) -> dict[str, dict[str, str]]:
+def hashes(out: Path, recipe: AnyRecipe) -> dict[str, dict[str, str]]:
     """SHA-256 per town: of its split tables, and of its pictures (which may differ between processors in single bits)."""
     found = {}
     for name in recipe.repositories():

@@ -7,6 +7,8 @@ Every byte follows from these settings and `justzoomin.city`. A set is a folder 
 - `train-SEED`: many small towns that are trained on.
 - `dev-SEED`: towns that are not trained on, for decisions and calibration; `other-SEED`: towns that are scored.
 
+The set `towns` has only towns to train on, many and of several kinds: `train-SEED`. A part of it, the first N, is a set as well.
+
 The set `areas` has towns of several sizes, with districts, that nothing is trained on: `fit-SIZE-SEED` to fit calibrations,
 `score-SIZE-SEED` to score. Their photos are the split `val`.
 """
@@ -132,4 +134,36 @@ AREAS = AreaRecipe(
     sizes=(TownSize(320, 3, fit=20, score=20, photos=32), TownSize(640, 3, fit=8, score=8, photos=48),
            TownSize(1280, 4, fit=3, score=3, photos=128), TownSize(2560, 4, fit=1, score=1, photos=256)))
 
-SETS: dict[str, Recipe | AreaRecipe] = {recipe.name: recipe for recipe in (CPU, GPU, AREAS)}
+
+@dataclass(frozen=True)
+class TownsRecipe:
+    """A set of many towns to train on, each seen by few photos.
+
+    Attributes:
+        name: Its name.
+        town: Settings that all towns share.
+        kinds: What differs, one town after the other and from the start again: side in metres, districts, photos.
+        count: Number of towns.
+    """
+
+    name: str
+    town: CityConfig
+    kinds: tuple[tuple[int, bool, int], ...]
+    count: int
+
+    def repositories(self) -> dict[str, CityConfig]:
+        """Folder name and settings of every town."""
+        own, found = self.town.model_dump(), {}
+        for number in range(self.count):
+            size_m, districts, photos = self.kinds[number % len(self.kinds)]
+            found[f"train-{20_000 + number}"] = CityConfig(**{**own, "seed": 20_000 + number, "size_m": float(size_m),
+                                                              "districts": districts, "photos": photos})
+        return found
+
+
+TOWNS = TownsRecipe(
+    name="towns", town=CityConfig(depth=3, gsd_m=0.25, val_photos=1, photo_width=192, photo_height=96, workers=1),
+    kinds=((320, False, 192), (320, True, 192), (640, True, 480)), count=192)
+
+AnyRecipe = Recipe | AreaRecipe | TownsRecipe
+SETS: dict[str, AnyRecipe] = {recipe.name: recipe for recipe in (CPU, GPU, AREAS, TOWNS)}

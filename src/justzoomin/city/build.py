@@ -19,6 +19,7 @@ from justzoomin.city.arrays import U8, Array
 from justzoomin.city.camera import render_photo
 from justzoomin.city.config import CityConfig
 from justzoomin.city.drives import PHOTOS_PER_DRIVE, SPLIT_NUMBERS, Router, Shot, Split
+from justzoomin.city.labels import TownLabels
 from justzoomin.city.overhead import render_overhead
 from justzoomin.city.repository import ATTRIBUTES, readme, write_attribution, write_layout, write_readme, write_table
 from justzoomin.city.world import World, build_world
@@ -176,13 +177,14 @@ class _Crew:
 # --- the stage ---------------------------------------------------------------------------------------------------
 
 
-def build_city(dest: Path, config: CityConfig, progress: Progress | None = None) -> Path:
+def build_city(dest: Path, config: CityConfig, progress: Progress | None = None, *, labels: bool = False) -> Path:
     """Build a town and write its whole repository to `dest`; return `dest`.
 
     Args:
         dest: Folder to make; it must not exist or be empty. If exactly this town is there already, nothing is done.
         config: The town.
         progress: Called as (stage, done, total) with stages `town`, `overhead` and `photos`.
+        labels: Also write `labels.npz`: kinds of surface, heights and distances, to supervise a training (`TownLabels`).
 
     Raises:
         DataError: If `dest` is not empty, or another process makes a town there.
@@ -208,6 +210,8 @@ def build_city(dest: Path, config: CityConfig, progress: Progress | None = None)
             _write_photos(work, config, crew, report)
         finally:
             crew.close()
+        if labels:
+            TownLabels.of(config, world).save(work)
         write_readme(work / "README.md", config)
         write_attribution(work / "ATTRIBUTION", config)
         save_grid(town_grid(config), work / "satellite" / "region.yaml")

@@ -88,11 +88,18 @@ def illuminate(world: World, hits: Hits, conditions: Conditions) -> F32:
     return np.asarray(radiance, np.float32)
 
 
-def _directions(pose: Pose, width: int, height: int) -> F32:
-    """Return unit directions (n, 3) of the pixels, row by row from the top left."""
-    focal = width / 2 / np.tan(np.radians(pose.hfov_deg) / 2)
-    x = ((np.arange(width) + 0.5 - width / 2) / focal)[None, :]
-    y = ((height / 2 - np.arange(height) - 0.5) / focal)[:, None]
+def directions_of(pose: Pose, width: int, height: int, aspect: float | None = None) -> F32:
+    """Return unit directions (n, 3) of the pixels, row by row from the top left.
+
+    Args:
+        pose: The camera.
+        width: Pixels of a row.
+        height: Number of rows.
+        aspect: Width of the photo relative to its height; None for square pixels.
+    """
+    across = np.tan(np.radians(pose.hfov_deg) / 2)
+    x = ((np.arange(width) + 0.5) / (width / 2) - 1)[None, :] * across
+    y = (1 - (np.arange(height) + 0.5) / (height / 2))[:, None] * (across / (aspect or width / height))
     roll, pitch, bearing = np.radians([pose.roll_deg, pose.pitch_deg, pose.bearing_deg])
     forward = np.array([np.sin(bearing) * np.cos(pitch), np.cos(bearing) * np.cos(pitch), np.sin(pitch)])
     right = np.array([np.cos(bearing), -np.sin(bearing), 0.0])
@@ -120,7 +127,7 @@ def render_photo(world: World, pose: Pose, conditions: Conditions, width: int = 
     """Take one photo (height, width, 3)."""
     import cv2
 
-    directions = _directions(pose, width, height)
+    directions = directions_of(pose, width, height)
     n = directions.shape[0]
     origins = np.empty((n, 3), np.float32)
     origins[:] = (pose.east_m, pose.north_m, pose.height_m)
