@@ -31,3 +31,4 @@ from .retriever import DualEncoder as DualEncoder
 from .torch_file import check_torch_file as check_torch_file
 from .zoom_model import ZoomModel as ZoomModel
 from .zoom_model import with_matcher as with_matcher
+from .zoom_model import with_photo_scale as with_photo_scale

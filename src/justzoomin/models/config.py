@@ -111,6 +111,8 @@ class MatcherConfig(_Settings):
         margin_m: Width of the margin that is drawn around each piece and around the region, in metres.
         own_encoder: Whether the matcher has a separate encoder of the same kind. Then zoomer and matcher share nothing, and the
             loss of one does not change the other.
+        photo_scale: Edge of a photo half that the matcher sees, as a multiple of `image_pixels`; the zoomer sees it reduced.
+            With 2, a photo has twice as many rays and rows.
         zoom_weight: Weight of the zoomer's log-probabilities relative to the matcher's, on maps that the zoomer was trained on.
             0 leaves search to the matcher alone: a zoomer rules out streets that no training photo shows.
     """
@@ -129,6 +131,7 @@ class MatcherConfig(_Settings):
     window_m: float = Field(default=320.0, ge=1.0, le=100_000.0)
     margin_m: float = Field(default=10.0, ge=0.0, le=10_000.0)
     own_encoder: bool = False
+    photo_scale: int = Field(default=1, ge=1, le=8)
     zoom_weight: float = Field(default=0.0, ge=0.0, le=1_000.0)
 
     @model_validator(mode="after")
@@ -238,6 +241,11 @@ class ModelConfig(_Settings):
 
         return Frame(self.photo_fit, (self.matcher or MatcherConfig()).assumed_fov_deg)
 
+    @property
+    def photo_pixels(self) -> int:
+        """Edge of a photo half in pixels: `image_pixels`, or a multiple of it if the ray matcher asks for more."""
+        return self.image_pixels * (1 if self.matcher is None else self.matcher.photo_scale)
+
     def identity(self) -> str:
         """Return the settings that the model's fingerprint depends on, as JSON; unused settings are left out."""
         others = {"decoder", "retriever"} - family_of(self.family).uses
@@ -245,7 +253,12 @@ class ModelConfig(_Settings):
             others.add("family")
         if self.photo_fit == type(self).model_fields["photo_fit"].default:  # they are older than this setting, too
             others.add("photo_fit")
-        return self.model_dump_json(exclude=others if self.matcher else {*others, "matcher"})
+        left_out: dict[str, Any] = dict.fromkeys(others, True)
+        if self.matcher is None:
+            left_out["matcher"] = True
+        elif self.matcher.photo_scale == MatcherConfig.model_fields["photo_scale"].default:
+            left_out["matcher"] = {"photo_scale"}
+        return self.model_dump_json(exclude=left_out)
 
 
 def check_sizes(config: ModelConfig, architecture: dict[str, Any]) -> None:
@@ -261,7 +274,11 @@ def check_sizes(config: ModelConfig, architecture: dict[str, Any]) -> None:
     matcher, patch = config.matcher, patch_of(architecture)
     if matcher is None:
         return
-    if (fan := config.image_pixels // patch * matcher.ranges * matcher.channels) > MAX_FAN:
+    try:
+        check_image(architecture, config.photo_pixels)
+    except ValueError as error:
+        raise ValueError(f"image_pixels, matcher.photo_scale: {error}") from error
+    if (fan := config.photo_pixels // patch * matcher.ranges * matcher.channels) > MAX_FAN:
         raise ValueError(f"matcher.ranges, matcher.channels: a photo's fan has {fan} numbers; at most {MAX_FAN} are supported")
     if matcher.window_m < patch * matcher.metres_per_pixel:
         least = patch * matcher.metres_per_pixel
