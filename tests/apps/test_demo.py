@@ -50,7 +50,8 @@ def test_the_packaged_model_is_small_and_says_where_it_comes_from() -> None:
 
 def test_trained_anew_it_is_a_zoomer_and_a_matcher_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole way with a few photos: what is trained when, and that a second start trains nothing again."""
-    for name, value in {"TRAIN_PHOTOS": 32, "MATCHED_PHOTOS": 16, "OTHER_SEEDS": range(100, 101), "OTHER_PHOTOS": 16}.items():
+    few_photos = {"TRAIN_PHOTOS": 32, "MATCHED_PHOTOS": 16, "OTHER_TOWNS": 1, "OTHER_KINDS": ((320.0, False, 16),)}
+    for name, value in few_photos.items():
         monkeypatch.setattr(demo_command, name, value)
     for name in ("ZOOMER", "MATCHER"):
         few = tuple(word for word in getattr(demo_command, name) if not word.startswith("epochs="))
@@ -63,7 +64,7 @@ def test_trained_anew_it_is_a_zoomer_and_a_matcher_beside_it(tmp_path: Path, mon
     assert all(torch.equal(weights[name], kept[name]) for name in kept)
     assert model.provenance["photos"] == 32 and len(model.provenance["maps"]) == 2
     assert trained_on(model, GridViews(Map.open(tmp_path / "town-train"), model.grid, 48))
-    assert not trained_on(model, GridViews(Map.open(tmp_path / "towns" / "100"), model.grid, 48))
+    assert not trained_on(model, GridViews(Map.open(tmp_path / "towns" / "0"), model.grid, 48))
     assert _train(tmp_path, tmp_path / "town-train") == folder
     assert ZoomModel.from_pretrained(folder).fingerprint() == model.fingerprint()
 

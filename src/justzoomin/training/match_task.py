@@ -74,7 +74,8 @@ class MatchTask(ZoomTask):
         matcher, windows = setup.model.matcher.config, maps.windows(setup.model.matcher.config)
         places, supervision = maps.places(split, matcher), None
         if config.matching.supervision:
-            supervision = Supervision(setup.model.matcher, maps.labels(split), windows, [len(each) for each in places])
+            photos = [len(each) for each in places]
+            supervision = Supervision(setup.model.matcher, maps.labels(split), windows, photos, config.seed)
         return cls(setup.model, config, setup.cells, windows, places, maps.bearings(split), setup.total_steps, supervision,
                    setup.fused)
 

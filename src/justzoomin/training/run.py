@@ -94,11 +94,11 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
             warnings.warn(f"{out}: this run is already complete", stacklevel=2)
         return _best(out)
     prefix = None if config.prefix_cache is None else _prefix_cache(config, model, maps, out, compute)
+    task = kind.of(TaskSetup(model, config, maps, views, steps, miner, prefix, compute.fused_optimizer))
     with held(out) if rank == 0 else nullcontext():  # after everything that can be refused: a refused run leaves no folder
         if rank == 0:
             write_text(out / CONFIG, dump_config(config))
             write_text(out / "environment.json", environment(compute.words()))
-        task = kind.of(TaskSetup(model, config, maps, views, steps, miner, prefix, compute.fused_optimizer))
         saver = Saver(out, sampler, provenance, report)
         resume_from = out / STATE if resumes and (out / STATE).is_file() else None
         loggers = _loggers(config, out, resume_from) if rank == 0 else []

@@ -27,21 +27,24 @@ class Supervision(nn.Module):
         labels: The labels of each map in use; None for a map without training photos.
         windows: The pieces of each map.
         photos: Number of training photos of each map.
+        seed: Seed of the probes' weights. The global random state is not changed.
 
     Raises:
         DataError: If a map has no labels, or these are of other photos.
     """
 
     def __init__(self, matcher: RayMatcher, labels: Sequence[TownLabels | None], windows: Sequence[Windows],
-                 photos: Sequence[int]) -> None:
+                 photos: Sequence[int], seed: int = 0) -> None:
         super().__init__()
         for each, count in zip(labels, photos, strict=True):
             if each is not None and len(each.ranges) != count:
                 raise DataError(LABELS_FILE, f"it has labels of {len(each.ranges)} photos, but the split has {count}",
                                 "Make the town again with jzi data synth --labels.")
         width, ranges = matcher.config.width, matcher.config.ranges
-        self.map_kinds, self.map_height = nn.Conv2d(width, len(KINDS), 1), nn.Conv2d(width, 1, 1)
-        self.photo_kinds, self.photo_ranges = nn.Conv2d(width, len(KINDS) + 1, 1), nn.Conv2d(width, ranges + 2, 1)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.map_kinds, self.map_height = nn.Conv2d(width, len(KINDS), 1), nn.Conv2d(width, 1, 1)
+            self.photo_kinds, self.photo_ranges = nn.Conv2d(width, len(KINDS) + 1, 1), nn.Conv2d(width, ranges + 2, 1)
         self._labels, self._windows = labels, windows
         self._first = np.cumsum([0, *photos])
         middle = matcher.ranges_m.log()
