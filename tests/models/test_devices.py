@@ -34,7 +34,7 @@ HUB = "{model_type: dinov2, hidden_size: 16, num_hidden_layers: 12, num_attentio
 WORDS = ("model.image_pixels=32", "batch_size=5", "augment.enabled=true", "mine_from=1", "accelerator=cpu", "negatives=1",
          "batch_places=2")
 OWN = ("model.encoder.architecture.hidden_sizes=[8, 16, 24]", "model.encoder.architecture.depths=[1, 1, 1]")
-MATCHER = ("matching.poses=64", "model.matcher.window_m=64", "model.matcher.margin_m=16", "model.matcher.metres_per_pixel=1",
+MATCHER = ("matching.poses=64", "model.matcher.window_m=128", "model.matcher.margin_m=16", "model.matcher.metres_per_pixel=1",
            "model.matcher.channels=4", "model.matcher.width=8", "model.matcher.reach_m=20", "model.matcher.tried=32",
            "model.matcher.zoom_weight=0.5")
 TWINS = [*PRESETS, "best with an encoder of its own", "paper with kept outputs"]
@@ -43,7 +43,7 @@ TWINS = [*PRESETS, "best with an encoder of its own", "paper with kept outputs"]
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """A town whose photos have known bearings, and two that have none."""
-    root = make_repository(tmp_path_factory.mktemp("devices") / "town", pixels=32, train=10, val=3)
+    root = make_repository(tmp_path_factory.mktemp("devices") / "town", size_m=200.0, pixels=32, train=10, val=3)
     ids = open_dataset(root).split("train").image_ids
     (root / "streetview").mkdir(exist_ok=True)
     with (root / "streetview" / "headings.csv").open("w", newline="") as file:
