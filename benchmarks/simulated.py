@@ -120,17 +120,18 @@ class Matching:
     Args:
         grid: The region.
         count: Photos of a batch.
+        device: Where it computes.
     """
 
-    def __init__(self, grid: ZoomGrid, count: int) -> None:
-        model = open_model(packaged_model())
+    def __init__(self, grid: ZoomGrid, count: int, device: str = "cpu") -> None:
+        model = open_model(packaged_model(), device=device)
         assert model.matcher is not None
         config, self.places = model.matcher.config, PlaceLattice.of(grid, model.matcher)
         pieces = simulated_pieces(self.places, config.channels, config.headings)
         features = MapFeatures(self.places, config.channels, config.headings, pieces)
-        self.tree = TreeSearch(model.matcher, features, torch.device("cpu"))
-        torch.manual_seed(0)
-        self._fans = torch.nn.functional.normalize(torch.randn(count, model.matcher.size), dim=1)
+        self.tree = TreeSearch(model.matcher, features, model.device)
+        drawn = torch.randn(count, model.matcher.size, generator=torch.Generator().manual_seed(0))
+        self._fans = torch.nn.functional.normalize(drawn, dim=1).to(model.device)
         self._dense = grid.actions**grid.depth <= MAX_TERMINAL_CELLS
 
     @property
@@ -140,12 +141,14 @@ class Matching:
         return self.places.windows**2 * piece_dtype(self.places, features.channels, features.headings).itemsize
 
     @torch.inference_mode()
-    def search(self, count: int, budget: Budget | None = None) -> None:
-        """Search for some photos, one after the other, up to the masses of all cells where a posterior allows so many."""
+    def search(self, count: int, budget: Budget | None = None) -> list[torch.Tensor]:
+        """Search for some photos, one after the other; their log-masses of all cells where a posterior allows so many."""
+        masses = []
         for fan in self._fans[:count]:
             found = self.tree.search(fan, budget or Budget(unseen=0.0))
             if self._dense:
-                found.cells().logsumexp(0)
+                masses.append(found.cells().logsumexp(0).flatten())
+        return masses
 
 
 class Zooming:

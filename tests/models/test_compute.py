@@ -33,6 +33,15 @@ def test_training_on_a_gpu_does_not_count_emulated_bf16(monkeypatch, has, wanted
     assert plan("cuda", training=True).precision == wanted
 
 
+def test_inference_on_a_gpu_computes_convolutions_in_32_bits(monkeypatch, tiny_model):
+    """By default torch computes them in TF32 there."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    plan("cuda").prepare(tiny_model)
+    assert torch.backends.cudnn.allow_tf32 is False
+    plan("cuda", "bf16", training=True).prepare(tiny_model)
+    assert torch.backends.cudnn.allow_tf32 is True
+
+
 def test_preparing_keeps_outputs_weights_and_fingerprint(tiny_model, batch):
     with torch.no_grad():
         before, name = tiny_model(*batch), tiny_model.fingerprint()
