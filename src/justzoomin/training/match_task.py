@@ -71,6 +71,10 @@ class MatchTask(ZoomTask):
         return cls(setup.model, config, setup.cells, maps.windows(matcher), maps.places(split, matcher), maps.bearings(split),
                    setup.total_steps, setup.fused)
 
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Add the pixels of the views if the zoomer is trained."""
+        return super().on_after_batch_transfer(batch, dataloader_idx) if self.config.matching.zoom_weight else batch
+
     def prepare(self, batch: Batch, seed: int) -> Batch:
         """Change light and colours of the photos, and mirror some batches."""
         rng = np.random.default_rng([seed, 1])

@@ -23,6 +23,7 @@ from justzoomin.geometry import view_count, view_numbers
 from justzoomin.maps import GridViews
 from justzoomin.models import Compute, MapModel, ModelConfig, build_model, family_of, open_model, plan, with_matcher
 from justzoomin.training.config import TrainConfig, dump_config, load_config
+from justzoomin.training.estimate import TrainEstimate, estimate_of, memory_of
 from justzoomin.training.families import check_family, task_of
 from justzoomin.training.folder import CONFIG, METRICS, PREFIX, STATE, goes_on, held, is_done
 from justzoomin.training.maps import TrainingMaps
@@ -34,7 +35,8 @@ from justzoomin.training.task import Task, TaskSetup, mix_seed
 
 
 def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, *, resume: bool = False,
-          report: Callable[[TrainProgress], None] | None = None, stop_after: int | None = None) -> Path:
+          report: Callable[[TrainProgress], None] | None = None, stop_after: int | None = None,
+          announce: Callable[[TrainEstimate, Compute], None] | None = None) -> Path:
     """Train a model; on one device or, started by torchrun or with `devices`/`nodes`, on many.
 
     Args:
@@ -45,6 +47,8 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
         resume: Continue the run in `out` where it stopped.
         report: Called from time to time with the progress of the run.
         stop_after: Stop after this many steps, as if interrupted (the schedule is still that of the complete run).
+        announce: Called before the first step with the estimated cost and how the model is computed, if the cost can be
+            estimated (see `estimate_of`).
 
     Returns:
         Folder of the best model (of the last model without validation).
@@ -89,6 +93,8 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
             write_text(out / CONFIG, dump_config(config))
             write_text(out / "environment.json", environment(compute.words()))
         task = kind.of(TaskSetup(model, config, maps, views, steps, miner, prefix, compute.fused_optimizer))
+        if rank == 0:
+            _tell_cost(estimate_of(model, config, steps, compute), compute, announce)
         saver = Saver(out, sampler, provenance, report)
         resume_from = out / STATE if resumes and (out / STATE).is_file() else None
         loggers = _loggers(config, out, resume_from) if rank == 0 else []
@@ -111,6 +117,19 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
                 # Lightning leaves gloo's threads running: a process that ends with them may abort.
                 torch.distributed.destroy_process_group()
     return _best(out)
+
+
+def _tell_cost(cost: TrainEstimate | None, compute: Compute,
+               announce: Callable[[TrainEstimate, Compute], None] | None) -> None:
+    if cost is None:
+        return
+    if announce is not None:
+        announce(cost, compute)
+    there = memory_of(compute.device)
+    if there is not None and cost.memory_bytes > there:
+        warnings.warn(f"a step is estimated to need {cost.memory_bytes / 1e9:.1f} GB of memory, but the device {compute.device} "
+                      f"has {there / 1e9:.1f} GB. Use a smaller batch_size and a larger accumulate if memory runs out",
+                      stacklevel=3)
 
 
 def _best(out: Path) -> Path:
@@ -162,7 +181,8 @@ def _loaders(kind: type[Task], config: TrainConfig, settings: ModelConfig, maps:
                       stacklevel=3)
         crop = None
     # The same for all maps: a batch holds either the pixels or the numbers of all its views.
-    with_views = kind.shows_paths and not all(views[number].cached for number in maps.train)
+    shows_paths = kind.shows_paths and (settings.matcher is None or config.matching.zoom_weight > 0)
+    with_views = shows_paths and not all(views[number].cached for number in maps.train)
     photos = _samples(config, settings, maps, views, config.train_split, crop, with_views=with_views)
     paths = _paths(maps, photos) if config.batch_places else None
     groups = None if settings.matcher is None else maps.pieces(config.train_split, settings.matcher)
