@@ -1,4 +1,4 @@
-"""Feature maps of several blocks of a vision transformer: whose tokens they are, what keeps a graph, how a matcher sees them."""
+"""Feature maps of several blocks of a vision transformer: whose tokens they are, what keeps a graph, what a matcher sees."""
 
 import json
 import math
@@ -8,7 +8,16 @@ import torch
 from pydantic import ValidationError
 
 from justzoomin.errors import ModelError
-from justzoomin.models import EncoderConfig, MatcherConfig, ModelConfig, RayMatcher, VisionEncoder, ZoomModel, model_preset
+from justzoomin.models import (
+    EncoderConfig,
+    MatcherConfig,
+    ModelConfig,
+    RayMatcher,
+    VisionEncoder,
+    ZoomModel,
+    model_preset,
+    with_matcher,
+)
 
 SHAPE = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "patch_size": 8, "image_size": 16}
 ARCHITECTURES = {
@@ -51,7 +60,8 @@ def test_the_maps_are_the_tokens_after_the_named_blocks(name, trained):
 
 
 def test_frozen_blocks_keep_no_graph_and_only_trained_blocks_get_gradients():
-    encoder = VisionEncoder(EncoderConfig(architecture=ARCHITECTURES["dinov2"], trainable_blocks=2, stages=(1, 2, 3, 4))).train()
+    config = EncoderConfig(architecture=ARCHITECTURES["dinov2"], trainable_blocks=2, stages=(1, 2, 3, 4))
+    encoder = VisionEncoder(config).train()
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
         maps = encoder.stages(torch.randn(1, 3, 16, 16))[1]
@@ -59,7 +69,8 @@ def test_frozen_blocks_keep_no_graph_and_only_trained_blocks_get_gradients():
     frozen = {p.data_ptr() for p in encoder.parameters() if not p.requires_grad}
     assert kept and not any(t.data_ptr() in frozen for t in kept)
     sum(m.square().sum() for m in maps).backward()
-    numbers = {part for name, p in encoder.named_parameters() if p.grad is not None for part in name.split(".") if part.isdigit()}
+    trained = [name for name, p in encoder.named_parameters() if p.grad is not None]
+    numbers = {part for name in trained for part in name.split(".") if part.isdigit()}
     assert numbers == {"2", "3"}  # counted from 0
     whole = VisionEncoder(EncoderConfig(architecture=ARCHITECTURES["dinov2"], stages=(1,)))
     whole.stages(torch.randn(1, 3, 16, 16))[1][0].sum().backward()
@@ -104,8 +115,8 @@ def test_rays_point_where_their_columns_are():
     matcher = RayMatcher(config, (16,), 14, 384)
     assert matcher.rays == 54
     first, last, middle = (math.tan(float(matcher.azimuths[k])) for k in (0, 53, 27))
-    assert first == pytest.approx(7 / 384 - 1) and last == pytest.approx((384 + 26 * 14 + 7) / 384 - 1)
-    assert middle == pytest.approx(7 / 384)
+    assert first == pytest.approx(7 / 384 - 1, abs=1e-6) and last == pytest.approx((26 * 14 + 7) / 384, abs=1e-6)
+    assert middle == pytest.approx(7 / 384, abs=1e-6)
     even = RayMatcher(MatcherConfig(), (16,), 4, 48)
     assert torch.equal(even.azimuths, torch.atan(((torch.arange(12) + 0.5) / 12 * 2 - 1) * math.tan(math.radians(37.5))))
 
@@ -125,6 +136,16 @@ def test_it_is_saved_and_opened_with_its_blocks(model, tmp_path):
         ZoomModel.from_pretrained(folder)
 
 
+def test_a_zoomer_gets_a_matcher_that_sees_its_blocks(model):
+    config = small()
+    plain = config.model_copy(update={"matcher": None, "encoder": config.encoder.model_copy(update={"stages": ()})})
+    zoomer = ZoomModel(plain, seed=1)
+    found = with_matcher(zoomer, config.matcher, stages=config.encoder.stages).eval()
+    assert found.config.encoder.stages == (1, 2, 3, 4) and found.describe_ground(torch.randn(3, 48, 48)).places.shape[1] == 12
+    with pytest.raises(ModelError, match="4 scales for 0 blocks"):
+        with_matcher(zoomer, config.matcher)
+
+
 def test_older_models_keep_their_fingerprints():
     best = model_preset("best")
     assert '"stages"' not in best.identity() and '"scales"' not in best.identity()
@@ -138,7 +159,7 @@ def test_older_models_keep_their_fingerprints():
     ({}, {"scales": (1, 2, 1, 1)}, "must not increase"),
     ({}, {"scales": (3, 1, 1, 1)}, "1, 2 or 4"),
     ({}, {"window_m": 33.0}, "49 px; it must be a multiple of the encoder's patch, 8 px"),
-    ({"architecture": ARCHITECTURES["dinov2"] | {"patch_size": 14}}, {"window_m": 40.0, "scales": (4, 1, 1, 1)}, "divided by 4"),
+    ({"architecture": ARCHITECTURES["dinov2"] | {"patch_size": 14}}, {"scales": (4, 1, 1, 1)}, "divided by 4"),
 ])
 def test_settings_that_do_not_fit_are_refused(encoder, matcher, words):
     values = small().model_dump()
@@ -150,7 +171,7 @@ def test_settings_that_do_not_fit_are_refused(encoder, matcher, words):
 
 def test_a_network_in_stages_has_no_blocks_to_choose():
     with pytest.raises(ValidationError, match=r"encoder\.stages: only a vision transformer"):
-        ModelConfig(encoder=EncoderConfig(architecture=model_preset("small").encoder.architecture, pooling="pooler", stages=(1,)))
+        ModelConfig(encoder=model_preset("small").encoder.model_copy(update={"stages": (1,)}))
 
 
 def test_it_is_exported(tmp_path):

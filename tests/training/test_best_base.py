@@ -1,12 +1,10 @@
 """The preset `best-base` on a tiny encoder of the same kind: from training to an answer, and its estimated cost."""
 
 import csv
-import io
 from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from fakes import make_repository
@@ -35,7 +33,7 @@ def test_the_preset_fits_the_published_dataset() -> None:
     matcher = config.model.matcher
     assert matcher is not None
     for patch, resolution in ((14, matcher.metres_per_pixel), (16, 0.30625)):
-        assert patch / 2 * resolution == pytest.approx(2.45) and 16 * 2.45 == pytest.approx(10_000 / 4**4, rel=0.005)
+        assert patch / 2 * resolution == pytest.approx(2.45) and pytest.approx(10_000 / 4**4, rel=0.005) == 16 * 2.45
         pixels = matcher.model_copy(update={"metres_per_pixel": resolution}).window_pixels
         assert pixels % patch == 0 and pixels // patch == 68
     assert config.model.encoder.stages == (3, 6, 9, 12) and len(matcher.scales) == 4
@@ -66,10 +64,10 @@ def test_it_runs_from_training_to_an_answer(tmp_path: Path, monkeypatch: pytest.
     assert {name for name in start if name.startswith(("matcher.photo_scaled", "matcher.map_scaled"))} <= moved
     report = evaluate(model, town, "val", search="posterior").report
     assert report["n"] == 3
-    index = build_index(model, town.map, tmp_path / "index")
+    build_index(model, town.map, tmp_path / "index")
     photo = town.photos.read(town.split("val").image_ids[0])
     with_index, without = (Localizer(model, town.map, index=each, search="posterior").localize(photo)
-                           for each in (index, None))
+                           for each in (tmp_path / "index", None))
     assert with_index.sequence == without.sequence and len(without.sequence) == 2
 
 
@@ -83,9 +81,8 @@ def test_it_runs_on_real_data(shared: Path, tmp_path: Path) -> None:
 
 
 def test_the_estimate_agrees_with_counted_operations_and_kept_numbers() -> None:
-    words = (*(w for w in TINY if "architecture" not in w and "image_pixels" not in w), *TOWN, "batch_size=3", "accumulate=2",
-             "model.encoder.architecture=" + ENCODER.replace("hidden_size: 32", "hidden_size: 128").replace("mlp_ratio: 2", "mlp_ratio: 4"),
-             "model.image_pixels=112")
+    wider = ENCODER.replace("hidden_size: 32", "hidden_size: 128").replace("mlp_ratio: 2", "mlp_ratio: 4")
+    words = (*TINY, *TOWN, "batch_size=3", "accumulate=2", f"model.encoder.architecture={wider}", "model.image_pixels=112")
     config = train_config("best-base", None, words)
     model = build_model(config.model, pretrained=False, seed=0).train()
     assert model.matcher is not None

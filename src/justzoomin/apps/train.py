@@ -114,10 +114,11 @@ def _tell_cost(cost: TrainEstimate, compute: Compute) -> None:
     from justzoomin.training import speed_of
 
     speed = speed_of(compute)
-    typer.echo(f"estimate: {cost.weights / 1e6:,.1f} M weights, {cost.trained / 1e6:,.1f} M of them trained; a step of "
-               f"{cost.photos} photos needs {cost.step_flops / 1e12:,.3g} TFLOP and {cost.memory_bytes / 1e9:,.1f} GB of memory\n"
-               f"estimate: {cost.steps:,} steps take {cost.hours(speed):,.1f} h at {speed / 1e12:,.3g} TFLOP/s (40 % of a matrix "
-               f"product on this {compute.device}), without validation", err=True)
+    weights, trained = cost.weights / 1e6, cost.trained / 1e6
+    typer.echo(f"estimate: {weights:,.1f} million weights, {trained:,.1f} million of them trained; a step of {cost.photos} "
+               f"photos needs {cost.step_flops / 1e12:,.3g} TFLOP and {cost.memory_bytes / 1e9:,.1f} GB of memory", err=True)
+    typer.echo(f"estimate: {cost.steps:,} steps take {cost.hours(speed):,.1f} h at {speed / 1e12:,.3g} TFLOP/s "
+               f"(40 % of a matrix product on this {compute.device}), without validation", err=True)
 
 
 def _is_first_process() -> bool:

@@ -144,8 +144,8 @@ class Dataset:
     def bearings(self, name: str) -> npt.NDArray[np.float64]:
         """Return the viewing directions (N,) of a split's photos in degrees; NaN where it is missing or -1.
 
-        They are read from the column `bearing_deg` of the split's own table, or of a table in `streetview/`. A photo without one
-        has the bearing of Mapillary's column `computed_compass_angle` or, without that, `compass_angle`.
+        They are read from the column `bearing_deg` of the split's own table, or of a table in `streetview/`. A photo without
+        one has the bearing of Mapillary's column `computed_compass_angle` or, without that, `compass_angle`.
 
         Raises:
             DataError: If there is no such split, or a table cannot be read.

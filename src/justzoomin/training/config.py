@@ -161,7 +161,8 @@ def train_config(preset: str = "paper", file: Path | None = None, settings: tupl
     """Build the settings from the preset, then a YAML file, then `key=value` words; later values win.
 
     Args:
-        preset: `paper`, `small`, `best`, `best-base`, `finetune`, or `retriever`, `hierarchical` or `classifier` for the other families.
+        preset: `paper`, `small`, `best`, `best-base`, `finetune`, or `retriever`, `hierarchical` or `classifier` for
+            the other families.
         file: YAML file with any of the settings; the saved config of another run works too.
         settings: Words such as `epochs=5` or `augment.enabled=false`; values are read as YAML.
 

@@ -1,8 +1,8 @@
 """What a training on a vision transformer will cost, estimated before its first step.
 
-A block of P weights takes 2 P L + 4 L^2 D operations for the L tokens of an image, of width D, and twice as many again to go
-back through it if it is trained. A trained block keeps about 18 D numbers a token for that: inputs and outputs of its two norms,
-its products and its activation. One such block more is counted for what lives for a moment only.
+A block of P weights takes 2 P L + 4 L^2 D operations for the L tokens of an image, of width D, and twice as many again
+to go back through it if it is trained. A trained block keeps about 18 D numbers a token for that: inputs and outputs of its
+norms, its products and its activation. One such block more is counted for what lives for a moment only.
 """
 
 from __future__ import annotations

@@ -127,9 +127,9 @@ def _tell_cost(cost: TrainEstimate | None, compute: Compute,
         announce(cost, compute)
     there = memory_of(compute.device)
     if there is not None and cost.memory_bytes > there:
-        warnings.warn(f"a step is estimated to need {cost.memory_bytes / 1e9:.1f} GB of memory, but the device {compute.device} "
-                      f"has {there / 1e9:.1f} GB. Use a smaller batch_size and a larger accumulate if memory runs out",
-                      stacklevel=3)
+        warnings.warn(f"a step is estimated to need {cost.memory_bytes / 1e9:.1f} GB of memory, but the device "
+                      f"{compute.device} has {there / 1e9:.1f} GB. If memory runs out, use a smaller batch_size and a larger "
+                      "accumulate", stacklevel=3)
 
 
 def _best(out: Path) -> Path:
@@ -157,7 +157,7 @@ def _build_model(config: TrainConfig, maps: TrainingMaps) -> MapModel:
         raise ModelError(config.init, f"its grid is {model.config.grid} x {model.config.grid}, but the dataset's grid is "
                          f"{maps.grid.grid} x {maps.grid.grid}", "Start from a model with the dataset's grid size.")
     if config.model.matcher is not None and model.matcher is None and "matcher" in family_of(model.family).uses:
-        model = with_matcher(model, config.model.matcher, config.model.preset, config.seed)
+        model = with_matcher(model, config.model.matcher, config.model.preset, config.seed, config.model.encoder.stages)
     if config.model.photo_fit != "squeeze":  # the default keeps what the model was trained with
         model.config = model.config.model_copy(update={"photo_fit": config.model.photo_fit})
     return model
