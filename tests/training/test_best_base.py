@@ -8,11 +8,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from fakes import make_repository
+from justzoomin.apps.train import _tell_cost
 from justzoomin.data import open_dataset
 from justzoomin.evaluation import evaluate
 from justzoomin.models import Compute, ZoomModel, build_model, open_model
 from justzoomin.search import Localizer, build_index
-from justzoomin.training import estimate_of, train, train_config
+from justzoomin.training import TrainEstimate, estimate_of, train, train_config
 from justzoomin.training import run as running
 from justzoomin.training.estimate import _KEPT
 
@@ -111,6 +112,14 @@ def test_the_estimate_agrees_with_counted_operations_and_kept_numbers() -> None:
     assert cost.hours(cost.step_flops) == pytest.approx(10 / 3600)
     halved = estimate_of(model, config, 10, Compute("cpu", "bf16", training=True))
     assert halved is not None and halved.memory_bytes < cost.memory_bytes and halved.step_flops == cost.step_flops
+
+
+def test_the_estimate_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    _tell_cost(TrainEstimate(92_000_000, 30_000_000, 64, 36e12, 11.5e9, 46_880), Compute("cpu"))
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == ("estimate: 92.0 million weights, 30.0 million of them trained; a step of 64 photos needs 36 TFLOP and 11.5 GB "
+                     "of memory")
+    assert second.startswith("estimate: 46,880 steps take ") and "40 % of a matrix product on this cpu" in second
 
 
 def test_other_encoders_have_no_estimate() -> None:

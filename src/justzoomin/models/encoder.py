@@ -189,12 +189,13 @@ class VisionEncoder(nn.Module):
     def _map(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
         """Return the patches of tokens (N, L, D) of images of a height and width as a map (N, D, h, w)."""
         rows, columns = (edge // self.stride for edge in size)
-        patches = tokens[:, self._leading_tokens:]
+        patches: Any = tokens[:, self._leading_tokens:]
         if tokens.ndim != 3 or patches.shape[1] != rows * columns:
             raise ModelError(f"encoder {self.backbone.config.model_type}",
                              f"its output of shape {tuple(tokens.shape)} does not fill a map of {rows} x {columns} patches",
                              "Use an encoder with one token per patch or with stages: the ray matcher needs one.")
-        return patches.transpose(1, 2).unflatten(2, (rows, columns))
+        found: Tensor = patches.transpose(1, 2).unflatten(2, (rows, columns))
+        return found
 
     def train(self, mode: bool = True) -> VisionEncoder:
         """Set training or evaluation mode; frozen parts stay in evaluation mode.
