@@ -117,8 +117,8 @@ def test_the_estimate_agrees_with_counted_operations_and_kept_numbers() -> None:
 def test_the_estimate_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     _tell_cost(TrainEstimate(92_000_000, 30_000_000, 64, 36e12, 11.5e9, 46_880), Compute("cpu"))
     first, second = capsys.readouterr().err.splitlines()
-    assert first == ("estimate: 92.0 million weights, 30.0 million of them trained; a step of 64 photos needs 36 TFLOP and 11.5 GB "
-                     "of memory")
+    assert first == ("estimate: 92.0 million weights, 30.0 million of them trained; a step of 64 photos needs 36 TFLOP "
+                     "and 11.5 GB of memory")
     assert second.startswith("estimate: 46,880 steps take ") and "40 % of a matrix product on this cpu" in second
 
 
