@@ -7,7 +7,7 @@ Every byte follows from these settings and `justzoomin.city`. A set is a folder 
 - `train-SEED`: many small towns that are trained on.
 - `dev-SEED`: towns that are not trained on, for decisions and calibration; `other-SEED`: towns that are scored.
 
-The set `towns` has only towns to train on, many and of several kinds: `train-SEED`. A part of it, the first N, is a set as well.
+The set `towns` has only towns to train on, many and of several kinds: `train-SEED`. Its first N towns are a set as well.
 
 The set `areas` has towns of several sizes, with districts, that nothing is trained on: `fit-SIZE-SEED` to fit calibrations,
 `score-SIZE-SEED` to score. Their photos are the split `val`.
@@ -163,7 +163,7 @@ class TownsRecipe:
 
 TOWNS = TownsRecipe(
     name="towns", town=CityConfig(depth=3, gsd_m=0.25, val_photos=1, photo_width=192, photo_height=96, workers=1),
-    kinds=((320, False, 192), (320, True, 192), (640, True, 480)), count=192)
+    kinds=((320, False, 192), (320, True, 192), (640, True, 480)), count=107)
 
 AnyRecipe = Recipe | AreaRecipe | TownsRecipe
 SETS: dict[str, AnyRecipe] = {recipe.name: recipe for recipe in (CPU, GPU, AREAS, TOWNS)}

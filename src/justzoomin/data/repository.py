@@ -129,7 +129,10 @@ class Dataset:
     def torch_dataset(self, name: str, pixels: int, *, decode: Decode = "scaled",
                       crop_scale: tuple[float, float] | None = None, seed: int = 0,
                       views: GridViews | None = None, frame: Frame | None = None) -> ZoomDataset:
-        """Return the samples of a split for torch; see `ZoomDataset`. Without a frame, photos are squeezed to 2:1."""
+        """Return the samples of a split for torch; see `ZoomDataset`. Without a frame, photos are squeezed to 2:1.
+
+        `pixels` is the edge of photo halves, and of the views if none are given.
+        """
         from justzoomin.data.framing import SQUEEZE
         from justzoomin.data.torch_data import ZoomDataset
 
@@ -137,7 +140,7 @@ class Dataset:
         return ZoomDataset(
             image_ids=split.image_ids, sequences=self.sequences(name), photos=self.photos,
             positions=np.stack([split.lat, split.lon], 1), decode=decode, crop_scale=crop_scale, seed=seed,
-            views=views or GridViews(self.map, self.grid, pixels), frame=frame,
+            views=views or GridViews(self.map, self.grid, pixels), pixels=pixels, frame=frame,
             cameras=self.cameras(split.image_ids) if frame.uses_cameras else {},
         )
 

@@ -135,6 +135,8 @@ class MatcherConfig(_Settings):
         margin_m: Width of the margin that is drawn around each piece and around the region, in metres.
         own_encoder: Whether the matcher has a separate encoder of the same kind. Then zoomer and matcher share nothing, and the
             loss of one does not change the other.
+        photo_scale: Edge of a photo half that the matcher sees, as a multiple of `image_pixels`; the zoomer sees it reduced.
+            With 2, a photo has twice as many rays and rows.
         zoom_weight: Weight of the zoomer's log-probabilities relative to the matcher's, on maps that the zoomer was trained on.
             0 leaves search to the matcher alone: a zoomer rules out streets that no training photo shows.
     """
@@ -154,6 +156,7 @@ class MatcherConfig(_Settings):
     window_m: float = Field(default=320.0, ge=1.0, le=100_000.0)
     margin_m: float = Field(default=10.0, ge=0.0, le=10_000.0)
     own_encoder: bool = False
+    photo_scale: int = Field(default=1, ge=1, le=8)
     zoom_weight: float = Field(default=0.0, ge=0.0, le=1_000.0)
 
     @model_validator(mode="after")
@@ -265,6 +268,11 @@ class ModelConfig(_Settings):
 
         return Frame(self.photo_fit, (self.matcher or MatcherConfig()).assumed_fov_deg)
 
+    @property
+    def photo_pixels(self) -> int:
+        """Edge of a photo half in pixels: `image_pixels`, or a multiple of it if the ray matcher asks for more."""
+        return self.image_pixels * (1 if self.matcher is None else self.matcher.photo_scale)
+
     def identity(self) -> str:
         """Return the settings that the model's fingerprint depends on, as JSON; unused settings are left out."""
         others: dict[str, Any] = dict.fromkeys({"decoder", "retriever"} - family_of(self.family).uses, True)
@@ -275,8 +283,9 @@ class ModelConfig(_Settings):
             others["encoder"] = {"stages"}
         if self.matcher is None:
             others["matcher"] = True
-        elif not self.matcher.scales:
-            others["matcher"] = {"scales"}
+        else:
+            younger = ("scales", "photo_scale")
+            others["matcher"] = {n for n in younger if getattr(self.matcher, n) == MatcherConfig.model_fields[n].default}
         return self.model_dump_json(exclude=others)
 
 
@@ -294,8 +303,12 @@ def check_sizes(config: ModelConfig, architecture: dict[str, Any]) -> None:
     _check_stages(config, architecture, patch)
     if matcher is None:
         return
+    try:
+        check_image(architecture, config.photo_pixels)
+    except ValueError as error:
+        raise ValueError(f"image_pixels, matcher.photo_scale: {error}") from error
     scale = matcher.scales[0] if matcher.scales else 1
-    if (fan := config.image_pixels // patch * scale * matcher.ranges * matcher.channels) > MAX_FAN:
+    if (fan := config.photo_pixels // patch * scale * matcher.ranges * matcher.channels) > MAX_FAN:
         raise ValueError(f"matcher.ranges, matcher.channels: a photo's fan has {fan} numbers; at most {MAX_FAN} are supported")
     if matcher.window_m < patch * matcher.metres_per_pixel:
         least = patch * matcher.metres_per_pixel
@@ -324,7 +337,7 @@ def _check_stages(config: ModelConfig, architecture: dict[str, Any], patch: int)
     if matcher.window_pixels % patch:
         raise ValueError("matcher.window_m, matcher.margin_m, matcher.metres_per_pixel: the picture of a piece of map with its "
                          f"margins has {matcher.window_pixels} px; it must be a multiple of the encoder's patch, {patch} px")
-    places = (max(config.image_pixels, matcher.window_pixels) // patch * matcher.scales[0]) ** 2
+    places = (max(config.photo_pixels, matcher.window_pixels) // patch * matcher.scales[0]) ** 2
     if places * matcher.width > MAX_VALUES:
         raise ValueError(f"matcher.width, matcher.scales: a feature map has {places * matcher.width} numbers; at most "
                          f"{MAX_VALUES} are supported")

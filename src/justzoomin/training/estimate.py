@@ -65,22 +65,23 @@ def estimate_of(model: MapModel, config: TrainConfig, steps: int, compute: Compu
     encoder, matcher = model.encoder, model.matcher
     if not isinstance(encoder, VisionEncoder) or not encoder.blocks or not model.decodes_paths:
         return None
-    pixels, photos = model.config.image_pixels, config.batch_size
-    shown: list[tuple[VisionEncoder, int, int]] = [(encoder, 2 * photos, pixels)]
-    if matcher is None or config.matching.zoom_weight:
-        shown.append((encoder, photos * model.config.depth, pixels))  # at most: a distinct view of a batch is encoded once
-    values = 0.0
+    settings, photos, values = model.config, config.batch_size, 0.0
+    shown: list[tuple[VisionEncoder, int, int]] = []
+    own, edge = encoder, settings.image_pixels  # what sees the photos, and at which size
     if matcher is not None:
         own = model.matcher_encoder if isinstance(model.matcher_encoder, VisionEncoder) else encoder
-        if own is not encoder:
-            shown.append((own, 2 * photos, pixels))
-        window = matcher.config.window_pixels
+        edge, window = settings.photo_pixels, matcher.config.window_pixels
         shown.append((own, 1, window))
         finest = max((*matcher.config.scales, 1))
-        for count, edge in ((2 * photos, pixels), (1, window)):
-            places = count * (edge // own.stride) ** 2
+        for count, size in ((2 * photos, edge), (1, window)):
+            places = count * (size // own.stride) ** 2
             values += places * (2 * sum(own.stage_widths) + _MAPS * matcher.config.width * finest**2)
         values += 4 * config.matching.poses * matcher.size
+    shown.append((own, 2 * photos, edge))
+    if matcher is None or config.matching.zoom_weight:
+        views = photos * settings.depth  # at most: a distinct view of a batch is encoded once
+        apart = own is not encoder or edge != settings.image_pixels
+        shown.append((encoder, views + 2 * photos * apart, settings.image_pixels))
     flops = 0.0
     for each, count, edge in shown:
         tokens = (edge // each.stride) ** 2 + 1

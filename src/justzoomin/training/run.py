@@ -21,7 +21,17 @@ from justzoomin.data import Dataset, JoinedDataset, ReadyKind, ReadyPhotos, Resu
 from justzoomin.errors import MissingExtraError, ModelError, TrainingError
 from justzoomin.geometry import view_count, view_numbers
 from justzoomin.maps import GridViews
-from justzoomin.models import Compute, MapModel, ModelConfig, build_model, family_of, open_model, plan, with_matcher
+from justzoomin.models import (
+    Compute,
+    MapModel,
+    ModelConfig,
+    build_model,
+    family_of,
+    open_model,
+    plan,
+    with_matcher,
+    with_photo_scale,
+)
 from justzoomin.training.config import TrainConfig, dump_config, load_config
 from justzoomin.training.estimate import TrainEstimate, estimate_of, memory_of
 from justzoomin.training.families import check_family, task_of
@@ -158,6 +168,9 @@ def _build_model(config: TrainConfig, maps: TrainingMaps) -> MapModel:
                          f"{maps.grid.grid} x {maps.grid.grid}", "Start from a model with the dataset's grid size.")
     if config.model.matcher is not None and model.matcher is None and "matcher" in family_of(model.family).uses:
         model = with_matcher(model, config.model.matcher, config.model.preset, config.seed, config.model.encoder.stages)
+    scale = 1 if config.model.matcher is None else config.model.matcher.photo_scale
+    if model.matcher is not None and scale not in (1, model.matcher.config.photo_scale):
+        model = with_photo_scale(model, scale)
     if config.model.photo_fit != "squeeze":  # the default keeps what the model was trained with
         model.config = model.config.model_copy(update={"photo_fit": config.model.photo_fit})
     return model
@@ -181,8 +194,7 @@ def _loaders(kind: type[Task], config: TrainConfig, settings: ModelConfig, maps:
                       stacklevel=3)
         crop = None
     # The same for all maps: a batch holds either the pixels or the numbers of all its views.
-    shows_paths = kind.shows_paths and (settings.matcher is None or config.matching.zoom_weight > 0)
-    with_views = shows_paths and not all(views[number].cached for number in maps.train)
+    with_views = kind.needs_paths(config) and not all(views[number].cached for number in maps.train)
     photos = _samples(config, settings, maps, views, config.train_split, crop, with_views=with_views)
     paths = _paths(maps, photos) if config.batch_places else None
     groups = None if settings.matcher is None else maps.pieces(config.train_split, settings.matcher)
@@ -207,7 +219,7 @@ def _samples(config: TrainConfig, settings: ModelConfig, maps: TrainingMaps, vie
     parts = []
     for number in numbers:
         dataset = maps.datasets[number]
-        part = dataset.torch_dataset(split, settings.image_pixels, decode=settings.photo_decode, crop_scale=crop,
+        part = dataset.torch_dataset(split, settings.photo_pixels, decode=settings.photo_decode, crop_scale=crop,
                                      seed=mix_seed(config.seed, number) if number else config.seed, views=views[number],
                                      frame=settings.frame)
         part.ready = _ready(config, settings, dataset, split, crop[0] if crop else None, several=len(maps.datasets) > 1)
@@ -229,7 +241,7 @@ def _ready(config: TrainConfig, settings: ModelConfig, dataset: Dataset, split: 
     if config.ready_photos is None:
         return None
     ids = dataset.split(split).image_ids
-    kind = ReadyKind(split, settings.image_pixels, settings.photo_decode, least, frame=settings.frame,
+    kind = ReadyKind(split, settings.photo_pixels, settings.photo_decode, least, frame=settings.frame,
                      cameras=dataset.cameras(ids) if settings.frame.uses_cameras else {})
     folder = Path(config.ready_photos)
     if several:
