@@ -152,7 +152,8 @@ def with_photo_scale(model: Model, scale: int) -> Model:
     return found
 
 
-def with_matcher(model: Model, matcher: MatcherConfig, preset: str | None = None, seed: int = 0) -> Model:
+def with_matcher(model: Model, matcher: MatcherConfig, preset: str | None = None, seed: int = 0,
+                 stages: tuple[int, ...] = ()) -> Model:
     """Return the same zoomer with a fresh ray matcher to train; a separate encoder starts as a copy of the zoomer's.
 
     Args:
@@ -160,8 +161,10 @@ def with_matcher(model: Model, matcher: MatcherConfig, preset: str | None = None
         matcher: Settings of the matcher.
         preset: Name of the preset of the new model.
         seed: Seed of the matcher's weights.
+        stages: Blocks of the encoder that give the matcher's feature maps; see `EncoderConfig`.
     """
-    config = model.config.model_copy(update={"matcher": matcher, "preset": preset})
+    encoder = model.config.encoder.model_copy(update={"stages": stages})
+    config = model.config.model_copy(update={"matcher": matcher, "preset": preset, "encoder": encoder})
     found = type(model)(config, pretrained=False, seed=seed)
     found.load_state_dict({**found.state_dict(), **model.state_dict()})
     if found.matcher_encoder is not None:

@@ -33,6 +33,7 @@ from justzoomin.models import (
     with_photo_scale,
 )
 from justzoomin.training.config import TrainConfig, dump_config, load_config
+from justzoomin.training.estimate import TrainEstimate, estimate_of, memory_of
 from justzoomin.training.families import check_family, task_of
 from justzoomin.training.folder import CONFIG, METRICS, PREFIX, STATE, goes_on, held, is_done
 from justzoomin.training.maps import TrainingMaps
@@ -44,7 +45,8 @@ from justzoomin.training.task import Task, TaskSetup, mix_seed
 
 
 def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, *, resume: bool = False,
-          report: Callable[[TrainProgress], None] | None = None, stop_after: int | None = None) -> Path:
+          report: Callable[[TrainProgress], None] | None = None, stop_after: int | None = None,
+          announce: Callable[[TrainEstimate, Compute], None] | None = None) -> Path:
     """Train a model; on one device or, started by torchrun or with `devices`/`nodes`, on many.
 
     Args:
@@ -55,6 +57,8 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
         resume: Continue the run in `out` where it stopped.
         report: Called from time to time with the progress of the run.
         stop_after: Stop after this many steps, as if interrupted (the schedule is still that of the complete run).
+        announce: Called before the first step with the estimated cost and how the model is computed, if the cost can be
+            estimated (see `estimate_of`).
 
     Returns:
         Folder of the best model (of the last model without validation).
@@ -99,6 +103,7 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
         if rank == 0:
             write_text(out / CONFIG, dump_config(config))
             write_text(out / "environment.json", environment(compute.words()))
+            _tell_cost(estimate_of(model, config, steps, compute), compute, announce)
         saver = Saver(out, sampler, provenance, report)
         resume_from = out / STATE if resumes and (out / STATE).is_file() else None
         loggers = _loggers(config, out, resume_from) if rank == 0 else []
@@ -121,6 +126,19 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
                 # Lightning leaves gloo's threads running: a process that ends with them may abort.
                 torch.distributed.destroy_process_group()
     return _best(out)
+
+
+def _tell_cost(cost: TrainEstimate | None, compute: Compute,
+               announce: Callable[[TrainEstimate, Compute], None] | None) -> None:
+    if cost is None:
+        return
+    if announce is not None:
+        announce(cost, compute)
+    there = memory_of(compute.device)
+    if there is not None and cost.memory_bytes > there:
+        warnings.warn(f"a step is estimated to need {cost.memory_bytes / 1e9:.1f} GB of memory, but the device "
+                      f"{compute.device} has {there / 1e9:.1f} GB. If memory runs out, use a smaller batch_size and a larger "
+                      "accumulate", stacklevel=3)
 
 
 def _best(out: Path) -> Path:
@@ -148,7 +166,7 @@ def _build_model(config: TrainConfig, maps: TrainingMaps) -> MapModel:
         raise ModelError(config.init, f"its grid is {model.config.grid} x {model.config.grid}, but the dataset's grid is "
                          f"{maps.grid.grid} x {maps.grid.grid}", "Start from a model with the dataset's grid size.")
     if config.model.matcher is not None and model.matcher is None and "matcher" in family_of(model.family).uses:
-        model = with_matcher(model, config.model.matcher, config.model.preset, config.seed)
+        model = with_matcher(model, config.model.matcher, config.model.preset, config.seed, config.model.encoder.stages)
     scale = 1 if config.model.matcher is None else config.model.matcher.photo_scale
     if model.matcher is not None and scale not in (1, model.matcher.config.photo_scale):
         model = with_photo_scale(model, scale)
