@@ -20,7 +20,7 @@ from justzoomin.files import atomic_file
 KINDS = ("road", "marking", "pavement", "grass", "bare ground", "water", "building", "tree", "object")
 """Kinds of surface by number."""
 SKY = 255
-"""Number of what is no surface."""
+"""Number for what has no surface: the sky."""
 PIXEL_M, MARGIN_M = 0.625, 48.0
 """Pixels of the map's labels, and how far these reach beyond the region."""
 COLUMNS, ROWS = 24, 24

@@ -59,7 +59,8 @@ class ZoomModel(MapModel):
             return super().encode_photos(photos)
         scale = self.matcher.config.photo_scale
         if self.matcher_encoder is not None or scale > 1:
-            reduced = functional.avg_pool2d(photos.flatten(0, 1), scale).unflatten(0, photos.shape[:2]) if scale > 1 else photos
+            reduced = functional.avg_pool2d(photos.flatten(0, 2), scale)
+            reduced = reduced.view(*photos.shape[:3], *reduced.shape[-2:])
             return torch.cat([super().encode_photos(reduced), self.photo_fans(photos)], dim=1)
         halves, maps = self.encoder.stages(photos.flatten(0, 1))
         return torch.cat([halves.view(-1, 2, halves.shape[-1]).mean(dim=1), self.matcher.fans(maps)], dim=1)
