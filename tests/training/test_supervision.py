@@ -103,7 +103,7 @@ def test_poses_that_do_not_teach_count_as_much(piece):
     on_fans = [torch.autograd.grad(found.sum(), (fans, ground.places), retain_graph=True) for found in (every, some)]
     assert torch.allclose(on_fans[0][0], on_fans[1][0], atol=1e-5)
     whole, part = (grads[1] for grads in on_fans)
-    assert 0 < float((whole * part).sum()) and float(part.norm()) < float(whole.norm())
+    assert float((whole * part).sum()) > 0 and float(part.norm()) < float(whole.norm())
     assert float((every - some).abs().max()) < 1e-5
     assert torch.isneginf(scored(matcher, ground, fans, poses, torch.ones(5, 40, dtype=torch.bool), 10)[0]).all()
 

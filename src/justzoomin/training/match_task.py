@@ -190,14 +190,14 @@ class MatchTask(ZoomTask):
         close = (torch.cdist(place, other) < NEAR_M) & (
             ~known[:, None] | (torch.cos(bearing[:, None] - towards) > math.cos(math.radians(NEAR_DEG))))
         represented = len(seen) * self.matcher.config.headings  # all poses
-        wrong, under = scored(self.matcher, ground, scaled, Poses(*other.unbind(1), towards), close, matching.poses)
+        wrong, under = scored(self.matcher, ground, scaled, Poses(other[:, 0], other[:, 1], towards), close, matching.poses)
         wrong = torch.stack([wrong + math.log(represented / count), *self._memory.scores((number, piece), scaled)]).logsumexp(0)
         self._memory.add((number, piece), under, represented)
         right = torch.where(known, self._at(ground, scaled, place, torch.where(known, bearing, 0.0)), 0.0)
         if not bool(known.all()):
-            turns = [2 * math.pi * k / self.matcher.config.headings for k in range(self.matcher.config.headings)]
-            tried = torch.stack([self._at(ground, scaled, place, torch.full_like(bearing, turn)) for turn in turns], 1)
-            right = torch.where(known, right, tried.logsumexp(1) - math.log(len(turns)))
+            bearings = [2 * math.pi * k / self.matcher.config.headings for k in range(self.matcher.config.headings)]
+            tried = torch.stack([self._at(ground, scaled, place, torch.full_like(bearing, turn)) for turn in bearings], 1)
+            right = torch.where(known, right, tried.logsumexp(1) - math.log(len(bearings)))
         loss = functional.softplus(wrong - right)
         if self.supervision is not None:
             loss = loss + matching.supervision * self.supervision.of_piece(number, piece, self._mirrored, turns)

@@ -33,6 +33,8 @@ class Supervision(nn.Module):
         DataError: If a map has no labels, or these are of other photos.
     """
 
+    edges: Tensor
+
     def __init__(self, matcher: RayMatcher, labels: Sequence[TownLabels | None], windows: Sequence[Windows],
                  photos: Sequence[int], seed: int = 0) -> None:
         super().__init__()
@@ -75,7 +77,7 @@ class Supervision(nn.Module):
         wanted = functional.one_hot(bins, len(self.edges) + 2)
         losses = []
         for probe, target in ((self.photo_kinds, kinds), (self.photo_ranges, wanted)):
-            shares = functional.adaptive_avg_pool2d(target.permute(0, 3, 1, 2).float(), features.shape[-2:])
+            shares = functional.adaptive_avg_pool2d(target.permute(0, 3, 1, 2).float(), _size(features))
             losses.append(_cross_entropy(probe(features), shares.flip(-1) if mirrored else shares).mean((1, 2)))
         return losses[0] + losses[1]
 
@@ -95,7 +97,7 @@ class Supervision(nn.Module):
         shares = functional.one_hot(kinds.long(), len(KINDS)).permute(2, 0, 1).float()
         wanted = torch.cat([shares, heights.float().clamp(min=0)[None]])
         wanted = (wanted.flip(-1) if mirrored else wanted).rot90(-turns, (1, 2))
-        wanted = functional.adaptive_avg_pool2d(wanted[None], features.shape[-2:])
+        wanted = functional.adaptive_avg_pool2d(wanted[None], _size(features))
         height = functional.smooth_l1_loss(self.map_height(features)[:, 0], wanted[:, -1].log1p())
         return _cross_entropy(self.map_kinds(features), wanted[:, :-1]).mean() + height
 
@@ -104,6 +106,10 @@ class Supervision(nn.Module):
             self._features[name] = inputs[0]
 
         return keep
+
+
+def _size(features: Tensor) -> tuple[int, int]:
+    return features.shape[-2], features.shape[-1]
 
 
 def _cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
