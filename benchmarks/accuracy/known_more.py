@@ -40,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("towns", type=Path, nargs="+")
     parser.add_argument("--model", type=Path, default=packaged_model())
-    parser.add_argument("--photos", type=int, default=64, help="photos of each town, the first")
+    parser.add_argument("--photos", type=int, default=128, help="photos of each town, the first")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     found: dict[int, list[list[float]]] = defaultdict(list)

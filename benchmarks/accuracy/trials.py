@@ -125,7 +125,8 @@ def run(trial: Trial, sets: Path, out: Path) -> dict[str, Any]:
     train(train_config("best", None, words), datasets, out, resume=out.exists())
     now = resource.getrusage(resource.RUSAGE_SELF)
     model = open_model(out / "models" / "last").eval()
-    return {**asdict(trial), "command": ["jzi train --preset best", *(f"--set {word}" for word in words)],
+    shown = (word if not word.startswith("init=") else "init=PACKAGED" for word in words)
+    return {**asdict(trial), "command": ["jzi train --preset best", *(f"--set {word}" for word in shown)],
             "photos": photos, "shown": epochs * photos, "weights": sum(w.numel() for w in model.parameters()),
             "processor_s": now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime,
             "wall_s": time.perf_counter() - began, **score(model, sets / "areas")}

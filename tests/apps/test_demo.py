@@ -36,7 +36,7 @@ def test_the_packaged_model_finds_its_way_in_a_town_it_never_saw(tmp_path: Path)
     model = ZoomModel.from_pretrained(packaged_model())
     assert model.matcher is not None and not trained_on(model, GridViews(dataset.map, dataset.grid, 48))
     report = evaluate_path(str(packaged_model()), tmp_path / "town", "val", radii_m=(40.0,))["demo-model"].report
-    assert report["recall_at_m"]["40"] >= 25 > report["chance"]["recall_at_m"]["40"] + 15
+    assert report["recall_at_m"]["40"] >= 50 > report["chance"]["recall_at_m"]["40"] + 40
 
 
 def test_the_packaged_model_is_small_and_says_where_it_comes_from() -> None:
@@ -45,7 +45,9 @@ def test_the_packaged_model_is_small_and_says_where_it_comes_from() -> None:
     assert model.config.preset == "best"
     assert model.provenance["photos"] >= 10_000
     assert model.provenance["config"]["train_split"] == "train"
-    assert model.provenance["zoomer_trained"] is False and model.provenance["started_from"]["photos"] == 54_000
+    before = model.provenance["started_from"]  # the third run, which started from the zoomer
+    assert model.provenance["zoomer_trained"] is before["zoomer_trained"] is False
+    assert before["started_from"]["photos"] == 54_000
 
 
 def test_trained_anew_it_is_a_zoomer_and_a_matcher_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
