@@ -122,14 +122,15 @@ def run(trial: Trial, sets: Path, out: Path) -> dict[str, Any]:
     start = (f"init={packaged_model()}",) if trial.grown else ()
     words = (*COMMON, f"epochs={epochs}", *start, *trial.settings)
     began, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
-    train(train_config("best", None, words), datasets, out, resume=out.exists())
-    now = resource.getrusage(resource.RUSAGE_SELF)
+    resumed = out.exists()  # then only a part of its time is measured
+    train(train_config("best", None, words), datasets, out, resume=resumed)
+    now, whole = resource.getrusage(resource.RUSAGE_SELF), not resumed
     model = open_model(out / "models" / "last").eval()
     shown = (word if not word.startswith("init=") else "init=PACKAGED" for word in words)
     return {**asdict(trial), "command": ["jzi train --preset best", *(f"--set {word}" for word in shown)],
             "photos": photos, "shown": epochs * photos, "weights": sum(w.numel() for w in model.parameters()),
-            "processor_s": now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime,
-            "wall_s": time.perf_counter() - began, **score(model, sets / "areas")}
+            "processor_s": now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime if whole else None,
+            "wall_s": time.perf_counter() - began if whole else None, **score(model, sets / "areas")}
 
 
 def score(model: MapModel, areas: Path) -> dict[str, Any]:
@@ -167,7 +168,8 @@ def table() -> str:
         path = STORED / f"{_file(name)}.json"
         if path.exists():
             r = json.loads(path.read_text())
-            lines.append(f"| {name} | {r['axis']} | {r['towns']} | {r['shown']} | {r['weights']} | {r['processor_s']:.0f} | "
+            seconds = "" if r["processor_s"] is None else f"{r['processor_s']:.0f}"
+            lines.append(f"| {name} | {r['axis']} | {r['towns']} | {r['shown']} | {r['weights']} | {seconds} | "
                          f"{100 * r['recall_at_40m']:.1f} ± {100 * r['error_of_recall']:.1f} | {r['nats']:.2f} | "
                          f"{r['median_m']:.0f} |")
     return "\n".join(lines)
