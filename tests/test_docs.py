@@ -175,7 +175,7 @@ def test_presets_are_those_of_the_program_on_the_page_and_in_the_help() -> None:
     from justzoomin.training.config import _PRESETS
 
     text = (DOCS / "training.md").read_text(encoding="utf-8").partition("\n## Presets\n")[2].partition("\n\n`paper`")[0]
-    page = [name for row in re.findall(r"^\| (`.*?) \|", text, flags=re.MULTILINE) for name in re.findall(r"`(\w+)`", row)]
+    page = [name for row in re.findall(r"^\| (`.*?) \|", text, flags=re.MULTILINE) for name in re.findall(r"`([\w-]+)`", row)]
     listed = str(train.__doc__).partition("\b\n")[2].partition("\n\n")[0]
-    spoken = [name for row in re.findall(r"^    (\w[\w, ]*?)(?:  |$)", listed, flags=re.MULTILINE) for name in row.split(", ")]
+    spoken = [name for row in re.findall(r"^    (\w[\w, -]*?)(?:  |$)", listed, flags=re.MULTILINE) for name in row.split(", ")]
     assert page == spoken == [name for name in _PRESETS if name in page] and len(page) == len(_PRESETS)

@@ -9,6 +9,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 FIGURES = HERE / "predictions" / "areas" / "coverage.json"
+KNOWN_MORE = HERE / "predictions" / "areas" / "known_more.json"
 RADIUS_M = 40.0
 RAW, HOME, MANY = "the model's own probabilities", "the calibration of its home", "the calibration of many maps"
 
@@ -28,7 +29,20 @@ def section() -> str:
                       f"{100 * row['coverage']['90'][3]:.1f}",
                       _words(sizes[RAW][size]["coverage"]["90"])))
     text = (HERE / "areas.md").read_text()
-    return text.replace("TABLE", "\n".join(f"| {' | '.join(line)} |" for line in lines))
+    return text.replace("TABLE", _table(lines)).replace("HEADINGS", _table(_known_more()))
+
+
+def _known_more() -> list[tuple[str, ...]]:
+    """Return the lines of the table of what `known_more.py` stored."""
+    rows = json.loads(KNOWN_MORE.read_text())
+    ways = [way for way in rows[0] if way not in ("size_m", "towns")]
+    lines = [("side", "towns", *ways), ("---",) * (2 + len(ways))]
+    return lines + [(f"{row['size_m']:,} m".replace(",", " "), str(row["towns"]), *(_words(row[way]) for way in ways))
+                    for row in rows]
+
+
+def _table(lines: list[tuple[str, ...]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def chance(size_m: float) -> float:

@@ -7,7 +7,7 @@ Every byte follows from these settings and `justzoomin.city`. A set is a folder 
 - `train-SEED`: many small towns that are trained on.
 - `dev-SEED`: towns that are not trained on, for decisions and calibration; `other-SEED`: towns that are scored.
 
-The set `towns` has only towns to train on, many and of several kinds: `train-SEED`. A part of it, the first N, is a set as well.
+The set `towns` has only towns to train on, many and of several kinds: `train-SEED`. Its first N towns are a set as well.
 
 The set `areas` has towns of several sizes, with districts, that nothing is trained on: `fit-SIZE-SEED` to fit calibrations,
 `score-SIZE-SEED` to score. Their photos are the split `val`.
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from justzoomin.apps.demo import OTHER_TOWNS, other_town
 from justzoomin.city import CityConfig
 
 PHOTOS_PER_DRIVE = 16
@@ -137,33 +138,23 @@ AREAS = AreaRecipe(
 
 @dataclass(frozen=True)
 class TownsRecipe:
-    """A set of many towns to train on, each seen by few photos.
+    """A set of many towns to train on, each seen by few photos: those of the demo's model.
 
     Attributes:
         name: Its name.
-        town: Settings that all towns share.
-        kinds: What differs, one town after the other and from the start again: side in metres, districts, photos.
         count: Number of towns.
     """
 
     name: str
-    town: CityConfig
-    kinds: tuple[tuple[int, bool, int], ...]
     count: int
 
     def repositories(self) -> dict[str, CityConfig]:
         """Folder name and settings of every town."""
-        own, found = self.town.model_dump(), {}
-        for number in range(self.count):
-            size_m, districts, photos = self.kinds[number % len(self.kinds)]
-            found[f"train-{20_000 + number}"] = CityConfig(**{**own, "seed": 20_000 + number, "size_m": float(size_m),
-                                                              "districts": districts, "photos": photos})
-        return found
+        towns = (other_town(number).model_copy(update={"workers": 1}) for number in range(self.count))
+        return {f"train-{town.seed}": town for town in towns}
 
 
-TOWNS = TownsRecipe(
-    name="towns", town=CityConfig(depth=3, gsd_m=0.25, val_photos=1, photo_width=192, photo_height=96, workers=1),
-    kinds=((320, False, 192), (320, True, 192), (640, True, 480)), count=192)
+TOWNS = TownsRecipe("towns", OTHER_TOWNS)
 
 AnyRecipe = Recipe | AreaRecipe | TownsRecipe
 SETS: dict[str, AnyRecipe] = {recipe.name: recipe for recipe in (CPU, GPU, AREAS, TOWNS)}

@@ -36,7 +36,7 @@ def test_the_packaged_model_finds_its_way_in_a_town_it_never_saw(tmp_path: Path)
     model = ZoomModel.from_pretrained(packaged_model())
     assert model.matcher is not None and not trained_on(model, GridViews(dataset.map, dataset.grid, 48))
     report = evaluate_path(str(packaged_model()), tmp_path / "town", "val", radii_m=(40.0,))["demo-model"].report
-    assert report["recall_at_m"]["40"] >= 25 > report["chance"]["recall_at_m"]["40"] + 15
+    assert report["recall_at_m"]["40"] >= 50 > report["chance"]["recall_at_m"]["40"] + 40
 
 
 def test_the_packaged_model_is_small_and_says_where_it_comes_from() -> None:
@@ -45,12 +45,15 @@ def test_the_packaged_model_is_small_and_says_where_it_comes_from() -> None:
     assert model.config.preset == "best"
     assert model.provenance["photos"] >= 10_000
     assert model.provenance["config"]["train_split"] == "train"
-    assert model.provenance["zoomer_trained"] is False and model.provenance["started_from"]["photos"] == 54_000
+    before = model.provenance["started_from"]  # the third run, which started from the zoomer
+    assert model.provenance["zoomer_trained"] is before["zoomer_trained"] is False
+    assert before["started_from"]["photos"] == 54_000
 
 
 def test_trained_anew_it_is_a_zoomer_and_a_matcher_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole way with a few photos: what is trained when, and that a second start trains nothing again."""
-    for name, value in {"TRAIN_PHOTOS": 32, "MATCHED_PHOTOS": 16, "OTHER_SEEDS": range(100, 101), "OTHER_PHOTOS": 16}.items():
+    few_photos = {"TRAIN_PHOTOS": 32, "MATCHED_PHOTOS": 16, "OTHER_TOWNS": 1, "OTHER_KINDS": ((320.0, False, 16),)}
+    for name, value in few_photos.items():
         monkeypatch.setattr(demo_command, name, value)
     for name in ("ZOOMER", "MATCHER"):
         few = tuple(word for word in getattr(demo_command, name) if not word.startswith("epochs="))
@@ -63,7 +66,7 @@ def test_trained_anew_it_is_a_zoomer_and_a_matcher_beside_it(tmp_path: Path, mon
     assert all(torch.equal(weights[name], kept[name]) for name in kept)
     assert model.provenance["photos"] == 32 and len(model.provenance["maps"]) == 2
     assert trained_on(model, GridViews(Map.open(tmp_path / "town-train"), model.grid, 48))
-    assert not trained_on(model, GridViews(Map.open(tmp_path / "towns" / "100"), model.grid, 48))
+    assert not trained_on(model, GridViews(Map.open(tmp_path / "towns" / "0"), model.grid, 48))
     assert _train(tmp_path, tmp_path / "town-train") == folder
     assert ZoomModel.from_pretrained(folder).fingerprint() == model.fingerprint()
 

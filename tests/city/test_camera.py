@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 
 from justzoomin.city import Conditions, Pose, Router, Vehicle, render_overhead, render_photo
-from justzoomin.city.camera import _directions
+from justzoomin.city.camera import directions_of
 
 
 def test_rays_point_where_the_camera_looks():
-    d = _directions(Pose(0, 0, bearing_deg=90.0, hfov_deg=90.0), 65, 33).reshape(33, 65, 3)
+    d = directions_of(Pose(0, 0, bearing_deg=90.0, hfov_deg=90.0), 65, 33).reshape(33, 65, 3)
     assert np.allclose(d[16, 32], (1, 0, 0), atol=1e-6)
     assert d[16, 64][1] < -0.69 and d[16, 0][1] > 0.69  # right of east is south
     assert d[0, 32][2] > 0.2 and np.allclose(np.linalg.norm(d, axis=-1), 1, atol=1e-5)
-    up = _directions(Pose(0, 0, bearing_deg=0.0, pitch_deg=3.0, roll_deg=2.0), 65, 33).reshape(33, 65, 3)
+    up = directions_of(Pose(0, 0, bearing_deg=0.0, pitch_deg=3.0, roll_deg=2.0), 65, 33).reshape(33, 65, 3)
     assert np.isclose(up[16, 32][2], np.sin(np.radians(3)), atol=1e-6)
     assert up[16, 64][2] > up[16, 0][2]  # positive roll lifts the right side
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,16 +23,19 @@ if TYPE_CHECKING:
     from justzoomin.city import CityConfig
 
 SEED, UNSEEN_SEED = 7, 3
-SIZE_M = 320.0
-TRAIN_PHOTOS, MATCHED_PHOTOS = 54_000, 24_000
-HELD_OUT_PHOTOS, UNSEEN_PHOTOS = 400, 200
-OTHER_SEEDS, OTHER_PHOTOS = range(100, 196), 112
-"""Other towns to train the matcher on, so that it learns to compare and does not memorize the demo's town."""
+SIZE_M, LARGE_M = 320.0, 1280.0
+TRAIN_PHOTOS, MATCHED_PHOTOS = 54_000, 2400
+HELD_OUT_PHOTOS, UNSEEN_PHOTOS, LARGE_PHOTOS = 400, 200, 64
+OTHER_TOWNS = 107
+"""Number of other towns to train the matcher on, so that it learns to compare and does not memorize the demo's town."""
+OTHER_KINDS = ((320.0, False, 192), (320.0, True, 192), (640.0, True, 480))
+"""What these are, one after the other: side in metres, whether there are districts, photos."""
+UNSEEN, OWN, LARGE = "a town it never saw", "its own town", "a town of 1,280 m that it never saw"
 RADII_M = (20.0, 40.0, 50.0, 100.0)
 ZOOMER = ("epochs=12", "val_split=null")
 """Settings of `jzi demo --train` that differ from the preset `small`; docs/demo.md tells how the packaged model was made."""
-MATCHER = ("epochs=8", "val_split=null", "model.matcher.own_encoder=true", "model.matcher.zoom_weight=1",
-           "matching.zoom_weight=0")
+MATCHER = ("epochs=15", "val_split=null", "model.matcher.own_encoder=true", "model.matcher.zoom_weight=1",
+           "matching.zoom_weight=0", "matching.supervision=0.3")
 """Settings that differ from the preset `best`, for the matcher that is added to the zoomer."""
 
 
@@ -39,25 +46,34 @@ def demo_city(photos: int, val_photos: int = HELD_OUT_PHOTOS, seed: int = SEED) 
     return CityConfig(seed=seed, size_m=SIZE_M, photos=photos, val_photos=val_photos, photo_width=192, photo_height=108)
 
 
-def other_town(seed: int) -> CityConfig:
-    """Return one of the other towns for training: those of the set `cpu` of the accuracy benchmark."""
+def large_city() -> CityConfig:
+    """Return the large town, which is only for figures. Its overhead image is coarser, so that it is made sooner."""
     from justzoomin.city import CityConfig
 
-    return CityConfig(seed=seed, size_m=SIZE_M, depth=3, gsd_m=0.2, photos=OTHER_PHOTOS, val_photos=1, photo_width=192,
-                      photo_height=96)
+    return CityConfig(seed=UNSEEN_SEED, size_m=LARGE_M, depth=4, gsd_m=0.5, photos=16, val_photos=LARGE_PHOTOS, photo_width=192,
+                      photo_height=108, workers=1)
+
+
+def other_town(number: int) -> CityConfig:
+    """Return one of the other towns for training, from 0: the set `towns` of the accuracy benchmark."""
+    from justzoomin.city import CityConfig
+
+    size_m, districts, photos = OTHER_KINDS[number % len(OTHER_KINDS)]
+    return CityConfig(seed=20_000 + number, size_m=size_m, districts=districts, depth=3, gsd_m=0.25, photos=photos,
+                      val_photos=1, photo_width=192, photo_height=96)
 
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for the towns, the pictures and report.json.")] = Path("demo"),
     train: Annotated[bool, typer.Option(
-        "--train", help="Do everything from the start: make photos and train a model, three to four hours.")] = False,
+        "--train", help="Do everything from the start: make photos and train a model, about four hours.")] = False,
     pictures: Annotated[int, typer.Option("--pictures", min=1, max=100, help="Number of photos to draw.")] = 6,
 ) -> None:
-    """Make two towns, localize photos that the model has never seen, print a table and draw pictures.
+    """Make three towns, localize photos that the model has never seen, print a table and draw pictures.
 
     The towns are made from seeds.
-    The model was trained on other photos of the first town, from other drives in other light, and on other towns.
-    It was not trained on the second town.
+    Two of them the model has never seen: one of 320 m, and one of 1,280 m.
+    On the third it was trained, with other photos, from other drives in other light.
     See docs/demo.md.
     """
     from justzoomin.apps.evaluate import print_reports
@@ -67,21 +83,24 @@ def demo(
     from justzoomin.files import write_json
 
     started = time.perf_counter()
-    town, unseen = out / ("town-train" if train else "town"), out / "unseen-town"
-    if not train:
-        _remove_own_town(town, SEED)
-        _make(town, demo_city(16))
-    _remove_own_town(unseen, UNSEEN_SEED)
-    _make(unseen, demo_city(16, UNSEEN_PHOTOS, UNSEEN_SEED))
-    model_folder = _train(out, town) if train else packaged_model()
-    reports = {}
-    for name, folder in (("its own town", town), ("a town it never saw", unseen)):
-        typer.echo(f"localizing photos that the model has never seen, in {name} ...", err=True)
-        with progress_bar("photos") as advance_photos:
-            found = evaluate_path(str(model_folder), folder, "val", radii_m=RADII_M, progress=lambda _: advance_photos)
-        reports[name] = found[model_folder.name].report
-        print_reports({name: reports[name]})
-    report: dict[str, Any] = {**reports["its own town"], "unseen_town": reports["a town it never saw"]}
+    town, unseen, large = out / ("town-train" if train else "town"), out / "unseen-town", out / "large-town"
+    for folder, seed in ((unseen, UNSEEN_SEED), (large, UNSEEN_SEED), *(() if train else ((town, SEED),))):
+        _remove_own_town(folder, seed)
+    with _made_beside(large, large_city()) as large_is_ready:
+        if not train:
+            _make(town, demo_city(16))
+        _make(unseen, demo_city(16, UNSEEN_PHOTOS, UNSEEN_SEED))
+        model_folder = _train(out, town) if train else packaged_model()
+        reports = {}
+        for name, folder in ((UNSEEN, unseen), (OWN, town), (LARGE, large)):
+            if folder == large:
+                large_is_ready()
+            typer.echo(f"localizing photos that the model has never seen, in {name} ...", err=True)
+            with progress_bar("photos") as advance_photos:
+                found = evaluate_path(str(model_folder), folder, "val", radii_m=RADII_M, progress=lambda _: advance_photos)
+            reports[name] = found[model_folder.name].report
+            print_reports({name: reports[name]})
+    report: dict[str, Any] = {**reports[OWN], "unseen_town": reports[UNSEEN], "large_town": reports[LARGE]}
     written = write_json(report, out / "report.json")
     typer.echo("drawing ...", err=True)
     drawn = visualize(model_folder, open_dataset(town), out / "pictures", split="val", count=pictures)
@@ -107,15 +126,35 @@ def _leave(out: Path, town: Path, unseen: Path, model: Path | None) -> list[str]
             f"jzi track {times.parent} --times {times} --map {unseen} --gpx {out / 'track.gpx'}{named}"]
 
 
-def _make(town: Path, config: CityConfig) -> None:
+@contextmanager
+def _made_beside(town: Path, config: CityConfig) -> Iterator[Callable[[], None]]:
+    """Make a town in another process during the context; the given function waits until it is done."""
+    from justzoomin.city import build_city
+
+    typer.echo(f"making a town of {config.size_m:,.0f} m x {config.size_m:,.0f} m beside everything else ...", err=True)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        made = pool.submit(build_city, town, config)
+        try:
+            yield lambda: _await(made)
+        finally:
+            made.cancel()
+
+
+def _await(made: Future[Path]) -> None:
+    if not made.done():
+        typer.echo("waiting for the large town ...", err=True)
+    made.result()
+
+
+def _make(town: Path, config: CityConfig, *, labels: bool = False) -> None:
     """Make a town unless its folder exists."""
     from justzoomin.city import build_city
 
     if town.exists():
         return
-    typer.echo(f"making a town of {SIZE_M:g} m x {SIZE_M:g} m from seed {config.seed} ...", err=True)
+    typer.echo(f"making a town of {config.size_m:g} m x {config.size_m:g} m from seed {config.seed} ...", err=True)
     with stage_bars() as advance:
-        build_city(town, config, progress=advance)
+        build_city(town, config, progress=advance, labels=labels)
 
 
 def _train(out: Path, town: Path) -> Path:
@@ -125,9 +164,10 @@ def _train(out: Path, town: Path) -> Path:
     the figures and must not choose the model.
     """
     towns = {out / "towns" / "own": demo_city(MATCHED_PHOTOS, 1)}
-    towns |= {out / "towns" / str(seed): other_town(seed) for seed in OTHER_SEEDS}
-    for folder, config in {town: demo_city(TRAIN_PHOTOS), **towns}.items():
-        _make(folder, config)
+    towns |= {out / "towns" / str(number): other_town(number) for number in range(OTHER_TOWNS)}
+    _make(town, demo_city(TRAIN_PHOTOS))
+    for folder, config in towns.items():
+        _make(folder, config, labels=True)
     zoomer = _run("small", ZOOMER, [town], out / "run-zoomer")
     return _run("best", (*MATCHER, f"init={zoomer}"), list(towns), out / "run-matcher")
 

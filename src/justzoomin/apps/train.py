@@ -20,7 +20,8 @@ from justzoomin.apps.shared.train_figures import tell_figures
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from justzoomin.training import TrainConfig, TrainProgress
+    from justzoomin.models import Compute
+    from justzoomin.training import TrainConfig, TrainEstimate, TrainProgress
 
 
 def train(
@@ -48,6 +49,7 @@ def train(
                   photos and works only there
     best          a zoomer with a matcher: trained on many towns, it also works in
                   towns that it has never seen
+    best-base     a matcher on DINOv2-base, for a whole city and a GPU
     finetune      your own town: a few hundred photos, from a model with a matcher
     retriever, hierarchical, classifier
                   other families, for comparison
@@ -77,7 +79,7 @@ def train(
             tell_view_cache(dataset.map, dataset.grid, _config_of(out, resume, chosen).model.image_pixels)
     try:
         with training_bar() as report:
-            best = run(chosen, datasets, out, resume=resume, report=report)
+            best = run(chosen, datasets, out, resume=resume, report=report, announce=_tell_cost)
     except SystemExit as stop:  # Lightning turns Ctrl-C into this
         card = (("--metadata-csv", metadata_csv), ("--ground-root", ground_root), ("--tile-layout", tile_layout))
         said = [*(("--data", folder) for folder in data or ()), *((option, path) for option, path in card if path)]
@@ -105,6 +107,18 @@ def _chosen(preset: str | None, start: str | None, file: Path | None, settings: 
     if preset == FINETUNE and not start and train_config(preset, file, tuple(settings)).init is None:
         start = DEMO
     return preset, (*settings, *([f"init={model_named(start)}"] if start else []))
+
+
+def _tell_cost(cost: TrainEstimate, compute: Compute) -> None:
+    """Print the estimated cost of a training before its first step."""
+    from justzoomin.training import speed_of
+
+    speed = speed_of(compute)
+    weights, trained = cost.weights / 1e6, cost.trained / 1e6
+    typer.echo(f"estimate: {weights:,.1f} million weights, {trained:,.1f} million of them trained; a step of {cost.photos} "
+               f"photos needs {cost.step_flops / 1e12:,.3g} TFLOP and {cost.memory_bytes / 1e9:,.1f} GB of memory", err=True)
+    typer.echo(f"estimate: {cost.steps:,} steps take {cost.hours(speed):,.1f} h at {speed / 1e12:,.3g} TFLOP/s "
+               f"(40 % of a matrix product on this {compute.device}), without validation", err=True)
 
 
 def _is_first_process() -> bool:

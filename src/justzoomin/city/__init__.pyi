@@ -7,7 +7,9 @@ from .camera import render_photo as render_photo
 from .config import CityConfig as CityConfig
 from .drives import Router as Router
 from .drives import Shot as Shot
+from .labels import KINDS as KINDS
 from .labels import LABELS_FILE as LABELS_FILE
+from .labels import SKY as SKY
 from .labels import TownLabels as TownLabels
 from .light import Conditions as Conditions
 from .overhead import render_overhead as render_overhead

@@ -97,9 +97,11 @@ def directions_of(pose: Pose, width: int, height: int, aspect: float | None = No
         height: Number of rows.
         aspect: Width of the photo relative to its height; None for square pixels.
     """
-    across = np.tan(np.radians(pose.hfov_deg) / 2)
-    x = ((np.arange(width) + 0.5) / (width / 2) - 1)[None, :] * across
-    y = (1 - (np.arange(height) + 0.5) / (height / 2))[:, None] * (across / (aspect or width / height))
+    focal = width / 2 / np.tan(np.radians(pose.hfov_deg) / 2)
+    x = ((np.arange(width) + 0.5 - width / 2) / focal)[None, :]
+    y = ((height / 2 - np.arange(height) - 0.5) / focal)[:, None]
+    if aspect is not None:
+        y *= width / height / aspect
     roll, pitch, bearing = np.radians([pose.roll_deg, pose.pitch_deg, pose.bearing_deg])
     forward = np.array([np.sin(bearing) * np.cos(pitch), np.cos(bearing) * np.cos(pitch), np.sin(pitch)])
     right = np.array([np.cos(bearing), -np.sin(bearing), 0.0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from justzoomin.city.camera import Pose, directions_of
 from justzoomin.city.config import CityConfig
 from justzoomin.city.drives import PHOTOS_PER_DRIVE, Router
 from justzoomin.city.world import World, build_world
+from justzoomin.errors import DataError
 from justzoomin.files import atomic_file
 
 KINDS = ("road", "marking", "pavement", "grass", "bare ground", "water", "building", "tree", "object")
 """Kinds of surface by number."""
 SKY = 255
-"""Number of what is no surface."""
+"""Number for what has no surface: the sky."""
 PIXEL_M, MARGIN_M = 0.625, 48.0
 """Pixels of the map's labels, and how far these reach beyond the region."""
 COLUMNS, ROWS = 24, 24
@@ -74,9 +76,35 @@ class TownLabels:
 
     @classmethod
     def load(cls, town: Path) -> TownLabels:
-        """Read the labels of a town."""
-        with np.load(town / LABELS_FILE) as stored:
-            return cls(stored["kinds"], stored["heights"], stored["ranges"], stored["seen"])
+        """Read the labels of a town.
+
+        Raises:
+            DataError: If they are missing or damaged.
+        """
+        path = town / LABELS_FILE
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                found = cls(stored["kinds"], stored["heights"], stored["ranges"], stored["seen"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(path, f"the labels cannot be read ({error})",
+                            "Make the town again with --labels, or train with matching.supervision=0.") from error
+        count, side = len(found.ranges), len(found.kinds)
+        if (found.kinds.shape, found.heights.shape) != ((side, side), (side, side)) or (
+                found.ranges.shape != (count, ROWS, COLUMNS) or found.seen.shape != found.ranges.shape):
+            raise DataError(path, "the shapes of the labels do not fit together", "Make the town again.")
+        return found
+
+    def window(self, left_m: float, top_m: float, size_m: float) -> tuple[U8, np.ndarray]:
+        """Return kinds and heights (n, n) of a square of the map, given in metres east and south of the region's corner.
+
+        Raises:
+            DataError: If the labels do not reach so far.
+        """
+        row, column, n = (round(v / PIXEL_M) for v in (top_m + MARGIN_M, left_m + MARGIN_M, size_m))
+        if min(row, column) < 0 or max(row, column) + n > len(self.kinds):
+            raise DataError(LABELS_FILE, f"they end {MARGIN_M:g} m outside the region, and a piece of map reaches further",
+                            "Use a smaller matcher.margin_m, or a window_m that divides the town.")
+        return self.kinds[row:row + n, column:column + n], self.heights[row:row + n, column:column + n]
 
 
 def _kinds(world: World, prim: I32, x: F32, y: F32) -> U8:

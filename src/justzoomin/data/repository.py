@@ -40,6 +40,8 @@ CUT_FROM = "panorama_id"
 """Column with the panorama that a photo was cut from."""
 BEARING = "bearing_deg"
 """Column with the viewing direction of a photo in degrees clockwise from north."""
+COMPASS = ("computed_compass_angle", "compass_angle")
+"""Columns with the same from Mapillary: computed from neighbouring photos, and read from the camera's compass."""
 
 ATTRIBUTION = f"Street-view imagery derived from Mapillary, licensed under CC BY-SA 4.0.\n{AERIAL_ATTRIBUTION}"
 """Attribution that the dataset card requires, used for repositories with its layout and without an ATTRIBUTION file."""
@@ -127,7 +129,10 @@ class Dataset:
     def torch_dataset(self, name: str, pixels: int, *, decode: Decode = "scaled",
                       crop_scale: tuple[float, float] | None = None, seed: int = 0,
                       views: GridViews | None = None, frame: Frame | None = None) -> ZoomDataset:
-        """Return the samples of a split for torch; see `ZoomDataset`. Without a frame, photos are squeezed to 2:1."""
+        """Return the samples of a split for torch; see `ZoomDataset`. Without a frame, photos are squeezed to 2:1.
+
+        `pixels` is the edge of photo halves, and of the views if none are given.
+        """
         from justzoomin.data.framing import SQUEEZE
         from justzoomin.data.torch_data import ZoomDataset
 
@@ -135,19 +140,24 @@ class Dataset:
         return ZoomDataset(
             image_ids=split.image_ids, sequences=self.sequences(name), photos=self.photos,
             positions=np.stack([split.lat, split.lon], 1), decode=decode, crop_scale=crop_scale, seed=seed,
-            views=views or GridViews(self.map, self.grid, pixels), frame=frame,
+            views=views or GridViews(self.map, self.grid, pixels), pixels=pixels, frame=frame,
             cameras=self.cameras(split.image_ids) if frame.uses_cameras else {},
         )
 
     def bearings(self, name: str) -> npt.NDArray[np.float64]:
         """Return the viewing directions (N,) of a split's photos in degrees; NaN where it is missing or -1.
 
-        They are read from the column `bearing_deg` of the split's own table, or of a table in `streetview/`.
+        They are read from the column `bearing_deg` of the split's own table, or of a table in `streetview/`. A photo without
+        one has the bearing of Mapillary's column `computed_compass_angle` or, without that, `compass_angle`.
 
         Raises:
             DataError: If there is no such split, or a table cannot be read.
         """
-        return self._stated(name, BEARING, stated_bearings)
+        found = self._stated(name, BEARING, stated_bearings)
+        for column in COMPASS:
+            if np.isnan(found).any():
+                found = np.where(np.isnan(found), self._stated(name, column, stated_bearings), found)
+        return found
 
     def fields_of_view(self, name: str) -> npt.NDArray[np.float64]:
         """Return the horizontal fields of view (N,) of a split's photos in degrees, from the column `hfov_deg`; NaN if missing.
@@ -196,8 +206,9 @@ class Dataset:
 
     def _columns(self, tables: Sequence[pl.DataFrame], ids: Sequence[str], column: str) -> Iterator[pl.Series]:
         """Yield a column (N,) for photos from each table that has it: first those given, then those in `streetview/`."""
-        others = (read_table(path, ("image_id", column), ("image_id",))
-                  for path in files_in(self.root / "streetview", "[!.]*.csv"))
+        paths = files_in(self.root / "streetview", "[!.]*.csv")
+        paths += [p for p in files_in(self.root / "streetview", "[!.]*.parquet") if p.with_suffix(".csv") not in paths]
+        others = (read_table(path, ("image_id", column), ("image_id",)) for path in paths)
         for table in (*tables, *others):
             if "image_id" in table.columns and column in table.columns:
                 known = dict(zip(table["image_id"].cast(pl.String), table[column], strict=True))

@@ -59,7 +59,8 @@ class ZoomDataset(TorchDataset[Sample]):
         sequences: True action sequences (N, T).
         positions: Latitudes and longitudes (N, 2) in degrees.
         photos: Source of the photos.
-        views: The grid's views; photos are resized to their pixel size.
+        views: The grid's views.
+        pixels: Edge of a photo half in pixels; 0 for that of the views.
         decode: How much of a photo is decoded.
         crop_scale: Range of the random crop's area, or None for the full photo; None for a frame that uses cameras, because a
             crop would change the photo's angles.
@@ -75,6 +76,7 @@ class ZoomDataset(TorchDataset[Sample]):
     positions: npt.NDArray[np.float64]
     photos: PhotoStore
     views: GridViews
+    pixels: int = 0
     decode: Decode = "scaled"
     crop_scale: tuple[float, float] | None = None
     seed: int = 0
@@ -85,6 +87,7 @@ class ZoomDataset(TorchDataset[Sample]):
 
     def __post_init__(self) -> None:
         self._numbers = view_numbers(self.views.grid, self.sequences)
+        self.pixels = self.pixels or self.views.pixels
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -111,8 +114,8 @@ class ZoomDataset(TorchDataset[Sample]):
         image_id = self.image_ids[index]
         data, where = self.photos.read(image_id), self.photos.where(image_id)
         if self.crop_scale is not None:
-            return wide_photo(data, where, self.views.pixels, self.decode, self._crop(index, epoch, photo_aspect(data)))
-        return framed_photo(data, where, self.views.pixels, self.decode, self.frame, self.cameras.get(image_id)).pixels
+            return wide_photo(data, where, self.pixels, self.decode, self._crop(index, epoch, photo_aspect(data)))
+        return framed_photo(data, where, self.pixels, self.decode, self.frame, self.cameras.get(image_id)).pixels
 
     def _crop(self, index: int, epoch: int, aspect: float) -> tuple[float, float, float, float] | None:
         if self.crop_scale is None:

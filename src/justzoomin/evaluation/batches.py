@@ -34,7 +34,7 @@ def photo_batches(config: ModelConfig, dataset: Dataset, ids: Sequence[str], bat
 
     def load(image_id: str) -> torch.Tensor:
         data, where = dataset.photos.read(image_id), dataset.photos.where(image_id)
-        return to_tensor(framed_photo(data, where, config.image_pixels, config.photo_decode, frame, cameras.get(image_id),
+        return to_tensor(framed_photo(data, where, config.photo_pixels, config.photo_decode, frame, cameras.get(image_id),
                                       camera).pixels)
 
     loaded = ordered_map(load, ids)

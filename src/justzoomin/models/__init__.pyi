@@ -29,5 +29,7 @@ from .ray_matcher import Ground as Ground
 from .ray_matcher import RayMatcher as RayMatcher
 from .retriever import DualEncoder as DualEncoder
 from .torch_file import check_torch_file as check_torch_file
+from .weights import memory_bytes as memory_bytes
 from .zoom_model import ZoomModel as ZoomModel
 from .zoom_model import with_matcher as with_matcher
+from .zoom_model import with_photo_scale as with_photo_scale

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from justzoomin.errors import ModelError
-from justzoomin.models.architectures import MAX_BLOCKS, MAX_WIDTH, check_architecture, check_image, patch_of, safe_architecture
+from justzoomin.models.architectures import (
+    ATTENDING,
+    MAX_BLOCKS,
+    MAX_VALUES,
+    MAX_WIDTH,
+    check_architecture,
+    check_image,
+    patch_of,
+    safe_architecture,
+)
 from justzoomin.models.families import family_of, known_families
 from justzoomin.untrusted import printable
 
@@ -31,6 +41,8 @@ MAX_PIXELS = 2048
 """Largest edge of an image in pixels."""
 MAX_FAN = 65_536
 """Most numbers in the fan of a photo."""
+MAX_STAGES = 16
+"""Most blocks of a vision transformer whose tokens are feature maps."""
 _Mean = Annotated[float, Field(ge=-1_000.0, le=1_000.0)]
 _Deviation = Annotated[float, Field(ge=0.001, le=1_000.0)]
 
@@ -49,12 +61,22 @@ class EncoderConfig(_Settings):
         pooling: How an image becomes one vector: its class token, the model's own pooled output, or the mean of
             its patch tokens.
         trainable_blocks: None trains everything; n trains the last n blocks and the final norm; 0 trains nothing.
+        stages: Blocks of a vision transformer, counted from 1, whose patch tokens are its feature maps; () for one map, its
+            last tokens after the final norm.
     """
 
     source: str | None = None
     architecture: dict[str, Any] | None = None
     pooling: Pooling = "cls"
     trainable_blocks: int | None = Field(default=None, ge=0, le=MAX_BLOCKS)
+    stages: tuple[Annotated[int, Field(ge=1, le=MAX_BLOCKS)], ...] = Field(default=(), max_length=MAX_STAGES)
+
+    @field_validator("stages")
+    @classmethod
+    def _in_order(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(later <= block for block, later in itertools.pairwise(value)):
+            raise ValueError("the numbers of the blocks must increase, such as [3, 6, 9, 12]")
+        return value
 
     @field_validator("architecture")
     @classmethod
@@ -107,10 +129,14 @@ class MatcherConfig(_Settings):
         assumed_fov_deg: Assumed horizontal field of view of photos, in degrees.
         camera_height_m: Assumed height of cameras above flat ground; it decides which row of a photo shows which distance.
         width: Channels of the feature pyramids.
+        scales: For each of `encoder.stages`, by how much its feature map is enlarged before the pyramid, the largest first:
+            1, 2 or 4. () leaves feature maps as they are.
         window_m: Edge of the pieces into which a map is cut to be described, in metres.
         margin_m: Width of the margin that is drawn around each piece and around the region, in metres.
         own_encoder: Whether the matcher has a separate encoder of the same kind. Then zoomer and matcher share nothing, and the
             loss of one does not change the other.
+        photo_scale: Edge of a photo half that the matcher sees, as a multiple of `image_pixels`; the zoomer sees it reduced.
+            With 2, a photo has twice as many rays and rows.
         zoom_weight: Weight of the zoomer's log-probabilities relative to the matcher's, on maps that the zoomer was trained on.
             0 leaves search to the matcher alone: a zoomer rules out streets that no training photo shows.
     """
@@ -126,9 +152,11 @@ class MatcherConfig(_Settings):
     assumed_fov_deg: float = Field(default=75.0, ge=1.0, le=170.0)
     camera_height_m: float = Field(default=1.75, ge=0.01, le=1_000.0)
     width: int = Field(default=64, ge=1, le=4096)
+    scales: tuple[Literal[1, 2, 4], ...] = Field(default=(), max_length=MAX_STAGES)
     window_m: float = Field(default=320.0, ge=1.0, le=100_000.0)
     margin_m: float = Field(default=10.0, ge=0.0, le=10_000.0)
     own_encoder: bool = False
+    photo_scale: int = Field(default=1, ge=1, le=8)
     zoom_weight: float = Field(default=0.0, ge=0.0, le=1_000.0)
 
     @model_validator(mode="after")
@@ -137,6 +165,8 @@ class MatcherConfig(_Settings):
             raise ValueError("nearest_m must be below reach_m")
         if self.margin_m > self.window_m:
             raise ValueError("margin_m must not be above window_m")
+        if any(later > scale for scale, later in itertools.pairwise(self.scales)):
+            raise ValueError("scales must not increase, such as [2, 2, 1, 1]")
         return self
 
     @property
@@ -238,14 +268,25 @@ class ModelConfig(_Settings):
 
         return Frame(self.photo_fit, (self.matcher or MatcherConfig()).assumed_fov_deg)
 
+    @property
+    def photo_pixels(self) -> int:
+        """Edge of a photo half in pixels: `image_pixels`, or a multiple of it if the ray matcher asks for more."""
+        return self.image_pixels * (1 if self.matcher is None else self.matcher.photo_scale)
+
     def identity(self) -> str:
         """Return the settings that the model's fingerprint depends on, as JSON; unused settings are left out."""
-        others = {"decoder", "retriever"} - family_of(self.family).uses
-        if self.family == type(self).model_fields["family"].default:  # fingerprints are older than families
-            others.add("family")
-        if self.photo_fit == type(self).model_fields["photo_fit"].default:  # they are older than this setting, too
-            others.add("photo_fit")
-        return self.model_dump_json(exclude=others if self.matcher else {*others, "matcher"})
+        others: dict[str, Any] = dict.fromkeys({"decoder", "retriever"} - family_of(self.family).uses, True)
+        for name in ("family", "photo_fit"):  # fingerprints are older than these settings
+            if getattr(self, name) == type(self).model_fields[name].default:
+                others[name] = True
+        if not self.encoder.stages:
+            others["encoder"] = {"stages"}
+        if self.matcher is None:
+            others["matcher"] = True
+        else:
+            younger = ("scales", "photo_scale")
+            others["matcher"] = {n for n in younger if getattr(self.matcher, n) == MatcherConfig.model_fields[n].default}
+        return self.model_dump_json(exclude=others)
 
 
 def check_sizes(config: ModelConfig, architecture: dict[str, Any]) -> None:
@@ -259,9 +300,15 @@ def check_sizes(config: ModelConfig, architecture: dict[str, Any]) -> None:
     except ValueError as error:
         raise ValueError(f"image_pixels: {error}") from error
     matcher, patch = config.matcher, patch_of(architecture)
+    _check_stages(config, architecture, patch)
     if matcher is None:
         return
-    if (fan := config.image_pixels // patch * matcher.ranges * matcher.channels) > MAX_FAN:
+    try:
+        check_image(architecture, config.photo_pixels)
+    except ValueError as error:
+        raise ValueError(f"image_pixels, matcher.photo_scale: {error}") from error
+    scale = matcher.scales[0] if matcher.scales else 1
+    if (fan := config.photo_pixels // patch * scale * matcher.ranges * matcher.channels) > MAX_FAN:
         raise ValueError(f"matcher.ranges, matcher.channels: a photo's fan has {fan} numbers; at most {MAX_FAN} are supported")
     if matcher.window_m < patch * matcher.metres_per_pixel:
         least = patch * matcher.metres_per_pixel
@@ -270,6 +317,30 @@ def check_sizes(config: ModelConfig, architecture: dict[str, Any]) -> None:
         check_image(architecture, matcher.window_pixels)
     except ValueError as error:
         raise ValueError(f"matcher.window_m, matcher.margin_m, matcher.metres_per_pixel: {error}") from error
+
+
+def _check_stages(config: ModelConfig, architecture: dict[str, Any], patch: int) -> None:
+    """Refuse blocks that the encoder does not have, and scales that do not fit its feature maps."""
+    stages, matcher = config.encoder.stages, config.matcher
+    blocks = architecture.get("num_hidden_layers")
+    if stages and architecture.get("model_type") not in ATTENDING:
+        raise ValueError("encoder.stages: only a vision transformer has blocks to choose; this encoder has stages of its own")
+    if stages and isinstance(blocks, int) and stages[-1] > blocks:
+        raise ValueError(f"encoder.stages: block {stages[-1]} is asked for, but the encoder has {blocks}")
+    if matcher is None or not matcher.scales:
+        return
+    if len(matcher.scales) != len(stages):
+        raise ValueError(f"matcher.scales, encoder.stages: there are {len(matcher.scales)} scales for {len(stages)} blocks; "
+                         "give one scale for each block")
+    if patch % matcher.scales[0]:
+        raise ValueError(f"matcher.scales: a patch of {patch} px cannot be divided by {matcher.scales[0]}")
+    if matcher.window_pixels % patch:
+        raise ValueError("matcher.window_m, matcher.margin_m, matcher.metres_per_pixel: the picture of a piece of map with its "
+                         f"margins has {matcher.window_pixels} px; it must be a multiple of the encoder's patch, {patch} px")
+    places = (max(config.photo_pixels, matcher.window_pixels) // patch * matcher.scales[0]) ** 2
+    if places * matcher.width > MAX_VALUES:
+        raise ValueError(f"matcher.width, matcher.scales: a feature map has {places * matcher.width} numbers; at most "
+                         f"{MAX_VALUES} are supported")
 
 
 def setting_problems(error: ValidationError) -> str:
@@ -321,15 +392,30 @@ def _best() -> ModelConfig:
     return _small().model_copy(update={"preset": "best", "matcher": MatcherConfig()})
 
 
+def _best_base() -> ModelConfig:
+    # 2.45 m a place and 136 places a picture: 16 places are one of the dataset's terminal cells, and a picture is a whole
+    # number of patches of 14 px, enlarged twice.
+    matcher = MatcherConfig(metres_per_pixel=0.35, window_m=313.6, margin_m=9.8, channels=32, ranges=12, width=128,
+                            scales=(2, 2, 1, 1))
+    return ModelConfig(
+        preset="best-base",
+        image_pixels=384,
+        photo_fit="crop",
+        encoder=EncoderConfig(source="facebook/dinov2-base", pooling="cls", trainable_blocks=4, stages=(3, 6, 9, 12)),
+        decoder=DecoderConfig(blocks=1),
+        matcher=matcher,
+    )
+
+
 _PRESETS: dict[str, Callable[[], ModelConfig]] = {
-    "paper": _paper, "small": _small, "best": _best, "retriever": partial(_of_family, "retriever"),
+    "paper": _paper, "small": _small, "best": _best, "best-base": _best_base, "retriever": partial(_of_family, "retriever"),
     "hierarchical": partial(_of_family, "hierarchical"), "classifier": partial(_of_family, "classifier"),
 }
 PRESETS: tuple[str, ...] = tuple(_PRESETS)
 
 
 def model_preset(name: str) -> ModelConfig:
-    """Return the settings of a preset: "paper" as published, "small" for laptops, "best" and the other families at that size.
+    """Return the settings of a preset: "paper" as published, "best-base" for GPUs, the others for laptops.
 
     Raises:
         ModelError: If the preset is unknown.

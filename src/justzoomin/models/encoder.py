@@ -134,8 +134,15 @@ class VisionEncoder(nn.Module):
         return self._pool(output.last_hidden_state)
 
     @property
+    def blocks(self) -> tuple[nn.Module, ...]:
+        """The transformer blocks; empty if the encoder does not run in parts."""
+        return () if self._parts is None else tuple(self._parts.blocks)
+
+    @property
     def stage_widths(self) -> tuple[int, ...]:
         """Channels of the feature maps that `stages` gives, the finest first."""
+        if self.config.stages:
+            return (self.width,) * len(self.config.stages)
         sizes = getattr(self.backbone.config, "hidden_sizes", None)
         return tuple(sizes) if sizes and self._leading_tokens == 0 else (self.width,)
 
@@ -147,24 +154,48 @@ class VisionEncoder(nn.Module):
     def stages(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the vectors (N, D) of `forward`, and feature maps (N, C, h, w), the finest first.
 
-        A vision transformer has one map: its patch tokens after the last norm. A staged network has one map per stage.
+        A vision transformer has one map, its patch tokens after the last norm; or one for each block in `config.stages`, that
+        block's patch tokens. A staged network has one map per stage.
 
         Raises:
             ModelError: If the model has no feature maps.
         """
+        if self.config.stages and self._parts is not None:
+            return self._block_maps(self._parts, images)
         options: dict[str, Any] = {"interpolate_pos_encoding": True} if self._interpolates_on_request else {}
         output = self.backbone(pixel_values=images, output_hidden_states=True, **options)
         hidden = output.last_hidden_state
         vector = output.pooler_output.flatten(1) if self.config.pooling == "pooler" else self._pool(hidden)
-        if hidden.ndim == 4:
+        if hidden.ndim == 4 and not self.config.stages:
             return vector, list(output.hidden_states[-len(self.stage_widths):])
-        rows, columns = (size // self.stride for size in _size(images))
-        tokens = hidden[:, self._leading_tokens:]
-        if tokens.shape[1] != rows * columns:
+        found = [output.hidden_states[block] for block in self.config.stages] or [hidden]
+        return vector, [self._map(tokens, _size(images)) for tokens in found]
+
+    def _block_maps(self, parts: Parts, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return what `stages` does of an encoder in parts; the frozen blocks keep no graph."""
+        size, found, done = _size(images), {}, 0
+        graph, partly = torch.is_grad_enabled(), self.config.trainable_blocks is not None
+        with torch.set_grad_enabled(graph and not partly):
+            tokens = parts.embed(images)
+        for end in sorted({*self.config.stages, self._cut, len(parts.blocks)}):
+            with torch.set_grad_enabled(graph and end > self._cut):
+                tokens = parts.run(tokens, size, done, end)
+            found[end], done = tokens, end
+        with torch.set_grad_enabled(graph and self.config.trainable_blocks != 0):
+            hidden = parts.norm(tokens)
+            vector = parts.pooled(hidden) if self.config.pooling == "pooler" else self._pool(hidden)
+        return vector, [self._map(found[block], size) for block in self.config.stages]
+
+    def _map(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return the patches of tokens (N, L, D) of images of a height and width as a map (N, D, h, w)."""
+        rows, columns = (edge // self.stride for edge in size)
+        patches: Any = tokens[:, self._leading_tokens:]
+        if tokens.ndim != 3 or patches.shape[1] != rows * columns:
             raise ModelError(f"encoder {self.backbone.config.model_type}",
-                             f"its {tokens.shape[1]} patch tokens do not fill a map of {rows} x {columns}",
+                             f"its output of shape {tuple(tokens.shape)} does not fill a map of {rows} x {columns} patches",
                              "Use an encoder with one token per patch or with stages: the ray matcher needs one.")
-        return vector, [tokens.transpose(1, 2).unflatten(2, (rows, columns))]
+        found: Tensor = patches.transpose(1, 2).unflatten(2, (rows, columns))
+        return found
 
     def train(self, mode: bool = True) -> VisionEncoder:
         """Set training or evaluation mode; frozen parts stay in evaluation mode.

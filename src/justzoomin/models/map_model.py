@@ -175,6 +175,10 @@ class MapModel(nn.Module):
         """Return the fans (B, F) that are part of the photo vectors from `encode_photos`."""
         self._lacks("ray matcher", "Train one with the preset best.")
 
+    def photo_fans(self, photos: Tensor) -> Tensor:
+        """Return the fans (B, F) of photos (B, 2, 3, H, W), normalized, without their other vectors."""
+        self._lacks("ray matcher", "Train one with the preset best.")
+
     def describe_ground(self, picture: Tensor) -> Ground:
         """Return the matcher's description of a piece of map, from its normalized picture (3, H, W)."""
         self._lacks("ray matcher", "Train one with the preset best.")

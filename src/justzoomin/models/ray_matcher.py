@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from justzoomin.models.config import MatcherConfig
+from justzoomin.models.rescaling import ChannelNorm, Rescaling
 
 _START_SCALE = 25.0
 """Initial factor from a cosine to a score, so that scores of places at first differ by a few tenths."""
@@ -36,24 +37,12 @@ class Ground(NamedTuple):
     headings: Tensor
 
 
-class _ChannelNorm(nn.Module):
-    """Layer norm over the channels of a map (N, C, h, w)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        normed: Tensor = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        return normed
-
-
 class Pyramid(nn.Module):
     """Merges feature maps of several resolutions into one map of the finest: coarser maps are enlarged and added."""
 
     def __init__(self, channels: tuple[int, ...], width: int, out: int) -> None:
         super().__init__()
-        self.laterals = nn.ModuleList(nn.Sequential(_ChannelNorm(c), nn.Conv2d(c, width, 1)) for c in channels)
+        self.laterals = nn.ModuleList(nn.Sequential(ChannelNorm(c), nn.Conv2d(c, width, 1)) for c in channels)
         self.head = nn.Sequential(nn.GELU(), nn.Conv2d(width, width, 3, padding=1), nn.GELU(), nn.Conv2d(width, out, 1))
 
     def forward(self, maps: list[Tensor]) -> Tensor:
@@ -72,11 +61,11 @@ class RayMatcher(nn.Module):
     Args:
         config: The settings.
         channels: Channels of the encoder's feature maps, the finest first.
-        stride: Pixels between places of the finest feature map.
+        stride: Pixels between places of the encoder's finest feature map.
         pixels: Edge of a photo half in pixels.
 
     Attributes:
-        rows: Rows of a photo's finest feature map, which is also its number of rays.
+        rows: Rows of a photo's finest feature map, after `config.scales`, which is also its number of rays.
         size: Length of a fan as one vector.
     """
 
@@ -86,7 +75,13 @@ class RayMatcher(nn.Module):
     def __init__(self, config: MatcherConfig, channels: tuple[int, ...], stride: int, pixels: int) -> None:
         super().__init__()
         self.config = config
-        self.rows = self.rays = pixels // stride
+        scale = config.scales[0] if config.scales else 1
+        self.rows = self.rays = pixels // stride * scale
+        stride //= scale
+        self.photo_scaled, self.map_scaled = (
+            Rescaling(channels, config.width, config.scales) if config.scales else nn.Identity() for _ in range(2))
+        if config.scales:
+            channels = (config.width,) * len(config.scales)
         self.size = self.rays * config.ranges * config.channels
         self.place_m = config.metres_per_pixel * stride
         self.photo_pyramid = Pyramid(channels, config.width, config.channels + config.ranges)
@@ -100,6 +95,7 @@ class RayMatcher(nn.Module):
 
     def fans(self, maps: list[Tensor]) -> Tensor:
         """Return fans of photos as unit vectors (B, size), from the feature maps (2 B, C, h, w) of their halves."""
+        maps = self.photo_scaled(maps)
         wide = [m.reshape(-1, 2, *m.shape[1:]).permute(0, 2, 3, 1, 4).flatten(3) for m in maps]  # (B, C, h, 2 w)
         # Two columns become one ray; a stage that is too coarse for that is enlarged by the pyramid.
         wide = [functional.avg_pool2d(m, (1, 2)) if m.shape[-1] % 2 == 0 and m.shape[-1] * 2 > self.rays else m for m in wide]
@@ -111,7 +107,7 @@ class RayMatcher(nn.Module):
 
     def ground(self, maps: list[Tensor]) -> Ground:
         """Return the description of a piece of map from the feature maps (1, C, h, w) of its picture."""
-        out: Tensor = self.map_pyramid(maps)[0]
+        out: Tensor = self.map_pyramid(self.map_scaled(maps))[0]
         places = out[: self.config.channels]
         places = functional.normalize(places - places.mean((1, 2), keepdim=True), dim=0)
         return Ground(places, out[self.config.channels :])
@@ -180,7 +176,9 @@ def _camera(config: MatcherConfig, rows: int, rays: int, stride: int, pixels: in
     half_width = math.tan(math.radians(config.assumed_fov_deg / 2))
     focal = pixels / half_width                                                   # pixels; half the width is `pixels`
     ranges = torch.logspace(math.log10(config.nearest_m), math.log10(config.reach_m), config.ranges)
-    azimuths = torch.atan(((torch.arange(rays) + 0.5) / rays * 2 - 1) * half_width)
+    column = (torch.arange(rows) + 0.5) * stride                                  # pixels; an incomplete patch is not seen
+    pair = torch.cat([column, column + pixels]).view(rays, 2).mean(1)
+    azimuths = torch.atan((pair / pixels - 1) * half_width)
     below = (torch.arange(rows) + 0.5) * stride - pixels / 2                      # row centres below the horizon, pixels
     seen_at = config.camera_height_m / ranges * focal
     near = -0.5 * ((below[:, None] - seen_at) / stride).square()                  # (rows, R)

@@ -98,6 +98,7 @@ def _asked(config: ModelConfig) -> Iterator[tuple[str, int, bool]]:
     """Yield the settings that determine sizes of weights: name, value, and whether the value counts blocks."""
     for name, value, counted in sizes(config.encoder.architecture or {}):
         yield f"encoder.architecture.{name}", value, counted
+    yield "encoder.stages", max(config.encoder.stages, default=0), True
     family = family_of(config.family)
     if "decoder" in family.uses:
         yield "decoder.blocks", config.decoder.blocks, True

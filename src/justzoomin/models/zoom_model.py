@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from justzoomin.errors import ModelError
 from justzoomin.geometry import ViewLayers, ZoomGrid, zoom_layers
@@ -38,7 +39,7 @@ class ZoomModel(MapModel):
         through = own or self.encoder
         from justzoomin.models.ray_matcher import RayMatcher
 
-        self.matcher = RayMatcher(config.matcher, through.stage_widths, through.stride, config.image_pixels)
+        self.matcher = RayMatcher(config.matcher, through.stage_widths, through.stride, config.photo_pixels)
         self.matcher_encoder = own
 
     def layers(self, grid: ZoomGrid) -> ViewLayers:
@@ -49,18 +50,30 @@ class ZoomModel(MapModel):
         """Encode photos as the mean of their halves' vectors, followed by the photo's fan if the model has a matcher.
 
         Args:
-            photos: (B, 2, 3, H, W), normalized.
+            photos: (B, 2, 3, H, W), normalized, H and W being the settings' `photo_pixels`.
 
         Returns:
             (B, D), or (B, D + F).
         """
         if self.matcher is None:
             return super().encode_photos(photos)
-        if self.matcher_encoder is not None:
-            maps = self.matcher_encoder.stages(photos.flatten(0, 1))[1]
-            return torch.cat([super().encode_photos(photos), self.matcher.fans(maps)], dim=1)
+        scale = self.matcher.config.photo_scale
+        if self.matcher_encoder is not None or scale > 1:
+            reduced = functional.avg_pool2d(photos.flatten(0, 2), scale)
+            reduced = reduced.view(*photos.shape[:3], *reduced.shape[-2:])
+            return torch.cat([super().encode_photos(reduced), self.photo_fans(photos)], dim=1)
         halves, maps = self.encoder.stages(photos.flatten(0, 1))
         return torch.cat([halves.view(-1, 2, halves.shape[-1]).mean(dim=1), self.matcher.fans(maps)], dim=1)
+
+    def photo_fans(self, photos: Tensor) -> Tensor:
+        """Return the fans (B, F) of photos (B, 2, 3, H, W), normalized, without their other vectors.
+
+        Raises:
+            ModelError: If the model has no matcher.
+        """
+        if self.matcher is None:
+            return super().photo_fans(photos)
+        return self.matcher.fans((self.matcher_encoder or self.encoder).stages(photos.flatten(0, 1))[1])
 
     def fans(self, photos: Tensor) -> Tensor:
         """Return the fans (B, F) that are part of the photo vectors (B, D + F) from `encode_photos`."""
@@ -114,7 +127,34 @@ class ZoomModel(MapModel):
 Model = TypeVar("Model", bound=MapModel)
 
 
-def with_matcher(model: Model, matcher: MatcherConfig, preset: str | None = None, seed: int = 0) -> Model:
+def with_photo_scale(model: Model, scale: int) -> Model:
+    """Return the same model whose ray matcher sees photos at another scale, to train it further.
+
+    Its rows and rays become finer. What the matcher knows of each row's distance is interpolated, and all other weights stay.
+
+    Args:
+        model: A model with a ray matcher; it is not changed.
+        scale: The matcher's new `photo_scale`.
+
+    Raises:
+        ModelError: If it has no matcher.
+    """
+    if model.matcher is None:
+        raise ModelError("model", "it has no ray matcher", "Train one with the preset best.")
+    matcher = model.matcher.config.model_copy(update={"photo_scale": scale})
+    found = type(model)(model.config.model_copy(update={"matcher": matcher}), pretrained=False)
+    weights = dict(model.state_dict())
+    rows = weights["matcher.row_bias"]                                        # (rows, R)
+    assert found.matcher is not None
+    weights["matcher.row_bias"] = functional.interpolate(rows.t()[None], size=found.matcher.rows, mode="linear",
+                                                         align_corners=False)[0].t()
+    found.load_state_dict(weights)
+    found.provenance = model.provenance
+    return found
+
+
+def with_matcher(model: Model, matcher: MatcherConfig, preset: str | None = None, seed: int = 0,
+                 stages: tuple[int, ...] = ()) -> Model:
     """Return the same zoomer with a fresh ray matcher to train; a separate encoder starts as a copy of the zoomer's.
 
     Args:
@@ -122,8 +162,10 @@ def with_matcher(model: Model, matcher: MatcherConfig, preset: str | None = None
         matcher: Settings of the matcher.
         preset: Name of the preset of the new model.
         seed: Seed of the matcher's weights.
+        stages: Blocks of the encoder that give the matcher's feature maps; see `EncoderConfig`.
     """
-    config = model.config.model_copy(update={"matcher": matcher, "preset": preset})
+    encoder = model.config.encoder.model_copy(update={"stages": stages})
+    config = model.config.model_copy(update={"matcher": matcher, "preset": preset, "encoder": encoder})
     found = type(model)(config, pretrained=False, seed=seed)
     found.load_state_dict({**found.state_dict(), **model.state_dict()})
     if found.matcher_encoder is not None:

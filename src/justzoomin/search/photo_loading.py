@@ -61,7 +61,7 @@ def load_photo(photo: str | Path | bytes, config: ModelConfig, shapes: Mapping[s
                 raise PhotoError(where, f"it is a panorama ({projection}), not an ordinary photo",
                                  "Give a photo of about 90 degrees cut from it; jzi photos import cuts such photos.")
             return _loaded_panorama(data, where, config)
-        framed = framed_photo(data, where, config.image_pixels, config.photo_decode, config.frame, stated, default)
+        framed = framed_photo(data, where, config.photo_pixels, config.photo_decode, config.frame, stated, default)
         if config.frame.uses_cameras:
             few = 1.0 - framed.empty
             unlike = f"the photo shows only {few:.0%} of what the model's own camera would show" if few < LEAST_SHOWN else None
@@ -75,7 +75,7 @@ def load_photo(photo: str | Path | bytes, config: ModelConfig, shapes: Mapping[s
 def _loaded_panorama(data: bytes, where: str, config: ModelConfig) -> LoadedPhoto:
     from justzoomin.search.panoramas import panorama_views
 
-    views = panorama_views(data, where, config.image_pixels, config.frame)
+    views = panorama_views(data, where, config.photo_pixels, config.frame)
     return LoadedPhoto(torch.stack([halves(to_tensor(view)) for view in views]),
                        "the views of a panorama are combined as if they were independent",
                        camera=f"whole panorama, {len(views)} views of {config.frame.fov_deg:g} degrees")

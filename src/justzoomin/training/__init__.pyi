@@ -5,6 +5,10 @@ from .config import dump_config as dump_config
 from .config import load_config as load_config
 from .config import train_config as train_config
 from .contrast import info_nce as info_nce
+from .estimate import TrainEstimate as TrainEstimate
+from .estimate import estimate_of as estimate_of
+from .estimate import memory_of as memory_of
+from .estimate import speed_of as speed_of
 from .families import register_task as register_task
 from .run import train as train
 from .saving import TrainProgress as TrainProgress

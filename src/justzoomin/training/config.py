@@ -22,7 +22,12 @@ class MatchingConfig(BaseModel):
     """How a ray matcher is trained.
 
     Attributes:
-        poses: Number of map poses that a photo's true pose is compared with in a step.
+        poses: Number of map poses that a photo's true pose is compared with in a step and that teach the map's description.
+        drawn: Number of poses that are drawn, if it is more. Those that the batch's photos find most probable are the `poses`.
+            The others count in the loss, but do not teach the map's description.
+        remembered: Number of earlier pieces of map, of other towns too, whose poses are compared as well.
+        supervision: Weight of learning what photos and map show from the datasets' `labels.npz` (`jzi data synth --labels`):
+            kinds of surface, heights and distances; 0 for none. What is learned for it alone is not part of the model.
         seen_m: Largest distance of these poses from the nearest training photo of the map; None for anywhere on the map.
         place_noise_m: Standard deviation of the noise on the true place, in metres.
         bearing_noise_deg: Standard deviation of the noise on the true bearing, in degrees.
@@ -35,6 +40,9 @@ class MatchingConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     poses: int = Field(1024, ge=1)
+    drawn: int = Field(0, ge=0)
+    remembered: int = Field(0, ge=0)
+    supervision: float = Field(0.0, ge=0)
     seen_m: float | None = Field(20.0, gt=0)
     place_noise_m: float = Field(1.5, ge=0)
     bearing_noise_deg: float = Field(6.0, ge=0)
@@ -145,6 +153,10 @@ _SMALL: dict[str, Any] = {
 _RETRIEVAL: dict[str, Any] = {**_SMALL, "batch_size": 128, "batch_places": 16, "mine_from": 4, "validate_every": 4}
 _PRESETS: dict[str, dict[str, Any]] = {
     "paper": {}, "small": _SMALL, "best": {**_SMALL, "batch_size": 56, "learning_rate": 2e-3},
+    # For the published dataset on one GPU: two pieces of map a step, with 32 photos each. The matcher alone is trained.
+    "best-base": {"epochs": 10, "batch_size": 32, "accumulate": 2, "weight_decay": 0.05, "validate_every": 2,
+                  "validate_photos": 500, "workers": 8, "augment": {"views": False, "crop_scale": None},
+                  "matching": {"poses": 2048, "zoom_weight": 0.0}},
     # For a few hundred photos of one town, seen often. The zoomer is not trained: it would memorize these streets, and then
     # contradict the matcher where no training photo was taken.
     FINETUNE: {**_SMALL, "batch_size": 56, "learning_rate": 5e-4, "epochs": 15, "validate_every": 5,
@@ -157,7 +169,8 @@ def train_config(preset: str = "paper", file: Path | None = None, settings: tupl
     """Build the settings from the preset, then a YAML file, then `key=value` words; later values win.
 
     Args:
-        preset: `paper`, `small`, `best`, `finetune`, or `retriever`, `hierarchical` or `classifier` for the other families.
+        preset: `paper`, `small`, `best`, `best-base`, `finetune`, or `retriever`, `hierarchical` or `classifier` for
+            the other families.
         file: YAML file with any of the settings; the saved config of another run works too.
         settings: Words such as `epochs=5` or `augment.enabled=false`; values are read as YAML.
 

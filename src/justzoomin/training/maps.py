@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from justzoomin.city import TownLabels
 from justzoomin.data import Dataset, PhotoPlaces, shapes_of
 from justzoomin.errors import DataError
 from justzoomin.geometry import ZoomGrid
@@ -90,6 +91,14 @@ class TrainingMaps:
             records = self.datasets[number].split(split) if number in self.train else None
             found.append(np.empty((0, 2)) if records is None else np.stack(windows.place(records.lat, records.lon), 1))
         return found
+
+    def labels(self, split: str) -> list[TownLabels | None]:
+        """Return the labels of every map with training photos.
+
+        Raises:
+            DataError: If a map has none.
+        """
+        return [TownLabels.load(each.root) if number in self.train else None for number, each in enumerate(self.datasets)]
 
     def _places(self, number: int, split: str) -> dict[str, Any]:
         records = self.datasets[number].split(split)

@@ -16,7 +16,9 @@ from justzoomin.maps import GridViews, Windows
 from justzoomin.models import Ground, MapModel, RayMatcher
 from justzoomin.search import GroundMap
 from justzoomin.training.config import TrainConfig
+from justzoomin.training.supervision import Supervision
 from justzoomin.training.task import Found, TaskSetup, best_cells
+from justzoomin.training.wrong_poses import Memory, Poses, scored
 from justzoomin.training.zoom_task import ZoomTask
 
 NEAR_M, NEAR_DEG = 8.0, 30.0
@@ -40,6 +42,7 @@ class MatchTask(ZoomTask):
         places: Places (N, 2) of the training photos on each map, in metres east and south of the region's corner.
         bearings: Bearings (N,) of all training photos in degrees, map after map; NaN for an unknown bearing.
         total_steps: Optimizer steps of the complete run.
+        supervision: Learns what photos and maps show; None without labels.
         fused: Whether the optimizer's step is one kernel.
     """
 
@@ -48,8 +51,9 @@ class MatchTask(ZoomTask):
 
     def __init__(self, model: MapModel, config: TrainConfig, views: Sequence[GridViews], windows: Sequence[Windows],
                  places: Sequence[npt.NDArray[np.float64]], bearings: npt.NDArray[np.float64], total_steps: int,
-                 fused: bool = True) -> None:
+                 supervision: Supervision | None = None, fused: bool = True) -> None:
         super().__init__(model, config, views, total_steps, fused=fused)
+        self.supervision, self._memory = supervision, Memory(config.matching.remembered)
         assert model.matcher is not None
         self.matcher: RayMatcher = model.matcher
         self._shared = not self.matcher.config.own_encoder
@@ -67,9 +71,28 @@ class MatchTask(ZoomTask):
         """Return the task of a run."""
         config, maps, split = setup.config, setup.maps, setup.config.train_split
         assert setup.model.matcher is not None
-        matcher = setup.model.matcher.config
-        return cls(setup.model, config, setup.cells, maps.windows(matcher), maps.places(split, matcher), maps.bearings(split),
-                   setup.total_steps, setup.fused)
+        matcher, windows = setup.model.matcher.config, maps.windows(setup.model.matcher.config)
+        places, supervision = maps.places(split, matcher), None
+        if config.matching.supervision:
+            photos = [len(each) for each in places]
+            supervision = Supervision(setup.model.matcher, maps.labels(split), windows, photos, config.seed)
+        return cls(setup.model, config, setup.cells, windows, places, maps.bearings(split), setup.total_steps, supervision,
+                   setup.fused)
+
+    @classmethod
+    def needs_paths(cls, config: TrainConfig) -> bool:
+        """Return whether the zoomer is trained, which needs the views along the paths."""
+        return config.matching.zoom_weight > 0
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Add the views to a training batch, if the zoomer is trained."""
+        return super().on_after_batch_transfer(batch, dataloader_idx) if self.needs_paths(self.config) else batch
+
+    def encode_photos(self, photos: torch.Tensor) -> torch.Tensor:
+        """Return the photos' vectors, those of the zoomer too if it is trained."""
+        if self.needs_paths(self.config):
+            return super().encode_photos(photos)
+        return self.model.photo_fans(photos)
 
     def prepare(self, batch: Batch, seed: int) -> Batch:
         """Change light and colours of the photos, and mirror some batches."""
@@ -85,7 +108,11 @@ class MatchTask(ZoomTask):
         The zoomer's loss does not change an encoder that both share: training it with both losses made the matcher worse
         (docs/ray-matcher.md).
         """
-        loss = self._matching(photos, batch, np.random.default_rng([seed, 2]))
+        fans = self.model.fans(photos) if self.needs_paths(self.config) else photos
+        loss = self._matching(fans, batch, np.random.default_rng([seed, 2]))
+        if self.supervision is not None:
+            seen = self.supervision.of_photos(batch["map"].tolist(), batch["index"].tolist(), self._mirrored)
+            loss = loss + self.config.matching.supervision * seen
         weight = self.config.matching.zoom_weight
         if self._mirrored or not weight:
             return loss
@@ -116,11 +143,11 @@ class MatchTask(ZoomTask):
     def trained(self) -> list[dict[str, object]]:
         """Return the trained parameters in groups: the scale of scores has a higher learning rate and no weight decay."""
         scale = self.matcher.log_scale
-        rest = [p for p in self.model.parameters() if p.requires_grad and p is not scale]
+        rest = [p for p in self.parameters() if p.requires_grad and p is not scale]
         return [{"params": rest}, {"params": [scale], "lr": 5 * self.config.learning_rate, "weight_decay": 0.0}]
 
-    def _matching(self, photos: torch.Tensor, batch: Batch, rng: np.random.Generator) -> torch.Tensor:
-        fans, device = self.model.fans(photos), photos.device
+    def _matching(self, fans: torch.Tensor, batch: Batch, rng: np.random.Generator) -> torch.Tensor:
+        device = fans.device
         maps, position = batch["map"].cpu().numpy(), batch["position"].cpu().numpy()
         bearing = self.bearings[batch["index"].cpu()].to(device)
         loss = torch.zeros(len(fans), device=device)
@@ -144,13 +171,14 @@ class MatchTask(ZoomTask):
         edge = windows.window_m + 2 * windows.margin_m
         if (number, piece) not in self._seen:
             self._seen[number, piece] = seen_squares(windows, piece, self._places[number], matching.seen_m)
-        count, seen = matching.poses, self._seen[number, piece].to(fans.device)
+        count, seen = max(matching.poses, matching.drawn), self._seen[number, piece].to(fans.device)
         other = seen[torch.randint(len(seen), (count,), device=fans.device)]
         other = other + torch.rand(count, 2, device=fans.device) * SAME_M
         if self._mirrored:
             picture, bearing = picture.flip(-1), -bearing
             place, other = (torch.stack([edge - v[:, 0], v[:, 1]], 1) for v in (place, other))
-        for _ in range(int(rng.integers(4))):  # a quarter clockwise: north becomes east
+        turns = int(rng.integers(4))
+        for _ in range(turns):  # a quarter clockwise: north becomes east
             picture, bearing = picture.rot90(-1, (1, 2)), bearing + math.pi / 2
             place, other = (torch.stack([edge - v[:, 1], v[:, 0]], 1) for v in (place, other))
         picture = change_light(picture[None], matching.light)
@@ -158,19 +186,22 @@ class MatchTask(ZoomTask):
 
         towards = torch.rand(count, device=fans.device) * 2 * math.pi
         scaled = fans * self.matcher.scale
-        wrong = (scaled @ self.matcher.read(ground, other[:, 0], other[:, 1], towards).t()
-                 + self.matcher.prior(ground, other[:, 0], other[:, 1], towards))                       # (B, count)
         known = torch.isfinite(bearing)
         close = (torch.cdist(place, other) < NEAR_M) & (
             ~known[:, None] | (torch.cos(bearing[:, None] - towards) > math.cos(math.radians(NEAR_DEG))))
-        represented = len(seen) * self.matcher.config.headings / count  # all poses per drawn pose
-        wrong = wrong.masked_fill(close, -torch.inf) + math.log(represented)
+        represented = len(seen) * self.matcher.config.headings  # all poses
+        wrong, under = scored(self.matcher, ground, scaled, Poses(other[:, 0], other[:, 1], towards), close, matching.poses)
+        wrong = torch.stack([wrong + math.log(represented / count), *self._memory.scores((number, piece), scaled)]).logsumexp(0)
+        self._memory.add((number, piece), under, represented)
         right = torch.where(known, self._at(ground, scaled, place, torch.where(known, bearing, 0.0)), 0.0)
         if not bool(known.all()):
-            turns = [2 * math.pi * k / self.matcher.config.headings for k in range(self.matcher.config.headings)]
-            tried = torch.stack([self._at(ground, scaled, place, torch.full_like(bearing, turn)) for turn in turns], 1)
-            right = torch.where(known, right, tried.logsumexp(1) - math.log(len(turns)))
-        return functional.softplus(wrong.logsumexp(1) - right)
+            bearings = [2 * math.pi * k / self.matcher.config.headings for k in range(self.matcher.config.headings)]
+            tried = torch.stack([self._at(ground, scaled, place, torch.full_like(bearing, turn)) for turn in bearings], 1)
+            right = torch.where(known, right, tried.logsumexp(1) - math.log(len(bearings)))
+        loss = functional.softplus(wrong - right)
+        if self.supervision is not None:
+            loss = loss + matching.supervision * self.supervision.of_piece(number, piece, self._mirrored, turns)
+        return loss
 
     def _at(self, ground: Ground, scaled: torch.Tensor, place: torch.Tensor, bearing: torch.Tensor) -> torch.Tensor:
         """Return the scores (B,) of photos, each at its pose with a little noise."""

@@ -21,8 +21,19 @@ from justzoomin.data import Dataset, JoinedDataset, ReadyKind, ReadyPhotos, Resu
 from justzoomin.errors import MissingExtraError, ModelError, TrainingError
 from justzoomin.geometry import view_count, view_numbers
 from justzoomin.maps import GridViews
-from justzoomin.models import Compute, MapModel, ModelConfig, build_model, family_of, open_model, plan, with_matcher
+from justzoomin.models import (
+    Compute,
+    MapModel,
+    ModelConfig,
+    build_model,
+    family_of,
+    open_model,
+    plan,
+    with_matcher,
+    with_photo_scale,
+)
 from justzoomin.training.config import TrainConfig, dump_config, load_config
+from justzoomin.training.estimate import TrainEstimate, estimate_of, memory_of
 from justzoomin.training.families import check_family, task_of
 from justzoomin.training.folder import CONFIG, METRICS, PREFIX, STATE, goes_on, held, is_done
 from justzoomin.training.maps import TrainingMaps
@@ -34,7 +45,8 @@ from justzoomin.training.task import Task, TaskSetup, mix_seed
 
 
 def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, *, resume: bool = False,
-          report: Callable[[TrainProgress], None] | None = None, stop_after: int | None = None) -> Path:
+          report: Callable[[TrainProgress], None] | None = None, stop_after: int | None = None,
+          announce: Callable[[TrainEstimate, Compute], None] | None = None) -> Path:
     """Train a model; on one device or, started by torchrun or with `devices`/`nodes`, on many.
 
     Args:
@@ -45,6 +57,8 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
         resume: Continue the run in `out` where it stopped.
         report: Called from time to time with the progress of the run.
         stop_after: Stop after this many steps, as if interrupted (the schedule is still that of the complete run).
+        announce: Called before the first step with the estimated cost and how the model is computed, if the cost can be
+            estimated (see `estimate_of`).
 
     Returns:
         Folder of the best model (of the last model without validation).
@@ -84,11 +98,12 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
             warnings.warn(f"{out}: this run is already complete", stacklevel=2)
         return _best(out)
     prefix = None if config.prefix_cache is None else _prefix_cache(config, model, maps, out, compute)
+    task = kind.of(TaskSetup(model, config, maps, views, steps, miner, prefix, compute.fused_optimizer))
     with held(out) if rank == 0 else nullcontext():  # after everything that can be refused: a refused run leaves no folder
         if rank == 0:
             write_text(out / CONFIG, dump_config(config))
             write_text(out / "environment.json", environment(compute.words()))
-        task = kind.of(TaskSetup(model, config, maps, views, steps, miner, prefix, compute.fused_optimizer))
+            _tell_cost(estimate_of(model, config, steps, compute), compute, announce)
         saver = Saver(out, sampler, provenance, report)
         resume_from = out / STATE if resumes and (out / STATE).is_file() else None
         loggers = _loggers(config, out, resume_from) if rank == 0 else []
@@ -111,6 +126,19 @@ def train(config: TrainConfig, dataset: Dataset | Sequence[Dataset], out: Path, 
                 # Lightning leaves gloo's threads running: a process that ends with them may abort.
                 torch.distributed.destroy_process_group()
     return _best(out)
+
+
+def _tell_cost(cost: TrainEstimate | None, compute: Compute,
+               announce: Callable[[TrainEstimate, Compute], None] | None) -> None:
+    if cost is None:
+        return
+    if announce is not None:
+        announce(cost, compute)
+    there = memory_of(compute.device)
+    if there is not None and cost.memory_bytes > there:
+        warnings.warn(f"a step is estimated to need {cost.memory_bytes / 1e9:.1f} GB of memory, but the device "
+                      f"{compute.device} has {there / 1e9:.1f} GB. If memory runs out, use a smaller batch_size and a larger "
+                      "accumulate", stacklevel=3)
 
 
 def _best(out: Path) -> Path:
@@ -138,7 +166,10 @@ def _build_model(config: TrainConfig, maps: TrainingMaps) -> MapModel:
         raise ModelError(config.init, f"its grid is {model.config.grid} x {model.config.grid}, but the dataset's grid is "
                          f"{maps.grid.grid} x {maps.grid.grid}", "Start from a model with the dataset's grid size.")
     if config.model.matcher is not None and model.matcher is None and "matcher" in family_of(model.family).uses:
-        model = with_matcher(model, config.model.matcher, config.model.preset, config.seed)
+        model = with_matcher(model, config.model.matcher, config.model.preset, config.seed, config.model.encoder.stages)
+    scale = 1 if config.model.matcher is None else config.model.matcher.photo_scale
+    if model.matcher is not None and scale not in (1, model.matcher.config.photo_scale):
+        model = with_photo_scale(model, scale)
     if config.model.photo_fit != "squeeze":  # the default keeps what the model was trained with
         model.config = model.config.model_copy(update={"photo_fit": config.model.photo_fit})
     return model
@@ -162,7 +193,7 @@ def _loaders(kind: type[Task], config: TrainConfig, settings: ModelConfig, maps:
                       stacklevel=3)
         crop = None
     # The same for all maps: a batch holds either the pixels or the numbers of all its views.
-    with_views = kind.shows_paths and not all(views[number].cached for number in maps.train)
+    with_views = kind.needs_paths(config) and not all(views[number].cached for number in maps.train)
     photos = _samples(config, settings, maps, views, config.train_split, crop, with_views=with_views)
     paths = _paths(maps, photos) if config.batch_places else None
     groups = None if settings.matcher is None else maps.pieces(config.train_split, settings.matcher)
@@ -187,7 +218,7 @@ def _samples(config: TrainConfig, settings: ModelConfig, maps: TrainingMaps, vie
     parts = []
     for number in numbers:
         dataset = maps.datasets[number]
-        part = dataset.torch_dataset(split, settings.image_pixels, decode=settings.photo_decode, crop_scale=crop,
+        part = dataset.torch_dataset(split, settings.photo_pixels, decode=settings.photo_decode, crop_scale=crop,
                                      seed=mix_seed(config.seed, number) if number else config.seed, views=views[number],
                                      frame=settings.frame)
         part.ready = _ready(config, settings, dataset, split, crop[0] if crop else None, several=len(maps.datasets) > 1)
@@ -209,7 +240,7 @@ def _ready(config: TrainConfig, settings: ModelConfig, dataset: Dataset, split: 
     if config.ready_photos is None:
         return None
     ids = dataset.split(split).image_ids
-    kind = ReadyKind(split, settings.image_pixels, settings.photo_decode, least, frame=settings.frame,
+    kind = ReadyKind(split, settings.photo_pixels, settings.photo_decode, least, frame=settings.frame,
                      cameras=dataset.cameras(ids) if settings.frame.uses_cameras else {})
     folder = Path(config.ready_photos)
     if several:

@@ -131,6 +131,11 @@ class Task(lightning.LightningModule):
         """Return the task of a run; a family that needs more parts of the run overrides this."""
         return cls(setup.model, setup.config, setup.views, setup.total_steps, setup.fused)
 
+    @classmethod
+    def needs_paths(cls, config: TrainConfig) -> bool:
+        """Return whether a training batch must hold the views along its photos' paths."""
+        return cls.shows_paths
+
     def losses(self, photos: torch.Tensor, batch: Batch, seed: int) -> torch.Tensor:
         """Return the loss (B,) of each photo of a batch.
 
@@ -140,6 +145,10 @@ class Task(lightning.LightningModule):
             seed: Seed of all further draws.
         """
         raise NotImplementedError
+
+    def encode_photos(self, photos: torch.Tensor) -> torch.Tensor:
+        """Return the vectors (B, D) of normalized photo halves (B, 2, 3, H, W) that `losses` needs."""
+        return self.model.encode_photos(photos)
 
     def prepare(self, batch: Batch, seed: int) -> Batch:
         """Change a batch before its photos are augmented and encoded; a family may override this."""
@@ -180,7 +189,7 @@ class Task(lightning.LightningModule):
         settings = self.model.config
         batch = self.prepare(batch, seed)
         photos = self.augment.photos(batch["wide"], seed)
-        photo = self.model.encode_photos(normalize(photos, settings.mean, settings.std))  # (B, D)
+        photo = self.encode_photos(normalize(photos, settings.mean, settings.std))  # (B, D)
         losses = self.losses(photo, batch, seed + 1)
         real = batch["weight"] > 0
         self.log("loss", (losses.detach() * real).sum() / real.sum().clamp(min=1), on_step=True, on_epoch=False)

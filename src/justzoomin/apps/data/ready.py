@@ -14,7 +14,7 @@ from justzoomin.apps.shared.console import stage_bars
 
 def ready(
     root: Annotated[Path, typer.Argument(help="Folder of the dataset, as downloaded or extracted.")],
-    pixels: Annotated[int, typer.Option(help="Height of the photos in pixels: the model's image_pixels.", min=8, max=4096)],
+    pixels: Annotated[int, typer.Option(help="Height of the photos in pixels: image_pixels of the model.", min=8, max=4096)],
     split: Annotated[list[str] | None, typer.Option(help="Name of a split; may be repeated. Default: all splits.")] = None,
     decode: Annotated[str, typer.Option(
         help="How photos are decoded, as the model's photo_decode: full, scaled or quick.")] = "scaled",

@@ -23,16 +23,22 @@ _LABELS = {"town": "building the town", "overhead": "overhead image", "photos": 
 def synth(
     dest: Annotated[Path, typer.Argument(help="Folder to make. It must be missing or empty.")],
     config: CityConfig,
+    labels: Annotated[bool, typer.Option("--labels", help="Also write labels.npz: kinds of surface, heights and distances, to "
+                                                          "supervise a training (matching.supervision).")] = False,
 ) -> None:
     """Build a synthetic town: an overhead image and street photos in the layout of the published dataset.
 
     The same options give the same bytes. The town does not exist, so nobody has rights in the images (CC0).
     """
-    from justzoomin.city import build_city, is_town
+    from justzoomin.city import LABELS_FILE, TownLabels, build_city, is_town
 
     there = is_town(dest, config)
     with stage_bars("synthetic town") as advance:
-        path = build_city(dest, config, lambda stage, done, total: advance(_LABELS.get(stage, stage), done, total))
+        path = build_city(dest, config, lambda stage, done, total: advance(_LABELS.get(stage, stage), done, total),
+                          labels=labels)
+    if there and labels and not (dest / LABELS_FILE).exists():
+        out().print(f"{TownLabels.of(config).save(dest)}: the labels of this town, which already existed", markup=False)
+        return
     if there:
         out().print(f"{path}: this town already exists; nothing was done", markup=False)
         return

@@ -1,0 +1,181 @@
+"""Small trainings of the ray matcher that differ in one thing each, scored on towns for decisions.
+
+    python benchmarks/accuracy/make_set.py towns SETS/towns
+    python benchmarks/accuracy/make_set.py areas SETS/areas
+    python benchmarks/accuracy/trials.py SETS OUT                   # all, or those named with --only; finished ones are kept
+    python benchmarks/accuracy/trials.py SETS OUT --report          # the table of the stored results
+
+Every trial is one command of `jzi train` with the settings that are printed. The share of photos within 40 m is that of the
+answer, nats are those of the true cell, both with the temperature that suits these photos best, so that it is what a model
+knows that is compared and not how sure it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import resource
+import sys
+import time
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from justzoomin.apps.shared.demo_names import packaged_model
+from justzoomin.data import open_dataset
+from justzoomin.evaluation import posteriors
+from justzoomin.files import write_json
+from justzoomin.geometry import haversine_m
+from justzoomin.models import MapModel, open_model
+from justzoomin.posterior import log_normalized
+from justzoomin.scoring import decider
+from justzoomin.search import ViewVectors, views_of
+from justzoomin.training import train, train_config
+
+TEMPERATURES = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
+DEV_TOWNS, TOWNS, PASSES = 8, 12, 3456
+STORED = Path(__file__).parent / "predictions" / "trials"
+COMMON = ("val_split=null", "matching.zoom_weight=0", "warmup=0.05", "final_rate=0.02")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A training.
+
+    Attributes:
+        name: Its name.
+        settings: What differs from the preset `best` and `COMMON`.
+        towns: Number of towns, the first of the set.
+        passes: Photos shown, about: a whole number of epochs.
+        grown: Whether it starts from the packaged model; otherwise from fresh weights.
+        axis: The table it belongs to.
+    """
+
+    name: str
+    settings: tuple[str, ...] = ()
+    towns: int = TOWNS
+    passes: int = PASSES
+    grown: bool = False
+    axis: str = "leads"
+
+
+def _wide(factor: float) -> str:
+    return f"model.encoder.architecture.hidden_sizes={[round(size * factor) for size in (48, 96, 192)]}"
+
+
+GROWN = ("learning_rate=0.001",)
+TRIALS = {trial.name: trial for trial in (
+    Trial("grown", GROWN, grown=True),
+    Trial("grown, supervised", (*GROWN, "matching.supervision=0.3"), grown=True),
+    Trial("grown, mined", (*GROWN, "matching.drawn=4096"), grown=True),
+    Trial("grown, remembered", (*GROWN, "matching.remembered=8"), grown=True),
+    Trial("grown, twice the rays", (*GROWN, "model.matcher.photo_scale=2"), grown=True),
+    Trial("fresh", axis="all"),
+    Trial("fresh, supervised", ("matching.supervision=0.3",)),
+    Trial("3 towns", towns=3, axis="towns"), Trial("6 towns", towns=6, axis="towns"),
+    Trial("half the photos", towns=6, passes=PASSES // 2, axis="photos"),
+    Trial("twice the photos", towns=24, passes=2 * PASSES, axis="photos"),
+    Trial("half as wide", (_wide(0.5),), axis="weights"), Trial("1.5 times as wide", (_wide(1.5),), axis="weights"),
+    Trial("32 px", ("model.image_pixels=32",), axis="pixels"), Trial("72 px", ("model.image_pixels=72",), axis="pixels"),
+)}
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sets", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--only", nargs="+", choices=TRIALS)
+    parser.add_argument("--model", type=Path, help="score this model, without a training")
+    parser.add_argument("--report", action="store_true")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    if options.model is not None:
+        print(json.dumps(score(open_model(options.model).eval(), options.sets / "areas")))
+        return
+    if options.report:
+        print(table())
+        return
+    for name in options.only or TRIALS:
+        stored = STORED / f"{_file(name)}.json"
+        if not stored.exists():
+            print(f"{name} ...", flush=True)
+            write_json(run(TRIALS[name], options.sets, options.out / _file(name)), stored)
+            print(stored.read_text(), flush=True)
+
+
+def _file(name: str) -> str:
+    return name.replace(",", "").replace(" ", "-")
+
+
+def run(trial: Trial, sets: Path, out: Path) -> dict[str, Any]:
+    """Train and score a trial."""
+    datasets = [open_dataset(path) for path in sorted((sets / "towns").glob("train-*"))[:trial.towns]]
+    photos = sum(len(dataset.split("train")) for dataset in datasets)
+    epochs = max(1, round(trial.passes / photos))
+    start = (f"init={packaged_model()}",) if trial.grown else ()
+    words = (*COMMON, f"epochs={epochs}", *start, *trial.settings)
+    began, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
+    resumed = out.exists()  # then only a part of its time is measured
+    train(train_config("best", None, words), datasets, out, resume=resumed)
+    now, whole = resource.getrusage(resource.RUSAGE_SELF), not resumed
+    model = open_model(out / "models" / "last").eval()
+    shown = (word if not word.startswith("init=") else "init=PACKAGED" for word in words)
+    return {**asdict(trial), "command": ["jzi train --preset best", *(f"--set {word}" for word in shown)],
+            "photos": photos, "shown": epochs * photos, "weights": sum(w.numel() for w in model.parameters()),
+            "processor_s": now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime if whole else None,
+            "wall_s": time.perf_counter() - began if whole else None, **score(model, sets / "areas")}
+
+
+def score(model: MapModel, areas: Path) -> dict[str, Any]:
+    """Return the figures of a model on the first towns of 320 m that calibrations are fitted on."""
+    found = []
+    for path in sorted(areas.glob("fit-320-*"))[:DEV_TOWNS]:
+        town = open_dataset(path)
+        vectors = ViewVectors(model, views_of(model, town.map, town.grid))
+        records = town.split("val")
+        scores = np.concatenate(list(posteriors(model, town, records.image_ids, vectors, 32))).astype(np.float64)
+        found.append((town.grid, scores, town.grid.flatten(town.sequences("val")), np.stack([records.lat, records.lon])))
+
+    def nats(temperature: float) -> float:
+        return float(np.concatenate([-log_normalized(scores / temperature)[np.arange(len(true)), true]
+                                     for _, scores, true, _ in found]).mean())
+
+    temperature = min(TEMPERATURES, key=nats)
+    errors = []
+    for grid, scores, _, places in found:
+        decide = decider(grid, "within:40")
+        assert decide is not None
+        errors.append(haversine_m(*decide(log_normalized(scores / temperature))[0].T, *places))
+    towns = [float((e <= 40.0).mean()) for e in errors]
+    every = np.concatenate(errors)
+    return {"scored": len(every), "temperature": temperature, "nats": nats(temperature),
+            "recall_at_40m": float((every <= 40.0).mean()), "error_of_recall": float(np.std(towns) / math.sqrt(len(towns))),
+            "median_m": float(np.median(every))}
+
+
+def table() -> str:
+    """Return the stored results as a table."""
+    lines = ["| trial | about | towns | photos shown | weights | processor s | R@40m % | nats | median m |",
+             "|---|---|---|---|---|---|---|---|---|"]
+    for name in TRIALS:
+        path = STORED / f"{_file(name)}.json"
+        if path.exists():
+            r = json.loads(path.read_text())
+            seconds = "" if r["processor_s"] is None else f"{r['processor_s']:.0f}"
+            lines.append(f"| {name} | {r['axis']} | {r['towns']} | {r['shown']} | {r['weights']} | {seconds} | "
+                         f"{100 * r['recall_at_40m']:.1f} ± {100 * r['error_of_recall']:.1f} | {r['nats']:.2f} | "
+                         f"{r['median_m']:.0f} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the models were not trained on these towns is what is asked
+        sys.exit(main())
