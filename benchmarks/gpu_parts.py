@@ -126,7 +126,8 @@ def tiny_settings(preset: str, sizes: Sizes, precision: Precision) -> TrainConfi
     if model_preset(preset).encoder.source is not None:
         words += ["model.encoder.source=null", f"model.encoder.architecture={json.dumps(_HUB)}", "model.image_pixels=48"]
         if model_preset(preset).matcher is not None:
-            words += ["model.matcher.metres_per_pixel=0.625"]
+            words += ["model.matcher.symmetries=1", "model.matcher.metres_per_pixel=1",
+                      "model.matcher.window_m=128", "model.matcher.margin_m=16"]
     return train_config(preset, None, tuple(words))
 
 
@@ -226,8 +227,8 @@ def _index(preset: str, folder: Path, sizes: Sizes) -> Iterator[Row]:
 
     def make() -> tuple[str, dict[str, float]]:
         began = time.perf_counter()
-        build_index(last, town.map, folder / "index", device=sizes.device)
-        seconds, made = time.perf_counter() - began, described(folder / "index")
+        build_index(last, town.map, folder / f"index-{preset}", device=sizes.device)
+        seconds, made = time.perf_counter() - began, described(folder / f"index-{preset}")
         if made is None or made.ready < made.pieces:
             raise CheckError("the map is not described completely")
         square_km = (town.grid.region.size_m / 1000) ** 2
@@ -236,7 +237,7 @@ def _index(preset: str, folder: Path, sizes: Sizes) -> Iterator[Row]:
 
     def search() -> tuple[str, dict[str, float]]:
         pairs = _pairs(town, open_model(last, device="cpu"))
-        found, speed, _ = _log_probs(last, town, pairs, sizes.device, "fp32", folder / "index")
+        found, speed, _ = _log_probs(last, town, pairs, sizes.device, "fp32", folder / f"index-{preset}")
         wanted = _log_probs(last, town, pairs, "cpu", "fp32")[0]
         return _compared(found, wanted, TOLERANCES["fp32"] + STEP, speed)
 

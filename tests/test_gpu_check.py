@@ -37,7 +37,7 @@ def test_everything_passes_on_the_cpu(tmp_path):
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["passed"] and found["settings"]["steps"] == 3
     rows = found["rows"]
-    assert {row["part"] for row in rows} >= {"town", "large region", "index best", *PRESETS}
+    assert {row["part"] for row in rows} >= {"town", "large region", "index best", "index best-base", *PRESETS}
     for preset in PRESETS:
         assert sorted(row["precision"] for row in rows if row["part"] == preset) == ["bf16", "bf16", "fp16", "fp16", "fp32"]
     text = page.read_text()
