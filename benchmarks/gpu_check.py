@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=50, help="steps of each training")
     parser.add_argument("--photos", type=int, default=160, help="training photos of the town")
     parser.add_argument("--town-m", type=float, default=160.0, help="edge of the town in metres")
+    parser.add_argument("--depth", type=int, default=3, help="levels of the town's grid")
     parser.add_argument("--km", type=float, default=10.0, help="edge of the large region in kilometres")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="most minutes of all parts together; the limit of each "
                         "part grows with it")
@@ -55,9 +56,11 @@ def main() -> None:
     parser.add_argument("--page", type=Path, help="page with the markers of the table; docs/gpu.md for a GPU")
     asked = parser.parse_args()
     began = time.monotonic()
-    sizes = Sizes(asked.device, asked.steps, asked.photos, asked.town_m, asked.km)
+    sizes = Sizes(asked.device, asked.steps, asked.photos, asked.town_m, asked.depth, asked.km)
     patience = asked.minutes / MINUTES
-    machine = next(_in_child(Part("machine", 60, _machine), Path(), sizes, 60 * patience))
+    asks_gpu = sizes.device == "cuda" and torch.version.cuda is not None
+    machine = next(_in_child(Part("machine", 60, _machine), Path(), sizes, 60 * patience) if asks_gpu else
+                   _machine(Path(), sizes))
     if not machine.passed:
         print(machine.found, file=sys.stderr)
         sys.exit(2)

@@ -31,13 +31,13 @@ def test_everything_passes_on_the_cpu(tmp_path):
     pytest.importorskip("embreex")
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- gpu-check: begin -->\nold\n<!-- gpu-check: end -->\nafter\n")
-    ran = check("--device", "cpu", "--steps", 3, "--photos", 10, "--town-m", 80, "--km", 0.32, "--minutes", 160,
+    ran = check("--device", "cpu", "--steps", 3, "--photos", 10, "--town-m", 80, "--depth", 2, "--km", 0.32, "--minutes", 160,
                 "--json", tmp_path / "found.json", "--page", page)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["passed"] and found["settings"]["steps"] == 3
     rows = found["rows"]
-    assert {row["part"] for row in rows} >= {"town", "large region", "index best", *PRESETS}
+    assert {row["part"] for row in rows} >= {"town", "large region", "index best", "index best-base", *PRESETS}
     for preset in PRESETS:
         assert sorted(row["precision"] for row in rows if row["part"] == preset) == ["bf16", "bf16", "fp16", "fp16", "fp32"]
     text = page.read_text()
@@ -71,7 +71,7 @@ def _crashes(folder, sizes):
 
 @pytest.mark.parametrize(("work", "words"), [(_fails, "code 1"), (_hangs, "longer than 1 s"), (_crashes, "code 7")])
 def test_a_part_that_ends_early_is_a_row(module, work, words):
-    sizes = module.Sizes("cpu", 3, 10, 80.0, 0.32)
+    sizes = module.Sizes("cpu", 3, 10, 80.0, 2, 0.32)
     first, last = module._in_child(module.Part("work", 1, work), Path(), sizes, 1)
     assert first == "a row"
     assert not last.passed and words in last.found

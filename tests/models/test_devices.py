@@ -60,7 +60,8 @@ def settings(twin: str) -> TrainConfig:
     if plain.encoder.source is None:
         words += OWN
     else:
-        words += ["model.encoder.source=null", f"model.encoder.architecture={HUB}"]
+        words += ["model.encoder.source=null", f"model.encoder.architecture={HUB}",
+                  *(["model.matcher.symmetries=1"] if plain.matcher is not None else [])]
     if "encoder of its own" in twin:
         words.append("model.matcher.own_encoder=true")
     if "kept outputs" in twin:
