@@ -92,7 +92,7 @@ def paper_at(folder) -> ModelConfig:
 def test_the_paper_preset_is_as_published():
     config = model_preset("paper")
     assert config.encoder.model_dump() == {"source": "facebook/dinov2-base", "architecture": None, "pooling": "cls",
-                                           "trainable_blocks": 4}
+                                           "trainable_blocks": 4, "stages": ()}
     assert config.decoder.model_dump() == {"width": None, "blocks": 6, "heads": 8, "ffn_multiple_of": 256,
                                            "dropout": 0.1, "rope_theta": 10000.0}
     assert (config.grid, config.depth, config.image_pixels, config.actions) == (4, 4, 384, 16)

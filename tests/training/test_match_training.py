@@ -116,8 +116,9 @@ def test_the_zoomer_learns_beside_the_matcher_and_moves_nothing_of_it(towns, tmp
         train(train_config("best", None, (*SETTINGS, "clip_norm=0", f"matching.zoom_weight={weight}", "matching.mirror=0.3")),
               open_datasets([towns]), tmp_path / str(weight))
         found.append(weights(tmp_path / str(weight)))
-    moved = {name.split(".")[0] for name in found[0] if not torch.equal(found[0][name], found[1][name])}
-    assert moved == {"decoder"}
+    moved = {name for name in found[0] if not torch.equal(found[0][name], found[1][name])}
+    own = {name for name in moved if name.startswith("encoder.backbone.layernorm.")}  # of the zoomer's vectors alone
+    assert {name.split(".")[0] for name in moved - own} == {"decoder"}
 
 
 def test_with_encoders_of_their_own_the_loss_of_one_moves_nothing_of_the_other(towns, tmp_path):
