@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sets import PHOTOS_PER_DRIVE, SETS, AnyRecipe, Recipe, TownsRecipe
 
-from justzoomin.city import LABELS_FILE, CityConfig, TownLabels, build_city
+from justzoomin.city import CityConfig, build_city
 
 MANIFEST = "manifest.json"
 FROZEN = Path(__file__).parent / "frozen"
@@ -48,10 +48,8 @@ def main() -> int:
 def _make(job: tuple[AnyRecipe, Path, CityConfig]) -> str:
     recipe, folder, config = job
     labels = isinstance(recipe, TownsRecipe)
-    if not folder.exists():
+    if labels or not folder.exists():
         build_city(folder, config, labels=labels)
-    elif labels and not (folder / LABELS_FILE).exists():
-        TownLabels.of(config).save(folder)
     if isinstance(recipe, Recipe) and folder.name == "home":
         _deal(folder, recipe)
     elif not config.photos:

@@ -73,7 +73,6 @@ TRIALS = {trial.name: trial for trial in (
     Trial("grown", GROWN, grown=True),
     Trial("grown, supervised", (*GROWN, "matching.supervision=0.3"), grown=True),
     Trial("grown, mined", (*GROWN, "matching.drawn=4096"), grown=True),
-    Trial("grown, remembered", (*GROWN, "matching.remembered=8"), grown=True),
     Trial("grown, twice the rays", (*GROWN, "model.matcher.photo_scale=2"), grown=True),
     Trial("fresh", axis="all"),
     Trial("fresh, supervised", ("matching.supervision=0.3",)),

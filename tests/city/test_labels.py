@@ -57,6 +57,8 @@ def test_they_are_written_beside_a_town_and_read_again(small_config, small_town,
         assert (getattr(found, name) == getattr(labels, name)).all()
     files = {path.name for path in town.iterdir()}
     assert files == {*(path.name for path in small_town.iterdir()), LABELS_FILE}
+    (town / LABELS_FILE).unlink()
+    assert (TownLabels.load(build_city(town, small_config, labels=True)).seen == labels.seen).all()  # added to a town
 
 
 def test_wrong_labels_are_refused(labels, tmp_path):

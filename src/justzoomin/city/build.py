@@ -19,7 +19,7 @@ from justzoomin.city.arrays import U8, Array
 from justzoomin.city.camera import render_photo
 from justzoomin.city.config import CityConfig
 from justzoomin.city.drives import PHOTOS_PER_DRIVE, SPLIT_NUMBERS, Router, Shot, Split
-from justzoomin.city.labels import TownLabels
+from justzoomin.city.labels import LABELS_FILE, TownLabels
 from justzoomin.city.overhead import render_overhead
 from justzoomin.city.repository import ATTRIBUTES, readme, write_attribution, write_layout, write_readme, write_table
 from justzoomin.city.world import World, build_world
@@ -181,7 +181,8 @@ def build_city(dest: Path, config: CityConfig, progress: Progress | None = None,
     """Build a town and write its whole repository to `dest`; return `dest`.
 
     Args:
-        dest: Folder to make; it must not exist or be empty. If exactly this town is there already, nothing is done.
+        dest: Folder to make; it must not exist or be empty. If exactly this town is there already, nothing is done, except
+            that missing labels are added.
         config: The town.
         progress: Called as (stage, done, total) with stages `town`, `overhead` and `photos`.
         labels: Also write `labels.npz`: kinds of surface, heights and distances, to supervise a training (`TownLabels`).
@@ -194,6 +195,8 @@ def build_city(dest: Path, config: CityConfig, progress: Progress | None = None,
     dest = Path(dest)
     if is_town(dest, config):
         sweep_beside(dest)
+        if labels and not (dest / LABELS_FILE).is_file():
+            TownLabels.of(config).save(dest)
         return dest
     _require_free(dest)
     report = progress or (lambda stage, done, total: None)

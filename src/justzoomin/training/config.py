@@ -25,7 +25,6 @@ class MatchingConfig(BaseModel):
         poses: Number of map poses that a photo's true pose is compared with in a step and that teach the map's description.
         drawn: Number of poses that are drawn, if it is more. Those that the batch's photos find most probable are the `poses`.
             The others count in the loss, but do not teach the map's description.
-        remembered: Number of earlier pieces of map, of other towns too, whose poses are compared as well.
         supervision: Weight of learning what photos and map show from the datasets' `labels.npz` (`jzi data synth --labels`):
             kinds of surface, heights and distances; 0 for none. What is learned for it alone is not part of the model.
         seen_m: Largest distance of these poses from the nearest training photo of the map; None for anywhere on the map.
@@ -41,7 +40,6 @@ class MatchingConfig(BaseModel):
 
     poses: int = Field(1024, ge=1)
     drawn: int = Field(0, ge=0)
-    remembered: int = Field(0, ge=0)
     supervision: float = Field(0.0, ge=0)
     seen_m: float | None = Field(20.0, gt=0)
     place_noise_m: float = Field(1.5, ge=0)

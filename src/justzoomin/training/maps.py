@@ -96,8 +96,10 @@ class TrainingMaps:
         """Return the labels of every map with training photos.
 
         Raises:
-            DataError: If a map has none.
+            DataError: If a map has none, or the split is not the one whose photos have labels.
         """
+        if split != "train":
+            raise DataError("train_split", f"labels are of the split train, not of {split}", "Set matching.supervision=0.")
         return [TownLabels.load(each.root) if number in self.train else None for number, each in enumerate(self.datasets)]
 
     def _places(self, number: int, split: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from justzoomin.search import GroundMap
 from justzoomin.training.config import TrainConfig
 from justzoomin.training.supervision import Supervision
 from justzoomin.training.task import Found, TaskSetup, best_cells
-from justzoomin.training.wrong_poses import Memory, Poses, scored
+from justzoomin.training.wrong_poses import Poses, scored
 from justzoomin.training.zoom_task import ZoomTask
 
 NEAR_M, NEAR_DEG = 8.0, 30.0
@@ -53,7 +53,7 @@ class MatchTask(ZoomTask):
                  places: Sequence[npt.NDArray[np.float64]], bearings: npt.NDArray[np.float64], total_steps: int,
                  supervision: Supervision | None = None, fused: bool = True) -> None:
         super().__init__(model, config, views, total_steps, fused=fused)
-        self.supervision, self._memory = supervision, Memory(config.matching.remembered)
+        self.supervision = supervision
         assert model.matcher is not None
         self.matcher: RayMatcher = model.matcher
         self._shared = not self.matcher.config.own_encoder
@@ -189,16 +189,14 @@ class MatchTask(ZoomTask):
         known = torch.isfinite(bearing)
         close = (torch.cdist(place, other) < NEAR_M) & (
             ~known[:, None] | (torch.cos(bearing[:, None] - towards) > math.cos(math.radians(NEAR_DEG))))
-        represented = len(seen) * self.matcher.config.headings  # all poses
-        wrong, under = scored(self.matcher, ground, scaled, Poses(other[:, 0], other[:, 1], towards), close, matching.poses)
-        wrong = torch.stack([wrong + math.log(represented / count), *self._memory.scores((number, piece), scaled)]).logsumexp(0)
-        self._memory.add((number, piece), under, represented)
+        represented = len(seen) * self.matcher.config.headings / count  # all poses per drawn pose
+        wrong = scored(self.matcher, ground, scaled, Poses(other[:, 0], other[:, 1], towards), close, matching.poses)
         right = torch.where(known, self._at(ground, scaled, place, torch.where(known, bearing, 0.0)), 0.0)
         if not bool(known.all()):
             bearings = [2 * math.pi * k / self.matcher.config.headings for k in range(self.matcher.config.headings)]
             tried = torch.stack([self._at(ground, scaled, place, torch.full_like(bearing, turn)) for turn in bearings], 1)
             right = torch.where(known, right, tried.logsumexp(1) - math.log(len(bearings)))
-        loss = functional.softplus(wrong - right)
+        loss = functional.softplus(wrong + math.log(represented) - right)
         if self.supervision is not None:
             loss = loss + matching.supervision * self.supervision.of_piece(number, piece, self._mirrored, turns)
         return loss

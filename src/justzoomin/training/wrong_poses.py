@@ -1,18 +1,13 @@
-"""The poses that a photo's true pose is compared with: many are drawn, the most probable teach, earlier ones are remembered."""
+"""The poses that a photo's true pose is compared with: many are drawn, and the most probable teach."""
 
 from __future__ import annotations
 
-import math
-from collections import deque
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from justzoomin.models import Ground, RayMatcher
-
-REMEMBERED_SHARE = 8
-"""One of so many poses of a piece is remembered."""
 
 
 class Poses(NamedTuple):
@@ -28,8 +23,8 @@ class Poses(NamedTuple):
 
 
 def scored(matcher: RayMatcher, ground: Ground, scaled: Tensor, poses: Poses, close: Tensor,
-           exact: int) -> tuple[Tensor, Tensor]:
-    """Return the log-sum (B,) of the scores of poses, and what the map shows there (P, size + 1) without a graph.
+           exact: int) -> Tensor:
+    """Return the log-sum (B,) of the scores of poses.
 
     Reading the map with a graph costs most. Only the `exact` poses that the photos find most probable are read so; the others
     are part of the sum, and their gradient reaches the photos alone.
@@ -44,7 +39,7 @@ def scored(matcher: RayMatcher, ground: Ground, scaled: Tensor, poses: Poses, cl
     """
     if exact >= len(poses.across):
         under = _read(matcher, ground, poses)
-        return _scores(scaled, under).masked_fill(close, -torch.inf).logsumexp(1), under.detach()
+        return _scores(scaled, under).masked_fill(close, -torch.inf).logsumexp(1)
     with torch.no_grad():
         under = _read(matcher, ground, poses)
         rough = _scores(scaled, under).masked_fill(close, -torch.inf)
@@ -52,27 +47,7 @@ def scored(matcher: RayMatcher, ground: Ground, scaled: Tensor, poses: Poses, cl
     best, rest = order[:exact], order[exact:]
     taught = _scores(scaled, _read(matcher, ground, poses.part(best)))
     every = torch.cat([taught, _scores(scaled, under[rest])], 1)
-    return every.masked_fill(close[:, order], -torch.inf).logsumexp(1), under
-
-
-class Memory:
-    """What earlier pieces of map show at some of their poses. It changes slowly, so it serves as wrong poses of other maps.
-
-    Args:
-        pieces: Number of pieces that are remembered, the latest.
-    """
-
-    def __init__(self, pieces: int) -> None:
-        self._kept: deque[tuple[tuple[int, int], Tensor, float]] = deque(maxlen=pieces)
-
-    def add(self, piece: tuple[int, int], under: Tensor, represented: float) -> None:
-        """Remember some of the poses (P, size + 1) of a piece, which represent all `represented` poses of it."""
-        some = under[::REMEMBERED_SHARE].clone()
-        self._kept.append((piece, some, math.log(represented / len(some))))
-
-    def scores(self, piece: tuple[int, int], scaled: Tensor) -> list[Tensor]:
-        """Return for each other remembered piece the log-sum (B,) of the scores of all its poses."""
-        return [_scores(scaled, under).logsumexp(1) + each for other, under, each in self._kept if other != piece]
+    return every.masked_fill(close[:, order], -torch.inf).logsumexp(1)
 
 
 def _read(matcher: RayMatcher, ground: Ground, poses: Poses) -> Tensor:

@@ -30,14 +30,15 @@ def synth(
 
     The same options give the same bytes. The town does not exist, so nobody has rights in the images (CC0).
     """
-    from justzoomin.city import LABELS_FILE, TownLabels, build_city, is_town
+    from justzoomin.city import LABELS_FILE, build_city, is_town
 
     there = is_town(dest, config)
+    labelled = (dest / LABELS_FILE).is_file()
     with stage_bars("synthetic town") as advance:
         path = build_city(dest, config, lambda stage, done, total: advance(_LABELS.get(stage, stage), done, total),
                           labels=labels)
-    if there and labels and not (dest / LABELS_FILE).exists():
-        out().print(f"{TownLabels.of(config).save(dest)}: the labels of this town, which already existed", markup=False)
+    if there and labels and not labelled:
+        out().print(f"{dest / LABELS_FILE}: the labels of this town, which already existed", markup=False)
         return
     if there:
         out().print(f"{path}: this town already exists; nothing was done", markup=False)
