@@ -1,0 +1,1 @@
+"""The service: HTTP for programs, tiles for GIS, a page for people."""
