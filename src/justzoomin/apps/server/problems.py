@@ -20,7 +20,7 @@ _THEIRS = (ConfigError, GeometryError, PhotoError)
 """Errors that are the client's: 422. All others are the server's: 500."""
 
 
-class Problem(JustZoomInError):
+class ProblemError(JustZoomInError):
     """An error with a status of HTTP.
 
     Args:
@@ -36,11 +36,11 @@ class Problem(JustZoomInError):
         super().__init__(where, what, remedy)
 
 
-def problem_of(error: JustZoomInError) -> Problem:
+def problem_of(error: JustZoomInError) -> ProblemError:
     """Return an error of the rooms below as a problem."""
-    if isinstance(error, Problem):
+    if isinstance(error, ProblemError):
         return error
-    return Problem(422 if isinstance(error, _THEIRS) else 500, error.where, error.what, error.remedy)
+    return ProblemError(422 if isinstance(error, _THEIRS) else 500, error.where, error.what, error.remedy)
 
 
 def problem_response(error: JustZoomInError) -> JSONResponse:
@@ -49,7 +49,7 @@ def problem_response(error: JustZoomInError) -> JSONResponse:
     return JSONResponse(problem_body(problem), problem.status, problem.headers, MEDIA_TYPE)
 
 
-def problem_body(problem: Problem) -> dict[str, Any]:
+def problem_body(problem: ProblemError) -> dict[str, Any]:
     """Return the fields of problem details."""
     return {"type": "about:blank", "title": HTTPStatus(problem.status).phrase, "status": problem.status,
             "detail": str(problem), "where": problem.where, "what": problem.what, "remedy": problem.remedy}
@@ -68,15 +68,15 @@ def add_problem_handlers(app: FastAPI) -> None:
     def fields(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "path"}) or "body"
-        return problem_response(Problem(422, where, str(first["msg"]), "See /docs for the fields of this request."))
+        return problem_response(ProblemError(422, where, str(first["msg"]), "See /docs for the fields of this request."))
 
     @app.exception_handler(HTTPException)
     def http(request: Request, error: HTTPException) -> JSONResponse:
-        return problem_response(Problem(error.status_code, request.url.path, str(error.detail),
+        return problem_response(ProblemError(error.status_code, request.url.path, str(error.detail),
                                         "See /docs for the requests of this service.", error.headers))
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> JSONResponse:
         _LOG.exception("%s %s", request.method, request.url.path, exc_info=error)
-        return problem_response(Problem(500, request.url.path, "the server made an error",
+        return problem_response(ProblemError(500, request.url.path, "the server made an error",
                                         "Its log says which. Please report it."))
