@@ -39,6 +39,7 @@ from .offmap import risk_coverage as risk_coverage
 from .offmap import threshold as threshold
 from .one_map import OneMapCalibration as OneMapCalibration
 from .polygons import Polygons as Polygons
+from .polygons import polygons_from_geojson as polygons_from_geojson
 from .polygons import read_polygons as read_polygons
 from .posterior import CREDIBLE_LEVELS as CREDIBLE_LEVELS
 from .posterior import Moments as Moments

@@ -135,34 +135,50 @@ def read_polygons(path: Path) -> Polygons:
         ConfigError: If it cannot be read, is too large, is not GeoJSON, or holds no polygon.
     """
     try:
-        text = read_limited(path, MAX_BYTES).decode("utf-8-sig")
-        value = json.loads(text, parse_constant=_refuse)
+        text = read_limited(path, MAX_BYTES)
     except OSError as error:
         raise ConfigError(path, f"it cannot be read ({error.strerror})", f"Give a readable file of up to {MAX_BYTES} bytes."
                           ) from error
+    return polygons_from_geojson(text, path)
+
+
+def polygons_from_geojson(text: bytes, where: str | Path) -> Polygons:
+    """Return the polygons of a GeoJSON text; see `read_polygons`.
+
+    Args:
+        text: The text in UTF-8.
+        where: Where it comes from, for errors and as the name of the polygons.
+
+    Raises:
+        ConfigError: If it is too large, is not GeoJSON, or holds no polygon.
+    """
+    if len(text) > MAX_BYTES:
+        raise ConfigError(where, f"it has more than {MAX_BYTES} bytes", _REMEDY)
+    try:
+        value = json.loads(text.decode("utf-8-sig"), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(path, f"it is not valid JSON ({printable(error, 100)})", _REMEDY) from error
+        raise ConfigError(where, f"it is not valid JSON ({printable(error, 100)})", _REMEDY) from error
     found: list[tuple[Ring, ...]] = []
     room = MAX_CORNERS
-    for polygon in _polygons(value, path, 0):
+    for polygon in _polygons(value, where, 0):
         rings = []
         for ring in polygon:
             if not isinstance(ring, list) or len(ring) > room:
-                raise ConfigError(path, f"it has more than {MAX_CORNERS:,} corners" if isinstance(ring, list)
+                raise ConfigError(where, f"it has more than {MAX_CORNERS:,} corners" if isinstance(ring, list)
                                   else "a ring is not a list", _REMEDY)
             room -= len(ring)
-            rings.append(_ring(ring, path))
+            rings.append(_ring(ring, where))
         found.append(tuple(rings))
     if not found:
-        raise ConfigError(path, "it holds no polygon", _REMEDY)
-    return Polygons(tuple(found), str(path))
+        raise ConfigError(where, "it holds no polygon", _REMEDY)
+    return Polygons(tuple(found), str(where))
 
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a JSON number")
 
 
-def _polygons(value: Any, path: Path, depth: int) -> Iterator[list[Any]]:
+def _polygons(value: Any, where: str | Path, depth: int) -> Iterator[list[Any]]:
     """Yield the coordinates of the polygons in a GeoJSON object."""
     kind = value.get("type") if isinstance(value, dict) else None
     inner: Any = None
@@ -174,28 +190,28 @@ def _polygons(value: Any, path: Path, depth: int) -> Iterator[list[Any]]:
         inner = [value.get("geometry")]
     if kind in {"FeatureCollection", "GeometryCollection", "Feature"}:
         if not isinstance(inner, list) or depth > 3:
-            raise ConfigError(path, f"its {kind} has no list of parts, or is nested too deeply", _REMEDY)
+            raise ConfigError(where, f"its {kind} has no list of parts, or is nested too deeply", _REMEDY)
         for part in inner:
-            yield from _polygons(part, path, depth + 1)
+            yield from _polygons(part, where, depth + 1)
         return
     coordinates = value.get("coordinates") if kind in {"Polygon", "MultiPolygon"} else None
     if not isinstance(coordinates, list):
-        raise ConfigError(path, f"it holds {printable(kind, 40)}, which is not a polygon", _REMEDY)
+        raise ConfigError(where, f"it holds {printable(kind, 40)}, which is not a polygon", _REMEDY)
     for polygon in coordinates if kind == "MultiPolygon" else [coordinates]:
         if not isinstance(polygon, list) or not polygon:
-            raise ConfigError(path, "a polygon has no rings", _REMEDY)
+            raise ConfigError(where, "a polygon has no rings", _REMEDY)
         yield polygon
 
 
-def _ring(ring: list[Any], path: Path) -> Ring:
+def _ring(ring: list[Any], where: str | Path) -> Ring:
     """Check a closed ring and return it as an array (K, 2)."""
     corners = []
     for corner in ring:
         pair = corner[:2] if isinstance(corner, list) else []
         if len(pair) < 2 or not all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) <= 360 for v in pair) \
                 or abs(pair[1]) > 90:
-            raise ConfigError(path, f"{printable(corner, 60)} is not a position in degrees", _REMEDY)
+            raise ConfigError(where, f"{printable(corner, 60)} is not a position in degrees", _REMEDY)
         corners.append((float(pair[0]), float(pair[1])))
     if len(corners) < 4 or corners[0] != corners[-1]:
-        raise ConfigError(path, "a ring is not closed or has fewer than three corners", _REMEDY)
+        raise ConfigError(where, "a ring is not closed or has fewer than three corners", _REMEDY)
     return np.array(corners)

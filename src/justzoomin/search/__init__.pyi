@@ -33,9 +33,11 @@ from .indexing import index_blocks as index_blocks
 from .localizer import Localizer as Localizer
 from .map_facts import facts_of as facts_of
 from .map_features import Piece as Piece
+from .map_posteriors import Beliefs as Beliefs
 from .matching import GroundMap as GroundMap
 from .matching import describe_piece as describe_piece
 from .photo_loading import CameraNotUsedWarning as CameraNotUsedWarning
+from .photo_loading import LoadedPhoto as LoadedPhoto
 from .photo_loading import read_photo as read_photo
 from .retrieval import CellScores as CellScores
 from .retrieval import cell_scores as cell_scores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -75,19 +76,45 @@ class Localizer:
         check_fits(model, self.grid)
         opened = None if index is None else MapIndex.open_for(index, model, source, self.grid)
         self.vectors = ViewVectors(model, views_of(model, source, self.grid), index=opened)
-        if headings is not None and model.matcher is None:
-            raise ConfigError("heading", "this model does not say which way a photo faces, so a heading cannot be used",
-                              "Leave the heading out, or use a model with a ray matcher, such as the preset best.")
-        self.search = choose_search(search, self.grid, opened, model.config.image_pixels, decision=decision,
-                                    prior=prior is not None or headings is not None, paths=model.decodes_paths,
-                                    matcher=model.matcher is not None)
-        self.decision = parse_decision(decision or (DEFAULT_DECISION if self.search.kind == "posterior" else "top"))
-        self.prior, self.calibration, self.headings = prior, calibration, headings
+        self.calibration = calibration
         if calibration is not None:
             calibration.require_model(self.model_hash)
         self.posteriors = MapPosteriors(self.vectors, self.views, calibration, prior)
-        self.answering = answering(self.search, self.posteriors, self.decision)
+        self._ask(search, decision, headings)
         self._root_checked = False
+
+    def _ask(self, search: str, decision: str | None, headings: HeadingSource | None) -> None:
+        """Set what is asked for."""
+        self.prior, self.headings = self.posteriors.prior, headings
+        if headings is not None and self.model.matcher is None:
+            raise ConfigError("heading", "this model does not say which way a photo faces, so a heading cannot be used",
+                              "Leave the heading out, or use a model with a ray matcher, such as the preset best.")
+        self.search = choose_search(search, self.grid, self.vectors.index, self.model.config.image_pixels, decision=decision,
+                                    prior=self.prior is not None or headings is not None, paths=self.model.decodes_paths,
+                                    matcher=self.model.matcher is not None)
+        self.decision = parse_decision(decision or (DEFAULT_DECISION if self.search.kind == "posterior" else "top"))
+        self.answering = answering(self.search, self.posteriors, self.decision)
+
+    def asking(self, *, search: str = "auto", decision: str | None = None, prior: Prior | None = None,
+               headings: HeadingSource | None = None, cameras: CameraSource | None = None) -> Localizer:
+        """Return a localizer with other settings that shares model, map and everything that is known of the map.
+
+        Args:
+            search: See the class.
+            decision: See the class.
+            prior: See the class.
+            headings: See the class.
+            cameras: See the class.
+
+        Raises:
+            ConfigError: As for the class.
+            GeometryError: As for the class.
+        """
+        other = copy.copy(self)
+        other.cameras = used_cameras(self.model.config, cameras)
+        other.posteriors = self.posteriors.with_place(prior)
+        other._ask(search, decision, headings)
+        return other
 
     @classmethod
     def load(cls, model: str | Path, map: str | Path | Map, region: ZoomGrid | None = None,
@@ -192,24 +219,34 @@ class Localizer:
         """
         started = time.perf_counter()
         for group in _groups(ordered_map(lambda photo: (photo, self.load_photo(photo)), photos), batch_size):
-            results = self._batch(group, started)
+            results = self.localize_loaded(group, started)
             started = time.perf_counter()  # the caller's time in between does not count
             for result in results:
                 yield result
                 started = time.perf_counter()
 
-    def _batch(self, group: list[tuple[str | Path, LoadedPhoto | JustZoomInError]],
-               started: float) -> list[Fix | JustZoomInError]:
+    def localize_loaded(self, group: Sequence[tuple[str | Path | bytes, LoadedPhoto | JustZoomInError]],
+                        started: float | None = None) -> list[Fix | JustZoomInError]:
+        """Localize some photos at once that `load_photo` has prepared.
+
+        Args:
+            group: Name (or bytes, for a photo without one) and prepared photo of each; the error of one that cannot be used.
+            started: When the work on them began, by `time.perf_counter`; None for now.
+
+        Returns:
+            The fix of each, or its error.
+        """
+        started = time.perf_counter() if started is None else started
         usable = [(photo, loaded) for photo, loaded in group if not isinstance(loaded, JustZoomInError)]
         found: list[Fix | JustZoomInError] = []
         if len({loaded.pair.shape for _, loaded in usable}) > 1:  # a panorama has several views
-            found += [self._batch([one], started)[0] for one in usable]
+            found += [self.localize_loaded([one], started)[0] for one in usable]
         elif usable:
             try:
                 found += self._search([photo for photo, _ in usable], [loaded for _, loaded in usable], started)
             except JustZoomInError as error:
                 # A view that the map cannot give affects only the photos whose paths need it.
-                found += [error] if len(usable) == 1 else [self._batch([one], started)[0] for one in usable]
+                found += [error] if len(usable) == 1 else [self.localize_loaded([one], started)[0] for one in usable]
         results = iter(found)
         return [loaded if isinstance(loaded, JustZoomInError) else next(results) for _, loaded in group]
 

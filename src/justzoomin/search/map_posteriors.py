@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -72,8 +73,24 @@ class MapPosteriors:
 
     def __init__(self, vectors: ViewVectors, views: GridViews, calibration: Calibration | None, prior: Prior | None) -> None:
         self.vectors, self.views, self.grid, self.calibration, self.prior = vectors, views, views.grid, calibration, prior
-        if prior is not None:  # refuse a prior without any cell before the first photo
-            apply_many(self.grid, np.zeros((1, self.grid.actions**self.grid.depth)), prior)
+        self._check_prior()
+
+    def _check_prior(self) -> None:
+        """Refuse a prior without any cell before the first photo."""
+        if self.prior is not None:
+            apply_many(self.grid, np.zeros((1, self.grid.actions**self.grid.depth)), self.prior)
+
+    def with_place(self, prior: Prior | None) -> MapPosteriors:
+        """Return the same posteriors with another prior of the place; the description of the map is shared.
+
+        Raises:
+            GeometryError: If the prior excludes every cell.
+        """
+        _ = self.score  # made once, for all of them
+        other = copy.copy(self)
+        other.prior = prior
+        other._check_prior()
+        return other
 
     @cached_property
     def score(self) -> MapScorer:
