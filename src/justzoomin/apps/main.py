@@ -21,6 +21,7 @@ from justzoomin.apps import (
     photos,
     region,
     score,
+    serve,
     track,
     train,
     visualize,
@@ -45,6 +46,7 @@ command(app, "score")(score.score)
 command(app, "compare")(compare.compare)
 command(app, "calibrate")(calibrate.calibrate)
 command(app, "track")(track.track)
+command(app, "serve")(serve.serve)
 command(app, "visualize")(visualize.visualize)
 command(app, "export")(export.export)
 command(app, "demo")(demo.demo)

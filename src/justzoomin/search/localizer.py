@@ -82,6 +82,8 @@ class Localizer:
         self.posteriors = MapPosteriors(self.vectors, self.views, calibration, prior)
         self._ask(search, decision, headings)
         self._root_checked = False
+        self.took: Callable[[str, float], None] | None = None
+        """Called, if set, with `encode` or `search` and the seconds of each batch."""
 
     def _ask(self, search: str, decision: str | None, headings: HeadingSource | None) -> None:
         """Set what is asked for."""
@@ -337,10 +339,15 @@ class Localizer:
 
     def _search(self, photos: Sequence[str | Path | bytes], loaded: Sequence[LoadedPhoto], started: float) -> list[Fix]:
         """Return the fixes of loaded photos."""
+        began = time.perf_counter()
         vectors = self.encode(torch.stack([each.pair for each in loaded]))
+        encoded = time.perf_counter()
         known = [each.heading for each in loaded]
         answers = [answer for found in self.answering.find(vectors, [heading.prior for heading in known])
                    for answer in found.fields()]
+        if self.took is not None:
+            self.took("encode", encoded - began)
+            self.took("search", time.perf_counter() - encoded)
         shared: dict[str, Any] = {
             "map_hash": self.map_hash, "model_hash": self.model_hash, "grid": self.grid, "searched": str(self.search),
             "decision": str(self.decision), "prior": None if self.prior is None else str(self.prior),

@@ -24,11 +24,11 @@ _SMOOTH = 0.1
 class Observer(Protocol):
     """Somebody who is told how long things take."""
 
-    def decoded(self, seconds: float) -> None:
-        """Hear that a photo was decoded."""
+    def took(self, stage: str, seconds: float) -> None:
+        """Hear how long a stage took: `decode` of a photo, `encode` and `search` of a batch."""
 
-    def answered(self, photos: int, seconds: float) -> None:
-        """Hear that a batch was encoded and searched."""
+    def answered(self, photos: int) -> None:
+        """Hear that a batch was answered."""
 
 
 class QueueFullError(JustZoomInError):
@@ -73,13 +73,19 @@ class PhotoQueue:
         batch_size: Most photos at once.
         threads: Number of threads that decode.
         observer: Who is told how long things take.
+        prepare: What the thread of the model does before the first photo.
     """
 
     def __init__(self, *, limit: int = 256, limit_bytes: int = 1 << 29, batch_size: int = 16, threads: int | None = None,
-                 observer: Observer | None = None) -> None:
+                 observer: Observer | None = None, prepare: Callable[[], None] | None = None) -> None:
         self.limit, self.limit_bytes, self.batch_size, self.observer = limit, limit_bytes, batch_size, observer
         self.seconds = 0.0
         """Mean time of a photo in seconds, of late."""
+        self.ready = threading.Event()
+        """Set when everything is prepared."""
+        self.failure: JustZoomInError | None = None
+        """Why it could not be prepared."""
+        self._prepare = prepare
         self._ready: deque[_Item] = deque()
         self._changed = threading.Condition()
         self._waiting, self._bytes, self._closed = 0, 0, False
@@ -105,11 +111,14 @@ class PhotoQueue:
 
         Raises:
             QueueFullError: If too many photos wait.
+            JustZoomInError: If the map could not be prepared.
         """
         return self.submit_many([(photo, name)], localizer, work)[0]
 
     def submit_many(self, photos: Sequence[tuple[bytes, str]], localizer: Localizer, work: Work = locate) -> list[Future[Any]]:
         """Add photos, all or none; see `submit`."""
+        if self.failure is not None:
+            raise self.failure
         size = sum(len(data) for data, _ in photos)
         with self._changed:
             if self._waiting + len(photos) > self.limit or self._bytes + size > self.limit_bytes or self._closed:
@@ -126,7 +135,7 @@ class PhotoQueue:
         """Return the seconds after which about half of the waiting photos are done; at least 1."""
         return max(1, math.ceil(self._waiting * self.seconds / 2))
 
-    def close(self) -> None:
+    def close(self, *, wait: bool = True) -> None:
         """Drop what has not begun, and end the threads."""
         with self._changed:
             self._closed = True
@@ -134,8 +143,9 @@ class PhotoQueue:
             self._changed.notify_all()
         for item in left:
             item.result.cancel()
-        self._decoders.shutdown(wait=True, cancel_futures=False)
-        self._thread.join()
+        self._decoders.shutdown(wait=wait)
+        if wait:
+            self._thread.join()
 
     def _one_less(self, _: Future[Any]) -> None:
         with self._changed:
@@ -154,7 +164,7 @@ class PhotoQueue:
             with self._changed:
                 self._bytes -= len(data)
         if self.observer:
-            self.observer.decoded(time.perf_counter() - started)
+            self.observer.took("decode", time.perf_counter() - started)
         if isinstance(loaded, JustZoomInError):
             _fail(item, PhotoError(item.name, loaded.what, loaded.remedy) if loaded.where == "photo" else loaded)
             return
@@ -167,6 +177,14 @@ class PhotoQueue:
         item.result.cancel()
 
     def _run(self) -> None:
+        try:
+            if self._prepare is not None:
+                self._prepare()
+        except JustZoomInError as error:
+            self.failure = error
+            self.close(wait=False)
+            return
+        self.ready.set()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._ready or self._closed)
@@ -201,7 +219,7 @@ class PhotoQueue:
         each = seconds / len(batch)
         self.seconds = each if self.seconds == 0 else (1 - _SMOOTH) * self.seconds + _SMOOTH * each
         if self.observer:
-            self.observer.answered(len(batch), seconds)
+            self.observer.answered(len(batch))
         for item, result in zip(batch, results, strict=True):
             _settle(item, result)
 

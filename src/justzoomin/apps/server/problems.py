@@ -72,7 +72,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def http(request: Request, error: HTTPException) -> JSONResponse:
-        return problem_response(ProblemError(error.status_code, request.url.path, str(error.detail),
+        return problem_response(ProblemError(error.status_code, request.url.path, str(error.detail).rstrip("."),
                                         "See /docs for the requests of this service.", error.headers))
 
     @app.exception_handler(Exception)

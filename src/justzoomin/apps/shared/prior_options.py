@@ -41,11 +41,11 @@ def prior_from_options(grid: ZoomGrid, circle: str | None, polygon: Path | None,
         TileError: If the raster cannot be read.
     """
     from justzoomin.errors import ConfigError
-    from justzoomin.posterior import Both, Circle, last_fix, read_polygons, weights_from_npy
+    from justzoomin.posterior import Both, last_fix, read_polygons, weights_from_npy
 
     priors: list[Prior] = []
     if circle is not None:
-        priors.append(Circle(*_numbers(circle, "--prior-circle", 3)))
+        priors.append(circle_from_text(circle, "--prior-circle"))
     if polygon is not None:
         priors.append(read_polygons(polygon))
     if raster is not None:
@@ -61,6 +61,21 @@ def prior_from_options(grid: ZoomGrid, circle: str | None, polygon: Path | None,
         lat, lon = _numbers(near, "--near", 2)
         priors.append(last_fix(lat, lon, seconds, speed, radius_m=grid.cell_size_m(grid.depth)))
     return None if not priors else priors[0] if len(priors) == 1 else Both(tuple(priors))
+
+
+def circle_from_text(text: str, where: str) -> Prior:
+    """Return the circle of a text `LAT,LON,RADIUS`.
+
+    Args:
+        text: The text.
+        where: The option or field, for errors.
+
+    Raises:
+        ConfigError: If it is not a circle.
+    """
+    from justzoomin.posterior import Circle
+
+    return Circle(*_numbers(text, where, 3))
 
 
 def _numbers(text: str, option: str, count: int) -> list[float]:

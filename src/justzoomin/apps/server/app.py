@@ -1,0 +1,84 @@
+"""The application: the room `service` behind HTTP. Each group of routes is in a file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import JSONResponse
+from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from justzoomin.apps.server.limits import Limits
+from justzoomin.apps.server.localize_routes import localize_routes
+from justzoomin.apps.server.map_routes import map_routes
+from justzoomin.apps.server.metrics import Counted, Metrics
+from justzoomin.apps.server.page_routes import PAGE, page_routes
+from justzoomin.apps.server.problems import add_problem_handlers, problem_response
+from justzoomin.apps.server.settings import ServeSettings
+from justzoomin.search import Localizer
+from justzoomin.service import PhotoQueue, Variants
+
+_ABOUT = """Say where street photos were taken, from the photos and one overhead map. Photos are not stored (those of jobs until
+their end), positions in EXIF are never used, and nothing leaves this machine. Errors are problem details (RFC 9457) with
+`where`, `what` and `remedy`."""
+
+
+def create_app(localizer: Localizer, settings: ServeSettings, *, examples: Path | None = None) -> ASGIApp:
+    """Return the ASGI application for one model and one map.
+
+    Args:
+        localizer: Model and map.
+        settings: Limits, and who may ask.
+        examples: Folder of photos that the page offers to try.
+    """
+    metrics = Metrics()
+    queue = PhotoQueue(limit=settings.max_waiting, batch_size=settings.batch_size, observer=metrics,
+                       prepare=lambda: localizer.prepare(lambda done, total: None))
+    localizer.took = metrics.took
+    metrics.watch(queue)
+    variants = Variants(localizer)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        queue.close()
+
+    app = FastAPI(title="justzoomin", version=version("justzoomin"), description=_ABOUT, lifespan=lifespan,
+                  docs_url=None, redoc_url=None, openapi_url="/openapi.json", root_path=settings.root_path,
+                  root_path_in_servers=bool(settings.root_path))
+    add_problem_handlers(app)
+    for router in (_state_routes(queue), metrics.routes(), localize_routes(queue, variants, settings),
+                   map_routes(localizer, settings, examples), page_routes()):
+        app.include_router(router)
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    guarded: ASGIApp = Limits(app, settings)
+    if settings.origins:
+        guarded = CORSMiddleware(guarded, allow_origins=settings.origins, allow_methods=["*"], allow_headers=["*"],
+                                 expose_headers=["Retry-After", "Location", "ETag"])
+    return Counted(guarded, metrics)
+
+
+def _state_routes(queue: PhotoQueue) -> APIRouter:
+    """Return the routes that say how the server is."""
+    router = APIRouter(tags=["state"])
+
+    @router.get("/healthz", summary="Whether the process answers")
+    def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @router.get("/readyz", summary="Whether photos are answered now")
+    def readyz() -> JSONResponse:
+        if queue.failure is not None:
+            return problem_response(queue.failure)
+        if not queue.ready.is_set():
+            return JSONResponse({"status": "describing the map"}, 503, {"Retry-After": "5"})
+        return JSONResponse({"status": "ready", "waiting": len(queue)})
+
+    return router
+
+
