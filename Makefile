@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check bench gpu-check clean
+.PHONY: setup demo page test check bench gpu-check clean
 
 setup: $(READY)
 
@@ -17,6 +17,11 @@ $(READY): requirements.txt pyproject.toml
 
 demo: $(READY)
 	$(BIN)/jzi demo --out demo
+
+# The page on the demo's unseen town, in the browser.
+page: $(READY)
+	test -d demo/unseen-town || $(BIN)/jzi demo --out demo
+	$(BIN)/jzi serve --map demo/unseen-town --examples demo/photos/unseen-town --open
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -49,8 +49,7 @@ def create_app(localizer: Localizer, settings: ServeSettings, *, examples: Path 
         queue.close()
 
     app = FastAPI(title="justzoomin", version=version("justzoomin"), description=_ABOUT, lifespan=lifespan,
-                  docs_url=None, redoc_url=None, openapi_url="/openapi.json", root_path=settings.root_path,
-                  root_path_in_servers=bool(settings.root_path))
+                  docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     add_problem_handlers(app)
     for router in (_state_routes(queue), metrics.routes(), localize_routes(queue, variants, settings),
                    map_routes(localizer, settings, examples), page_routes()):

@@ -47,6 +47,7 @@ class Limits:
                 await self.app(scope, receive, send)
             return
         guarded = _with_headers(send)
+        _put_under(scope, self.settings.root_path)
         try:
             self._check(scope)
         except ProblemError as problem:
@@ -151,9 +152,16 @@ def _with_headers(send: Send) -> Send:
     return guarded
 
 
+def _put_under(scope: Scope, root: str) -> None:
+    """Put a request below a path, whether or not the proxy has left the path in it."""
+    path = str(scope["path"])
+    if root:
+        scope.update(root_path=root, path=path if path == root or path.startswith(root + "/") else root + path)
+
+
 def _path(scope: Scope) -> str:
-    path, root = str(scope["path"]), str(scope.get("root_path", ""))
-    return path[len(root):] if root and path.startswith(root + "/") else path
+    """Return the path below the one that a proxy serves."""
+    return str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
 
 
 def _named(host: str, allowed: list[str]) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from justzoomin.data import Dataset
 
-PHOTOS = 3
+PHOTOS = 6
 DRIVE_PHOTOS = 16
 SPEED = 14.0
 """Speed of the drive in metres per second; photos are at least a second apart."""
@@ -22,15 +22,22 @@ _START = datetime(2024, 5, 1, 10, 0, tzinfo=UTC)
 def leave_photos(dataset: Dataset, folder: Path, count: int = PHOTOS) -> list[Path]:
     """Write the first photo of some drives of a town's split `val` as files and return the paths.
 
+    A table `examples.csv` beside them tells their true places, for `jzi serve --examples`.
+
     Raises:
         OSError: If a file cannot be written.
     """
     from justzoomin.data import drives_of
+    from justzoomin.files import write_bytes
 
-    ids = dataset.split("val").image_ids
+    split = dataset.split("val")
+    ids = split.image_ids
     drives = drives_of(dataset, "val") or ids
-    firsts = [drives.index(drive) for drive in dict.fromkeys(drives)]
-    return [_write(dataset, ids[k], folder) for k in firsts[:count]]
+    firsts = [drives.index(drive) for drive in dict.fromkeys(drives)][:count]
+    paths = [_write(dataset, ids[k], folder) for k in firsts]
+    rows = [f"{path.name},{split.lat[k]},{split.lon[k]}\n" for path, k in zip(paths, firsts, strict=True)]
+    write_bytes(folder / "examples.csv", "".join(["photo,lat,lon\n", *rows]).encode())
+    return paths
 
 
 def leave_drive(dataset: Dataset, folder: Path, count: int = DRIVE_PHOTOS) -> Path:
