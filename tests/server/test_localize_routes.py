@@ -52,7 +52,8 @@ def test_fields_are_used(ask, localizer, photos, tmp_path):
 @pytest.mark.parametrize(("field", "value", "where"), [
     ("prior_circle", "4,5", "prior_circle"), ("prior_circle", "95,5,10", "prior"), ("prior_polygon", "{}", "prior_polygon"),
     ("heading", "700", "heading"), ("heading", "nan", "heading"), ("heading_sigma", "3", "heading_sigma"),
-    ("heading_from", "stars", "heading_from"), ("fov", "0", "fov"), ("decision", "best", "decision"), ("search", "magic", "search"),
+    ("heading_from", "stars", "heading_from"), ("fov", "0", "fov"), ("decision", "best", "decision"),
+    ("search", "magic", "search"),
     ("prior_circle", "10,10,5", "prior")])
 def test_a_wrong_field_is_named(ask, photos, field, value, where):
     answer = ask().post("/v1/localize", files=files(photos[:1]), data={field: value})

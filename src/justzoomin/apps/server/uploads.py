@@ -58,7 +58,7 @@ async def _read(upload: UploadFile, settings: ServeSettings) -> Upload:
 
 
 def check_pixels(name: str, data: bytes, most_megapixels: float) -> None:
-    """Refuse a photo with too many pixels, by its header. A file that is no picture passes; decoding says what is wrong.
+    """Refuse a photo with too many pixels, by its header. Files of other kinds pass; decoding says what is wrong.
 
     Raises:
         ProblemError: If it has too many.
