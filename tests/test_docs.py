@@ -142,6 +142,11 @@ def check_install(words: list[str]) -> None:
     assert asked and all(extra in extras for group in asked for extra in group.split(",")), words
 
 
+def check_address(words: list[str]) -> None:
+    """A request is one to the service; tests/server/test_service_page.py sends it."""
+    assert any(word.startswith("localhost:8765/") for word in words), words
+
+
 @pytest.mark.parametrize("command", [command for page in PAGES for command in commands(page)], ids=lambda c: c.where)
 def test_commands_of_the_pages_are_those_of_the_program(command: Command) -> None:
     words = command.words
@@ -149,7 +154,7 @@ def test_commands_of_the_pages_are_those_of_the_program(command: Command) -> Non
         return
     if "justzoomin.apps.main" in words:
         words = ["jzi", *words[words.index("justzoomin.apps.main") + 1:]]
-    checks = {"jzi": parse, "python": check_script, "pip": check_install}
+    checks = {"jzi": parse, "python": check_script, "pip": check_install, "curl": check_address}
     assert words[0] in checks, f"{command.where}: {command.text}"
     checks[words[0]](words[1:])
 
