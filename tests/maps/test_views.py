@@ -64,7 +64,7 @@ def test_forked_workers_read_the_right_tiles(repository):
 
     tile_map = Map.open(repository)
     tile_map.view(*UTM_PLACE, 60.0, 64)  # descriptors are open before the fork
-    tile_map._tiles.__setstate__(tile_map._tiles.__getstate__())
+    tile_map.cache.__setstate__(tile_map.cache.__getstate__())
     expected = [v.sum() for v in all_views(Map.open(repository))]
     with mp.get_context("fork").Pool(2) as pool:
         sums = pool.map(_sum_views, [tile_map] * 4)
