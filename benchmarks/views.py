@@ -74,7 +74,7 @@ class Rivals:
 
     def forget(self) -> None:
         """Empty the cache of decoded tiles."""
-        self.map._tiles.clear()
+        self.map.cache.clear()
 
     def cold(self) -> float:
         """Seconds of drawing a view without any decoded tile in memory."""
@@ -89,7 +89,7 @@ class Rivals:
         cell = self._next("decoding")
         self.forget()
         self.ours(cell)
-        tiles = list(self.map._tiles._kept)
+        tiles = list(self.map.cache._kept)
         self.forget()
         start = time.perf_counter()
         for tile in tiles:

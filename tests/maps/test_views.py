@@ -64,7 +64,7 @@ def test_forked_workers_read_the_right_tiles(repository):
 
     tile_map = Map.open(repository)
     tile_map.view(*UTM_PLACE, 60.0, 64)  # descriptors are open before the fork
-    tile_map._tiles.__setstate__(tile_map._tiles.__getstate__())
+    tile_map.cache.__setstate__(tile_map.cache.__getstate__())
     expected = [v.sum() for v in all_views(Map.open(repository))]
     with mp.get_context("fork").Pool(2) as pool:
         sums = pool.map(_sum_views, [tile_map] * 4)
@@ -90,7 +90,7 @@ def test_no_data_is_the_share_of_the_square_off_the_tiles(small, bearing):
     tile_map = Map.open(small)
     view = tile_map.view(*UTM_PLACE, 60.0, 96, bearing)
     assert view.no_data == 0.0 and view.level == 0
-    centre = tile_map._projection.position_to_tile(*UTM_PLACE, view.level).astype(int)
+    centre = tile_map.projection.position_to_tile(*UTM_PLACE, view.level).astype(int)
     (small / str(view.level) / str(centre[0]) / f"{centre[1]}.jpg").unlink()
     holed = Map.open(small).view(*UTM_PLACE, 60.0, 96, bearing)
     assert holed.no_data == pytest.approx(20.0**2 / 60.0**2, abs=0.01)

@@ -75,6 +75,10 @@ class Map:
         root: The folder or package that was opened.
         name: What was opened, for messages, because an address is not a path; None for `root`.
         attribution: Whom to name, as the map states; None if it does not.
+
+    Attributes:
+        projection: Its projection, tiles and pixels.
+        cache: Its decoded tiles.
     """
 
     def __init__(self, layout: TileLayout, source: TileSource, grid: ZoomGrid, root: Path, *, name: str | None = None,
@@ -85,8 +89,8 @@ class Map:
         self.root = Path(root)
         self.name = str(root) if name is None else name
         self.attribution = attribution
-        self._projection = TileProjection(layout, self.name)
-        self._tiles = TileCache(source, layout.tile_px, TILE_CACHE_BYTES)
+        self.projection = TileProjection(layout, self.name)
+        self.cache = TileCache(source, layout.tile_px, TILE_CACHE_BYTES)
         self._known_levels: set[int] = set()
         self._fingerprint: str | None = None
 
@@ -127,10 +131,10 @@ class Map:
             TileError: If the level that it needs has no tile, or a tile is broken; it names them.
         """
         lat, lon, size_m, bearing_deg = float(lat), float(lon), float(size_m), float(bearing_deg)
-        placement = place(self._projection, lat, lon, size_m=size_m, pixels=pixels, bearing_deg=bearing_deg)
+        placement = place(self.projection, lat, lon, size_m=size_m, pixels=pixels, bearing_deg=bearing_deg)
         if placement.level not in self._known_levels:
             self._require_level(placement.level, size_m, pixels)
-        picture, no_data = render(placement, self._projection, self._tiles)
+        picture, no_data = render(placement, self.projection, self.cache)
         return View(picture, Square.around(lat, lon, size_m, bearing_deg), no_data, placement.level)
 
     def looks_swapped(self, lat: float, lon: float, size_m: float, pixels: int = 64) -> bool:
@@ -149,7 +153,7 @@ class Map:
         Raises:
             TileError: If the tile is broken; it names the tile and its shard.
         """
-        return self._tiles.get(TileId(level, x, y))
+        return self.cache.get(TileId(level, x, y))
 
     @property
     def listed(self) -> bool:
@@ -169,7 +173,7 @@ class Map:
         A tile server's content is not known, so its fingerprint is `server-` and a hash of address, layout and attribution.
         """
         if self._fingerprint is None:
-            self._fingerprint = self.source.identity_hash() or content_hash(self._projection, self.source)
+            self._fingerprint = self.source.identity_hash() or content_hash(self.projection, self.source)
         return self._fingerprint
 
     def info(self) -> MapInfo:
@@ -179,8 +183,8 @@ class Map:
             TileError: If a shard or folder cannot be read.
             GeometryError: If the projection fails at the region's centre.
         """
-        levels = tuple(level_info(self.source.table(level), self._projection, self.grid) if self.listed
-                       else unlisted_level_info(level, self._projection, self.grid) for level in self.source.levels())
+        levels = tuple(level_info(self.source.table(level), self.projection, self.grid) if self.listed
+                       else unlisted_level_info(level, self.projection, self.grid) for level in self.source.levels())
         centre = self.grid.region.centre
         return MapInfo(
             root=self.name, source=self.source.kind, crs=self.layout.crs, tile_px=self.layout.tile_px,
@@ -191,7 +195,7 @@ class Map:
 
     def finest_metres_per_pixel(self, grid: ZoomGrid) -> float:
         """Return the ground resolution of the finest level at the centre of a grid's region."""
-        return metres_per_pixel(self.source.levels()[-1], self._projection, grid)
+        return metres_per_pixel(self.source.levels()[-1], self.projection, grid)
 
     def _require_level(self, level: int, size_m: float, pixels: int) -> None:
         if not self.source.has_level(level):

@@ -102,8 +102,7 @@ def render(placement: Placement, projection: TileProjection, tiles: TileCache) -
         TileError: If a tile is broken, or the view would need too large a mosaic.
     """
     tile_px = projection.layout.tile_px
-    sigma = float(np.float32((placement.ratio - 1.0) / 2.0))
-    kernel = 4 * math.ceil(sigma) + 1 if placement.ratio > 1.0 else 1
+    kernel, sigma = blur_of(placement.ratio)
     low, high = np.empty(2, np.int64), np.empty(2, np.int64)
     far = placement.pixels - 1
     for axis, ((step, side), start, reach) in enumerate(zip(placement.matrix.tolist(), placement.start.tolist(),
@@ -119,7 +118,7 @@ def render(placement: Placement, projection: TileProjection, tiles: TileCache) -
     if (high - low).max() > MAX_MOSAIC_PX:
         raise TileError(f"level {placement.level}", f"the view needs {int((high - low).max())} native px along an edge",
                         "Choose a smaller size_m, or build coarser levels.")
-    mosaic, has_tile, corner = _mosaic(placement.level, low, high, projection, tiles)
+    mosaic, has_tile, corner = mosaic_of(placement.level, low, high, projection, tiles)
     start = placement.start - low
     if not has_tile.any():
         return np.full((placement.pixels, placement.pixels, 3), _WHITE, np.uint8), 1.0
@@ -143,26 +142,53 @@ def _source_pixels(placement: Placement, start: npt.NDArray[np.float64]) -> tupl
 
 def _sample(mosaic: Pixels, placement: Placement, start: npt.NDArray[np.float64], kernel: int, sigma: float) -> Pixels:
     """Blur and resample a mosaic; `start` is output pixel (0, 0) in the mosaic's pixels."""
-    import cv2
-
-    if kernel > 1:
-        blurred = scratch("blurred", mosaic.shape, np.uint8)
-        mosaic = np.asarray(cv2.GaussianBlur(mosaic, (kernel, kernel), sigma, blurred, sigma), np.uint8)
     n = placement.pixels
     steps = np.arange(n, dtype=np.float32)
     matrix, offset = placement.matrix.astype(np.float32), start.astype(np.float32)
     rows, columns = scratch("rows", (n, n), np.float32), scratch("columns", (n, n), np.float32)
     np.add((matrix[0, 0] * steps + offset[0])[:, None], matrix[0, 1] * steps, out=rows)
     np.add((matrix[1, 0] * steps + offset[1])[:, None], matrix[1, 1] * steps, out=columns)
-    # Places are rounded to 1/32 pixel, as in the older OpenCV of the reference; it is also the fast way.
-    whole, part = cv2.convertMaps(columns, rows, cv2.CV_16SC2, scratch("whole", (n, n, 2), np.int16),
-                                  scratch("part", (n, n), np.uint16))
-    view = cv2.remap(mosaic, whole, part, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(view, np.uint8)
+    return resample(blurred(mosaic, kernel, sigma), *sampling(rows, columns))
 
 
-def _mosaic(level: int, low: npt.NDArray[np.int64], high: npt.NDArray[np.int64], projection: TileProjection,
-            tiles: TileCache) -> tuple[Pixels, npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+def blur_of(ratio: float) -> tuple[int, float]:
+    """Return the Gaussian blur for native pixels per output pixel: edge of the kernel in native pixels (1: none), and sigma."""
+    sigma = float(np.float32((ratio - 1.0) / 2.0))
+    return (4 * math.ceil(sigma) + 1 if ratio > 1.0 else 1), sigma
+
+
+def blurred(mosaic: Pixels, kernel: int, sigma: float) -> Pixels:
+    """Blur pixels (rows, columns) or (rows, columns, 3) as `blur_of` says; the result is valid until the next call."""
+    import cv2
+
+    if kernel <= 1:
+        return mosaic
+    memory = scratch(f"blurred {mosaic.ndim}", mosaic.shape, np.uint8)
+    return np.asarray(cv2.GaussianBlur(mosaic, (kernel, kernel), sigma, memory, sigma), np.uint8)
+
+
+def sampling(rows: npt.NDArray[np.float32], columns: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int16],
+                                                                                         npt.NDArray[np.uint16]]:
+    """Return OpenCV's fixed-point maps of the places (n, n) to sample; they are valid until the next call.
+
+    Places are rounded to 1/32 pixel, as in the older OpenCV of the reference; it is also the fast way.
+    """
+    import cv2
+
+    whole, part = cv2.convertMaps(columns, rows, cv2.CV_16SC2, scratch("whole", (*rows.shape, 2), np.int16),
+                                  scratch("part", rows.shape, np.uint16))
+    return np.asarray(whole, np.int16), np.asarray(part, np.uint16)
+
+
+def resample(mosaic: Pixels, whole: npt.NDArray[np.int16], part: npt.NDArray[np.uint16]) -> Pixels:
+    """Sample pixels (rows, columns) or (rows, columns, 3) bilinearly at the places that `sampling` returned."""
+    import cv2
+
+    return np.asarray(cv2.remap(mosaic, whole, part, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def mosaic_of(level: int, low: npt.NDArray[np.int64], high: npt.NDArray[np.int64], projection: TileProjection,
+              tiles: TileCache) -> tuple[Pixels, npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
     """Return the pixels [low, high) of a level, white where there is no tile.
 
     Returns:

@@ -83,7 +83,7 @@ def level_info(table: TileTable, projection: TileProjection, grid: ZoomGrid) -> 
         GeometryError: If the projection fails at the region's centre.
     """
     return LevelInfo(table.level, len(table), int(table.sizes.sum()), metres_per_pixel(table.level, projection, grid),
-                     _extent(table, projection), _coverage(table, projection, grid))
+                     level_extent(table, projection), _coverage(table, projection, grid))
 
 
 def unlisted_level_info(level: int, projection: TileProjection, grid: ZoomGrid) -> LevelInfo:
@@ -109,7 +109,7 @@ def union(extents: list[tuple[float, float, float, float]]) -> tuple[float, floa
     return min(south), min(west), max(north), max(east)
 
 
-def _extent(table: TileTable, projection: TileProjection) -> tuple[float, float, float, float]:
+def level_extent(table: TileTable, projection: TileProjection) -> tuple[float, float, float, float]:
     """Return south, west, north, east of the rectangle of tiles, from points on its border."""
     low, high = table.tiles.min(0), table.tiles.max(0) + 1
     steps = np.linspace(0.0, 1.0, 33)

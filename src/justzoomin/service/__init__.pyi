@@ -1,3 +1,8 @@
+from .grid_tiles import FINEST_PX as FINEST_PX
+from .grid_tiles import GRID_VERSION as GRID_VERSION
+from .grid_tiles import grid_tile as grid_tile
+from .heat_tiles import HeatLayer as HeatLayer
+from .heat_tiles import heat_tile as heat_tile
 from .photo_queue import Observer as Observer
 from .photo_queue import PhotoQueue as PhotoQueue
 from .photo_queue import QueueFullError as QueueFullError
