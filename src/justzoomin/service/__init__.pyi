@@ -7,8 +7,12 @@ from .corrections import Correction as Correction
 from .corrections import HeadingCorrection as HeadingCorrection
 from .corrections import PolygonCorrection as PolygonCorrection
 from .corrections import corrections_from_json as corrections_from_json
+from .exports import EXPORTS as EXPORTS
+from .exports import export_features as export_features
+from .exports import region_features as region_features
 from .links import corrections_link as corrections_link
 from .links import read_corrections as read_corrections
+from .map_views import view_jpeg as view_jpeg
 from .photo_queue import Observer as Observer
 from .photo_queue import PhotoQueue as PhotoQueue
 from .photo_queue import QueueFullError as QueueFullError
@@ -17,11 +21,13 @@ from .photo_queue import locate as locate
 from .places import bounds_of as bounds_of
 from .places import levels_of as levels_of
 from .places import top_places as top_places
+from .plain_heat import heat_tile as heat_tile
 from .session import Ask as Ask
 from .session import ConflictError as ConflictError
 from .session import Opinion as Opinion
 from .session import Session as Session
 from .session import ask_directly as ask_directly
+from .session import with_posterior as with_posterior
 from .sessions import Sessions as Sessions
 from .sessions import UnknownSessionError as UnknownSessionError
 from .thumbnails import Thumbnail as Thumbnail

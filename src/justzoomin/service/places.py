@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from justzoomin.geometry import Cell, ZoomGrid
+from justzoomin.geometry import Cell
 from justzoomin.posterior import Posterior
 
 PLACE_M = 60.0
@@ -29,20 +29,11 @@ def levels_of(posterior: Posterior) -> list[dict[str, Any]]:
 
 
 def bounds_of(cell: Cell) -> list[float]:
-    """Return west, south, east and north of a cell; west is larger than east if the cell crosses the antimeridian.
-
-    Source: RFC 7946, section 5.2.
-    """
+    """Return west, south, east and north of a cell in degrees; east may be above 180, or west below -180."""
     middle = cell.centre.lon
-    turned = [(corner.lon - middle + 180.0) % 360.0 - 180.0 for corner in cell.corners]
-    west, east = ((middle + off + 180.0) % 360.0 - 180.0 for off in (min(turned), max(turned)))
+    lons = [middle + (corner.lon - middle + 180.0) % 360.0 - 180.0 for corner in cell.corners]
     lats = [corner.lat for corner in cell.corners]
-    return [west, min(lats), east, max(lats)]
-
-
-def bounds_of_grid(grid: ZoomGrid) -> list[float]:
-    """Return west, south, east and north of a grid's region."""
-    return bounds_of(grid.cell(()))
+    return [min(lons), min(lats), max(lons), max(lats)]
 
 
 def top_places(posterior: Posterior, first: tuple[int, ...]) -> list[dict[str, Any]]:

@@ -96,6 +96,7 @@ class Session:
         name: Its name.
         corrections: Corrections to begin with; they can be undone.
         ask: Who is asked about the photo.
+        seen: The answer, if somebody with `with_posterior(localizer)` has been asked already.
 
     Raises:
         PhotoError: If the photo cannot be used.
@@ -106,14 +107,14 @@ class Session:
     """
 
     def __init__(self, localizer: Localizer, photo: bytes, name: str, corrections: Sequence[AnyCorrection] = (), *,
-                 ask: Ask = ask_directly) -> None:
+                 ask: Ask = ask_directly, seen: tuple[LoadedPhoto, Beliefs] | None = None) -> None:
         started = time.perf_counter()
         self.id = secrets.token_urlsafe(18)
         self.name = name
         self.localizer = with_posterior(localizer)
         self.thumbnail: Thumbnail = thumbnail_of(photo, name)
         self._ask, self._lock = ask, threading.Lock()
-        self._plain = _kept(*ask(photo, name, self.localizer))
+        self._plain = _kept(*(ask(photo, name, self.localizer) if seen is None else seen))
         self._reframed: tuple[float, LoadedPhoto, Beliefs] | None = None
         self._undone: tuple[AnyCorrection, ...] = ()
         self._versions = 0

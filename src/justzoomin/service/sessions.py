@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from justzoomin.errors import ConfigError, JustZoomInError
-from justzoomin.search import Localizer
+from justzoomin.search import Beliefs, LoadedPhoto, Localizer
 from justzoomin.service.corrections import AnyCorrection
 from justzoomin.service.session import Ask, Session, ask_directly
 
@@ -49,7 +49,7 @@ class Sessions:
             return sum(session.held_bytes for session, _ in self._sessions.values())
 
     def create(self, photo: bytes, name: str, corrections: Sequence[AnyCorrection] = (), *,
-               localizer: Localizer | None = None) -> Session:
+               localizer: Localizer | None = None, seen: tuple[LoadedPhoto, Beliefs] | None = None) -> Session:
         """Begin a session.
 
         Args:
@@ -57,15 +57,16 @@ class Sessions:
             name: Its name.
             corrections: Corrections to begin with.
             localizer: Who localizes it; None for the sessions' own.
+            seen: See `Session`.
 
         Raises:
             ConfigError: If the session takes more memory than all may.
             JustZoomInError: As for `Session`.
         """
-        session = Session(localizer or self.localizer, photo, name, corrections, ask=self._ask)
+        session = Session(localizer or self.localizer, photo, name, corrections, ask=self._ask, seen=seen)
         if session.held_bytes > self.max_bytes:
-            raise ConfigError("session", f"a photo on this map takes {session.held_bytes >> 20} MiB, more than the limit for all "
-                              f"sessions, {self.max_bytes >> 20} MiB", "Start the service with a higher limit.")
+            raise ConfigError("session", f"a photo on this map takes {session.held_bytes / 1e6:.1f} MB, more than the limit "
+                              f"for all sessions, {self.max_bytes / 1e6:.1f} MB", "Start the service with a higher limit.")
         with self._lock:
             self._sessions[session.id] = session, self._now()
             self._make_room()
