@@ -1,3 +1,4 @@
+from .answer import answer_png as answer_png
 from .audit import audit_figure as audit_figure
 from .case import Case as Case
 from .case import Facing as Facing

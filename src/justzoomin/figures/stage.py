@@ -144,11 +144,15 @@ def heat_figure(fix: Fix, posterior: Posterior, localizer: Localizer, path: Path
         TileError: If the map cannot provide the view of the region.
     """
     check_format(path)
-    words = f"{fix.decision}, {fix.searched}" + (", calibrated" if fix.calibrated else "")
     return save_figure(heat_map(
         ViewPictures(localizer.views).get((), sizes=OVERVIEW_PIXELS), posterior, fix.position,
-        name=Path(fix.photo).name if fix.photo else "", words=words,
+        name=Path(fix.photo).name if fix.photo else "", words=fix_words(fix),
         attribution=localizer.map.attribution if attribution is None else attribution, facing=facing_of(fix)), path)
+
+
+def fix_words(fix: Fix) -> str:
+    """Return in words how a fix was made."""
+    return f"{fix.decision}, {fix.searched}" + (", calibrated" if fix.calibrated else "")
 
 
 def facing_of(fix: Fix) -> Facing | None:

@@ -11,6 +11,8 @@ from .decisions import decide as decide
 from .decisions import parse_decision as parse_decision
 from .drive import TEMPERING as TEMPERING
 from .drive import track as track
+from .exclusions import InCell as InCell
+from .exclusions import Not as Not
 from .fitting import Batches as Batches
 from .fitting import fit_calibration as fit_calibration
 from .heading_priors import DEFAULT_SIGMA_DEG as DEFAULT_SIGMA_DEG

@@ -49,6 +49,13 @@ def write_fixes(rows: Iterable[Row], grid: ZoomGrid, path: Path) -> Path:
     return path
 
 
+def fixes_bytes(rows: Iterable[Row], grid: ZoomGrid, suffix: str) -> bytes:
+    """Return what `write_fixes` would write into a file with an extension, for few fixes."""
+    file = io.BytesIO()
+    FORMATS[suffix](({**row, "photo": spelled(row["photo"])} for row in rows), grid, file)
+    return file.getvalue()
+
+
 def write_failures(rows: Iterable[Row], path: Path) -> Path:
     """Write photos and their errors as CSV."""
     with atomic_file(path) as file, _text(file) as text:

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -23,6 +24,7 @@ from justzoomin.models import MapModel, open_model
 from justzoomin.parallel import ordered_map
 from justzoomin.posterior import DEFAULT_DECISION, Calibration, Posterior, Prior, find_calibration, parse_decision
 from justzoomin.search.answering import answering
+from justzoomin.search.answers import Fields, FoundPosteriors
 from justzoomin.search.cost import MatchingCost
 from justzoomin.search.fix import Fix
 from justzoomin.search.heading_sources import HeadingSource
@@ -348,18 +350,45 @@ class Localizer:
         if self.took is not None:
             self.took("encode", encoded - began)
             self.took("search", time.perf_counter() - encoded)
+        names = [None if isinstance(photo, bytes) else str(photo) for photo in photos]
+        return self._fixes(names, loaded, answers, started)
+
+    def fix_of(self, name: str | None, loaded: LoadedPhoto, own: Beliefs, believed: Beliefs, prior: str | None) -> Fix:
+        """Return the fix of one photo from what is believed about it; its `seconds` are those of this call.
+
+        Without more knowledge, `believed` is `posteriors.with_prior(own, [loaded.heading.prior])`, and the fix is that of
+        `localize`.
+
+        Args:
+            name: Name of the photo.
+            loaded: The photo; its pixels are not used.
+            own: What is believed about it without any prior (1, ...), from `beliefs`.
+            believed: What is believed about it with all that is known (1, ...).
+            prior: What is known of the place, in words; None if nothing is.
+
+        Raises:
+            ConfigError: If the search follows paths.
+        """
+        if self.answering.posteriors is None:
+            raise ConfigError("search", f"{self.search} follows paths and has no posterior", "Search with posterior.")
+        started = time.perf_counter()
+        found = FoundPosteriors(self.posteriors, self.decision, own.log_probs, believed)
+        return replace(self._fixes([name], [loaded], found.fields(), started)[0], prior=prior)
+
+    def _fixes(self, names: Sequence[str | None], loaded: Sequence[LoadedPhoto], answers: Sequence[Fields],
+               started: float) -> list[Fix]:
+        """Return the fixes of answers: the only way to a Fix."""
         shared: dict[str, Any] = {
             "map_hash": self.map_hash, "model_hash": self.model_hash, "grid": self.grid, "searched": str(self.search),
             "decision": str(self.decision), "prior": None if self.prior is None else str(self.prior),
             "cell_size_m": self.grid.cell_size_m(self.grid.depth)}
         no_data = [self._no_data(answer["sequence"]) for answer in answers]
-        seconds = (time.perf_counter() - started) / len(photos)
+        seconds = (time.perf_counter() - started) / len(names)
         reasons = [self._not_calibrated(answer.get("on_map"), each.unlike)
                    for answer, each in zip(answers, loaded, strict=True)]
         return [Fix(**answer, **shared, calibrated=why is None, not_calibrated=why, no_data=gaps, seconds=seconds,
-                    photo=None if isinstance(photo, bytes) else str(photo), heading_prior=each.heading.words,
-                    camera=each.camera)
-                for photo, answer, gaps, why, each in zip(photos, answers, no_data, reasons, loaded, strict=True)]
+                    photo=name, heading_prior=each.heading.words, camera=each.camera)
+                for name, answer, gaps, why, each in zip(names, answers, no_data, reasons, loaded, strict=True)]
 
     def _not_calibrated(self, on_map: bool | None, unlike: str | None) -> str | None:
         """Return why the probabilities of a photo are not calibrated; None if they are."""

@@ -164,34 +164,46 @@ def _point(photo: Path, time: datetime, place: Posterior, on_map: bool | None) -
                       place.radius_about(lat, lon, _MOST), on_map, *(() if heading is None else heading[:2]))
 
 
-def gpx(points: Sequence[TrackPoint], *, with_time: bool = True, name: str = "justzoomin") -> bytes:
-    """Return a GPX 1.1 file of one track: position, time and name of each photo, with radii and heading as extensions.
+def gpx(points: Sequence[TrackPoint], *, with_time: bool = True, name: str = "justzoomin", waypoints: bool = False) -> bytes:
+    """Return a GPX 1.1 file: position, time and name of each photo, with radii and heading as extensions.
+
+    Args:
+        points: The photos.
+        with_time: Whether to write their times.
+        name: Name of the track.
+        waypoints: Whether to write photos that do not belong together, instead of one track.
 
     Source: https://www.topografix.com/GPX/1/1/, order of elements in wptType.
     """
     ElementTree.register_namespace("", GPX)
     ElementTree.register_namespace("jzi", OWN)
     root = ElementTree.Element(f"{{{GPX}}}gpx", {"version": "1.1", "creator": "justzoomin"})
-    whole = ElementTree.SubElement(root, f"{{{GPX}}}trk")
-    ElementTree.SubElement(whole, f"{{{GPX}}}name").text = _text(name)
-    segment = ElementTree.SubElement(whole, f"{{{GPX}}}trkseg")
+    within = root
+    if not waypoints:
+        whole = ElementTree.SubElement(root, f"{{{GPX}}}trk")
+        ElementTree.SubElement(whole, f"{{{GPX}}}name").text = _text(name)
+        within = ElementTree.SubElement(whole, f"{{{GPX}}}trkseg")
     for p in points:
-        at = {"lat": f"{p.position.lat:.7f}", "lon": f"{p.position.lon:.7f}"}
-        place = ElementTree.SubElement(segment, f"{{{GPX}}}trkpt", at)
-        if with_time:
-            ElementTree.SubElement(place, f"{{{GPX}}}time").text = p.time.isoformat().replace("+00:00", "Z")
-        ElementTree.SubElement(place, f"{{{GPX}}}name").text = _text(Path(p.photo).name)
-        more = ElementTree.SubElement(place, f"{{{GPX}}}extensions")
-        ElementTree.SubElement(more, f"{{{OWN}}}radius_m").text = f"{p.radius_m:.1f}"
-        ElementTree.SubElement(more, f"{{{OWN}}}radius_90_m").text = f"{p.radius_90_m:.1f}"
-        for key, degrees in (("heading_deg", p.heading_deg), ("heading_sigma_deg", p.heading_sigma_deg)):
-            if degrees is not None:
-                ElementTree.SubElement(more, f"{{{OWN}}}{key}").text = f"{degrees:.1f}"
-        if p.on_map is not None:
-            ElementTree.SubElement(more, f"{{{OWN}}}on_map").text = "true" if p.on_map else "false"
+        _add_point(within, "wpt" if waypoints else "trkpt", p, with_time=with_time)
     ElementTree.indent(root)
     text: bytes = ElementTree.tostring(root, "utf-8", xml_declaration=True)
     return text + b"\n"
+
+
+def _add_point(within: ElementTree.Element, tag: str, p: TrackPoint, *, with_time: bool) -> None:
+    at = {"lat": f"{p.position.lat:.7f}", "lon": f"{p.position.lon:.7f}"}
+    place = ElementTree.SubElement(within, f"{{{GPX}}}{tag}", at)
+    if with_time:
+        ElementTree.SubElement(place, f"{{{GPX}}}time").text = p.time.isoformat().replace("+00:00", "Z")
+    ElementTree.SubElement(place, f"{{{GPX}}}name").text = _text(Path(p.photo).name)
+    more = ElementTree.SubElement(place, f"{{{GPX}}}extensions")
+    ElementTree.SubElement(more, f"{{{OWN}}}radius_m").text = f"{p.radius_m:.1f}"
+    ElementTree.SubElement(more, f"{{{OWN}}}radius_90_m").text = f"{p.radius_90_m:.1f}"
+    for key, degrees in (("heading_deg", p.heading_deg), ("heading_sigma_deg", p.heading_sigma_deg)):
+        if degrees is not None:
+            ElementTree.SubElement(more, f"{{{OWN}}}{key}").text = f"{degrees:.1f}"
+    if p.on_map is not None:
+        ElementTree.SubElement(more, f"{{{OWN}}}on_map").text = "true" if p.on_map else "false"
 
 
 def _text(words: str) -> str:
