@@ -11,6 +11,7 @@ from .exact_search import exact as exact
 from .fix import Fix as Fix
 from .fix import credible_radius_m as credible_radius_m
 from .fix_files import check_suffix as check_suffix
+from .fix_files import write_fixes as write_fixes
 from .greedy_search import Paths as Paths
 from .greedy_search import along_path as along_path
 from .greedy_search import greedy as greedy

@@ -1,7 +1,16 @@
+from .job_limits import JobLimits as JobLimits
+from .job_limits import NoRoomError as NoRoomError
+from .job_limits import NoSuchJobError as NoSuchJobError
+from .job_limits import NotDoneError as NotDoneError
+from .job_limits import TooLargeError as TooLargeError
+from .job_limits import TooManyJobsError as TooManyJobsError
+from .jobs import Jobs as Jobs
 from .photo_queue import Observer as Observer
 from .photo_queue import PhotoQueue as PhotoQueue
 from .photo_queue import QueueFullError as QueueFullError
 from .photo_queue import believe as believe
 from .photo_queue import locate as locate
+from .queued import in_queue as in_queue
+from .stored_form import StoredForm as StoredForm
 from .variants import Asked as Asked
 from .variants import Variants as Variants
