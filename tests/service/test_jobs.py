@@ -307,7 +307,7 @@ def test_limits(opened, photos, tmp_path):
     with pytest.raises(ConfigError, match="UTF-8"):
         sent(jobs, [b"x"], fields=[("search", b"\xff")])
     with pytest.raises(TooLargeError):
-        sent(jobs, [b"x"], fields=[("search", b"x" * (1 << 20) + b"x")])
+        sent(jobs, [b"x"], fields=[("search", b"x" * (4 << 20) + b"x")])
     with pytest.raises(TooLargeError):
         sent(jobs, [b"x"], fields=[(f"f{k}", b"x") for k in range(51)])
     with pytest.raises(NoRoomError):

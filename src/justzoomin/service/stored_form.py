@@ -16,7 +16,7 @@ from justzoomin.untrusted import printable
 
 PHOTOS = "photos"
 """Name of the parts that are photos, and of the folder that they are stored in."""
-MAX_FIELDS, MAX_FIELD_BYTES, MAX_FILE_BYTES, MAX_NAME = 50, 1 << 20, 64 << 20, 200
+MAX_FIELDS, MAX_FIELD_BYTES, MAX_FILE_BYTES, MAX_NAME = 50, 4 << 20, 64 << 20, 200
 _DIGITS = 6
 
 
