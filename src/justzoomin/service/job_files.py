@@ -120,7 +120,7 @@ class JobFolder:
                 "results": list(FORMATS) if status.state == "done" else []}
 
     def told(self, text: str) -> str:
-        """Return a message with the client's names in the place of the server's paths."""
+        """Return a message with the client's names instead of the server's paths."""
         return told(text, self.folder, self.asked.names)
 
     def save_status(self) -> None:

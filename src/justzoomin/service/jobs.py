@@ -49,7 +49,7 @@ class Jobs:
         localizer_for: Makes the localizer of a job.
         localize: Localizes the photos of a job; the localizer itself if None.
         limits: Limits of uploads and jobs.
-        files: Names of the fields that may be files.
+        files: Names of the fields that are stored as files.
         clock: Seconds since 1970.
 
     Raises:
@@ -108,16 +108,30 @@ class Jobs:
                 raise TooManyJobsError("jobs", f"{self.waiting} jobs wait", "Try again later.")
             self._uploading += 1
         try:
-            with work_folder(self.folder / secrets.token_hex(16), "upload") as folder:
-                folder.chmod(0o700)
-                upload = StoredForm(folder, self.limits, self._files)
-                try:
-                    yield upload
-                finally:
-                    upload.close()
+            with self.scratch(self.limits, self._files) as upload:
+                yield upload
         finally:
             with self._lock:
                 self._uploading -= 1
+
+    @contextlib.contextmanager
+    def scratch(self, limits: JobLimits, files: Sequence[str] = ()) -> Iterator[StoredForm]:
+        """Store a form for as long as the block lasts. What a killed server leaves of it, the next one removes.
+
+        Args:
+            limits: How much is accepted.
+            files: Names of the fields that are stored as files.
+
+        Raises:
+            OSError: If the folder cannot be written.
+        """
+        with work_folder(self.folder / secrets.token_hex(16), "upload") as folder:
+            folder.chmod(0o700)
+            form = StoredForm(folder, limits, files)
+            try:
+                yield form
+            finally:
+                form.close()
 
     @property
     def waiting(self) -> int:

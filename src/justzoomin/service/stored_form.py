@@ -26,7 +26,7 @@ class StoredForm:
     Args:
         folder: An empty folder. It is private to the upload.
         limits: How much is accepted.
-        files: Names of the fields that may be files.
+        files: Names of the fields that are stored as files.
 
     Attributes:
         names: The client's names of the photos, without folders, in order. Names can occur twice.
@@ -79,8 +79,8 @@ class StoredForm:
             raise ConfigError(part[:100], "the field was sent twice", "Send it once.")
         if len(self.fields) + len(self.files) >= MAX_FIELDS:
             raise TooLargeError("form", f"there are more than {MAX_FIELDS} fields", "See /docs for the fields of this request.")
-        if filename is not None and part in self._file_fields:
-            suffix = Path(filename).suffix.lower()  # it says of which kind the file is
+        if part in self._file_fields:
+            suffix = Path(filename or "").suffix.lower()  # it says of which kind the file is
             safe = suffix if suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= 10 else ""
             self.files[part] = self.folder / f"{part}{safe}"
             self._file = open_to_write(self.files[part], "xb")
@@ -119,6 +119,8 @@ class StoredForm:
             with self._file:
                 sync(self._file)
             self._file = None
+            if not self._part_bytes and self._part in self.files:  # a browser's form without a file
+                self.files.pop(self._part).unlink()
             return
         try:
             self.fields[self._part] = self._text.decode()
@@ -133,7 +135,7 @@ class StoredForm:
             self._file = None
 
     def told(self, text: str) -> str:
-        """Return a message with the client's names in the place of the server's paths."""
+        """Return a message with the client's names instead of the server's paths."""
         for part, path in self.files.items():
             text = text.replace(str(path), part)
         return told(text, self.folder, self.names)
@@ -156,7 +158,7 @@ def number_of(photo: str | Path) -> int:
 
 
 def told(text: str, folder: Path, names: Sequence[str]) -> str:
-    """Return a message with the client's names in the place of paths in a folder of photos."""
+    """Return a message with the client's names instead of paths in a folder of photos."""
     start = f"{folder / PHOTOS}/"
     first, *rest = text.split(start)
     for piece in rest:

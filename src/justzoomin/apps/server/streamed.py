@@ -102,7 +102,7 @@ def as_problems() -> Iterator[None]:
     """Give errors of jobs and uploads their status; paths of the server are not told.
 
     Raises:
-        ProblemError: In the place of the error.
+        ProblemError: Instead of the error.
     """
     try:
         yield
