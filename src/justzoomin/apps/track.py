@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,9 +27,7 @@ from justzoomin.apps.shared.photo_arguments import expand
 
 if TYPE_CHECKING:
     from justzoomin.errors import JustZoomInError
-    from justzoomin.photos.readers import PhotoTime
-    from justzoomin.posterior import HeadingPrior, Lattice, Motion, Turn
-    from justzoomin.search import Alone, TrackPoint
+    from justzoomin.search import TrackPoint
 
 
 def track(
@@ -73,26 +69,21 @@ def track(
     EXIF positions are never used.
     A photo that cannot be used is reported and skipped; the exit code is 0 only if all were used.
     """
-    from justzoomin.errors import ConfigError, JustZoomInError
+    from justzoomin.errors import JustZoomInError
     from justzoomin.photos.readers import times_from_exif, times_from_table
-    from justzoomin.posterior import TEMPERING, lattice
-    from justzoomin.search import Localizer, geojson, gpx, photo_posteriors, track_points
+    from justzoomin.search import DriveOptions, Localizer, geojson, gpx, photo_posteriors, track_drive
     from justzoomin.spelling import json_text
 
     for path, option in ((gpx_file, "--gpx"), (geojson_file, "--geojson")):
         if path is not None:
             writable_file(path, option)
-    for value, option in ((speed, "--speed"), (drift, "--drift"), (turn_sigma, "--turn-sigma"),
-                          (1.0 if tempering is None else tempering, "--tempering")):
-        if not 0 <= value < math.inf or (option in {"--speed", "--tempering"} and value == 0):
-            raise ConfigError(f"{option} {value:g}", "it is out of range", "Give a positive number.")
+    options = DriveOptions(speed, drift, turn_sigma, heading_sigma, heading_from == "track", smooth, tempering)
     found, remarks, listed = expand(photos)
     source = headings.heading_source(None, heading_sigma, heading_from, declination, listed, ("exif", "compass", "track"),
                                      others=times is not None)
     files = [f for f in found if not isinstance(f, JustZoomInError)]
     drive, timeless = times_from_table(files, times, time_zone) if times is not None else times_from_exif(files, time_zone)
-    if heading_from == "track" and all(p.displacement_m is None for p in drive):
-        raise ConfigError("--heading-from track", "no way is known", "Give --times with east_m and north_m.")
+    options.check(drive)
     failed = [f for f in (*found, *timeless) if isinstance(f, JustZoomInError)]
     for remark in remarks:
         typer.echo(remark, err=True)
@@ -104,14 +95,9 @@ def track(
         alone = photo_posteriors(localizer, [p.path for p in drive], batch_size, advance)
     unusable = [f for f in alone if isinstance(f, JustZoomInError)]
     _report(unusable)
-    turn = _turn(drive, turn_sigma) if any(p.turn_deg is not None for p in drive) else None
-    facing = _headings(drive, alone, heading_sigma, along=heading_from == "track", drift=drift)
-    if localizer.model.matcher is None and (turn is not None or any(facing)):
-        typer.echo("this model does not say which way a photo faces, so turns and headings of --times are not used", err=True)
-        turn, facing = None, [None] * len(drive)
-    motion = _motion(lattice(localizer.grid), drive, speed, drift)
-    points = track_points(localizer, [(p.path, p.time) for p in drive], alone, motion, smooth=smooth,
-                          tempering=TEMPERING if tempering is None else tempering, turn=turn, headings=facing)
+    points, remarks = track_drive(localizer, drive, alone, options)
+    for remark in remarks:
+        typer.echo(remark, err=True)
     if as_json:
         print_json([p.to_dict() for p in points])
     else:
@@ -127,53 +113,6 @@ def track(
 def _report(errors: list[JustZoomInError]) -> None:
     for error in errors:
         typer.echo(f"error: {error}", err=True)
-
-
-def _motion(cells: Lattice, drive: Sequence[PhotoTime], speed: float, drift: float) -> Callable[[int, int], Motion]:
-    """Return the motion between two photos: odometry if all photos between them have it, otherwise the highest speed."""
-    from justzoomin.posterior import odometry, speed_limit
-
-    def between(first: int, second: int) -> Motion:
-        steps = [p.displacement_m for p in drive[first + 1:second + 1]]
-        known = [step for step in steps if step is not None]
-        if len(known) < len(steps):
-            return speed_limit(cells, (drive[second].time - drive[first].time).total_seconds(), speed)
-        east, north = (sum(step[axis] for step in known) for axis in (0, 1))
-        return odometry(cells, east, north, 1.0 + drift * sum(math.hypot(*step) for step in known))
-
-    return between
-
-
-def _turn(drive: Sequence[PhotoTime], sigma_deg: float) -> Callable[[int, int, int], Turn | None]:
-    """Return the turn between two photos: the sum of those between them, if all are known."""
-    from justzoomin.posterior import turned
-
-    def between(first: int, second: int, bearings: int) -> Turn | None:
-        steps = [p.turn_deg for p in drive[first + 1:second + 1]]
-        known = [step for step in steps if step is not None]
-        return turned(bearings, sum(known), sigma_deg * math.sqrt(len(known))) if len(known) == len(steps) else None
-
-    return between
-
-
-def _headings(drive: Sequence[PhotoTime], alone: Sequence[Alone | JustZoomInError], sigma_deg: float | None, *, along: bool,
-              drift: float) -> list[HeadingPrior | None]:
-    """Return what is known of each photo's heading: its row in --times, else its list or EXIF, else the way if it counts."""
-    from justzoomin.errors import JustZoomInError
-    from justzoomin.posterior import DEFAULT_SIGMA_DEG, HeadingPrior
-    from justzoomin.search import heading_along
-
-    width = DEFAULT_SIGMA_DEG if sigma_deg is None else sigma_deg
-    ways = [p.displacement_m for p in drive]
-    found: list[HeadingPrior | None] = []
-    for k, (photo, one) in enumerate(zip(drive, alone, strict=True)):
-        prior = None if isinstance(one, JustZoomInError) else one.heading
-        if photo.heading_deg is not None:
-            prior = HeadingPrior(photo.heading_deg, photo.heading_sigma_deg or width, origin="--times")
-        if prior is None and along:
-            prior = heading_along(ways[k], ways[k + 1] if k + 1 < len(ways) else None, width, drift)
-        found.append(prior)
-    return found
 
 
 def _print(points: list[TrackPoint]) -> None:

@@ -7,11 +7,15 @@ from .bulk import BulkReport as BulkReport
 from .bulk import localize_to_file as localize_to_file
 from .cell_scorer import scorer as scorer
 from .drive_headings import heading_along as heading_along
+from .drive_tracks import DriveOptions as DriveOptions
+from .drive_tracks import DriveTrack as DriveTrack
+from .drive_tracks import track_drive as track_drive
 from .exact_search import exact as exact
 from .fix import Fix as Fix
 from .fix import credible_radius_m as credible_radius_m
 from .fix_files import check_suffix as check_suffix
 from .fix_files import fixes_bytes as fixes_bytes
+from .fix_files import write_fixes as write_fixes
 from .geopackage import geopackage_bytes as geopackage_bytes
 from .greedy_search import Paths as Paths
 from .greedy_search import along_path as along_path
@@ -50,6 +54,7 @@ from .tracking import Alone as Alone
 from .tracking import TrackPoint as TrackPoint
 from .tracking import geojson as geojson
 from .tracking import gpx as gpx
+from .tracking import loaded_posteriors as loaded_posteriors
 from .tracking import photo_posteriors as photo_posteriors
 from .tracking import track_points as track_points
 from .trained import NotTrainedHereWarning as NotTrainedHereWarning

@@ -184,9 +184,10 @@ class Journal:
         return place is not None and place[1] and place[2] == stamp
 
     def add(self, photo: str, result: Fix | JustZoomInError, stamp: list[int]) -> None:
-        """Append the result of a photo."""
+        """Append the result of a photo. It outlives the process at once, and a power cut after at most `_SYNC_SECONDS`."""
         row = {"photo": photo, "error": str(result)} if isinstance(result, JustZoomInError) else result.to_dict()
         offset = self._write({**row, "file": stamp})
+        self._file.flush()
         self._places[photo] = (offset, isinstance(result, Fix), stamp)
         if time.monotonic() - self._synced > _SYNC_SECONDS:
             self.sync()

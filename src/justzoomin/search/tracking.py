@@ -18,6 +18,7 @@ from justzoomin.geometry import LatLon
 from justzoomin.posterior import TEMPERING, Distance, HeadingPrior, Motion, Posterior, Turn, decide, track
 from justzoomin.search.heading_wedge import wedge
 from justzoomin.search.localizer import Localizer
+from justzoomin.search.photo_loading import LoadedPhoto
 from justzoomin.spelling import spelled
 
 GPX = "http://www.topografix.com/GPX/1/1"
@@ -95,22 +96,34 @@ def photo_posteriors(localizer: Localizer, photos: Sequence[Path], batch_size: i
     Raises:
         TileError: If the map cannot give a view.
     """
-    cells = localizer.grid.actions**localizer.grid.depth
     found: list[Alone | JustZoomInError] = []
     for start in range(0, len(photos), batch_size):
         loaded = [localizer.load_photo(photo) for photo in photos[start:start + batch_size]]
         usable = [one for one in loaded if not isinstance(one, JustZoomInError)]
-        alone: list[Alone] = []
-        if usable:
-            believed = localizer.beliefs(usable, prior=False)
-            kept = believed.headings is not None and len(photos) * cells * believed.headings.shape[2] <= MAX_BEARINGS
-            alone = [Alone(p.log_probs.astype(np.float32), _half(p.headings) if kept else None, one.heading.prior)
-                     for p, one in zip(believed.posteriors(localizer.grid), usable, strict=True)]
-        rows = iter(alone)
+        rows = iter(loaded_posteriors(localizer, usable, len(photos)))
         found += [one if isinstance(one, JustZoomInError) else next(rows) for one in loaded]
         if progress:
             progress(len(found), len(photos))
     return found
+
+
+def loaded_posteriors(localizer: Localizer, photos: Sequence[LoadedPhoto], total: int) -> list[Alone]:
+    """Return what is believed about each loaded photo alone, as `photo_posteriors` does.
+
+    Args:
+        localizer: Model and map.
+        photos: A batch, from `Localizer.load_photo`.
+        total: Number of photos of the drive.
+
+    Raises:
+        TileError: If the map cannot give a view.
+    """
+    if not photos:
+        return []
+    believed, cells = localizer.beliefs(photos, prior=False), localizer.grid.actions**localizer.grid.depth
+    kept = believed.headings is not None and total * cells * believed.headings.shape[2] <= MAX_BEARINGS
+    return [Alone(p.log_probs.astype(np.float32), _half(p.headings) if kept else None, one.heading.prior)
+            for p, one in zip(believed.posteriors(localizer.grid), photos, strict=True)]
 
 
 def _half(headings: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float16] | None:

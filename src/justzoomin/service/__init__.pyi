@@ -15,6 +15,13 @@ from .grid_tiles import GRID_VERSION as GRID_VERSION
 from .grid_tiles import grid_tile as grid_tile
 from .heat_tiles import HeatLayer as HeatLayer
 from .heat_tiles import heat_tile as heat_tile
+from .job_limits import JobLimits as JobLimits
+from .job_limits import NoRoomError as NoRoomError
+from .job_limits import NoSuchJobError as NoSuchJobError
+from .job_limits import NotDoneError as NotDoneError
+from .job_limits import TooLargeError as TooLargeError
+from .job_limits import TooManyJobsError as TooManyJobsError
+from .jobs import Jobs as Jobs
 from .links import corrections_link as corrections_link
 from .links import read_corrections as read_corrections
 from .map_views import view_jpeg as view_jpeg
@@ -27,6 +34,7 @@ from .places import bounds_of as bounds_of
 from .places import levels_of as levels_of
 from .places import top_places as top_places
 from .plain_heat import heat_tile as heat_tile
+from .queued import in_queue as in_queue
 from .session import Ask as Ask
 from .session import ConflictError as ConflictError
 from .session import Opinion as Opinion
@@ -35,6 +43,7 @@ from .session import ask_directly as ask_directly
 from .session import with_posterior as with_posterior
 from .sessions import Sessions as Sessions
 from .sessions import UnknownSessionError as UnknownSessionError
+from .stored_form import StoredForm as StoredForm
 from .thumbnails import Thumbnail as Thumbnail
 from .thumbnails import thumbnail_of as thumbnail_of
 from .variants import Asked as Asked
