@@ -21,7 +21,8 @@ DATELINE = ZoomGrid(Region(10.0, 180.0, (-200.0, 200.0), (-200.0, 200.0)), 3, 1)
 def fix_on(grid: ZoomGrid, sequence: tuple[int, ...], **more: object) -> Fix:
     centre = grid.cell(sequence).centre
     return Fix(centre.lat, centre.lon, sequence, (0.5,) * len(sequence), 100.0, 20.0, (0.0,) * len(sequence), 0.1,
-               "a \udce9.jpg", "m" * 8, "n" * 8, grid, region_90=(3, 2), heading_deg=90.0, heading_sigma_deg=10.0, on_map=True, **more)
+               "a \udce9.jpg", "m" * 8, "n" * 8, grid, region_90=(3, 2), heading_deg=90.0, heading_sigma_deg=10.0, on_map=True,
+               **more)
 
 
 @pytest.fixture

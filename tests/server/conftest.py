@@ -36,7 +36,7 @@ def ask(localizer, tmp_path):
     opened = []
 
     def make(examples=None, **settings):
-        app = create_app(localizer, ServeSettings(**settings), examples=examples)
+        app = create_app(localizer, ServeSettings(**settings), tmp_path / f"jobs{len(opened)}", examples=examples)
         client = TestClient(app, base_url="http://localhost", raise_server_exceptions=False)
         opened.append(client.__enter__())
         return client

@@ -19,7 +19,7 @@ BLOCKS = re.findall(r"^<!-- run -->\n```(\w+)\n(.*?)^```", PAGE.read_text(encodi
 
 
 @pytest.fixture(scope="module")
-def server(localizer):
+def server(localizer, tmp_path_factory):
     """Address of a running server."""
     import uvicorn
 
@@ -28,7 +28,8 @@ def server(localizer):
     from justzoomin.apps.server.settings import ServeSettings
 
     listening = listen("127.0.0.1", 0)
-    running = uvicorn.Server(uvicorn.Config(create_app(localizer, ServeSettings()), log_level="warning"))
+    app = create_app(localizer, ServeSettings(), tmp_path_factory.mktemp("jobs"))
+    running = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not running.started:

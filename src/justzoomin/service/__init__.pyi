@@ -33,7 +33,6 @@ from .photo_queue import locate as locate
 from .places import bounds_of as bounds_of
 from .places import levels_of as levels_of
 from .places import top_places as top_places
-from .plain_heat import heat_tile as heat_tile
 from .queued import in_queue as in_queue
 from .session import Ask as Ask
 from .session import ConflictError as ConflictError

@@ -9,32 +9,43 @@ from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from justzoomin.apps.server.job_routes import job_limits, job_routes
 from justzoomin.apps.server.limits import Limits
 from justzoomin.apps.server.localize_routes import localize_routes
 from justzoomin.apps.server.map_routes import map_routes
 from justzoomin.apps.server.metrics import Counted, Metrics
 from justzoomin.apps.server.page_routes import PAGE, page_routes
 from justzoomin.apps.server.problems import add_problem_handlers, problem_response
+from justzoomin.apps.server.session_routes import new_sessions, session_routes
 from justzoomin.apps.server.settings import ServeSettings
+from justzoomin.apps.server.stored_fields import FILES, asked_of
+from justzoomin.apps.server.tile_routes import tile_routes
+from justzoomin.apps.server.tile_service import TileService
 from justzoomin.search import Localizer
-from justzoomin.service import PhotoQueue, Variants
+from justzoomin.service import Jobs, PhotoQueue, Variants, in_queue
 
 _ABOUT = """Say where street photos were taken, from the photos and one overhead map. Photos are not stored (those of jobs until
 their end), positions in EXIF are never used, and nothing leaves this machine. Errors are problem details (RFC 9457) with
 `where`, `what` and `remedy`."""
 
 
-def create_app(localizer: Localizer, settings: ServeSettings, *, examples: Path | None = None) -> ASGIApp:
+def create_app(localizer: Localizer, settings: ServeSettings, jobs_folder: Path, *, examples: Path | None = None) -> ASGIApp:
     """Return the ASGI application for one model and one map.
 
     Args:
         localizer: Model and map.
         settings: Limits, and who may ask.
+        jobs_folder: Folder of jobs; those in it go on.
         examples: Folder of photos that the page offers to try.
+
+    Raises:
+        DataError: If another server uses the folder of jobs.
+        OSError: If it cannot be written.
     """
     metrics = Metrics()
     queue = PhotoQueue(limit=settings.max_waiting, batch_size=settings.batch_size, observer=metrics,
@@ -42,17 +53,24 @@ def create_app(localizer: Localizer, settings: ServeSettings, *, examples: Path 
     localizer.took = metrics.took
     metrics.watch(queue)
     variants = Variants(localizer)
+    jobs = Jobs(jobs_folder, lambda fields, files: variants.of(asked_of(fields, files, localizer.grid)), in_queue(queue),
+                limits=job_limits(settings), files=FILES)
+    tiles = TileService(localizer.map, localizer.grid, Path(localizer.map.name).name)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        jobs.start()
         yield
-        queue.close()
+        await run_in_threadpool(jobs.close)
+        await run_in_threadpool(queue.close)
 
     app = FastAPI(title="justzoomin", version=version("justzoomin"), description=_ABOUT, lifespan=lifespan,
                   docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     add_problem_handlers(app)
     for router in (_state_routes(queue), metrics.routes(), localize_routes(queue, variants, settings),
-                   map_routes(localizer, settings, examples), page_routes()):
+                   session_routes(new_sessions(queue, localizer, settings), queue, variants, settings), job_routes(jobs),
+                   map_routes(localizer, tiles, settings, examples),
+                   tile_routes(localizer.map, localizer.grid, service=tiles), page_routes()):
         app.include_router(router)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
     guarded: ASGIApp = Limits(app, settings)

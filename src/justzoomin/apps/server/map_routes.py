@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse
 
 from justzoomin.apps.server.problems import ProblemError
 from justzoomin.apps.server.settings import ServeSettings
+from justzoomin.apps.server.tile_service import TileService
 from justzoomin.data import photo_files
 from justzoomin.geometry import ZoomGrid
 from justzoomin.search import Localizer
@@ -46,11 +47,12 @@ def examples_in(folder: Path | None) -> list[dict[str, Any]]:
     return found
 
 
-def map_routes(localizer: Localizer, settings: ServeSettings, examples: Path | None) -> APIRouter:
+def map_routes(localizer: Localizer, tiles: TileService, settings: ServeSettings, examples: Path | None) -> APIRouter:
     """Return the routes that describe the map and give example photos.
 
     Args:
         localizer: Model and map.
+        tiles: The tiles of the map.
         settings: The limits.
         examples: Folder of example photos.
     """
@@ -70,7 +72,9 @@ def map_routes(localizer: Localizer, settings: ServeSettings, examples: Path | N
             "search": str(localizer.search), "decision": str(localizer.decision),
             "calibrated": asked is not None and asked.calibrated_here,
             "not_calibrated": "the search follows paths" if asked is None else asked.unlike,
-            "tiles": {"map": f"{root}/tiles/map.json", "grid": f"{root}/tiles/grid/{{level}}.json"},
+            "tiles": {"map": tiles.map_layer.address(root),
+                      "grid": tiles.grid_layer(0).address(root, ending=".png").replace("grid/0/", "grid/{level}/"),
+                      "min_zoom": tiles.map_layer.min_zoom, "max_zoom": tiles.map_layer.max_zoom},
             "limits": settings.model_dump(include={"max_photos", "max_photo_mb", "max_body_mb", "max_job_mb", "max_megapixels",
                                                    "max_waiting", "answer_s", "keep_s", "session_idle_s"}),
             "examples": [{**one, "photo": f"{root}/examples/{one['file']}"} for one in shown],

@@ -13,6 +13,7 @@ import uvicorn
 from justzoomin.apps.server.app import create_app
 from justzoomin.apps.server.settings import ServeSettings
 from justzoomin.errors import ConfigError
+from justzoomin.files import cache_home
 from justzoomin.search import Localizer
 
 _BACKLOG = 1024
@@ -46,11 +47,11 @@ def run(localizer: Localizer, settings: ServeSettings, host: str, port: int, *, 
         host: Address to listen on.
         port: Port to listen on; 0 for any free one.
         examples: Folder of photos that the page offers to try.
-        jobs: Folder for jobs; None for one in the cache folder.
+        jobs: Folder of jobs; None for one in the cache folder.
         open_page: Whether to open the page in the browser.
     """
     listening = listen(host, port)
-    app = create_app(localizer, settings, examples=examples)
+    app = create_app(localizer, settings, jobs or _jobs_folder(localizer), examples=examples)
     name = f"[{host.strip('[]')}]" if ":" in host else host
     address = f"http://{name}:{listening.getsockname()[1]}{settings.root_path}/"
     typer.echo(f"page:      {address}\ninterface: {address}docs")
@@ -62,3 +63,8 @@ def run(localizer: Localizer, settings: ServeSettings, host: str, port: int, *, 
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30,
                             timeout_graceful_shutdown=10)
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _jobs_folder(localizer: Localizer) -> Path:
+    """Return the folder of jobs for a model and a map."""
+    return cache_home() / "jobs" / f"{localizer.model_hash[:12]}-{localizer.map_hash[:12]}"
