@@ -134,6 +134,10 @@ class StoredForm:
                 self._file.close()
             self._file = None
 
+    def name_of(self, photo: Path) -> str:
+        """Return the client's name of a stored photo."""
+        return self.names[number_of(photo)]
+
     def told(self, text: str) -> str:
         """Return a message with the client's names instead of the server's paths."""
         for part, path in self.files.items():
