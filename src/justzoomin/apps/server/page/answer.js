@@ -1,7 +1,7 @@
 // The answer beside the map: how sure it is, where, which way the photo faces, other places, and files to save.
 
 import { $, announce, h, icon, show, toast } from "./dom.js";
-import { picture, save } from "./api.js";
+import { save } from "./api.js";
 import { distance } from "./geo.js";
 import { area, metres, percent, position, sureness, trust, wind } from "./words.js";
 
@@ -124,14 +124,14 @@ export function showPhoto(session, enlarge) {
     h("button", { type: "button", class: "small", id: "other" }, icon("photo"), "Another photo")));
 }
 
-async function fallback(session, image, giveUp) {
-  const address = session.state?.photo?.thumbnail;
-  if (!address || image.dataset.tried === address) {
+/** Show the small copy that the server has of a photo; it can read formats that browsers cannot. */
+function fallback(session, image, giveUp) {
+  if (!session.state || image.dataset.tried === session.state.id) {
     giveUp();
     return;
   }
-  image.dataset.tried = address;
-  image.src = address.startsWith("data:") ? address : await picture(address).catch(() => "");
+  image.dataset.tried = session.state.id;
+  image.src = `v1/sessions/${session.state.id}/photo.jpg`;
 }
 
 function facing(fix) {

@@ -1,4 +1,4 @@
-// Requests to the service. Addresses are relative, so the page also works behind a proxy with a path of its own.
+// Requests to the service. Addresses are relative to the page, so it also works below a path of a proxy.
 
 /** An error of the service (problem details), or of the way to it. */
 export class Problem extends Error {
@@ -12,32 +12,35 @@ export class Problem extends Error {
 }
 
 export const server = new EventTarget();     // "gone" and "back": whether the server answers; "key": it asks for a key
-
-let key = (() => { try { return sessionStorage.getItem("key"); } catch { return null; } })();
+const KNOCK_MS = 2000;
 let away = false;
 
-export function setKey(value) {
-  key = value;
-  try { sessionStorage.setItem("key", value); } catch { /* the key is kept in memory only */ }
+/** Keep the server's key until the browser is closed; as a cookie, because pictures are asked for without headers. */
+export function setKey(key) {
+  document.cookie = `jzi_token=${encodeURIComponent(key)}; path=${location.pathname}; SameSite=Strict`;
 }
 
 export const get = (path) => ask("GET", path);
 export const post = (path, body) => ask("POST", path, body);
 export const remove = (path) => ask("DELETE", path);
+export const text = async (path) => (await answered("GET", path)).text();
 
-/** Send a form with photos; `progress` gets the share that is sent. */
+/** Send a form with photos; `progress` gets the share that is sent. Resolves to what JSON says, or to text of other kinds. */
 export function send(path, form, progress, signal, accept = "application/json") {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", path);
     request.setRequestHeader("Accept", accept);
-    if (key) request.setRequestHeader("Authorization", `Bearer ${key}`);
     request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
     request.upload.onload = () => progress(1);
     request.onload = () => {
       reached();
-      if (request.status < 400) resolve(accept.includes("json") ? parsed(request.responseText) : request.responseText);
-      else reject(problem(request.status, request.responseText, request.getResponseHeader("Retry-After")));
+      try {
+        if (request.status >= 400) throw problem(request.status, request.responseText, request.getResponseHeader("Retry-After"));
+        resolve(accept.includes("json") ? parsed(request.responseText) : request.responseText);
+      } catch (error) {
+        reject(error);
+      }
     };
     request.onerror = () => reject(lost());
     request.onabort = () => reject(new DOMException("cancelled", "AbortError"));
@@ -46,49 +49,43 @@ export function send(path, form, progress, signal, accept = "application/json") 
   });
 }
 
-/** Return what `<img>` and links can show: the address itself, or what was fetched with the key. */
-export async function picture(path) {
-  return key ? URL.createObjectURL(await (await answered("GET", path)).blob()) : path;
-}
-
 /** Save what the service gives at an address as a file. */
 export async function save(path, name) {
-  const address = URL.createObjectURL(await (await answered("GET", path)).blob());
+  saveBlob(await (await answered("GET", path)).blob(), name);
+}
+
+/** Save bytes as a file. */
+export function saveBlob(blob, name) {
   const link = document.createElement("a");
-  link.href = address;
+  link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
-  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-/** Load a tile for OpenLayers, with the key if there is one. */
-export function loadTile(tile, address) {
-  const image = tile.getImage();
-  if (!key) {
-    image.src = address;
-    return;
-  }
-  answered("GET", address).then((answer) => answer.blob()).then((blob) => {
-    image.src = URL.createObjectURL(blob);
-    image.addEventListener("load", () => URL.revokeObjectURL(image.src), { once: true });
-  }).catch(() => tile.setState(3));
+/** Return a file that the service has. */
+export async function file(path, name) {
+  const blob = await (await answered("GET", path)).blob();
+  return new File([blob], name, { type: blob.type });
 }
 
-/** Return the text of an answer, for results that are not JSON. */
-export async function text(path) {
-  return (await answered("GET", path)).text();
+/** Ask whether the server is back. */
+export async function knock() {
+  try {
+    if ((await fetch("readyz", { cache: "no-store" })).ok) reached();
+  } catch { /* still away; the banner stays */ }
 }
 
 async function ask(method, path, body) {
   const answer = await answered(method, path, body);
-  return answer.status === 204 ? null : parsed(await answer.text());
+  return parsed(await answer.text());
 }
 
 async function answered(method, path, body) {
-  const headers = { ...(key && { Authorization: `Bearer ${key}` }), ...(body !== undefined && { "Content-Type": "application/json" }) };
+  const json = body !== undefined && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
   let answer;
   try {
-    answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+    answer = await fetch(path, { method, ...json });
   } catch {
     throw lost();
   }
@@ -106,12 +103,11 @@ function parsed(content) {
 }
 
 function problem(status, content, wait) {
-  if (status === 401 || status === 403) server.dispatchEvent(new Event("key"));
+  if (status === 401) server.dispatchEvent(new Event("key"));
   let told = {};
   try { told = JSON.parse(content); } catch { /* not from the service: a proxy, perhaps */ }
-  const words = DEFAULTS[status] ?? [`the server answers with status ${status}`, "Try again in a moment."];
-  const remedy = told.remedy ?? (wait ? `Try again in ${wait} seconds.` : words[1]);
-  return new Problem(status, told.what ?? words[0], remedy, told.where ?? "");
+  const [what, remedy] = DEFAULTS[status] ?? [`the server answers with status ${status}`, "Try again in a moment."];
+  return new Problem(status, told.what ?? what, told.remedy ?? (wait ? `Try again in ${wait} seconds.` : remedy), told.where ?? "");
 }
 
 const DEFAULTS = {
@@ -141,19 +137,7 @@ function reached() {
 
 function wait() {
   setTimeout(async () => {
-    if (!away) return;
-    try {
-      const answer = await fetch("readyz", { cache: "no-store" });
-      if (answer.ok) reached(); else wait();
-    } catch {
-      wait();
-    }
-  }, 2000);
-}
-
-/** Ask at once whether the server is back. */
-export async function knock() {
-  try {
-    if ((await fetch("readyz", { cache: "no-store" })).ok) reached();
-  } catch { /* still away; the banner stays */ }
+    await knock();
+    if (away) wait();
+  }, KNOCK_MS);
 }

@@ -20,7 +20,7 @@ export function h(tag, attributes = {}, ...children) {
 /** Return an icon of the sprite; it is decoration, so screen readers skip it. */
 export function icon(name, kind = "icon") {
   const svg = svgElement("svg", { class: kind, "aria-hidden": "true" });
-  svg.append(svgElement("use", { href: `icons.svg#${name}` }));
+  svg.append(svgElement("use", { href: `page/icons.svg#${name}` }));
   return svg;
 }
 

@@ -1,7 +1,7 @@
 // A drive: photos with times, located together. The track with its uncertainty, and a slider through time.
 
 import { $, announce, h, icon, show, toast } from "./dom.js";
-import { send } from "./api.js";
+import { saveBlob, send } from "./api.js";
 import { asProblem } from "./session.js";
 import { disk, feature, point } from "./map.js";
 import { around, union } from "./geo.js";
@@ -176,7 +176,7 @@ export class Drive {
   async keep(kind, ending) {
     try {
       const content = await send("v1/track", this.form(), () => {}, undefined, kind);
-      saveText(typeof content === "string" ? content : JSON.stringify(content), kind, `drive.${ending}`);
+      saveBlob(new Blob([typeof content === "string" ? content : JSON.stringify(content)], { type: kind }), `drive.${ending}`);
     } catch (error) {
       toast(asProblem(error).what);
     }
@@ -184,9 +184,3 @@ export class Drive {
 }
 
 const isTable = (file) => /\.csv$/i.test(file.name);
-
-function saveText(content, kind, name) {
-  const link = h("a", { href: URL.createObjectURL(new Blob([content], { type: kind })), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-}

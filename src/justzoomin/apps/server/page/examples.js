@@ -1,29 +1,25 @@
-// Examples to click: photos of the map's own ground, whose true place is known.
+// Examples to click: photos of the map's own ground, and where they were taken if that is known.
 
 import { $, h, show } from "./dom.js";
-import { picture } from "./api.js";
+import { file } from "./api.js";
 
-/** Show the examples of /v1/map; `take` gets a file and its true place. */
+const MOST = 6;
+
+/** Show some of the examples of /v1/map; `take` gets a file and its true place, or null. */
 export function showExamples(examples, take, fail) {
-  const list = $("example-list");
-  list.replaceChildren(...(examples ?? []).map((example, k) => {
-    const image = h("img", { alt: "", loading: "lazy" });
-    const address = relative(example.photo);
-    picture(address).then((source) => { image.src = source; }).catch(() => {});
-    return h("li", {}, h("button", { type: "button", class: "thumb", "data-example": k + 1, "aria-label": `Example ${k + 1}: ${example.name}`, onclick: async () => {
+  $("example-list").replaceChildren(...spread(examples ?? [], MOST).map((example, k) => h("li", {},
+    h("button", { type: "button", class: "thumb", "data-example": k + 1, "aria-label": `Example ${k + 1}`, title: example.name, onclick: async () => {
       try {
-        const answer = await fetch(await picture(address));
-        const blob = await answer.blob();
-        take(new File([blob], `${example.name}${/\.\w+$/.test(example.name) ? "" : ".jpg"}`, { type: blob.type || "image/jpeg" }), { lat: example.lat, lon: example.lon });
+        const known = typeof example.lat === "number" && typeof example.lon === "number";
+        take(await file(example.photo, example.file ?? `${example.name}.jpg`), known ? { lat: example.lat, lon: example.lon } : null);
       } catch (error) {
         fail(error);
       }
-    } }, image));
-  }));
-  show($("examples"), list.children.length > 0);
+    } }, h("img", { src: example.photo, alt: "", loading: "lazy" })))));
+  show($("examples"), $("example-list").children.length > 0);
 }
 
-/** Addresses of the service begin at its root, which may lie below a path of a proxy. */
-function relative(address) {
-  return address.replace(/^\//, "");
+/** Return some of many, evenly spread. */
+function spread(all, most) {
+  return all.length <= most ? all : Array.from({ length: most }, (_, k) => all[Math.floor(k * all.length / most)]);
 }

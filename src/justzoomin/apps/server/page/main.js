@@ -39,7 +39,7 @@ $("key-form").addEventListener("submit", () => {
 async function start() {
   try {
     const info = await get("v1/map");
-    const map = new MapView(info, $("map"), $("popup"));
+    const map = new MapView(info, await get("tiles/map.json"), $("map"), $("popup"));
     const grid = map.grid4 = new Grid(info.grid);
     const session = new Session();
     const argue = new Argue(session, info.headings);
@@ -73,7 +73,7 @@ function receive(files, info) {
     toast(`${others[0].name} is not a photo. Give JPEG, PNG or HEIC.`);
     return;
   }
-  const most = info.limits?.max_photo_bytes ?? info.limits?.max_body_bytes ?? Infinity;
+  const most = 1e6 * (info.limits?.max_photo_mb ?? Infinity);
   const fitting = photos.filter((file) => file.size <= most);
   if (fitting.length < photos.length) {
     const large = photos.find((file) => file.size > most);

@@ -1,7 +1,7 @@
 // Many photos: a job on the server. A list with thumbnails, progress, cancel, and all answers on the map.
 
 import { $, announce, h, icon, show, toast } from "./dom.js";
-import { get, remove, save, send, text } from "./api.js";
+import { get, Problem, remove, save, send, text } from "./api.js";
 import { asProblem } from "./session.js";
 import { point } from "./map.js";
 import { around, union } from "./geo.js";
@@ -67,6 +67,7 @@ export class Many {
       this.job = await send("v1/jobs", form, (share) => this.progress(share < 1 ? `Sending: ${percent(share)}` : "Waiting for the server", share < 1 ? share : null), abort.signal);
       await this.follow(abort);
       if (abort.signal.aborted) return;
+      if (this.job.state === "failed") throw new Problem(500, this.job.error ?? "the job failed", "Try again, or look at the server's log.");
       this.receive(await text(`v1/jobs/${this.job.id}/result.jsonl`));
     } catch (error) {
       if (error.name === "AbortError" || abort.signal.aborted) return;
@@ -79,7 +80,7 @@ export class Many {
   }
 
   async follow(abort) {
-    const running = (job) => !["done", "failed", "cancelled", "finished"].includes(job.state);
+    const running = (job) => !["done", "failed", "cancelled"].includes(job.state);
     while (!abort.signal.aborted) {
       this.progress(`${this.job.done + (this.job.failed ?? 0)} of ${plural(this.job.total, "photo")}`, (this.job.done + (this.job.failed ?? 0)) / Math.max(1, this.job.total));
       if (!running(this.job)) return;
@@ -115,11 +116,7 @@ export class Many {
 
   receive(lines) {
     const found = lines.split("\n").filter(Boolean).map((line) => JSON.parse(line));
-    const left = [...found];
-    this.rows = this.files.map((file) => {
-      const k = left.findIndex((row) => row.photo === file.name || String(row.photo).endsWith(`/${file.name}`));
-      return k < 0 ? null : left.splice(k, 1)[0];
-    });
+    this.rows = this.files.map((_, k) => found[k] ?? null);      // an answer for each photo, in their order
     show(this.status, false);
     this.rows.forEach((row, k) => {
       const cell = this.list.children[k].querySelector(".result");

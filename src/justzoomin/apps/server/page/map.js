@@ -1,6 +1,5 @@
 // The map: imagery, heat, answers, and what a person points at or draws. OpenLayers stays behind this file.
 
-import { loadTile } from "./api.js";
 import { styles } from "./mapstyles.js";
 import { around, union } from "./geo.js";
 import { calm } from "./dom.js";
@@ -11,12 +10,13 @@ const GEOJSON = new ol.format.GeoJSON({ dataProjection: "EPSG:4326", featureProj
 const LEAST_VIEW_M = 60;                     // nobody sees where they are in a view of a few metres
 
 export class MapView extends EventTarget {
-  /** `info` is the answer of /v1/map; `target` and `popup` are elements. */
-  constructor(info, target, popup) {
+  /** `info` is the answer of /v1/map, `tiles` the TileJSON of the map; `target` and `popup` are elements. */
+  constructor(info, tiles, target, popup) {
     super();
     const region = transformExtent(info.bounds, "EPSG:4326", "EPSG:3857");
-    const most = info.tiles.max_zoom;
+    const most = tiles.maxzoom;
     this.info = info;
+    this.zooms = { minZoom: tiles.minzoom, maxZoom: most };
     this.heat = null;
     this.drawing = null;
     this.layers = Object.fromEntries(["region", "cell", "hover", "places", "wedge", "answer", "truth", "many", "drive", "sketch"]
@@ -24,8 +24,7 @@ export class MapView extends EventTarget {
     this.grid = new ol.layer.Tile({ visible: false, extent: region });
     this.base = new ol.layer.Tile({
       extent: region,
-      source: new ol.source.XYZ({ url: "tiles/map/{z}/{x}/{y}.jpg", minZoom: info.tiles.min_zoom, maxZoom: most,
-                                  attributions: escaped(info.attribution), tileLoadFunction: loadTile }),
+      source: new ol.source.XYZ({ url: own(tiles.tiles[0]), attributions: tiles.attribution, ...this.zooms }),
     });
     this.heats = new ol.layer.Group({ layers: [], opacity: 0.78 });
     this.view = new ol.View({ extent: wider(region, 1), maxZoom: most + 3, enableRotation: false, smoothExtentConstraint: true,
@@ -67,10 +66,10 @@ export class MapView extends EventTarget {
     const middle = [(bounds[1] + bounds[3]) / 2, (bounds[0] + bounds[2]) / 2];
     const extent = transformExtent(union(bounds, around(...middle, LEAST_VIEW_M / 2)), "EPSG:4326", "EPSG:3857");
     const size = this.map.getSize() ?? [800, 600];
-    const side = Math.round(Math.min(size[0], size[1]) * 0.08);
+    const side = Math.round(Math.min(size[0], size[1]) * 0.07);
     this.view.cancelAnimations();
     return new Promise((resolve) => {
-      this.view.fit(extent, { duration: calm() ? 0 : duration, padding: [side, side, side + 64, side], callback: resolve });
+      this.view.fit(extent, { duration: calm() ? 0 : duration, padding: [side, side, side + (this.foot ?? 0), side], callback: resolve });
     });
   }
 
@@ -86,8 +85,7 @@ export class MapView extends EventTarget {
     if (before.at(-1)?.get("url") === url) return;
     const layer = new ol.layer.Tile({
       extent: this.base.getExtent(), properties: { url },
-      source: new ol.source.XYZ({ url, minZoom: this.info.tiles.min_zoom, maxZoom: this.info.tiles.max_zoom, interpolate: false,
-                                  tileLoadFunction: loadTile, transition: 300 }),
+      source: new ol.source.XYZ({ url, interpolate: false, transition: 300, ...this.zooms }),
     });
     layers.push(layer);
     const drop = () => before.forEach((old) => layers.remove(old));
@@ -98,8 +96,7 @@ export class MapView extends EventTarget {
   showGrid(level) {
     if (this.gridLevel === level) return;
     this.gridLevel = level;
-    this.grid.setSource(new ol.source.XYZ({ url: `tiles/grid/${level}/{z}/{x}/{y}.png`, minZoom: this.info.tiles.min_zoom,
-                                            maxZoom: this.info.tiles.max_zoom, interpolate: false, tileLoadFunction: loadTile }));
+    this.grid.setSource(new ol.source.XYZ({ url: `tiles/grid/${level}/{z}/{x}/{y}.png`, interpolate: false, ...this.zooms }));
   }
 
   /** Show GeoJSON features on a layer instead of what it had; null empties it. */
@@ -186,8 +183,7 @@ function wider(extent, share) {
   return ol.extent.buffer(extent, Math.max(ol.extent.getWidth(extent), ol.extent.getHeight(extent)) * share);
 }
 
-function escaped(text) {
-  const element = document.createElement("span");
-  element.textContent = text ?? "";
-  return element.innerHTML;
+/** Return an address of the service as one that is relative to the page: a proxy may change where the service is. */
+function own(address) {
+  return address.slice(address.indexOf("tiles/map/"));
 }

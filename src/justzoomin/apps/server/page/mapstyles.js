@@ -13,7 +13,7 @@ const dot = (color, radius, text) => new Style({
   image: new Circle({ radius, fill: new Fill({ color }), stroke: new Stroke({ color: WHITE, width: 2 }) }),
   text: text && new Text({ text, font: FONT, fill: new Fill({ color: WHITE }) }),
 });
-const pin = new Style({ image: new Icon({ src: "pin.svg", anchor: [0.5, 0.97], width: 36, height: 46 }), zIndex: 5 });
+const pin = new Style({ image: new Icon({ src: "page/pin.svg", anchor: [0.5, 0.97], width: 36, height: 46 }), zIndex: 5 });
 
 const photo = (feature) => {
   if (feature.getGeometry().getType() !== "Point") {

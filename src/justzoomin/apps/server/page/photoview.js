@@ -14,7 +14,7 @@ const LAYERS = ["region", "cell", "wedge", "places", "answer", "truth", "hover",
 
 export class PhotoView {
   constructor({ info, map, grid, session, argue, strip }) {
-    Object.assign(this, { info, map, grid, session, argue, strip, level: 0, flight: null, shown: false, waiting: [], hinted: false });
+    Object.assign(this, { info, map, grid, session, argue, strip, level: 0, flight: null, shown: false, waiting: "", hinted: false });
     this.answer = new Answer(session, argue.element);
     this.followSession();
     this.followMap();
@@ -31,8 +31,8 @@ export class PhotoView {
   }
 
   open(file) {
-    this.session.open(file, { corrections: this.waiting });
-    this.waiting = [];
+    this.session.open(file, { known: this.waiting });
+    this.waiting = "";
   }
 
   show() {
@@ -47,6 +47,7 @@ export class PhotoView {
     this.map.clear(...LAYERS);
     this.map.showHeat(null, 0);
     this.strip.hide();
+    this.map.foot = 0;
   }
 
   /** Send a photo again whose sending failed, when the server is back. */
@@ -67,10 +68,10 @@ export class PhotoView {
         this.trouble(problem, () => this.fromLink());
         return;
       }
-      this.waiting = link.corrections;
+      this.waiting = link.known;
       if (link.view) this.map.look(link.view.lat, link.view.lon, link.view.zoom);
       this.note("The server no longer has the photo of this link, because photos are not stored. Drop the photo again"
-        + (link.corrections.length ? ", and the corrections of the link are applied." : "."));
+        + (link.known ? ", and the corrections of the link are applied." : "."));
     }
   }
 
@@ -161,8 +162,11 @@ export class PhotoView {
     const on = (type, act) => this.answer.addEventListener(type, (event) => act(event.detail));
     on("show", (place) => this.map.fit(this.grid.cell(place.sequence.slice(0, -1)).bounds));
     on("truth", () => this.showTruth());
-    on("link", () => this.link());
-    on("compare", (places) => compare(this.session, this.grid, places, (place) => this.session.correct({ kind: "cell", sequence: place.sequence.slice(0, -1), here: true })));
+    on("link", () => {
+      this.session.shared = true;
+      this.link();
+    });
+    on("compare", (places) => compare(this.grid, places, (place) => this.session.correct({ kind: "cell", sequence: place.sequence.slice(0, -1), here: true })));
     this.strip.addEventListener("level", ({ detail }) => {
       this.stop();
       this.setLevel(detail);
@@ -232,6 +236,7 @@ export class PhotoView {
     this.places = placesOf(state.top, state.fix.cell_size_m).map((place, k) => ({ ...place, number: k + 1 }));
     this.answer.update(state, this.places);
     this.argue.update(state);
+    this.map.foot = 64;
     if (this.shown) this.strip.update(state);
     this.link();
   }
@@ -291,7 +296,7 @@ export class PhotoView {
     try {
       const { features } = await get(`v1/sessions/${state.id}/region.geojson`);
       if (this.session.state !== state || !this.shown || this.flight) return;
-      const named = (kind) => features.filter((one) => one.properties.kind === kind || String(one.properties.percent ?? "") === kind.replace("region_", ""));
+      const named = (kind) => features.filter((one) => one.properties.kind === kind);
       this.map.mark("region", named("region_90").map((one) => feature(one.geometry)));
       this.map.mark("wedge", named("heading").map((one) => feature(one.geometry)));
     } catch { /* the answer is there without its outline */ }

@@ -2,7 +2,7 @@
 
 import { get, post, Problem, remove, send } from "./api.js";
 
-/** Events: "start", "sending" (detail: share), "found", "changed", "failed" (detail: Problem), "refused" (detail: Problem), "closed". */
+/** Events: "start", "sending" (detail: share), "found", "changing", "changed", "resent", "failed" and "refused" (detail: Problem), "closed". */
 export class Session extends EventTarget {
   constructor() {
     super();
@@ -11,49 +11,42 @@ export class Session extends EventTarget {
 
   reset() {
     this.abort?.abort();
-    Object.assign(this, { file: null, name: "", preview: null, state: null, truth: null, pending: null, abort: null, busy: false });
+    if (this.preview) URL.revokeObjectURL(this.preview);
+    Object.assign(this, { file: null, name: "", preview: null, state: null, truth: null, truthShown: false, shared: false, known: "", abort: null, busy: false });
   }
 
-  /** Send a photo and show its answer. `truth` is the true place of an example, `corrections` are applied at once. */
-  async open(file, { truth = null, corrections = [] } = {}) {
-    const before = this.state?.id;
-    if (this.preview) URL.revokeObjectURL(this.preview);
+  /** Send a photo and show its answer. `truth` is the true place of an example, `known` the text of corrections to begin with. */
+  async open(file, { truth = null, known = "" } = {}) {
+    this.forget();
     this.reset();
-    Object.assign(this, { file, name: file.name, truth, pending: corrections, preview: URL.createObjectURL(file) });
-    if (before) remove(`v1/sessions/${before}`).catch(() => {});
+    Object.assign(this, { file, name: file.name, truth, known, preview: URL.createObjectURL(file) });
     this.tell("start");
     await this.again();
   }
 
-  /** Send the photo once more: after an error, or when the server has forgotten it. */
+  /** Send the photo once more, after an error. */
   async again() {
+    this.abort?.abort();
     const abort = this.abort = new AbortController();
     this.busy = true;
     try {
-      const state = await this.create(abort.signal);
+      const state = await this.create(this.known, abort.signal);
       if (abort !== this.abort) return;
-      this.state = state;
-      await this.catchUp();
-      this.busy = false;
+      Object.assign(this, { state, busy: false });
       this.tell("found");
-    } catch (problem) {
-      if (abort !== this.abort || problem.name === "AbortError") return;
+    } catch (error) {
+      if (abort !== this.abort || error.name === "AbortError") return;
       this.busy = false;
-      this.tell("failed", asProblem(problem));
+      this.tell("failed", asProblem(error));
     }
   }
 
-  create(signal) {
+  create(corrections, signal) {
     const form = new FormData();
     form.append("photo", this.file, this.file.name);
+    if (corrections) form.append("corrections", corrections);
     this.tell("sending", 0);
-    return send("v1/sessions", form, (share) => signal.aborted || this.tell("sending", share), signal);
-  }
-
-  async catchUp() {
-    const corrections = this.pending ?? [];
-    this.pending = null;
-    for (const correction of corrections) this.state = await post(`v1/sessions/${this.state.id}/corrections`, bare(correction));
+    return send("v1/sessions", form, (share) => signal?.aborted || this.tell("sending", share), signal);
   }
 
   /** Show a session that the server still has: from a link. Throws the problem if it has not. */
@@ -73,34 +66,36 @@ export class Session extends EventTarget {
     if (this.busy || !this.state) return;
     this.busy = true;
     this.tell("changing");
+    const before = this.state;
     try {
-      const told = this.state.corrections;
+      let state;
       try {
-        this.state = await post(`v1/sessions/${this.state.id}/${what}`, body);
+        state = await post(`v1/sessions/${before.id}/${what}`, body);
       } catch (problem) {
         if (problem.status !== 404 || !this.file) throw problem;
-        this.state = await this.create(new AbortController().signal);     // the server was restarted
-        this.pending = what === "undo" ? told.slice(0, -1) : body ? [...told, body] : told;
-        await this.catchUp();
+        const said = what === "undo" ? before.corrections.slice(0, -1) : body ? [...before.corrections, body] : before.corrections;
+        state = await this.create(JSON.stringify(said));     // the server was restarted, or has forgotten the photo
         this.tell("resent");
       }
-      this.busy = false;
+      if (this.state !== before) return;                     // another photo in the meantime
+      Object.assign(this, { state, busy: false });
       this.tell("changed");
-    } catch (problem) {
+    } catch (error) {
+      if (this.state !== before) return;
       this.busy = false;
-      this.tell("refused", asProblem(problem));
+      this.tell("refused", asProblem(error));
     }
   }
 
-  cancel() {
-    this.close();
-  }
-
   close() {
-    if (this.state) remove(`v1/sessions/${this.state.id}`).catch(() => {});
-    if (this.preview) URL.revokeObjectURL(this.preview);
+    this.forget();
     this.reset();
     this.tell("closed");
+  }
+
+  /** Tell the server that the photo is no longer needed; one whose link was copied stays. */
+  forget() {
+    if (this.state && this.file && !this.shared) remove(`v1/sessions/${this.state.id}`).catch(() => {});
   }
 
   tell(type, detail) {
@@ -113,11 +108,4 @@ export function asProblem(error) {
   if (error instanceof Problem) return error;
   console.error(error);
   return new Problem(-1, `the page made an error (${error.message})`, "Load the page again.");
-}
-
-/** Return a correction without what the page or the server added to it. */
-export function bare(c) {
-  const fields = { cell: ["sequence", "lat", "lon", "level", "here"], circle: ["lat", "lon", "radius_m", "here"],
-                   polygon: ["geometry", "here"], heading: ["deg", "sigma_deg"], camera: ["fov_deg"] }[c.kind] ?? [];
-  return { kind: c.kind, ...Object.fromEntries(fields.filter((name) => c[name] !== undefined && c[name] !== null).map((name) => [name, c[name]])) };
 }
