@@ -20,7 +20,7 @@ export class Answer extends EventTarget {
     $("answer").append(
       this.verdict,
       h("section", { class: "block", "aria-labelledby": "places-title" },
-        h("div", { class: "head" }, h("h2", { id: "places-title" }, "Most probable places"), this.compare), this.places),
+        h("div", { class: "head" }, h("h2", { id: "places-title" }, "Candidate places"), this.compare), this.places),
       h("details", { class: "block", id: "argue", open: true }, h("summary", {}, h("h2", {}, "Do you know better? Say so")), argue),
       h("details", { class: "block", id: "save" }, h("summary", {}, h("h2", {}, "Save or share")),
         this.files, h("button", { type: "button", id: "copy-link", onclick: () => this.copyLink() }, icon("link"), "Copy a link to this view")),
@@ -77,7 +77,7 @@ export class Answer extends EventTarget {
         h("span", { class: "number" }, position(place.lat, place.lon)),
         h("meter", { min: 0, max: best, value: place.probability, "aria-hidden": "true" }),
         h("b", {}, percent(place.probability))),
-      h("label", { class: "pick", title: "Compare this place" },
+      places.length > 1 && h("label", { class: "pick", title: "Compare this place" },
         h("input", { type: "checkbox", "aria-label": `Compare place ${k + 1}`, checked: this.chosen.includes(place), onchange: (event) => this.pick(place, event.target.checked) })))));
     show(this.compare, places.length > 1);
     this.compare.disabled = this.chosen.length !== 2;

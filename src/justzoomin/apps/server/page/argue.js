@@ -10,6 +10,8 @@ export class Argue {
   constructor(session, headings) {
     this.session = session;
     this.map = null;
+    this.turned = false;
+    this.tell = () => {};
     this.undo = h("button", { type: "button", id: "undo", class: "small", onclick: () => session.undo() }, icon("undo"), "Undo");
     this.redo = h("button", { type: "button", id: "redo", class: "small", onclick: () => session.redo() }, icon("redo"), "Redo");
     this.list = h("ol", { class: "corrections", id: "corrections", "aria-label": "Your corrections" });
@@ -32,6 +34,8 @@ export class Argue {
     this.redo.disabled = !state.can_redo;
     this.list.replaceChildren(...state.corrections.map((one) => h("li", {}, icon(one.here === false ? "close" : "check"), correction(this.sized(one)))));
     show(this.refusal, false);
+    if (this.dial && !this.turned && state.fix.heading_deg !== null) this.dial.turn(state.fix.heading_deg, false);
+    this.tell();
   }
 
   sized(one) {
@@ -113,8 +117,13 @@ export class Argue {
   }
 
   heading() {
-    const number = h("output", { class: "number", id: "dial-value" }, "0° north");
-    this.dial = dial((degrees) => { number.textContent = `${degrees}° ${wind(degrees)}`; });
+    const number = h("output", { class: "number", id: "dial-value" });
+    this.tell = () => { number.textContent = `${this.dial.value}° ${wind(this.dial.value)}`; };
+    this.dial = dial(() => {
+      this.turned = true;
+      this.tell();
+    });
+    this.tell();
     const spread = h("select", { id: "spread" }, [[10, "about 10°"], [20, "about 20°"], [45, "about 45°"]].map(([value, text]) => h("option", { value, selected: value === 20 }, text)));
     return h("fieldset", { class: "tool" }, h("legend", {}, "Which way the photo faces"),
       h("div", { class: "with-dial" }, this.dial.element,

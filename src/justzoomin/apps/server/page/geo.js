@@ -87,14 +87,3 @@ function sequenceOf(row, col, level, grid) {
   }
   return sequence;
 }
-
-/** Join the most probable cells to places: a cell belongs to the first place within a few cells of it. */
-export function placesOf(top, cellSize) {
-  const places = [];
-  for (const cell of top) {
-    const near = places.find((place) => distance(place.lat, place.lon, cell.lat, cell.lon) <= 4 * cellSize);
-    if (near) near.probability += cell.probability;
-    else places.push({ ...cell });
-  }
-  return places.sort((a, b) => b.probability - a.probability);
-}

@@ -19,11 +19,12 @@ export class MapView extends EventTarget {
     this.zooms = { minZoom: tiles.minzoom, maxZoom: most };
     this.heat = null;
     this.drawing = null;
+    this.foot = 0;                           // pixels that something covers at the foot of the map
     this.layers = Object.fromEntries(["region", "cell", "hover", "places", "wedge", "answer", "truth", "many", "drive", "sketch"]
       .map((name) => [name, new ol.layer.Vector({ source: new ol.source.Vector(), style: styles[name] })]));
-    this.grid = new ol.layer.Tile({ visible: false, extent: region });
+    this.grid = new ol.layer.Tile({ visible: false, extent: wider(region, 0.01) });
     this.base = new ol.layer.Tile({
-      extent: region,
+      extent: transformExtent(tiles.bounds, "EPSG:4326", "EPSG:3857"),
       source: new ol.source.XYZ({ url: own(tiles.tiles[0]), attributions: tiles.attribution, ...this.zooms }),
     });
     this.heats = new ol.layer.Group({ layers: [], opacity: 0.78 });
@@ -69,7 +70,7 @@ export class MapView extends EventTarget {
     const side = Math.round(Math.min(size[0], size[1]) * 0.07);
     this.view.cancelAnimations();
     return new Promise((resolve) => {
-      this.view.fit(extent, { duration: calm() ? 0 : duration, padding: [side, side, side + (this.foot ?? 0), side], callback: resolve });
+      this.view.fit(extent, { duration: calm() ? 0 : duration, padding: [side, side, side + this.foot, side], callback: resolve });
     });
   }
 
@@ -84,7 +85,7 @@ export class MapView extends EventTarget {
     const url = `v1/sessions/${session.id}/heat/${level}/{z}/{x}/{y}.png?v=${session.version}`;
     if (before.at(-1)?.get("url") === url) return;
     const layer = new ol.layer.Tile({
-      extent: this.base.getExtent(), properties: { url },
+      extent: this.grid.getExtent(), properties: { url },
       source: new ol.source.XYZ({ url, interpolate: false, transition: 300, ...this.zooms }),
     });
     layers.push(layer);

@@ -2,7 +2,6 @@
 
 import { $, announce, calm, h, icon, show, toast } from "./dom.js";
 import { get } from "./api.js";
-import { placesOf } from "./geo.js";
 import { answerBounds, fly } from "./flight.js";
 import { feature, point, polygon } from "./map.js";
 import { Answer, showPhoto } from "./answer.js";
@@ -233,7 +232,7 @@ export class PhotoView {
   /** Show the numbers of the session's state beside the map. */
   update() {
     const { state } = this.session;
-    this.places = placesOf(state.top, state.fix.cell_size_m).map((place, k) => ({ ...place, number: k + 1 }));
+    this.places = state.top.map((place, k) => ({ ...place, number: k + 1 }));
     this.answer.update(state, this.places);
     this.argue.update(state);
     this.map.foot = 64;
@@ -278,7 +277,7 @@ export class PhotoView {
     this.draw();
     if (!this.hinted && this.session.preview) {
       this.hinted = true;
-      $("hint").textContent = matchMedia("(pointer: coarse)").matches ? "Tap a cell to say: it is here, or not here." : "Click a cell to say: it is here, or not here.";
+      $("hint").textContent = matchMedia("(pointer: coarse)").matches ? "Wrong? Tap a cell." : "Wrong? Click a cell to say that it is here, or not here.";
       show($("hint"), true);
       setTimeout(() => this.map.drawing || show($("hint"), false), 6000);
     }
