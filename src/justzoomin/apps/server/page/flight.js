@@ -1,0 +1,38 @@
+// The flight: level by level to the answer, with the probabilities of each level over the map.
+
+import { around, union } from "./geo.js";
+
+const STAY_MS = 750;
+const FLY_MS = 1100;
+
+/** Fly through the levels of a session's state. `onLevel` shows a level; the promise ends early when `signal` is aborted. */
+export async function fly(map, state, onLevel, signal) {
+  let bounds = map.info.bounds;
+  await map.fit(bounds, 500);
+  for (const level of state.levels) {
+    if (signal.aborted) return;
+    onLevel(level.level);
+    await pause(STAY_MS, signal);
+    if (signal.aborted) return;
+    bounds = level.level === state.levels.length ? answerBounds(state) : level.bounds;
+    await Promise.race([map.fit(bounds, FLY_MS), aborted(signal)]);
+    await pause(150, signal);
+  }
+}
+
+/** Return the bounds that show the answer and how sure it is: what holds nine tenths, if that is not too far around. */
+export function answerBounds(state) {
+  const { lat, lon, radius_90_m: radius, cell_size_m: cell } = state.fix;
+  return union(around(lat, lon, Math.max(8 * cell, Math.min(1.4 * (radius ?? 0), 60 * cell))));
+}
+
+function pause(milliseconds, signal) {
+  return Promise.race([new Promise((resolve) => { setTimeout(resolve, milliseconds); }), aborted(signal)]);
+}
+
+function aborted(signal) {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", resolve, { once: true });
+  });
+}

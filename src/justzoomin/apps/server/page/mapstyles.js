@@ -1,0 +1,41 @@
+// How things look on the map. Aerial pictures are dark and busy, so every line has a light edge.
+
+const { Style, Stroke, Fill, Icon, Circle, Text } = window.ol.style;
+const ACCENT = "#2f5bea";
+const WHITE = "#ffffff";
+const FONT = "600 12px system-ui, sans-serif";
+
+const edged = (color, width, fill, dash) => [
+  new Style({ stroke: new Stroke({ color: "rgba(255,255,255,.9)", width: width + 2 }), fill: fill && new Fill({ color: fill }) }),
+  new Style({ stroke: new Stroke({ color, width, lineDash: dash }) }),
+];
+const dot = (color, radius, text) => new Style({
+  image: new Circle({ radius, fill: new Fill({ color }), stroke: new Stroke({ color: WHITE, width: 2 }) }),
+  text: text && new Text({ text, font: FONT, fill: new Fill({ color: WHITE }) }),
+});
+const pin = new Style({ image: new Icon({ src: "page/pin.svg", anchor: [0.5, 0.97], width: 36, height: 46 }), zIndex: 5 });
+
+const photo = (feature) => {
+  if (feature.getGeometry().getType() !== "Point") {
+    return new Style({ stroke: new Stroke({ color: "rgba(255,255,255,.85)", width: 1.5 }), fill: new Fill({ color: "rgba(47,91,234,.18)" }) });
+  }
+  const color = feature.get("on_map") === false ? "#8b5a00" : ACCENT;
+  return dot(color, feature.get("chosen") ? 11 : 7, feature.get("chosen") ? String(feature.get("number") ?? "") : undefined);
+};
+
+export const styles = {
+  region: edged(ACCENT, 2, "rgba(47,91,234,.10)", [6, 5]),
+  cell: edged(ACCENT, 2.5),
+  hover: new Style({ stroke: new Stroke({ color: "rgba(255,255,255,.95)", width: 2 }), fill: new Fill({ color: "rgba(255,255,255,.18)" }) }),
+  places: (feature) => dot("#1f2733", 11, String(feature.get("number"))),
+  wedge: [new Style({ fill: new Fill({ color: "rgba(47,91,234,.42)" }), stroke: new Stroke({ color: "rgba(255,255,255,.85)", width: 1.5 }) })],
+  answer: pin,
+  truth: [dot("#0f7b4b", 8), new Style({ text: new Text({ text: "true place", font: FONT, offsetY: 20, fill: new Fill({ color: WHITE }),
+    backgroundFill: new Fill({ color: "#0f7b4b" }), padding: [3, 6, 2, 6] }) })],
+  many: photo,
+  drive: (feature) => (feature.get("kind") === "line"
+    ? edged(ACCENT, 3) : photo(feature)),
+  sketch: [new Style({ stroke: new Stroke({ color: WHITE, width: 5 }), fill: new Fill({ color: "rgba(47,91,234,.15)" }) }),
+           new Style({ stroke: new Stroke({ color: ACCENT, width: 3 }), image: new Circle({ radius: 5, fill: new Fill({ color: ACCENT }),
+             stroke: new Stroke({ color: WHITE, width: 2 }) }) })],
+};
