@@ -26,6 +26,7 @@ from justzoomin.apps.server.settings import ServeSettings
 from justzoomin.apps.server.stored_fields import FILES, asked_of
 from justzoomin.apps.server.tile_routes import tile_routes
 from justzoomin.apps.server.tile_service import TileService
+from justzoomin.apps.server.track_routes import track_routes
 from justzoomin.search import Localizer
 from justzoomin.service import Jobs, PhotoQueue, Variants, in_queue
 
@@ -69,7 +70,7 @@ def create_app(localizer: Localizer, settings: ServeSettings, jobs_folder: Path,
     add_problem_handlers(app)
     for router in (_state_routes(queue), metrics.routes(), localize_routes(queue, variants, settings),
                    session_routes(new_sessions(queue, localizer, settings), queue, variants, settings), job_routes(jobs),
-                   map_routes(localizer, tiles, settings, examples),
+                   track_routes(jobs, queue, variants, settings), map_routes(localizer, tiles, settings, examples),
                    tile_routes(localizer.map, localizer.grid, service=tiles), page_routes()):
         app.include_router(router)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
