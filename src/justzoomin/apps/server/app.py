@@ -20,6 +20,7 @@ from justzoomin.apps.server.metrics import Counted, Metrics
 from justzoomin.apps.server.page_routes import PAGE, page_routes
 from justzoomin.apps.server.problems import add_problem_handlers, problem_response
 from justzoomin.apps.server.settings import ServeSettings
+from justzoomin.apps.server.tile_routes import tile_routes
 from justzoomin.search import Localizer
 from justzoomin.service import PhotoQueue, Variants
 
@@ -52,7 +53,8 @@ def create_app(localizer: Localizer, settings: ServeSettings, *, examples: Path 
                   docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     add_problem_handlers(app)
     for router in (_state_routes(queue), metrics.routes(), localize_routes(queue, variants, settings),
-                   map_routes(localizer, settings, examples), page_routes()):
+                   map_routes(localizer, settings, examples), page_routes(),
+                   tile_routes(localizer.map, localizer.grid, name=Path(localizer.map.name).name)):
         app.include_router(router)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
     guarded: ASGIApp = Limits(app, settings)
