@@ -34,6 +34,8 @@ TILE_SIZES = (256, 512)
 _MAX_RATIO = 16.0
 """Most native pixels of the coarsest level for a pixel of a tile; coarser zoom levels would take too long to draw."""
 _FAR = 2.0**52
+_MAX_LAT = 85.051_128_779_8
+"""Web maps end here."""
 _FAINT = 16
 """Pixels with less opacity, of 255, are transparent: their colour is not known well enough."""
 
@@ -107,9 +109,11 @@ class WebTiles:
         if self.source.listed:
             for level in reversed(self._levels):
                 found = level_extent(self.source.source.table(level), self._projection)
-                if found[0] <= south and found[1] <= west and found[2] >= north and found[3] >= east:
+                around = found[0] <= south and found[1] <= west and found[2] >= north and found[3] >= east
+                if around and np.isfinite(found).all():
                     south, west, north, east = found
                     break
+        south, north = (min(_MAX_LAT, max(-_MAX_LAT, lat)) for lat in (south, north))
         return west, south, east, north
 
     def fingerprint(self) -> str:

@@ -105,7 +105,7 @@ def tile_routes(source: Map, grid: ZoomGrid, *, name: str = "map", service: Tile
         ending = {kind: ending for ending, kind in layer.formats}.get(keys.get("format", "image/png"))
         if ending is None:
             raise ProblemError(422, "format", "this layer has no such format",
-                               f"Give {', '.join(k for _, k in layer.formats)}.")
+                               f"Give {', '.join(kind for _, kind in layer.formats)}.")
         z, x, y = numbers
         if layer.key == "map":
             return map_answer(request, z, x, y, 256, cast("TileFormat", ending[1:]), keys.get("v"))
