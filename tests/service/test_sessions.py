@@ -225,7 +225,7 @@ def test_a_photo_is_not_kept_and_its_thumbnail_says_nothing_of_its_place(localiz
 def test_limits_of_number_memory_and_time(localizer, photo):
     clock = [0.0]
     size = Session(localizer, photo, "a").held_bytes
-    assert size > 729 * (72 + 16)
+    assert size > 729 * (72 + 24)
     sessions = Sessions(localizer, keep=3, idle_s=100.0, now=lambda: clock[0])
     made = [sessions.create(photo, str(k)).id for k in range(4)]
     assert len(set(made)) == 4 and min(map(len, made)) >= 20 and len(sessions) == 3
