@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -272,3 +273,22 @@ def test_with_a_circle_the_posterior_is_that_of_a_prior(localizer, session, phot
     found = session.opinion.fix
     assert (found.lat, found.lon) == pytest.approx((told.lat, told.lon), abs=1e-9)
     assert found.prior == told.prior
+
+
+def test_the_answer_is_never_where_it_was_ruled_out(localizer, session):
+    for radius in (3.0, 8.0, 20.0):
+        fix = session.opinion.fix
+        correct(session, {"kind": "circle", "lat": fix.lat, "lon": fix.lon, "radius_m": radius, "here": False})
+        found = session.opinion
+        assert found.posterior.probs[localizer.grid.flatten([found.fix.sequence])[0]] > 0
+        assert localizer.grid.encode(found.fix.lat, found.fix.lon)[0].tolist() == list(found.fix.sequence)
+
+
+def test_threads_that_correct_one_session_lose_nothing(localizer, session, photo):
+    drawn = [circle(localizer.grid, 20.0 * k - 80.0, 0.0, 12.0) for k in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda one: correct(session, one), drawn))
+    one_by_one = correct(Session(localizer, photo, "a.jpg"), *drawn)
+    assert session.opinion.version == one_by_one.opinion.version == 9
+    assert {one.words() for one in session.opinion.corrections} == {one.words() for one in one_by_one.opinion.corrections}
+    np.testing.assert_allclose(session.opinion.posterior.probs, one_by_one.opinion.posterior.probs, atol=1e-12)
