@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fakes
-from justzoomin.data import open_dataset
+from justzoomin.data import Frame, framed_photo, open_dataset, stated_camera
 from justzoomin.errors import ConfigError, GeometryError, PhotoError
 from justzoomin.geometry import from_local, haversine_m
 from justzoomin.posterior import Circle, HeadingPrior, Not, apply, apply_heading
@@ -226,7 +226,7 @@ def test_a_photo_is_not_kept_and_its_thumbnail_says_nothing_of_its_place(localiz
 def test_limits_of_number_memory_and_time(localizer, photo):
     clock = [0.0]
     size = Session(localizer, photo, "a").held_bytes
-    assert size > 729 * (72 + 24)
+    assert size > 729 * (72 + 26)
     sessions = Sessions(localizer, keep=3, idle_s=100.0, now=lambda: clock[0])
     made = [sessions.create(photo, str(k)).id for k in range(4)]
     assert len(set(made)) == 4 and min(map(len, made)) >= 20 and len(sessions) == 3
@@ -262,6 +262,14 @@ def test_a_corrected_field_of_view_is_used(town, photo):
     assert without_time(session.state()) == {**before, "can_redo": True}
     session.redo()
     assert session.opinion.fix.camera.startswith("field of view 50 degrees (corrected)")
+
+
+@pytest.mark.parametrize("fov", [40.0, 75.0, 110.0])
+def test_a_thumbnail_shows_a_field_of_view_as_the_photo_does(fov):
+    data = fakes.encoded(fakes.picture(1600, 900, 5), quality=95)
+    photo, thumbnail = (framed_photo(one, "a", 128, "scaled", Frame("crop", 75.0), stated_camera(fov)).pixels.astype(float)
+                        for one in (data, thumbnail_of(data).jpeg))
+    assert np.abs(photo - thumbnail).mean() < 2.0
 
 
 def test_with_a_circle_the_posterior_is_that_of_a_prior(localizer, session, photo):

@@ -26,6 +26,7 @@ from justzoomin.service.corrections import (
     HeadingCorrection,
     PlaceCorrection,
 )
+from justzoomin.service.heat_tiles import HeatLayer
 from justzoomin.service.links import corrections_link
 from justzoomin.service.places import levels_of, top_places
 from justzoomin.service.thumbnails import Thumbnail, thumbnail_of
@@ -34,6 +35,10 @@ Floats = npt.NDArray[np.float64]
 Ask = Callable[[bytes, str, Localizer], tuple[LoadedPhoto, Beliefs]]
 """Who is asked about a photo, by the bytes of its file, its name and the localizer. The answer is what was loaded, and what is
 believed about it without any prior."""
+
+
+_OPINION_BYTES = 26
+"""Memory of an opinion for each cell: weights, log-probabilities, probabilities, and a byte or two for the tiles of all levels."""
 
 
 class ConflictError(JustZoomInError):
@@ -108,9 +113,9 @@ class Session:
     """A photo with its corrections. Can be used by several threads.
 
     Kept of the photo are its thumbnail and what the model believes about it: for N terminal cells 72 N bytes with bearings, 8 N
-    without. Corrections and the posterior after them take 24 N more, and a corrected field of view another 72 N. So a session
-    takes 6.3 MB on a map of 65,536 cells, and 400 MB on one of 4 million. A corrected field of view is applied to the
-    thumbnail, because the photo is not kept.
+    without. Corrections, the posterior after them and its tiles take 26 N more, and a corrected field of view another 72 N. So
+    a session takes 6.4 MB on a map of 65,536 cells, and 410 MB on one of 4 million. A corrected field of view is applied to
+    the thumbnail, because the photo is not kept.
 
     Args:
         localizer: Model, map and what is known of the photo from the start. A search along paths is replaced by the posterior.
@@ -140,6 +145,7 @@ class Session:
         self._reframed: tuple[float, LoadedPhoto, Beliefs] | None = None
         self._undone: tuple[AnyCorrection, ...] = ()
         self._versions = 0
+        self._heat: tuple[int, dict[int, HeatLayer]] = 0, {}
         self.opinion = self._form((), started)
         for correction in corrections:
             self.correct(correction)
@@ -149,7 +155,7 @@ class Session:
         """Memory that the session takes, in bytes."""
         kept = [self._plain[1], *(() if self._reframed is None else self._reframed[2:])]
         believed = sum(one.log_probs.nbytes + (0 if one.headings is None else one.headings.nbytes) for one in kept)
-        return int(believed) + 3 * self.opinion.posterior.log_probs.nbytes + len(self.thumbnail.jpeg)
+        return int(believed) + _OPINION_BYTES * len(self.opinion.posterior.log_probs) + len(self.thumbnail.jpeg)
 
     def correct(self, correction: AnyCorrection) -> None:
         """Add a correction. It empties what could be redone.
@@ -206,6 +212,20 @@ class Session:
             "top": top_places(opinion.posterior, opinion.fix.sequence),
             "corrections": [{**one.to_dict(), "words": one.words()} for one in opinion.corrections],
             "can_undo": bool(opinion.corrections), "can_redo": bool(undone), "link": corrections_link(opinion.corrections)}
+
+    def heat(self, opinion: Opinion, level: int) -> HeatLayer:
+        """Return the tiles of a level of an opinion; those of one opinion are kept.
+
+        Raises:
+            GeometryError: If the grid has no such level.
+        """
+        version, layers = self._heat
+        if version != opinion.version:
+            layers = {}
+            self._heat = opinion.version, layers
+        if level not in layers:
+            layers[level] = HeatLayer(self.localizer.grid, level, opinion.posterior.at_level(level))
+        return layers[level]
 
     def _weights_with(self, correction: AnyCorrection) -> Floats | None:
         """Return the weights of the place with one more correction, after checks of that correction by itself."""
