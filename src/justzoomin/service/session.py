@@ -38,7 +38,7 @@ believed about it without any prior."""
 
 
 _OPINION_BYTES = 26
-"""Memory of an opinion for each cell: weights, log-probabilities, probabilities, and a byte or two for the tiles of all levels."""
+"""Memory of an opinion for each cell: weights, log-probabilities, probabilities, and a byte or two for its tiles."""
 
 
 class ConflictError(JustZoomInError):
