@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
 import numpy as np
@@ -131,8 +132,14 @@ def test_pictures(client, localizer, state):
     tile = client.get(f"{path}/heat/2/{z}/{x}/{y}.png?v={state['version']}")
     assert tile.status_code == 200 and "immutable" in tile.headers["cache-control"]
     assert np.asarray(Image.open(io.BytesIO(tile.content)).convert("RGBA"))[..., 3].any()
-    assert client.get(f"{path}/heat/2/{z}/{x}/{y}.png?v=99").headers["cache-control"] == "no-store"
-    assert client.get(f"{path}/heat/2/{z}/{x + 5000}/{y}.png").status_code == 204
+    same = {"if-none-match": tile.headers["etag"]}
+    assert client.get(f"{path}/heat/2/{z}/{x}/{y}.png", headers=same).status_code == 304
+    far = client.get(f"{path}/heat/2/{z}/{x + 5000}/{y}.png")
+    assert far.status_code == 200 and not np.asarray(Image.open(io.BytesIO(far.content)).convert("RGBA"))[..., 3].any()
+    correct(client, state, kind="circle", lat=state["fix"]["lat"], lon=lon, radius_m=30.0, here=False)
+    moved = client.get(f"{path}/heat/2/{z}/{x}/{y}.png?v={state['version']}", headers=same)
+    assert moved.status_code == 200 and moved.headers["cache-control"] == "private, no-cache"
+    assert moved.content != tile.content
     assert client.get(f"{path}/heat/9/{z}/{x}/{y}.png").status_code == 422
     for query in ("sequence=&pixels=64", "sequence=3,7&pixels=64", f"lat={state['fix']['lat']}&lon={lon}&size_m=50&pixels=64"):
         view = client.get(f"/v1/views?{query}")
@@ -170,3 +177,24 @@ def test_files(client, state, tmp_path):
     package.write_bytes(client.get(f"{path}.gpkg").content)
     rows = sqlite3.connect(package).execute("SELECT lat, lon, photo, sequence FROM answers").fetchall()
     assert rows == [(fix["lat"], fix["lon"], fix["photo"], ",".join(map(str, fix["sequence"])))]
+
+
+def test_a_full_queue_says_when_to_come_again(localizer, photos):
+    queue, settings = PhotoQueue(limit=0), ServeSettings()
+    app = FastAPI()
+    add_problem_handlers(app)
+    app.include_router(session_routes(new_sessions(queue, localizer, settings), queue, Variants(localizer), settings))
+    with TestClient(app) as full:
+        answer = begin(full, photos)
+    queue.close()
+    assert answer.status_code == 503 and int(answer.headers["retry-after"]) >= 1
+
+
+def test_clients_that_correct_one_photo_at_once(client, state):
+    def work(k):
+        return correct(client, state, kind="circle", lat=state["fix"]["lat"], lon=state["fix"]["lon"] + k * 1e-4, radius_m=2.0,
+                       here=False).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, range(12))) == [200] * 12
+    assert len(client.get(f"/v1/sessions/{state['id']}").json()["corrections"]) == 12

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fakes
-from justzoomin.data import open_dataset
+from justzoomin.data import Frame, framed_photo, open_dataset, stated_camera
 from justzoomin.errors import ConfigError, GeometryError, PhotoError
 from justzoomin.geometry import from_local, haversine_m
 from justzoomin.posterior import Circle, HeadingPrior, Not, apply, apply_heading
@@ -225,7 +226,7 @@ def test_a_photo_is_not_kept_and_its_thumbnail_says_nothing_of_its_place(localiz
 def test_limits_of_number_memory_and_time(localizer, photo):
     clock = [0.0]
     size = Session(localizer, photo, "a").held_bytes
-    assert size > 729 * (72 + 16)
+    assert size > 729 * (72 + 26)
     sessions = Sessions(localizer, keep=3, idle_s=100.0, now=lambda: clock[0])
     made = [sessions.create(photo, str(k)).id for k in range(4)]
     assert len(set(made)) == 4 and min(map(len, made)) >= 20 and len(sessions) == 3
@@ -263,6 +264,14 @@ def test_a_corrected_field_of_view_is_used(town, photo):
     assert session.opinion.fix.camera.startswith("field of view 50 degrees (corrected)")
 
 
+@pytest.mark.parametrize("fov", [40.0, 75.0, 110.0])
+def test_a_thumbnail_shows_a_field_of_view_as_the_photo_does(fov):
+    data = fakes.encoded(fakes.picture(1600, 900, 5), quality=95)
+    photo, thumbnail = (framed_photo(one, "a", 128, "scaled", Frame("crop", 75.0), stated_camera(fov)).pixels.astype(float)
+                        for one in (data, thumbnail_of(data).jpeg))
+    assert np.abs(photo - thumbnail).mean() < 2.0
+
+
 def test_with_a_circle_the_posterior_is_that_of_a_prior(localizer, session, photo):
     correct(session, circle(localizer.grid, 10.0, 20.0, 80.0, here=True))
     place = Circle(*(round(v, 7) for v in from_centre(localizer, 10.0, 20.0)), 80.0)
@@ -272,3 +281,22 @@ def test_with_a_circle_the_posterior_is_that_of_a_prior(localizer, session, phot
     found = session.opinion.fix
     assert (found.lat, found.lon) == pytest.approx((told.lat, told.lon), abs=1e-9)
     assert found.prior == told.prior
+
+
+def test_the_answer_is_never_where_it_was_ruled_out(localizer, session):
+    for radius in (3.0, 8.0, 20.0):
+        fix = session.opinion.fix
+        correct(session, {"kind": "circle", "lat": fix.lat, "lon": fix.lon, "radius_m": radius, "here": False})
+        found = session.opinion
+        assert found.posterior.probs[localizer.grid.flatten([found.fix.sequence])[0]] > 0
+        assert localizer.grid.encode(found.fix.lat, found.fix.lon)[0].tolist() == list(found.fix.sequence)
+
+
+def test_threads_that_correct_one_session_lose_nothing(localizer, session, photo):
+    drawn = [circle(localizer.grid, 20.0 * k - 80.0, 0.0, 12.0) for k in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda one: correct(session, one), drawn))
+    one_by_one = correct(Session(localizer, photo, "a.jpg"), *drawn)
+    assert session.opinion.version == one_by_one.opinion.version == 9
+    assert {one.words() for one in session.opinion.corrections} == {one.words() for one in one_by_one.opinion.corrections}
+    np.testing.assert_allclose(session.opinion.posterior.probs, one_by_one.opinion.posterior.probs, atol=1e-12)

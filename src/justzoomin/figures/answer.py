@@ -9,7 +9,7 @@ from PIL import Image
 
 from justzoomin.figures.case import Pixels
 from justzoomin.figures.heat import heat_map
-from justzoomin.figures.look import DPI
+from justzoomin.figures.look import DPI, metres
 from justzoomin.figures.panel import path_panel
 from justzoomin.figures.pictures import ViewPictures, build_case
 from justzoomin.figures.stage import OVERVIEW_PIXELS, facing_of, fix_words
@@ -31,7 +31,9 @@ def answer_png(fix: Fix, posterior: Posterior, localizer: Localizer, photo: Pixe
     """
     pictures, name = ViewPictures(localizer.views), fix.photo or "photo"
     panel = path_panel(build_case(name, photo, pictures, fix.sequence, fix.probabilities, facing=facing_of(fix)))
-    heat = heat_map(pictures.get((), sizes=OVERVIEW_PIXELS), posterior, fix.position, words=fix_words(fix),
+    sure = "" if fix.radius_90_m is None else f"90 % within {metres(fix.radius_90_m)}"
+    words = " · ".join(filter(None, (sure, fix.prior, fix_words(fix))))
+    heat = heat_map(pictures.get((), sizes=OVERVIEW_PIXELS), posterior, fix.position, words=words,
                     attribution=localizer.map.attribution, facing=facing_of(fix))
     parts = [_drawn(panel), _drawn(heat)]
     whole = Image.new("RGB", (max(part.width for part in parts), sum(part.height for part in parts)), "white")

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from justzoomin.geometry import ZoomGrid
+from justzoomin.geometry import ZoomGrid, to_local
 from justzoomin.posterior import CREDIBLE_LEVELS, Decision, Posterior, decide
 from justzoomin.search.beam_search import Beam
 from justzoomin.search.fix import CREDIBLE_PROBABILITY, HIGH_PROBABILITY, credible_radius_m
@@ -158,6 +158,8 @@ class FoundPosteriors:
 def posterior_answers(posteriors: Sequence[Posterior], decision: Decision) -> list[Fields]:
     """Return the fields of posteriors on one grid, with the answers of a decision.
 
+    An answer in a cell that a prior has ruled out is moved to the nearest cell that is possible.
+
     Args:
         posteriors: One posterior per photo.
         decision: The rule that picks the answer.
@@ -165,7 +167,7 @@ def posterior_answers(posteriors: Sequence[Posterior], decision: Decision) -> li
     if not posteriors:
         return []
     grid = posteriors[0].grid
-    lats, lons = decide(grid, np.stack([p.log_probs for p in posteriors]), decision)
+    lats, lons = _allowed(posteriors, *decide(grid, np.stack([p.log_probs for p in posteriors]), decision))
     sequences = grid.encode(lats, lons).tolist()
     answers: list[Fields] = []
     for found, lat, lon, sequence in zip(posteriors, lats.tolist(), lons.tolist(), sequences, strict=True):
@@ -185,6 +187,20 @@ def posterior_answers(posteriors: Sequence[Posterior], decision: Decision) -> li
                                           "heading_probs": facing.probs}),
         })
     return answers
+
+
+def _allowed(posteriors: Sequence[Posterior], lats: Floats, lons: Floats) -> tuple[Floats, Floats]:
+    """Return answers (B,), those in ruled-out cells replaced by the centres of the nearest cells that are not."""
+    grid = posteriors[0].grid
+    cells, chosen = posteriors[0].lattice, grid.flatten(grid.encode(lats, lons))
+    lats, lons = lats.copy(), lons.copy()
+    for k, (found, cell) in enumerate(zip(posteriors, chosen.tolist(), strict=True)):
+        if found.log_probs[cell] == -np.inf:
+            possible = np.flatnonzero(found.log_probs > -np.inf)
+            east, north = to_local(*grid.region.centre, lats[k], lons[k])
+            nearest = possible[np.hypot(cells.east_m[possible] - east, cells.north_m[possible] - north).argmin()]
+            lats[k], lons[k] = cells.lat[nearest], cells.lon[nearest]
+    return lats, lons
 
 
 def _centres(grid: ZoomGrid, sequences: np.ndarray[Any, np.dtype[np.int64]], chances: list[list[float]]) -> list[Fields]:

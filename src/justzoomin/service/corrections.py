@@ -19,6 +19,8 @@ MAX_CORNERS = 5_000
 """Most corners of a drawing."""
 MAX_CORRECTIONS = 100
 """Most corrections of one photo."""
+MAX_RINGS = 20
+"""Most outlines and holes of a drawing: each takes as long as the whole map has cells."""
 _DIGITS = 7
 _REMEDY = "Give corrections as the service lists them, such as {\"kind\": \"circle\", \"lat\": 54.5, \"lon\": 3.0, " \
           "\"radius_m\": 50, \"here\": false}."
@@ -117,11 +119,14 @@ class PolygonCorrection(_Correction):
     def _plain(self) -> Self:
         """Keep the polygons alone, with rounded corners."""
         polygons = self._polygons().polygons
-        if (corners := sum(len(ring) for rings in polygons for ring in rings)) > MAX_CORNERS:
-            raise ConfigError("geometry", f"the drawing has {corners:,} corners", f"Draw at most {MAX_CORNERS:,}.")
-        rings = [[ring.round(_DIGITS).tolist() for ring in rings] for rings in polygons]
-        plain = {"type": "Polygon", "coordinates": rings[0]} if len(rings) == 1 else \
-            {"type": "MultiPolygon", "coordinates": rings}
+        every = [ring for rings in polygons for ring in rings]
+        corners, rings = sum(map(len, every)), len(every)
+        if corners > MAX_CORNERS or rings > MAX_RINGS:
+            raise ConfigError("geometry", f"the drawing has {rings:,} rings with {corners:,} corners",
+                              f"Draw at most {MAX_RINGS} rings with {MAX_CORNERS:,} corners.")
+        rounded = [[ring.round(_DIGITS).tolist() for ring in rings] for rings in polygons]
+        plain = {"type": "Polygon", "coordinates": rounded[0]} if len(rounded) == 1 else \
+            {"type": "MultiPolygon", "coordinates": rounded}
         object.__setattr__(self, "geometry", plain)
         return self
 

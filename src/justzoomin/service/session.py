@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from justzoomin.data import CameraSource, stated_camera
 from justzoomin.errors import ConfigError, GeometryError, JustZoomInError
-from justzoomin.posterior import MAX_TERMINAL_CELLS, Both, Posterior, apply_many
+from justzoomin.geometry import ZoomGrid
+from justzoomin.posterior import MAX_TERMINAL_CELLS, Both, Posterior, Prior, apply_many
 from justzoomin.search import Beliefs, Fix, KnownHeading, LoadedPhoto, Localizer
 from justzoomin.service.corrections import (
     MAX_CORRECTIONS,
@@ -24,13 +26,19 @@ from justzoomin.service.corrections import (
     HeadingCorrection,
     PlaceCorrection,
 )
+from justzoomin.service.heat_tiles import HeatLayer
 from justzoomin.service.links import corrections_link
 from justzoomin.service.places import levels_of, top_places
 from justzoomin.service.thumbnails import Thumbnail, thumbnail_of
 
+Floats = npt.NDArray[np.float64]
 Ask = Callable[[bytes, str, Localizer], tuple[LoadedPhoto, Beliefs]]
 """Who is asked about a photo, by the bytes of its file, its name and the localizer. The answer is what was loaded, and what is
 believed about it without any prior."""
+
+
+_OPINION_BYTES = 26
+"""Memory of an opinion for each cell: weights, log-probabilities, probabilities, and a byte or two for its tiles."""
 
 
 class ConflictError(JustZoomInError):
@@ -65,30 +73,49 @@ def with_posterior(localizer: Localizer) -> Localizer:
     return localizer.asking(search="posterior", prior=localizer.prior, headings=localizer.headings, cameras=localizer.cameras)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Opinion:
     """What follows from a photo and some corrections.
 
     Attributes:
         version: A number that no other opinion of the session has had.
         corrections: The corrections.
+        weights: Sum of the log-weights (N,) of what they say about the place; None if they say nothing about it.
         posterior: The posterior over the cells, without bearings.
         fix: The answer.
     """
 
     version: int
     corrections: tuple[AnyCorrection, ...]
+    weights: Floats | None
     posterior: Posterior
     fix: Fix
+
+
+@dataclass(frozen=True, eq=False)
+class _Weighed:
+    """A prior with its weights, which are expensive to find."""
+
+    prior: Prior
+    weights: Floats
+
+    def log_weights(self, grid: ZoomGrid) -> Floats:
+        return self.weights
+
+    def exchanged(self) -> Prior | None:
+        return self.prior.exchanged()
+
+    def __str__(self) -> str:
+        return str(self.prior)
 
 
 class Session:
     """A photo with its corrections. Can be used by several threads.
 
     Kept of the photo are its thumbnail and what the model believes about it: for N terminal cells 72 N bytes with bearings, 8 N
-    without. The posterior after corrections takes 16 N more, and a corrected field of view another 72 N. So a session takes
-    5.8 MB on a map of 65,536 cells, and 370 MB on one of 4 million. A corrected field of view is applied to the thumbnail,
-    because the photo is not kept.
+    without. Corrections, the posterior after them and its tiles take 26 N more, and a corrected field of view another 72 N. So
+    a session takes 6.4 MB on a map of 65,536 cells, and 410 MB on one of 4 million. A corrected field of view is applied to
+    the thumbnail, because the photo is not kept.
 
     Args:
         localizer: Model, map and what is known of the photo from the start. A search along paths is replaced by the posterior.
@@ -118,6 +145,7 @@ class Session:
         self._reframed: tuple[float, LoadedPhoto, Beliefs] | None = None
         self._undone: tuple[AnyCorrection, ...] = ()
         self._versions = 0
+        self._heat: tuple[int, dict[int, HeatLayer]] = 0, {}
         self.opinion = self._form((), started)
         for correction in corrections:
             self.correct(correction)
@@ -127,7 +155,7 @@ class Session:
         """Memory that the session takes, in bytes."""
         kept = [self._plain[1], *(() if self._reframed is None else self._reframed[2:])]
         believed = sum(one.log_probs.nbytes + (0 if one.headings is None else one.headings.nbytes) for one in kept)
-        return int(believed) + 2 * self.opinion.posterior.log_probs.nbytes + len(self.thumbnail.jpeg)
+        return int(believed) + _OPINION_BYTES * len(self.opinion.posterior.log_probs) + len(self.thumbnail.jpeg)
 
     def correct(self, correction: AnyCorrection) -> None:
         """Add a correction. It empties what could be redone.
@@ -144,8 +172,7 @@ class Session:
                 raise ConfigError("corrections", f"there are {len(done)} already", "Undo some, or draw a larger area.")
             if isinstance(correction, CellCorrection):
                 correction = correction.on(self.localizer.grid)
-            self._check(correction)
-            self.opinion, self._undone = self._form((*done, correction), started), ()
+            self.opinion, self._undone = self._form((*done, correction), started, self._weights_with(correction)), ()
 
     def undo(self) -> None:
         """Take the last correction back.
@@ -186,9 +213,23 @@ class Session:
             "corrections": [{**one.to_dict(), "words": one.words()} for one in opinion.corrections],
             "can_undo": bool(opinion.corrections), "can_redo": bool(undone), "link": corrections_link(opinion.corrections)}
 
-    def _check(self, correction: AnyCorrection) -> None:
-        """Refuse a correction that the model cannot use, or that is outside the map by itself."""
-        model, grid = self.localizer.model, self.localizer.grid
+    def heat(self, opinion: Opinion, level: int) -> HeatLayer:
+        """Return the tiles of a level of an opinion; those of one opinion are kept.
+
+        Raises:
+            GeometryError: If the grid has no such level.
+        """
+        version, layers = self._heat
+        if version != opinion.version:
+            layers = {}
+            self._heat = opinion.version, layers
+        if level not in layers:
+            layers[level] = HeatLayer(self.localizer.grid, level, opinion.posterior.at_level(level))
+        return layers[level]
+
+    def _weights_with(self, correction: AnyCorrection) -> Floats | None:
+        """Return the weights of the place with one more correction, after checks of that correction by itself."""
+        model, grid, weights = self.localizer.model, self.localizer.grid, self.opinion.weights
         if isinstance(correction, HeadingCorrection):
             if self._plain[1].headings is None:
                 raise ConfigError("heading", "this model does not say which way a photo faces, so a heading cannot be used",
@@ -198,27 +239,34 @@ class Session:
                 raise ConfigError("fov_deg", "this model squeezes every photo to 2:1, so a field of view changes nothing",
                                   "Leave it out.")
         else:
-            apply_many(grid, np.zeros((1, grid.actions**grid.depth)), correction.prior())
+            said = _weighed(correction, grid)
+            apply_many(grid, np.zeros((1, len(said.weights))), said)
+            return said.weights if weights is None else weights + said.weights
+        return weights
 
-    def _form(self, corrections: tuple[AnyCorrection, ...], started: float) -> Opinion:
-        """Return the opinion after corrections."""
-        grid, posteriors = self.localizer.grid, self.localizer.posteriors
+    def _form(self, corrections: tuple[AnyCorrection, ...], started: float, weights: Floats | None = None) -> Opinion:
+        """Return the opinion after corrections, whose weights are found here if they are not given."""
+        grid = self.localizer.grid
         loaded, own = self._seen(next((c.fov_deg for c in corrections[::-1] if isinstance(c, CameraCorrection)), None))
         facing = next((c.prior() for c in corrections[::-1] if isinstance(c, HeadingCorrection)), None)
         if facing is not None:
             loaded = loaded._replace(heading=KnownHeading(facing, str(facing)))
-        places = tuple(c.prior() for c in corrections if isinstance(c, PlaceCorrection))
-        try:
-            believed = posteriors.with_prior(own, [loaded.heading.prior])
-            if places:
-                believed = believed._replace(log_probs=apply_many(grid, believed.log_probs, Both(places)))
-        except GeometryError as error:
-            raise ConflictError("corrections", "together they rule out every place that the photo and the map allow",
-                                "Undo a correction, then say where the photo can be.") from error
-        words = " and ".join(map(str, (*(() if self.localizer.prior is None else (self.localizer.prior,)), *places))) or None
-        fix = self.localizer.fix_of(self.name, loaded, own, believed, words)
+        places = [c for c in corrections if isinstance(c, PlaceCorrection)]
+        for place in places if weights is None else ():
+            added = _weighed(place, grid).weights
+            weights = added if weights is None else weights + added
+        believed = self.localizer.posteriors.with_prior(own, [loaded.heading.prior])
+        known = () if self.localizer.prior is None else (self.localizer.prior,)
+        priors = Both((*known, *(place.prior() for place in places)))
+        if weights is not None:
+            try:
+                believed = believed._replace(log_probs=apply_many(grid, believed.log_probs, _Weighed(priors, weights)))
+            except GeometryError as error:
+                raise ConflictError("corrections", "together they rule out every place that the photo and the map allow",
+                                    "Undo a correction, then say where the photo can be.") from error
+        fix = self.localizer.fix_of(self.name, loaded, own, believed, str(priors) or None)
         self._versions += 1
-        return Opinion(self._versions, corrections, Posterior(grid, believed.log_probs[0]),
+        return Opinion(self._versions, corrections, weights, Posterior(grid, believed.log_probs[0]),
                        replace(fix, seconds=time.perf_counter() - started))
 
     def _seen(self, fov_deg: float | None) -> tuple[LoadedPhoto, Beliefs]:
@@ -232,6 +280,11 @@ class Session:
             loaded, own = _kept(*self._ask(self.thumbnail.jpeg, self.name, other))
             self._reframed = fov_deg, loaded._replace(heading=self._plain[0].heading), own
         return self._reframed[1:]
+
+
+def _weighed(correction: PlaceCorrection, grid: ZoomGrid) -> _Weighed:
+    prior = correction.prior()
+    return _Weighed(prior, prior.log_weights(grid))
 
 
 def _kept(loaded: LoadedPhoto, own: Beliefs) -> tuple[LoadedPhoto, Beliefs]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -28,11 +29,13 @@ from justzoomin.apps.server.tile_routes import tile_routes
 from justzoomin.apps.server.tile_service import TileService
 from justzoomin.apps.server.track_routes import track_routes
 from justzoomin.search import Localizer
-from justzoomin.service import Jobs, PhotoQueue, Variants, in_queue
+from justzoomin.service import Jobs, PhotoQueue, Sessions, Variants, in_queue
 
 _ABOUT = """Say where street photos were taken, from the photos and one overhead map. Photos are not stored (those of jobs until
 their end), positions in EXIF are never used, and nothing leaves this machine. Errors are problem details (RFC 9457) with
 `where`, `what` and `remedy`."""
+_SWEEP_S = 30.0
+"""Seconds between looks for idle sessions."""
 
 
 def create_app(localizer: Localizer, settings: ServeSettings, jobs_folder: Path, *, examples: Path | None = None) -> ASGIApp:
@@ -56,12 +59,15 @@ def create_app(localizer: Localizer, settings: ServeSettings, jobs_folder: Path,
     variants = Variants(localizer)
     jobs = Jobs(jobs_folder, lambda fields, files: variants.of(asked_of(fields, files, localizer.grid)), in_queue(queue),
                 limits=job_limits(settings), files=FILES)
+    sessions = new_sessions(queue, localizer, settings)
     tiles = TileService(localizer.map, localizer.grid, Path(localizer.map.name).name)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         jobs.start()
+        sweeping = asyncio.create_task(_sweep(sessions))
         yield
+        sweeping.cancel()
         await run_in_threadpool(jobs.close)
         await run_in_threadpool(queue.close)
 
@@ -69,7 +75,7 @@ def create_app(localizer: Localizer, settings: ServeSettings, jobs_folder: Path,
                   docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     add_problem_handlers(app)
     for router in (_state_routes(queue), metrics.routes(), localize_routes(queue, variants, settings),
-                   session_routes(new_sessions(queue, localizer, settings), queue, variants, settings), job_routes(jobs),
+                   session_routes(sessions, queue, variants, settings), job_routes(jobs),
                    track_routes(jobs, queue, variants, settings), map_routes(localizer, tiles, settings, examples),
                    tile_routes(localizer.map, localizer.grid, service=tiles), page_routes()):
         app.include_router(router)
@@ -79,6 +85,13 @@ def create_app(localizer: Localizer, settings: ServeSettings, jobs_folder: Path,
         guarded = CORSMiddleware(guarded, allow_origins=settings.origins, allow_methods=["*"], allow_headers=["*"],
                                  expose_headers=["Retry-After", "Location", "ETag"])
     return Counted(guarded, metrics)
+
+
+async def _sweep(sessions: Sessions) -> None:
+    """Forget idle sessions even if nobody asks for anything."""
+    while True:
+        await asyncio.sleep(_SWEEP_S)
+        sessions.sweep()
 
 
 def _state_routes(queue: PhotoQueue) -> APIRouter:

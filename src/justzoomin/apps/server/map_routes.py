@@ -13,22 +13,13 @@ from justzoomin.apps.server.problems import ProblemError
 from justzoomin.apps.server.settings import ServeSettings
 from justzoomin.apps.server.tile_service import TileService
 from justzoomin.data import photo_files
-from justzoomin.geometry import ZoomGrid
 from justzoomin.search import Localizer
+from justzoomin.service import bounds_of
 from justzoomin.untrusted import printable
 
 MAX_EXAMPLES = 24
 TRUTH = "examples.csv"
 """Table beside the example photos: photo, lat, lon."""
-
-
-def bounds_of(grid: ZoomGrid, sequence: tuple[int, ...] = ()) -> list[float]:
-    """Return west, south, east and north of a cell in degrees; east may be above 180."""
-    corners = grid.cell(sequence).corners
-    middle = grid.cell(sequence).centre.lon
-    lons = [middle + (corner.lon - middle + 180.0) % 360.0 - 180.0 for corner in corners]
-    lats = [corner.lat for corner in corners]
-    return [min(lons), min(lats), max(lons), max(lats)]
 
 
 def examples_in(folder: Path | None) -> list[dict[str, Any]]:
@@ -67,8 +58,9 @@ def map_routes(localizer: Localizer, tiles: TileService, settings: ServeSettings
             "name": Path(localizer.map.name).name, "attribution": localizer.map.attribution,
             "grid": {"lat": region.centre.lat, "lon": region.centre.lon, "size_m": region.size_m, "grid": grid.grid,
                      "depth": grid.depth, "cell_sizes_m": [grid.cell_size_m(level) for level in range(grid.depth + 1)]},
-            "bounds": bounds_of(grid), "map": localizer.map_hash, "model": localizer.model_hash,
+            "bounds": bounds_of(grid.cell(())), "map": localizer.map_hash, "model": localizer.model_hash,
             "family": localizer.model.config.family, "headings": localizer.model.matcher is not None,
+            "cameras": localizer.model.config.frame.uses_cameras,
             "search": str(localizer.search), "decision": str(localizer.decision),
             "calibrated": asked is not None and asked.calibrated_here,
             "not_calibrated": "the search follows paths" if asked is None else asked.unlike,

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Body, Depends, File, Form, Query, Request, Response, UploadFile
 from fastapi.responses import JSONResponse
-from starlette.concurrency import run_in_threadpool
 
 from justzoomin.apps.server.asked import AskedFields
 from justzoomin.apps.server.problems import ProblemError
 from justzoomin.apps.server.settings import ServeSettings
+from justzoomin.apps.server.tile_answers import empty_tile, entity_tag, tagged
 from justzoomin.apps.server.uploads import read_photos
 from justzoomin.apps.server.waiting import busy, results
 from justzoomin.errors import JustZoomInError
+from justzoomin.maps import TileFile
 from justzoomin.search import Beliefs, LoadedPhoto, Localizer
 from justzoomin.service import (
     EXPORTS,
@@ -31,7 +33,6 @@ from justzoomin.service import (
     UnknownSessionError,
     Variants,
     believe,
-    heat_tile,
     read_corrections,
     region_features,
     view_jpeg,
@@ -40,9 +41,10 @@ from justzoomin.service import (
 from justzoomin.spelling import json_text
 
 GEOJSON = "application/geo+json"
-_DRAWING = threading.Lock()
-"""matplotlib draws one picture at a time."""
-_KEPT = "private, max-age=3600, immutable"
+_KEPT, _ASKED_AGAIN = "private, max-age=3600, immutable", "private, no-cache"
+_HEAT_PIXELS = 256
+_PHOTOS_AT_ONCE = 2
+"""Photos that are decoded for their small copies at once: a large one takes 300 MB for that."""
 _STATE = {"description": "The state of the session."}
 _EXAMPLES: Any = {
     "cell": {"value": {"kind": "cell", "sequence": [7, 6], "here": False}},
@@ -84,6 +86,7 @@ def session_routes(sessions: Sessions, queue: PhotoQueue, variants: Variants, se
         settings: The limits.
     """
     router = APIRouter(tags=["sessions"], responses={404: {"description": "There is no such session, or no longer."}})
+    few = CapacityLimiter(_PHOTOS_AT_ONCE)
 
     @router.post("/v1/sessions", status_code=201, response_class=JSONResponse, summary="Localize a photo, to argue about it",
                  responses={201: _STATE, 422: {"description": "The photo or a field cannot be used."}})
@@ -100,8 +103,9 @@ def session_routes(sessions: Sessions, queue: PhotoQueue, variants: Variants, se
             found = await results(request, [queue.submit(data, name, localizer, believe)], settings.answer_s)
             if isinstance(found[0], JustZoomInError):
                 raise found[0]
-            session = await run_in_threadpool(sessions.create, data, name, said, localizer=localizer, seen=found[0])
-            state = await run_in_threadpool(session.state)
+            make = partial(sessions.create, data, name, said, localizer=localizer, seen=found[0])
+            session = await to_thread.run_sync(make, limiter=few)
+            state = await to_thread.run_sync(session.state)
         root = request.scope.get("root_path", "")
         return _json(state, 201, {"Location": f"{root}/v1/sessions/{session.id}"})
 
@@ -149,14 +153,19 @@ def _add_pictures(router: APIRouter, sessions: Sessions) -> None:
             return Response(sessions.get(id).thumbnail.jpeg, media_type="image/jpeg", headers={"Cache-Control": _KEPT})
 
     @router.get("/v1/sessions/{id}/heat/{level}/{z}/{x}/{y}.png", response_class=Response, summary="The posterior as a tile",
-                responses={200: {"content": {"image/png": {}}}, 204: {"description": "Nothing is likely in this tile."}})
-    def heat(id: str, level: int, z: int, x: int, y: int, v: Annotated[int | None, Query(description=(
+                responses={200: {"content": {"image/png": {}}}})
+    def heat(request: Request, id: str, level: int, z: int, x: int, y: int, v: Annotated[int | None, Query(description=(
             "The state's version, so that the tile can be kept."))] = None) -> Response:
         with _problems():
-            opinion = sessions.get(id).opinion
-            tile = heat_tile(opinion.posterior, level, z, x, y)
-        headers = {"Cache-Control": _KEPT if v == opinion.version else "no-store"}
-        return Response(status_code=204, headers=headers) if tile is None else Response(tile, 200, headers, "image/png")
+            session = sessions.get(id)
+            opinion = session.opinion
+
+            def draw() -> TileFile:
+                tile = session.heat(opinion, level).tile(z, x, y, _HEAT_PIXELS)
+                return empty_tile(_HEAT_PIXELS) if tile is None else TileFile(tile, "image/png")
+
+            return tagged(request, entity_tag(id, opinion.version, level, z, x, y), draw,
+                          keep=_KEPT if v == opinion.version else _ASKED_AGAIN)
 
     @router.get("/v1/views", response_class=Response, summary="What the map shows of a cell, or around a position",
                 responses={200: {"content": {"image/jpeg": {}}}})
@@ -174,6 +183,7 @@ def _add_pictures(router: APIRouter, sessions: Sessions) -> None:
 
 def _add_files(router: APIRouter, sessions: Sessions) -> None:
     """Add the routes of files."""
+    one = CapacityLimiter(1)  # matplotlib draws one picture at a time
 
     @router.get("/v1/sessions/{id}/region.geojson", response_class=Response, responses={200: {"content": {GEOJSON: {}}}},
                 summary="Regions for 95, 90 and 50 %, and the heading's wedge")
@@ -184,14 +194,14 @@ def _add_files(router: APIRouter, sessions: Sessions) -> None:
 
     @router.get("/v1/sessions/{id}/export.{format}", response_class=Response, summary="The answer as a file",
                 responses={200: {"content": {"application/octet-stream": {}}}})
-    def export(id: str, format: Literal["geojson", "gpx", "csv", "gpkg", "png"]) -> Response:
+    async def export(id: str, format: Literal["geojson", "gpx", "csv", "gpkg", "png"]) -> Response:
         with _problems():
             session = sessions.get(id)
             if format == "png":
-                kind, data = "image/png", _png(session)
+                kind, data = "image/png", await to_thread.run_sync(partial(_png, session), limiter=one)
             else:
                 kind, make = EXPORTS[format]
-                data = make(session.opinion, sessions.localizer.map.attribution)
+                data = await to_thread.run_sync(partial(make, session.opinion, sessions.localizer.map.attribution))
         name = f"{session.name.rpartition('.')[0] or session.name}.{format}"
         return Response(data, media_type=kind, headers={
             "Content-Disposition": f"attachment; filename=\"answer.{format}\"; filename*=UTF-8''{quote(name, safe='')}"})
@@ -202,8 +212,7 @@ def _png(session: Session) -> bytes:
     from justzoomin.figures import answer_png
 
     opinion, photo = session.opinion, decode_photo(session.thumbnail.jpeg, session.name)
-    with _DRAWING:
-        return answer_png(opinion.fix, opinion.posterior, session.localizer, photo)
+    return answer_png(opinion.fix, opinion.posterior, session.localizer, photo)
 
 
 def _json(state: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
