@@ -94,6 +94,11 @@ class JobFolder:
         write_bytes(folder / "job.json", asked.model_dump_json().encode())
 
     @property
+    def log_name(self) -> str:
+        """The beginning of the id. The whole id is the key to the job, so it does not go into a log."""
+        return self.id[:8]
+
+    @property
     def photos(self) -> list[Path]:
         """The stored photos."""
         return [photo_path(self.folder, number) for number in range(len(self.asked.names))]

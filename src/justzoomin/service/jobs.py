@@ -236,7 +236,7 @@ class Jobs:
 
     def _job(self, job_id: str) -> JobFolder:
         if job_id not in self._jobs:
-            raise NoSuchJobError(job_id[:100], "there is no such job", "It may have been removed: results are kept for a day.")
+            raise NoSuchJobError(job_id[:100], "there is no such job", "It may have been removed: results are kept for a limited time.")
         return self._jobs[job_id]
 
     def _found(self) -> Iterator[JobFolder]:
@@ -269,10 +269,10 @@ class Jobs:
                     return
                 self._end_safely(job, "cancelled")
             except JustZoomInError as error:
-                _LOG.error("job %s: %s", job.id, error)
+                _LOG.error("job %s: %s: %s", job.log_name, type(error).__name__, error.what)
                 self._end_safely(job, "failed", job.told(str(error)))
             except Exception:
-                _LOG.exception("job %s", job.id)
+                _LOG.exception("job %s", job.log_name)
                 self._end_safely(job, "failed", "the server made an error; its log says which")
 
     def _first(self) -> JobFolder | None:
@@ -315,7 +315,7 @@ class Jobs:
         try:
             job.save_status()
         except OSError as wrong:  # a full disk; the job would go on after a restart
-            _LOG.error("job %s: %s", job.id, wrong)
+            _LOG.error("job %s: its state cannot be written: %s", job.log_name, wrong.strerror)
         job.remove_inputs()
 
 
