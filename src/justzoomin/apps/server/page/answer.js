@@ -109,7 +109,7 @@ export class Answer extends EventTarget {
   }
 }
 
-/** Show the photo: the file itself, or what the server made of it where the browser cannot show the format. */
+/** Show the photo: the file itself, or the server's small copy where the browser cannot show the format, or has no file. */
 export function showPhoto(session, enlarge) {
   const name = session.name || "photo";
   const image = h("img", { alt: `Your photo ${name}`, id: "photo-image" });
@@ -117,21 +117,16 @@ export function showPhoto(session, enlarge) {
   const missing = h("p", { class: "missing" }, icon("photo", "big"), h("span", {}, session.file
     ? "This browser cannot show this kind of photo. The server may still read it."
     : "The photo is not kept with the link. Drop it again to see it here."));
-  image.addEventListener("error", () => fallback(session, image, () => open.replaceWith(missing)));
-  if (session.preview) image.src = session.preview;
-  else fallback(session, image, () => open.replaceWith(missing));
+  const own = session.preview && !session.unseen;
+  const copy = session.state && `v1/sessions/${session.state.id}/photo.jpg`;
+  image.addEventListener("error", () => {
+    if (own) session.unseen = true;
+    if (own && copy) image.src = copy;
+    else open.replaceWith(missing);
+  });
+  image.src = (own ? session.preview : copy) || "";
   $("photo").replaceChildren(open, h("figcaption", {}, h("span", { class: "name" }, name),
     h("button", { type: "button", class: "small", id: "other" }, icon("photo"), "Another photo")));
-}
-
-/** Show the small copy that the server has of a photo; it can read formats that browsers cannot. */
-function fallback(session, image, giveUp) {
-  if (!session.state || image.dataset.tried === session.state.id) {
-    giveUp();
-    return;
-  }
-  image.dataset.tried = session.state.id;
-  image.src = `v1/sessions/${session.state.id}/photo.jpg`;
 }
 
 function facing(fix) {

@@ -1,6 +1,6 @@
 // The flight: level by level to the answer, with the probabilities of each level over the map.
 
-import { around, union } from "./geo.js";
+import { around } from "./geo.js";
 
 const STAY_MS = 750;
 const FLY_MS = 1100;
@@ -23,7 +23,7 @@ export async function fly(map, state, onLevel, signal) {
 /** Return the bounds that show the answer and how sure it is: what holds nine tenths, if that is not too far around. */
 export function answerBounds(state) {
   const { lat, lon, radius_90_m: radius, cell_size_m: cell } = state.fix;
-  return union(around(lat, lon, Math.max(8 * cell, Math.min(1.4 * (radius ?? 0), 60 * cell))));
+  return around(lat, lon, Math.max(8 * cell, Math.min(1.4 * (radius ?? 0), 60 * cell)));
 }
 
 function pause(milliseconds, signal) {

@@ -56,6 +56,13 @@ export class MapView extends EventTarget {
     return { lat, lon, zoom: this.view.getZoom() };
   }
 
+  /** Whether a position is well inside of what is shown. */
+  sees(lat, lon) {
+    const [x, y] = this.map.getPixelFromCoordinate(fromLonLat([lon, lat])) ?? [-1, -1];
+    const [width, height] = this.map.getSize();
+    return x > 40 && y > 60 && x < width - 40 && y < height - 20 - this.foot;
+  }
+
   /** Go somewhere at once: the view that a link restores. */
   look(lat, lon, zoom) {
     this.view.setCenter(fromLonLat([lon, lat]));
@@ -137,14 +144,19 @@ export class MapView extends EventTarget {
       const source = this.layers.sketch.getSource();
       source.clear();
       const draw = new ol.interaction.Draw({ source, type: kind, style: styles.sketch });
+      const doubled = this.map.getInteractions().getArray().find((one) => one instanceof ol.interaction.DoubleClickZoom);
       const end = (result) => {
         this.map.removeInteraction(draw);
-        setTimeout(() => { this.drawing = null; }, 300);         // the click that ends the drawing is no other click
+        setTimeout(() => {                                       // the click that ends the drawing is no other click
+          this.drawing = null;
+          doubled?.setActive(true);
+        }, 400);
         resolve(result);
       };
       this.drawing = { cancel: () => { draw.abortDrawing(); end(null); } };
       draw.on("drawend", ({ feature }) => end(kind === "Circle" ? circleOf(feature.getGeometry())
         : GEOJSON.writeGeometryObject(feature.getGeometry(), { decimals: 7, rightHanded: true })));
+      doubled?.setActive(false);
       this.map.addInteraction(draw);
     });
   }

@@ -3,6 +3,7 @@
 import { $, announce, calm, h, icon, show, toast } from "./dom.js";
 import { get } from "./api.js";
 import { answerBounds, fly } from "./flight.js";
+import { around } from "./geo.js";
 import { feature, point, polygon } from "./map.js";
 import { Answer, showPhoto } from "./answer.js";
 import { compare } from "./compare.js";
@@ -14,6 +15,7 @@ const LAYERS = ["region", "cell", "wedge", "places", "answer", "truth", "hover",
 export class PhotoView {
   constructor({ info, map, grid, session, argue, strip }) {
     Object.assign(this, { info, map, grid, session, argue, strip, level: 0, flight: null, shown: false, waiting: "", hinted: false });
+    this.near = 4 * grid.cellSize(grid.depth);                 // metres that count as "at this place"
     this.answer = new Answer(session, argue.element);
     this.followSession();
     this.followMap();
@@ -103,7 +105,7 @@ export class PhotoView {
     });
     on("found", () => {
       show($("progress"), false);
-      if (!this.session.preview) showPhoto(this.session, (image) => enlarge(image));
+      if (this.session.unseen || !this.session.preview) showPhoto(this.session, (image) => enlarge(image));
       $("other").onclick = () => this.another();
       this.update();
       if (this.session.preview) this.fly();
@@ -116,7 +118,8 @@ export class PhotoView {
       this.stop();
       this.update();
       this.arrive();
-      if (!calm()) this.map.fit(this.changedBounds(), 600);
+      const { fix } = this.session.state;
+      if (!this.map.sees(fix.lat, fix.lon)) this.map.fit(answerBounds(this.session.state), 600);
     });
     on("resent", () => toast("The server was restarted. The photo was sent again and your corrections are kept."));
     on("refused", (problem) => {
@@ -159,13 +162,13 @@ export class PhotoView {
 
   followAnswer() {
     const on = (type, act) => this.answer.addEventListener(type, (event) => act(event.detail));
-    on("show", (place) => this.map.fit(this.grid.cell(place.sequence.slice(0, -1)).bounds));
+    on("show", (place) => this.map.fit(around(place.lat, place.lon, 6 * this.near)));
     on("truth", () => this.showTruth());
     on("link", () => {
       this.session.shared = true;
       this.link();
     });
-    on("compare", (places) => compare(this.grid, places, (place) => this.session.correct({ kind: "cell", sequence: place.sequence.slice(0, -1), here: true })));
+    on("compare", (places) => compare(this.grid, places, (place) => this.session.correct({ kind: "circle", lat: place.lat, lon: place.lon, radius_m: this.near, here: true })));
     this.strip.addEventListener("level", ({ detail }) => {
       this.stop();
       this.setLevel(detail);
@@ -206,7 +209,7 @@ export class PhotoView {
     const old = $("progress").querySelector("span");
     const text = share < 1 ? `Sending the photo: ${percent(share)}` : "Comparing the photo with every place on the map";
     if (old?.textContent === text) return;
-    $("progress").replaceChildren(bar, h("span", {}, text), h("button", { type: "button", class: "small quiet", id: "cancel", onclick: () => this.session.cancel() }, "Cancel"));
+    $("progress").replaceChildren(bar, h("span", {}, text), h("button", { type: "button", class: "small quiet", id: "cancel", onclick: () => this.session.close() }, "Cancel"));
     show($("progress"), true);
   }
 
@@ -304,11 +307,6 @@ export class PhotoView {
   showTruth() {
     const { lat, lon } = this.session.truth;
     this.map.mark("truth", [point(lat, lon)]);
-  }
-
-  changedBounds() {
-    const { state } = this.session;
-    return answerBounds(state);
   }
 
   setLevel(level) {
