@@ -45,7 +45,8 @@ export class Answer extends EventTarget {
     const facts = [
       ["Position", [h("span", { class: "number", id: "position" }, position(fix.lat, fix.lon)),
                     h("button", { type: "button", class: "round small", "aria-label": "Copy the position", title: "Copy", onclick: () => copy(position(fix.lat, fix.lon), "Position copied.") }, icon("copy"))]],
-      ["90 % region", fix.regions ? `${area(fix.regions["90"])}, ${metres(fix.radius_90_m)} around the pin` : null],
+      ["90 % within", fix.radius_90_m ? `${metres(fix.radius_90_m)} of the pin` : null],
+      ["90 % region", fix.regions ? area(fix.regions["90"]) : null],
       ["Faces", fix.heading_deg === null || fix.heading_deg === undefined ? null : facing(fix)],
     ];
     this.verdict.replaceChildren(
@@ -74,7 +75,7 @@ export class Answer extends EventTarget {
     this.places.replaceChildren(...places.slice(0, 6).map((place, k) => h("li", {},
       h("button", { type: "button", class: "place", "data-place": k + 1, onclick: () => this.tell("show", place) },
         h("span", { class: "badge" }, String(k + 1)),
-        h("span", { class: "number" }, position(place.lat, place.lon)),
+        h("span", { class: "number" }, position(place.lat, place.lon, 5)),
         h("meter", { min: 0, max: best, value: place.probability, "aria-hidden": "true" }),
         h("b", {}, percent(place.probability))),
       places.length > 1 && h("label", { class: "pick", title: "Compare this place" },

@@ -74,7 +74,7 @@ export class MapView extends EventTarget {
     const middle = [(bounds[1] + bounds[3]) / 2, (bounds[0] + bounds[2]) / 2];
     const extent = transformExtent(union(bounds, around(...middle, LEAST_VIEW_M / 2)), "EPSG:4326", "EPSG:3857");
     const size = this.map.getSize() ?? [800, 600];
-    const side = Math.round(Math.min(size[0], size[1]) * 0.07);
+    const side = Math.round(Math.min(size[0], size[1]) * 0.05);
     this.view.cancelAnimations();
     return new Promise((resolve) => {
       this.view.fit(extent, { duration: calm() ? 0 : duration, padding: [side, side, side + this.foot, side], callback: resolve });
@@ -126,7 +126,7 @@ export class MapView extends EventTarget {
   openPopup(lat, lon) {
     const at = fromLonLat([lon, lat]);
     const pixel = this.map.getPixelFromCoordinate(at);
-    const below = pixel && pixel[1] < 210;                       // no room above
+    const below = pixel && pixel[1] < this.popup.getElement().offsetHeight + 24;      // no room above
     this.popup.setPositioning(below ? "top-center" : "bottom-center");
     this.popup.setOffset([0, below ? 14 : -14]);
     this.popup.setPosition(at);

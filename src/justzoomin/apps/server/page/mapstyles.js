@@ -5,9 +5,9 @@ const ACCENT = "#2f5bea";
 const WHITE = "#ffffff";
 const FONT = "600 12px system-ui, sans-serif";
 
-const edged = (color, width, fill, dash) => [
+const edged = (color, width, fill) => [
   new Style({ stroke: new Stroke({ color: "rgba(255,255,255,.9)", width: width + 2 }), fill: fill && new Fill({ color: fill }) }),
-  new Style({ stroke: new Stroke({ color, width, lineDash: dash }) }),
+  new Style({ stroke: new Stroke({ color, width }) }),
 ];
 const dot = (color, radius, text) => new Style({
   image: new Circle({ radius, fill: new Fill({ color }), stroke: new Stroke({ color: WHITE, width: 2 }) }),
@@ -28,7 +28,7 @@ const photo = (feature) => {
 };
 
 export const styles = {
-  region: edged(ACCENT, 2, "rgba(47,91,234,.10)", [6, 5]),
+  region: edged(ACCENT, 1.5, "rgba(47,91,234,.10)"),
   cell: edged(ACCENT, 2.5),
   hover: new Style({ stroke: new Stroke({ color: "rgba(255,255,255,.95)", width: 2 }), fill: new Fill({ color: "rgba(255,255,255,.18)" }) }),
   places: (feature) => dot("#1f2733", 11, String(feature.get("number"))),

@@ -3,7 +3,7 @@
 import { $, announce, calm, h, icon, show, toast } from "./dom.js";
 import { get } from "./api.js";
 import { answerBounds, fly } from "./flight.js";
-import { around } from "./geo.js";
+import { around, distance } from "./geo.js";
 import { feature, point, polygon } from "./map.js";
 import { Answer, showPhoto } from "./answer.js";
 import { compare } from "./compare.js";
@@ -218,7 +218,7 @@ export class PhotoView {
     show($("intake"), false);
     const useless = problem.status >= 400 && problem.status < 500 && problem.status !== 429 && problem.status !== 401;
     $("trouble").replaceChildren(
-      h("h2", {}, icon("warning"), useless ? "This photo cannot be used" : "That did not work"),
+      h("h1", {}, icon("warning"), useless ? "This photo cannot be used" : "That did not work"),
       h("p", {}, problem.what ? `${problem.what[0].toUpperCase()}${problem.what.slice(1)}.` : ""),
       h("p", { class: "muted" }, problem.remedy ?? ""),
       h("div", { class: "row" },
@@ -238,8 +238,10 @@ export class PhotoView {
     this.places = state.top.map((place, k) => ({ ...place, number: k + 1 }));
     this.answer.update(state, this.places);
     this.argue.update(state);
-    this.map.foot = 64;
-    if (this.shown) this.strip.update(state);
+    if (this.shown) {
+      this.strip.update(state);
+      this.map.foot = $("stage").clientHeight - $("strip").offsetTop;
+    }
     this.link();
   }
 
@@ -293,7 +295,8 @@ export class PhotoView {
     this.map.showHeat(state, this.level);
     this.map.clear("cell", "hover");
     this.map.mark("answer", [point(state.fix.lat, state.fix.lon)]);
-    this.map.mark("places", this.places.length > 1 ? this.places.slice(0, 6).map((place) => point(place.lat, place.lon, { number: place.number })) : null);
+    const apart = (place) => distance(place.lat, place.lon, state.fix.lat, state.fix.lon) > this.near;
+    this.map.mark("places", this.places.slice(0, 6).filter(apart).map((place) => point(place.lat, place.lon, { number: place.number })));
     if (this.session.truthShown) this.showTruth();
     try {
       const { features } = await get(`v1/sessions/${state.id}/region.geojson`);

@@ -21,8 +21,8 @@ export function percent(share) {
   return `${Math.round(value)} %`;
 }
 
-export function position(lat, lon) {
-  return `${lat.toFixed(6)}, ${lon.toFixed(6)}`;
+export function position(lat, lon, digits = 6) {
+  return `${lat.toFixed(digits)}, ${lon.toFixed(digits)}`;
 }
 
 export function wind(degrees) {
@@ -56,7 +56,7 @@ export function sureness(fix) {
 export function trust(fix) {
   return fix.not_calibrated
     ? `Not calibrated: ${fix.not_calibrated}. Read the percentages as a ranking, not as odds.`
-    : "Calibrated: on photos of this map, such percentages came true.";
+    : "Calibrated: on test photos, such percentages came true.";
 }
 
 function nearby(fix) {
