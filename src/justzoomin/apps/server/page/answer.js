@@ -45,7 +45,8 @@ export class Answer extends EventTarget {
     const facts = [
       ["Position", [h("span", { class: "number", id: "position" }, position(fix.lat, fix.lon)),
                     h("button", { type: "button", class: "round small", "aria-label": "Copy the position", title: "Copy", onclick: () => copy(position(fix.lat, fix.lon), "Position copied.") }, icon("copy"))]],
-      ["90 % region", fix.regions ? `${area(fix.regions["90"])}, ${metres(fix.radius_90_m)} around the pin` : null],
+      ["90 % within", fix.radius_90_m ? `${metres(fix.radius_90_m)} of the pin` : null],
+      ["90 % region", fix.regions ? area(fix.regions["90"]) : null],
       ["Faces", fix.heading_deg === null || fix.heading_deg === undefined ? null : facing(fix)],
     ];
     this.verdict.replaceChildren(
@@ -74,7 +75,7 @@ export class Answer extends EventTarget {
     this.places.replaceChildren(...places.slice(0, 6).map((place, k) => h("li", {},
       h("button", { type: "button", class: "place", "data-place": k + 1, onclick: () => this.tell("show", place) },
         h("span", { class: "badge" }, String(k + 1)),
-        h("span", { class: "number" }, position(place.lat, place.lon)),
+        h("span", { class: "number" }, position(place.lat, place.lon, 5)),
         h("meter", { min: 0, max: best, value: place.probability, "aria-hidden": "true" }),
         h("b", {}, percent(place.probability))),
       places.length > 1 && h("label", { class: "pick", title: "Compare this place" },
@@ -109,7 +110,7 @@ export class Answer extends EventTarget {
   }
 }
 
-/** Show the photo: the file itself, or what the server made of it where the browser cannot show the format. */
+/** Show the photo: the file itself, or the server's small copy where the browser cannot show the format, or has no file. */
 export function showPhoto(session, enlarge) {
   const name = session.name || "photo";
   const image = h("img", { alt: `Your photo ${name}`, id: "photo-image" });
@@ -117,21 +118,16 @@ export function showPhoto(session, enlarge) {
   const missing = h("p", { class: "missing" }, icon("photo", "big"), h("span", {}, session.file
     ? "This browser cannot show this kind of photo. The server may still read it."
     : "The photo is not kept with the link. Drop it again to see it here."));
-  image.addEventListener("error", () => fallback(session, image, () => open.replaceWith(missing)));
-  if (session.preview) image.src = session.preview;
-  else fallback(session, image, () => open.replaceWith(missing));
+  const own = session.preview && !session.unseen;
+  const copy = session.state && `v1/sessions/${session.state.id}/photo.jpg`;
+  image.addEventListener("error", () => {
+    if (own) session.unseen = true;
+    if (own && copy) image.src = copy;
+    else open.replaceWith(missing);
+  });
+  image.src = (own ? session.preview : copy) || "";
   $("photo").replaceChildren(open, h("figcaption", {}, h("span", { class: "name" }, name),
     h("button", { type: "button", class: "small", id: "other" }, icon("photo"), "Another photo")));
-}
-
-/** Show the small copy that the server has of a photo; it can read formats that browsers cannot. */
-function fallback(session, image, giveUp) {
-  if (!session.state || image.dataset.tried === session.state.id) {
-    giveUp();
-    return;
-  }
-  image.dataset.tried = session.state.id;
-  image.src = `v1/sessions/${session.state.id}/photo.jpg`;
 }
 
 function facing(fix) {

@@ -38,6 +38,7 @@ export class Drive {
 
   show() {
     this.shown = true;
+    if (!this.points.length) this.map.fit(this.info.bounds);
     this.draw();
   }
 
@@ -146,7 +147,7 @@ export class Drive {
     if (!this.shown || !this.points.length) return;
     const line = this.points.map((one) => [one.lon, one.lat]);
     this.map.mark("drive", [
-      ...this.points.map((one) => disk(one.lat, one.lon, one.radius_90_m)),
+      ...this.points.map((one, k) => disk(one.lat, one.lon, one.radius_90_m, { chosen: k === this.at })),
       ...(line.length > 1 ? [feature({ type: "LineString", coordinates: line }, { kind: "line" })] : []),
       ...this.points.map((one, k) => point(one.lat, one.lon, { row: k, number: k + 1, on_map: one.on_map, chosen: k === this.at })),
     ]);

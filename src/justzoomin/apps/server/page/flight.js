@@ -4,6 +4,7 @@ import { around, union } from "./geo.js";
 
 const STAY_MS = 750;
 const FLY_MS = 1100;
+const LIKELY = 0.04;
 
 /** Fly through the levels of a session's state. `onLevel` shows a level; the promise ends early when `signal` is aborted. */
 export async function fly(map, state, onLevel, signal) {
@@ -20,10 +21,12 @@ export async function fly(map, state, onLevel, signal) {
   }
 }
 
-/** Return the bounds that show the answer and how sure it is: what holds nine tenths, if that is not too far around. */
+/** Return the bounds that show the answer: what holds nine tenths, or if that is wide, the places that are likely enough. */
 export function answerBounds(state) {
   const { lat, lon, radius_90_m: radius, cell_size_m: cell } = state.fix;
-  return union(around(lat, lon, Math.max(8 * cell, Math.min(1.4 * (radius ?? 0), 60 * cell))));
+  const near = around(lat, lon, Math.max(8 * cell, Math.min(1.4 * (radius ?? 0), 25 * cell)));
+  if ((radius ?? 0) < 25 * cell) return near;
+  return union(near, ...state.top.filter((place) => place.probability >= LIKELY).map((place) => around(place.lat, place.lon, 5 * cell)));
 }
 
 function pause(milliseconds, signal) {

@@ -110,7 +110,7 @@ function setMode(next) {
 function showFacts(info) {
   document.title = `justzoomin: where was this photo taken? ${info.name ?? ""}`.trim();
   const rows = [["Map", info.name], ["Side of the region", metres(info.grid.size_m)], ["Smallest cells", metres(info.grid.size_m / info.grid.grid ** info.grid.depth)],
-                ["Model", info.family], ["Probabilities", info.not_calibrated ? `not calibrated: ${info.not_calibrated}` : "calibrated for this map"],
+                ["Model", info.family], ["Probabilities", info.not_calibrated ? `not calibrated: ${info.not_calibrated}` : "calibrated"],
                 ["Attribution", info.attribution]];
   $("facts").replaceChildren(...rows.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }

@@ -5,7 +5,7 @@ import { get, Problem, remove, save, send, text } from "./api.js";
 import { asProblem } from "./session.js";
 import { point } from "./map.js";
 import { around, union } from "./geo.js";
-import { metres, percent, plural, sureness } from "./words.js";
+import { percent, plural, sureness } from "./words.js";
 import { thumb } from "./thumbs.js";
 
 const FILES = [["jsonl", "JSONL"], ["geojson", "GeoJSON"], ["csv", "CSV"], ["parquet", "Parquet"]];
@@ -36,6 +36,7 @@ export class Many {
 
   show() {
     this.shown = true;
+    if (!this.rows.some(Boolean)) this.map.fit(this.info.bounds);
     this.draw();
   }
 
@@ -122,7 +123,7 @@ export class Many {
       const cell = this.list.children[k].querySelector(".result");
       if (row && row.lat !== undefined) {
         const sure = sureness(row);
-        cell.replaceChildren(h("b", { class: `tone-${sure.tone}` }, sure.headline), ` ± ${metres(row.radius_90_m)}`);
+        cell.replaceChildren(h("b", { class: `tone-${sure.tone}` }, sure.headline), row.on_map === false ? "" : ` ${sure.text}`);
       } else {
         cell.replaceChildren(h("b", { class: "tone-doubt" }, "Not used"), ` ${row?.what ?? row?.error ?? ""}`);
       }

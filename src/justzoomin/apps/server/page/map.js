@@ -56,6 +56,13 @@ export class MapView extends EventTarget {
     return { lat, lon, zoom: this.view.getZoom() };
   }
 
+  /** Whether a position is well inside of what is shown. */
+  sees(lat, lon) {
+    const [x, y] = this.map.getPixelFromCoordinate(fromLonLat([lon, lat])) ?? [-1, -1];
+    const [width, height] = this.map.getSize();
+    return x > 40 && y > 60 && x < width - 40 && y < height - 20 - this.foot;
+  }
+
   /** Go somewhere at once: the view that a link restores. */
   look(lat, lon, zoom) {
     this.view.setCenter(fromLonLat([lon, lat]));
@@ -67,7 +74,7 @@ export class MapView extends EventTarget {
     const middle = [(bounds[1] + bounds[3]) / 2, (bounds[0] + bounds[2]) / 2];
     const extent = transformExtent(union(bounds, around(...middle, LEAST_VIEW_M / 2)), "EPSG:4326", "EPSG:3857");
     const size = this.map.getSize() ?? [800, 600];
-    const side = Math.round(Math.min(size[0], size[1]) * 0.07);
+    const side = Math.round(Math.min(size[0], size[1]) * 0.05);
     this.view.cancelAnimations();
     return new Promise((resolve) => {
       this.view.fit(extent, { duration: calm() ? 0 : duration, padding: [side, side, side + this.foot, side], callback: resolve });
@@ -119,7 +126,7 @@ export class MapView extends EventTarget {
   openPopup(lat, lon) {
     const at = fromLonLat([lon, lat]);
     const pixel = this.map.getPixelFromCoordinate(at);
-    const below = pixel && pixel[1] < 210;                       // no room above
+    const below = pixel && pixel[1] < this.popup.getElement().offsetHeight + 24;      // no room above
     this.popup.setPositioning(below ? "top-center" : "bottom-center");
     this.popup.setOffset([0, below ? 14 : -14]);
     this.popup.setPosition(at);
@@ -137,14 +144,19 @@ export class MapView extends EventTarget {
       const source = this.layers.sketch.getSource();
       source.clear();
       const draw = new ol.interaction.Draw({ source, type: kind, style: styles.sketch });
+      const doubled = this.map.getInteractions().getArray().find((one) => one instanceof ol.interaction.DoubleClickZoom);
       const end = (result) => {
         this.map.removeInteraction(draw);
-        setTimeout(() => { this.drawing = null; }, 300);         // the click that ends the drawing is no other click
+        setTimeout(() => {                                       // the click that ends the drawing is no other click
+          this.drawing = null;
+          doubled?.setActive(true);
+        }, 400);
         resolve(result);
       };
       this.drawing = { cancel: () => { draw.abortDrawing(); end(null); } };
       draw.on("drawend", ({ feature }) => end(kind === "Circle" ? circleOf(feature.getGeometry())
         : GEOJSON.writeGeometryObject(feature.getGeometry(), { decimals: 7, rightHanded: true })));
+      doubled?.setActive(false);
       this.map.addInteraction(draw);
     });
   }

@@ -5,9 +5,9 @@ const ACCENT = "#2f5bea";
 const WHITE = "#ffffff";
 const FONT = "600 12px system-ui, sans-serif";
 
-const edged = (color, width, fill, dash) => [
+const edged = (color, width, fill) => [
   new Style({ stroke: new Stroke({ color: "rgba(255,255,255,.9)", width: width + 2 }), fill: fill && new Fill({ color: fill }) }),
-  new Style({ stroke: new Stroke({ color, width, lineDash: dash }) }),
+  new Style({ stroke: new Stroke({ color, width }) }),
 ];
 const dot = (color, radius, text) => new Style({
   image: new Circle({ radius, fill: new Fill({ color }), stroke: new Stroke({ color: WHITE, width: 2 }) }),
@@ -16,15 +16,19 @@ const dot = (color, radius, text) => new Style({
 const pin = new Style({ image: new Icon({ src: "page/pin.svg", anchor: [0.5, 0.97], width: 36, height: 46 }), zIndex: 5 });
 
 const photo = (feature) => {
-  if (feature.getGeometry().getType() !== "Point") {
-    return new Style({ stroke: new Stroke({ color: "rgba(255,255,255,.85)", width: 1.5 }), fill: new Fill({ color: "rgba(47,91,234,.18)" }) });
+  const chosen = feature.get("chosen");
+  if (feature.getGeometry().getType() !== "Point") {               // what nine tenths of the probability are in
+    return new Style({ fill: new Fill({ color: chosen ? "rgba(47,91,234,.22)" : "rgba(47,91,234,.05)" }), zIndex: chosen ? 1 : 0,
+                       stroke: chosen ? new Stroke({ color: WHITE, width: 2 }) : undefined });
   }
   const color = feature.get("on_map") === false ? "#8b5a00" : ACCENT;
-  return dot(color, feature.get("chosen") ? 11 : 7, feature.get("chosen") ? String(feature.get("number") ?? "") : undefined);
+  const style = dot(color, chosen ? 12 : 7, chosen ? String(feature.get("number") ?? "") : undefined);
+  style.setZIndex(chosen ? 4 : 3);
+  return style;
 };
 
 export const styles = {
-  region: edged(ACCENT, 2, "rgba(47,91,234,.10)", [6, 5]),
+  region: edged(ACCENT, 1.5, "rgba(47,91,234,.10)"),
   cell: edged(ACCENT, 2.5),
   hover: new Style({ stroke: new Stroke({ color: "rgba(255,255,255,.95)", width: 2 }), fill: new Fill({ color: "rgba(255,255,255,.18)" }) }),
   places: (feature) => dot("#1f2733", 11, String(feature.get("number"))),

@@ -3,6 +3,7 @@
 import { $, announce, calm, h, icon, show, toast } from "./dom.js";
 import { get } from "./api.js";
 import { answerBounds, fly } from "./flight.js";
+import { around, distance } from "./geo.js";
 import { feature, point, polygon } from "./map.js";
 import { Answer, showPhoto } from "./answer.js";
 import { compare } from "./compare.js";
@@ -14,6 +15,7 @@ const LAYERS = ["region", "cell", "wedge", "places", "answer", "truth", "hover",
 export class PhotoView {
   constructor({ info, map, grid, session, argue, strip }) {
     Object.assign(this, { info, map, grid, session, argue, strip, level: 0, flight: null, shown: false, waiting: "", hinted: false });
+    this.near = 4 * grid.cellSize(grid.depth);                 // metres that count as "at this place"
     this.answer = new Answer(session, argue.element);
     this.followSession();
     this.followMap();
@@ -103,7 +105,7 @@ export class PhotoView {
     });
     on("found", () => {
       show($("progress"), false);
-      if (!this.session.preview) showPhoto(this.session, (image) => enlarge(image));
+      if (this.session.unseen || !this.session.preview) showPhoto(this.session, (image) => enlarge(image));
       $("other").onclick = () => this.another();
       this.update();
       if (this.session.preview) this.fly();
@@ -116,7 +118,8 @@ export class PhotoView {
       this.stop();
       this.update();
       this.arrive();
-      if (!calm()) this.map.fit(this.changedBounds(), 600);
+      const { fix } = this.session.state;
+      if (!this.map.sees(fix.lat, fix.lon)) this.map.fit(answerBounds(this.session.state), 600);
     });
     on("resent", () => toast("The server was restarted. The photo was sent again and your corrections are kept."));
     on("refused", (problem) => {
@@ -159,13 +162,13 @@ export class PhotoView {
 
   followAnswer() {
     const on = (type, act) => this.answer.addEventListener(type, (event) => act(event.detail));
-    on("show", (place) => this.map.fit(this.grid.cell(place.sequence.slice(0, -1)).bounds));
+    on("show", (place) => this.map.fit(around(place.lat, place.lon, 6 * this.near)));
     on("truth", () => this.showTruth());
     on("link", () => {
       this.session.shared = true;
       this.link();
     });
-    on("compare", (places) => compare(this.grid, places, (place) => this.session.correct({ kind: "cell", sequence: place.sequence.slice(0, -1), here: true })));
+    on("compare", (places) => compare(this.grid, places, (place) => this.session.correct({ kind: "circle", lat: place.lat, lon: place.lon, radius_m: this.near, here: true })));
     this.strip.addEventListener("level", ({ detail }) => {
       this.stop();
       this.setLevel(detail);
@@ -206,7 +209,7 @@ export class PhotoView {
     const old = $("progress").querySelector("span");
     const text = share < 1 ? `Sending the photo: ${percent(share)}` : "Comparing the photo with every place on the map";
     if (old?.textContent === text) return;
-    $("progress").replaceChildren(bar, h("span", {}, text), h("button", { type: "button", class: "small quiet", id: "cancel", onclick: () => this.session.cancel() }, "Cancel"));
+    $("progress").replaceChildren(bar, h("span", {}, text), h("button", { type: "button", class: "small quiet", id: "cancel", onclick: () => this.session.close() }, "Cancel"));
     show($("progress"), true);
   }
 
@@ -215,7 +218,7 @@ export class PhotoView {
     show($("intake"), false);
     const useless = problem.status >= 400 && problem.status < 500 && problem.status !== 429 && problem.status !== 401;
     $("trouble").replaceChildren(
-      h("h2", {}, icon("warning"), useless ? "This photo cannot be used" : "That did not work"),
+      h("h1", {}, icon("warning"), useless ? "This photo cannot be used" : "That did not work"),
       h("p", {}, problem.what ? `${problem.what[0].toUpperCase()}${problem.what.slice(1)}.` : ""),
       h("p", { class: "muted" }, problem.remedy ?? ""),
       h("div", { class: "row" },
@@ -235,8 +238,10 @@ export class PhotoView {
     this.places = state.top.map((place, k) => ({ ...place, number: k + 1 }));
     this.answer.update(state, this.places);
     this.argue.update(state);
-    this.map.foot = 64;
-    if (this.shown) this.strip.update(state);
+    if (this.shown) {
+      this.strip.update(state);
+      this.map.foot = $("stage").clientHeight - $("strip").offsetTop;
+    }
     this.link();
   }
 
@@ -290,7 +295,8 @@ export class PhotoView {
     this.map.showHeat(state, this.level);
     this.map.clear("cell", "hover");
     this.map.mark("answer", [point(state.fix.lat, state.fix.lon)]);
-    this.map.mark("places", this.places.length > 1 ? this.places.slice(0, 6).map((place) => point(place.lat, place.lon, { number: place.number })) : null);
+    const apart = (place) => distance(place.lat, place.lon, state.fix.lat, state.fix.lon) > this.near;
+    this.map.mark("places", this.places.slice(0, 6).filter(apart).map((place) => point(place.lat, place.lon, { number: place.number })));
     if (this.session.truthShown) this.showTruth();
     try {
       const { features } = await get(`v1/sessions/${state.id}/region.geojson`);
@@ -304,11 +310,6 @@ export class PhotoView {
   showTruth() {
     const { lat, lon } = this.session.truth;
     this.map.mark("truth", [point(lat, lon)]);
-  }
-
-  changedBounds() {
-    const { state } = this.session;
-    return answerBounds(state);
   }
 
   setLevel(level) {

@@ -12,7 +12,7 @@ export class Session extends EventTarget {
   reset() {
     this.abort?.abort();
     if (this.preview) URL.revokeObjectURL(this.preview);
-    Object.assign(this, { file: null, name: "", preview: null, state: null, truth: null, truthShown: false, shared: false, known: "", abort: null, busy: false });
+    Object.assign(this, { file: null, name: "", preview: null, unseen: false, state: null, truth: null, truthShown: false, shared: false, known: "", abort: null, busy: false });
   }
 
   /** Send a photo and show its answer. `truth` is the true place of an example, `known` the text of corrections to begin with. */

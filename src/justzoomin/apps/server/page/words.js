@@ -21,8 +21,8 @@ export function percent(share) {
   return `${Math.round(value)} %`;
 }
 
-export function position(lat, lon) {
-  return `${lat.toFixed(6)}, ${lon.toFixed(6)}`;
+export function position(lat, lon, digits = 6) {
+  return `${lat.toFixed(digits)}, ${lon.toFixed(digits)}`;
 }
 
 export function wind(degrees) {
@@ -45,18 +45,18 @@ export function sureness(fix) {
   }
   const share = nearby(fix);
   if (share === null) return { tone: "maybe", headline: "Best guess", text: "This search says nothing about other places." };
-  const where = `${percent(share.probability)} within ${metres(share.radius)} of the pin`;
+  const where = `${percent(share.probability)} within ${metres(share.radius)}`;
   if (share.probability >= 0.9) return { tone: "sure", headline: "Very likely here", text: `${where}.` };
   if (share.probability >= 0.6) return { tone: "sure", headline: "Probably here", text: `${where}.` };
   if (share.probability >= 0.3) return { tone: "maybe", headline: "Perhaps here", text: `${where}. Look at the other places, too.` };
-  return { tone: "doubt", headline: "Hard to tell", text: `Only ${where}. Tell the map what you know.` };
+  return { tone: "doubt", headline: "Hard to tell", text: `Only ${where}. Say what you know, below.` };
 }
 
 /** Return why the probabilities can be trusted, or not. */
 export function trust(fix) {
   return fix.not_calibrated
     ? `Not calibrated: ${fix.not_calibrated}. Read the percentages as a ranking, not as odds.`
-    : "Calibrated: on photos of this map, such percentages came true.";
+    : "Calibrated: on test photos, such percentages came true.";
 }
 
 function nearby(fix) {
