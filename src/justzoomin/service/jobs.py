@@ -236,7 +236,7 @@ class Jobs:
 
     def _job(self, job_id: str) -> JobFolder:
         if job_id not in self._jobs:
-            raise NoSuchJobError(job_id[:100], "there is no such job", "It may have been removed: results are kept for a limited time.")
+            raise NoSuchJobError(job_id[:100], "there is no such job", "Results are kept for a limited time only.")
         return self._jobs[job_id]
 
     def _found(self) -> Iterator[JobFolder]:
