@@ -43,6 +43,7 @@ from .session import with_posterior as with_posterior
 from .sessions import Sessions as Sessions
 from .sessions import UnknownSessionError as UnknownSessionError
 from .stored_form import StoredForm as StoredForm
+from .stored_form import client_name as client_name
 from .thumbnails import Thumbnail as Thumbnail
 from .thumbnails import thumbnail_of as thumbnail_of
 from .variants import Asked as Asked

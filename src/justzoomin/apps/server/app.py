@@ -83,7 +83,7 @@ def create_app(localizer: Localizer, settings: ServeSettings, jobs_folder: Path,
     guarded: ASGIApp = Limits(app, settings)
     if settings.origins:
         guarded = CORSMiddleware(guarded, allow_origins=settings.origins, allow_methods=["*"], allow_headers=["*"],
-                                 expose_headers=["Retry-After", "Location", "ETag"])
+                                 expose_headers=["Retry-After", "Location", "ETag", "Remark"])
     return Counted(guarded, metrics)
 
 

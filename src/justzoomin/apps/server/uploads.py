@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from fastapi import UploadFile
@@ -13,9 +11,7 @@ from PIL import Image
 from justzoomin.apps.server.problems import ProblemError
 from justzoomin.apps.server.settings import ServeSettings
 from justzoomin.filekind import PICTURE_FORMATS
-from justzoomin.untrusted import printable
-
-_LONGEST_NAME = 200
+from justzoomin.service import client_name
 
 
 class Upload(NamedTuple):
@@ -31,9 +27,8 @@ class Upload(NamedTuple):
 
 
 def name_of(upload: UploadFile) -> str:
-    """Return the last part of the client's name of a file, printable and not too long; `photo` if it has none."""
-    name = PurePosixPath((upload.filename or "").replace("\\", "/")).name
-    return printable(re.sub(r"[\x00-\x1f\x7f]", "", name), _LONGEST_NAME) or "photo"
+    """Return the client's name of a file; see `client_name`."""
+    return client_name(upload.filename, "photo")
 
 
 async def read_photos(uploads: list[UploadFile], settings: ServeSettings) -> list[Upload]:
