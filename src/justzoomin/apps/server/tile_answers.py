@@ -46,8 +46,7 @@ def tagged(request: Request, tag: str | None, make: Callable[[], TileFile | None
 def empty_tile(pixels: int) -> TileFile:
     """Return a tile without any colour.
 
-    All clients draw it. After 204, QGIS reports a broken picture and OpenLayers stretches a coarser tile. After 404, browsers
-    report an error too.
+    All clients draw it. After 204 or 404, OpenLayers stretches a tile of a coarser zoom level, and browsers report each 404.
     """
     return TileFile(palette_png(np.zeros((pixels, pixels), np.uint8), np.zeros((256, 4), np.uint8)), "image/png")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from justzoomin.untrusted import printable
 
 TileKey = tuple[object, ...]
 _MEMORY_BYTES = 64 << 20
+_WAITING = 16
 _MOST_ZOOM = 29
 _WIDE_CELL_PX = 256
 
@@ -68,6 +70,8 @@ class TileService:
         self._kept: OrderedDict[TileKey, TileFile | None] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
+        # More at once would not be quicker, but each takes memory. Tiles of a server are waited for, not computed.
+        self._drawing = threading.BoundedSemaphore((os.cpu_count() or 1) if source.listed else _WAITING)
 
     @cached_property
     def map_tag(self) -> str | None:
@@ -117,10 +121,11 @@ class TileService:
         return file
 
     def _map_file(self, z: int, x: int, y: int, pixels: int, form: TileFormat) -> TileFile | None:
-        picture = self.tiles.draw(z, x, y, pixels)
+        with self._drawing:
+            picture = self.tiles.draw(z, x, y, pixels)
+            own = None if picture is None else self.tiles.passed(z, x, y, pixels)
         if picture is None:
             return None if form == "jpg" else empty_tile(pixels)
-        own = self.tiles.passed(z, x, y, pixels)
         kind = None if own is None else media_type_of(own)
         if own is not None and kind is not None and form in {"mixed", {"image/jpeg": "jpg"}.get(kind)}:
             return TileFile(own, kind)
