@@ -27,7 +27,8 @@ export class Drive {
     this.slider = h("input", { type: "range", min: 0, max: 0, value: 0, id: "time", "aria-label": "Time", oninput: (event) => this.go(Number(event.target.value)) });
     this.now = h("div", { class: "now" });
     this.play = h("button", { type: "button", class: "round", id: "drive-play", "aria-label": "Play the drive", onclick: () => this.toggle() }, icon("play"));
-    this.track = h("div", { hidden: true }, this.now, h("div", { class: "timeline" }, this.play, this.slider),
+    this.unused = h("ul", { class: "unused", "aria-label": "Photos that were not used" });
+    this.track = h("div", { hidden: true }, this.now, h("div", { class: "timeline" }, this.play, this.slider), this.unused,
       h("ul", { class: "files" }, [["application/geo+json", "geojson", "GeoJSON"], ["application/gpx+xml", "gpx", "GPX"], ["application/json", "json", "JSON"]]
         .map(([kind, ending, name]) => h("li", {}, h("button", { type: "button", class: "small", "data-drive-export": ending, onclick: () => this.keep(kind, ending) }, icon("download"), name)))));
     this.full = h("div", { hidden: true }, h("div", { class: "head" }, h("h1", { id: "drive-title" }, "A drive"),
@@ -85,6 +86,8 @@ export class Drive {
     try {
       const points = await send("v1/track", this.form(), (share) => this.progress(share), abort.signal);
       this.points = points.filter((one) => one.lat !== undefined);
+      const unused = points.filter((one) => one.lat === undefined);
+      this.unused.replaceChildren(...unused.map((one) => h("li", {}, icon("warning"), h("span", {}, one.error ?? one.photo))));
       show(this.status, false);
       this.slider.max = this.points.length - 1;
       show(this.track, this.points.length > 0);
@@ -175,6 +178,7 @@ export class Drive {
   }
 
   async keep(kind, ending) {
+    toast("The server makes the file. That takes as long as locating the photos.");
     try {
       const content = await send("v1/track", this.form(), () => {}, undefined, kind);
       saveBlob(new Blob([typeof content === "string" ? content : JSON.stringify(content)], { type: kind }), `drive.${ending}`);

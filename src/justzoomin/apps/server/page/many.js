@@ -123,7 +123,7 @@ export class Many {
       const cell = this.list.children[k].querySelector(".result");
       if (row && row.lat !== undefined) {
         const sure = sureness(row);
-        cell.replaceChildren(h("b", { class: `tone-${sure.tone}` }, sure.headline), row.on_map === false ? "" : ` ${sure.text}`);
+        cell.replaceChildren(h("b", { class: `tone-${sure.tone}` }, sure.headline), row.on_map === false ? "" : ` ${sure.share}`);
       } else {
         cell.replaceChildren(h("b", { class: "tone-doubt" }, "Not used"), ` ${row?.what ?? row?.error ?? ""}`);
       }
@@ -157,6 +157,6 @@ export class Many {
     if (!move) item.scrollIntoView({ block: "nearest" });
     if (!row || row.lat === undefined) return;
     this.draw(k);
-    if (move) this.map.fit(around(row.lat, row.lon, Math.max(40, row.radius_90_m ?? 0)));
+    if (move) this.map.fit(around(row.lat, row.lon, Math.max(40, Math.min(100, row.radius_90_m ?? 0))));
   }
 }

@@ -10,6 +10,7 @@ import { compare } from "./compare.js";
 import { readLink, writeLink } from "./link.js";
 import { percent } from "./words.js";
 
+const CELL_PIXELS = 14;                          // a cell that is smaller can be neither seen nor clicked
 const LAYERS = ["region", "cell", "wedge", "places", "answer", "truth", "hover", "sketch"];
 
 export class PhotoView {
@@ -117,7 +118,7 @@ export class PhotoView {
       show($("progress"), false);
       this.stop();
       this.update();
-      this.arrive();
+      this.draw();
       const { fix } = this.session.state;
       if (!this.map.sees(fix.lat, fix.lon)) this.map.fit(answerBounds(this.session.state), 600);
     });
@@ -276,9 +277,9 @@ export class PhotoView {
     if (jump) this.map.fit(answerBounds(this.session.state), 300);
   }
 
-  /** Show the answer on the map. */
+  /** Show the answer on the map: the finest level whose cells can be told apart there. */
   arrive() {
-    this.setLevel(this.grid.depth);
+    this.setLevel(this.fitting());
     this.draw();
     if (!this.hinted && this.session.preview) {
       this.hinted = true;
@@ -286,6 +287,14 @@ export class PhotoView {
       show($("hint"), true);
       setTimeout(() => this.map.drawing || show($("hint"), false), 6000);
     }
+  }
+
+  fitting() {
+    const bounds = answerBounds(this.session.state);
+    const pixels = Math.min($("stage").clientWidth, $("stage").clientHeight) / distance(bounds[1], bounds[0], bounds[3], bounds[0]);
+    let level = this.grid.depth;
+    while (level > 1 && this.grid.cellSize(level) * pixels < CELL_PIXELS) level -= 1;
+    return level;
   }
 
   async draw() {
