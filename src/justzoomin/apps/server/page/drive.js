@@ -3,6 +3,7 @@
 import { $, announce, h, icon, show, toast } from "./dom.js";
 import { saveBlob, send } from "./api.js";
 import { asProblem } from "./session.js";
+import { trouble, waiting } from "./pending.js";
 import { disk, feature, point } from "./map.js";
 import { around, union } from "./geo.js";
 import { metres, percent, plural, position, wind } from "./words.js";
@@ -98,18 +99,14 @@ export class Drive {
       if (error.name === "AbortError") return;
       const problem = asProblem(error);
       show(this.status, false);
-      this.trouble.replaceChildren(h("h2", {}, icon("warning"), "That did not work"), h("p", {}, `${problem.what}.`), h("p", { class: "muted" }, problem.remedy ?? ""),
-        h("p", { class: "row" }, h("button", { type: "button", class: "primary", onclick: () => this.run() }, "Try again"),
-          h("button", { type: "button", onclick: () => this.input.click() }, "Add a table of times")));
-      show(this.trouble, true);
+      trouble(this.trouble, problem, "That did not work",
+        h("button", { type: "button", class: "primary", id: "drive-again", onclick: () => this.run() }, "Try again"),
+        h("button", { type: "button", onclick: () => this.input.click() }, "Add a table of times"));
     }
   }
 
   progress(share) {
-    this.status.replaceChildren(h("progress", share < 1 ? { max: 1, value: share, "aria-label": "Progress" } : { "aria-label": "Progress" }),
-      h("span", {}, share < 1 ? `Sending: ${percent(share)}` : "Locating the photos together"),
-      h("button", { type: "button", class: "small quiet", id: "drive-cancel", onclick: () => this.forget() }, "Cancel"));
-    show(this.status, true);
+    waiting(this.status, share < 1 ? share : null, share < 1 ? `Sending: ${percent(share)}` : "Locating the photos together", "drive-cancel", () => this.forget());
   }
 
   forget() {
