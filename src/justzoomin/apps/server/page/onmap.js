@@ -1,7 +1,6 @@
 // What of an answer is drawn on the map: pin, 90 % region, heading, other places.
 
 import { get } from "./api.js";
-import { answerBounds } from "./flight.js";
 import { distance } from "./geo.js";
 import { feature, point } from "./map.js";
 
@@ -25,9 +24,8 @@ export async function drawAnswer(map, state, places, near, current) {
   } catch { /* the answer is there without its outline */ }
 }
 
-/** Return the finest level whose cells can be told apart when the answer fills a side of some pixels. */
-export function clearLevel(grid, state, pixels) {
-  const [west, south, east, north] = answerBounds(state);
+/** Return the finest level whose cells can be told apart when bounds (west, south, east, north) fill a side of some pixels. */
+export function clearLevel(grid, [west, south, east, north], pixels) {
   const scale = pixels / Math.max(distance(south, west, south, east), distance(south, west, north, west));
   let level = grid.depth;
   while (level > 1 && grid.cellSize(level) * scale < CELL_PIXELS) level -= 1;

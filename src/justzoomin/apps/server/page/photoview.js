@@ -118,7 +118,7 @@ export class PhotoView {
       this.update();
       this.draw();
       const { fix } = this.session.state;
-      if (!this.map.sees(fix.lat, fix.lon)) this.map.fit(answerBounds(this.session.state), 600);
+      if (!this.map.sees(fix.lat, fix.lon)) this.map.fit(answerBounds(this.session.state, this.info.bounds), 600);
     });
     on("resent", () => toast("The server was restarted. The photo was sent again and your corrections are kept."));
     on("refused", (problem) => {
@@ -239,7 +239,7 @@ export class PhotoView {
     this.stop();
     if (calm() || !this.shown) {
       this.arrive();
-      this.map.fit(answerBounds(this.session.state), 0);
+      this.map.fit(answerBounds(this.session.state, this.info.bounds), 0);
       return;
     }
     if (again) this.map.clear("answer", "wedge", "region", "places");
@@ -262,12 +262,12 @@ export class PhotoView {
     this.strip.flying(false);
     if (!this.session.state || !this.shown) return;
     this.arrive();
-    if (jump) this.map.fit(answerBounds(this.session.state), 300);
+    if (jump) this.map.fit(answerBounds(this.session.state, this.info.bounds), 300);
   }
 
   /** Show the answer on the map: the finest level whose cells can be told apart there. */
   arrive() {
-    this.setLevel(clearLevel(this.grid, this.session.state, Math.min($("stage").clientWidth, $("stage").clientHeight)));
+    this.setLevel(clearLevel(this.grid, answerBounds(this.session.state, this.info.bounds), Math.min($("stage").clientWidth, $("stage").clientHeight)));
     this.draw();
     if (!this.hinted && this.session.preview) {
       this.hinted = true;
