@@ -110,26 +110,6 @@ export class Answer extends EventTarget {
   }
 }
 
-/** Show the photo: the file itself, or the server's small copy where the browser cannot show the format, or has no file. */
-export function showPhoto(session, enlarge) {
-  const name = session.name || "photo";
-  const image = h("img", { alt: `Your photo ${name}`, id: "photo-image" });
-  const open = h("button", { type: "button", class: "enlarge", "aria-label": "Show the photo larger", onclick: () => enlarge(image) }, image);
-  const missing = h("p", { class: "missing" }, icon("photo", "big"), h("span", {}, session.file
-    ? "This browser cannot show this kind of photo. The server may still read it."
-    : "The photo is not kept with the link. Drop it again to see it here."));
-  const own = session.preview && !session.unseen;
-  const copy = session.state && `v1/sessions/${session.state.id}/photo.jpg`;
-  image.addEventListener("error", () => {
-    if (own) session.unseen = true;
-    if (own && copy) image.src = copy;
-    else open.replaceWith(missing);
-  });
-  image.src = (own ? session.preview : copy) || "";
-  $("photo").replaceChildren(open, h("figcaption", {}, h("span", { class: "name" }, name),
-    h("button", { type: "button", class: "small", id: "other" }, icon("photo"), "Another photo")));
-}
-
 function facing(fix) {
   return fix.heading_sigma_deg >= 90 ? "unknown" : `${wind(fix.heading_deg)}, ${Math.round(fix.heading_deg)}° ± ${Math.round(fix.heading_sigma_deg)}°`;
 }

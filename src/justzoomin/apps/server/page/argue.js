@@ -2,6 +2,7 @@
 
 import { $, h, icon, show } from "./dom.js";
 import { dial } from "./dial.js";
+import { sentence } from "./pending.js";
 import { correction, metres, wind } from "./words.js";
 import { disk, feature, polygon } from "./map.js";
 
@@ -138,8 +139,4 @@ export class Argue {
       h("div", { class: "row" }, h("label", { class: "inline", for: "fov" }, fov, " degrees across"),
         h("button", { type: "button", class: "small", id: "set-fov", onclick: () => fov.reportValidity() && this.session.correct({ kind: "camera", fov_deg: Number(fov.value) }) }, "Use this")));
   }
-}
-
-function sentence(text) {
-  return text ? `${text[0].toUpperCase()}${text.slice(1)}.` : "";
 }

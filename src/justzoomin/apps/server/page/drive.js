@@ -3,6 +3,7 @@
 import { $, announce, h, icon, show, toast } from "./dom.js";
 import { saveBlob, send } from "./api.js";
 import { asProblem } from "./session.js";
+import { trouble, waiting } from "./pending.js";
 import { disk, feature, point } from "./map.js";
 import { around, union } from "./geo.js";
 import { metres, percent, plural, position, wind } from "./words.js";
@@ -27,7 +28,8 @@ export class Drive {
     this.slider = h("input", { type: "range", min: 0, max: 0, value: 0, id: "time", "aria-label": "Time", oninput: (event) => this.go(Number(event.target.value)) });
     this.now = h("div", { class: "now" });
     this.play = h("button", { type: "button", class: "round", id: "drive-play", "aria-label": "Play the drive", onclick: () => this.toggle() }, icon("play"));
-    this.track = h("div", { hidden: true }, this.now, h("div", { class: "timeline" }, this.play, this.slider),
+    this.unused = h("ul", { class: "unused", "aria-label": "Photos that were not used" });
+    this.track = h("div", { hidden: true }, this.now, h("div", { class: "timeline" }, this.play, this.slider), this.unused,
       h("ul", { class: "files" }, [["application/geo+json", "geojson", "GeoJSON"], ["application/gpx+xml", "gpx", "GPX"], ["application/json", "json", "JSON"]]
         .map(([kind, ending, name]) => h("li", {}, h("button", { type: "button", class: "small", "data-drive-export": ending, onclick: () => this.keep(kind, ending) }, icon("download"), name)))));
     this.full = h("div", { hidden: true }, h("div", { class: "head" }, h("h1", { id: "drive-title" }, "A drive"),
@@ -85,6 +87,8 @@ export class Drive {
     try {
       const points = await send("v1/track", this.form(), (share) => this.progress(share), abort.signal);
       this.points = points.filter((one) => one.lat !== undefined);
+      const unused = points.filter((one) => one.lat === undefined);
+      this.unused.replaceChildren(...unused.map((one) => h("li", {}, icon("warning"), h("span", {}, one.error ?? one.photo))));
       show(this.status, false);
       this.slider.max = this.points.length - 1;
       show(this.track, this.points.length > 0);
@@ -95,18 +99,14 @@ export class Drive {
       if (error.name === "AbortError") return;
       const problem = asProblem(error);
       show(this.status, false);
-      this.trouble.replaceChildren(h("h2", {}, icon("warning"), "That did not work"), h("p", {}, `${problem.what}.`), h("p", { class: "muted" }, problem.remedy ?? ""),
-        h("p", { class: "row" }, h("button", { type: "button", class: "primary", onclick: () => this.run() }, "Try again"),
-          h("button", { type: "button", onclick: () => this.input.click() }, "Add a table of times")));
-      show(this.trouble, true);
+      trouble(this.trouble, problem, "That did not work",
+        h("button", { type: "button", class: "primary", id: "drive-again", onclick: () => this.run() }, "Try again"),
+        h("button", { type: "button", onclick: () => this.input.click() }, "Add a table of times"));
     }
   }
 
   progress(share) {
-    this.status.replaceChildren(h("progress", share < 1 ? { max: 1, value: share, "aria-label": "Progress" } : { "aria-label": "Progress" }),
-      h("span", {}, share < 1 ? `Sending: ${percent(share)}` : "Locating the photos together"),
-      h("button", { type: "button", class: "small quiet", id: "drive-cancel", onclick: () => this.forget() }, "Cancel"));
-    show(this.status, true);
+    waiting(this.status, share < 1 ? share : null, share < 1 ? `Sending: ${percent(share)}` : "Locating the photos together", "drive-cancel", () => this.forget());
   }
 
   forget() {
@@ -175,6 +175,7 @@ export class Drive {
   }
 
   async keep(kind, ending) {
+    toast("The server makes the file. That takes as long as locating the photos.");
     try {
       const content = await send("v1/track", this.form(), () => {}, undefined, kind);
       saveBlob(new Blob([typeof content === "string" ? content : JSON.stringify(content)], { type: kind }), `drive.${ending}`);

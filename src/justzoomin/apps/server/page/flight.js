@@ -15,18 +15,20 @@ export async function fly(map, state, onLevel, signal) {
     onLevel(level.level);
     await pause(STAY_MS, signal);
     if (signal.aborted) return;
-    bounds = level.level === state.levels.length ? answerBounds(state) : level.bounds;
+    bounds = level.level === state.levels.length ? answerBounds(state, map.info.bounds) : level.bounds;
     await Promise.race([map.fit(bounds, FLY_MS), aborted(signal)]);
     await pause(150, signal);
   }
 }
 
-/** Return the bounds that show the answer: what holds nine tenths, or if that is wide, the places that are likely enough. */
-export function answerBounds(state) {
+/** Return the bounds in a region that show the answer: what holds nine tenths, or if that is wide, the likely places. */
+export function answerBounds(state, region) {
   const { lat, lon, radius_90_m: radius, cell_size_m: cell } = state.fix;
   const near = around(lat, lon, Math.max(8 * cell, Math.min(1.4 * (radius ?? 0), 25 * cell)));
   if ((radius ?? 0) < 25 * cell) return near;
-  return union(near, ...state.top.filter((place) => place.probability >= LIKELY).map((place) => around(place.lat, place.lon, 5 * cell)));
+  const likely = state.top.filter((place) => place.probability >= LIKELY).map((place) => around(place.lat, place.lon, 5 * cell));
+  const [west, south, east, north] = union(near, ...likely);
+  return [Math.max(west, region[0]), Math.max(south, region[1]), Math.min(east, region[2]), Math.min(north, region[3])];
 }
 
 function pause(milliseconds, signal) {

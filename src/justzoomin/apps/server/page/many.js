@@ -3,6 +3,7 @@
 import { $, announce, h, icon, show, toast } from "./dom.js";
 import { get, Problem, remove, save, send, text } from "./api.js";
 import { asProblem } from "./session.js";
+import { trouble, waiting } from "./pending.js";
 import { point } from "./map.js";
 import { around, union } from "./geo.js";
 import { percent, plural, sureness } from "./words.js";
@@ -74,9 +75,10 @@ export class Many {
       if (error.name === "AbortError" || abort.signal.aborted) return;
       const problem = asProblem(error);
       show(this.status, false);
-      this.trouble.replaceChildren(h("h2", {}, icon("warning"), "That did not work"), h("p", {}, `${problem.what}.`), h("p", { class: "muted" }, problem.remedy ?? ""),
-        h("p", {}, h("button", { type: "button", class: "primary", onclick: () => { show(this.trouble, false); this.run(); } }, "Try again")));
-      show(this.trouble, true);
+      trouble(this.trouble, problem, "That did not work", h("button", { type: "button", class: "primary", id: "many-again", onclick: () => {
+        show(this.trouble, false);
+        this.run();
+      } }, "Try again"));
     }
   }
 
@@ -95,9 +97,7 @@ export class Many {
   }
 
   progress(words, share) {
-    this.status.replaceChildren(h("progress", share === null ? { "aria-label": "Progress" } : { max: 1, value: share, "aria-label": "Progress" }), h("span", {}, words),
-      h("button", { type: "button", class: "small quiet", id: "many-cancel", onclick: () => this.cancel() }, "Cancel"));
-    show(this.status, true);
+    waiting(this.status, share, words, "many-cancel", () => this.cancel());
   }
 
   cancel() {
@@ -123,7 +123,7 @@ export class Many {
       const cell = this.list.children[k].querySelector(".result");
       if (row && row.lat !== undefined) {
         const sure = sureness(row);
-        cell.replaceChildren(h("b", { class: `tone-${sure.tone}` }, sure.headline), row.on_map === false ? "" : ` ${sure.text}`);
+        cell.replaceChildren(h("b", { class: `tone-${sure.tone}` }, sure.headline), row.on_map === false ? "" : ` ${sure.share}`);
       } else {
         cell.replaceChildren(h("b", { class: "tone-doubt" }, "Not used"), ` ${row?.what ?? row?.error ?? ""}`);
       }
@@ -157,6 +157,6 @@ export class Many {
     if (!move) item.scrollIntoView({ block: "nearest" });
     if (!row || row.lat === undefined) return;
     this.draw(k);
-    if (move) this.map.fit(around(row.lat, row.lon, Math.max(40, row.radius_90_m ?? 0)));
+    if (move) this.map.fit(around(row.lat, row.lon, Math.max(40, Math.min(100, row.radius_90_m ?? 0))));
   }
 }

@@ -1,16 +1,17 @@
 // One photo on the page: what is shown while it is sent, searched, found, corrected, or cannot be used.
 
 import { $, announce, calm, h, icon, show, toast } from "./dom.js";
-import { get } from "./api.js";
 import { answerBounds, fly } from "./flight.js";
-import { around, distance } from "./geo.js";
-import { feature, point, polygon } from "./map.js";
-import { Answer, showPhoto } from "./answer.js";
+import { around } from "./geo.js";
+import { point, polygon } from "./map.js";
+import { ANSWER_LAYERS, clearLevel, drawAnswer } from "./onmap.js";
+import { Answer } from "./answer.js";
+import { showPhoto } from "./photo.js";
+import { trouble, waiting } from "./pending.js";
 import { compare } from "./compare.js";
 import { readLink, writeLink } from "./link.js";
 import { percent } from "./words.js";
 
-const LAYERS = ["region", "cell", "wedge", "places", "answer", "truth", "hover", "sketch"];
 
 export class PhotoView {
   constructor({ info, map, grid, session, argue, strip }) {
@@ -45,7 +46,7 @@ export class PhotoView {
     this.shown = false;
     this.stop();
     this.argue.closePopup();
-    this.map.clear(...LAYERS);
+    this.map.clear(...ANSWER_LAYERS);
     this.map.showHeat(null, 0);
     this.strip.hide();
     this.map.foot = 0;
@@ -87,15 +88,14 @@ export class PhotoView {
       this.failed = false;
       this.stop();
       this.argue.closePopup();
-      this.map.clear(...LAYERS);
+      this.map.clear(...ANSWER_LAYERS);
       this.map.showHeat(null, 0);
       this.strip.hide();
       show($("intake"), false);
       show($("result"), true);
       show($("answer"), false);
       show($("trouble"), false);
-      showPhoto(this.session, (image) => enlarge(image));
-      $("other").addEventListener("click", () => this.another());
+      showPhoto(this.session, () => this.another());
       this.map.fit(this.info.bounds, 400);
       $("panel").scrollTop = 0;
     });
@@ -105,8 +105,7 @@ export class PhotoView {
     });
     on("found", () => {
       show($("progress"), false);
-      if (this.session.unseen || !this.session.preview) showPhoto(this.session, (image) => enlarge(image));
-      $("other").onclick = () => this.another();
+      if (this.session.unseen || !this.session.preview) showPhoto(this.session, () => this.another());
       this.update();
       if (this.session.preview) this.fly();
       else this.arrive();
@@ -117,9 +116,9 @@ export class PhotoView {
       show($("progress"), false);
       this.stop();
       this.update();
-      this.arrive();
+      this.draw();
       const { fix } = this.session.state;
-      if (!this.map.sees(fix.lat, fix.lon)) this.map.fit(answerBounds(this.session.state), 600);
+      if (!this.map.sees(fix.lat, fix.lon)) this.map.fit(answerBounds(this.session.state, this.info.bounds), 600);
     });
     on("resent", () => toast("The server was restarted. The photo was sent again and your corrections are kept."));
     on("refused", (problem) => {
@@ -204,27 +203,17 @@ export class PhotoView {
   }
 
   progress(share) {
-    const bar = h("progress", share < 1 ? { max: 1, value: share } : {});
-    bar.setAttribute("aria-label", "Progress");
-    const old = $("progress").querySelector("span");
-    const text = share < 1 ? `Sending the photo: ${percent(share)}` : "Comparing the photo with every place on the map";
-    if (old?.textContent === text) return;
-    $("progress").replaceChildren(bar, h("span", {}, text), h("button", { type: "button", class: "small quiet", id: "cancel", onclick: () => this.session.close() }, "Cancel"));
-    show($("progress"), true);
+    const words = share < 1 ? `Sending the photo: ${percent(share)}` : "Comparing the photo with every place on the map";
+    waiting($("progress"), share < 1 ? share : null, words, "cancel", () => this.session.close());
   }
 
   trouble(problem, again) {
     show($("result"), true);
     show($("intake"), false);
-    const useless = problem.status >= 400 && problem.status < 500 && problem.status !== 429 && problem.status !== 401;
-    $("trouble").replaceChildren(
-      h("h1", {}, icon("warning"), useless ? "This photo cannot be used" : "That did not work"),
-      h("p", {}, problem.what ? `${problem.what[0].toUpperCase()}${problem.what.slice(1)}.` : ""),
-      h("p", { class: "muted" }, problem.remedy ?? ""),
-      h("div", { class: "row" },
-        useless ? "" : h("button", { type: "button", class: "primary", id: "again", onclick: again }, "Try again"),
-        h("button", { type: "button", class: useless ? "primary" : "", onclick: () => this.another() }, "Choose another photo")));
-    show($("trouble"), true);
+    const useless = problem.status >= 400 && problem.status < 500 && ![401, 408, 429].includes(problem.status);
+    trouble($("trouble"), problem, useless ? "This photo cannot be used" : "That did not work",
+      useless ? "" : h("button", { type: "button", class: "primary", id: "again", onclick: again }, "Try again"),
+      h("button", { type: "button", class: useless ? "primary" : "", id: "trouble-other", onclick: () => this.another() }, "Choose another photo"));
   }
 
   another() {
@@ -250,7 +239,7 @@ export class PhotoView {
     this.stop();
     if (calm() || !this.shown) {
       this.arrive();
-      this.map.fit(answerBounds(this.session.state), 0);
+      this.map.fit(answerBounds(this.session.state, this.info.bounds), 0);
       return;
     }
     if (again) this.map.clear("answer", "wedge", "region", "places");
@@ -273,12 +262,12 @@ export class PhotoView {
     this.strip.flying(false);
     if (!this.session.state || !this.shown) return;
     this.arrive();
-    if (jump) this.map.fit(answerBounds(this.session.state), 300);
+    if (jump) this.map.fit(answerBounds(this.session.state, this.info.bounds), 300);
   }
 
-  /** Show the answer on the map. */
+  /** Show the answer on the map: the finest level whose cells can be told apart there. */
   arrive() {
-    this.setLevel(this.grid.depth);
+    this.setLevel(clearLevel(this.grid, answerBounds(this.session.state, this.info.bounds), Math.min($("stage").clientWidth, $("stage").clientHeight)));
     this.draw();
     if (!this.hinted && this.session.preview) {
       this.hinted = true;
@@ -288,23 +277,14 @@ export class PhotoView {
     }
   }
 
-  async draw() {
+  /** Draw the answer of the session's state over the map. */
+  draw() {
     if (!this.shown) return;
     const { state } = this.session;
     this.strip.update(state);
     this.map.showHeat(state, this.level);
-    this.map.clear("cell", "hover");
-    this.map.mark("answer", [point(state.fix.lat, state.fix.lon)]);
-    const apart = (place) => distance(place.lat, place.lon, state.fix.lat, state.fix.lon) > this.near;
-    this.map.mark("places", this.places.slice(0, 6).filter(apart).map((place) => point(place.lat, place.lon, { number: place.number })));
+    drawAnswer(this.map, state, this.places, this.near, () => this.session.state === state && this.shown && !this.flight);
     if (this.session.truthShown) this.showTruth();
-    try {
-      const { features } = await get(`v1/sessions/${state.id}/region.geojson`);
-      if (this.session.state !== state || !this.shown || this.flight) return;
-      const named = (kind) => features.filter((one) => one.properties.kind === kind);
-      this.map.mark("region", named("region_90").map((one) => feature(one.geometry)));
-      this.map.mark("wedge", named("heading").map((one) => feature(one.geometry)));
-    } catch { /* the answer is there without its outline */ }
   }
 
   showTruth() {
@@ -323,11 +303,4 @@ export class PhotoView {
   link() {
     if (this.shown && this.session.state && !this.flight) writeLink({ view: this.map.middle, level: this.level, state: this.session.state });
   }
-}
-
-function enlarge(image) {
-  const dialog = $("large");
-  const close = h("button", { type: "button", class: "round raised", "aria-label": "Close", onclick: () => dialog.close() }, icon("close"));
-  dialog.replaceChildren(h("img", { src: image.src, alt: image.alt }), close);
-  dialog.showModal();
 }

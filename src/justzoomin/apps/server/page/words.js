@@ -37,19 +37,19 @@ export function plural(count, one, many = `${one}s`) {
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 }
 
-/** Return how sure an answer is: a headline, a tone for its colour, and a sentence. */
+/** Return how sure an answer is: a headline, a tone for its colour, a sentence, and the share within a distance alone. */
 export function sureness(fix) {
   if (fix.on_map === false) {
-    return { tone: "doubt", headline: "Probably not on this map",
+    return { tone: "doubt", headline: "Probably not on this map", share: "",
              text: "The photo does not look like one that was taken here. The best place is shown, but do not rely on it." };
   }
   const share = nearby(fix);
-  if (share === null) return { tone: "maybe", headline: "Best guess", text: "This search says nothing about other places." };
+  if (share === null) return { tone: "maybe", headline: "Best guess", share: "", text: "This search says nothing about other places." };
   const where = `${percent(share.probability)} within ${metres(share.radius)}`;
-  if (share.probability >= 0.9) return { tone: "sure", headline: "Very likely here", text: `${where}.` };
-  if (share.probability >= 0.6) return { tone: "sure", headline: "Probably here", text: `${where}.` };
-  if (share.probability >= 0.3) return { tone: "maybe", headline: "Perhaps here", text: `${where}. Look at the other places, too.` };
-  return { tone: "doubt", headline: "Hard to tell", text: `Only ${where}. Say what you know, below.` };
+  if (share.probability >= 0.9) return { tone: "sure", headline: "Very likely here", share: where, text: `${where}.` };
+  if (share.probability >= 0.6) return { tone: "sure", headline: "Probably here", share: where, text: `${where}.` };
+  if (share.probability >= 0.3) return { tone: "maybe", headline: "Perhaps here", share: where, text: `${where}. Look at the other places, too.` };
+  return { tone: "doubt", headline: "Hard to tell", share: where, text: `Only ${where}. Say what you know, below.` };
 }
 
 /** Return why the probabilities can be trusted, or not. */
