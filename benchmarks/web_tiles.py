@@ -6,8 +6,9 @@
 The raster is built into a map with `jzi map build`. Each side draws the same tiles in the same order in a process of its own,
 and writes each as JPEG (quality 85) or PNG. Opened again: the raster or map is opened before each round. Warm: it stays open,
 with what it keeps of the source in memory (64 MiB of decoded tiles here, the block cache of GDAL there); no finished tile is
-kept. Times are processor time of all threads of a side, so that other work on the machine matters less. Without a raster, one of
-generated texture is made: 8 192 x 8 192 px of 0.3 m, JPEG inside, with overviews. Heat tiles are timed too (`--heat`: only they).
+kept. Times are processor time of all threads of a side, so that other work on the machine matters less. Without a raster, one
+of generated texture is made: 8 192 x 8 192 px of 0.3 m, JPEG inside, with overviews. Heat tiles are timed too (`--heat`: only
+they).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Tiles of web maps: they show what a view of the same place shows, exactly where it is, without seams."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -174,6 +175,19 @@ def test_antimeridian_and_polar_latitudes(tmp_path, crs, lat, lon, origin):
         for column in (x - 1, x, x + 1):
             drawn += web.draw(z, column % 2**z, max(y, 0)) is not None
     assert (drawn > 0) == (lat < 85)
+
+
+def test_threads_draw_the_same_tiles(utm_map):
+    web = WebTiles(Map.open(utm_map))
+    x, y = tile_of(web, 18)
+    numbers = [(18, x + i, y + j) for i in range(-2, 3) for j in range(-2, 3)]
+    alone = [web.draw(*number) for number in numbers]
+    web = WebTiles(Map.open(utm_map))
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda number: web.draw(*number), numbers * 2))
+    for one, other in zip(alone * 2, together, strict=True):
+        assert (one is None) == (other is None)
+        assert one is None or (np.array_equal(one.rgb, other.rgb) and np.array_equal(one.alpha, other.alpha))
 
 
 def test_a_broken_tile_is_an_error_that_names_it(small):
