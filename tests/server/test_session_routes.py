@@ -81,6 +81,12 @@ def test_a_link_and_a_list_restore_the_corrections(client, photos, state):
         assert answer.status_code == 422 and answer.json()["where"].startswith("corrections")
 
 
+def test_a_session_does_not_begin_with_corrections_that_leave_nothing(client, photos):
+    both = json.dumps([{"kind": "cell", "sequence": [5], "here": here} for here in (True, False)])
+    answer = begin(client, photos, corrections=both)
+    assert answer.status_code == 409 and "rule out every place" in answer.json()["what"]
+
+
 def test_the_fields_of_a_photo_are_used(client, localizer, photos):
     lat, lon = localizer.grid.region.centre
     found = begin(client, photos, prior_circle=f"{lat},{lon},60", heading="90", decision="distance").json()["fix"]

@@ -18,6 +18,8 @@ from justzoomin.figures.stage import OVERVIEW_PIXELS, facing_of, fix_words
 from justzoomin.posterior import Posterior
 from justzoomin.search import Fix, Localizer
 
+_SHORT = 28
+"""Most characters of a prior in words that fit into the title above the map."""
 _COMPRESSION = 3
 """Higher levels take twice as long for files that are hardly smaller."""
 
@@ -37,7 +39,8 @@ def answer_png(fix: Fix, posterior: Posterior, localizer: Localizer, photo: Pixe
     pictures, name = ViewPictures(localizer.views), fix.photo or "photo"
     panel = path_panel(build_case(name, photo, pictures, fix.sequence, fix.probabilities, facing=facing_of(fix)))
     sure = "" if fix.radius_90_m is None else f"90 % within {metres(fix.radius_90_m)}"
-    words = " · ".join(filter(None, (sure, fix.prior, fix_words(fix))))
+    known = "the place was known in part" if fix.prior is not None and len(fix.prior) > _SHORT else fix.prior
+    words = " · ".join(filter(None, (sure, fix_words(fix), known)))
     heat = heat_map(pictures.get((), sizes=OVERVIEW_PIXELS), posterior, fix.position, words=words,
                     attribution=localizer.map.attribution, facing=facing_of(fix))
     parts = [_drawn(panel), _drawn(heat)]
@@ -53,5 +56,5 @@ def answer_png(fix: Fix, posterior: Posterior, localizer: Localizer, photo: Pixe
 
 def _drawn(figure: Figure) -> Image.Image:
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    canvas.draw()  # type: ignore[no-untyped-call]
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # type: ignore[no-untyped-call]
