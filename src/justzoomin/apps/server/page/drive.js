@@ -4,9 +4,11 @@ import { $, announce, h, icon, show, toast } from "./dom.js";
 import { saveBlob, send } from "./api.js";
 import { asProblem } from "./session.js";
 import { trouble, waiting } from "./pending.js";
-import { disk, feature, point } from "./map.js";
-import { around, union } from "./geo.js";
+import { disk, feature, point, polygon } from "./map.js";
+import { around, sector, union } from "./geo.js";
 import { metres, percent, plural, position, wind } from "./words.js";
+
+const WEDGE_M = 25;
 
 export class Drive {
   constructor(map, info) {
@@ -29,7 +31,7 @@ export class Drive {
     this.now = h("div", { class: "now" });
     this.play = h("button", { type: "button", class: "round", id: "drive-play", "aria-label": "Play the drive", onclick: () => this.toggle() }, icon("play"));
     this.unused = h("ul", { class: "unused", "aria-label": "Photos that were not used" });
-    this.track = h("div", { hidden: true }, this.now, h("div", { class: "timeline" }, this.play, this.slider), this.unused,
+    this.track = h("div", { hidden: true }, h("div", { class: "timeline" }, this.play, this.slider), this.now, this.unused,
       h("ul", { class: "files" }, [["application/geo+json", "geojson", "GeoJSON"], ["application/gpx+xml", "gpx", "GPX"], ["application/json", "json", "JSON"]]
         .map(([kind, ending, name]) => h("li", {}, h("button", { type: "button", class: "small", "data-drive-export": ending, onclick: () => this.keep(kind, ending) }, icon("download"), name)))));
     this.full = h("div", { hidden: true }, h("div", { class: "head" }, h("h1", { id: "drive-title" }, "A drive"),
@@ -151,6 +153,13 @@ export class Drive {
       ...(line.length > 1 ? [feature({ type: "LineString", coordinates: line }, { kind: "line" })] : []),
       ...this.points.map((one, k) => point(one.lat, one.lon, { row: k, number: k + 1, on_map: one.on_map, chosen: k === this.at })),
     ]);
+    this.facing();
+  }
+
+  facing() {
+    const { lat, lon, heading_deg: heading, heading_sigma_deg: sigma } = this.points[this.at];
+    const known = typeof heading === "number" && sigma < 90;
+    this.map.mark("wedge", known ? [polygon(sector(lat, lon, heading, sigma, WEDGE_M))] : null);
   }
 
   toggle() {

@@ -72,6 +72,13 @@ export function around(lat, lon, half) {
   return [lon - out, lat - up, lon + out, lat + up];
 }
 
+/** Return the ring of a sector: from a position, along a bearing in degrees, as wide as a spread on either side. */
+export function sector(lat, lon, bearing, spread, radius) {
+  const arc = Array.from({ length: 17 }, (_, k) => (bearing + spread * (k / 8 - 1)) * RAD).map((angle) => [
+    lon + radius * Math.sin(angle) / EARTH_RADIUS_M / RAD / Math.cos(lat * RAD), lat + radius * Math.cos(angle) / EARTH_RADIUS_M / RAD]);
+  return [[lon, lat], ...arc, [lon, lat]];
+}
+
 /** Return the bounds that hold all of some bounds. */
 export function union(...all) {
   return [Math.min(...all.map((b) => b[0])), Math.min(...all.map((b) => b[1])),

@@ -1,12 +1,13 @@
 // The page: asks what the map is, and ties photo, map, answer and corrections together.
 
-import { get, knock, Problem, server, setKey } from "./api.js";
+import { get, knock, server, setKey } from "./api.js";
 import { $, h, icon, show, toast } from "./dom.js";
 import { Grid } from "./geo.js";
 import { MapView } from "./map.js";
 import { Strip } from "./strip.js";
 import { asProblem, Session } from "./session.js";
 import { Argue } from "./argue.js";
+import { sentence } from "./pending.js";
 import { listen, sorted } from "./intake.js";
 import { showExamples } from "./examples.js";
 import { PhotoView } from "./photoview.js";
@@ -30,15 +31,27 @@ server.addEventListener("back", () => {
   if (!modes) start();
   else modes.photo.retry();
 });
-server.addEventListener("key", () => $("key").open || $("key").showModal());
+server.addEventListener("key", () => {
+  tellBanner("The server asks for a key.", askKey, "Enter the key");
+  askKey();
+});
 $("key-form").addEventListener("submit", () => {
   setKey($("key-value").value);
-  if (!modes) start();
+  $("key-value").value = "";
+  show($("key-wrong"), true);                                 // seen only if the server asks again
+  show($("banner"), false);
+  if (modes) modes.photo.retry();
+  else start();
 });
+
+function askKey() {
+  if (!$("key").open) $("key").showModal();
+}
 
 async function start() {
   try {
     const info = await get("v1/map");
+    show($("banner"), false);
     const map = new MapView(info, await get("tiles/map.json"), $("map"), $("popup"));
     const grid = map.grid4 = new Grid(info.grid);
     const session = new Session();
@@ -54,14 +67,14 @@ async function start() {
     await photo.fromLink();
     window.justzoomin = { map, session };                    // for tests and the curious
   } catch (error) {
-    if (error instanceof Problem && error.gone) return;      // the banner says so, and start() is called again
     const problem = asProblem(error);
+    if (problem.gone || problem.status === 401) return;      // the banner says so, and start() is called again
     if (problem.status === 503) {
       tellBanner("The server is starting: the model and the map are being read.");
       setTimeout(start, 2000);
       return;
     }
-    tellBanner(`${problem.what}. ${problem.remedy ?? ""}`, start);
+    tellBanner(`${sentence(problem.what)} ${problem.remedy ?? ""}`, start);
   }
 }
 

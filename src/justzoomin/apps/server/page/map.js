@@ -7,6 +7,7 @@ import { calm } from "./dom.js";
 const { ol } = window;
 const { fromLonLat, toLonLat, transformExtent } = ol.proj;
 const GEOJSON = new ol.format.GeoJSON({ dataProjection: "EPSG:4326", featureProjection: "EPSG:3857" });
+const PIN_PX = 40;                           // a pin at the upper edge is seen whole
 const LEAST_VIEW_M = 60;                     // nobody sees where they are in a view of a few metres
 
 export class MapView extends EventTarget {
@@ -77,7 +78,7 @@ export class MapView extends EventTarget {
     const side = Math.round(Math.min(size[0], size[1]) * 0.05);
     this.view.cancelAnimations();
     return new Promise((resolve) => {
-      this.view.fit(extent, { duration: calm() ? 0 : duration, padding: [side, side, side + this.foot, side], callback: resolve });
+      this.view.fit(extent, { duration: calm() ? 0 : duration, padding: [side + (this.foot && PIN_PX), side, side + this.foot, side], callback: resolve });
     });
   }
 

@@ -3,6 +3,7 @@
 const { Style, Stroke, Fill, Icon, Circle, Text } = window.ol.style;
 const ACCENT = "#2f5bea";
 const WHITE = "#ffffff";
+const FAR = 1;                               // metres per pixel above which outlines would hide what they surround
 const FONT = "600 12px system-ui, sans-serif";
 
 const edged = (color, width, fill) => [
@@ -28,7 +29,8 @@ const photo = (feature) => {
 };
 
 export const styles = {
-  region: edged(ACCENT, 1.5, "rgba(47,91,234,.10)"),
+  region: (_, resolution) => (resolution > FAR ? [new Style({ stroke: new Stroke({ color: ACCENT, width: 1 }), fill: new Fill({ color: "rgba(47,91,234,.3)" }) })]
+    : edged(ACCENT, 1.5, "rgba(47,91,234,.10)")),
   cell: edged(ACCENT, 2.5),
   hover: new Style({ stroke: new Stroke({ color: "rgba(255,255,255,.95)", width: 2 }), fill: new Fill({ color: "rgba(255,255,255,.18)" }) }),
   places: (feature) => dot("#1f2733", 11, String(feature.get("number"))),

@@ -91,8 +91,10 @@ export class PhotoView {
       this.map.clear(...ANSWER_LAYERS);
       this.map.showHeat(null, 0);
       this.strip.hide();
+      const lost = $("intake").contains(document.activeElement) || document.activeElement === document.body;
       show($("intake"), false);
       show($("result"), true);
+      if (lost) $("panel").focus({ preventScroll: true });
       show($("answer"), false);
       show($("trouble"), false);
       showPhoto(this.session, () => this.another());
@@ -128,7 +130,7 @@ export class PhotoView {
       this.argue.refuse(problem);
     });
     on("failed", (problem) => {
-      this.failed = problem.gone;
+      this.failed = problem.gone || problem.status === 401;
       show($("progress"), false);
       this.trouble(problem, () => this.session.again());
     });

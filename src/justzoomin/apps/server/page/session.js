@@ -6,6 +6,7 @@ import { get, post, Problem, remove, send } from "./api.js";
 export class Session extends EventTarget {
   constructor() {
     super();
+    this.line = Promise.resolve();           // of changes
     this.reset();
   }
 
@@ -59,11 +60,17 @@ export class Session extends EventTarget {
   }
 
   correct(correction) { return this.change("corrections", correction); }
-  undo() { return this.state?.can_undo ? this.change("undo") : undefined; }
-  redo() { return this.state?.can_redo ? this.change("redo") : undefined; }
+  undo() { return this.change("undo"); }
+  redo() { return this.change("redo"); }
 
-  async change(what, body) {
-    if (this.busy || !this.state) return;
+  /** Ask for a change when those before it are done. */
+  change(what, body) {
+    this.line = this.line.then(() => this.changed(what, body));
+    return this.line;
+  }
+
+  async changed(what, body) {
+    if (this.busy || !this.state || this.state[`can_${what}`] === false) return;
     this.busy = true;
     this.tell("changing");
     const before = this.state;
