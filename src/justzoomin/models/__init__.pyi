@@ -15,13 +15,16 @@ from .encoder import VisionEncoder as VisionEncoder
 from .families import Family as Family
 from .families import family_of as family_of
 from .families import register_family as register_family
+from .folders import ONNX_FILE as ONNX_FILE
+from .folders import PartialModelWarning as PartialModelWarning
+from .folders import find_folder as find_folder
+from .folders import unbind as unbind
 from .hierarchical import HierarchicalRetriever as HierarchicalRetriever
 from .hierarchical import path_scores as path_scores
 from .importer import import_checkpoint as import_checkpoint
 from .map_model import MapModel as MapModel
 from .map_model import build_model as build_model
 from .map_model import open_model as open_model
-from .onnx_encoder import ONNX_FILE as ONNX_FILE
 from .onnx_encoder import OnnxEncoder as OnnxEncoder
 from .onnx_export import Export as Export
 from .onnx_export import export_onnx as export_onnx

@@ -144,7 +144,7 @@ class Localizer:
         opened = open_model(model, device=device, runtime=runtime)
         source = map if isinstance(map, Map) else Map.open(map, grid=region)
         grid = region or source.grid
-        calibration = find_calibration(model, opened.fingerprint, grid.depth) if calibrated else None
+        calibration = find_calibration(opened.folder, opened.fingerprint, grid.depth) if calibrated else None
         return cls(opened, source, grid, index, search=search, decision=decision, prior=prior, calibration=calibration,
                    headings=headings, cameras=cameras)
 
