@@ -59,9 +59,10 @@ class LoopbackHub:
     url: str = ""
 
     def add(self, repo: str, folder: Path) -> Repo:
-        """Add a repository with the files of a folder."""
+        """Add a repository with the files of a folder, without this package's own."""
         found = self.repos.setdefault(repo, Repo())
-        found.commit({p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()})
+        found.commit({p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*"))
+                      if p.is_file() and not any(part.startswith(".jzi") for part in p.parts)})
         return found
 
 
@@ -126,9 +127,9 @@ class _Handler(BaseHTTPRequestHandler):
         if what == "tree":
             return self._json([_entry(path, content) for path, content in sorted(files.items())])
         if what == "preupload":
-            return self._json({"files": [{"path": f["path"], "shouldIgnore": False, "oid": _oid(files.get(f["path"]), f["path"]),
-                                          "uploadMode": "lfs" if f["path"].endswith(LARGE) else "regular"}
-                                         for f in json.loads(body)["files"]]})
+            asked_for = [f["path"] for f in json.loads(body)["files"]]
+            return self._json({"files": [{"path": p, "shouldIgnore": False, "oid": _oid(files.get(p), p),
+                                          "uploadMode": "lfs" if p.endswith(LARGE) else "regular"} for p in asked_for]})
         if what == "commit":
             return self._commit(repo, files, body)
         return self._resolve(commit, files, "/".join(rest[2:]))
@@ -151,9 +152,10 @@ class _Handler(BaseHTTPRequestHandler):
         return self._json({})
 
     def _batch(self, asked: dict[str, list[dict[str, object]]]) -> None:
-        self._json({"transfer": "basic", "objects": [
-            {**item, **({} if item["oid"] in self.hub.large else
-                        {"actions": {"upload": {"href": f"{self.hub.url}/large/{item['oid']}"}}})} for item in asked["objects"]]})
+        new = [item["oid"] not in self.hub.large for item in asked["objects"]]
+        hrefs = [{"actions": {"upload": {"href": f"{self.hub.url}/large/{item['oid']}"}}} for item in asked["objects"]]
+        self._json({"transfer": "basic", "objects": [{**item, **(href if wanted else {})}
+                                                     for item, href, wanted in zip(asked["objects"], hrefs, new, strict=True)]})
 
     def _commit(self, repo: Repo, files: dict[str, bytes], body: bytes) -> None:
         files = dict(files)

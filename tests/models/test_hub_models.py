@@ -34,7 +34,8 @@ def whole(town, tmp_path_factory):
     model = fakes.tiny_model()
     model.save_pretrained(folder, town.grid, {"seed": 1})
     depth = town.grid.depth
-    here = OneMapCalibration("b" * 64, 5, (2.0,) * depth, (0.01,) * depth, "entropy", -100.0, 0.95, {}, map=town.map.fingerprint())
+    here = OneMapCalibration("b" * 64, 5, (2.0,) * depth, (0.01,) * depth, "entropy", -100.0, 0.95, {},
+                             map=town.map.fingerprint())
     Calibration(model.fingerprint(), here).save(folder / "calibration.json")
     (folder / "encoder.onnx").write_bytes(b"exported")
     (folder / "README.md").write_text("---\nlicense: cc0-1.0\n---\n# A model\n")

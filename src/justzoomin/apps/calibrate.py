@@ -53,9 +53,9 @@ def calibrate(
     A model's file may hold both: each is replaced without the other. See docs/confidence.md.
     """
     from justzoomin.data import open_datasets
+    from justzoomin.errors import ModelError
     from justzoomin.evaluation import calibrate as fit
     from justzoomin.evaluation import calibrate_many, reliability_report
-    from justzoomin.errors import ModelError
     from justzoomin.files import write_json
     from justzoomin.models import open_model, unbind
     from justzoomin.posterior import CALIBRATION_FILE

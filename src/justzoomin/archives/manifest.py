@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from justzoomin.archives.filestamps import FileProblem, FileStamp, compare_files, plain_path
 from justzoomin.errors import DataError
@@ -78,7 +77,7 @@ class Manifest:
 
     def to_bytes(self) -> bytes:
         """Return the content of the file."""
-        rows: dict[str, Any] = {name: {"bytes": stamp.size, "sha256": stamp.digest} for name, stamp in sorted(self.files.items())}
+        rows = {name: {"bytes": stamp.size, "sha256": stamp.digest} for name, stamp in sorted(self.files.items())}
         return (json.dumps({"format": FORMAT, "files": rows}, indent=1) + "\n").encode()
 
     def save(self, folder: Path) -> Path:

@@ -6,3 +6,6 @@ from .retry import Retry as Retry
 from .selection import Selection as Selection
 from .unpacking import ExtractReport as ExtractReport
 from .unpacking import extract as extract
+from .uploading import Pushed as Pushed
+from .uploading import push_files as push_files
+from .uploading import push_folder as push_folder

@@ -18,6 +18,7 @@ from .families import register_family as register_family
 from .folders import ONNX_FILE as ONNX_FILE
 from .folders import PartialModelWarning as PartialModelWarning
 from .folders import find_folder as find_folder
+from .folders import model_files as model_files
 from .folders import unbind as unbind
 from .hierarchical import HierarchicalRetriever as HierarchicalRetriever
 from .hierarchical import path_scores as path_scores

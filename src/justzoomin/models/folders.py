@@ -36,7 +36,7 @@ class PartialModelWarning(UserWarning):
 
 
 def find_folder(source: str | Path, revision: str | None) -> Path:
-    """Return the local folder of a model; a name that is not a folder is fetched from the hub, with all files that belong to it.
+    """Return the local folder of a model; a name that is not a folder is fetched from the hub, with all that belongs to it.
 
     A fetched file is compared with the hash that the hub's cache knows it by. A file in the folder's `hashes.json` is compared
     with that, wherever the folder is.
@@ -71,6 +71,11 @@ def find_folder(source: str | Path, revision: str | None) -> Path:
                          ) from error
     _check_fetched(name, folder)
     return folder
+
+
+def model_files(folder: Path) -> list[str]:
+    """Return the names of the files of a model folder that belong to the model, cards included."""
+    return [name for name in (*BOUND_FILES, *ABOUT_FILES) if (folder / name).is_file()]
 
 
 def unbind(folder: Path) -> None:
