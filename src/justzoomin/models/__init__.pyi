@@ -15,6 +15,7 @@ from .encoder import VisionEncoder as VisionEncoder
 from .families import Family as Family
 from .families import family_of as family_of
 from .families import register_family as register_family
+from .folders import BOUND_FILES as BOUND_FILES
 from .folders import ONNX_FILE as ONNX_FILE
 from .folders import PartialModelWarning as PartialModelWarning
 from .folders import find_folder as find_folder

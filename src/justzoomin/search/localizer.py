@@ -70,8 +70,8 @@ class Localizer:
     """
 
     def __init__(self, model: MapModel, source: Map, grid: ZoomGrid | None = None,
-                 index: str | Path | MapIndex | None = None, *, search: str = "auto", decision: str | None = None, prior: Prior | None = None,
-                 calibration: Calibration | None = None, headings: HeadingSource | None = None,
+                 index: str | Path | MapIndex | None = None, *, search: str = "auto", decision: str | None = None,
+                 prior: Prior | None = None, calibration: Calibration | None = None, headings: HeadingSource | None = None,
                  cameras: CameraSource | None = None) -> None:
         self.model = model.eval()
         self.cameras = used_cameras(model.config, cameras)
