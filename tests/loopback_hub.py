@@ -131,13 +131,13 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json({"files": [{"path": p, "shouldIgnore": False, "oid": _oid(files.get(p), p),
                                           "uploadMode": "lfs" if p.endswith(LARGE) else "regular"} for p in asked_for]})
         if what == "commit":
-            return self._commit(repo, files, body)
+            return self._commit(repo, f"{'datasets/' if kind == 'datasets' else ''}{name}", files, body)
         return self._resolve(commit, files, "/".join(rest[2:]))
 
     def _create(self, asked: dict[str, str]) -> None:
         key = f"{asked.get('type') or 'model'}s/{asked['organization']}/{asked['name']}"
         if key in self.hub.repos:
-            return self._json({"error": "exists"}, 409)
+            return self._json({"error": "exists", "url": f"{self.hub.url}/{key.removeprefix('models/')}"}, 409)
         self.hub.repos[key] = Repo(private=asked.get("visibility") == "private")
         self.hub.repos[key].commit({".gitattributes": b"*.tar filter=lfs\n"})
         return self._json({"url": f"{self.hub.url}/{key.removeprefix('models/')}"})
@@ -157,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._json({"transfer": "basic", "objects": [{**item, **(href if wanted else {})}
                                                      for item, href, wanted in zip(asked["objects"], hrefs, new, strict=True)]})
 
-    def _commit(self, repo: Repo, files: dict[str, bytes], body: bytes) -> None:
+    def _commit(self, repo: Repo, place: str, files: dict[str, bytes], body: bytes) -> None:
         files = dict(files)
         for line in body.splitlines():
             item = json.loads(line)
@@ -169,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
             elif item["key"] == "deletedFile":
                 del files[value["path"]]
         name = repo.commit(files)
-        return self._json({"commitOid": name, "commitUrl": f"{self.hub.url}/commit/{name}"})
+        return self._json({"commitOid": name, "commitUrl": f"{self.hub.url}/{place}/commit/{name}"})
 
     def _resolve(self, commit: str, files: dict[str, bytes], path: str) -> None:
         if path not in files:

@@ -11,6 +11,8 @@ from typing import Literal
 from justzoomin.errors import ConfigError, DataError
 
 Kind = Literal["model", "dataset"]
+_REFUSED = (OSError, ValueError, RuntimeError, LookupError, TypeError)
+"""What the hub's client raises: its own errors, and those of an answer that is not a hub's."""
 _REMEDY = "Check the name, log in with `hf auth login` (or set HF_TOKEN) as somebody who may write there, and run it again."
 
 
@@ -56,7 +58,7 @@ def push_files(repo_id: str, kind: Kind, files: Mapping[str, Path | bytes], mess
                 for path, content in files.items()]
         gone = [CommitOperationDelete(path) for path in there if path not in files and replaces(path)]
         done = api.create_commit(repo_id, [*adds, *gone], commit_message=message, repo_type=kind)
-    except (OSError, ValueError, RuntimeError) as error:
+    except _REFUSED as error:
         raise _failed(repo_id, error) from error
     return Pushed(repo_id, kind, str(done.oid), url)
 
@@ -82,7 +84,7 @@ def push_folder(repo_id: str, kind: Kind, folder: Path, files: Iterable[str], me
     try:
         done = HfApi().upload_folder(repo_id=repo_id, repo_type=kind, folder_path=folder, commit_message=message,
                                      allow_patterns=[glob.escape(name) for name in files])
-    except (OSError, ValueError, RuntimeError) as error:
+    except _REFUSED as error:
         raise _failed(repo_id, error, "What was uploaded is kept. ") from error
     return Pushed(repo_id, kind, str(done.oid), url)
 
@@ -101,7 +103,7 @@ def _make(repo_id: str, kind: Kind, *, private: bool) -> str:
         raise ConfigError(repr(repo_id), "the id of the repository has no owner", "Write owner/name.")
     try:
         return str(HfApi().create_repo(repo_id, repo_type=kind, private=private or None, exist_ok=True))
-    except (OSError, ValueError, RuntimeError) as error:
+    except _REFUSED as error:
         raise _failed(repo_id, error) from error
 
 
