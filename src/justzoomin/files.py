@@ -311,6 +311,31 @@ def write_bytes(path: Path, data: bytes, root: Path | None = None) -> Path:
     return path
 
 
+def copy_file(source: Path, path: Path, *, link: bool = False) -> Path:
+    """Copy a file atomically, or give it a second name on the same file system; return the new path.
+
+    Args:
+        source: The file; a link is followed.
+        path: The new file.
+        link: Make a hard link where that is possible. Only for files that are replaced and never changed in place.
+
+    Raises:
+        OSError: If the file cannot be read or written.
+    """
+    if link:
+        with disk_words(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # another file system, or one without hard links
+            os.link(source.resolve(), path)
+            return path
+    with source.open("rb") as content, atomic_file(path) as file:
+        shutil.copyfileobj(content, file, 1 << 20)
+    with contextlib.suppress(OSError):  # what is known of a file by its time stays known
+        times = source.stat()
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return path
+
+
 def write_json(values: Any, path: Path, root: Path | None = None) -> Path:
     """Write values as indented JSON in UTF-8, atomically; return the path.
 

@@ -155,13 +155,16 @@ def test_a_hub_repository_opens_by_its_files_alone(saved, tiny_model, monkeypatc
     asked = {}
 
     def download(name, *, revision, allow_patterns):
-        asked.update(name=name, revision=revision, files=sorted(allow_patterns))
+        asked.update(name=name, revision=revision, files=set(allow_patterns))
         return str(saved)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    assert ZoomModel.from_pretrained("owner/name", revision="v1").fingerprint() == tiny_model.fingerprint()
-    assert asked == {"name": "owner/name", "revision": "v1",
-                     "files": ["config.json", "model.safetensors", "provenance.json", "region.yaml"]}
+    model = ZoomModel.from_pretrained("owner/name", revision="v1")
+    assert model.fingerprint() == tiny_model.fingerprint() and model.folder == saved
+    files = asked.pop("files")
+    assert asked == {"name": "owner/name", "revision": "v1"} and not any("*" in name for name in files)
+    assert files >= {"config.json", "model.safetensors", "provenance.json", "region.yaml", "calibration.json", "encoder.onnx",
+                     "encoder.matcher.onnx", "hashes.json", "README.md"}
 
 
 def test_devices_are_checked(saved):

@@ -53,16 +53,20 @@ def calibrate(
     A model's file may hold both: each is replaced without the other. See docs/confidence.md.
     """
     from justzoomin.data import open_datasets
+    from justzoomin.errors import ModelError
     from justzoomin.evaluation import calibrate as fit
     from justzoomin.evaluation import calibrate_many, reliability_report
     from justzoomin.files import write_json
-    from justzoomin.models import open_model
+    from justzoomin.models import open_model, unbind
     from justzoomin.posterior import CALIBRATION_FILE
 
     name = single_model(model)
     if out is None:
         refuse_packaged(name, "--out")
-    target = writable_file(out or (Path(name) if Path(name).is_dir() else Path()) / CALIBRATION_FILE, "--out")
+        if not Path(name).is_dir():
+            raise ModelError(name, "a model on the hub has no folder to write its calibration into",
+                             f"Name a file with --out, or download it: hf download {name} --local-dir FOLDER.")
+    target = writable_file(out or Path(name) / CALIBRATION_FILE, "--out")
     for path, option in ((report, "--report"), (figure, "--figure")):
         if path is not None:
             writable_file(path, option)
@@ -88,6 +92,8 @@ def calibrate(
     whole = found.calibration.with_other_part(target)
     if whole != found.calibration:
         typer.echo(f"kept from the file: the calibration of {'many maps' if many_maps is None else 'one map'}")
+    if target.name == CALIBRATION_FILE and opened.folder is not None and target.parent.resolve() == opened.folder.resolve():
+        unbind(opened.folder)
     typer.echo(f"calibration: {whole.save(target)}")
     if report is not None:
         typer.echo(f"report: {write_json(reliability_report(found), report)}")

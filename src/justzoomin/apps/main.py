@@ -18,6 +18,7 @@ from justzoomin.apps import (
     index,
     localize,
     model,
+    pack,
     photos,
     region,
     score,
@@ -53,6 +54,7 @@ command(app, "demo")(demo.demo)
 app.add_typer(data_app, name="data")
 app.add_typer(map_app, name="map")
 app.add_typer(model.app, name="model")
+app.add_typer(pack.app, name="pack")
 app.add_typer(grid.app, name="grid")
 app.add_typer(region.app, name="region")
 app.add_typer(photos.app, name="photos")

@@ -1,4 +1,4 @@
-"""`jzi model`: import a published checkpoint, and print what a model folder holds."""
+"""`jzi model`: import a published checkpoint, print what a model folder holds, write its card, publish it on the hub."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from justzoomin.geometry import ZoomGrid
     from justzoomin.models import MapModel
 
-app = typer.Typer(no_args_is_help=True, help="Models: import a checkpoint of the authors' code, print what a model is.")
+app = typer.Typer(no_args_is_help=True,
+                  help="Models: import a checkpoint of the authors' code, print what a model is, write its card, publish it.")
 
 
 @command(app, "import")
@@ -50,6 +51,49 @@ def info(
         typer.echo(json.dumps(facts, indent=2))
     else:
         _print(facts)
+
+
+@command(app, "card")
+def card(
+    folder: Annotated[Path, typer.Argument(help="Model folder.")], *,
+    licence: Annotated[str, typer.Option("--license", help="Licence of the weights, as the hub spells it: cc-by-4.0, mit ...")],
+    data_licence: Annotated[str, typer.Option("--data-license", help="Licence of the training data, where the model's record "
+                                                                     "does not state it.")] = "",
+    title: Annotated[str, typer.Option(help="Title. Default: the folder's name.")] = "",
+    repo_id: Annotated[str, typer.Option(help="Repository on the hub, for the lines of use.")] = "owner/name",
+    datasets: Annotated[list[str] | None, typer.Option("--dataset", help="Dataset repository on the hub that it was trained "
+                                                                         "on. May be repeated.")] = None,
+    benchmark: Annotated[str | None, typer.Option(help="Dataset repository on the hub that the reports are of; then "
+                                                       ".eval_results/ is written too.")] = None,
+    reports: Annotated[list[Path] | None, typer.Option("--report", help="Evaluation report, besides evaluation-*.json in the "
+                                                                        "folder. May be repeated.")] = None,
+) -> None:
+    """Write a model's card (README.md) from what its folder knows: training data, figures, calibration, limits, use."""
+    from justzoomin.apps.shared.demo_names import refuse_packaged
+    from justzoomin.publishing import write_model_card
+
+    refuse_packaged(folder, "FOLDER")
+    for path in write_model_card(folder, licence=licence, data_licence=data_licence, title=title, repo_id=repo_id,
+                                 datasets=datasets or (), benchmark=benchmark, reports=reports or ()):
+        typer.echo(f"wrote {path}")
+
+
+@command(app, "push")
+def push(
+    folder: Annotated[Path, typer.Argument(help="Model folder, with its card.")],
+    repo_id: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Repository on the hub; it is made if missing.")], *,
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    decided: Annotated[bool, typer.Option("--decided", help="A person has decided what only a person can decide.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be uploaded and what to settle.")] = False,
+) -> None:
+    """Upload a model with all files that belong to it, and their hashes, to the hub. Refused while something is unsettled."""
+    from justzoomin.apps.shared.publish_items import print_items, print_size
+    from justzoomin.publishing import files_to_push, model_push_items, push_model
+
+    print_items(model_push_items(folder))
+    print_size(files_to_push(folder))
+    if not dry_run:
+        typer.echo(f"commit {push_model(folder, repo_id, private=private, decided=decided).commit}: {repo_id}")
 
 
 def describe(model: MapModel, name: str) -> dict[str, Any]:

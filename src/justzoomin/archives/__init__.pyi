@@ -8,5 +8,7 @@ from .filestamps import FileStamp as FileStamp
 from .filestamps import compare_files as compare_files
 from .filestamps import plain_path as plain_path
 from .index import check_shard as check_shard
+from .manifest import MANIFEST_FILE as MANIFEST_FILE
+from .manifest import Manifest as Manifest
 from .shards import TarShards as TarShards
 from .writer import ShardWriter as ShardWriter

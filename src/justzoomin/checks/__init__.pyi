@@ -6,6 +6,8 @@ from .cellcover import cell_places as cell_places
 from .findings import VerifyReport as VerifyReport
 from .galleries import Gallery as Gallery
 from .leak_audit import audit as audit
+from .licences import conditions as conditions
+from .licences import names_licence as names_licence
 from .map_check import check_map as check_map
 from .map_report import LevelCheck as LevelCheck
 from .map_report import MapCheck as MapCheck
@@ -15,6 +17,7 @@ from .region_fit import fit_region as fit_region
 from .region_fit import open_unplaced as open_unplaced
 from .region_fit import region_path as region_path
 from .rights import PublishItem as PublishItem
+from .rights import stated_rights as stated_rights
 from .tilequality import LevelQuality as LevelQuality
 from .verify import verify_dataset as verify_dataset
 from .verify import verify_repository as verify_repository

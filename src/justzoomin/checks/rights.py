@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from justzoomin.checks.licences import conditions, names_licence
-from justzoomin.data import Dataset, PhotoColumn
+from justzoomin.data import Dataset, PhotoColumn, photo_column, photo_tables
 from justzoomin.tiles import CARD_LAYOUT
 
 State = Literal["settled", "unsettled", "person must decide"]
@@ -39,6 +39,24 @@ class PublishItem:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
         return {**asdict(self), "examples": list(self.examples)}
+
+
+def stated_rights(dataset: Dataset, split: str) -> dict[str, Any]:
+    """Return what a dataset states about the rights to a split: `licences`, a list of names, and `attribution`, a text.
+
+    Licences are those of the split's photos, from the tables; those that state none have the licence of the README.
+
+    Raises:
+        DataError: If a table cannot be read.
+    """
+    records = dataset.split(split)
+    column = photo_column(photo_tables(dataset, [records]), LICENCE_COLUMNS)
+    given = {} if column is None else {str(column.values[i]).strip() for i in records.image_ids if i in column.values}
+    whole = column is not None and all(i in column.values for i in records.image_ids)
+    readme = None if whole else readme_item(dataset.root)[1]
+    credit = dataset.attribution()
+    return {"licences": sorted({*given, *([readme] if readme else [])}),
+            "attribution": "" if credit.startswith("Not stated:") else credit}
 
 
 def readme_item(root: Path) -> tuple[PublishItem, str | None]:

@@ -179,7 +179,7 @@ def evaluate_path(model: str, data: str | Path, split: str = "val", *, device: s
     results = {}
     for name, where in models.items():
         opened = open_model(where, device=device)
-        calibration = find_calibration(where, opened.fingerprint, dataset.grid.depth) if calibrated else None
+        calibration = find_calibration(opened.folder, opened.fingerprint, dataset.grid.depth) if calibrated else None
         results[name] = evaluate(opened, dataset, split, calibration=calibration,
                                  progress=progress(name) if progress else None, **options)
     return results

@@ -38,7 +38,7 @@ def visualize(model: str | Path | MapModel, dataset: Dataset, out: Path, *, spli
     Writes `panel_ID.png` and `zoom_ID.gif` for each photo, `overview.png` and `sheet.png`.
 
     Args:
-        model: A model, its folder (its calibration is used if it has one), or its hub id.
+        model: A model, its folder or its hub id. With a folder or hub id, its calibration is used if it has one.
         dataset: The dataset.
         out: Folder to write to; made if missing.
         split: Name of the split.
@@ -65,7 +65,7 @@ def visualize(model: str | Path | MapModel, dataset: Dataset, out: Path, *, spli
     was_training = opened.training
     # For a ray matcher take the path to its most probable cell, because it does not answer with its zoomer's steps.
     zooms = opened.decodes_paths and opened.matcher is None
-    calibration = None if model is opened else find_calibration(str(model), opened.fingerprint, dataset.grid.depth)
+    calibration = None if model is opened else find_calibration(opened.folder, opened.fingerprint, dataset.grid.depth)
     localizer = Localizer(opened, dataset.map, dataset.grid, search="greedy" if zooms else "posterior",
                           decision="top", calibration=calibration)
     pictures = ViewPictures(localizer.views)

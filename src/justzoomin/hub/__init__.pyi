@@ -4,5 +4,10 @@ from .plan import PlannedFile as PlannedFile
 from .plan import plan_download as plan_download
 from .retry import Retry as Retry
 from .selection import Selection as Selection
+from .selection import classify as classify
+from .source import stamps_of as stamps_of
 from .unpacking import ExtractReport as ExtractReport
 from .unpacking import extract as extract
+from .uploading import Pushed as Pushed
+from .uploading import push_files as push_files
+from .uploading import push_folder as push_folder

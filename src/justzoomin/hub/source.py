@@ -97,6 +97,15 @@ class Source:
                         "Run again later; if the error persists, tell the repository's owners.")
 
 
+def stamps_of(repo_id: str, revision: str) -> dict[str, FileStamp]:
+    """Return size and hash of every file of a dataset repository, by path, as the hub lists them.
+
+    Raises:
+        DataError: If the list cannot be fetched, or has names that are unsafe in a folder.
+    """
+    return Source.look_up(repo_id, revision, None, Retry()).files
+
+
 def digest_of_bytes(content: bytes, algorithm: str) -> str:
     """Return the hash of a content by one of `FileStamp`'s algorithms."""
     if algorithm == "sha256":

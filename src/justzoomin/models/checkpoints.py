@@ -22,16 +22,13 @@ from justzoomin.geometry import ZoomGrid, load_grid, save_grid
 from justzoomin.models.compute import plan
 from justzoomin.models.config import ModelConfig, setting_problems
 from justzoomin.models.encoder_names import match_names
+from justzoomin.models.folders import CONFIG_FILE, GRID_FILE, PROVENANCE_FILE, SAVED_FILES, WEIGHTS_FILE, find_folder, unbind
 from justzoomin.models.weights import Budget, check_settings, open_weights, read_shapes
 from justzoomin.untrusted import printable, read_limited
 
 if TYPE_CHECKING:
     from justzoomin.models.onnx_encoder import OnnxEncoder
 
-WEIGHTS_FILE = "model.safetensors"
-CONFIG_FILE = "config.json"
-GRID_FILE = "region.yaml"
-PROVENANCE_FILE = "provenance.json"
 FORMAT = "justzoomin-model/1"
 """Value of `format` in config.json. It tells our folders from those of other models with the same file names."""
 
@@ -39,8 +36,6 @@ MAX_CONFIG_BYTES = 4 << 20
 _MAX_PROVENANCE_BYTES = 16 << 20
 _CANNOT_BE_BUILT = (RuntimeError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
 """What torch and our own parts raise for settings that contradict each other."""
-
-_ALL_FILES = (WEIGHTS_FILE, GRID_FILE, PROVENANCE_FILE, CONFIG_FILE)
 
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -90,18 +85,18 @@ def save_checkpoint(folder: Path, config: ModelConfig, state: Mapping[str, Tenso
 
 
 def load_checkpoint(build: Callable[..., Model], source: str | Path, device: str | torch.device, revision: str | None,
-                    runtime: str = "torch") -> tuple[Model, ZoomGrid | None, dict[str, Any]]:
+                    runtime: str = "torch") -> tuple[Model, ZoomGrid | None, dict[str, Any], Path]:
     """Open a model folder or hub repository; `build` is `build_model`. `MapModel.from_pretrained` explains the rest.
 
     Returns:
-        The model in evaluation mode, the grid that was saved with it, and its provenance.
+        The model in evaluation mode, the grid that was saved with it, its provenance, and its folder on this machine.
     """
     target = resolve_device(device) if runtime == "torch" else _cpu_only(device, runtime)
     folder = find_folder(source, revision)
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
             raise ModelError(folder / name, "this file of the model folder is missing",
-                             f"A model folder holds {', '.join(_ALL_FILES)}, written by save_pretrained.")
+                             f"A model folder holds {', '.join(SAVED_FILES)}, written by save_pretrained.")
     config = _read_config(folder / CONFIG_FILE)
     weights = folder / WEIGHTS_FILE
     exported = None if runtime == "torch" else _exported(runtime, folder, config)
@@ -114,7 +109,7 @@ def load_checkpoint(build: Callable[..., Model], source: str | Path, device: str
     record = folder / PROVENANCE_FILE
     provenance = _read_json(record, _MAX_PROVENANCE_BYTES, _refuse) if record.is_file() else {}
     plan(target).prepare(model.to(target))
-    return model.eval(), grid, provenance
+    return model.eval(), grid, provenance, folder
 
 
 def _build(build: Callable[..., Model], config: ModelConfig, weights: Path, where: Path,
@@ -200,33 +195,6 @@ def resolve_device(device: str | torch.device) -> torch.device:
     return resolved
 
 
-def find_folder(source: str | Path, revision: str | None) -> Path:
-    """Return the local folder of a model; a name that is not a folder is fetched from the hub.
-
-    Raises:
-        ModelError: If the folder does not exist and the hub does not have it either.
-    """
-    path = Path(source)
-    if path.is_dir():
-        return path
-    if path.is_file():
-        raise ModelError(path, "this is a file, not a model folder",
-                         "Name the folder that holds it; a .pth file is imported with: jzi model import FILE.pth DEST.")
-    name = str(source)
-    if isinstance(source, Path) or name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise ModelError(name, "there is no such model folder",
-                         "Check the path, or name a hub repository as owner/name.")
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(_ALL_FILES)))
-    except (OSError, ValueError, RuntimeError) as error:  # the hub's own errors derive from these
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ModelError(name, f"there is no folder of this name, and no repository could be fetched from the hub ({reason})",
-                         "Check the name and revision, connect to the network for its first use, or name a folder.",
-                         ) from error
-
-
 def _read_json(path: Path, max_bytes: int, parse_constant: Callable[[str], Any] | None = None) -> dict[str, Any]:
     remedy = "Copy or download the model folder again."
     try:
@@ -263,10 +231,11 @@ def _put_in_place(temporary: Path, folder: Path) -> None:
     if not folder.exists():
         temporary.rename(folder)
     else:
+        unbind(folder)
         written = {path.name for path in temporary.iterdir()}
         if GRID_FILE not in written:
             (folder / GRID_FILE).unlink(missing_ok=True)
-        for name in _ALL_FILES:
+        for name in SAVED_FILES:
             if name in written:
                 (temporary / name).replace(folder / name)
         _sync(folder)

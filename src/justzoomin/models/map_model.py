@@ -50,6 +50,8 @@ class MapModel(nn.Module):
         matcher_encoder: The separate encoder of the ray matcher; None if the matcher uses the model's encoder.
         grid: The grid it was trained on; None if it is not trained yet or the grid is unknown.
         provenance: How the model was made, from `provenance.json`.
+        folder: The folder on this machine that it was opened from, also for a hub id: its calibration and its exported encoders
+            are there. None if it was not opened from a folder.
 
     Raises:
         ModelError: If the settings belong to another family, or the encoder cannot be built.
@@ -78,6 +80,7 @@ class MapModel(nn.Module):
         self.config = config.model_copy(update={"encoder": self.encoder.config})
         self.grid: ZoomGrid | None = None
         self.provenance: dict[str, Any] = {}
+        self.folder: Path | None = None
 
     def _build(self, config: ModelConfig) -> None:
         """Build the layers on top of the encoder."""
@@ -257,8 +260,8 @@ def open_model(folder_or_hub_id: str | Path, device: str | torch.device = "cpu",
     """Open a model of any family; see `MapModel.from_pretrained`."""
     from justzoomin.models.checkpoints import load_checkpoint
 
-    model, grid, provenance = load_checkpoint(build_model, folder_or_hub_id, device, revision, runtime)
-    model.grid, model.provenance = grid, provenance
+    model, grid, provenance, folder = load_checkpoint(build_model, folder_or_hub_id, device, revision, runtime)
+    model.grid, model.provenance, model.folder = grid, provenance, folder
     return model
 
 

@@ -16,10 +16,9 @@ from torch import Tensor, nn
 from justzoomin.errors import MissingExtraError, ModelError
 from justzoomin.models.architectures import patch_of
 from justzoomin.models.config import ModelConfig
+from justzoomin.models.folders import ONNX_FILE
 from justzoomin.models.onnx_file import AGAIN, Part, read_header
 
-ONNX_FILE = "encoder.onnx"
-"""Name of the exported encoder in its model's folder."""
 INPUT, OUTPUT = "images", "vectors"
 MAPS = "maps_{}"
 """Names of the feature maps, the finest first: `maps_0`, `maps_1`, ..."""

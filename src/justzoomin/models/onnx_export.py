@@ -19,11 +19,11 @@ from torch.nn import functional
 
 from justzoomin.errors import MissingExtraError, ModelError
 from justzoomin.files import sync_folder, work_folder
-from justzoomin.models.checkpoints import CONFIG_FILE, WEIGHTS_FILE, find_folder
 from justzoomin.models.config import ModelConfig
 from justzoomin.models.encoder import VisionEncoder
+from justzoomin.models.folders import CONFIG_FILE, ONNX_FILE, WEIGHTS_FILE, find_folder, unbind
 from justzoomin.models.map_model import open_model
-from justzoomin.models.onnx_encoder import INPUT, MAPS, ONNX_FILE, OUTPUT, OnnxEncoder, file_digest, gives_maps, matcher_file
+from justzoomin.models.onnx_encoder import INPUT, MAPS, OUTPUT, OnnxEncoder, file_digest, gives_maps, matcher_file
 from justzoomin.models.onnx_file import HEADER_KEY, MAX_BYTES, ExportHeader, Part
 
 TOLERANCE = 1e-3
@@ -100,6 +100,8 @@ def export_onnx(source: str | Path, out: Path | None = None, revision: str | Non
                 with temporary.open("rb") as file:
                     os.fsync(file.fileno())
                 size += temporary.stat().st_size
+            if path.parent.resolve() == folder.resolve():
+                unbind(folder)
             for part, (_, target) in reversed(encoders.items()):  # the one that is looked for first appears last
                 (place / f"{part}.onnx").replace(target)
         sync_folder(path.parent)

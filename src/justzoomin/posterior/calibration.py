@@ -112,19 +112,19 @@ class Calibration:
         return cls(*read(path))
 
 
-def find_calibration(model: str | Path, fingerprint: Callable[[], str], depth: int | None = None) -> Calibration | None:
+def find_calibration(folder: Path | None, fingerprint: Callable[[], str], depth: int | None = None) -> Calibration | None:
     """Read the calibration in a model's folder; None if there is none for grids of this depth.
 
     Args:
-        model: The folder, or a hub id.
+        folder: The folder on this machine, `MapModel.folder` of an open model; None for a model without one.
         fingerprint: Returns the model's fingerprint; called only if it is needed.
         depth: Number of steps of the grid; None for any.
 
     Raises:
         ModelError: If it is broken or belongs to another model.
     """
-    path = Path(model) / CALIBRATION_FILE
-    if not path.is_file():
+    path = None if folder is None else folder / CALIBRATION_FILE
+    if path is None or not path.is_file():
         return None
     found = Calibration.load(path)
     found.require_model(fingerprint(), path)

@@ -207,7 +207,7 @@ def build_index(model: str | Path | MapModel, source: Map, folder: str | Path, g
         if processes <= 1 or isinstance(model, MapModel):
             work(opened, source, grid, Path(folder), batch_size, 0, 1, advance)
         else:
-            _share(work, model, source, grid, Path(folder), device, processes, batch_size, advance)
+            _share(work, opened.folder or model, source, grid, Path(folder), device, processes, batch_size, advance)
     return index if lazy else MapIndex.open(folder)
 
 

@@ -21,6 +21,7 @@ from justzoomin.errors import ConfigError, JustZoomInError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews, Map
 from justzoomin.models import MapModel, open_model
+from justzoomin.packs import Pack, open_pack
 from justzoomin.parallel import ordered_map
 from justzoomin.posterior import DEFAULT_DECISION, Calibration, Posterior, Prior, find_calibration, parse_decision
 from justzoomin.search.answering import answering
@@ -50,7 +51,8 @@ class Localizer:
         model: The model.
         source: The map.
         grid: The zoom grid; the map's own if None.
-        index: Folder of the map's index under this model (`build_index`); its views are not drawn or encoded again.
+        index: Folder of the map's index under this model (`build_index`), or the open index; its views are not drawn or encoded
+            again.
         search: `greedy`, `beam:K`, `posterior` or `auto`; see `choose_search`.
         decision: Rule that picks the answer from a posterior: `within:METRES`, `distance` or `top`; None for `within:40` with
             a posterior.
@@ -67,16 +69,16 @@ class Localizer:
         GeometryError: If the grid has too many cells for a posterior, or the prior excludes every cell.
     """
 
-    def __init__(self, model: MapModel, source: Map, grid: ZoomGrid | None = None, index: str | Path | None = None, *,
-                 search: str = "auto", decision: str | None = None, prior: Prior | None = None,
-                 calibration: Calibration | None = None, headings: HeadingSource | None = None,
+    def __init__(self, model: MapModel, source: Map, grid: ZoomGrid | None = None,
+                 index: str | Path | MapIndex | None = None, *, search: str = "auto", decision: str | None = None,
+                 prior: Prior | None = None, calibration: Calibration | None = None, headings: HeadingSource | None = None,
                  cameras: CameraSource | None = None) -> None:
         self.model = model.eval()
         self.cameras = used_cameras(model.config, cameras)
         self.map = source
         self.grid = grid or source.grid
         check_fits(model, self.grid)
-        opened = None if index is None else MapIndex.open_for(index, model, source, self.grid)
+        opened = MapIndex.open_for(index, model, source, self.grid) if isinstance(index, str | Path) else index
         self.vectors = ViewVectors(model, views_of(model, source, self.grid), index=opened)
         self.calibration = calibration
         if calibration is not None:
@@ -144,8 +146,42 @@ class Localizer:
         opened = open_model(model, device=device, runtime=runtime)
         source = map if isinstance(map, Map) else Map.open(map, grid=region)
         grid = region or source.grid
-        calibration = find_calibration(model, opened.fingerprint, grid.depth) if calibrated else None
+        calibration = find_calibration(opened.folder, opened.fingerprint, grid.depth) if calibrated else None
         return cls(opened, source, grid, index, search=search, decision=decision, prior=prior, calibration=calibration,
+                   headings=headings, cameras=cameras)
+
+    @classmethod
+    def load_pack(cls, pack: str | Path | Pack, device: str = "auto", runtime: str = "torch", *, revision: str | None = None,
+                  search: str = "auto", decision: str | None = None, prior: Prior | None = None,
+                  headings: HeadingSource | None = None, cameras: CameraSource | None = None) -> Localizer:
+        """Open a pack: model, map, index and calibration of one place. All its files are checked first, and none is changed.
+
+        Example:
+            >>> localizer = Localizer.load_pack("owner/name")   # doctest: +SKIP
+
+        Args:
+            pack: Folder, `owner/name` on the hub, or a pack that `open_pack` has checked.
+            device: See `load`.
+            runtime: See `load`.
+            revision: Branch, tag or commit on the hub.
+            search: See the class.
+            decision: See the class.
+            prior: See the class.
+            headings: See the class.
+            cameras: See the class.
+
+        Raises:
+            DataError: If a file of the pack is missing, differs or is not listed, or its index belongs to another map.
+            ModelError: If its model cannot be opened, or index or calibration belong to another model.
+        """
+        held = pack if isinstance(pack, Pack) else open_pack(pack, revision)
+        opened = open_model(held.model, device=device, runtime=runtime)
+        source = Map.open(held.map)
+        index = None if held.index is None else MapIndex.open_for(held.index, opened, source)
+        if index is not None:
+            index.writable = False
+        calibration = find_calibration(held.model, opened.fingerprint, source.grid.depth)
+        return cls(opened, source, None, index, search=search, decision=decision, prior=prior, calibration=calibration,
                    headings=headings, cameras=cameras)
 
     @cached_property

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from justzoomin.checks import stated_rights
 from justzoomin.city import TownLabels
 from justzoomin.data import Dataset, PhotoPlaces, shapes_of
 from justzoomin.errors import DataError
@@ -128,6 +129,7 @@ class TrainingMaps:
             "map_hash": self.datasets[number].map.fingerprint(),
             "look": region_look(views[number]), "photos": len(self.datasets[number].split(split)),
             "shapes": shapes_of(self.datasets[number], split), "places": self._places(number, split),
+            "rights": stated_rights(self.datasets[number], split),
         } for number in self.train]
         if len(self.datasets) == 1:
             return {"train_split": split, **rows[0]}

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from justzoomin.apps.shared.console import REGION_HELP, print_json, region_option, stage_bars
+from justzoomin.apps.shared.publish_items import STATES, print_items
 
 
 def publish_check(
@@ -28,19 +29,10 @@ def publish_check(
     dataset = open_dataset(root, region_option(region))
     with stage_bars() as advance:
         items = look(dataset, sample=None if all_photos else sample, seed=seed, progress=advance)
-    states = ("unsettled", "person must decide", "settled")
-    counts = {state: sum(item.state == state for item in items) for state in states}
+    counts = {state: sum(item.state == state for item in items) for state in STATES}
     if as_json:
         print_json({"root": str(root), "ok": not counts["unsettled"], "counts": counts,
                     "items": [item.to_dict() for item in items]})
     else:
-        for state in states:
-            for item in (item for item in items if item.state == state):
-                typer.echo(f"{state:<19} {item.name}: {item.finding}.")
-                if item.remedy:
-                    typer.echo(f"{'':<19}   {item.remedy}")
-                if item.examples and state != "settled":
-                    more = " ..." if len(item.examples) > 3 else ""
-                    typer.echo(f"{'':<19}   for example: {', '.join(item.examples[:3])}{more}")
-        typer.echo(", ".join(f"{count} {state}" for state, count in counts.items()))
+        print_items(items)
     raise typer.Exit(1 if counts["unsettled"] else 0)
