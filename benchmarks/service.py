@@ -1,0 +1,47 @@
+"""The service under load: its throughput, many clients for long, and hostile requests. Figures are in docs/service.md.
+
+    python benchmarks/service.py throughput demo/unseen-town demo/drive demo/photos/unseen-town
+    python benchmarks/service.py load demo/unseen-town demo/drive demo/photos/unseen-town --minutes 10
+    python benchmarks/service.py hostile demo/unseen-town demo/drive --requests 10000
+
+The towns and photos are those of `jzi demo`. Each command starts a server of its own with the packaged model (or --model).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "server"))
+
+from justzoomin.apps.shared.console import single_model
+from justzoomin.apps.shared.demo_names import DEMO
+from justzoomin.search import Localizer
+from serving import throughput
+from serving.server import Server
+from serving.truth import photos_of
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("town", type=Path, help="the map")
+    common.add_argument("photos", type=Path, nargs="+", help="folders of photos")
+    common.add_argument("--model", default=DEMO)
+    measured = commands.add_parser("throughput", parents=[common])
+    measured.add_argument("--clients", type=int, default=16)
+    measured.add_argument("--each", type=int, default=96, help="photos of a round")
+    measured.add_argument("--rounds", type=int, default=7)
+    chosen = parser.parse_args()
+    photos = photos_of(chosen.photos)
+    localizer = Localizer.load(single_model(chosen.model), chosen.town, device="cpu")
+    localizer.prepare(lambda done, total: None)
+    if chosen.command == "throughput":
+        with Server(chosen.town, chosen.model) as server:
+            throughput.measure(server, localizer, photos, chosen.clients, chosen.each, chosen.rounds)
+
+
+if __name__ == "__main__":
+    main()
