@@ -10,17 +10,21 @@ The towns and photos are those of `jzi demo`. Each command starts a server of it
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
+import tempfile
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "server"))
 
 from justzoomin.apps.shared.console import single_model
 from justzoomin.apps.shared.demo_names import DEMO
 from justzoomin.search import Localizer
-from serving import throughput
+from serving import load, throughput
 from serving.server import Server
-from serving.truth import photos_of
+from serving.truth import answers_of, photos_of
 
 
 def main() -> None:
@@ -34,6 +38,10 @@ def main() -> None:
     measured.add_argument("--clients", type=int, default=16)
     measured.add_argument("--each", type=int, default=96, help="photos of a round")
     measured.add_argument("--rounds", type=int, default=7)
+    long = commands.add_parser("load", parents=[common])
+    long.add_argument("--clients", type=int, default=256)
+    long.add_argument("--minutes", type=float, default=10.0)
+    long.add_argument("--leaving", type=float, default=0.1, help="share of requests whose client leaves")
     chosen = parser.parse_args()
     photos = photos_of(chosen.photos)
     localizer = Localizer.load(single_model(chosen.model), chosen.town, device="cpu")
@@ -41,6 +49,23 @@ def main() -> None:
     if chosen.command == "throughput":
         with Server(chosen.town, chosen.model) as server:
             throughput.measure(server, localizer, photos, chosen.clients, chosen.each, chosen.rounds)
+    elif chosen.command == "load":
+        _load(chosen.town, chosen.model, photos, answers_of(localizer, photos), chosen)
+
+
+def _load(town: Path, model: str, photos: list[Path], right: list[dict[str, Any]], chosen: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory(prefix="jobs-") as folder:
+        start = partial(Server, town, model, ("--jobs", folder))
+        server = start()
+        threads, files = server.threads(), server.open_files()
+        asyncio.run(load.Load(server, photos, right, chosen.leaving).run(chosen.clients, 60 * chosen.minutes))
+        print(f"threads {threads} before, {server.threads()} after; open files {files} before, {server.open_files()} after")
+        print("then kill -9 with a job begun, and a new server:")
+        killed = server
+        with load.kill_midway(load.Load(server, photos, right, chosen.leaving), start, chosen.clients) as server:
+            for each in (killed, server):
+                if "Traceback" in each.log():
+                    print(each.log()[-3000:])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import Form, UploadFile
+from starlette.concurrency import run_in_threadpool
 
 from justzoomin.apps.server.problems import ProblemError
 from justzoomin.apps.shared.camera_options import cameras_from_option
@@ -59,7 +60,7 @@ class AskedFields:
         self.fov, self.decision, self.search = fov, decision, search
 
     async def read(self, grid: ZoomGrid) -> Asked:
-        """Return what is asked for.
+        """Return what is asked for; a thread works on priors, so that other requests are answered meanwhile.
 
         Args:
             grid: The grid that is searched.
@@ -69,6 +70,10 @@ class AskedFields:
             TileError: If the raster cannot be read.
         """
         raster = b"" if self.raster is None else await self.raster.read(MAX_RASTER_BYTES + 1)
+        return await run_in_threadpool(self.asked, raster, grid)
+
+    def asked(self, raster: bytes, grid: ZoomGrid) -> Asked:
+        """Return what is asked for, with the bytes of the raster (empty for none); see `read`."""
         if len(raster) > MAX_RASTER_BYTES:
             raise ProblemError(413, "prior_raster", f"it has more than {MAX_RASTER_BYTES:,} bytes", "Send a coarser raster.")
         words = (self.circle, self.polygon, self.heading, self.sigma, self.source, self.declination, self.fov, self.decision,
