@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "server")
 from justzoomin.apps.shared.console import single_model
 from justzoomin.apps.shared.demo_names import DEMO
 from justzoomin.search import Localizer
-from serving import load, throughput
+from serving import hostile, load, throughput
 from serving.server import Server
 from serving.truth import answers_of, photos_of
 
@@ -42,6 +42,12 @@ def main() -> None:
     long.add_argument("--clients", type=int, default=256)
     long.add_argument("--minutes", type=float, default=10.0)
     long.add_argument("--leaving", type=float, default=0.1, help="share of requests whose client leaves")
+    bad = commands.add_parser("hostile", parents=[common])
+    bad.add_argument("--requests", type=int, default=10_000)
+    bad.add_argument("--seed", type=int, default=0)
+    bad.add_argument("--at-once", type=int, default=16)
+    bad.add_argument("--schemathesis", help="its command `st`, from a venv with `pip install schemathesis`; left out by default")
+    bad.add_argument("--examples", type=int, default=100, help="examples of schemathesis for each operation")
     chosen = parser.parse_args()
     photos = photos_of(chosen.photos)
     localizer = Localizer.load(single_model(chosen.model), chosen.town, device="cpu")
@@ -51,6 +57,19 @@ def main() -> None:
             throughput.measure(server, localizer, photos, chosen.clients, chosen.each, chosen.rounds)
     elif chosen.command == "load":
         _load(chosen.town, chosen.model, photos, answers_of(localizer, photos), chosen)
+    else:
+        _hostile(chosen.town, chosen.model, photos[0], answers_of(localizer, photos[:1])[0], chosen)
+
+
+def _hostile(town: Path, model: str, photo: Path, right: dict[str, Any], chosen: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory(prefix="jobs-") as folder, \
+            Server(town, model, ("--jobs", folder, "--examples", str(photo.parent), *hostile.SETTINGS)) as server:
+        attack = hostile.Attack(server, photo.read_bytes(), right, chosen.seed)
+        attack.connections(50)
+        attack.mutations(chosen.requests, chosen.at_once)
+        if chosen.schemathesis:
+            attack.schemathesis(chosen.schemathesis, chosen.examples)
+        attack.report()
 
 
 def _load(town: Path, model: str, photos: list[Path], right: list[dict[str, Any]], chosen: argparse.Namespace) -> None:

@@ -29,7 +29,6 @@ def asked_of(fields: Mapping[str, str], files: Mapping[str, Path], grid: ZoomGri
 
     Raises:
         ConfigError: If a field is wrong or unknown.
-        TileError: If the raster cannot be read.
     """
     values = checked(fields_model(), fields)
     raster = b""
