@@ -99,11 +99,11 @@ def _state_routes(queue: PhotoQueue) -> APIRouter:
     router = APIRouter(tags=["state"])
 
     @router.get("/healthz", summary="Whether the process answers")
-    def healthz() -> dict[str, str]:
+    async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
     @router.get("/readyz", summary="Whether photos are answered now")
-    def readyz() -> JSONResponse:
+    async def readyz() -> JSONResponse:
         if queue.failure is not None:
             return problem_response(queue.failure)
         if not queue.ready.is_set():

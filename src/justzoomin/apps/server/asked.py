@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import Form, UploadFile
+from starlette.concurrency import run_in_threadpool
 
 from justzoomin.apps.server.problems import ProblemError
 from justzoomin.apps.shared.camera_options import cameras_from_option
 from justzoomin.apps.shared.heading_options import heading_source
 from justzoomin.apps.shared.prior_options import circle_from_text
-from justzoomin.errors import ConfigError
+from justzoomin.errors import ConfigError, JustZoomInError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.posterior import Both, Prior, polygons_from_geojson, weights_from_npy
 from justzoomin.service import Asked
@@ -59,16 +60,19 @@ class AskedFields:
         self.fov, self.decision, self.search = fov, decision, search
 
     async def read(self, grid: ZoomGrid) -> Asked:
-        """Return what is asked for.
+        """Return what is asked for; a thread works on priors, so that other requests are answered meanwhile.
 
         Args:
             grid: The grid that is searched.
 
         Raises:
             ConfigError: If a field is wrong.
-            TileError: If the raster cannot be read.
         """
         raster = b"" if self.raster is None else await self.raster.read(MAX_RASTER_BYTES + 1)
+        return await run_in_threadpool(self.asked, raster, grid)
+
+    def asked(self, raster: bytes, grid: ZoomGrid) -> Asked:
+        """Return what is asked for, with the bytes of the raster (empty for none); see `read`."""
         if len(raster) > MAX_RASTER_BYTES:
             raise ProblemError(413, "prior_raster", f"it has more than {MAX_RASTER_BYTES:,} bytes", "Send a coarser raster.")
         words = (self.circle, self.polygon, self.heading, self.sigma, self.source, self.declination, self.fov, self.decision,
@@ -101,8 +105,13 @@ def _weights(raster: bytes, grid: ZoomGrid) -> Prior:
     with tempfile.NamedTemporaryFile(prefix="prior-", suffix=".npy" if array else ".tif") as file:
         file.write(raster)
         file.flush()
-        if array:
-            return weights_from_npy(Path(file.name), grid)
-        from justzoomin.posterior.rasters import weights_from_raster
+        try:
+            if array:
+                return weights_from_npy(Path(file.name), grid)
+            from justzoomin.posterior.rasters import weights_from_raster
 
-        return weights_from_raster(Path(file.name), grid)
+            return weights_from_raster(Path(file.name), grid)
+        except JustZoomInError as error:  # whatever is wrong, the client has sent it
+            what, remedy = (text.replace(file.name, "prior_raster").replace(Path(file.name).name, "prior_raster")
+                            for text in (error.what, error.remedy))
+            raise ConfigError("prior_raster", what, remedy) from error

@@ -82,7 +82,11 @@ class Limits:
         origin = headers.get("origin")
         if method in _SAFE or origin is None or origin.rstrip("/") in self.settings.origins or "*" in self.settings.origins:
             return
-        if urlsplit(origin).netloc != headers.get("host", ""):
+        try:
+            netloc = urlsplit(origin).netloc
+        except ValueError:
+            netloc = ""
+        if not netloc or netloc != headers.get("host", ""):
             raise ProblemError(403, "Origin", f"pages of {origin[:80]!r} may not ask this service", "Allow them with --cors.")
 
     def _has_key(self, headers: Headers) -> bool:

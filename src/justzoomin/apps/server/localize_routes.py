@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, File, Request, Response, UploadFile
+from starlette.concurrency import run_in_threadpool
 
 from justzoomin.apps.server.asked import AskedFields
 from justzoomin.apps.server.limits import wanted
@@ -59,8 +60,9 @@ async def answers(request: Request, uploads: list[Upload], asked: Asked, queue: 
         ProblemError: If the queue is full or the time is over.
         ConfigError: If the settings are wrong.
     """
+    localizer = await run_in_threadpool(variants.of, asked) if asked.key else variants.base
     try:
-        futures = queue.submit_many([(data, name) for name, data in uploads], variants.of(asked))
+        futures = queue.submit_many([(data, name) for name, data in uploads], localizer)
     except QueueFullError as error:
         raise busy(error) from error
     return await results(request, futures, settings.answer_s)

@@ -51,7 +51,8 @@ def problem_response(error: JustZoomInError) -> JSONResponse:
 
 def problem_body(problem: ProblemError) -> dict[str, Any]:
     """Return the fields of problem details."""
-    return {"type": "about:blank", "title": HTTPStatus(problem.status).phrase, "status": problem.status,
+    known = problem.status in set(HTTPStatus)  # 499, the client has left, is in logs and metrics alone
+    return {"type": "about:blank", "title": HTTPStatus(problem.status).phrase if known else "Error", "status": problem.status,
             "detail": str(problem), "where": problem.where, "what": problem.what, "remedy": problem.remedy}
 
 

@@ -11,6 +11,7 @@ import typer
 import uvicorn
 
 from justzoomin.apps.server.app import create_app
+from justzoomin.apps.server.connections import protocol
 from justzoomin.apps.server.settings import ServeSettings
 from justzoomin.errors import ConfigError
 from justzoomin.files import cache_home
@@ -61,6 +62,7 @@ def run(localizer: Localizer, settings: ServeSettings, host: str, port: int, *, 
     if open_page:
         threading.Timer(0.5, webbrowser.open, (address,)).start()
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30,
+                            http=protocol(settings.upload_idle_s),
                             timeout_graceful_shutdown=10)
     uvicorn.Server(config).run(sockets=[listening])
 

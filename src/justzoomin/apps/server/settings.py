@@ -27,7 +27,8 @@ class ServeSettings(BaseModel):
     max_body_mb: float = Field(256.0, gt=0, description="Size of a request in megabytes, except those of jobs and drives.")
     max_job_mb: float = Field(4096.0, gt=0, description="Size of a request with the photos of a job or a drive, in megabytes.")
     max_megapixels: float = Field(100.0, gt=0, description="Size of a photo in megapixels.")
-    upload_idle_s: float = Field(20.0, gt=0, description="Seconds without a byte of a request's body; then 408.")
+    upload_idle_s: float = Field(20.0, gt=0, description="Seconds without a byte of a request's body, then 408; and for the "
+                                                            "head of a request.")
     upload_s: float = Field(900.0, gt=0, description="Seconds for a request's body in all; then 408.")
     answer_s: float = Field(120.0, gt=0, description="Seconds that a request waits for its photos; then 503.")
     max_sessions_mb: float = Field(512.0, gt=0, description="Memory for the sessions of the page, in megabytes; the oldest are "

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from justzoomin.apps.server.asked import AskedFields
+from justzoomin.apps.server.asked import MAX_RASTER_BYTES, AskedFields
 from justzoomin.errors import ConfigError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.service import Asked
@@ -24,8 +22,6 @@ FILES = ("prior_raster",)
 def asked_of(fields: Mapping[str, str], files: Mapping[str, Path], grid: ZoomGrid) -> Asked:
     """Return what the fields of a form ask for. An empty field counts as missing.
 
-    Call it in a thread without an event loop.
-
     Args:
         fields: Texts of the fields.
         files: Stored files of the fields in `FILES`.
@@ -33,13 +29,13 @@ def asked_of(fields: Mapping[str, str], files: Mapping[str, Path], grid: ZoomGri
 
     Raises:
         ConfigError: If a field is wrong or unknown.
-        TileError: If the raster cannot be read.
     """
     values = checked(fields_model(), fields)
-    if "prior_raster" not in files:
-        return asyncio.run(AskedFields(**values).read(grid))
-    with files["prior_raster"].open("rb") as file:
-        return asyncio.run(AskedFields(**values, prior_raster=UploadFile(file)).read(grid))
+    raster = b""
+    if "prior_raster" in files:
+        with files["prior_raster"].open("rb") as file:
+            raster = file.read(MAX_RASTER_BYTES + 1)
+    return AskedFields(**values).asked(raster, grid)
 
 
 def checked(model: type[BaseModel], fields: Mapping[str, str]) -> dict[str, Any]:
