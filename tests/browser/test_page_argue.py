@@ -1,0 +1,127 @@
+"""Arguing with the answer: cells, circles, areas, the heading; undo and redo; two places side by side."""
+
+import math
+
+import pytest
+from playwright.sync_api import expect
+
+METRES = 111_319.49
+
+
+def metres_between(one, other):
+    (lat, lon), (lat2, lon2) = one, other
+    return METRES * math.hypot(lat - lat2, (lon - lon2) * math.cos(math.radians(lat)))
+
+
+def moved_from(visitor, before):
+    """Wait until the shown position is another one."""
+    expect(visitor["#position"]).not_to_have_text("{:.6f}, {:.6f}".format(*before))
+    return visitor.position
+
+
+def test_a_cell_that_is_ruled_out_moves_the_answer_and_undo_brings_it_back(visit, photos):
+    visitor = visit().pick(photos[0]).answered()
+    first = visitor.position
+    expect(visitor["#undo"]).to_be_disabled()
+    visitor["#strip [data-level='1']"].click()
+    visitor.page.wait_for_function("() => !justzoomin.map.view.getAnimating()")
+    cell = visitor.page.evaluate("([lat, lon]) => justzoomin.map.grid4.cellAt(lat, lon, 1)", list(first))
+    visitor.click_map(*first)
+    expect(visitor["#popup"]).to_contain_text("Cell of 100 m")
+    visitor["#say-not"].click()
+    second = moved_from(visitor.corrected(1), first)
+    state = visitor.state
+    assert [one["kind"] for one in state["corrections"]] == ["cell"] and state["corrections"][0]["here"] is False
+    assert state["fix"]["sequence"][0] != cell["sequence"][0]
+    assert (state["fix"]["lat"], state["fix"]["lon"]) == pytest.approx(second, abs=1e-6)
+    visitor["#undo"].click()
+    assert moved_from(visitor.corrected(0), second) == first
+    visitor["#redo"].click()
+    assert moved_from(visitor.corrected(1), first) == second
+    visitor.page.keyboard.press("Control+z")
+    assert moved_from(visitor.corrected(0), second) == first
+    visitor.page.keyboard.press("Control+Shift+z")
+    assert moved_from(visitor.corrected(1), first) == second
+    for _ in range(3):  # what is said next is undone first
+        expect(visitor["#redo"]).to_be_disabled()
+
+
+def test_circles_areas_and_headings(visit, photos, town):
+    visitor = visit().pick(photos[1]).answered()
+    visitor["#strip [data-level='0']"].click()
+    visitor.page.wait_for_function("() => !justzoomin.map.view.getAnimating()")
+    middle = town.map.grid.region.centre
+    middle = (middle.lat + 60 / METRES, middle.lon)
+    edge = (middle[0] + 50 / METRES, middle[1])
+    visitor["#draw-circle"].click()
+    expect(visitor["#hint"]).to_contain_text("Click the middle")
+    visitor.click_map(*middle).click_map(*edge)
+    expect(visitor["#popup"]).to_contain_text("Circle of 50 m")
+    visitor["#say-here"].click()
+    circle = visitor.corrected(1).state["corrections"][0]
+    assert circle["kind"] == "circle" and circle["here"] is True and circle["radius_m"] == pytest.approx(50, abs=2)
+    assert metres_between((circle["lat"], circle["lon"]), middle) < 2
+    assert metres_between(visitor.position, middle) < 50 + 25 * math.sqrt(0.5)
+
+    before = visitor.position
+    west, north = middle[1] - 70 / METRES / 0.58, before[0] + 9 / METRES
+    corners = [(before[0] - 9 / METRES, west), (before[0] - 9 / METRES, middle[1] + 70 / METRES / 0.58),
+               (north, middle[1] + 70 / METRES / 0.58), (north, west)]
+    visitor["#draw-area"].click()
+    for corner in corners:
+        visitor.click_map(*corner)
+    visitor.page.mouse.dblclick(*visitor.pixel(*corners[-1]))
+    expect(visitor["#popup"]).to_contain_text("This area")
+    visitor["#say-not"].click()
+    after = moved_from(visitor.corrected(2), before)
+    assert metres_between(after, middle) < 50 + 25 * math.sqrt(0.5)
+    assert visitor.state["corrections"][1]["kind"] == "polygon"
+
+    visitor["#draw-circle"].click()
+    visitor.page.keyboard.press("Escape")
+    expect(visitor["#hint"]).to_be_hidden()
+
+    visitor["#dial"].focus()
+    visitor.page.keyboard.press("Home")
+    for key in ("PageUp", "PageUp", "ArrowRight"):
+        visitor.page.keyboard.press(key)
+    expect(visitor["#dial"]).to_have_attribute("aria-valuetext", "95 degrees, east")
+    visitor["#set-heading"].click()
+    expect(visitor.corrected(3)["#corrections li"].last).to_contain_text("faces 95° (east)")
+    state = visitor.state
+    assert state["corrections"][2]["deg"] == 95 and state["corrections"][2]["sigma_deg"] == 20
+    turned = abs((state["fix"]["heading_deg"] - 95 + 180) % 360 - 180)
+    assert turned < 45, f"the answer faces {state['fix']['heading_deg']}"
+
+
+def test_what_would_leave_no_place_is_refused(visit, photos):
+    visitor = visit()
+    visitor.watch.allow("status of 409")
+    visitor.pick(photos[0]).answered()
+    before = visitor.position
+    visitor["#radius"].fill("5000")
+    visitor["#around-not"].click()
+    expect(visitor["#refusal"]).to_be_visible()
+    expect(visitor["#refusal"]).not_to_be_empty()
+    expect(visitor["#corrections li"]).to_have_count(0)
+    assert visitor.position == before
+    visitor["#radius"].fill("60")
+    visitor["#around-here"].click()
+    visitor.corrected(1)
+    expect(visitor["#refusal"]).to_be_hidden()
+
+
+def test_two_places_are_compared_and_one_is_chosen(visit, photos):
+    visitor = visit().pick(photos[0]).answered()
+    assert visitor["#places li"].count() >= 2
+    visitor["#compare-open"].click()
+    expect(visitor["#compare"]).to_be_visible()
+    views = visitor["#compare .pair img"]
+    expect(views).to_have_count(2)
+    for k in range(2):
+        assert views.nth(k).evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 480
+    second = visitor.state["top"][1]
+    visitor["#compare [data-here='2']"].click()
+    visitor.corrected(1)
+    expect(visitor["#compare"]).to_be_hidden()
+    assert metres_between(visitor.position, (second["lat"], second["lon"])) < 100 + 25
