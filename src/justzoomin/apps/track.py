@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from justzoomin.apps.shared import bag_options as bags
 from justzoomin.apps.shared import heading_options as headings
 from justzoomin.apps.shared.camera_options import FovOption, cameras_from_option
 from justzoomin.apps.shared.console import (
@@ -23,7 +24,7 @@ from justzoomin.apps.shared.console import (
     writable_file,
 )
 from justzoomin.apps.shared.demo_names import DEMO, MAP_HELP, MODEL_HELP, map_named
-from justzoomin.apps.shared.photo_arguments import expand
+from justzoomin.apps.shared.drive_arguments import drive_of
 
 if TYPE_CHECKING:
     from justzoomin.errors import JustZoomInError
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 
 
 def track(
-    photos: Annotated[list[Path], typer.Argument(readable=False, help="Photos of one drive, folders (with subfolders), or "
-                                                 "lists (.txt, .csv, Mapillary JSON).")],
+    photos: Annotated[list[Path], typer.Argument(readable=False, help="Photos of one drive, folders (with subfolders), lists "
+                                                 "(.txt, .csv, Mapillary JSON); a ROS bag (.bag, .mcap, .db3, or a folder with "
+                                                 "metadata.yaml), or a video.")],
     model: Annotated[str, typer.Option("--model", help=MODEL_HELP)] = DEMO,
     map_root: Annotated[str, typer.Option("--map", help=MAP_HELP)] = DEMO,
     gpx_file: Annotated[Path | None, typer.Option("--gpx", help="Write the track to this GPX file.")] = None,
@@ -41,7 +43,9 @@ def track(
     times: Annotated[Path | None, typer.Option("--times", help="CSV with photo, time and optionally east_m and north_m "
                                                                "(metres since the previous photo), turn_deg (since then), "
                                                                "heading and heading_sigma, or a dataset's table with "
-                                                               "image_id and captured_at. Default: EXIF times.")] = None,
+                                                               "image_id and captured_at. For a video: CSV with seconds and "
+                                                               "time, or a GPX track that begins with it. Default: EXIF times; "
+                                                               "the video's time of creation.")] = None,
     time_zone: Annotated[str | None, typer.Option("--time-zone", help="Time zone of times that state none: "
                                                                       "Europe/Stockholm, +02:00.")] = None,
     speed: Annotated[float, typer.Option("--speed", help="Highest speed in metres per second.")] = 15.0,
@@ -52,6 +56,17 @@ def track(
         "--heading-from", help="Also use headings from exif (GPSImgDirection), compass (a column of a list, or Mapillary "
         "JSON) or track (the camera looks along the way of east_m and north_m). Default: only those of --times.")] = None,
     declination: headings.DeclinationOption = None,
+    image_topic: bags.ImageOption = None,
+    odom_topic: bags.OdomOption = None,
+    imu_topic: bags.ImuOption = None,
+    info_topic: bags.InfoOption = None,
+    odom_heading: bags.OdomHeadingOption = None,
+    camera_yaw: bags.CameraYawOption = 0.0,
+    recorded: bags.RecordedOption = False,
+    every: bags.EveryOption = None,
+    out: bags.OutOption = None,
+    altitude: bags.AltitudeOption = 0.0,
+    copy: bags.CopyOption = False,
     smooth: Annotated[bool, typer.Option(
         "--smooth/--forward", help="Use later photos for earlier ones (--smooth), or not (--forward).")] = True,
     tempering: Annotated[float | None, typer.Option("--tempering", help="Weight of each photo: 1 if errors are independent, "
@@ -69,45 +84,45 @@ def track(
     EXIF positions are never used.
     A photo that cannot be used is reported and skipped; the exit code is 0 only if all were used.
     """
-    from justzoomin.errors import JustZoomInError
-    from justzoomin.photos.readers import times_from_exif, times_from_table
-    from justzoomin.search import DriveOptions, Localizer, geojson, gpx, photo_posteriors, track_drive
+    from justzoomin.drives import FixBagOptions, check_fix_bag, track_source, write_fix_bag
+    from justzoomin.search import DriveOptions, Localizer, geojson, gpx
     from justzoomin.spelling import json_text
 
-    for path, option in ((gpx_file, "--gpx"), (geojson_file, "--geojson")):
+    for path, option in ((gpx_file, "--gpx"), (geojson_file, "--geojson"), (out, "--out")):
         if path is not None:
             writable_file(path, option)
     options = DriveOptions(speed, drift, turn_sigma, heading_sigma, heading_from == "track", smooth, tempering)
-    found, remarks, listed = expand(photos)
-    source = headings.heading_source(None, heading_sigma, heading_from, declination, listed, ("exif", "compass", "track"),
-                                     others=times is not None)
-    files = [f for f in found if not isinstance(f, JustZoomInError)]
-    drive, timeless = times_from_table(files, times, time_zone) if times is not None else times_from_exif(files, time_zone)
-    options.check(drive)
-    failed = [f for f in (*found, *timeless) if isinstance(f, JustZoomInError)]
-    for remark in remarks:
+    asked = bags.BagArguments(image_topic, odom_topic, imu_topic, info_topic, odom_heading, camera_yaw, recorded, every, copy)
+    drive = drive_of(photos, times, time_zone, asked, options, fov=fov, declination=declination)
+    source = headings.heading_source(None, heading_sigma, heading_from, None if drive.is_bag else declination, drive.listed,
+                                     ("exif", "compass", "track"), others=times is not None or imu_topic is not None)
+    fixes = FixBagOptions(altitude, camera_yaw=camera_yaw, copy=photos[0] if copy else None)
+    if out is not None:
+        check_fix_bag(out, fixes)
+    for remark in drive.remarks:
         typer.echo(remark, err=True)
-    _report(failed)
+    _report(drive.failed)
     localizer = Localizer.load(single_model(model), map_named(map_root), region_option(region), device, index,
-                               search="posterior", headings=source, cameras=cameras_from_option(fov, listed))
+                               search="posterior", headings=source, cameras=cameras_from_option(fov, drive.listed))
     prepare(localizer)
     with progress_bar("photos") as advance:
-        alone = photo_posteriors(localizer, [p.path for p in drive], batch_size, advance)
-    unusable = [f for f in alone if isinstance(f, JustZoomInError)]
-    _report(unusable)
-    points, remarks = track_drive(localizer, drive, alone, options)
-    for remark in remarks:
+        found = track_source(localizer, drive.source, options, batch_size, advance)
+    _report(found.errors)
+    for remark in found.remarks:
         typer.echo(remark, err=True)
+    points = found.points
     if as_json:
         print_json([p.to_dict() for p in points])
     else:
         _print(points)
-    zoned = all(p.known_zone for p in drive)
+    zoned = all(one.photo.when.known_zone for one in found.located)
     _write(gpx_file, gpx(points, with_time=zoned), "gpx")
     _write(geojson_file, (json_text(geojson(points), indent=1) + "\n").encode(), "geojson")
+    if out is not None:
+        typer.echo(f"fixes: {write_fix_bag(out, found.located, localizer.grid.region.centre, fixes)}", err=True)
     if gpx_file is not None and not zoned:
         typer.echo("the GPX file has no times, because their time zone is unknown; give --time-zone", err=True)
-    raise typer.Exit(1 if failed or unusable else 0)
+    raise typer.Exit(1 if drive.failed or found.errors else 0)
 
 
 def _report(errors: list[JustZoomInError]) -> None:

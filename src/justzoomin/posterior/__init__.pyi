@@ -9,12 +9,15 @@ from .decisions import TopCell as TopCell
 from .decisions import Within as Within
 from .decisions import decide as decide
 from .decisions import parse_decision as parse_decision
-from .drive import TEMPERING as TEMPERING
 from .drive import track as track
 from .exclusions import InCell as InCell
 from .exclusions import Not as Not
 from .fitting import Batches as Batches
 from .fitting import fit_calibration as fit_calibration
+from .forward import TEMPERING as TEMPERING
+from .forward import ForwardFilter as ForwardFilter
+from .forward import PhotoEvidence as PhotoEvidence
+from .forward import Step as Step
 from .heading_priors import DEFAULT_SIGMA_DEG as DEFAULT_SIGMA_DEG
 from .heading_priors import FLOOR as FLOOR
 from .heading_priors import HeadingPrior as HeadingPrior
@@ -34,6 +37,7 @@ from .many_maps import MapFacts as MapFacts
 from .motion import Motion as Motion
 from .motion import odometry as odometry
 from .motion import speed_limit as speed_limit
+from .motion import travelled as travelled
 from .normalizing import log_normalized as log_normalized
 from .offmap import auroc as auroc
 from .offmap import on_map_score as on_map_score

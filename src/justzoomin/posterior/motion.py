@@ -15,6 +15,8 @@ _DIRECT_CELLS = 31
 _ROUNDING = 1e-14
 _SAMPLES = 64
 _SIGMAS = 5.0
+_COARSE_SIGMA = 4.0
+"""Rings with a wider error, in cells, are computed at the offsets themselves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +104,37 @@ def odometry(cells: Lattice, east_m: float, north_m: float, sigma_m: float) -> M
     weights = np.exp(-0.5 * (steps / sigma) ** 2) if sigma else np.ones(count)
     x, y = (a.ravel() for a in np.meshgrid(steps, steps))
     return Motion(_splat(x + east, y + north, np.outer(weights, weights).ravel(), cells.side), keeps=False)
+
+
+def travelled(cells: Lattice, distance_m: float, sigma_m: float) -> Motion:
+    """Return a motion by a measured distance into an unknown direction, with a Gaussian error of the distance.
+
+    Args:
+        cells: The lattice.
+        distance_m: Metres in a straight line between the two places.
+        sigma_m: Standard deviation in metres; 0 for no error.
+
+    Raises:
+        ConfigError: If a number is negative or not finite.
+    """
+    if not (0 <= distance_m < math.inf and 0 <= sigma_m < math.inf):
+        raise ConfigError("odometry", f"a number is wrong (got {distance_m} m, sigma {sigma_m} m)",
+                          "Give finite metres of at least 0.")
+    limit = 2 * cells.grid.region.size_m
+    middle, sigma = min(distance_m, limit) / cells.cell_m, min(sigma_m, limit) / cells.cell_m
+    if sigma > _COARSE_SIGMA:  # the place in a cell makes no difference; samples would be very many
+        radius = min(math.ceil(middle + _SIGMAS * sigma), cells.side - 1)
+        offsets = np.hypot(*np.mgrid[-radius:radius + 1, -radius:radius + 1])
+        kernel = np.exp(-0.5 * np.minimum((offsets - middle) / sigma, _SIGMAS + 1) ** 2) / np.maximum(offsets, 0.5)
+        return Motion(np.where(np.abs(offsets - middle) <= _SIGMAS * sigma, kernel, 0.0) / kernel.sum(), keeps=True)
+    count = max(_SAMPLES, 4 * math.ceil(_SIGMAS * sigma))
+    steps = (np.arange(count) + 0.5) / count * 2 - 1
+    distance = np.abs(middle + steps * _SIGMAS * sigma)
+    weights = np.exp(-0.5 * (steps * _SIGMAS) ** 2) if sigma else np.ones(count)
+    number = max(_SAMPLES, 4 * math.ceil(2 * math.pi * float(distance.max())))
+    angle = (np.arange(number) + 0.5) / number * 2 * math.pi
+    return Motion(_splat(np.outer(distance, np.cos(angle)).ravel(), np.outer(distance, np.sin(angle)).ravel(),
+                         np.repeat(weights, number), cells.side), keeps=True)
 
 
 def _splat(east: Floats, north: Floats, weights: Floats, side: int) -> Floats:

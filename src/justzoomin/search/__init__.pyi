@@ -9,6 +9,7 @@ from .cell_scorer import scorer as scorer
 from .drive_headings import heading_along as heading_along
 from .drive_tracks import DriveOptions as DriveOptions
 from .drive_tracks import DriveTrack as DriveTrack
+from .drive_tracks import stated_heading as stated_heading
 from .drive_tracks import track_drive as track_drive
 from .exact_search import exact as exact
 from .fix import Fix as Fix
@@ -56,10 +57,13 @@ from .tracking import geojson as geojson
 from .tracking import gpx as gpx
 from .tracking import loaded_posteriors as loaded_posteriors
 from .tracking import photo_posteriors as photo_posteriors
+from .tracking import point_of as point_of
 from .tracking import track_points as track_points
 from .trained import NotTrainedHereWarning as NotTrainedHereWarning
 from .trained import check_fits as check_fits
 from .trained import seen_map as seen_map
+from .travel import Travel as Travel
+from .travel import motion_after as motion_after
 from .view_vectors import DrawnViews as DrawnViews
 from .view_vectors import ViewVectors as ViewVectors
 from .view_vectors import photo_vectors as photo_vectors

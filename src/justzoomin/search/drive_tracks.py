@@ -17,13 +17,12 @@ from justzoomin.posterior import (
     Motion,
     Turn,
     lattice,
-    odometry,
-    speed_limit,
     turned,
 )
 from justzoomin.search.drive_headings import heading_along
 from justzoomin.search.localizer import Localizer
 from justzoomin.search.tracking import Alone, TrackPoint, track_points
+from justzoomin.search.travel import Travel, motion_after
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class DriveOptions:
         Raises:
             ConfigError: If the camera is to look along the way, and no way is known.
         """
-        if self.along and all(photo.displacement_m is None for photo in drive):
+        if self.along and not any(photo.displacement_m is not None and photo.aligned for photo in drive):
             raise ConfigError("--heading-from track", "no way is known", "Give --times with east_m and north_m.")
 
 
@@ -98,7 +97,7 @@ def track_drive(localizer: Localizer, drive: Sequence[PhotoTime], alone: Sequenc
     turn = _turn(drive, options.turn_sigma) if any(p.turn_deg is not None for p in drive) else None
     facing, remarks = _headings(drive, alone, options), []
     if localizer.model.matcher is None and (turn is not None or any(facing)):
-        remarks.append("this model does not say which way a photo faces, so turns and headings of --times are not used")
+        remarks.append("this model does not say which way a photo faces, so its turns and headings are not used")
         turn, facing = None, [None] * len(drive)
     motion = _motion(lattice(localizer.grid), drive, options.speed, options.drift)
     points = track_points(localizer, [(p.path, p.time) for p in drive], alone, motion, smooth=options.smooth,
@@ -109,12 +108,10 @@ def track_drive(localizer: Localizer, drive: Sequence[PhotoTime], alone: Sequenc
 def _motion(cells: Lattice, drive: Sequence[PhotoTime], speed: float, drift: float) -> Callable[[int, int], Motion]:
     """Return the motion between two photos: odometry if all photos between them have it, otherwise the highest speed."""
     def between(first: int, second: int) -> Motion:
-        steps = [p.displacement_m for p in drive[first + 1:second + 1]]
-        known = [step for step in steps if step is not None]
-        if len(known) < len(steps):
-            return speed_limit(cells, (drive[second].time - drive[first].time).total_seconds(), speed)
-        east, north = (sum(step[axis] for step in known) for axis in (0, 1))
-        return odometry(cells, east, north, 1.0 + drift * sum(math.hypot(*step) for step in known))
+        way = Travel.before(drive[first + 1])
+        for photo in drive[first + 2:second + 1]:
+            way = None if way is None else way.then(Travel.before(photo))
+        return motion_after(cells, (drive[second].time - drive[first].time).total_seconds(), way, speed, drift)
 
     return between
 
@@ -129,17 +126,29 @@ def _turn(drive: Sequence[PhotoTime], sigma_deg: float) -> Callable[[int, int, i
     return between
 
 
+def stated_heading(photo: PhotoTime, width: float) -> HeadingPrior | None:
+    """Return the heading that a photo's row or recording states; None if it states none.
+
+    Args:
+        photo: The photo.
+        width: Spread in degrees of headings that state none.
+    """
+    if photo.heading_deg is None:
+        return None
+    return HeadingPrior(photo.heading_deg, photo.heading_sigma_deg or width, origin="stated")
+
+
 def _headings(drive: Sequence[PhotoTime], alone: Sequence[Alone | JustZoomInError],
               options: DriveOptions) -> list[HeadingPrior | None]:
     """Return what is known of each photo's heading: its row in the table, else its list or EXIF, else the way if it counts."""
     width = DEFAULT_SIGMA_DEG if options.heading_sigma is None else options.heading_sigma
-    ways = [p.displacement_m for p in drive]
+    ways = [p.displacement_m if p.aligned else None for p in drive]
     found: list[HeadingPrior | None] = []
     for k, (photo, one) in enumerate(zip(drive, alone, strict=True)):
         prior = None if isinstance(one, JustZoomInError) else one.heading
         if photo.heading_deg is not None:
-            prior = HeadingPrior(photo.heading_deg, photo.heading_sigma_deg or width, origin="--times")
+            prior = stated_heading(photo, width)
         if prior is None and options.along:
-            prior = heading_along(ways[k], ways[k + 1] if k + 1 < len(ways) else None, width, options.drift)
+            prior = heading_along(ways[k], ways[k + 1] if options.smooth and k + 1 < len(ways) else None, width, options.drift)
         found.append(prior)
     return found

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from justzoomin.data import CameraSource
+from justzoomin.data import CameraSource, PhotoCamera
 from justzoomin.errors import ConfigError, JustZoomInError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews, Map
@@ -290,10 +290,15 @@ class Localizer:
         results = iter(found)
         return [loaded if isinstance(loaded, JustZoomInError) else next(results) for _, loaded in group]
 
-    def load_photo(self, photo: str | Path | bytes) -> LoadedPhoto | JustZoomInError:
-        """Return a photo prepared for the model, or the error that says what is wrong with it."""
+    def load_photo(self, photo: str | Path | bytes, camera: PhotoCamera | None = None) -> LoadedPhoto | JustZoomInError:
+        """Return a photo prepared for the model, or the error that says what is wrong with it.
+
+        Args:
+            photo: Path of the photo, or the bytes of its file.
+            camera: Its camera, if its source knows it; it counts before the cameras that were given for all photos.
+        """
         asked, known = self.answering.posteriors, self.cameras or CameraSource()
-        loaded = load_photo(photo, self.model.config, self._trained_shapes, known.of(photo), known.every,
+        loaded = load_photo(photo, self.model.config, self._trained_shapes, camera or known.of(photo), known.every,
                             panoramas=asked is not None and self.model.matcher is not None)
         if self.headings is None or isinstance(loaded, JustZoomInError):
             return loaded

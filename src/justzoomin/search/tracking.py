@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from justzoomin.errors import ConfigError, JustZoomInError, PhotoError
-from justzoomin.geometry import LatLon
+from justzoomin.geometry import LatLon, to_local
 from justzoomin.posterior import TEMPERING, Distance, HeadingPrior, Motion, Posterior, Turn, decide, track
 from justzoomin.search.heading_wedge import wedge
 from justzoomin.search.localizer import Localizer
@@ -49,6 +49,8 @@ class TrackPoint:
         heading_deg: Which way it faces, in degrees clockwise from true north, within 40 m of the position; None if the model
             says nothing about headings.
         heading_sigma_deg: Circular spread of the heading in degrees.
+        covariance_m2: Mean squares and product of the errors of the position: east, east times north, north, in square metres,
+            with mass spread evenly within cells. None if unknown. It is not part of `to_dict`.
     """
 
     photo: str
@@ -59,6 +61,7 @@ class TrackPoint:
     on_map: bool | None
     heading_deg: float | None = None
     heading_sigma_deg: float | None = None
+    covariance_m2: tuple[float, float, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, lat before lon."""
@@ -167,14 +170,26 @@ def track_points(localizer: Localizer, times: Sequence[tuple[Path, datetime]], p
     places = track(localizer.grid, alone, [motion(a, b) for a, b in pairs], smooth=smooth, tempering=tempering,
                    headings=bearings or None, turns=[turn(a, b, count) for a, b in pairs] if turn else (),
                    heading_priors=known if any(known) else ())
-    return [_point(*times[k], place, here) for (k, _), place, here in zip(usable, places, on_map, strict=True)]
+    return [point_of(str(times[k][0]), times[k][1], place, here)
+            for (k, _), place, here in zip(usable, places, on_map, strict=True)]
 
 
-def _point(photo: Path, time: datetime, place: Posterior, on_map: bool | None) -> TrackPoint:
+def point_of(photo: str, time: datetime, place: Posterior, on_map: bool | None) -> TrackPoint:
+    """Return the point of a track for a photo's posterior.
+
+    Args:
+        photo: The photo's name.
+        time: When it was taken.
+        place: Its posterior, given other photos too.
+        on_map: Whether the photo alone looks like a photo of the map.
+    """
     lat, lon = (float(v[0]) for v in decide(place.grid, place.log_probs[None], Distance()))
-    heading = place.heading(Distance(), lat, lon)
-    return TrackPoint(str(photo), time, LatLon(lat, lon), place.radius_about(lat, lon, _HALF),
-                      place.radius_about(lat, lon, _MOST), on_map, *(() if heading is None else heading[:2]))
+    heading, moments = place.heading(Distance(), lat, lon), place.moments()
+    off = moments.mean_m - np.stack(to_local(*place.grid.region.centre, lat, lon)).ravel()
+    errors = moments.covariance_m2 + np.outer(off, off)
+    facing, spread = (None, None) if heading is None else heading[:2]
+    return TrackPoint(photo, time, LatLon(lat, lon), place.radius_about(lat, lon, _HALF), place.radius_about(lat, lon, _MOST),
+                      on_map, facing, spread, (float(errors[0, 0]), float(errors[0, 1]), float(errors[1, 1])))
 
 
 def gpx(points: Sequence[TrackPoint], *, with_time: bool = True, name: str = "justzoomin", waypoints: bool = False) -> bytes:

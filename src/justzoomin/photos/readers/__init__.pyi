@@ -18,3 +18,5 @@ from .stated_headings import read_photo_list as read_photo_list
 from .times import PhotoTime as PhotoTime
 from .times import times_from_exif as times_from_exif
 from .times import times_from_table as times_from_table
+from .video_times import VideoClock as VideoClock
+from .video_times import video_clock as video_clock

@@ -28,13 +28,16 @@ class PhotoTime:
     """A photo of a drive with its time.
 
     Attributes:
-        path: The photo.
+        path: The photo, or the name of a frame of a recording.
         time: When it was taken; in an unknown zone if `known_zone` is false.
         known_zone: Whether the time is known in UTC.
         displacement_m: Metres east and north since the previous photo; None if unknown.
         turn_deg: Degrees that the camera turned clockwise since the previous photo; None if unknown.
         heading_deg: Its heading, degrees clockwise from true north; None if unknown.
         heading_sigma_deg: Spread of the heading; None if unknown.
+        displacement_sigma_m: Standard deviation of the displacement along each axis; None if unknown.
+        aligned: Whether the displacement's axes are east and north. If not, they are those of an odometer, the same for all
+            photos, and only its length is used.
     """
 
     path: Path
@@ -44,6 +47,8 @@ class PhotoTime:
     turn_deg: float | None = None
     heading_deg: float | None = None
     heading_sigma_deg: float | None = None
+    displacement_sigma_m: float | None = None
+    aligned: bool = True
 
 
 def times_from_exif(photos: Sequence[Path], zone: str | None = None) -> tuple[list[PhotoTime], list[JustZoomInError]]:
