@@ -154,7 +154,8 @@ def score(model: MapModel, areas: Path) -> dict[str, Any]:
         found.append((town.grid, scores, town.grid.flatten(town.sequences("val")), np.stack([records.lat, records.lon])))
 
     def lost(temperature: float) -> np.ndarray:
-        return np.concatenate([-log_normalized(scores / temperature)[np.arange(len(true)), true] for _, scores, true, _ in found])
+        return np.concatenate([-log_normalized(scores / temperature)[np.arange(len(true)), true]
+                               for _, scores, true, _ in found])
 
     temperature = min(TEMPERATURES, key=lambda tried: lost(tried).mean())
     errors = []
