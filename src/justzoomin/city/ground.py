@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from justzoomin.city.arrays import U8, Array, noise_tile
@@ -72,14 +74,17 @@ class Claims:
     def _mask(self, points: Array) -> tuple[tuple[slice, slice], U8] | None:
         import cv2
 
-        points = np.asarray(points, np.float64)
-        pixels = np.stack([points[:, 0] + self.half_m, self.half_m - points[:, 1]], axis=1) / self.RESOLUTION_M
-        low, high = np.floor(pixels.min(axis=0)).astype(int), np.ceil(pixels.max(axis=0)).astype(int) + 1
-        if (low < 0).any() or (high > self.taken.shape[0]).any():
+        half, step, (rows, columns) = self.half_m, self.RESOLUTION_M, self.taken.shape
+        pixels = [((x + half) / step, (half - y) / step) for x, y in np.asarray(points, np.float64).tolist()]
+        across, down = zip(*pixels, strict=True)
+        left, top = math.floor(min(across)), math.floor(min(down))
+        right, bottom = math.ceil(max(across)) + 1, math.ceil(max(down)) + 1
+        if min(left, top) < 0 or right > columns or bottom > rows:
             return None
-        mask = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
-        cv2.fillConvexPoly(mask, np.round((pixels - low - 0.5) * 16).astype(np.int32), 1, shift=4)
-        return (slice(low[1], high[1]), slice(low[0], high[0])), mask
+        mask = np.zeros((bottom - top, right - left), np.uint8)
+        outline = [(round((x - left - 0.5) * 16), round((y - top - 0.5) * 16)) for x, y in pixels]
+        cv2.fillConvexPoly(mask, np.array(outline, np.int32), 1, shift=4)
+        return (slice(top, bottom), slice(left, right)), mask
 
     def free(self, points: Array) -> bool:
         """Return whether a convex polygon (n, 2) is on the raster and touches nothing taken."""
