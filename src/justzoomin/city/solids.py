@@ -25,8 +25,8 @@ TRIANGLE_COLUMNS = 8
 
 Rgb = tuple[float, float, float]
 
-_COLUMNS = {"floor_h": FLOOR_H, "win_w": WIN_W, "win_h": WIN_H, "base_z": BASE_Z, "eave_z": EAVE_Z, "shop": SHOP, "style": STYLE,
-            "hash": HASH, "radius_z": RADIUS_Z, "bay_m": BAY_M, "x": 17, "y": 18, "z": 19}
+_COLUMNS = {"floor_h": FLOOR_H, "win_w": WIN_W, "win_h": WIN_H, "base_z": BASE_Z, "eave_z": EAVE_Z, "shop": SHOP,
+            "style": STYLE, "hash": HASH, "radius_z": RADIUS_Z, "bay_m": BAY_M, "x": 17, "y": 18, "z": 19}
 _linear = lru_cache(maxsize=256)(linear)  # most parts have the same few colours
 _AT_ONCE = 1 << 15
 
