@@ -2,7 +2,9 @@
 
     python benchmarks/accuracy/make_set.py towns SETS/towns
     python benchmarks/accuracy/make_set.py areas SETS/areas
-    python benchmarks/accuracy/trials.py SETS OUT                   # all, or those named with --only; finished ones are kept
+    git archive a385312 src/justzoomin/assets/demo-model | tar x -C START    # the packaged model after its third run
+    python benchmarks/accuracy/trials.py SETS OUT --start START/src/justzoomin/assets/demo-model
+    python benchmarks/accuracy/trials.py SETS OUT --only "3 towns"  # by name; finished ones are kept
     python benchmarks/accuracy/trials.py SETS OUT --report          # the table of the stored results
 
 Every trial is one command of `jzi train` with the settings that are printed. The share of photos within 40 m is that of the
@@ -38,9 +40,13 @@ from justzoomin.search import ViewVectors, views_of
 from justzoomin.training import train, train_config
 
 TEMPERATURES = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
-DEV_TOWNS, TOWNS, PASSES = 8, 12, 3456
+DEV_TOWNS, TOWNS, PASSES = 16, 12, 3456
+ALL, LONG = 24, 6 * PASSES
+"""Towns and photos shown of trials with fresh weights: after `PASSES` they know hardly anything."""
 STORED = Path(__file__).parent / "predictions" / "trials"
-COMMON = ("val_split=null", "matching.zoom_weight=0", "warmup=0.05", "final_rate=0.02")
+COMMON = ("val_split=null", "warmup=0.05", "final_rate=0.02")
+MATCHER, GROWN = ("matching.zoom_weight=0",), ("learning_rate=0.001",)
+"""Settings that all trials share, those of a matcher, and those that start from a model."""
 
 
 @dataclass(frozen=True)
@@ -49,38 +55,47 @@ class Trial:
 
     Attributes:
         name: Its name.
-        settings: What differs from the preset `best` and `COMMON`.
+        settings: What differs from the preset, `COMMON` and `MATCHER`.
         towns: Number of towns, the first of the set.
         passes: Photos shown, about: a whole number of epochs.
-        grown: Whether it starts from the packaged model; otherwise from fresh weights.
-        axis: The table it belongs to.
+        grown: Whether it starts from the model `--start`; otherwise from fresh weights.
+        axis: What it is about.
+        preset: The preset.
     """
 
     name: str
     settings: tuple[str, ...] = ()
     towns: int = TOWNS
     passes: int = PASSES
-    grown: bool = False
+    grown: bool = True
     axis: str = "leads"
+    preset: str = "best"
 
 
 def _wide(factor: float) -> str:
     return f"model.encoder.architecture.hidden_sizes={[round(size * factor) for size in (48, 96, 192)]}"
 
 
-GROWN = ("learning_rate=0.001",)
+def _fresh(name: str, *settings: str, axis: str, preset: str = "best") -> Trial:
+    return Trial(name, settings, ALL, LONG, grown=False, axis=axis, preset=preset)
+
+
 TRIALS = {trial.name: trial for trial in (
-    Trial("grown", GROWN, grown=True),
-    Trial("grown, supervised", (*GROWN, "matching.supervision=0.3"), grown=True),
-    Trial("grown, mined", (*GROWN, "matching.drawn=4096"), grown=True),
-    Trial("grown, twice the rays", (*GROWN, "model.matcher.photo_scale=2"), grown=True),
-    Trial("fresh", axis="all"),
-    Trial("fresh, supervised", ("matching.supervision=0.3",)),
-    Trial("3 towns", towns=3, axis="towns"), Trial("6 towns", towns=6, axis="towns"),
+    Trial("grown", axis="all"), Trial("seed 1", ("seed=1",), axis="seeds"), Trial("seed 2", ("seed=2",), axis="seeds"),
+    Trial("supervised", ("matching.supervision=0.3",)), Trial("mined", ("matching.drawn=4096",)),
+    Trial("twice the rays", ("model.matcher.photo_scale=2",)),
+    Trial("3 towns", towns=3, passes=2 * PASSES, axis="towns"), Trial("6 towns", towns=6, passes=2 * PASSES, axis="towns"),
+    Trial("12 towns", passes=2 * PASSES, axis="towns"), Trial("24 towns", towns=24, passes=2 * PASSES, axis="towns"),
+    Trial("a quarter of the photos", towns=3, passes=PASSES // 4, axis="photos"),
     Trial("half the photos", towns=6, passes=PASSES // 2, axis="photos"),
-    Trial("twice the photos", towns=24, passes=2 * PASSES, axis="photos"),
-    Trial("half as wide", (_wide(0.5),), axis="weights"), Trial("1.5 times as wide", (_wide(1.5),), axis="weights"),
-    Trial("32 px", ("model.image_pixels=32",), axis="pixels"), Trial("72 px", ("model.image_pixels=72",), axis="pixels"),
+    Trial("6 passes", passes=6 * PASSES, axis="passes"),
+    Trial("24 towns, 3 passes", towns=24, passes=6 * PASSES, axis="passes"),
+    _fresh("fresh", axis="all"),
+    _fresh("half as wide", _wide(0.5), axis="weights"), _fresh("1.5 times as wide", _wide(1.5), axis="weights"),
+    _fresh("32 px", "model.image_pixels=32", axis="pixels"), _fresh("64 px", "model.image_pixels=64", axis="pixels"),
+    _fresh("fresh, seed 1", "seed=1", axis="seeds"), _fresh("fresh, seed 2", "seed=2", axis="seeds"),
+    _fresh("paper", axis="rivals", preset="small"),
+    _fresh("retriever with contexts", "model.retriever.contexts=[1,4,16]", axis="rivals", preset="retriever"),
 )}
 
 
@@ -90,6 +105,7 @@ def main() -> None:
     parser.add_argument("sets", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--only", nargs="+", choices=TRIALS)
+    parser.add_argument("--start", type=Path, default=packaged_model(), help="the model that grown trials start from")
     parser.add_argument("--model", type=Path, help="score this model, without a training")
     parser.add_argument("--report", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
@@ -105,7 +121,7 @@ def main() -> None:
         stored = STORED / f"{_file(name)}.json"
         if not stored.exists():
             print(f"{name} ...", flush=True)
-            write_json(run(TRIALS[name], options.sets, options.out / _file(name)), stored)
+            write_json(run(TRIALS[name], options.sets, options.out / _file(name), options.start), stored)
             print(stored.read_text(), flush=True)
 
 
@@ -113,20 +129,20 @@ def _file(name: str) -> str:
     return name.replace(",", "").replace(" ", "-")
 
 
-def run(trial: Trial, sets: Path, out: Path) -> dict[str, Any]:
-    """Train and score a trial."""
+def run(trial: Trial, sets: Path, out: Path, start: Path) -> dict[str, Any]:
+    """Train and score a trial; `start` is the model that grown ones start from."""
     datasets = [open_dataset(path) for path in sorted((sets / "towns").glob("train-*"))[:trial.towns]]
     photos = sum(len(dataset.split("train")) for dataset in datasets)
     epochs = max(1, round(trial.passes / photos))
-    start = (f"init={packaged_model()}",) if trial.grown else ()
-    words = (*COMMON, f"epochs={epochs}", *start, *trial.settings)
+    begin = (f"init={start}", *GROWN) if trial.grown else ()
+    words = (*COMMON, *(MATCHER if trial.preset == "best" else ()), f"epochs={epochs}", *begin, *trial.settings)
     began, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
     resumed = out.exists()  # then only a part of its time is measured
-    train(train_config("best", None, words), datasets, out, resume=resumed)
+    train(train_config(trial.preset, None, words), datasets, out, resume=resumed)
     now, whole = resource.getrusage(resource.RUSAGE_SELF), not resumed
     model = open_model(out / "models" / "last").eval()
-    shown = (word if not word.startswith("init=") else "init=PACKAGED" for word in words)
-    return {**asdict(trial), "command": ["jzi train --preset best", *(f"--set {word}" for word in shown)],
+    shown = (word if not word.startswith("init=") else "init=START" for word in words)
+    return {**asdict(trial), "command": [f"jzi train --preset {trial.preset}", *(f"--set {word}" for word in shown)],
             "photos": photos, "shown": epochs * photos, "weights": sum(w.numel() for w in model.parameters()),
             "processor_s": now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime if whole else None,
             "wall_s": time.perf_counter() - began if whole else None, **score(model, sets / "areas")}
@@ -142,11 +158,11 @@ def score(model: MapModel, areas: Path) -> dict[str, Any]:
         scores = np.concatenate(list(posteriors(model, town, records.image_ids, vectors, 32))).astype(np.float64)
         found.append((town.grid, scores, town.grid.flatten(town.sequences("val")), np.stack([records.lat, records.lon])))
 
-    def nats(temperature: float) -> float:
-        return float(np.concatenate([-log_normalized(scores / temperature)[np.arange(len(true)), true]
-                                     for _, scores, true, _ in found]).mean())
+    def lost(temperature: float) -> np.ndarray:
+        return np.concatenate([-log_normalized(scores / temperature)[np.arange(len(true)), true]
+                               for _, scores, true, _ in found])
 
-    temperature = min(TEMPERATURES, key=nats)
+    temperature = min(TEMPERATURES, key=lambda tried: lost(tried).mean())
     errors = []
     for grid, scores, _, places in found:
         decide = decider(grid, "within:40")
@@ -154,9 +170,10 @@ def score(model: MapModel, areas: Path) -> dict[str, Any]:
         errors.append(haversine_m(*decide(log_normalized(scores / temperature))[0].T, *places))
     towns = [float((e <= 40.0).mean()) for e in errors]
     every = np.concatenate(errors)
-    return {"scored": len(every), "temperature": temperature, "nats": nats(temperature),
+    return {"scored": len(every), "temperature": temperature, "nats": float(lost(temperature).mean()),
             "recall_at_40m": float((every <= 40.0).mean()), "error_of_recall": float(np.std(towns) / math.sqrt(len(towns))),
-            "median_m": float(np.median(every))}
+            "median_m": float(np.median(every)), "recall_of_towns": towns,
+            "nats_of_towns": [float(part.mean()) for part in np.split(lost(temperature), len(found))]}
 
 
 def table() -> str:

@@ -77,8 +77,8 @@ def demo(
     See docs/demo.md.
     """
     from justzoomin.apps.evaluate import print_reports
+    from justzoomin.city import build_city
     from justzoomin.data import open_dataset
-    from justzoomin.evaluation import evaluate_path
     from justzoomin.figures import visualize
     from justzoomin.files import write_json
 
@@ -86,24 +86,30 @@ def demo(
     town, unseen, large = out / ("town-train" if train else "town"), out / "unseen-town", out / "large-town"
     for folder, seed in ((unseen, UNSEEN_SEED), (large, UNSEEN_SEED), *(() if train else ((town, SEED),))):
         _remove_own_town(folder, seed)
-    with _made_beside(large, large_city()) as large_is_ready:
+    with _beside() as work:
+        typer.echo(f"making a town of {LARGE_M:,.0f} m x {LARGE_M:,.0f} m beside everything else ...", err=True)
+        made = work(build_city, large, large_city())
         if not train:
             _make(town, demo_city(16))
         _make(unseen, demo_city(16, UNSEEN_PHOTOS, UNSEEN_SEED))
         model_folder = _train(out, town) if train else packaged_model()
         reports = {}
-        for name, folder in ((UNSEEN, unseen), (OWN, town), (LARGE, large)):
-            if folder == large:
-                large_is_ready()
-            typer.echo(f"localizing photos that the model has never seen, in {name} ...", err=True)
-            with progress_bar("photos") as advance_photos:
-                found = evaluate_path(str(model_folder), folder, "val", radii_m=RADII_M, progress=lambda _: advance_photos)
-            reports[name] = found[model_folder.name].report
-            print_reports({name: reports[name]})
+        with _threads_shared() as threads:
+            measured = work(_measure_beside, model_folder, large, threads)
+            for name, folder in ((UNSEEN, unseen), (OWN, town)):
+                typer.echo(f"localizing photos that the model has never seen, in {name} ...", err=True)
+                with progress_bar("photos") as advance_photos:
+                    reports[name] = _measure(model_folder, folder, advance_photos)
+                print_reports({name: reports[name]})
+            typer.echo("drawing ...", err=True)
+            drawn = visualize(model_folder, open_dataset(town), out / "pictures", split="val", count=pictures)
+            made.result()
+            if not measured.done():
+                typer.echo(f"localizing photos in {LARGE} ...", err=True)
+            reports[LARGE] = measured.result()
+        print_reports({LARGE: reports[LARGE]})
     report: dict[str, Any] = {**reports[OWN], "unseen_town": reports[UNSEEN], "large_town": reports[LARGE]}
     written = write_json(report, out / "report.json")
-    typer.echo("drawing ...", err=True)
-    drawn = visualize(model_folder, open_dataset(town), out / "pictures", split="val", count=pictures)
     screen = console()
     screen.print(f"report:   {written}")
     for path in drawn:
@@ -111,6 +117,22 @@ def demo(
     screen.print(f"done in {time.perf_counter() - started:.0f} s. Commands to try, with photos that the model has never seen:")
     for line in _leave(out, town, unseen, model_folder if train else None):
         screen.print(f"  {line}", markup=False)
+
+
+def _measure(model: Path, town: Path, advance: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+    """Return the report of a model on a town."""
+    from justzoomin.evaluation import evaluate_path
+
+    progress = None if advance is None else lambda _: advance
+    return evaluate_path(str(model), town, "val", radii_m=RADII_M, progress=progress)[model.name].report
+
+
+def _measure_beside(model: Path, town: Path, threads: int) -> dict[str, Any]:
+    """Return the report of a model on a town, computed by another process with this number of threads."""
+    import torch
+
+    torch.set_num_threads(threads)
+    return _measure(model, town)
 
 
 def _leave(out: Path, town: Path, unseen: Path, model: Path | None) -> list[str]:
@@ -127,23 +149,29 @@ def _leave(out: Path, town: Path, unseen: Path, model: Path | None) -> list[str]
 
 
 @contextmanager
-def _made_beside(town: Path, config: CityConfig) -> Iterator[Callable[[], None]]:
-    """Make a town in another process during the context; the given function waits until it is done."""
-    from justzoomin.city import build_city
-
-    typer.echo(f"making a town of {config.size_m:,.0f} m x {config.size_m:,.0f} m beside everything else ...", err=True)
+def _beside() -> Iterator[Callable[..., Future[Any]]]:
+    """Give a function that submits work to another process, which does one thing after the other, during the context."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        made = pool.submit(build_city, town, config)
         try:
-            yield lambda: _await(made)
+            yield pool.submit
         finally:
-            made.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _await(made: Future[Path]) -> None:
-    if not made.done():
-        typer.echo("waiting for the large town ...", err=True)
-    made.result()
+@contextmanager
+def _threads_shared() -> Iterator[int]:
+    """Compute with half of torch's threads during the context, and give their number: as many are for the other process.
+
+    Threads that wait for one another on busy cores would use up most of these.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, before // 2))
+    try:
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
 
 
 def _make(town: Path, config: CityConfig, *, labels: bool = False) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from justzoomin.city.arrays import U8, Array, noise_tile
@@ -72,14 +74,17 @@ class Claims:
     def _mask(self, points: Array) -> tuple[tuple[slice, slice], U8] | None:
         import cv2
 
-        points = np.asarray(points, np.float64)
-        pixels = np.stack([points[:, 0] + self.half_m, self.half_m - points[:, 1]], axis=1) / self.RESOLUTION_M
-        low, high = np.floor(pixels.min(axis=0)).astype(int), np.ceil(pixels.max(axis=0)).astype(int) + 1
-        if (low < 0).any() or (high > self.taken.shape[0]).any():
+        half, step, (rows, columns) = self.half_m, self.RESOLUTION_M, self.taken.shape
+        pixels = [((x + half) / step, (half - y) / step) for x, y in np.asarray(points, np.float64).tolist()]
+        across, down = zip(*pixels, strict=True)
+        left, top = math.floor(min(across)), math.floor(min(down))
+        right, bottom = math.ceil(max(across)) + 1, math.ceil(max(down)) + 1
+        if min(left, top) < 0 or right > columns or bottom > rows:
             return None
-        mask = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
-        cv2.fillConvexPoly(mask, np.round((pixels - low - 0.5) * 16).astype(np.int32), 1, shift=4)
-        return (slice(low[1], high[1]), slice(low[0], high[0])), mask
+        mask = np.zeros((bottom - top, right - left), np.uint8)
+        outline = [(round((x - left - 0.5) * 16), round((y - top - 0.5) * 16)) for x, y in pixels]
+        cv2.fillConvexPoly(mask, np.array(outline, np.int32), 1, shift=4)
+        return (slice(top, bottom), slice(left, right)), mask
 
     def free(self, points: Array) -> bool:
         """Return whether a convex polygon (n, 2) is on the raster and touches nothing taken."""
@@ -117,28 +122,30 @@ def weather(canvas: Canvas, walls: list[Array], seed: int) -> None:
     foot = np.asarray(cv2.GaussianBlur(foot, (0, 0), 1.3 / step), np.float32)
     table_fine = np.array([_WEATHER[k][0] for k in range(len(_WEATHER))], np.float32)
     table_coarse = np.array([_WEATHER[k][1] for k in range(len(_WEATHER))], np.float32)
-    columns = np.arange(n)
-    x = (columns + 0.5) * res - canvas.half_m
-    rows_at_once = 128
+    x = (np.arange(n) + 0.5) * res - canvas.half_m
+    across = [np.arange(n) & 511, (x * 5.0).astype(int) & 511, (x * 0.9 + 37.0).astype(int) & 511]
+    slabs, stones = np.mod(x, 0.75) < 0.13, np.mod(x, 1.5) < 0.15
+    mapx = ((x + canvas.half_m) / step - 0.5).astype(np.float32)
+    rows_at_once = 32  # so that what is computed stays in the processor's cache
     for start in range(0, n, rows_at_once):
         rows = np.arange(start, min(n, start + rows_at_once))
         y = canvas.half_m - (rows + 0.5) * res
         kind = canvas.kind[rows[0]:rows[-1] + 1]
-        a = fine[rows[:, None] & 511, columns[None] & 511]
-        b = coarse[(y * 5.0).astype(int)[:, None] & 511, (x * 5.0).astype(int)[None] & 511]
-        c = patches[(y * 0.9 + 91.0).astype(int)[:, None] & 511, (x * 0.9 + 37.0).astype(int)[None] & 511]
-        gain = 1.0 + (a - 0.5) * 2.0 * table_fine[kind] + (0.6 * b + 0.4 * c - 0.5) * 2.0 * table_coarse[kind]
+        down = [rows & 511, (y * 5.0).astype(int) & 511, (y * 0.9 + 91.0).astype(int) & 511]
+        a, b, c = (np.take(tile[v], u, axis=1) for tile, v, u in zip((fine, coarse, patches), down, across, strict=True))
+        gain = 1.0 + (a - 0.5) * 2.0 * np.take(table_fine, kind)
+        gain += (0.6 * b + 0.4 * c - 0.5) * 2.0 * np.take(table_coarse, kind)
         # joints of slabs
-        joint = ((np.mod(x, 0.75) < 0.13)[None] | (np.mod(y, 0.75) < 0.13)[:, None]) & (kind == PAVEMENT)
-        gain[joint] *= 0.86
-        joint = ((np.mod(x, 1.5) < 0.15)[None] | (np.mod(y, 1.5) < 0.15)[:, None]) & (kind == PAVING)
-        gain[joint] *= 0.84
-        mapx = np.broadcast_to(((x + canvas.half_m) / step - 0.5).astype(np.float32), kind.shape)
-        mapy = np.broadcast_to(((canvas.half_m - y) / step - 0.5).astype(np.float32)[:, None], kind.shape)
-        gain *= 1.0 - 0.45 * cv2.remap(foot, np.ascontiguousarray(mapx), np.ascontiguousarray(mapy), cv2.INTER_LINEAR)
-        block = canvas.rgb[rows[0]:rows[-1] + 1].astype(np.float32) * gain[..., None].astype(np.float32)
+        joint = (slabs | (np.mod(y, 0.75) < 0.13)[:, None]) & (kind == PAVEMENT)
+        np.multiply(gain, np.float32(0.86), out=gain, where=joint)
+        joint = (stones | (np.mod(y, 1.5) < 0.15)[:, None]) & (kind == PAVING)
+        np.multiply(gain, np.float32(0.84), out=gain, where=joint)
+        mapy = np.repeat(((canvas.half_m - y) / step - 0.5).astype(np.float32), n).reshape(kind.shape)
+        gain *= 1.0 - 0.45 * cv2.remap(foot, np.tile(mapx, (len(rows), 1)), mapy, cv2.INTER_LINEAR)
+        block = canvas.rgb[rows[0]:rows[-1] + 1] * gain[..., None]
         # dry and lush grass differ in hue, not only in brightness
         grass = ((kind == MEADOW) | (kind == LAWN)) * (c - 0.5)
         block[..., 0] *= 1.0 + 0.42 * grass
         block[..., 2] *= 1.0 - 0.3 * grass
-        canvas.rgb[rows[0]:rows[-1] + 1] = np.clip(np.round(block), 0, 255).astype(np.uint8)
+        np.clip(np.round(block, out=block), 0, 255, out=block)
+        canvas.rgb[rows[0]:rows[-1] + 1] = block

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from justzoomin.city.arrays import F32, I32, U8, Array, linear
@@ -23,6 +25,11 @@ TRIANGLE_COLUMNS = 8
 
 Rgb = tuple[float, float, float]
 
+_COLUMNS = {"floor_h": FLOOR_H, "win_w": WIN_W, "win_h": WIN_H, "base_z": BASE_Z, "eave_z": EAVE_Z, "shop": SHOP,
+            "style": STYLE, "hash": HASH, "radius_z": RADIUS_Z, "bay_m": BAY_M, "x": 17, "y": 18, "z": 19}
+_linear = lru_cache(maxsize=256)(linear)  # most parts have the same few colours
+_AT_ONCE = 1 << 15
+
 
 class MeshBuilder:
     """Collects quads and triangles; `finish` returns the arrays of a `Mesh`."""
@@ -37,11 +44,9 @@ class MeshBuilder:
     def part(self, a: Rgb, b: Rgb = (200.0, 200.0, 200.0), c: Rgb = (90.0, 60.0, 50.0), **values: float) -> int:
         """Register a part (a building, a tree) with sRGB colours; return its number."""
         row = np.zeros(PART_COLUMNS, np.float32)
-        row[COLOUR_A], row[COLOUR_B], row[COLOUR_C] = linear(a), linear(b), linear(c)
-        names = {"floor_h": FLOOR_H, "win_w": WIN_W, "win_h": WIN_H, "base_z": BASE_Z, "eave_z": EAVE_Z, "shop": SHOP,
-                 "style": STYLE, "hash": HASH, "radius_z": RADIUS_Z, "bay_m": BAY_M, "x": 17, "y": 18, "z": 19}
+        row[COLOUR_A], row[COLOUR_B], row[COLOUR_C] = _linear(a), _linear(b), _linear(c)
         for name, value in values.items():
-            row[names[name]] = value
+            row[_COLUMNS[name]] = value
         self._parts.append(row)
         return len(self._parts) - 1
 
@@ -71,11 +76,9 @@ class MeshBuilder:
         parts = np.array(self._parts, np.float32).reshape(-1, PART_COLUMNS)
 
         table = np.zeros((len(corners), TRIANGLE_COLUMNS), np.float32)
-        normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        n2 = 2 * len(quads)  # a degenerate half of a quad gets the other half's normal
-        area = np.linalg.norm(normal, axis=1)
-        normal[1:n2:2][area[1:n2:2] < 1e-7] = normal[0:n2:2][area[1:n2:2] < 1e-7]
-        table[:, NORMAL] = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+        n2 = 2 * len(quads)
+        for start in range(0, len(corners), _AT_ONCE):
+            table[start:start + _AT_ONCE, NORMAL] = _normals(corners[start:start + _AT_ONCE], max(0, n2 - start))
         edge = quads[:, 1, :2] - quads[:, 0, :2]
         length = np.hypot(edge[:, 0], edge[:, 1])
         axis = edge / np.maximum(length, 1e-6)[:, None]
@@ -86,7 +89,16 @@ class MeshBuilder:
         door = np.where(material[:n2:2] == FRONT, parts[part[:n2:2], HASH] % bays, -1.0) if len(parts) else -bays
         table[:n2, AXIS_X:] = np.repeat(np.stack([axis[:, 0], axis[:, 1], u0, bay, door], axis=1), 2, axis=0)
         table[n2:, BAY], table[n2:, DOOR] = 0.0, -1.0
-        return corners.astype(np.float32), material, part, table, parts
+        return corners.astype(np.float32, copy=False), material, part, table, parts
+
+
+def _normals(corners: Array, quads: int) -> Array:
+    """Return unit normals (n, 3) of triangles (n, 3, 3), of which the first `quads` are halves of quads."""
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    flat = np.linalg.norm(normal[1:quads:2], axis=1) < 1e-7  # a degenerate half of a quad gets the other half's normal
+    normal[1:quads:2][flat] = normal[0:quads:2][flat]
+    unit: Array = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+    return unit
 
 
 class Frame:
@@ -118,25 +130,30 @@ class Frame:
 def rectangle(width: float, depth: float, x: float = 0.0, y: float = 0.0) -> Array:
     """Return corners (4, 2) of a rectangle about (x, y), counter-clockwise, the front edge (least y) first."""
     w, d = width / 2, depth / 2
-    corners: Array = np.array([(-w, -d), (w, -d), (w, d), (-w, d)]) + np.array([x, y])
-    return corners
+    return np.array([(-w + x, -d + y), (w + x, -d + y), (w + x, d + y), (-w + x, d + y)], np.float64)
 
 
 def prism(corners: Array, z0: float, z1: float) -> Array:
     """Return walls (n, 4, 3) over a counter-clockwise outline (n, 2)."""
-    a, b = corners, np.roll(corners, -1, axis=0)
-    low, high = np.full((len(a), 1), z0), np.full((len(a), 1), z1)
-    return np.stack([np.hstack([a, low]), np.hstack([b, low]), np.hstack([b, high]), np.hstack([a, high])], axis=1)
+    walls = np.empty((len(corners), 4, 3))
+    walls[:, 0, :2] = walls[:, 3, :2] = corners
+    walls[:-1, 1, :2] = walls[:-1, 2, :2] = corners[1:]
+    walls[-1, 1, :2] = walls[-1, 2, :2] = corners[0]
+    walls[:, :2, 2], walls[:, 2:, 2] = z0, z1
+    return walls
 
 
 def box(x: float, y: float, z: float, w: float, d: float, h: float, top_scale: float = 1.0) -> Array:
     """Return a box (5, 4, 3) without a floor, its base centred at (x, y, z); the top may be smaller."""
-    base = rectangle(w, d, x, y)
-    top = rectangle(w * top_scale, d * top_scale, x, y)
-    b = np.hstack([base, np.full((4, 1), z)])
-    t = np.hstack([top, np.full((4, 1), z + h)])
-    walls = np.stack([b, np.roll(b, -1, 0), np.roll(t, -1, 0), t], axis=1)
-    return np.concatenate([walls, t[None]])
+    base, top = (_corners(w, d, x, y, z), _corners(w * top_scale, d * top_scale, x, y, z + h))
+    walls = [(base[k], base[k - 3], top[k - 3], top[k]) for k in range(4)]
+    return np.array([*walls, top], np.float64)
+
+
+def _corners(w: float, d: float, x: float, y: float, z: float) -> tuple[tuple[float, float, float], ...]:
+    """Return the corners of `rectangle` at height z, as plain numbers."""
+    w, d = w / 2, d / 2
+    return (-w + x, -d + y, z), (w + x, -d + y, z), (w + x, d + y, z), (-w + x, d + y, z)
 
 
 def icosphere(subdivisions: int) -> Array:

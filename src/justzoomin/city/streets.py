@@ -52,7 +52,7 @@ class Edge:
     def at(self, s: float) -> tuple[Array, Array]:
         """Return point and unit tangent (a to b) at distance `s` from the start, each (2,)."""
         s = min(max(s, 0.0), self.length_m)
-        k = int(np.clip(np.searchsorted(self.along, s, side="right") - 1, 0, len(self.along) - 2))
+        k = min(max(int(self.along.searchsorted(s, side="right")) - 1, 0), len(self.along) - 2)
         step = self.points[k + 1] - self.points[k]
         length = float(np.hypot(step[0], step[1]))
         tangent = step / length

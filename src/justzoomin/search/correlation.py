@@ -56,7 +56,7 @@ class Correlation:
         """Return the products (P, T, tile, tile) of fans and the map under them, of templates (F, P, D) and tiles (F, D, T)."""
         product = torch.bmm(templates, transforms)                                       # (F, P, T)
         lines = product.view(self.size, self.size // 2 + 1, -1)
-        found = _inverse(lines, self.size)[: self.tile, : self.tile]
+        found = _inverse(lines, self.size, self.tile)[:, : self.tile]
         return found.permute(2, 0, 1).reshape(templates.shape[1], transforms.shape[2], self.tile, self.tile)
 
     def _forward(self, squares: Tensor) -> Tensor:
@@ -65,18 +65,21 @@ class Correlation:
         if squares.device.type == "cpu":  # scipy's transforms are faster than torch's there
             import scipy.fft
 
-            found = torch.from_numpy(np.asarray(scipy.fft.rfft2(squares.numpy(), size, workers=torch.get_num_threads())))
+            workers = torch.get_num_threads()
+            lines = scipy.fft.rfft(squares.numpy(), self.size, workers=workers)  # only of the n rows: the others are zero
+            found = torch.from_numpy(np.asarray(scipy.fft.fft(lines, self.size, axis=-2, overwrite_x=True, workers=workers)))
         else:
             found = torch.fft.rfft2(squares, size)
         return found.flatten(2).permute(2, 0, 1).contiguous()
 
 
-def _inverse(lines: Tensor, size: int) -> Tensor:
-    """Return real values (n, n, P) from transforms (n, n / 2 + 1, P)."""
+def _inverse(lines: Tensor, size: int, rows: int) -> Tensor:
+    """Return the first rows (rows, n, P) of real values (n, n, P) from transforms (n, n / 2 + 1, P)."""
     if lines.device.type == "cpu":
         import scipy.fft
 
-        found = scipy.fft.irfft2(lines.numpy(), (size, size), axes=(0, 1), workers=torch.get_num_threads())
-        return torch.from_numpy(np.asarray(found))
-    values: Tensor = torch.fft.irfft2(lines, (size, size), dim=(0, 1))
+        workers = torch.get_num_threads()
+        columns = scipy.fft.ifft(lines.numpy(), axis=0, workers=workers)[:rows]
+        return torch.from_numpy(np.asarray(scipy.fft.irfft(columns, size, axis=1, workers=workers)))
+    values: Tensor = torch.fft.irfft2(lines, (size, size), dim=(0, 1))[:rows]
     return values
