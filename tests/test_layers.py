@@ -13,7 +13,8 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "justzoomin"
 # Each room may import what comes before it; the three neighbours in brackets not each other.
 ORDER = ["errors", "spelling", "files", "untrusted", "parallel", "store", "filekind", "geometry", "posterior", "archives",
          "tiles", "maps", "imagery", "posterior.rasters", "data", "checks", "hub", "photos.readers", "photos", "city", "models",
-         "packs", "search", "drives", "service", "scoring", "cluster", ("training", "evaluation", "figures"), "publishing", "apps"]
+         "packs", "search", "drives", "service", "scoring", "cluster", ("training", "evaluation", "figures"), "publishing",
+         "apps"]
 RANK = {room: level for level, rooms in enumerate(ORDER) for room in (rooms if isinstance(rooms, tuple) else (rooms,))}
 PRINTING = {"apps"}
 

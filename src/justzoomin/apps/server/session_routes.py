@@ -98,8 +98,8 @@ def session_routes(sessions: Sessions, queue: PhotoQueue, variants: Variants, se
         [(name, data)] = await read_photos([photo], settings)
         asked = await fields.read(variants.base.grid)
         with _problems():
-            said = await run_in_threadpool(read_corrections, corrections)
-            localizer = await run_in_threadpool(lambda: with_posterior(variants.of(asked)))
+            said = await to_thread.run_sync(read_corrections, corrections)
+            localizer = await to_thread.run_sync(lambda: with_posterior(variants.of(asked)))
             found = await results(request, [queue.submit(data, name, localizer, believe)], settings.answer_s)
             if isinstance(found[0], JustZoomInError):
                 raise found[0]
