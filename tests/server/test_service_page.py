@@ -68,3 +68,13 @@ def test_python_is_answered(code, server, folder):
     assert ran.returncode == 0, ran.stderr
     lat, _, radius, calibrated = ran.stdout.split()
     assert float(lat) == pytest.approx(54.5, abs=0.01) and float(radius) > 0 and calibrated == "False"
+
+
+def test_head_is_answered_like_get(server):
+    import http.client
+
+    connection = http.client.HTTPConnection(server, timeout=30)
+    for path in ("/", "/healthz", "/tiles/map.json"):
+        connection.request("HEAD", path)
+        answer = connection.getresponse()
+        assert answer.status == 200 and int(answer.headers["content-length"]) > 0 and answer.read() == b"", path

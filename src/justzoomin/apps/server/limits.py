@@ -54,6 +54,8 @@ class Limits:
             await problem_response(problem)(scope, receive, guarded)
             return
         body = _Body(receive, guarded, self._most_bytes(scope), self.settings)
+        if scope["method"] == "HEAD":  # routes answer GET; the server, which keeps its own scope, leaves the body out
+            scope = {**scope, "method": "GET"}
         try:
             await self.app(scope, body.receive, body.send)
         except Exception:
