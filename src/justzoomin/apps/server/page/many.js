@@ -125,7 +125,7 @@ export class Many {
         const sure = sureness(row);
         cell.replaceChildren(h("b", { class: `tone-${sure.tone}` }, sure.headline), row.on_map === false ? "" : ` ${sure.share}`);
       } else {
-        cell.replaceChildren(h("b", { class: "tone-doubt" }, "Not used"), ` ${row?.what ?? row?.error ?? ""}`);
+        cell.replaceChildren(h("b", { class: "tone-doubt" }, "Not used"), ` ${(row?.error ?? "").replace(`${this.files[k].name}: `, "")}`);
       }
     });
     this.saves.replaceChildren(...FILES.map(([kind, name]) => h("li", {}, h("a", { href: `v1/jobs/${this.job.id}/result.${kind}`, download: `photos.${kind}`, onclick: (event) => {
