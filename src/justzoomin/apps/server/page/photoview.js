@@ -39,7 +39,9 @@ export class PhotoView {
 
   show() {
     this.shown = true;
-    if (this.session.state) this.draw();
+    if (!this.session.state) return;
+    this.arrive();
+    this.map.fit(answerBounds(this.session.state, this.info.bounds));
   }
 
   hide() {
