@@ -114,4 +114,5 @@ def test_under_a_path(ask, photos):
     client = ask(root_path="/where")
     for path in ("/where/v1/map", "/v1/map"):  # the proxy may leave the path in, or take it away
         assert client.get(path).json()["tiles"]["map"].startswith("/where/tiles/")
+    assert client.get("/where", follow_redirects=False).headers["location"] == "/where/"
     assert client.get("/openapi.json").json()["servers"] == [{"url": "/where"}]

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from justzoomin.apps.server.problems import ProblemError, problem_response
@@ -46,8 +47,11 @@ class Limits:
             if scope["type"] == "lifespan":
                 await self.app(scope, receive, send)
             return
-        guarded = _with_headers(send)
-        _put_under(scope, self.settings.root_path)
+        guarded, root = _with_headers(send), self.settings.root_path
+        if root and scope["path"] == root:  # the page's addresses are relative to its folder
+            await RedirectResponse(f"{root}/")(scope, receive, guarded)
+            return
+        _put_under(scope, root)
         try:
             self._check(scope)
         except ProblemError as problem:
