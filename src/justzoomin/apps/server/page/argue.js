@@ -7,8 +7,8 @@ import { correction, metres, wind } from "./words.js";
 import { disk, feature, polygon } from "./map.js";
 
 export class Argue {
-  /** `headings`: whether the model knows of headings. */
-  constructor(session, headings) {
+  /** `headings` and `cameras`: whether the model knows of headings and uses the field of view of cameras. */
+  constructor(session, { headings, cameras }) {
     this.session = session;
     this.map = null;
     this.turned = false;
@@ -24,7 +24,7 @@ export class Argue {
         h("button", { type: "button", id: "draw-area", onclick: () => this.draw("Polygon") }, icon("area"), "Draw an area")),
       this.around(),
       headings ? this.heading() : "",
-      this.camera(),
+      cameras ? this.camera() : "",
       this.refusal,
       h("div", { class: "row history" }, this.undo, this.redo),
       this.list);

@@ -55,7 +55,7 @@ async function start() {
     const map = new MapView(info, await get("tiles/map.json"), $("map"), $("popup"));
     const grid = map.grid4 = new Grid(info.grid);
     const session = new Session();
-    const argue = new Argue(session, info.headings);
+    const argue = new Argue(session, info);
     argue.map = map;
     const photo = new PhotoView({ info, map, grid, session, argue, strip: new Strip(info.grid) });
     modes = { photo, many: new Many(map, info, (file) => { setMode("photo"); session.open(file); }), drive: new Drive(map, info) };
