@@ -81,7 +81,8 @@ def _fresh(name: str, *settings: str, axis: str, preset: str = "best") -> Trial:
 
 
 TRIALS = {trial.name: trial for trial in (
-    Trial("grown", axis="all"), Trial("seed 1", ("seed=1",), axis="seeds"), Trial("seed 2", ("seed=2",), axis="seeds"),
+    Trial("the start", towns=0, passes=0, axis="all"), Trial("grown", axis="all"),
+    Trial("seed 1", ("seed=1",), axis="seeds"), Trial("seed 2", ("seed=2",), axis="seeds"),
     Trial("supervised", ("matching.supervision=0.3",)), Trial("mined", ("matching.drawn=4096",)),
     Trial("twice the rays", ("model.matcher.photo_scale=2",)),
     Trial("3 towns", towns=3, passes=2 * PASSES, axis="towns"), Trial("6 towns", towns=6, passes=2 * PASSES, axis="towns"),
@@ -131,6 +132,8 @@ def _file(name: str) -> str:
 
 def run(trial: Trial, sets: Path, out: Path, start: Path) -> dict[str, Any]:
     """Train and score a trial; `start` is the model that grown ones start from."""
+    if not trial.passes:
+        return {**asdict(trial), "shown": 0, **_scored(start, sets)}
     datasets = [open_dataset(path) for path in sorted((sets / "towns").glob("train-*"))[:trial.towns]]
     photos = sum(len(dataset.split("train")) for dataset in datasets)
     epochs = max(1, round(trial.passes / photos))
@@ -140,12 +143,16 @@ def run(trial: Trial, sets: Path, out: Path, start: Path) -> dict[str, Any]:
     resumed = out.exists()  # then only a part of its time is measured
     train(train_config(trial.preset, None, words), datasets, out, resume=resumed)
     now, whole = resource.getrusage(resource.RUSAGE_SELF), not resumed
-    model = open_model(out / "models" / "last").eval()
     shown = (word if not word.startswith("init=") else "init=START" for word in words)
     return {**asdict(trial), "command": [f"jzi train --preset {trial.preset}", *(f"--set {word}" for word in shown)],
-            "photos": photos, "shown": epochs * photos, "weights": sum(w.numel() for w in model.parameters()),
+            "photos": photos, "shown": epochs * photos,
             "processor_s": now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime if whole else None,
-            "wall_s": time.perf_counter() - began if whole else None, **score(model, sets / "areas")}
+            "wall_s": time.perf_counter() - began if whole else None, **_scored(out / "models" / "last", sets)}
+
+
+def _scored(folder: Path, sets: Path) -> dict[str, Any]:
+    model = open_model(folder).eval()
+    return {"weights": sum(w.numel() for w in model.parameters()), **score(model, sets / "areas")}
 
 
 def score(model: MapModel, areas: Path) -> dict[str, Any]:
@@ -177,18 +184,25 @@ def score(model: MapModel, areas: Path) -> dict[str, Any]:
 
 
 def table() -> str:
-    """Return the stored results as a table."""
-    lines = ["| trial | about | towns | photos shown | weights | processor s | R@40m % | nats | median m |",
-             "|---|---|---|---|---|---|---|---|---|"]
-    for name in TRIALS:
-        path = STORED / f"{_file(name)}.json"
-        if path.exists():
-            r = json.loads(path.read_text())
-            seconds = "" if r["processor_s"] is None else f"{r['processor_s']:.0f}"
-            lines.append(f"| {name} | {r['axis']} | {r['towns']} | {r['shown']} | {r['weights']} | {seconds} | "
-                         f"{100 * r['recall_at_40m']:.1f} ± {100 * r['error_of_recall']:.1f} | {r['nats']:.2f} | "
-                         f"{r['median_m']:.0f} |")
+    """Return the stored results as a table; differences are to `grown` or `fresh`, with standard errors over towns."""
+    stored = {name: json.loads(path.read_text()) for name in TRIALS if (path := STORED / f"{_file(name)}.json").exists()}
+    lines = ["| trial | about | towns | photos shown | weights | processor s | R@40m % | difference | nats | difference |",
+             "|---|---|---|---|---|---|---|---|---|---|"]
+    for name, r in stored.items():
+        base = stored.get("grown" if r["grown"] else "fresh")
+        seconds = "" if r.get("processor_s") is None else f"{r['processor_s']:.0f}"
+        recall, nats = _apart(r, base, "recall_of_towns", 100, 1), _apart(r, base, "nats_of_towns", 1, 2)
+        lines.append(f"| {name} | {r['axis']} | {r['towns']} | {r['shown']} | {r['weights']} | {seconds} | "
+                     f"{100 * r['recall_at_40m']:.1f} ± {100 * r['error_of_recall']:.1f} | {recall} | {r['nats']:.2f} | {nats} |")
     return "\n".join(lines)
+
+
+def _apart(one: dict[str, Any], base: dict[str, Any] | None, figure: str, times: float, digits: int) -> str:
+    """Return the mean difference over towns between two results and its standard error."""
+    if base is None or one["name"] == base["name"]:
+        return ""
+    apart = times * (np.array(one[figure]) - np.array(base[figure]))
+    return f"{apart.mean():+.{digits}f} ± {apart.std(ddof=1) / math.sqrt(len(apart)):.{digits}f}"
 
 
 if __name__ == "__main__":
