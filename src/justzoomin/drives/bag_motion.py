@@ -20,7 +20,7 @@ HEADINGS = ("sensor_msgs/msg/Imu", "std_msgs/msg/Float64", "std_msgs/msg/Float32
 MAX_GAP_S = 1.0
 """Between messages further apart than this nothing is known."""
 MAX_EDGE_S = 0.2
-"""A photo may be taken this long before the first or after the last message."""
+"""A photo may be taken this long before or after a message that is next to a gap."""
 MAX_MESSAGES = 20_000_000
 Floats = npt.NDArray[np.float64]
 
@@ -30,7 +30,7 @@ class Samples:
     """Values over time.
 
     Attributes:
-        times_ns: Times (N,) in nanoseconds, increasing.
+        times_ns: Times (N,) in nanoseconds, increasing; at least one.
         values: Values (N, C).
     """
 
@@ -42,14 +42,12 @@ class Samples:
         after = int(np.searchsorted(self.times_ns, time_ns))
         if 0 < after < len(self.times_ns):
             first, second = int(self.times_ns[after - 1]), int(self.times_ns[after])
-            if second - first > MAX_GAP_S * 1e9:
-                return None
-            share = (time_ns - first) / (second - first)
-            return np.asarray(self.values[after - 1] * (1 - share) + self.values[after] * share)
-        if not len(self.times_ns):
-            return None
-        edge = min(after, len(self.times_ns) - 1)
-        return self.values[edge] if abs(int(self.times_ns[edge]) - time_ns) <= MAX_EDGE_S * 1e9 else None
+            if second - first <= MAX_GAP_S * 1e9:
+                share = (time_ns - first) / (second - first)
+                return np.asarray(self.values[after - 1] * (1 - share) + self.values[after] * share)
+        near = [k for k in (after - 1, after) if 0 <= k < len(self.times_ns)]
+        best = min(near, key=lambda k: abs(int(self.times_ns[k]) - time_ns))
+        return self.values[best] if abs(int(self.times_ns[best]) - time_ns) <= MAX_EDGE_S * 1e9 else None
 
 
 class OdometryTrack:

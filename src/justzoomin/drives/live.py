@@ -14,7 +14,7 @@ from justzoomin.drives.robot_motion import Facing, MotionRules, Pose, RobotState
 from justzoomin.drives.sources import TimedPhoto
 from justzoomin.drives.tracker import Tracker
 from justzoomin.drives.tracks import Located
-from justzoomin.errors import DataError, JustZoomInError
+from justzoomin.errors import DataError, JustZoomInError, PhotoError
 from justzoomin.search import loaded_posteriors
 
 _KEPT = 400
@@ -91,7 +91,7 @@ class LiveDrive:
         loaded = self.tracker.localizer.load_photo(data, camera)
         if isinstance(loaded, JustZoomInError):
             self.tracker.skip(photo.when)
-            raise loaded
+            raise PhotoError(where, loaded.what, loaded.remedy) from loaded
         (alone,) = loaded_posteriors(self.tracker.localizer, [loaded], 1)
         return Located(photo, self.tracker.take(photo.when, alone))
 
