@@ -1,5 +1,7 @@
 from .bag_drive import BagDrive as BagDrive
 from .bag_drive import BagOptions as BagOptions
+from .bag_images import COMPRESSED as COMPRESSED
+from .bag_images import RAW as RAW
 from .bags import Bag as Bag
 from .bags import is_bag as is_bag
 from .fix_bag import FixBagOptions as FixBagOptions
@@ -7,6 +9,8 @@ from .fix_bag import check_fix_bag as check_fix_bag
 from .fix_bag import write_fix_bag as write_fix_bag
 from .fix_messages import fix_values as fix_values
 from .fix_messages import pose_values as pose_values
+from .live import LiveDrive as LiveDrive
+from .robot_motion import MotionRules as MotionRules
 from .sources import DriveSource as DriveSource
 from .sources import PhotoFiles as PhotoFiles
 from .sources import TimedPhoto as TimedPhoto

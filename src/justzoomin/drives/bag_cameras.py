@@ -73,15 +73,14 @@ class BagCamera:
         fisheye = model in _FISHEYE
         return cls(matrix, np.resize(lens[:4], 4) if fisheye and lens.size >= 4 else lens, fisheye, (width, height))
 
-    def camera(self, width: int, where: str) -> PhotoCamera:
+    def camera(self, where: str) -> PhotoCamera:
         """Return the camera of a photo that `pinhole` has returned.
 
         Args:
-            width: Width of the photo in pixels.
-            where: Where it is stated.
+            where: Where it is stated, in words.
         """
-        focal = float(self.matrix[0, 0]) * width / self.size[0]
-        return PhotoCamera(min(math.degrees(2.0 * math.atan(width / 2.0 / focal)), 179.0), source=where)
+        half = self.size[0] / 2.0 / float(self.matrix[0, 0])
+        return PhotoCamera(min(math.degrees(2.0 * math.atan(half)), 179.0), source=where)
 
     @property
     def needs_pinhole(self) -> bool:

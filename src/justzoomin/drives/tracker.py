@@ -42,11 +42,11 @@ class Odometry(NamedTuple):
     """What an odometer says about the way since the previous photo.
 
     Attributes:
-        east_m: Metres to the east; along the odometer's own first axis if it is not aligned.
-        north_m: Metres to the north; along its second axis.
+        east_m: Metres to the east; to the right of the camera's direction at the previous photo if it is not aligned.
+        north_m: Metres to the north; along that direction.
         sigma_m: Standard deviation of each in metres; None for the drift of the options.
         turn_deg: Degrees that the camera turned clockwise; None if unknown.
-        aligned: Whether the axes are east and north. If not, only the length of the way is used.
+        aligned: Whether the axes are east and north. If not, a model that says nothing about headings uses only the length.
     """
 
     east_m: float
@@ -147,7 +147,7 @@ class Tracker:
         step = None
         if self._last is not None:
             motion = motion_after(self._cells, (when.time - self._last).total_seconds(), self._way, self.options.speed,
-                                  self.options.drift)
+                                  self.options.drift, 0 if alone.headings is None else alone.headings.shape[1])
             step = Step(motion, self._turn(alone))
         place = self._filter.push(evidence, step)
         self._last, self._way = when.time, Travel()

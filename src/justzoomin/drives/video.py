@@ -157,10 +157,14 @@ class _Opened:
             if not self.container.streams.video:
                 raise DataError(self.path, "it holds no video", "Give a video.")
             self.stream: Any = self.container.streams.video[0]
+            if self.stream.codec_context is None:
+                raise DataError(self.path, "the codec of its video is unknown", "Convert the video to H.264.")
             size = self.stream.codec_context.width * self.stream.codec_context.height
             if size > MAX_PIXELS:
                 raise DataError(self.path, f"its frames have {size:,} pixels", f"Frames of up to {MAX_PIXELS:,} are read.")
         except BaseException as error:
+            if getattr(self, "container", None) is not None:
+                self.container.close()
             self._file.close()
             if isinstance(error, self._av.error.FFmpegError | ValueError):
                 raise DataError(self.path, f"it cannot be opened as a video ({_reason(error)})",

@@ -47,6 +47,8 @@ from .one_map import OneMapCalibration as OneMapCalibration
 from .polygons import Polygons as Polygons
 from .polygons import polygons_from_geojson as polygons_from_geojson
 from .polygons import read_polygons as read_polygons
+from .pose_motion import PoseMotion as PoseMotion
+from .pose_motion import relative_odometry as relative_odometry
 from .posterior import CREDIBLE_LEVELS as CREDIBLE_LEVELS
 from .posterior import Moments as Moments
 from .posterior import Posterior as Posterior

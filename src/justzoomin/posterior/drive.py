@@ -13,6 +13,7 @@ from justzoomin.posterior.forward import TEMPERING, ForwardFilter, PhotoEvidence
 from justzoomin.posterior.heading_priors import HeadingPrior
 from justzoomin.posterior.lattices import Floats, lattice
 from justzoomin.posterior.motion import Motion
+from justzoomin.posterior.pose_motion import PoseMotion
 from justzoomin.posterior.posterior import Posterior
 from justzoomin.posterior.priors import log
 from justzoomin.posterior.turns import Turn
@@ -20,7 +21,7 @@ from justzoomin.posterior.turns import Turn
 Headings = Sequence[npt.NDArray[np.floating]]
 """Log-probabilities (N, K) of the bearings in each cell, for each photo."""
 
-def track(grid: ZoomGrid, log_likelihoods: Floats, motions: Sequence[Motion], *, smooth: bool = True,
+def track(grid: ZoomGrid, log_likelihoods: Floats, motions: Sequence[Motion | PoseMotion], *, smooth: bool = True,
           tempering: float = TEMPERING, prior: Floats | None = None, headings: Headings | None = None,
           turns: Sequence[Turn | None] = (), heading_priors: Sequence[HeadingPrior | None] = ()) -> list[Posterior]:
     """Compute the posteriors of a drive's photos, each from the other photos too.
@@ -37,7 +38,7 @@ def track(grid: ZoomGrid, log_likelihoods: Floats, motions: Sequence[Motion], *,
         grid: The grid.
         log_likelihoods: Log-likelihoods (T, N) of the photos in the order of their times; with a flat prior, their
             log-probabilities.
-        motions: Motions between the photos, T - 1.
+        motions: Motions between the photos, T - 1; a `PoseMotion` needs headings with its number of bearings.
         smooth: Whether later photos count, too.
         tempering: Exponent of a photo's likelihoods, above 0, if the motions next to it reach almost nothing of the map; it
             rises to 1 with the share of the map that they reach.

@@ -13,6 +13,7 @@ from justzoomin.posterior.heading_priors import HeadingPrior
 from justzoomin.posterior.lattices import Floats, Lattice, lattice
 from justzoomin.posterior.motion import Motion
 from justzoomin.posterior.normalizing import log_normalized, log_sum
+from justzoomin.posterior.pose_motion import PoseMotion
 from justzoomin.posterior.posterior import Posterior
 from justzoomin.posterior.priors import log
 from justzoomin.posterior.turns import Turn
@@ -51,20 +52,20 @@ class PhotoEvidence:
 class Step:
     """The motion and the turn between two photos, for masses (K, side, side) of bearings and cells."""
 
-    motion: Motion
+    motion: Motion | PoseMotion
     turn: Turn | None = None
 
     def forward(self, masses: Floats) -> Floats:
         """Return the masses after the step: (K, side, side), or even over K bearings and then (1, side, side)."""
         if self.turn is None:
-            return self.motion.forward(masses.sum(0))[None] / len(masses)
-        return np.stack([self.motion.forward(image) for image in self.turn.forward(masses)])
+            return self.motion.forward_places(masses)[None] / len(masses)
+        return self.turn.forward(self.motion.forward_poses(masses))
 
     def backward(self, values: Floats) -> Floats:
-        """Return the expected values after the step; the shapes are those of `forward`."""
+        """Return the expected values (K, side, side) or, if they are the same for all bearings, (1, side, side)."""
         if self.turn is None:
-            return self.motion.backward(values.sum(0))[None] / len(values)
-        return np.stack([self.motion.backward(image) for image in self.turn.backward(values)])
+            return self.motion.backward_places(values.sum(0)) / len(values)
+        return self.motion.backward_poses(self.turn.backward(values))
 
 
 class ForwardFilter:

@@ -43,6 +43,22 @@ class Motion:
         back: Floats = _convolve(image, self.kernel[::-1, ::-1]) / self._kept(image.shape[0])
         return back
 
+    def forward_poses(self, masses: Floats) -> Floats:
+        """Return the masses (K, side, side) of bearings and cells after the motion; bearings stay."""
+        return np.stack([self.forward(image) for image in masses])
+
+    def forward_places(self, masses: Floats) -> Floats:
+        """Return the masses (side, side) of cells after the motion of masses (K, side, side)."""
+        return self.forward(masses.sum(0))
+
+    def backward_poses(self, values: Floats) -> Floats:
+        """Return the expected values (K, side, side) after the motion, for every pose before it."""
+        return np.stack([self.backward(image) for image in values])
+
+    def backward_places(self, values: Floats) -> Floats:
+        """Return the expected values (1, side, side) of cells (side, side) after the motion, the same for all bearings."""
+        return self.backward(values)[None]
+
     def reach(self, side: int) -> float:
         """Return the share of a map of (side, side) cells that can be reached from a cell, averaged over all cells."""
         radius = len(self.kernel) // 2

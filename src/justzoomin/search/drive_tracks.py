@@ -15,6 +15,7 @@ from justzoomin.posterior import (
     HeadingPrior,
     Lattice,
     Motion,
+    PoseMotion,
     Turn,
     lattice,
     turned,
@@ -99,19 +100,23 @@ def track_drive(localizer: Localizer, drive: Sequence[PhotoTime], alone: Sequenc
     if localizer.model.matcher is None and (turn is not None or any(facing)):
         remarks.append("this model does not say which way a photo faces, so its turns and headings are not used")
         turn, facing = None, [None] * len(drive)
-    motion = _motion(lattice(localizer.grid), drive, options.speed, options.drift)
+    bearings = next((one.headings.shape[1] for one in alone
+                     if not isinstance(one, JustZoomInError) and one.headings is not None), 0)
+    motion = _motion(lattice(localizer.grid), drive, options.speed, options.drift, bearings)
     points = track_points(localizer, [(p.path, p.time) for p in drive], alone, motion, smooth=options.smooth,
                           tempering=TEMPERING if options.tempering is None else options.tempering, turn=turn, headings=facing)
     return DriveTrack(points, remarks)
 
 
-def _motion(cells: Lattice, drive: Sequence[PhotoTime], speed: float, drift: float) -> Callable[[int, int], Motion]:
+def _motion(cells: Lattice, drive: Sequence[PhotoTime], speed: float, drift: float,
+            bearings: int) -> Callable[[int, int], Motion | PoseMotion]:
     """Return the motion between two photos: odometry if all photos between them have it, otherwise the highest speed."""
-    def between(first: int, second: int) -> Motion:
+    def between(first: int, second: int) -> Motion | PoseMotion:
         way = Travel.before(drive[first + 1])
         for photo in drive[first + 2:second + 1]:
             way = None if way is None else way.then(Travel.before(photo))
-        return motion_after(cells, (drive[second].time - drive[first].time).total_seconds(), way, speed, drift)
+        return motion_after(cells, (drive[second].time - drive[first].time).total_seconds(), way, speed, drift,
+                            bearings)
 
     return between
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from justzoomin.errors import ConfigError, JustZoomInError, PhotoError
 from justzoomin.geometry import LatLon, to_local
-from justzoomin.posterior import TEMPERING, Distance, HeadingPrior, Motion, Posterior, Turn, decide, track
+from justzoomin.posterior import TEMPERING, Distance, HeadingPrior, Motion, PoseMotion, Posterior, Turn, decide, track
 from justzoomin.search.heading_wedge import wedge
 from justzoomin.search.localizer import Localizer
 from justzoomin.search.photo_loading import LoadedPhoto
@@ -29,7 +29,7 @@ MAX_BEARINGS = 1 << 27
 _LEAST = -60_000.0
 """Log-probabilities below this are not finite in half precision."""
 
-MotionBetween = Callable[[int, int], Motion]
+MotionBetween = Callable[[int, int], Motion | PoseMotion]
 """The motion between two photos, given their numbers."""
 TurnBetween = Callable[[int, int, int], Turn | None]
 """The turn between two photos, given their numbers and the number of bearings; None if it is unknown."""
@@ -164,7 +164,7 @@ def track_points(localizer: Localizer, times: Sequence[tuple[Path, datetime]], p
     if not bearings and (turn is not None or any(known)):
         raise ConfigError("heading", "turns and headings need the bearings of every photo, which are missing: the model has no "
                           f"ray matcher, or photos times cells times bearings are more than {MAX_BEARINGS:,}",
-                          "Leave turns and headings out, or track fewer photos at a time.")
+                          "Leave turns and headings out, track fewer photos at a time, or use --forward.")
     count = bearings[0].shape[1] if bearings else 0
     on_map = localizer.posteriors.on_map(alone)
     places = track(localizer.grid, alone, [motion(a, b) for a, b in pairs], smooth=smooth, tempering=tempering,

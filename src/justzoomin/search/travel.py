@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from justzoomin.photos.readers import PhotoTime
-from justzoomin.posterior import Lattice, Motion, odometry, speed_limit, travelled
+from justzoomin.posterior import Lattice, Motion, PoseMotion, odometry, relative_odometry, speed_limit, travelled
 
 _ERROR_M = 1.0
 """Error of every displacement, added to the one that grows with the distance."""
@@ -19,11 +19,12 @@ class Travel:
     """A measured way, of one or several steps.
 
     Attributes:
-        east_m: Metres to the east; along the odometer's own first axis if it is not aligned.
-        north_m: Metres to the north; along its second axis.
+        east_m: Metres to the east; to the right of the camera's first direction if it is not aligned.
+        north_m: Metres to the north; along that direction.
         unstated_m: Length of the steps whose error is unknown.
         variance_m2: Sum of the stated variances along each axis.
         aligned: Whether the axes are east and north.
+        turn_deg: Degrees clockwise from the camera's first to its last direction; None if unknown.
     """
 
     east_m: float = 0.0
@@ -31,6 +32,7 @@ class Travel:
     unstated_m: float = 0.0
     variance_m2: float = 0.0
     aligned: bool = True
+    turn_deg: float | None = None
 
     @classmethod
     def before(cls, photo: PhotoTime) -> Travel | None:
@@ -39,14 +41,17 @@ class Travel:
             return None
         stated = photo.displacement_sigma_m
         return cls(*photo.displacement_m, math.hypot(*photo.displacement_m) if stated is None else 0.0,
-                   0.0 if stated is None else stated**2, photo.aligned)
+                   0.0 if stated is None else stated**2, photo.aligned, photo.turn_deg)
 
     def then(self, other: Travel | None) -> Travel | None:
-        """Return this way and another one after it; None if the other is unknown or has other axes."""
-        if other is None or other.aligned != self.aligned:
+        """Return this way and another one after it; None if the other is unknown or its direction is."""
+        if other is None or other.aligned != self.aligned or (not self.aligned and self.turn_deg is None):
             return None
-        return Travel(self.east_m + other.east_m, self.north_m + other.north_m, self.unstated_m + other.unstated_m,
-                      self.variance_m2 + other.variance_m2, self.aligned)
+        turn = 0.0 if self.aligned or self.turn_deg is None else math.radians(self.turn_deg)
+        both = None if self.turn_deg is None or other.turn_deg is None else self.turn_deg + other.turn_deg
+        return Travel(self.east_m + other.east_m * math.cos(turn) + other.north_m * math.sin(turn),
+                      self.north_m + other.north_m * math.cos(turn) - other.east_m * math.sin(turn),
+                      self.unstated_m + other.unstated_m, self.variance_m2 + other.variance_m2, self.aligned, both)
 
     def sigma_m(self, drift: float) -> float:
         """Return the standard deviation of the way in metres.
@@ -57,8 +62,11 @@ class Travel:
         return _ERROR_M + math.hypot(drift * self.unstated_m, math.sqrt(self.variance_m2))
 
 
-def motion_after(cells: Lattice, seconds: float, way: Travel | None, speed: float, drift: float) -> Motion:
+def motion_after(cells: Lattice, seconds: float, way: Travel | None, speed: float, drift: float,
+                 bearings: int = 0) -> Motion | PoseMotion:
     """Return the motion between two photos: odometry where the way is known, otherwise the highest speed.
+
+    A way relative to the camera's direction moves each bearing its own way; without bearings only its length is used.
 
     Args:
         cells: The lattice.
@@ -66,6 +74,7 @@ def motion_after(cells: Lattice, seconds: float, way: Travel | None, speed: floa
         way: The way between them; None if it is unknown.
         speed: Highest speed in metres per second.
         drift: Error of displacements that state none, as a share of the distance.
+        bearings: Number of bearings of the drive's states; 0 if they have none.
 
     Raises:
         ConfigError: If a number is negative or not finite.
@@ -74,4 +83,6 @@ def motion_after(cells: Lattice, seconds: float, way: Travel | None, speed: floa
         return speed_limit(cells, seconds, speed)
     if way.aligned:
         return odometry(cells, way.east_m, way.north_m, way.sigma_m(drift))
+    if bearings:
+        return relative_odometry(cells, bearings, way.east_m, way.north_m, way.sigma_m(drift))
     return travelled(cells, math.hypot(way.east_m, way.north_m), way.sigma_m(drift))

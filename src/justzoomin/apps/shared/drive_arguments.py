@@ -73,7 +73,7 @@ def drive_of(paths: list[Path], times: Path | None, zone: str | None, asked: Bag
 
 def _bag(path: Path, times: Path | None, asked: BagArguments, options: DriveOptions, fov: float | None,
          declination: float | None) -> NamedDrive:
-    from justzoomin.drives import Bag, BagDrive, BagOptions
+    from justzoomin.drives import Bag, BagDrive, BagOptions, MotionRules
     from justzoomin.errors import ConfigError
     from justzoomin.posterior import DEFAULT_SIGMA_DEG
 
@@ -88,8 +88,9 @@ def _bag(path: Path, times: Path | None, asked: BagArguments, options: DriveOpti
     sigma = DEFAULT_SIGMA_DEG if options.heading_sigma is None else options.heading_sigma
     return NamedDrive(BagDrive(path, BagOptions(
         asked.image_topic, asked.odom_topic, asked.imu_topic, asked.info_topic, fov is None,
-        _EVERY_S if asked.every is None else asked.every, asked.odom_heading, asked.camera_yaw, declination or 0.0, sigma,
-        options.drift, asked.recorded)), is_bag=True)
+        _EVERY_S if asked.every is None else asked.every,
+        MotionRules(asked.odom_heading, asked.camera_yaw, declination or 0.0, sigma, options.drift), asked.recorded)),
+        is_bag=True)
 
 
 def _video(path: Path, times: Path | None, zone: str | None, asked: BagArguments) -> NamedDrive:

@@ -36,8 +36,8 @@ class PhotoTime:
         heading_deg: Its heading, degrees clockwise from true north; None if unknown.
         heading_sigma_deg: Spread of the heading; None if unknown.
         displacement_sigma_m: Standard deviation of the displacement along each axis; None if unknown.
-        aligned: Whether the displacement's axes are east and north. If not, they are those of an odometer, the same for all
-            photos, and only its length is used.
+        aligned: Whether the displacement's axes are east and north. If not, they are right of and ahead of the camera as it
+            faced at the previous photo.
     """
 
     path: Path
