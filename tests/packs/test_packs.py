@@ -9,8 +9,7 @@ import fakes
 from justzoomin.archives import Manifest
 from justzoomin.data import open_dataset
 from justzoomin.errors import ConfigError, DataError
-from justzoomin.packs import PACK_FILE, make_pack, open_pack, plan_pack
-from justzoomin.packs.pack import Rights
+from justzoomin.packs import PACK_FILE, Rights, make_pack, open_pack, plan_pack
 from justzoomin.posterior import Calibration, OneMapCalibration
 from justzoomin.search import Localizer, build_index
 from loopback_hub import serving

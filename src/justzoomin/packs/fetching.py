@@ -6,7 +6,7 @@ from pathlib import Path
 
 from justzoomin.archives import MANIFEST_FILE
 from justzoomin.errors import DataError
-from justzoomin.packs.pack import PACK_FILE, PARTS, listed_files
+from justzoomin.packs.contents import PACK_FILE, PARTS, listed_files
 
 _CARD = "README.md"
 

@@ -13,7 +13,7 @@ from justzoomin.files import copy_file, free_bytes, sync_folder, work_folder, wr
 from justzoomin.maps import layout_folder
 from justzoomin.models import find_folder
 from justzoomin.models import model_files as files_of_model
-from justzoomin.packs.pack import FORMAT, INDEX, MAP, MAX_FILES, MODEL, PACK_FILE, Rights
+from justzoomin.packs.contents import FORMAT, INDEX, MAP, MAX_FILES, MODEL, PACK_FILE, Rights
 from justzoomin.tiles import SHARD_PATTERN, TileLayout, source_kind, tile_pattern
 
 Progress = Callable[[str, int, int], None]
@@ -65,7 +65,7 @@ def plan_pack(model: str | Path, map: str | Path, index: str | Path | None, titl
         views = {f"{INDEX}/{path.name}": path for path in sorted(Path(index).iterdir())
                  if path.is_file() and not path.name.startswith(".")} if Path(index).is_dir() else {}
         if not views:
-            raise DataError(index, "there is no index in this folder", "Make one: jzi index MODEL MAP INDEX.")
+            raise DataError(index, "there is no index in this folder", "Make one: jzi index MODEL --data MAP --out INDEX.")
         files |= views
     if len(files) >= MAX_FILES:
         raise ConfigError("pack", f"it would have {len(files)} files, and a pack has fewer than {MAX_FILES}",

@@ -5,8 +5,8 @@ from .datasets import publish_dataset as publish_dataset
 from .model_card import write_model_card as write_model_card
 from .model_rights import model_items as model_items
 from .model_rights import training_data as training_data
-from .pack_card import pack_card as pack_card
-from .pack_card import stated_pack_rights as stated_pack_rights
+from .pack_cards import pack_card as pack_card
+from .pack_cards import stated_pack_rights as stated_pack_rights
 from .pushing import files_to_push as files_to_push
 from .pushing import model_push_items as model_push_items
 from .pushing import pack_items as pack_items

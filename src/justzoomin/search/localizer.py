@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,6 @@ from justzoomin.errors import ConfigError, JustZoomInError
 from justzoomin.geometry import ZoomGrid
 from justzoomin.maps import GridViews, Map
 from justzoomin.models import MapModel, open_model
-from justzoomin.packs import Pack, open_pack
 from justzoomin.parallel import ordered_map
 from justzoomin.posterior import DEFAULT_DECISION, Calibration, Posterior, Prior, find_calibration, parse_decision
 from justzoomin.search.answering import answering
@@ -35,6 +34,9 @@ from justzoomin.search.photo_loading import LoadedPhoto, load_photo, used_camera
 from justzoomin.search.searches import choose_search
 from justzoomin.search.trained import check_fits, shapes_trained_on, warn_foreign_map
 from justzoomin.search.view_vectors import ViewVectors, photo_vectors, views_of
+
+if TYPE_CHECKING:
+    from justzoomin.packs import Pack
 
 Item = TypeVar("Item")
 
@@ -174,7 +176,9 @@ class Localizer:
             DataError: If a file of the pack is missing, differs or is not listed, or its index belongs to another map.
             ModelError: If its model cannot be opened, or index or calibration belong to another model.
         """
-        held = pack if isinstance(pack, Pack) else open_pack(pack, revision)
+        from justzoomin.packs import open_pack
+
+        held = open_pack(pack, revision) if isinstance(pack, str | Path) else pack
         opened = open_model(held.model, device=device, runtime=runtime)
         source = Map.open(held.map)
         index = None if held.index is None else MapIndex.open_for(held.index, opened, source)
