@@ -150,14 +150,13 @@ class Attack:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
             started = time.monotonic()
             writer.write(begin)
-            while time.monotonic() - started < HANG_S:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(reader.read(1 << 16), pause)
-                    break
-                if drip:
-                    with suppress(ConnectionError):
-                        writer.write(drip)
-                        await writer.drain()
+            with suppress(ConnectionError):
+                while time.monotonic() - started < HANG_S:
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(reader.read(1 << 16), pause)
+                        break
+                    writer.write(drip)
+                    await writer.drain()
             writer.close()
             return time.monotonic() - started
 
