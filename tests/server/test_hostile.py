@@ -1,6 +1,5 @@
 """Requests that nobody sends by accident: each gets an answer that is not an error of the server, and photos go on."""
 
-import asyncio
 import json
 import re
 import socket
@@ -10,13 +9,10 @@ from contextlib import contextmanager
 import pytest
 import uvicorn
 from hostile_requests import EDGE, Hostiles
-from starlette.requests import Request
 
 from justzoomin.apps.server.connections import protocol
-from justzoomin.apps.server.limits import Limits
 from justzoomin.apps.server.problems import problem_response
 from justzoomin.apps.server.running import listen
-from justzoomin.apps.server.settings import ServeSettings
 from justzoomin.apps.server.waiting import ClientGoneError
 
 REQUESTS = 120
@@ -58,7 +54,10 @@ def test_hostile_requests_get_answers_and_photos_go_on(ask, photos, localizer, c
     client = ask(max_body_mb=4, max_job_mb=4, upload_idle_s=0.3, upload_s=2.0)
     file = [("photos", photos[0])]
     right = client.post("/v1/localize", files=file).json()[0]
-    ids = [client.post("/v1/sessions", files=[("photo", photos[0])]).json()["id"], client.post("/v1/jobs", files=file).json()["id"]]
+    ids = [
+        client.post("/v1/sessions", files=[("photo", photos[0])]).json()["id"],
+        client.post("/v1/jobs", files=file).json()["id"],
+    ]
     hostiles = Hostiles(client.get("/openapi.json").json()["paths"], photos[0][1], ids)
     wrong, statuses = [], set()
     with served(client.app) as port:
@@ -67,7 +66,7 @@ def test_hostile_requests_get_answers_and_photos_go_on(ask, photos, localizer, c
             heard = asked(port, hostile.data)
             status = int(heard.split()[1]) if heard else 0
             statuses.add(status)
-            if status >= 500 and status != 503 or b"Traceback" in heard or b"site-packages" in heard or b"/tmp/" in heard:
+            if (status >= 500 and status != 503) or b"Traceback" in heard or b"site-packages" in heard or b"/tmp/" in heard:
                 wrong.append((seed, hostile.kind, heard[:300]))
     assert not wrong, wrong[:3]
     assert {200, 400, 404, 422} <= statuses  # they reach the routes
@@ -131,8 +130,11 @@ def test_a_client_that_leaves_while_its_photo_waits_leaves_nothing_behind(ask, p
     client, release = ask(), threading.Event()
     own = type(localizer).localize_loaded
     monkeypatch.setattr(type(localizer), "localize_loaded", lambda *given: own(*given) if release.wait(10.0) else [])
-    body = (f'--{EDGE}\r\nContent-Disposition: form-data; name="photos"; filename="a.jpg"\r\n\r\n'.encode() + photos[0][1] +
-            f"\r\n--{EDGE}--\r\n".encode())
+    body = (
+        f'--{EDGE}\r\nContent-Disposition: form-data; name="photos"; filename="a.jpg"\r\n\r\n'.encode()
+        + photos[0][1]
+        + f"\r\n--{EDGE}--\r\n".encode()
+    )
     with served(client.app) as port:
         for _ in range(3):
             with socket.create_connection(("127.0.0.1", port), 10.0) as connection:
@@ -154,13 +156,15 @@ def test_others_are_answered_while_a_prior_is_read(ask, photos, monkeypatch):
     def slowly(*_):
         begun.set()
         assert release.wait(10.0)
-        return None
 
     client = ask()
     monkeypatch.setattr(module.AskedFields, "_prior", slowly)
     answers = []
-    thread = threading.Thread(target=lambda: answers.append(client.post(
-        "/v1/localize", files=[("photos", photos[0])], data={"prior_circle": "54.5,3,100"}).status_code))
+    thread = threading.Thread(
+        target=lambda: answers.append(
+            client.post("/v1/localize", files=[("photos", photos[0])], data={"prior_circle": "54.5,3,100"}).status_code
+        )
+    )
     thread.start()
     assert begun.wait(10.0) and client.get("/healthz").status_code == 200 and not answers
     release.set()
