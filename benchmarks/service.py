@@ -46,7 +46,9 @@ def main() -> None:
     bad.add_argument("--requests", type=int, default=10_000)
     bad.add_argument("--seed", type=int, default=0)
     bad.add_argument("--at-once", type=int, default=16)
-    bad.add_argument("--schemathesis", help="its command `st`, from a venv with `pip install schemathesis`; left out by default")
+    bad.add_argument(
+        "--schemathesis", help="its command `st`, from a venv with `pip install schemathesis`; left out by default"
+    )
     bad.add_argument("--examples", type=int, default=100, help="examples of schemathesis for each operation")
     chosen = parser.parse_args()
     photos = photos_of(chosen.photos)
@@ -62,8 +64,10 @@ def main() -> None:
 
 
 def _hostile(town: Path, model: str, photo: Path, right: dict[str, Any], chosen: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory(prefix="jobs-") as folder, \
-            Server(town, model, ("--jobs", folder, "--examples", str(photo.parent), *hostile.SETTINGS)) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="jobs-") as folder,
+        Server(town, model, ("--jobs", folder, "--examples", str(photo.parent), *hostile.SETTINGS)) as server,
+    ):
         attack = hostile.Attack(server, photo.read_bytes(), right, chosen.seed)
         attack.connections(50)
         attack.mutations(chosen.requests, chosen.at_once)

@@ -10,10 +10,10 @@ import time
 from collections import Counter
 from contextlib import suppress
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 from hostile_requests import Hostile, Hostiles
+
 from serving.server import Server
 from serving.truth import difference, localize_request
 from serving.wire import Answer, Connection, form, read_answer, request
@@ -22,8 +22,22 @@ BLOCK = 500
 HANG_S = 60.0
 ALLOWED = (503, 507)
 """Answers of 5xx that are right: too busy, and the disk is full."""
-SETTINGS = ("--upload-idle-s", "2", "--upload-s", "10", "--answer-s", "60", "--max-waiting", "64", "--max-body-mb", "16",
-            "--max-job-mb", "16", "--max-megapixels", "20")
+SETTINGS = (
+    "--upload-idle-s",
+    "2",
+    "--upload-s",
+    "10",
+    "--answer-s",
+    "60",
+    "--max-waiting",
+    "64",
+    "--max-body-mb",
+    "16",
+    "--max-job-mb",
+    "16",
+    "--max-megapixels",
+    "20",
+)
 """Limits small enough to be reached."""
 
 
@@ -59,8 +73,24 @@ class Attack:
     def schemathesis(self, command: str, examples: int) -> None:
         """Run schemathesis against the description of the interface; `pip install schemathesis` in a venv of its own."""
         before = self.requests()
-        words = [command, "run", f"{self.server.address}/openapi.json", "--checks", "not_a_server_error", "--max-examples", str(examples),
-                 "--seed", "1", "--request-timeout", str(HANG_S), "--continue-on-failure", "--workers", "2", "--phases", "examples,coverage,fuzzing"]
+        words = [
+            command,
+            "run",
+            f"{self.server.address}/openapi.json",
+            "--checks",
+            "not_a_server_error",
+            "--max-examples",
+            str(examples),
+            "--seed",
+            "1",
+            "--request-timeout",
+            str(HANG_S),
+            "--continue-on-failure",
+            "--workers",
+            "2",
+            "--phases",
+            "examples,coverage,fuzzing",
+        ]
         with suppress(subprocess.TimeoutExpired):
             ran = subprocess.run(words, capture_output=True, text=True, check=False, timeout=1200)
             if ran.returncode:
@@ -81,14 +111,17 @@ class Attack:
         wrong = f"status {answer.status}" if answer.status != 200 else difference(json.loads(answer.body)[0], self.right)
         if wrong:
             self.findings.append(f"{when}: a good photo is answered wrongly: {wrong}")
-        log = self.server.log()[self._log:]
+        log = self.server.log()[self._log :]
         self._log += len(log)
         for found in re.findall(r"Traceback.*?\n(?=\S)[^\n]*", log, re.DOTALL)[:5]:
             self.findings.append(f"{when}: {found[-1500:]}")
         for line in re.findall(r"^.*(?:ERROR|Exception|never (?:awaited|retrieved)).*$", log, re.MULTILINE)[:5]:
             self.findings.append(f"{when}: logged {line[:400]}")
-        print(f"{when}: {self.server.memory_mb():.0f} MB, {self.server.threads()} threads, {self.server.open_files()} open files, "
-              f"{len(self.findings)} findings", flush=True)
+        print(
+            f"{when}: {self.server.memory_mb():.0f} MB, {self.server.threads()} threads, {self.server.open_files()} files, "
+            f"{len(self.findings)} findings",
+            flush=True,
+        )
 
     def report(self) -> None:
         """Print statuses by kind, and what was found."""
@@ -150,30 +183,44 @@ class Attack:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
             started = time.monotonic()
             writer.write(begin)
-            while time.monotonic() - started < HANG_S:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(reader.read(1 << 16), pause)
-                    break
-                if drip:
-                    with suppress(ConnectionError):
-                        writer.write(drip)
-                        await writer.drain()
+            with suppress(ConnectionError):
+                while time.monotonic() - started < HANG_S:
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(reader.read(1 << 16), pause)
+                        break
+                    writer.write(drip)
+                    await writer.drain()
             writer.close()
             return time.monotonic() - started
 
         post = b"POST /v1/localize HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=edge\r\n"
         part = b'--edge\r\nContent-Disposition: form-data; name="photos"; filename="a"\r\n\r\n'
         chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
-        kinds = {"only opens": (b"", b"", 1.0), "half of a head": (post, b"", 1.0), "a slow head": (post, b"X: y\r\n", 1.0),
-                 "a head without end": (post, b"X: " + b"y" * 200 + b"\r\n", 0.001),
-                 "half of a body": (post + b"Content-Length: 500\r\n\r\n" + part, b"", 1.0),
-                 "a slow body": (post + b"Content-Length: 5000000\r\n\r\n" + part, b"x", 0.5),
-                 "a slow body in chunks": (post + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", 0.5),
-                 "a body without end": (post + b"Transfer-Encoding: chunked\r\n\r\n" + b"%x\r\n%b\r\n" % (len(part), part), chunk, 0.001),
-                 "a body without end, not wanted": (post.replace(b"/v1/localize", b"/v1/nothing") + b"Transfer-Encoding: chunked\r\n\r\n", chunk, 0.001)}
+        kinds = {
+            "only opens": (b"", b"", 1.0),
+            "half of a head": (post, b"", 1.0),
+            "a slow head": (post, b"X: y\r\n", 1.0),
+            "a head without end": (post, b"X: " + b"y" * 200 + b"\r\n", 0.001),
+            "half of a body": (post + b"Content-Length: 500\r\n\r\n" + part, b"", 1.0),
+            "a slow body": (post + b"Content-Length: 5000000\r\n\r\n" + part, b"x", 0.5),
+            "a slow body in chunks": (post + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", 0.5),
+            "a body without end": (
+                post + b"Transfer-Encoding: chunked\r\n\r\n" + b"%x\r\n%b\r\n" % (len(part), part),
+                chunk,
+                0.001,
+            ),
+            "a body without end, not wanted": (
+                post.replace(b"/v1/localize", b"/v1/nothing") + b"Transfer-Encoding: chunked\r\n\r\n",
+                chunk,
+                0.001,
+            ),
+        }
         for name, words in kinds.items():
             taken = await asyncio.gather(*(slow(*words) for _ in range(number if words[2] > 0.01 else 4)))
-            print(f"{len(taken)} connections with {name}: closed or answered after {min(taken):.1f} to {max(taken):.1f} s", flush=True)
+            print(
+                f"{len(taken)} connections with {name}: closed or answered after {min(taken):.1f} to {max(taken):.1f} s",
+                flush=True,
+            )
             if max(taken) >= HANG_S:
                 self.findings.append(f"{name}: it is still open after {HANG_S:.0f} s")
 

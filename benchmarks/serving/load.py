@@ -1,4 +1,4 @@
-"""Many clients for long: every answer is checked, some clients leave, a job runs beside, and at the end the server is killed."""
+"""Many clients for long: answers are checked, some clients leave, a job runs beside, and at the end the server is killed."""
 
 from __future__ import annotations
 
@@ -38,19 +38,25 @@ class Tally:
     def text(self, seconds: float) -> str:
         """Return the figures of some seconds."""
         rate = self.counts["answered"] / seconds
-        lines = [", ".join(f"{name} {number}" for name, number in sorted(self.counts.items())),
-                 f"{rate:.1f} photos/s of clients"]
+        lines = [
+            ", ".join(f"{name} {number}" for name, number in sorted(self.counts.items())),
+            f"{rate:.1f} photos/s of clients",
+        ]
         if len(self.seconds) > 1:
             cut = statistics.quantiles(self.seconds, n=100)
             lines.append(f"seconds to an answer: median {cut[49]:.1f}, 99 % {cut[98]:.1f}, longest {max(self.seconds):.1f}")
         if self.waiting:
             mean = statistics.mean(self.waiting)
-            lines.append(f"photos that wait: mean {mean:.0f}, most {max(self.waiting)}; mean divided by the rate {mean / rate:.1f} s")
+            lines.append(
+                f"photos that wait: mean {mean:.0f}, most {max(self.waiting)}; mean divided by the rate {mean / rate:.1f} s"
+            )
         if len(self.memory_mb) > 4:
-            times, sizes = np.array(self.memory_mb[len(self.memory_mb) // 2:]).T
+            times, sizes = np.array(self.memory_mb[len(self.memory_mb) // 2 :]).T
             slope = np.polyfit(times, sizes, 1)[0] * 60.0
-            lines.append(f"memory: {self.memory_mb[0][1]:.0f} MB at the start, {sizes.min():.0f} to {sizes.max():.0f} MB in the "
-                         f"second half, slope there {slope:+.2f} MB a minute")
+            lines.append(
+                f"memory: {self.memory_mb[0][1]:.0f} MB at the start, {sizes.min():.0f} to {sizes.max():.0f} MB in the "
+                f"second half, slope there {slope:+.2f} MB a minute"
+            )
         return "\n".join([*lines, *(f"WRONG: {words}" for words in self.wrong[:10])])
 
 
@@ -133,7 +139,7 @@ class Load:
         """Send a request or a part of it, and hang up after a while."""
         asked = self.requests[which]
         with suppress(OSError):
-            await connection.send_only(asked if dice.random() < 0.5 else asked[:dice.randrange(len(asked))])
+            await connection.send_only(asked if dice.random() < 0.5 else asked[: dice.randrange(len(asked))])
             await asyncio.sleep(2.0 * dice.random())
         connection.close()
         self.tally.counts["left"] += 1

@@ -27,9 +27,22 @@ class Server:
     """
 
     def __init__(self, town: Path, model: str, words: tuple[str, ...] = (), port: int = 0) -> None:
-        self.log_file = tempfile.TemporaryFile("w+", prefix="serve-log-")
-        command = [sys.executable, "-m", "justzoomin.apps.main", "serve", "--map", str(town), "--model", model,
-                   "--port", str(port), "--device", "cpu", *words]
+        self.log_file = tempfile.TemporaryFile("w+", prefix="serve-log-")  # noqa: SIM115  # as long as the server
+        command = [
+            sys.executable,
+            "-m",
+            "justzoomin.apps.main",
+            "serve",
+            "--map",
+            str(town),
+            "--model",
+            model,
+            "--port",
+            str(port),
+            "--device",
+            "cpu",
+            *words,
+        ]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log_file, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()

@@ -43,11 +43,15 @@ def measure(server: Server, localizer: Localizer, photos: list[Path], clients: i
                 theirs.append((time.perf_counter() - started, time.process_time() - own))
     wall, processor, client = (statistics.median(column) / each for column in zip(*ours[1:], strict=True))
     their_wall, their_processor = (statistics.median(column) / each for column in zip(*theirs[1:], strict=True))
-    print(f"server, {clients} clients: {1 / wall:.1f} photos/s, {1e3 * processor:.1f} ms of the processors a photo "
-          f"(clients {1e3 * client:.1f} ms)")
+    print(
+        f"server, {clients} clients: {1 / wall:.1f} photos/s, {1e3 * processor:.1f} ms of the processors a photo "
+        f"(clients {1e3 * client:.1f} ms)"
+    )
     print(f"Localizer.localize_many: {1 / their_wall:.1f} photos/s, {1e3 * their_processor:.1f} ms of the processors a photo")
-    print(f"ratio of rates {their_wall / wall:.2f}, of processor time {their_processor / processor:.2f} "
-          f"({rounds} rounds of {each} photos, medians)")
+    print(
+        f"ratio of rates {their_wall / wall:.2f}, of processor time {their_processor / processor:.2f} "
+        f"({rounds} rounds of {each} photos, medians)"
+    )
     batches = [line for line in server.get("/metrics").decode().splitlines() if line.startswith("jzi_batch_photos_")]
     sums = {line.split()[0]: float(line.split()[1]) for line in batches if "bucket" not in line}
     print(f"mean batch {sums['jzi_batch_photos_sum'] / sums['jzi_batch_photos_count']:.1f} photos")

@@ -45,7 +45,16 @@ def difference(given: object, right: dict[str, Any]) -> str | None:
     for name in ("map", "model", "searched", "decision", "calibrated", "not_calibrated", "prior", "on_map", "sequence"):
         if given[name] != right[name]:
             return f"{name} is {given[name]!r:.100}, not {right[name]!r:.100}"
-    for name in ("lat", "lon", "radius_90_m", "credible_radius_m", "expected", "heading_deg", "heading_sigma_deg", "entropy_bits"):
+    for name in (
+        "lat",
+        "lon",
+        "radius_90_m",
+        "credible_radius_m",
+        "expected",
+        "heading_deg",
+        "heading_sigma_deg",
+        "entropy_bits",
+    ):
         one, other = given[name], right[name]
         if (one is None) != (other is None):
             return f"{name} is {one}, not {other}"

@@ -50,7 +50,9 @@ class Connection:
             answer = await read_answer(self._reader)
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError) as error:
             self.close()
-            raise ConnectionError(str(error)) from error if isinstance(error, asyncio.IncompleteReadError) else error
+            if isinstance(error, asyncio.IncompleteReadError):
+                raise ConnectionError(str(error)) from error
+            raise
         if answer.headers.get("connection", "").lower() == "close":
             self.close()
         return answer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import sys
@@ -11,53 +10,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from hostile_words import HEADERS, HOSTS, JSONS, METHODS, PATHS, PLACES, TEXTS
+
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "fuzz")]
 
-from fuzz_mutations import WORDS, mutate
-from fuzz_seeds import drive_times, pictures, polygons, weight_pictures, weight_rasters
+from fuzz_mutations import WORDS, mutate  # noqa: E402
+from fuzz_seeds import drive_times, pictures, polygons, weight_pictures, weight_rasters  # noqa: E402
 
 EDGE = "edge"
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "G" * 300, "get", "PRI")
-TEXTS = (
-    "", " ", "0", "-1", "1e999", "nan", "NaN", "-inf", "9" * 40, "9" * 5000, "0x10", "1_000", "\u0661\u0662", "1,2,3", "54.5,3.0,1e-300",
-    "54.5,3.0,1e300", "54.5,3.0,-1", "nan,nan,nan", "90,180,5", "-90,540,1e9", "within:", "within:-1", "within:nan", "within:1e308",
-    "beam:0", "beam:999999999999", "posterior", "exif", "track", "null", "true", "[]", "{}", "..", "../../etc/passwd", "/etc/passwd",
-    "%2e%2e%2f", "\x00", "\r\nX-Injected: 1", "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"), "\u202e", "'\";--", "${jndi:ldap://x}",
-    "<script>", "{{7*7}}", "%s%n", "a" * 70_000, "\u00e9" * 300, "Europe/Stockholm", "../../posixrules", "+25:00")
-JSONS = (
-    "", "null", "[]", "{}", "0", '"x"', "NaN", "[NaN]", "1e999", "9" * 5000, "{", "[" * 100_000, "[" * 500 + "]" * 500,
-    '{"a":' * 5000 + "1" + "}" * 5000, '{"kind": "cell"}', '{"kind": "cell", "sequence": [99999999999999999999], "here": true}',
-    '{"kind": "cell", "sequence": [-1], "here": true}', '{"kind": "cell", "sequence": [0, 0, 0, 0, 0, 0, 0, 0, 0], "here": false}',
-    '{"kind": "cell", "sequence": [1.5], "here": 1}', '{"kind": "cell", "lat": 1e308, "lon": 0, "level": 1, "here": true}',
-    '{"kind": "cell", "lat": 0, "lon": 0, "level": 99999999999, "here": true}', '{"kind": "cell", "lat": NaN, "lon": 0, "level": 1, "here": true}',
-    '{"kind": "circle", "lat": 54.5, "lon": 3, "radius_m": 1e-300, "here": true}', '{"kind": "circle", "lat": 54.5, "lon": 3, "radius_m": -1, "here": true}',
-    '{"kind": "circle", "lat": 54.5, "lon": 3, "radius_m": 1e7, "here": false}', '{"kind": "circle", "lat": "\\ud800", "here": {}}',
-    '{"kind": "heading", "deg": Infinity}', '{"kind": "heading", "deg": 90, "sigma_deg": 0}', '{"kind": "heading", "deg": 90, "sigma_deg": 180}',
-    '{"kind": "camera", "fov_deg": 1e-9}', '{"kind": "camera", "fov_deg": 200}', '{"kind": "polygon", "geometry": {}, "here": true}',
-    '{"kind": "polygon", "geometry": {"type": "Polygon", "coordinates": [[[0,0],[1e999,0],[0,1],[0,0]]]}, "here": true}',
-    '{"kind": "polygon", "geometry": {"type": "Polygon", "coordinates": [[[3,54],[4,54],[4,55],[3,54]]]}, "here": true, "more": 1}',
-    '{"kind": "polygon", "geometry": ' + '{"geometry":' * 3000 + "1" + "}" * 3000 + ', "here": true}',
-    '{"kind": "\\u0000"}', '{"kind": "cell", "kind": "circle"}', "\xff\xfe{}", '{"\\ud800": 1}')
-HEADERS = (
-    "Accept: application/geo+json", "Accept: " + "x/y," * 5000, "Accept: */*;q=nan", "Content-Encoding: gzip", "Expect: 100-continue",
-    "Expect: nonsense", "Cookie: jzi_token=\"\\377", "Cookie: " + "a=b;" * 5000, "Authorization: Bearer \xff", "Authorization: Basic eA==",
-    "Origin: null", "Origin: http://[", "Origin: http://localhost:99999999", "Origin: http://localhost", "Range: bytes=5-2,-0,99999999999-",
-    "If-None-Match: *", "If-None-Match: \"\xff\"", "If-Modified-Since: yesterday", "Upgrade: websocket\r\nConnection: upgrade", "Upgrade: h2c\r\nConnection: upgrade",
-    "Connection: close", "X-Forwarded-For: ::::", "X-Forwarded-Proto: javascript", "X-Forwarded-Host: evil.example", "Forwarded: for=\"_x\"",
-    "Transfer-Encoding: chunked", "Transfer-Encoding: gzip, chunked", "Content-Length: 5", "Content-Length: -5", "Content-Length: 99999999999999999999",
-    "Content-Length: 5, 6", "X: " + "y" * 20_000, "\r\n".join(f"H{n}: {n}" for n in range(500)), "Bad Header: 1", "No-Colon", ": empty", "X:\x00",
-    "Access-Control-Request-Method: POST", "Range: bytes=0-", "Range: lines=1-2", "Remark: \u00e9")
-HOSTS = ("localhost", "localhost:1", "127.0.0.1", "[::1]", "", "[", "]", "evil.example", "localhost:x", "a" * 5000, "localhost\t", "LOCALHOST")
-PATHS = (
-    "/", "//", "/..", "/../../etc/passwd", "/page/../../app.py", "/page/%2e%2e/%2e%2e/app.py", "/page/..%5c..%5capp.py", "/page/\\..\\x", "/page/%00",
-    "/page/" + "a/" * 3000, "/examples/..%2f..%2fx", "/examples/%00", "/%", "/%zz", "/%ff%fe", "/" + "a" * 8000, "/" + "a" * 70_000, "/v1", "/v1/",
-    "/v1//localize", "/V1/LOCALIZE", "/v1/localize/", "/v1/localize?" + "a=b&" * 5000, "/openapi.json", "/docs", "/metrics", "/healthz", "/readyz",
-    "*", "http://evil.example/", "localhost:80", "/wmts", "/wmts?request=GetTile", "/wmts?SERVICE=WMTS&REQUEST=GetCapabilities",
-    "/wmts?request=gettile&layer=map&tilematrix=99999999999&tilecol=1&tilerow=1", "/wmts?request=gettile&layer=map&tilematrix=-1&tilecol=x&tilerow=",
-    "/wmts?request=gettile&layer=map&tilematrix=18&tilecol=133&tilerow=83&format=image/jpeg", "/?\x7f", "/;x=1", "/v1/map#x")
-PLACES = (
-    "0", "1", "-1", "17", "30", "31", "64", "99999999999", "9" * 5000, "1.5", "1e3", "\u0661", "nan", "", ".", "..", "%2e%2e", "%00", "a", "0" * 32,
-    "f" * 64, "undo", "redo", "png", "jsonl", "parquet", "exe", "%2F", "0@2x.png", "5.jpg", "5.webp", "5@2x", "1" * 10 + ".png", "\u202e", "a" * 3000)
 
 
 class Hostile(NamedTuple):
@@ -83,11 +43,24 @@ class Hostiles:
 
     def __init__(self, paths: Mapping[str, Mapping[str, Any]], photo: bytes, ids: Sequence[str] = ()) -> None:
         self.photo, self.ids = photo, tuple(ids)
-        self.routes = [(method.upper(), path, told) for path, methods in sorted(paths.items()) for method, told in sorted(methods.items())]
+        self.routes = [
+            (method.upper(), path, told) for path, methods in sorted(paths.items()) for method, told in sorted(methods.items())
+        ]
         self.forms = [path for method, path, told in self.routes if "multipart/form-data" in _content(told)]
         self._kinds: tuple[Callable[[random.Random], bytes], ...] = (
-            self.photos, self.priors, self.fields, self.forms_broken, self.heads_broken, self.routes_filled, self.routes_filled, self.json_bodies,
-            self.headers, self.paths, self.chunks, self.many_parts)
+            self.photos,
+            self.priors,
+            self.fields,
+            self.forms_broken,
+            self.heads_broken,
+            self.routes_filled,
+            self.routes_filled,
+            self.json_bodies,
+            self.headers,
+            self.paths,
+            self.chunks,
+            self.many_parts,
+        )
 
     def draw(self, seed: int) -> Hostile:
         """Return the request of a seed."""
@@ -97,8 +70,14 @@ class Hostiles:
 
     def photos(self, dice: random.Random) -> bytes:
         """Damaged photos, under strange names."""
-        parts = [("photos", dice.choice(("a.jpg", "", "../../x.jpg", "\u202e.png", "a" * 3000, "C:\\x", ".", "con")),
-                  _damaged(dice, [*pictures(), self.photo])) for _ in range(dice.choice((1, 1, 1, 3)))]
+        parts = [
+            (
+                "photos",
+                dice.choice(("a.jpg", "", "../../x.jpg", "\u202e.png", "a" * 3000, "C:\\x", ".", "con")),
+                _damaged(dice, [*pictures(), self.photo]),
+            )
+            for _ in range(dice.choice((1, 1, 1, 3)))
+        ]
         path = dice.choice([path for path in self.forms if path != "/v1/jobs" or dice.random() < 0.1] or ["/v1/localize"])
         if path.endswith("sessions"):
             parts = [("photo", *part[1:]) for part in parts]
@@ -107,9 +86,16 @@ class Hostiles:
     def priors(self, dice: random.Random) -> bytes:
         """Damaged priors beside a good photo."""
         which = dice.randrange(4)
-        part = (("prior_polygon", None, _damaged(dice, polygons())), ("prior_raster", "w.npy", _damaged(dice, weight_pictures())),
-                ("prior_raster", "w.tif", _damaged(dice, weight_rasters())), ("times", "times.csv", _damaged(dice, drive_times())))[which]
-        return _post("/v1/track" if which == 3 and dice.random() < 0.9 else "/v1/localize", _form([("photos", "a.jpg", self.photo), part]))
+        part = (
+            ("prior_polygon", None, _damaged(dice, polygons())),
+            ("prior_raster", "w.npy", _damaged(dice, weight_pictures())),
+            ("prior_raster", "w.tif", _damaged(dice, weight_rasters())),
+            ("times", "times.csv", _damaged(dice, drive_times())),
+        )[which]
+        return _post(
+            "/v1/track" if which == 3 and dice.random() < 0.9 else "/v1/localize",
+            _form([("photos", "a.jpg", self.photo), part]),
+        )
 
     def fields(self, dice: random.Random) -> bytes:
         """Strange values of fields."""
@@ -117,57 +103,100 @@ class Hostiles:
         names = [*_properties(told), "unknown", "photos"]
         parts: list[tuple[str, str | None, bytes]] = [("photo" if path.endswith("sessions") else "photos", "a.jpg", self.photo)]
         for _ in range(dice.choice((1, 1, 2, 5))):
-            parts.append((dice.choice(names), dice.choice((None, None, "f.bin")), dice.choice(TEXTS).encode("utf-8", "replace")))
+            parts.append(
+                (dice.choice(names), dice.choice((None, None, "f.bin")), dice.choice(TEXTS).encode("utf-8", "replace"))
+            )
         dice.shuffle(parts)
         return _post(path, _form(parts))
 
     def forms_broken(self, dice: random.Random) -> bytes:
         """Multipart bodies that are damaged, cut or lie, with their true length."""
-        words = [b"--edge", b"\r\n--edge\r\n", b"--edge--", b"\r\n", b"Content-Disposition: form-data; name=\"photos\"; filename=\"x\"\r\n\r\n",
-                 b"Content-Type: multipart/mixed; boundary=edge\r\n", b"Content-Transfer-Encoding: base64\r\n", b"name*=utf-8''%ff", b"; filename*=x''%00",
-                 b"Content-Disposition: " + b"x" * 9000, b"X: y\r\n" * 400, b"name=\"\"", b"name=\"" + b"n" * 5000 + b"\""]
+        words = [
+            b"--edge",
+            b"\r\n--edge\r\n",
+            b"--edge--",
+            b"\r\n",
+            b'Content-Disposition: form-data; name="photos"; filename="x"\r\n\r\n',
+            b"Content-Type: multipart/mixed; boundary=edge\r\n",
+            b"Content-Transfer-Encoding: base64\r\n",
+            b"name*=utf-8''%ff",
+            b"; filename*=x''%00",
+            b"Content-Disposition: " + b"x" * 9000,
+            b"X: y\r\n" * 400,
+            b'name=""',
+            b'name="' + b"n" * 5000 + b'"',
+        ]
         seed = _form([("photos", "a.jpg", pictures()[0]), ("heading", None, b"90"), ("prior_circle", None, b"54.5,3.0,100")])
         body = mutate([seed], words, 0, _steps(dice))
-        kind = dice.choice(("multipart/form-data; boundary=edge",) * 6 + (
-            "multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=" + "e" * 300, "multipart/form-data; boundary=\"",
-            "multipart/form-data; boundary=\xff", "multipart/mixed; boundary=edge", "application/x-www-form-urlencoded", "text/plain", "",
-            "multipart/form-data; boundary=edge; boundary=x", "multipart/form-data; charset=utf-7; boundary=edge"))
+        kind = dice.choice(
+            ("multipart/form-data; boundary=edge",) * 6
+            + (
+                "multipart/form-data",
+                "multipart/form-data; boundary=",
+                "multipart/form-data; boundary=" + "e" * 300,
+                'multipart/form-data; boundary="',
+                "multipart/form-data; boundary=\xff",
+                "multipart/mixed; boundary=edge",
+                "application/x-www-form-urlencoded",
+                "text/plain",
+                "",
+                "multipart/form-data; boundary=edge; boundary=x",
+                "multipart/form-data; charset=utf-7; boundary=edge",
+            )
+        )
         return _post(dice.choice(self.forms), body, kind)
 
     def heads_broken(self, dice: random.Random) -> bytes:
         """Requests whose bytes are damaged anywhere: they may never end."""
         good = _post("/v1/localize", _form([("photos", "a.jpg", pictures()[0])]))
-        return mutate([good, _head("GET", "/v1/map") + b"\r\n"], [b"HTTP/9.9", b"\r\n\r\n", b" ", b"Content-Length: 0\r\n", b"Transfer-Encoding: chunked\r\n"],
-                      dice.randrange(2), _steps(dice))
+        return mutate(
+            [good, _head("GET", "/v1/map") + b"\r\n"],
+            [b"HTTP/9.9", b"\r\n\r\n", b" ", b"Content-Length: 0\r\n", b"Transfer-Encoding: chunked\r\n"],
+            dice.randrange(2),
+            _steps(dice),
+        )
 
     def routes_filled(self, dice: random.Random) -> bytes:
         """Every described route with strange places and queries."""
         method, path, told = dice.choice(self.routes)
         filled = re.sub(r"\{[^}]*\}", lambda _: self._place(dice), path)
         names = [one["name"] for one in told.get("parameters", ()) if one.get("in") == "query"] or ["x"]
-        query = "&".join(f"{dice.choice(names)}={quote(dice.choice(TEXTS), safe='', errors='replace')[:4000]}" for _ in range(dice.choice((0, 1, 1, 2, 4))))
+        query = "&".join(
+            f"{dice.choice(names)}={quote(dice.choice(TEXTS), safe='', errors='replace')[:4000]}"
+            for _ in range(dice.choice((0, 1, 1, 2, 4)))
+        )
         method = method if dice.random() < 0.8 else dice.choice(METHODS)
         body = _form([("photos", "a.jpg", self.photo)]) if method == "POST" and dice.random() < 0.5 else b""
         return _head(method, f"{filled}?{query}" if query else filled) + _body(body, "multipart/form-data; boundary=edge")
 
     def json_bodies(self, dice: random.Random) -> bytes:
         """Strange JSON for routes that take a body."""
-        path = re.sub(r"\{[^}]*\}", lambda _: self._place(dice), dice.choice(
-            [path for method, path, told in self.routes if "application/json" in _content(told)] * 3 + ["/v1/localize", "/v1/map"]))
+        path = re.sub(
+            r"\{[^}]*\}",
+            lambda _: self._place(dice),
+            dice.choice(
+                [path for method, path, told in self.routes if "application/json" in _content(told)] * 3
+                + ["/v1/localize", "/v1/map"]
+            ),
+        )
         text = dice.choice(JSONS)
         if dice.random() < 0.3:
             steps = _steps(dice)
             body = mutate([one.encode("latin-1", "replace") for one in JSONS[14:30]], WORDS, dice.randrange(16), steps)
         else:
             body = text.encode("latin-1", "replace")
-        return _head("POST", path) + _body(body, dice.choice(("application/json",) * 4 + ("text/plain", "application/json; charset=utf-7", "")))
+        return _head("POST", path) + _body(
+            body, dice.choice(("application/json",) * 4 + ("text/plain", "application/json; charset=utf-7", ""))
+        )
 
     def headers(self, dice: random.Random) -> bytes:
         """Strange headers."""
         method, path, _ = dice.choice(self.routes)
         chosen = "\r\n".join(dice.choice(HEADERS) for _ in range(dice.choice((1, 1, 2, 6))))
         body = _form([("photos", "a.jpg", pictures()[0])]) if method == "POST" else b""
-        return _head(method, re.sub(r"\{[^}]*\}", "0", path), dice.choice(HOSTS[:3] * 3 + HOSTS), chosen) + _body(body, "multipart/form-data; boundary=edge")
+        return _head(method, re.sub(r"\{[^}]*\}", "0", path), dice.choice(HOSTS[:3] * 3 + HOSTS), chosen) + _body(
+            body, "multipart/form-data; boundary=edge"
+        )
 
     def paths(self, dice: random.Random) -> bytes:
         """Strange paths and methods."""
@@ -178,11 +207,23 @@ class Hostiles:
         body = _form([("photos", "a.jpg", pictures()[0])])
         cut = dice.randrange(len(body))
         good = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:cut], body[cut:]) if part) + b"0\r\n\r\n"
-        chunked = dice.choice((good, mutate([good], [b"ffffffffffffffff\r\n", b"-1\r\n", b"0\r\n\r\n", b"5;x=" + b"y" * 9000 + b"\r\n"], 0, _steps(dice)), good[:-5],
-                               good[:-2] + b"Trailer: " + b"x" * 9000 + b"\r\n\r\n", b"1\r\nx\r\n" * 2000 + b"0\r\n\r\n", good + b"GET / HTTP/1.1\r\n\r\n", b"zz\r\n"))
+        chunked = dice.choice(
+            (
+                good,
+                mutate(
+                    [good], [b"ffffffffffffffff\r\n", b"-1\r\n", b"0\r\n\r\n", b"5;x=" + b"y" * 9000 + b"\r\n"], 0, _steps(dice)
+                ),
+                good[:-5],
+                good[:-2] + b"Trailer: " + b"x" * 9000 + b"\r\n\r\n",
+                b"1\r\nx\r\n" * 2000 + b"0\r\n\r\n",
+                good + b"GET / HTTP/1.1\r\n\r\n",
+                b"zz\r\n",
+            )
+        )
         more = dice.choice(("", "", "", "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"))
         return _head("POST", dice.choice(self.forms)) + (
-            f"{more}Transfer-Encoding: chunked\r\nContent-Type: multipart/form-data; boundary=edge\r\n\r\n".encode() + chunked)
+            f"{more}Transfer-Encoding: chunked\r\nContent-Type: multipart/form-data; boundary=edge\r\n\r\n".encode() + chunked
+        )
 
     def many_parts(self, dice: random.Random) -> bytes:
         """Very many or nested parts."""
@@ -227,7 +268,11 @@ def _form(parts: Sequence[tuple[str, str | None, bytes]]) -> bytes:
     found = b""
     for name, file, content in parts:
         more = "" if file is None else f'; filename="{file}"'
-        found += f'--{EDGE}\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode("utf-8", "replace") + content + b"\r\n"
+        found += (
+            f'--{EDGE}\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode("utf-8", "replace")
+            + content
+            + b"\r\n"
+        )
     return found + f"--{EDGE}--\r\n".encode()
 
 
@@ -236,7 +281,9 @@ def _post(path: str, body: bytes, kind: str = f"multipart/form-data; boundary={E
 
 
 def _head(method: str, path: str, host: str = "localhost", more: str = "") -> bytes:
-    return f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n{more + chr(13) + chr(10) if more else ''}".encode("latin-1", "replace")
+    return f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n{more + chr(13) + chr(10) if more else ''}".encode(
+        "latin-1", "replace"
+    )
 
 
 def _body(body: bytes, kind: str) -> bytes:

@@ -208,6 +208,8 @@ class PhotoQueue:
         started = time.perf_counter()
         try:
             results = batch[0].work(batch[0].localizer, [(item.name, item.loaded) for item in batch if item.loaded is not None])
+            if len(results) != len(batch):  # the thread must not die: photos would wait for ever
+                raise RuntimeError(f"{len(results)} results of {len(batch)} photos")
         except Exception as error:
             if len(batch) == 1:
                 _settle(batch[0], error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -107,11 +108,13 @@ def _weights(raster: bytes, grid: ZoomGrid) -> Prior:
         file.flush()
         try:
             if array:
-                return weights_from_npy(Path(file.name), grid)
-            from justzoomin.posterior.rasters import weights_from_raster
+                found = weights_from_npy(Path(file.name), grid)
+            else:
+                from justzoomin.posterior.rasters import weights_from_raster
 
-            return weights_from_raster(Path(file.name), grid)
+                found = weights_from_raster(Path(file.name), grid)
         except JustZoomInError as error:  # whatever is wrong, the client has sent it
             what, remedy = (text.replace(file.name, "prior_raster").replace(Path(file.name).name, "prior_raster")
                             for text in (error.what, error.remedy))
             raise ConfigError("prior_raster", what, remedy) from error
+    return replace(found, name="prior_raster")  # answers tell it

@@ -32,6 +32,12 @@ def protocol(head_s: float) -> type[asyncio.Protocol]:
             super().on_response_complete()
             self._watch()
 
+        def send_400_response(self, msg: str) -> None:
+            if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+                super().send_400_response(msg)
+            else:  # the request was answered before its body was found to be damaged
+                self.transport.close()
+
         def connection_lost(self, exc: Exception | None) -> None:
             self._forget()
             super().connection_lost(exc)

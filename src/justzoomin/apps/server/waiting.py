@@ -55,9 +55,16 @@ async def results(request: Request, futures: Sequence[Future[Any]], seconds: flo
     finally:
         gone.cancel()
         if not every.done():
+            every.add_done_callback(_heard)
             every.cancel()
         for future in futures:
             future.cancel()
+
+
+def _heard(future: asyncio.Future[Any]) -> None:
+    """Take note of how a future ended, so that asyncio does not log it."""
+    if not future.cancelled():
+        future.exception()
 
 
 async def _gone(request: Request) -> None:
