@@ -12,17 +12,20 @@ from justzoomin.data import open_dataset
 pytest.importorskip("fastapi", reason="the service needs the extra 'serve'")
 sync_api = pytest.importorskip("playwright.sync_api", reason="the page is tested with playwright (the extra 'dev')")
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+DESKTOP = {"width": 1440, "height": 900}
 
 
 @pytest.fixture(scope="session")
-def browser():
-    """A browser; skips, saying so, where there is none."""
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium on this machine, so the page is not tested in a browser")
+def chromium():
+    """Path of a browser; skips, saying so, where there is none."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    return found or pytest.skip("there is no chromium on this machine, so the page is not tested in a browser")
+
+
+@pytest.fixture(scope="package")  # while it is open, an event loop runs in this thread, in which tests of others could not run theirs
+def browser(chromium):
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser
         browser.close()
 
@@ -43,9 +46,9 @@ def photos(town, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def serve(browser, town, photos, tmp_path_factory):
+def serve(chromium, town, tmp_path_factory):
     """Return a function that starts a server with some settings; all of them end with the session."""
-    from town_server import TownServer
+    from browser.town_server import TownServer
 
     model, servers = fakes.tiny_matching_model(), []
 
@@ -70,7 +73,7 @@ def server(serve, town, photos):
 @pytest.fixture
 def visit(browser, server):
     """Return a function that opens the page in a new window: its visitor; settings are those of a browser's profile."""
-    from visitor import Visitor, Watch
+    from browser.visitor import Visitor, Watch
 
     contexts = []
 

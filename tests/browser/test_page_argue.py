@@ -96,7 +96,7 @@ def test_circles_areas_and_headings(visit, photos, town):
 
 def test_what_would_leave_no_place_is_refused(visit, photos):
     visitor = visit()
-    visitor.watch.allow("status of 409")
+    visitor.watch.allow("status of 4(09|22)")
     visitor.pick(photos[0]).answered()
     before = visitor.position
     visitor["#radius"].fill("5000")

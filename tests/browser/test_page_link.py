@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from visitor import Visitor
+from browser.visitor import Visitor
 
 
 def corrected_once(visitor, photo):

@@ -24,7 +24,7 @@ def test_a_batch_shows_progress_and_every_answer(visit, photos, server):
         expect(visitor["#many-list li"]).to_have_count(5)
         expect(visitor["#view-many .progress"]).to_contain_text("0 of 5 photos")
         server.gate.let(1)
-        expect(visitor["#view-many .progress"]).to_contain_text("2 of 5 photos")
+        expect(visitor["#view-many .progress"]).to_contain_text(re.compile("[1-4] of 5 photos"))
     finally:
         server.gate.let()
     expect(visitor["#many-files"]).to_be_visible()
@@ -41,7 +41,8 @@ def test_a_batch_shows_progress_and_every_answer(visit, photos, server):
         elif kind == "jsonl":
             assert [json.loads(line)["photo"].rpartition("/")[2] for line in path.read_text().splitlines()] == [p.name for p in photos[:5]]
         elif kind == "geojson":
-            assert len(json.loads(path.read_text())["features"]) == 5
+            shapes = [one["geometry"]["type"] for one in json.loads(path.read_text())["features"]]
+            assert shapes.count("Point") == 5
         else:
             assert path.read_bytes()[:4] == path.read_bytes()[-4:] == b"PAR1"
     visitor["[data-photo='3'] .photo-row"].click()

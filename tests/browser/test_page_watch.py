@@ -2,7 +2,7 @@
 
 import pytest
 
-from visitor import Visitor, Watch
+from browser.visitor import Visitor, Watch
 
 
 @pytest.mark.parametrize(("does", "told"), [

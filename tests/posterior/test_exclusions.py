@@ -97,7 +97,8 @@ def test_weights_above_one_have_no_complement() -> None:
         Not(Weights(GRID, 2.0 * values)).log_weights(GRID)
 
 
-def test_a_circle_is_swapped_inside_its_complement() -> None:
-    assert Not(Circle(3.0, 54.5, 10.0)).exchanged() == Not(Circle(54.5, 3.0, 10.0))
-    assert Not(InCell((1,))).exchanged() is None
+def test_a_complement_that_leaves_nothing_is_too_large_and_not_swapped() -> None:
+    with pytest.raises(GeometryError, match="rules out every cell") as caught:
+        apply(Posterior(GRID, np.full(CELLS, -np.log(CELLS))), Not(Circle(54.5, 3.0, 5000.0)))
+    assert "swapped" not in str(caught.value)
     assert len(lattice(GRID)) == CELLS

@@ -68,9 +68,8 @@ class Not:
         return log(np.where(inside > 1.0 - _ROUNDING, 0.0, 1.0 - inside))
 
     def exchanged(self) -> Prior | None:
-        """Return the complement of the other prior with latitude and longitude swapped; None if that cannot be swapped."""
-        other = self.prior.exchanged()
-        return None if other is None else Not(other)
+        """Return None: a complement that leaves no cell is too large, and almost every other place would leave some."""
+        return None
 
     def __str__(self) -> str:
         return str(self.prior.prior) if isinstance(self.prior, Not) else f"not {self.prior}"

@@ -7,7 +7,7 @@ import hmac
 import time
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse
@@ -102,7 +102,7 @@ class Limits:
                 kept = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
             except CookieError:
                 kept = None
-            given = "" if kept is None else kept.value
+            given = "" if kept is None else unquote(kept.value)
         return hmac.compare_digest(given.strip().encode(), (self.settings.token or "").encode())
 
     def _most_bytes(self, scope: Scope) -> int:
