@@ -2,10 +2,11 @@
 
     python benchmarks/tracker.py [--model MODEL] [--map TOWN] [--photos DRIVE] [--count 100] [--many 100000]
 
-The first part pushes photos through a `Tracker` with the model: decoding, encoding, search, filter and answer, with a speed limit
-and with odometry relative to the camera. The second part pushes `--many` photos, whose likelihoods are drawn at random, through
-the filter of a small grid and then of the map's grid (a hundredth as many), and prints the memory of the process (resident set)
-on the way. Everything runs on one thread. Without arguments: the packaged model in demo/unseen-town, after `make demo`.
+The first part pushes photos through a `Tracker` with the model: decoding, encoding, search, filter and answer, with a speed
+limit and with odometry. The second part pushes `--many` photos, whose likelihoods are drawn at random, through the filter of a
+small grid, and a twentieth of them through a whole `Tracker` on it, and prints the memory of the process (resident set) on the way.
+Everything runs on one thread. Without arguments: the packaged model in demo/unseen-town, after `make demo`. `--count 0` leaves
+the first part out.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import resource
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,12 +23,12 @@ import torch
 
 from justzoomin.drives import Odometry, Tracker
 from justzoomin.geometry import Region, ZoomGrid
+from justzoomin.photos.readers import PhotoTime
 from justzoomin.posterior import ForwardFilter, PhotoEvidence, Step, lattice, odometry, speed_limit
-from justzoomin.search import Localizer
+from justzoomin.search import Alone, Localizer
 
 START = datetime(2024, 5, 1, 10, tzinfo=UTC)
 PACKAGED = Path(__file__).resolve().parents[1] / "src" / "justzoomin" / "assets" / "demo-model"
-SMALL = ZoomGrid(Region(54.5, 3.0, (-40.0, 40.0), (-40.0, 40.0)), 4, 2)
 
 
 def resident_mb() -> float:
@@ -52,7 +54,7 @@ def push(localizer: Localizer, photos: list[bytes], count: int, way: Odometry | 
         tracker.push(photos[k % len(photos)], START + timedelta(seconds=k), way)
         wall.append(time.perf_counter() - began)
     cpu = time.process_time() - cpu
-    print(f"{words}: {quantiles(wall)} a photo; {1e3 * cpu / count:.0f} ms of processor, {count / cpu:.1f} photos/s on one core")
+    print(f"{words}: {quantiles(wall)} a photo; {1e3 * cpu / count:.0f} ms of processor, {count / cpu:.1f} photos/s of a core")
 
 
 def many(grid: ZoomGrid, count: int) -> None:
@@ -60,12 +62,26 @@ def many(grid: ZoomGrid, count: int) -> None:
     cells, rng = lattice(grid), np.random.default_rng(0)
     likelihoods = rng.normal(0, 2, (16, len(cells)))
     steps = [Step(speed_limit(cells, 1.0, 8.0)), Step(odometry(cells, 3.0, -1.0, 2.0)), Step(speed_limit(cells, 2.0, 8.0))]
-    stream, began = ForwardFilter(grid), time.process_time()
+    stream = ForwardFilter(grid)
+    watched(count, len(cells), "filter", lambda k: stream.push(PhotoEvidence(likelihoods[k % 16]), steps[k % 3] if k else None))
+
+
+def followed(localizer: Localizer, count: int) -> None:
+    """Print time and memory of a whole tracker over many photos."""
+    tracker, size = Tracker(localizer), len(lattice(localizer.grid))
+    believed = [Alone(row.astype(np.float32)) for row in np.random.default_rng(0).normal(0, 2, (16, size))]
+    watched(count, size, "tracker", lambda k: tracker.take(
+        PhotoTime(Path("photo"), START + timedelta(seconds=k), True, (3.0, -1.0) if k % 3 else None), believed[k % 16]))
+
+
+def watched(count: int, size: int, words: str, step: Callable[[int], object]) -> None:
+    """Run steps and print their time and the memory on the way."""
+    began = time.process_time()
     for k in range(count):
-        stream.push(PhotoEvidence(likelihoods[k % 16]), steps[k % 3] if k else None)
+        step(k)
         if k + 1 in {count // 100, count // 10, count // 2, count}:
-            print(f"  {k + 1:>7,} photos: {resident_mb():.1f} MB")
-    print(f"  {1e3 * (time.process_time() - began) / count:.2f} ms of processor a photo on {len(cells):,} cells")
+            print(f"  {words}, {k + 1:>7,} photos: {resident_mb():.1f} MB", flush=True)
+    print(f"  {1e3 * (time.process_time() - began) / count:.2f} ms of processor a photo on {size:,} cells")
 
 
 def main() -> None:
@@ -81,12 +97,15 @@ def main() -> None:
     localizer = Localizer.load(given.model, given.map, device="cpu", search="posterior")
     localizer.prepare(lambda done, of: None)
     photos = [path.read_bytes() for path in sorted(given.photos.glob("*.jpg"))]
+    small = Localizer.load(given.model, given.map, ZoomGrid(Region(*localizer.grid.region.centre, *[(-40.0, 40.0)] * 2), 4, 2),
+                           device="cpu", search="posterior")
     print(f"{given.model.name} on {given.map.name}, {localizer.grid.actions ** localizer.grid.depth:,} cells")
-    push(localizer, photos, given.count, None, "speed limit")
-    push(localizer, photos, given.count, Odometry(4.0, -1.0, 5.0), "odometry, east and north")
-    push(localizer, photos, given.count, Odometry(0.5, 4.0, 5.0, 3.0, aligned=False), "odometry, relative to the camera")
-    for grid, count in ((SMALL, given.many), (localizer.grid, given.many // 100)):
-        many(grid, count)
+    if given.count:
+        push(localizer, photos, given.count, None, "speed limit")
+        push(localizer, photos, given.count, Odometry(4.0, -1.0, 5.0), "odometry, east and north")
+        push(localizer, photos, given.count, Odometry(0.5, 4.0, 5.0, 3.0, aligned=False), "odometry, relative to the camera")
+    many(small.grid, given.many)
+    followed(small, given.many // 20)
 
 
 if __name__ == "__main__":
