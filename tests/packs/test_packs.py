@@ -3,12 +3,13 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 import fakes
 from justzoomin.archives import Manifest
 from justzoomin.data import open_dataset
-from justzoomin.errors import ConfigError, DataError
+from justzoomin.errors import ConfigError, DataError, TileError
 from justzoomin.packs import PACK_FILE, Rights, make_pack, open_pack, plan_pack
 from justzoomin.posterior import Calibration, OneMapCalibration
 from justzoomin.search import Localizer, build_index
@@ -107,6 +108,20 @@ def test_files_that_are_not_listed_are_refused(copy, name):
     (copy / name).write_bytes(b"x")
     with pytest.raises(DataError, match="does not list this file"):
         open_pack(copy)
+
+
+def test_an_index_of_a_shard_that_lies_is_refused(place, copy):
+    """It has the shard's size and time, as an archive can set them, but leads to other tiles."""
+    Localizer.load_pack(copy, device="cpu")
+    kept = next((copy / "map" / "archives" / ".jzi-index").glob("*0_000*.npz"))
+    with np.load(kept) as stored:
+        values = dict(stored)
+    values.update({name: values[name][::-1].copy() for name in ("offsets", "sizes")})
+    np.savez(kept, **values)
+    with pytest.raises(TileError, match="the index disagrees"):
+        open_pack(copy)
+    kept.unlink()
+    open_pack(copy)
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "map/../../outside", "other/file", "map\\..\\x", "hashes.json",

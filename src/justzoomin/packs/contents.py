@@ -16,8 +16,8 @@ FORMAT = "justzoomin-pack/1"
 MODEL, MAP, INDEX = "model", "map", "index"
 PARTS = (MODEL, MAP, INDEX)
 MAX_FILES = 100_000
-OWN_FOLDERS = (".jzi-index", ".cache")
-"""Folders that reading a map or the hub's client makes beside the files; nothing in them is taken from outside."""
+OWN_FOLDERS = (".jzi-index",)
+"""Folders that reading shards makes beside them. What is in them when a pack is opened is compared with the shards."""
 _MAX_BYTES = 1 << 20
 _MAX_TEXT = 10_000
 AGAIN = "Get the pack again, or tell its owners."

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from justzoomin.archives import MANIFEST_FILE
+from justzoomin.archives import MANIFEST_FILE, check_shard
 from justzoomin.errors import DataError
 from justzoomin.packs.contents import AGAIN, INDEX, MODEL, OWN_FOLDERS, PARTS, Rights, listed_files, read_description
 from justzoomin.packs.fetching import fetch_pack
@@ -57,6 +57,7 @@ def open_pack(source: str | Path, revision: str | None = None) -> Pack:
     Raises:
         DataError: If the pack cannot be found or fetched, is not a pack, or a file is missing, differs, is not listed, or has a
             path that leads out of the pack.
+        TileError: If a shard is broken, or an index of it disagrees with it.
     """
     folder = Path(source)
     commit = None
@@ -69,6 +70,10 @@ def open_pack(source: str | Path, revision: str | None = None) -> Pack:
     for name in _found(folder):
         if name not in listed.files:
             raise DataError(folder / name, f"{MANIFEST_FILE} of the pack does not list this file", f"Remove it. {AGAIN}")
+    for name in listed.files:
+        shard = folder / name
+        if name.endswith(".tar") and any((shard.parent / own).exists() for own in OWN_FOLDERS):
+            check_shard(shard)  # an index of it that came with the pack could lead to other tiles
     title, map_path, rights = read_description(folder)
     index = folder / INDEX if any(name.startswith(f"{INDEX}/") for name in listed.files) else None
     return Pack(folder, title, folder / map_path, index, rights, len(listed.files),

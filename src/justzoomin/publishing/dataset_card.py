@@ -13,7 +13,6 @@ from justzoomin.data import Dataset, decode_photo, photo_tables
 from justzoomin.errors import ConfigError, DataError
 from justzoomin.figures import ViewPictures, build_case, save_figure, sheet, zoom_gif
 from justzoomin.files import write_bytes
-from justzoomin.geometry import LatLon
 from justzoomin.maps import GridViews
 from justzoomin.publishing.dataset_files import Inventory, inventory
 from justzoomin.publishing.front_matter import CARD, licence_of, read_front_matter, with_front_matter
@@ -206,8 +205,7 @@ def _pictures(dataset: Dataset, samples: int, seed: int) -> list[Path]:
         image_id = records.image_ids[at]
         photo = decode_photo(dataset.photos.read(image_id), dataset.photos.where(image_id), (_PHOTO_PIXELS, _PHOTO_PIXELS))
         path = tuple(int(action) for action in true[at])
-        place = LatLon(float(records.lat[at]), float(records.lon[at]))
-        cases.append(build_case(image_id, photo, pictures, path, (), path, place))
+        cases.append(build_case(image_id, photo, pictures, path, ()))
     credit = dataset.attribution()
     return [save_figure(sheet(cases, credit, "Samples: photo, and the views along its true path"), dataset.root / SHEET),
             write_bytes(dataset.root / ZOOM, zoom_gif(cases[0], credit), dataset.root)]
