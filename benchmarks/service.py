@@ -78,7 +78,7 @@ def _hostile(town: Path, model: str, photo: Path, right: dict[str, Any], chosen:
 
 def _load(town: Path, model: str, photos: list[Path], right: list[dict[str, Any]], chosen: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="jobs-") as folder:
-        start = partial(Server, town, model, ("--jobs", folder))
+        start = partial(Server, town, model, ("--jobs", folder, "--answer-s", "280"))
         server = start()
         threads, files = server.threads(), server.open_files()
         asyncio.run(load.Load(server, photos, right, chosen.leaving).run(chosen.clients, 60 * chosen.minutes))

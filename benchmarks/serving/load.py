@@ -131,7 +131,7 @@ class Load:
         except OSError as error:
             if not self.dying:
                 self.tally.wrong.append(f"lost: {type(error).__name__} {error}")
-            self.tally.counts["broken by the kill"] += self.dying
+            self.tally.counts["tries while the server was down"] += self.dying
             await asyncio.sleep(0.5)
         return None
 
