@@ -23,6 +23,8 @@ QUALITIES = (85, 80, 75, 70, 60, 50)
 EXAMPLES = 6
 PATIENCE_MS = 120_000
 QUIET_MS = 700
+LOADED = "[...document.querySelectorAll('#compare img')].every((one) => one.complete && one.naturalWidth)"
+DRAWN = "new Promise((resolve) => { justzoomin.map.map.once('rendercomplete', resolve); justzoomin.map.map.render(); })"
 
 
 def main() -> None:
@@ -109,8 +111,8 @@ def opened(browser: Browser, address: str, example: int, colours: str, size: dic
         size: Width and height of the window.
         scale: Pixels of the picture for one of the window.
     """
-    context = browser.new_context(viewport=size, color_scheme=colours, reduced_motion="reduce", device_scale_factor=scale,  # type: ignore[arg-type]
-                                  is_mobile=size is PHONE, has_touch=size is PHONE)
+    context = browser.new_context(viewport=size, color_scheme=colours, reduced_motion="reduce",  # type: ignore[arg-type]
+                                  device_scale_factor=scale, is_mobile=size is PHONE, has_touch=size is PHONE)
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     page.goto(address)
@@ -144,7 +146,7 @@ def compare(browser: Browser, address: str, example: int) -> Page:
     page = opened(browser, address, example, "dark", DESKTOP)
     if page.locator("#compare-open").is_visible():
         page.locator("#compare-open").click()
-        page.wait_for_function("[...document.querySelectorAll('#compare img')].every((one) => one.complete && one.naturalWidth)")
+        page.wait_for_function(LOADED)
     return page
 
 
@@ -160,7 +162,7 @@ def save(page: Page, path: Path) -> Path:
         page: The page.
         path: File to write.
     """
-    page.evaluate("new Promise((resolve) => { justzoomin.map.map.once('rendercomplete', resolve); justzoomin.map.map.render(); })")
+    page.evaluate(DRAWN)
     page.wait_for_timeout(QUIET_MS)
     page.mouse.move(0, 0)
     for quality in QUALITIES:

@@ -12,7 +12,7 @@ from justzoomin.data import open_dataset
 pytest.importorskip("fastapi", reason="the service needs the extra 'serve'")
 sync_api = pytest.importorskip("playwright.sync_api", reason="the page is tested with playwright (the extra 'dev')")
 
-DESKTOP = {"width": 1440, "height": 900}
+DESKTOP = {"width": 1100, "height": 750}
 
 
 @pytest.fixture(scope="session")
@@ -22,8 +22,9 @@ def chromium():
     return found or pytest.skip("there is no chromium on this machine, so the page is not tested in a browser")
 
 
-@pytest.fixture(scope="package")  # while it is open, an event loop runs in this thread, in which tests of others could not run theirs
+@pytest.fixture(scope="package")
 def browser(chromium):
+    """One browser; not for the session, because its event loop occupies this thread and other tests need theirs."""
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser

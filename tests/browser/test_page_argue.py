@@ -19,8 +19,10 @@ def moved_from(visitor, before):
     return visitor.position
 
 
-def test_a_cell_that_is_ruled_out_moves_the_answer_and_undo_brings_it_back(visit, photos):
-    visitor = visit().pick(photos[0]).answered()
+def test_cells_undo_redo_refusals_and_two_places_side_by_side(visit, photos):
+    visitor = visit()
+    visitor.watch.allow("status of 4(09|22)")
+    visitor.pick(photos[0]).answered()
     first = visitor.position
     expect(visitor["#undo"]).to_be_disabled()
     visitor["#strip [data-level='1']"].click()
@@ -42,8 +44,31 @@ def test_a_cell_that_is_ruled_out_moves_the_answer_and_undo_brings_it_back(visit
     assert moved_from(visitor.corrected(0), second) == first
     visitor.page.keyboard.press("Control+Shift+z")
     assert moved_from(visitor.corrected(1), first) == second
-    for _ in range(3):  # what is said next is undone first
-        expect(visitor["#redo"]).to_be_disabled()
+    expect(visitor["#redo"]).to_be_disabled()
+
+    visitor["#radius"].fill("5000")
+    visitor["#around-not"].click()
+    expect(visitor["#refusal"]).to_contain_text("rules out every")
+    expect(visitor["#corrections li"]).to_have_count(1)
+    assert visitor.position == second
+    visitor["#undo"].click()
+    assert moved_from(visitor.corrected(0), second) == first
+    expect(visitor["#refusal"]).to_be_hidden()
+
+    assert visitor["#places li"].count() >= 2
+    visitor["#compare-open"].click()
+    expect(visitor["#compare"]).to_be_visible()
+    views = visitor["#compare .pair img"]
+    expect(views).to_have_count(2)
+    for k in range(2):
+        assert views.nth(k).evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 480
+    other = visitor.state["top"][1]
+    visitor["#compare [data-here='2']"].click()
+    visitor.corrected(1)
+    expect(visitor["#compare"]).to_be_hidden()
+    correction = visitor.state["corrections"][0]
+    assert (correction["lat"], correction["lon"]) == pytest.approx((other["lat"], other["lon"]), abs=1e-6)
+    assert metres_between(visitor.position, (other["lat"], other["lon"])) < correction["radius_m"] + 25
 
 
 def test_circles_areas_and_headings(visit, photos, town):
@@ -92,36 +117,3 @@ def test_circles_areas_and_headings(visit, photos, town):
     assert state["corrections"][2]["deg"] == 95 and state["corrections"][2]["sigma_deg"] == 20
     turned = abs((state["fix"]["heading_deg"] - 95 + 180) % 360 - 180)
     assert turned < 45, f"the answer faces {state['fix']['heading_deg']}"
-
-
-def test_what_would_leave_no_place_is_refused(visit, photos):
-    visitor = visit()
-    visitor.watch.allow("status of 4(09|22)")
-    visitor.pick(photos[0]).answered()
-    before = visitor.position
-    visitor["#radius"].fill("5000")
-    visitor["#around-not"].click()
-    expect(visitor["#refusal"]).to_be_visible()
-    expect(visitor["#refusal"]).not_to_be_empty()
-    expect(visitor["#corrections li"]).to_have_count(0)
-    assert visitor.position == before
-    visitor["#radius"].fill("60")
-    visitor["#around-here"].click()
-    visitor.corrected(1)
-    expect(visitor["#refusal"]).to_be_hidden()
-
-
-def test_two_places_are_compared_and_one_is_chosen(visit, photos):
-    visitor = visit().pick(photos[0]).answered()
-    assert visitor["#places li"].count() >= 2
-    visitor["#compare-open"].click()
-    expect(visitor["#compare"]).to_be_visible()
-    views = visitor["#compare .pair img"]
-    expect(views).to_have_count(2)
-    for k in range(2):
-        assert views.nth(k).evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 480
-    second = visitor.state["top"][1]
-    visitor["#compare [data-here='2']"].click()
-    visitor.corrected(1)
-    expect(visitor["#compare"]).to_be_hidden()
-    assert metres_between(visitor.position, (second["lat"], second["lon"])) < 100 + 25

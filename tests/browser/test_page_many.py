@@ -4,7 +4,11 @@ import csv
 import json
 import re
 
+import pytest
 from playwright.sync_api import expect
+
+CANCELLED = "async (job) => (await (await fetch(`v1/jobs/${job}`)).json()).state === 'cancelled'"
+SHAPES = "justzoomin.map.layers.drive.getSource().getFeatures().map((one) => one.getGeometry().getType())"
 
 
 def chosen(visitor, button):
@@ -13,7 +17,7 @@ def chosen(visitor, button):
     return visitor
 
 
-def test_a_batch_shows_progress_and_every_answer(visit, photos, server):
+def test_a_batch_shows_progress_and_every_answer_and_can_be_cancelled(visit, photos, server):
     visitor = visit()
     server.gate.close()
     try:
@@ -23,7 +27,7 @@ def test_a_batch_shows_progress_and_every_answer(visit, photos, server):
         chosen(visitor, "#sort-many")
         expect(visitor["#many-list li"]).to_have_count(5)
         expect(visitor["#view-many .progress"]).to_contain_text("0 of 5 photos")
-        server.gate.let(1)
+        server.gate.let(2)
         expect(visitor["#view-many .progress"]).to_contain_text(re.compile("[1-4] of 5 photos"))
     finally:
         server.gate.let()
@@ -39,21 +43,21 @@ def test_a_batch_shows_progress_and_every_answer(visit, photos, server):
         if kind == "csv":
             assert len(list(csv.DictReader(path.read_text().splitlines()))) == 5
         elif kind == "jsonl":
-            assert [json.loads(line)["photo"].rpartition("/")[2] for line in path.read_text().splitlines()] == [p.name for p in photos[:5]]
+            names = [json.loads(line)["photo"].rpartition("/")[2] for line in path.read_text().splitlines()]
+            assert names == [photo.name for photo in photos[:5]]
         elif kind == "geojson":
             shapes = [one["geometry"]["type"] for one in json.loads(path.read_text())["features"]]
             assert shapes.count("Point") == 5
         else:
             assert path.read_bytes()[:4] == path.read_bytes()[-4:] == b"PAR1"
     visitor["[data-photo='3'] .photo-row"].click()
+    shown = visitor.page.evaluate("[justzoomin.map.middle.lat, justzoomin.map.middle.lon]")
     visitor["[data-photo='3'] .closer"].click()
     visitor.answered()
+    assert shown == pytest.approx(visitor.position, abs=1e-5)
     expect(visitor["#photo .name"]).to_have_text(photos[3].name)
     expect(visitor["#view-many"]).to_be_hidden()
 
-
-def test_a_batch_is_cancelled_and_the_server_forgets_it(visit, photos, server):
-    visitor = visit()
     server.gate.close()
     try:
         visitor["#mode-many"].click()
@@ -61,20 +65,20 @@ def test_a_batch_is_cancelled_and_the_server_forgets_it(visit, photos, server):
             visitor.pick(*photos[:5], where="#many-input")
         job = posted.value.json()["id"]
         expect(visitor["#view-many .progress"]).to_contain_text("0 of 5 photos")
-        with visitor.page.expect_response(lambda answer: answer.request.method == "DELETE") as removed:
+        with visitor.page.expect_response(lambda one: one.request.method == "DELETE" and one.url.endswith(job)) as removed:
             visitor["#many-cancel"].click()
-        assert removed.value.status in (202, 204) and removed.value.url.endswith(job)
+        assert removed.value.status in (202, 204)
         expect(visitor["#toast"]).to_contain_text("Cancelled")
         expect(visitor["#many-choose"]).to_be_visible()
     finally:
         server.gate.let()
-    visitor.page.wait_for_function(
-        "async (job) => { const state = (await (await fetch(`v1/jobs/${job}`)).json()).state; return state === 'cancelled'; }", arg=job)
+    visitor.page.wait_for_function(CANCELLED, arg=job)
 
 
 def test_a_drive_has_a_slider_through_time(visit, photos, tmp_path):
     times = tmp_path / "times.csv"
-    times.write_text("photo,time\n" + "".join(f"{photo.name},2024-05-01T10:00:{5 * k:02d}Z\n" for k, photo in enumerate(photos[:4])))
+    rows = [f"{photo.name},2024-05-01T10:00:{5 * k:02d}Z\n" for k, photo in enumerate(photos[:4])]
+    times.write_text("photo,time\n" + "".join(rows))
     visitor = visit()
     visitor["#mode-drive"].click()
     visitor.pick(*photos[:4], times, where="#drive-input")
@@ -90,7 +94,7 @@ def test_a_drive_has_a_slider_through_time(visit, photos, tmp_path):
     expect(facts).to_contain_text("10:00:10")
     expect(visitor["#time"]).to_have_attribute("aria-valuetext", "10:00:10, photo 3 of 4")
     expect(visitor["#view-drive .now img"]).to_have_attribute("alt", f"Photo {photos[2].name}")
-    shapes = visitor.page.evaluate("justzoomin.map.layers.drive.getSource().getFeatures().map((one) => one.getGeometry().getType())")
+    shapes = visitor.page.evaluate(SHAPES)
     assert sorted(shapes) == ["LineString", *["Point"] * 4, *["Polygon"] * 4]
     visitor["#drive-play"].click()
     expect(facts).to_contain_text("4 of 4")
