@@ -26,16 +26,15 @@ from justzoomin.apps.shared.console import (
     rate_bar,
     region_option,
     single_model,
-    writable_file,
 )
 from justzoomin.apps.shared.demo_names import DEMO, MAP_HELP, MODEL_HELP, map_named
+from justzoomin.apps.shared.fix_outputs import check_heatmap, check_outputs, write_heat_map, write_layers
 from justzoomin.apps.shared.photo_arguments import expand
 
 if TYPE_CHECKING:
     from justzoomin.errors import JustZoomInError
     from justzoomin.search import Fix, Localizer
 
-RASTER_SUFFIXES = {".tif", ".tiff"}
 WINDS = ["N", "NNE", "NE", "ENE", "E", "ESE", "SE", "SSE", "S", "SSW", "SW", "WSW", "W", "WNW", "NW", "NNW"]
 NO_DATA_WORTH_SAYING = 0.5
 """Share of the map without data above which a line is printed."""
@@ -48,13 +47,15 @@ def localize(
     map_root: Annotated[str, typer.Option("--map", help=MAP_HELP)] = DEMO,
     index: Annotated[Path | None, typer.Option("--index", help=INDEX_HELP)] = None,
     to_file: Annotated[Path | None, typer.Option(
-        "--out", help="Write fixes to this file (.parquet, .jsonl, .geojson, .csv) instead of printing them, for very many "
-        "photos. If the job is interrupted, run the same command again: it continues.")] = None,
+        "--out", help="Write fixes to this file (.parquet, .jsonl, .geojson, .csv, .gpkg) instead of printing them, for very "
+        "many photos. If the job is interrupted, run the same command again: it continues.")] = None,
     region: Annotated[str | None, typer.Option("--region", help=REGION_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list with an object per photo.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also print the cell, the path with its probabilities, "
                                                                   "the region and the time.")] = False,
     geojson: Annotated[Path | None, typer.Option(help="Write points and cells to this GeoJSON file (lon, lat).")] = None,
+    gpkg: Annotated[Path | None, typer.Option("--gpkg", help="Write points, cells, regions and headings to this GeoPackage "
+                                                             "file, for QGIS.")] = None,
     figure: Annotated[Path | None, typer.Option("--figure", help="Draw the zoom paths into this picture file (PNG).")] = None,
     heatmap: Annotated[Path | None, typer.Option(
         "--heatmap", help="For one photo: file for the probability per square metre, as GeoTIFF (.tif) or as picture over the "
@@ -92,13 +93,12 @@ def localize(
     """
     from justzoomin.maps import Map
     from justzoomin.search import Localizer
-    from justzoomin.spelling import json_text
 
-    _check_outputs(to_file, geojson, figure, heatmap, as_json=as_json)
+    check_outputs(to_file, {"--geojson": geojson, "--gpkg": gpkg, "--figure": figure, "--heatmap": heatmap}, as_json=as_json)
     on_cluster = _cluster_work(ray, to_file, runtime)
     files, remarks, listed = expand(photos)
     facing = headings.heading_source(heading, heading_sigma, heading_from, declination, listed)
-    _check_heatmap(heatmap, files)
+    check_heatmap(heatmap, len(files))
     map_root = map_named(map_root)
     name, source = single_model(model), Map.open(map_root, grid=region_option(region))
     prior = priors.prior_from_options(source.grid, prior_circle, prior_polygon, prior_raster, near, seconds, speed)
@@ -127,10 +127,7 @@ def localize(
         print_json(rows)
     else:
         _print(rows, verbose=verbose)
-    if geojson is not None:
-        features = [feature for fix in fixes for feature in fix.to_geojson()]
-        _write(geojson, json_text({"type": "FeatureCollection", "features": features}, indent=1))
-        typer.echo(f"geojson: {geojson}", err=True)
+    write_layers(fixes, localizer.map.attribution, geojson=geojson, gpkg=gpkg)
     if figure is not None and fixes:
         from justzoomin.figures import localize_figure
 
@@ -138,55 +135,8 @@ def localize(
     elif figure is not None:
         typer.echo(f"no photo was localized, so the figure {figure} is not written", err=True)
     if heatmap is not None and fixes:
-        typer.echo(f"heat map: {_heat_map(fixes[0], localizer, heatmap)}", err=True)
+        typer.echo(f"heat map: {write_heat_map(fixes[0], localizer, heatmap)}", err=True)
     raise typer.Exit(0 if len(fixes) == len(files) else 1)
-
-
-def _check_heatmap(heatmap: Path | None, files: list[Path | JustZoomInError]) -> None:
-    """Refuse, before the work, a heat map of several photos or one that cannot be written."""
-    from justzoomin.errors import ConfigError
-
-    if heatmap is None:
-        return
-    if len(files) != 1:
-        raise ConfigError("--heatmap", f"there are {len(files)} photos", "Give one photo.")
-    if heatmap.suffix.lower() not in RASTER_SUFFIXES:
-        from justzoomin.figures import check_format
-
-        check_format(heatmap)
-
-
-def _heat_map(fix: Fix, localizer: Localizer, path: Path) -> Path:
-    """Write the posterior of the photo of a fix."""
-    assert fix.photo is not None
-    posterior = localizer.localize_posterior(fix.photo)
-    if path.suffix.lower() in RASTER_SUFFIXES:
-        from justzoomin.posterior.rasters import write_heat_raster
-
-        return write_heat_raster(posterior, localizer.map.layout.crs, path)
-    from justzoomin.figures import heat_figure
-
-    return heat_figure(fix, posterior, localizer, path)
-
-
-def _check_outputs(to_file: Path | None, geojson: Path | None, figure: Path | None, heatmap: Path | None, *,
-                   as_json: bool) -> None:
-    """Refuse, before the work, files that cannot be written or that cannot be combined."""
-    for path, option in ((to_file, "--out"), (geojson, "--geojson"), (figure, "--figure"), (heatmap, "--heatmap")):
-        if path is not None:
-            writable_file(path, option)
-    if figure is not None:
-        from justzoomin.figures import check_format
-
-        check_format(figure)
-    if to_file is not None:
-        from justzoomin.errors import ConfigError
-        from justzoomin.search import check_suffix
-
-        check_suffix(to_file)
-        if as_json or any(path is not None for path in (geojson, figure, heatmap)):
-            raise ConfigError("--out", "--json, --geojson, --figure or --heatmap is given as well; these are for few photos",
-                              "Give only --out; it can also write .jsonl and .geojson files.")
 
 
 def _cluster_work(ray: str | None, to_file: Path | None,
@@ -295,9 +245,3 @@ def _expectation(decision: str, expected: float) -> str:
         return f"{metres(expected)} off on average"
     place = "in this cell" if decision == "top" else f"within {decision.removeprefix('within:')} m"
     return f"{percent(expected)} {place}"
-
-
-def _write(path: Path, text: str) -> None:
-    from justzoomin.files import write_bytes
-
-    write_bytes(path, (text + "\n").encode())

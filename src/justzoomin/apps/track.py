@@ -40,6 +40,8 @@ def track(
     gpx_file: Annotated[Path | None, typer.Option("--gpx", help="Write the track to this GPX file.")] = None,
     geojson_file: Annotated[Path | None, typer.Option(
         "--geojson", help="Write the track to this GeoJSON file (lon, lat).")] = None,
+    gpkg_file: Annotated[Path | None, typer.Option(
+        "--gpkg", help="Write track, photos, regions and headings to this GeoPackage file, for QGIS.")] = None,
     times: Annotated[Path | None, typer.Option("--times", help="CSV with photo, time and optionally east_m and north_m "
                                                                "(metres since the previous photo), turn_deg (since then), "
                                                                "heading and heading_sigma, or a dataset's table with "
@@ -85,10 +87,10 @@ def track(
     A photo that cannot be used is reported and skipped; the exit code is 0 only if all were used.
     """
     from justzoomin.drives import FixBagOptions, check_fix_bag, track_source, write_fix_bag
-    from justzoomin.search import DriveOptions, Localizer, geojson, gpx
+    from justzoomin.search import DriveOptions, Localizer, geojson, gpx, track_geopackage
     from justzoomin.spelling import json_text
 
-    for path, option in ((gpx_file, "--gpx"), (geojson_file, "--geojson"), (out, "--out")):
+    for path, option in ((gpx_file, "--gpx"), (geojson_file, "--geojson"), (gpkg_file, "--gpkg"), (out, "--out")):
         if path is not None:
             writable_file(path, option)
     options = DriveOptions(speed, drift, turn_sigma, heading_sigma, heading_from == "track", smooth, tempering)
@@ -116,12 +118,16 @@ def track(
     else:
         _print(points)
     zoned = all(one.photo.when.known_zone for one in found.located)
-    _write(gpx_file, gpx(points, with_time=zoned), "gpx")
-    _write(geojson_file, (json_text(geojson(points), indent=1) + "\n").encode(), "geojson")
+    credit = localizer.map.attribution
+    _write(gpx_file, gpx(points, with_time=zoned, attribution=credit), "gpx")
+    _write(geojson_file, (json_text(geojson(points, credit), indent=1) + "\n").encode(), "geojson")
+    if gpkg_file is not None:
+        _write(gpkg_file, track_geopackage(points, localizer.grid, credit, with_time=zoned), "gpkg")
     if out is not None:
         typer.echo(f"fixes: {write_fix_bag(out, found.located, localizer.grid.region.centre, fixes)}", err=True)
-    if gpx_file is not None and not zoned:
-        typer.echo("the GPX file has no times, because their time zone is unknown; give --time-zone", err=True)
+    for path, words in ((gpx_file, "GPX file"), (gpkg_file, "GeoPackage")):
+        if path is not None and not zoned:
+            typer.echo(f"the {words} has no times, because their time zone is unknown; give --time-zone", err=True)
     raise typer.Exit(1 if drive.failed or found.errors else 0)
 
 

@@ -17,6 +17,8 @@ from .fix import credible_radius_m as credible_radius_m
 from .fix_files import check_suffix as check_suffix
 from .fix_files import fixes_bytes as fixes_bytes
 from .fix_files import write_fixes as write_fixes
+from .geopackage import ANSWER_LAYERS as ANSWER_LAYERS
+from .geopackage import TRACK_LAYERS as TRACK_LAYERS
 from .geopackage import geopackage_bytes as geopackage_bytes
 from .greedy_search import Paths as Paths
 from .greedy_search import along_path as along_path
@@ -51,6 +53,7 @@ from .retrieval import cell_scores as cell_scores
 from .searches import Search as Search
 from .searches import choose_search as choose_search
 from .searches import parse_search as parse_search
+from .track_geopackage import track_geopackage as track_geopackage
 from .tracking import Alone as Alone
 from .tracking import TrackPoint as TrackPoint
 from .tracking import geojson as geojson

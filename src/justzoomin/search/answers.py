@@ -182,6 +182,7 @@ def posterior_answers(posteriors: Sequence[Posterior], decision: Decision) -> li
             "expected": found.expected(decision, lat, lon),
             "top_cells": tuple(zip(map(tuple, grid.unflatten(cells, grid.depth).tolist()), probs.tolist(), strict=True)),
             "regions": {level: region.area_m2 for level, region in regions.items()}, "region_90": regions[90].runs(),
+            "other_regions": {level: region.runs() for level, region in regions.items() if level != 90},
             "covariance_m2": ((ee, en), (ne, nn)), "entropy_bits": found.entropy_bits,
             **({} if facing is None else {"heading_deg": facing.deg, "heading_sigma_deg": facing.sigma_deg,
                                           "heading_probs": facing.probs}),

@@ -34,6 +34,7 @@ _FIX_KEYS = {"photo", "lat", "lon", "sequence", "probabilities", "cell_size_m", 
              "no_data", "seconds", "map", "model", "searched", "decision", "calibrated", "not_calibrated", "prior", "on_map",
              "expected", "top_cells", "regions", "region_90", "covariance_m2", "entropy_bits", "heading_deg",
              "heading_sigma_deg", "heading_probs", "heading_prior", "camera", "file"}
+_REGIONS = "other_regions"
 
 Results = Iterable[Fix | JustZoomInError]
 Progress = Callable[[int, int, int], None]
@@ -71,7 +72,7 @@ def localize_to_file(localizer: Localizer, photos: Sequence[Path], out: Path, *,
     Args:
         localizer: Model and map.
         photos: Paths; a path that occurs twice is localized once.
-        out: File to write; its extension decides the format: .parquet, .jsonl, .geojson or .csv.
+        out: File to write; its extension decides the format: .parquet, .jsonl, .geojson, .csv or .gpkg.
         batch_size: Photos encoded at once.
         localize: Function that localizes paths, in their order, instead of the localizer (on many machines, for instance).
         progress: Called with the number of photos done, of those that an earlier job had done, and of all photos.
@@ -97,7 +98,7 @@ def localize_to_file(localizer: Localizer, photos: Sequence[Path], out: Path, *,
             ending.clear()
             return BulkReport(out, failures if done["failed"] else None, done["localized"], done["failed"], len(wanted),
                               time.perf_counter() - started)
-        with Journal(work / "journal.jsonl", head) as journal:
+        with Journal(work / "journal.jsonl", head, regions=out.suffix.lower() == ".gpkg") as journal:
             before = {name for name in wanted if journal.has_fix(name, _stamp(name))}
             _localize(localizer, journal, wanted, before, batch_size, localize, progress)
             failed = sum(1 for row in journal.rows(wanted) if "error" in row)
@@ -107,7 +108,8 @@ def localize_to_file(localizer: Localizer, photos: Sequence[Path], out: Path, *,
                 failures.unlink(missing_ok=True)
             if failed < len(wanted):
                 result = work / f"result{out.suffix}"
-                write_fixes((row for row in journal.rows(wanted) if "error" not in row), localizer.grid, result)
+                write_fixes((row for row in journal.rows(wanted) if "error" not in row), localizer.grid, result,
+                            localizer.map.attribution)
                 ending.publish(result, {"localized": len(wanted) - failed, "failed": failed})
         ending.clear()
     return BulkReport(out if failed < len(wanted) else None, failures if failed else None, len(wanted) - failed, failed,
@@ -155,13 +157,14 @@ class Journal:
     Args:
         path: The file; made if missing.
         head: The first line: everything that the results depend on.
+        regions: Whether rows keep `Fix.other_regions` too.
 
     Raises:
         DataError: If the file has a different head, or is not a journal.
     """
 
-    def __init__(self, path: Path, head: dict[str, Any]) -> None:
-        self.path = path
+    def __init__(self, path: Path, head: dict[str, Any], *, regions: bool = False) -> None:
+        self.path, self._regions = path, regions
         self._places: dict[str, tuple[int, bool, list[int]]] = {}  # photo to offset, whether it is a fix, stamp of the file
         self._synced = time.monotonic()
         end = self._read(head) if path.exists() else 0
@@ -186,6 +189,8 @@ class Journal:
     def add(self, photo: str, result: Fix | JustZoomInError, stamp: list[int]) -> None:
         """Append the result of a photo. It outlives the process at once, and a power cut after at most `_SYNC_SECONDS`."""
         row = {"photo": photo, "error": str(result)} if isinstance(result, JustZoomInError) else result.to_dict()
+        if self._regions and isinstance(result, Fix):
+            row[_REGIONS] = result.other_regions
         offset = self._write({**row, "file": stamp})
         self._file.flush()
         self._places[photo] = (offset, isinstance(result, Fix), stamp)
@@ -214,7 +219,7 @@ class Journal:
 
     def _read(self, head: dict[str, Any]) -> int:
         """Find the results of an interrupted job and return the end of the last complete line."""
-        end = 0
+        end, fix_keys = 0, _FIX_KEYS | ({_REGIONS} if self._regions else set())
         with self.path.open("rb") as file:
             for number, line in enumerate(file):
                 if not line.endswith(b"\n"):
@@ -222,7 +227,7 @@ class Journal:
                 row = _json(line)
                 if number == 0:
                     self._check(head, row)
-                elif isinstance(row, dict) and row.keys() in (_FIX_KEYS, _ERROR_KEYS) and isinstance(row["photo"], str):
+                elif isinstance(row, dict) and row.keys() in (fix_keys, _ERROR_KEYS) and isinstance(row["photo"], str):
                     self._places[row["photo"]] = (end, "error" not in row, row["file"])
                 else:
                     break

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +60,7 @@ class Fix:
         heading_probs: Probabilities of K headings at the answer; number k is centred on 360 k / K degrees.
         heading_prior: What was known of the heading before, in words, or why it was not used; None if nothing was given.
         camera: The photo's camera as it was used, in words; None if the model squeezes the photos of all cameras.
+        other_regions: Cells of the regions for 50 and 95 %, like `region_90`, by per cent. They are not part of `to_dict`.
     """
 
     lat: float
@@ -92,6 +93,7 @@ class Fix:
     heading_probs: tuple[float, ...] | None = None
     heading_prior: str | None = None
     camera: str | None = None
+    other_regions: dict[int, tuple[int, ...]] | None = field(default=None, compare=False, repr=False)
 
     @property
     def position(self) -> LatLon:
@@ -130,8 +132,8 @@ class Fix:
 
         Values of older versions without a search are those of a greedy search; those without a heading have none.
         """
-        top, regions, runs, covariance, facing = (
-            values.get(k) for k in ("top_cells", "regions", "region_90", "covariance_m2", "heading_probs"))
+        top, regions, runs, covariance, facing, others = (
+            values.get(k) for k in ("top_cells", "regions", "region_90", "covariance_m2", "heading_probs", "other_regions"))
         return cls(
             lat=values["lat"], lon=values["lon"], sequence=tuple(values["sequence"]),
             probabilities=tuple(values["probabilities"]), cell_size_m=values["cell_size_m"],
@@ -147,12 +149,16 @@ class Fix:
             radius_90_m=values.get("radius_90_m"), not_calibrated=values.get("not_calibrated"),
             heading_deg=values.get("heading_deg"), heading_sigma_deg=values.get("heading_sigma_deg"),
             heading_probs=None if facing is None else tuple(facing), heading_prior=values.get("heading_prior"),
-            camera=values.get("camera"))
+            camera=values.get("camera"),
+            other_regions=None if others is None else {int(level): tuple(cells) for level, cells in others.items()})
 
-    def to_geojson(self) -> list[dict[str, Any]]:
-        """Return GeoJSON features (lon, lat): the point, the terminal cell's square, and if there are, 90 % region and heading.
+    def to_geojson(self, percents: Sequence[int] = (90,)) -> list[dict[str, Any]]:
+        """Return GeoJSON features (lon, lat): the point, the terminal cell's square, regions and heading if they are known.
 
         The heading is a wedge from the position, as wide as one spread on either side.
+
+        Args:
+            percents: Which regions, in per cent: some of 50, 90 and 95. The largest comes first.
         """
         properties = {k: v for k, v in self.to_dict().items() if k not in {"lat", "lon", "region_90"}}
         features: list[dict[str, Any]] = [
@@ -161,12 +167,13 @@ class Fix:
             {"type": "Feature", "properties": {"photo": self.photo, "kind": "cell"},
              "geometry": _outline(self.cell)},
         ]
-        if self.region_90 is not None:
+        runs = {**(self.other_regions or {}), **({} if self.region_90 is None else {90: self.region_90})}
+        for percent in sorted(runs.keys() & set(percents), reverse=True):
             from justzoomin.posterior import CredibleRegion
 
-            region = CredibleRegion.from_runs(self.grid, self.region_90)
+            region = CredibleRegion.from_runs(self.grid, runs[percent])
             features.append({"type": "Feature", "geometry": region.geojson(),
-                             "properties": {"photo": self.photo, "kind": "region_90", "area_m2": region.area_m2}})
+                             "properties": {"photo": self.photo, "kind": f"region_{percent}", "area_m2": region.area_m2}})
         if self.heading_deg is not None and self.heading_sigma_deg is not None:
             from justzoomin.search.heading_wedge import wedge
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +15,18 @@ import numpy.typing as npt
 
 from justzoomin.errors import ConfigError, JustZoomInError, PhotoError
 from justzoomin.geometry import LatLon, to_local
-from justzoomin.posterior import TEMPERING, Distance, HeadingPrior, Motion, PoseMotion, Posterior, Turn, decide, track
+from justzoomin.posterior import (
+    CREDIBLE_LEVELS,
+    TEMPERING,
+    Distance,
+    HeadingPrior,
+    Motion,
+    PoseMotion,
+    Posterior,
+    Turn,
+    decide,
+    track,
+)
 from justzoomin.search.heading_wedge import wedge
 from justzoomin.search.localizer import Localizer
 from justzoomin.search.photo_loading import LoadedPhoto
@@ -51,6 +62,8 @@ class TrackPoint:
         heading_sigma_deg: Circular spread of the heading in degrees.
         covariance_m2: Mean squares and product of the errors of the position: east, east times north, north, in square metres,
             with mass spread evenly within cells. None if unknown. It is not part of `to_dict`.
+        regions: Cells of the smallest regions that hold 50, 90 and 95 %, by per cent, as in `CredibleRegion.runs`. None if
+            unknown. They are not part of `to_dict`.
     """
 
     photo: str
@@ -62,6 +75,7 @@ class TrackPoint:
     heading_deg: float | None = None
     heading_sigma_deg: float | None = None
     covariance_m2: tuple[float, float, float] | None = None
+    regions: dict[int, tuple[int, ...]] | None = field(default=None, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, lat before lon."""
@@ -189,10 +203,13 @@ def point_of(photo: str, time: datetime, place: Posterior, on_map: bool | None) 
     errors = moments.covariance_m2 + np.outer(off, off)
     facing, spread = (None, None) if heading is None else heading[:2]
     return TrackPoint(photo, time, LatLon(lat, lon), place.radius_about(lat, lon, _HALF), place.radius_about(lat, lon, _MOST),
-                      on_map, facing, spread, (float(errors[0, 0]), float(errors[0, 1]), float(errors[1, 1])))
+                      on_map, facing, spread, (float(errors[0, 0]), float(errors[0, 1]), float(errors[1, 1])),
+                      {round(100 * level): region.runs()
+                       for level, region in zip(CREDIBLE_LEVELS, place.regions(CREDIBLE_LEVELS), strict=True)})
 
 
-def gpx(points: Sequence[TrackPoint], *, with_time: bool = True, name: str = "justzoomin", waypoints: bool = False) -> bytes:
+def gpx(points: Sequence[TrackPoint], *, with_time: bool = True, name: str = "justzoomin", waypoints: bool = False,
+        attribution: str | None = None) -> bytes:
     """Return a GPX 1.1 file: position, time and name of each photo, with radii and heading as extensions.
 
     Args:
@@ -200,12 +217,16 @@ def gpx(points: Sequence[TrackPoint], *, with_time: bool = True, name: str = "ju
         with_time: Whether to write their times.
         name: Name of the track.
         waypoints: Whether to write photos that do not belong together, instead of one track.
+        attribution: Whom to credit for the map.
 
-    Source: https://www.topografix.com/GPX/1/1/, order of elements in wptType.
+    Source: https://www.topografix.com/GPX/1/1/, order of elements in wptType; copyrightType.
     """
     ElementTree.register_namespace("", GPX)
     ElementTree.register_namespace("jzi", OWN)
     root = ElementTree.Element(f"{{{GPX}}}gpx", {"version": "1.1", "creator": "justzoomin"})
+    if attribution is not None:
+        facts = ElementTree.SubElement(root, f"{{{GPX}}}metadata")
+        ElementTree.SubElement(facts, f"{{{GPX}}}copyright", {"author": _text(attribution)})
     within = root
     if not waypoints:
         whole = ElementTree.SubElement(root, f"{{{GPX}}}trk")
@@ -239,8 +260,13 @@ def _text(words: str) -> str:
     return "".join(c if c.isprintable() or c in "\t\n" else "\ufffd" for c in spelled(words))
 
 
-def geojson(points: Sequence[TrackPoint]) -> dict[str, Any]:
-    """Return a GeoJSON FeatureCollection (lon, lat): the line, a point for each photo, and a wedge for each known heading."""
+def geojson(points: Sequence[TrackPoint], attribution: str | None = None) -> dict[str, Any]:
+    """Return a GeoJSON FeatureCollection (lon, lat): the line, a point for each photo, and a wedge for each known heading.
+
+    Args:
+        points: The photos.
+        attribution: Whom to credit for the map, for the member `attribution`.
+    """
     line = [[p.position.lon, p.position.lat] for p in points]
     features = [{"type": "Feature", "properties": {"kind": "track"}, "geometry": {"type": "LineString", "coordinates": line}}
                 ] if len(points) > 1 else []
@@ -249,4 +275,4 @@ def geojson(points: Sequence[TrackPoint]) -> dict[str, Any]:
     features += [{"type": "Feature", "properties": {"photo": p.photo, "kind": "heading"},
                   "geometry": wedge(*p.position, p.heading_deg, p.heading_sigma_deg)}
                  for p in points if p.heading_deg is not None and p.heading_sigma_deg is not None]
-    return {"type": "FeatureCollection", "features": features}
+    return {"type": "FeatureCollection", "features": features, **({} if attribution is None else {"attribution": attribution})}

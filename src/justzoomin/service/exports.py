@@ -44,7 +44,7 @@ def _gpx(opinion: Opinion, attribution: str | None) -> bytes:
     radius = fix.credible_radius_m
     point = TrackPoint(fix.photo or "photo", datetime.fromtimestamp(0, UTC), fix.position, radius, fix.radius_90_m or radius,
                        fix.on_map, fix.heading_deg, fix.heading_sigma_deg)
-    return gpx([point], with_time=False, waypoints=True)
+    return gpx([point], with_time=False, waypoints=True, attribution=attribution)
 
 
 def _csv(opinion: Opinion, attribution: str | None) -> bytes:

@@ -1,4 +1,7 @@
-"""A posterior as a georeferenced raster: probability per square metre, in any projection."""
+"""A posterior as a georeferenced raster: probability per square metre, in any projection.
+
+Source: GDAL's driver COG, for the layout; OGC 21-026, Cloud Optimized GeoTIFF.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +15,28 @@ from justzoomin.files import write_bytes
 from justzoomin.geometry import from_local
 from justzoomin.imagery import gdal, unwrapped
 from justzoomin.posterior import Posterior
+from justzoomin.spelling import spelled
 
 PIXELS_PER_CELL = 8
 """A cell's border is wrong by at most half a pixel, a sixteenth of a cell."""
 MAX_SIDE = 8192
 _BORDER = 257
 _ROWS = 256
+_BLOCK = 256
 
 
-def write_heat_raster(posterior: Posterior, crs: str, path: Path) -> Path:
-    """Write a GeoTIFF (float32, one band) of probabilities per square metre of ground; return its path.
+def write_heat_raster(posterior: Posterior, crs: str, path: Path, attribution: str | None = None) -> Path:
+    """Write a cloud optimized GeoTIFF (float32, one band) of probabilities per square metre of ground; return its path.
 
     Every pixel has the density of the cell that holds its middle, found by the grid. So the raster is correct in any
-    projection, although cells are not straight in any. Outside the region there is no data.
+    projection, although cells are not straight in any. Outside the region there is no data. A raster of more than
+    256 pixels a side has overviews, each half as wide, whose pixels are means.
 
     Args:
         posterior: The posterior.
         crs: The raster's projection, as PROJ knows it; with the map's, the raster fits its tiles.
         path: File to write.
+        attribution: Whom to credit for the map, for the tag Copyright.
 
     Raises:
         ConfigError: If PROJ does not know the projection, or cannot show the region in it.
@@ -72,12 +79,14 @@ def write_heat_raster(posterior: Posterior, crs: str, path: Path) -> Path:
         part = np.full(len(inside), np.nan, np.float32)
         part[inside] = density[grid.flatten(sequences[inside])]
         values[rows] = part.reshape(len(rows), width)
-    profile = {"driver": "GTiff", "width": width, "height": height, "count": 1, "dtype": "float32", "crs": crs,
+    profile = {"driver": "COG", "width": width, "height": height, "count": 1, "dtype": "float32", "crs": crs,
                "nodata": np.nan, "transform": rasterio.Affine(pixel[0], 0.0, np.min(x), 0.0, -pixel[1], np.max(y)),
-               "compress": "deflate", "predictor": 3, "tiled": True}
+               "compress": "deflate", "predictor": "floating_point", "blocksize": _BLOCK, "overview_resampling": "average"}
     with warnings.catch_warnings(), rasterio.MemoryFile() as memory:
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         with memory.open(**profile) as file:
             file.write(values, 1)
             file.set_band_description(1, "probability per square metre")
+            file.update_tags(TIFFTAG_SOFTWARE="justzoomin", **({} if attribution is None else {
+                "TIFFTAG_COPYRIGHT": spelled(attribution)}))
         return write_bytes(path, memory.read())
