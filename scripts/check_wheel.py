@@ -85,7 +85,7 @@ def source_files() -> list[str]:
             if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"]
 
 
-def try_wheel(wheel: Path, folder: Path, extras: str, say: Callable[[str], None]) -> None:
+def try_wheel(wheel: Path, folder: Path, extras: str, also: list[str], say: Callable[[str], None]) -> None:
     """Install a wheel into a new environment and locate a photo with it, in an empty folder; tell how long each step took.
 
     Raises:
@@ -105,8 +105,8 @@ def try_wheel(wheel: Path, folder: Path, extras: str, say: Callable[[str], None]
         return done.stdout
 
     step("python -m venv", sys.executable, "-m", "venv", str(folder / "venv"))
-    step(f"pip install 'justzoomin[{extras}]'", str(binaries / "python"), "-m", "pip", "install", "--quiet",
-         f"{wheel.resolve()}[{extras}]")
+    step(" ".join(["pip install", f"'justzoomin[{extras}]'", *also]), str(binaries / "python"), "-m", "pip", "install", "-qq",
+         f"{wheel.resolve()}[{extras}]", *also)
     step("jzi data synth", *TOWN)
     for shard in (work / "town" / "archives").glob("streetview_images_*.tar"):
         with tarfile.open(shard) as tar:
@@ -127,6 +127,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for the built files; default: removed at the end")
     parser.add_argument("--install", action="store_true", help="install the wheel into a new environment and locate a photo")
     parser.add_argument("--extras", default="synth", help="extras to install; default: synth, which makes the town")
+    parser.add_argument("--also", nargs="*", default=[], help="what to install besides, such as torch==2.13.0")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         wheel, sdist = build(options.out or Path(scratch) / "dist")
@@ -135,7 +136,7 @@ def main() -> None:
             if faults:
                 sys.exit("\n".join(faults))
         if options.install:
-            try_wheel(wheel, Path(scratch) / "try", options.extras, lambda text: print(text, flush=True))
+            try_wheel(wheel, Path(scratch) / "try", options.extras, options.also, lambda text: print(text, flush=True))
 
 
 if __name__ == "__main__":
