@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo page test check bench gpu-check clean
+.PHONY: setup demo page test check docs wheel-check bench gpu-check clean
 
 setup: $(READY)
 
@@ -31,6 +31,16 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layers.py
 
+# The documentation site, in build/docs; a warning, such as a link that leads nowhere, is an error.
+docs: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -r docs/requirements.txt
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs build/docs
+	@echo build/docs/index.html
+
+# Builds the wheel, installs it into an environment of its own and locates a photo there. Needs a package index.
+wheel-check: $(READY)
+	$(BIN)/python scripts/check_wheel.py --install --also torch==2.13.0
+
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
 
@@ -39,4 +49,4 @@ gpu-check: $(READY)
 	$(BIN)/python benchmarks/gpu_check.py
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo build dist docs/reference

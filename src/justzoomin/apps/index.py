@@ -50,7 +50,7 @@ def index(
     First prints the numbers of views and pieces and their size on disk, then the time left.
     The index belongs to the content of this model and this map and is refused with others.
     If it is interrupted, run the same command again: it continues.
-    See docs/index.md.
+    See docs/map-index.md.
     """
     began = time.monotonic()
     precision: Precision = "fp16" if fp16 else "fp32"

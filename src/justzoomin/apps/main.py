@@ -12,6 +12,7 @@ from justzoomin.apps import (
     calibrate,
     compare,
     demo,
+    doctor,
     evaluate,
     export,
     grid,
@@ -51,6 +52,7 @@ command(app, "serve")(serve.serve)
 command(app, "visualize")(visualize.visualize)
 command(app, "export")(export.export)
 command(app, "demo")(demo.demo)
+command(app, "doctor")(doctor.doctor)
 app.add_typer(data_app, name="data")
 app.add_typer(map_app, name="map")
 app.add_typer(model.app, name="model")
