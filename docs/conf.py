@@ -24,7 +24,7 @@ sys.path.insert(0, str(PROJECT / "src"))
 
 project = "justzoomin"
 author = "the justzoomin developers"
-copyright = f"2026, {author}"  # noqa: A001 - the name that Sphinx reads
+copyright = f"2026, {author}"
 version = release = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]

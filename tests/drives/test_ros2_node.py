@@ -10,9 +10,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import bag_making as making
 import pytest
 
+import bag_making as making
 import fakes
 from justzoomin.drives import Bag, BagDrive, BagOptions, track_source
 from justzoomin.search import DriveOptions, Localizer
