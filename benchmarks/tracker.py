@@ -4,9 +4,9 @@
 
 The first part pushes photos through a `Tracker` with the model: decoding, encoding, search, filter and answer, with a speed
 limit and with odometry. The second part pushes `--many` photos, whose likelihoods are drawn at random, through the filter of a
-small grid, and a twentieth of them through a whole `Tracker` on it, and prints the memory of the process (resident set) on the way.
-Everything runs on one thread. Without arguments: the packaged model in demo/unseen-town, after `make demo`. `--count 0` leaves
-the first part out.
+small grid, and a twentieth of them through a whole `Tracker` on it, and prints the memory of the process (resident set) on the
+way. Everything runs on one thread. Without arguments: the packaged model in demo/unseen-town, after `make demo`. `--count 0`
+leaves the first part out.
 """
 
 from __future__ import annotations
