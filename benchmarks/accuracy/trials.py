@@ -193,7 +193,8 @@ def table() -> str:
         seconds = "" if r.get("processor_s") is None else f"{r['processor_s']:.0f}"
         recall, nats = _apart(r, base, "recall_of_towns", 100, 1), _apart(r, base, "nats_of_towns", 1, 2)
         lines.append(f"| {name} | {r['axis']} | {r['towns']} | {r['shown']} | {r['weights']} | {seconds} | "
-                     f"{100 * r['recall_at_40m']:.1f} ± {100 * r['error_of_recall']:.1f} | {recall} | {r['nats']:.2f} | {nats} |")
+                     f"{100 * r['recall_at_40m']:.1f} ± {100 * r['error_of_recall']:.1f} | {recall} | "
+                     f"{r['nats']:.2f} | {nats} |")
     return "\n".join(lines)
 
 
