@@ -48,6 +48,7 @@ def test_files_that_are_no_photos_photos_of_elsewhere_and_slow_networks(visit, p
     visitor.pick(photos[0]).answered()
     expect(visitor["#headline"]).to_have_text("Probably not on this map")
     expect(visitor["#sure"]).to_contain_text("do not rely on it")
+    expect(visitor["#trust"]).not_to_contain_text("taken elsewhere")
     visitor.page.unroute(re.compile("v1/sessions$"))
     visitor["#other"].click()
     visitor.pick(photos[0]).answered()
