@@ -36,7 +36,7 @@ def test_a_link_restores_the_state_and_tabs_do_not_disturb_each_other(visit, pho
     assert other["#photo-image"].evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 0
     other.address = server.address
 
-    other["#other"].click()
+    other.another()
     other.pick(photos[1]).answered()
     own = other.position
     assert own != seen[0]
@@ -47,8 +47,7 @@ def test_a_link_restores_the_state_and_tabs_do_not_disturb_each_other(visit, pho
     visitor["#undo"].click()
     visitor.corrected(0)
     assert len(other.state["corrections"]) == 1 and visitor.state["corrections"] == []
-    visitor["#other"].click()
-    expect(visitor["#intake"]).to_be_visible()
+    visitor.another()
     other["#undo"].click()
     assert other.corrected(0).position == own
 

@@ -39,7 +39,7 @@ def test_files_that_are_no_photos_photos_of_elsewhere_and_slow_networks(visit, p
     visitor["#trouble button"].last.click()
     visitor.pick(photos[0]).answered()
     expect(visitor["#trouble"]).to_be_hidden()
-    visitor["#other"].click()
+    visitor.another()
 
     photo = {"name": "street.jpg", "mimeType": "image/jpeg", "buffer": photos[0].read_bytes()}
     state = visitor.page.request.post(f"{visitor.address}v1/sessions", multipart={"photo": photo}).json()
@@ -48,11 +48,12 @@ def test_files_that_are_no_photos_photos_of_elsewhere_and_slow_networks(visit, p
     visitor.pick(photos[0]).answered()
     expect(visitor["#headline"]).to_have_text("Probably not on this map")
     expect(visitor["#sure"]).to_contain_text("do not rely on it")
+    expect(visitor["#trust"]).not_to_contain_text("taken elsewhere")
     visitor.page.unroute(re.compile("v1/sessions$"))
-    visitor["#other"].click()
+    visitor.another()
     visitor.pick(photos[0]).answered()
     expect(visitor["#headline"]).not_to_have_text("Probably not on this map")
-    visitor["#other"].click()
+    visitor.another()
 
     large = noise(tmp_path / "large.jpg", 900, 600)
     network = visitor.page.context.new_cdp_session(visitor.page)
@@ -120,7 +121,7 @@ def test_a_server_that_dies_and_comes_back_loses_nothing(visit, serve, photos):
     visitor["#undo"].click()
     assert (visitor.corrected(1).position, visitor["#corrections li"].all_inner_texts()) == seen
 
-    visitor["#other"].click()
+    visitor.another()
     server.gate.close()
     visitor.pick(photos[1])
     expect(visitor["#progress"]).to_contain_text("Comparing the photo")

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import torch
 import uvicorn
 
 from justzoomin.apps.server.app import create_app
@@ -34,11 +35,10 @@ class Gate:
             self._left += batches
             self._changed.notify_all()
 
-    def passing(self, stage: str) -> None:
-        if stage == "encode":
-            with self._changed:
-                assert self._changed.wait_for(lambda: self._left > 0, PATIENCE_S), "nobody opened the gate"
-                self._left -= 1
+    def passing(self) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._left > 0, PATIENCE_S), "nobody opened the gate"
+            self._left -= 1
 
 
 class TownServer:
@@ -59,14 +59,13 @@ class TownServer:
         listening = listen("127.0.0.1", self.port)
         self.port = listening.getsockname()[1]
         app = create_app(localizer, self.settings, self.jobs, examples=self.examples)
-        told = localizer.took
+        encode = localizer.encode
 
-        def took(stage: str, seconds: float) -> None:
-            self.gate.passing(stage)
-            if told is not None:
-                told(stage, seconds)
+        def encode_in_turn(pairs: torch.Tensor) -> torch.Tensor:
+            self.gate.passing()
+            return encode(pairs)
 
-        localizer.took = took
+        localizer.encode = encode_in_turn  # type: ignore[method-assign]
         self._server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listening]}, daemon=True)
         self._thread.start()

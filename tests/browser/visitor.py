@@ -11,6 +11,11 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, R
 
 OTHER_HOSTS = re.compile(r"^(?!https?://127\.0\.0\.1(:\d+)?/|blob:|data:|about:|devtools:)")
 WAIT_MS = 30_000
+_DRAWN = """new Promise((resolve) => {
+  const { map } = window.justzoomin.map;
+  map.once("rendercomplete", resolve);
+  map.render();
+})"""
 _AT = """([lat, lon]) => {
   const { map } = window.justzoomin.map;
   map.renderSync();
@@ -90,6 +95,13 @@ class Visitor:
         """Wait for an answer."""
         expect(self["#headline"]).to_be_visible()
         expect(self["#position"]).to_have_text(re.compile(r"^-?\d+\.\d{6}, -?\d+\.\d{6}$"))
+        return self
+
+    def another(self) -> Visitor:
+        """Close the photo, when the map is drawn: tiles of a closed photo are refused."""
+        self.page.evaluate(_DRAWN)
+        self["#other"].click()
+        expect(self["#intake"]).to_be_visible()
         return self
 
     @property

@@ -54,9 +54,11 @@ export function sureness(fix) {
 
 /** Return why the probabilities can be trusted, or not. */
 export function trust(fix) {
-  return fix.not_calibrated
+  const shares = fix.not_calibrated
     ? `Not calibrated: ${fix.not_calibrated}. Read the percentages as a ranking, not as odds.`
     : "Calibrated: on test photos, such percentages came true.";
+  return fix.on_map === null || fix.on_map === undefined
+    ? `${shares} Nothing here tells photos that were taken elsewhere: they get a place, too.` : shares;
 }
 
 function nearby(fix) {
