@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import shapely
 from PIL import Image
 from running import Jzi
 
@@ -137,8 +139,9 @@ def test_the_photos_behind_those_of_the_training(many: Path, taught: Path, tmp_p
 
 
 def test_track_of_exif_times(jzi: Jzi, drive: Path, model: Path, repository: Path, tmp_path: Path) -> None:
-    gpx, points = tmp_path / "new" / "out.gpx", tmp_path / "new" / "out.geojson"
-    ran = jzi("track", drive, "--model", model, "--map", repository, "--gpx", gpx, "--geojson", points, "--json")
+    gpx, points, package = (tmp_path / "new" / f"out.{ending}" for ending in ("gpx", "geojson", "gpkg"))
+    ran = jzi("track", drive, "--model", model, "--map", repository, "--gpx", gpx, "--geojson", points, "--gpkg",
+              package, "--json")
     assert ran.code == 0
     assert [Path(row["photo"]).stem for row in ran.json] == list("ebacd")
     assert [row["time"] for row in ran.json][:2] == ["2024-05-01T08:00:00+00:00", "2024-05-01T08:00:02+00:00"]
@@ -149,8 +152,19 @@ def test_track_of_exif_times(jzi: Jzi, drive: Path, model: Path, repository: Pat
     assert [(float(p.get("lat")), float(p.get("lon"))) for p in placed] == [
         (pytest.approx(row["lat"], abs=1e-6), pytest.approx(row["lon"], abs=1e-6)) for row in ran.json]
     assert [child.tag.removeprefix(GPX) for child in placed[0]] == ["time", "name", "extensions"]  # the schema's order
-    line, *singles = json.loads(points.read_text())["features"]
+    collection, credit = json.loads(points.read_text()), open_dataset(repository).map.attribution
+    marks = found.findall(f"{GPX}metadata/{GPX}copyright")
+    assert [mark.get("author") for mark in marks] == ([] if credit is None else [credit])
+    assert collection.get("attribution") == credit
+    line, *singles = collection["features"]
     assert line["geometry"]["coordinates"] == [p["geometry"]["coordinates"] for p in singles]
+    database = sqlite3.connect(package)
+    assert database.execute("SELECT lat, lon, radius_m FROM answers").fetchall() == [
+        (row["lat"], row["lon"], row["radius_m"]) for row in ran.json]
+    assert database.execute("SELECT time FROM answers").fetchone() == ("2024-05-01T08:00:00.000Z",)
+    track = shapely.from_wkb(database.execute("SELECT geom FROM track").fetchone()[0][40:])
+    assert shapely.get_coordinates(track).tolist() == line["geometry"]["coordinates"]
+    assert database.execute("SELECT count(*), count(DISTINCT percent) FROM regions").fetchone() == (15, 3)
     assert all(row["radius_m"] <= row["radius_90_m"] and row["on_map"] is None for row in ran.json)
     text = jzi("track", drive, "--model", model, "--map", repository).out
     assert text.count("90 % within") == 5

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from fakes import encoded, make_repository, picture, tiny_model, with_exif
 from justzoomin.apps.shared import console
 from justzoomin.apps.shared.console import metres, percent
 from justzoomin.geometry import haversine_m
+from justzoomin.maps import Map
 from justzoomin.search import Localizer
 
 
@@ -84,9 +86,9 @@ def test_errors_for_people_go_to_standard_error(jzi: Jzi, photos: Path, unusable
 
 
 def test_geojson_and_figure(jzi: Jzi, photos: Path, unusable: Path, model: Path, repository: Path, tmp_path: Path) -> None:
-    points, drawn = tmp_path / "new" / "points.geojson", tmp_path / "new" / "paths.png"
+    points, drawn, package = (tmp_path / "new" / name for name in ("points.geojson", "paths.png", "points.gpkg"))
     ran = jzi("localize", photos / "b.jpg", unusable / "one.png", "--model", model, "--map", repository, "--json",
-              "--geojson", points, "--figure", drawn)
+              "--geojson", points, "--figure", drawn, "--gpkg", package)
     assert ran.code == 1
     good, bad = ran.json
     collection = json.loads(points.read_text())
@@ -97,7 +99,13 @@ def test_geojson_and_figure(jzi: Jzi, photos: Path, unusable: Path, model: Path,
     assert region["properties"]["area_m2"] == good["regions"]["90"]
     assert str(drawn) in ran.err
     assert Image.open(drawn).format == "PNG"
-    assert sorted(p.name for p in drawn.parent.iterdir()) == ["paths.png", "points.geojson"]
+    assert sorted(p.name for p in drawn.parent.iterdir()) == ["paths.png", "points.geojson", "points.gpkg"]
+    credit = Map.open(repository).attribution
+    assert collection.get("attribution") == credit
+    database = sqlite3.connect(package)
+    assert database.execute("SELECT lat, lon FROM answers").fetchall() == [(good["lat"], good["lon"])]
+    assert {str(percent): area for percent, area in database.execute("SELECT percent, area_m2 FROM regions")} == good["regions"]
+    assert json.loads(database.execute("SELECT metadata FROM gpkg_metadata").fetchone()[0]).get("rights") == credit
     assert "error" in bad
 
 

@@ -105,7 +105,17 @@ def test_check_says_what_forbids_training(jzi: Jzi, unplaced: Path) -> None:
     assert jzi("map", "check", unplaced, "--pixels", 32, "--json").code == 1
 
 
+def test_check_without_a_region_takes_the_proposed_one(jzi: Jzi, unplaced: Path) -> None:
+    ran = jzi("map", "check", unplaced, "--pixels", 32, "--json")
+    proposed = jzi("region", "fit", unplaced, "--pixels", 32, "--json").json["region"]
+    assert (ran.code, ran.json["region"], ran.json["region_proposed"]) == (0, proposed, True)
+    assert f"`jzi region fit {unplaced} --pixels 32 --write` writes" in ran.err
+    assert not (unplaced / "satellite" / "region.yaml").exists()
+    assert jzi("region", "fit", unplaced, "--pixels", 32, "--write").code == 0
+    again = jzi("map", "check", unplaced, "--pixels", 32, "--json")
+    assert (again.code, again.json["region"], again.json["region_proposed"], again.err) == (0, proposed, False, "")
+
+
 def test_check_refusals(jzi: Jzi, repository: Path, unplaced: Path, tmp_path: Path) -> None:
-    assert "--region FILE" in jzi("map", "check", unplaced).refusal()
     assert "pixels" in jzi("map", "check", repository, "--pixels", 2).refusal()
     assert ".png" in jzi("map", "check", repository, "--sheet", tmp_path / "sheet.txt").refusal()

@@ -98,6 +98,22 @@ def test_a_large_lattice_has_a_bounded_raster(tmp_path: Path, monkeypatch: pytes
         assert file.bounds.right - file.bounds.left == pytest.approx(320, abs=12)
 
 
+def test_it_is_a_cog_with_overviews_and_a_credit(tmp_path: Path) -> None:
+    cogeo = pytest.importorskip("rio_cogeo")
+    found = some_posterior(TOWN)
+    path = write_heat_raster(found, "epsg:32631", tmp_path / "heat.tif", "Survey of \u00c5s \udce9")
+    valid, errors, remarks = cogeo.cog_validate(path, strict=True, quiet=True)
+    assert (valid, errors, remarks) == (True, [], [])
+    with rasterio.open(path) as file:
+        assert file.tags()["TIFFTAG_COPYRIGHT"] == "Survey of \u00c5s \\xe9"
+        assert file.overviews(1) == [2]
+        whole, area = file.read(1).astype(np.float64), np.prod(np.abs([file.transform.a, file.transform.e]))
+    with rasterio.open(path, overview_level=0) as file:
+        half, double = file.read(1).astype(np.float64), np.prod(np.abs([file.transform.a, file.transform.e]))
+    assert np.abs(2 * np.array(half.shape) - whole.shape).max() <= 1
+    assert np.nansum(half) * double == pytest.approx(np.nansum(whole) * area, rel=0.02)  # means keep the mass
+
+
 def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="PROJ does not know"):
         write_heat_raster(some_posterior(TOWN), "epsg:1", tmp_path / "heat.tif")

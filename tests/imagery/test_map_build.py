@@ -189,6 +189,13 @@ def test_command(source, tmp_path):
     fitted = fit_region(open_unplaced(tmp_path / "map3"), pixels=48).grid
     assert load_grid(tmp_path / "map3" / "satellite" / "region.yaml") == fitted and "--pixels 48" in run.output
     assert fitted.depth > fit_region(open_unplaced(tmp_path / "map3")).grid.depth
+    run = CliRunner().invoke(app, ["build", str(source), str(tmp_path / "map4"), "--tile-px", "64", "--gsd-m", "8",
+                                   "--no-region"], catch_exceptions=False)
+    assert run.exit_code == 0 and not (tmp_path / "map4" / "satellite" / "region.yaml").exists()
+    assert f"next: jzi region fit {tmp_path / 'map4'} --write" in run.output
+    with pytest.raises(ConfigError, match="--no-region"):
+        CliRunner().invoke(app, ["build", str(source), str(tmp_path / "no"), "--no-region", "--preset", "small"],
+                           catch_exceptions=False)
     for option, text in (("--quality=101", "--quality"), ("--bands=1,2", "--bands"), ("--area=1,2,3", "--area")):
         with pytest.raises(ConfigError, match=text):
             CliRunner().invoke(app, ["build", str(source), str(tmp_path / "no"), option], catch_exceptions=False)

@@ -2,10 +2,14 @@
 
 import csv
 import json
+import sqlite3
 
 import polars as pl
 import pytest
+import shapely
+from pyproj import CRS
 
+from justzoomin.data import read_noted_parquet
 from justzoomin.errors import ConfigError, DataError, PhotoError
 from justzoomin.posterior import Circle
 from justzoomin.search import Fix, Localizer, localize_to_file
@@ -73,7 +77,7 @@ def test_a_row_for_each_photo_and_failures_apart(localizer, photos, tmp_path, su
     for row, path in zip(found, good, strict=True):
         alone = plain(localizer.localize(path))
         assert {k: row[k] for k in alone} == close(alone)
-        assert row.keys() == alone.keys() | {"seconds"}
+        assert row.keys() == alone.keys() | {"seconds"} | ({"geometry"} if suffix == ".parquet" else set())
     with report.failures.open(newline="", encoding="utf-8") as file:
         failed = list(csv.DictReader(file))
     assert [row["photo"] for row in failed] == [str(photos[2]), str(photos[5])]
@@ -92,6 +96,45 @@ def test_geojson_is_what_single_fixes_give(localizer, photos, tmp_path):
     wanted = [f["geometry"] for fix in fixes for f in json.loads(json.dumps(fix.to_geojson()))]
     for feature, geometry in zip(collection["features"], wanted, strict=True):
         assert feature["geometry"] == close(geometry)
+
+
+def test_parquet_is_geoparquet(localizer, photos, tmp_path):
+    """Read without a library for it, and by ours that distrusts files; the credit of the map is there."""
+    out = tmp_path / "fixes.parquet"
+    localize_to_file(localizer, photos[:2], out)
+    table, note = read_noted_parquet(out, "geo")
+    geo, points = json.loads(note), shapely.from_wkb(table["geometry"].to_list())
+    assert shapely.get_coordinates(points).tolist() == [list(row) for row in table.select("lon", "lat").rows()]
+    column = geo["columns"][geo["primary_column"]]
+    assert (geo["version"], geo["primary_column"], column["encoding"], column["geometry_types"]) == (
+        "1.1.0", "geometry", "WKB", ["Point"])
+    assert CRS.from_json_dict(column["crs"]) == CRS("OGC:CRS84")
+    assert column["bbox"] == shapely.total_bounds(points).tolist()
+    assert pl.read_parquet_metadata(out).get("attribution") == localizer.map.attribution
+
+
+def test_geopandas_reads_the_parquet_as_points(localizer, photos, tmp_path):
+    geopandas = pytest.importorskip("geopandas")
+    pytest.importorskip("pyarrow")
+    out = tmp_path / "fixes.parquet"
+    localize_to_file(localizer, photos[:2], out)
+    found = geopandas.read_parquet(out)
+    assert found.crs == "OGC:CRS84"
+    assert (list(found.geometry.x), list(found.geometry.y)) == (list(found["lon"]), list(found["lat"]))
+
+
+def test_a_geopackage_of_a_job_has_all_regions(localizer, photos, tmp_path):
+    """Of an interrupted job too: the journal keeps the cells of the regions."""
+    out = tmp_path / "fixes.gpkg"
+    broken_off(localizer, photos[:2], out, 1)
+    assert localize_to_file(localizer, photos[:2], out).resumed == 1
+    database = sqlite3.connect(out)
+    assert database.execute("SELECT photo FROM answers").fetchall() == [(str(photo),) for photo in photos[:2]]
+    fixes = [localizer.localize(photo) for photo in photos[:2]]
+    wanted = [(str(fix.photo), percent, pytest.approx(area, rel=1e-6)) for fix in fixes
+              for percent, area in sorted((fix.regions or {}).items(), reverse=True)]
+    assert len(wanted) == (0 if str(localizer.search) == "greedy" else 6)
+    assert database.execute("SELECT photo, percent, area_m2 FROM regions").fetchall() == wanted
 
 
 class StopError(RuntimeError):

@@ -14,6 +14,7 @@ from .map_report import MapCheck as MapCheck
 from .publish import publish_check as publish_check
 from .region_fit import RegionFit as RegionFit
 from .region_fit import fit_region as fit_region
+from .region_fit import open_proposed as open_proposed
 from .region_fit import open_unplaced as open_unplaced
 from .region_fit import region_path as region_path
 from .rights import PublishItem as PublishItem

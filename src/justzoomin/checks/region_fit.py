@@ -13,7 +13,7 @@ from justzoomin.checks.outline import Outline, outline_table
 from justzoomin.checks.squares import FitSquare, fit_squares, tile_edge_m
 from justzoomin.errors import ConfigError, GeometryError, TileError
 from justzoomin.geometry import LatLon, Region, ZoomGrid, grid_to_dict, preset
-from justzoomin.maps import Map, layout_folder
+from justzoomin.maps import Map, NoRegionError, layout_folder
 from justzoomin.tiles import TileProjection, source_kind
 
 DEFAULT_CELL_M = 39.0
@@ -71,6 +71,27 @@ def open_unplaced(root: Path | str) -> Map:
         TileError: If there are no tiles.
     """
     return Map.open(root, grid=preset("dc"))
+
+
+def open_proposed(root: Path | str, *, pixels: int = 384) -> tuple[Map, RegionFit | None]:
+    """Open a map, with a proposed region if it has none. The proposal is not written.
+
+    Args:
+        root: The map.
+        pixels: Edge of the views to which a proposal is fitted, in pixels.
+
+    Returns:
+        The map, and the proposal; None if the map states its region.
+
+    Raises:
+        LayoutError: If there is no layout or it is wrong, or a tile server is given.
+        TileError: If there are no tiles, or no square fits.
+    """
+    try:
+        return Map.open(root), None
+    except NoRegionError:
+        fitted = fit_region(open_unplaced(root), pixels=pixels)
+        return Map.open(root, fitted.grid), fitted
 
 
 def region_path(root: Path | str) -> Path:

@@ -9,6 +9,7 @@ from .look import region_look as region_look
 from .map import Map as Map
 from .map import Square as Square
 from .map import View as View
+from .opening import NoRegionError as NoRegionError
 from .opening import find_region as find_region
 from .opening import layout_folder as layout_folder
 from .render import MAX_MOSAIC_PX as MAX_MOSAIC_PX

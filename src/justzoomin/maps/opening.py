@@ -16,6 +16,10 @@ RASTER_SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".asc", ".ecw", ".pn
 _MAX_ATTRIBUTION = 65_536
 
 
+class NoRegionError(LayoutError):
+    """A map in a folder or a package does not state its region."""
+
+
 @dataclass(frozen=True)
 class MapParts:
     """The parts of a map.
@@ -112,14 +116,19 @@ def _find_source(folder: Path, layout: TileLayout, attribution: str) -> tiles.Ti
 
 
 def find_region(folder: Path, layout: TileLayout) -> ZoomGrid:
-    """Return the grid that region.yaml states; else the benchmark's, if the layout is that of the dataset card."""
+    """Return the grid that region.yaml states; else the benchmark's, if the layout is that of the dataset card.
+
+    Raises:
+        NoRegionError: If there is neither.
+        ConfigError: If region.yaml is wrong.
+    """
     path = folder / "region.yaml"
     if path.exists():
         return load_grid(path)
     if layout.same_place(CARD_LAYOUT):
         return preset("dc")
-    raise LayoutError(path, "there is no region.yaml, and the layout is not the published dataset's",
-                      "Give the region of this map: --region FILE, or a region.yaml beside layout.yaml.")
+    raise NoRegionError(path, "there is no region.yaml, and the layout is not the published dataset's",
+                        "Write one with `jzi region fit MAP --write`, or give --region FILE.")
 
 
 def _stated_attribution(folder: Path, layout: TileLayout) -> str | None:

@@ -188,9 +188,9 @@ class Journal:
 
     def add(self, photo: str, result: Fix | JustZoomInError, stamp: list[int]) -> None:
         """Append the result of a photo. It outlives the process at once, and a power cut after at most `_SYNC_SECONDS`."""
-        row = {"photo": photo, "error": str(result)} if isinstance(result, JustZoomInError) else result.to_dict()
-        if self._regions and isinstance(result, Fix):
-            row[_REGIONS] = result.other_regions
+        row: dict[str, Any] = {"photo": photo, "error": str(result)}
+        if isinstance(result, Fix):
+            row = {**result.to_dict(), **({_REGIONS: result.other_regions} if self._regions else {})}
         offset = self._write({**row, "file": stamp})
         self._file.flush()
         self._places[photo] = (offset, isinstance(result, Fix), stamp)

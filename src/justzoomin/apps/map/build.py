@@ -58,13 +58,17 @@ def build(
     dest: Annotated[Path, typer.Argument(help="Folder of the map. It is made if missing; an interrupted build continues.")],
     settings: MapBuildConfig,
     preset: Annotated[str | None, typer.Option("--preset", help=f"Without --region: {VIEWS_PRESET_HELP}")] = None,
+    no_region: Annotated[bool, typer.Option("--no-region", help="Do not propose a region, and write none.")] = False,
 ) -> None:
-    """Build a map from imagery: tiles of every level and layout.yaml.
+    """Build a map from imagery: tiles of every level, layout.yaml and region.yaml.
 
+    Without --region, a region is proposed and written beside layout.yaml.
     If the build is interrupted, run the same command again: it continues.
     """
     from justzoomin.imagery import MapBuild
 
+    if no_region and (settings.region is not None or preset is not None):
+        raise ConfigError("--no-region", "--region or --preset is given as well", "Leave out one of them.")
     if preset is not None:
         view_pixels(None, preset)  # an unknown preset is refused before the work
     job = MapBuild(sources, dest, settings)
@@ -74,8 +78,8 @@ def build(
     for note in job.holes():
         err().print(f"note: {note}", markup=False)
     out().print(f"{path}: {_summary(job)}")
-    if settings.region is None and not _place(path, preset):
-        out().print(f"next: jzi region fit {shlex.quote(str(path))}")
+    if settings.region is None and (no_region or not _place(path, preset)):
+        out().print(f"next: jzi region fit {shlex.quote(str(path))} --write")
         return
     out().print(f"next: jzi map check {shlex.quote(str(path))}" + (f" --pixels {view_pixels(None, preset)}" if preset else ""))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,17 +42,23 @@ def check(
 ) -> None:
     """Check a map before training: coverage, missing and blank tiles, resolution, levels that nothing needs.
 
+    A map without a region.yaml is checked in the region that `jzi region fit` proposes. Nothing is written.
     The exit code is 1 if the map cannot be used for training.
     If MAP is a dataset, photos at places without a tile are counted too.
     """
-    from justzoomin.checks import check_map
+    from justzoomin.checks import check_map, open_proposed
     from justzoomin.maps import Map
 
     if sheet is not None:
         from justzoomin.figures import check_format
 
         check_format(writable_file(sheet, "--sheet"))
-    source, edge = Map.open(root, region_option(region)), view_pixels(pixels, preset)
+    edge = view_pixels(pixels, preset)
+    source, proposed = open_proposed(root, pixels=edge) if region is None else (Map.open(root, region_option(region)), None)
+    if proposed is not None:
+        words = "" if pixels is None and preset is None else f" --pixels {edge}"
+        typer.echo(f"note: the map has no region.yaml; checked in a proposed region, which `jzi region fit "
+                   f"{shlex.quote(root)}{words} --write` writes", err=True)
     with stage_bars() as advance:
         checked = check_map(source, pixels=edge, tiles=tiles, seed=seed, places=_places(Path(root), source), progress=advance)
     if sheet is not None:
@@ -59,7 +66,8 @@ def check(
 
         save_figure(contact_sheet(checked, source, source.attribution, seed=seed), sheet)
     if as_json:
-        print_json({**checked.to_dict(), "sheet": None if sheet is None else str(sheet)})
+        print_json({**checked.to_dict(), "region_proposed": proposed is not None,
+                    "sheet": None if sheet is None else str(sheet)})
     else:
         print_check(checked)
         if sheet is not None:
