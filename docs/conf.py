@@ -1,7 +1,7 @@
 """Settings of the documentation site: `make docs` builds it from these pages, with a reference made from the docstrings.
 
-The pages stay plain Markdown that a code host shows. What only the site needs is added while it is built: the tables of contents,
-the reference, and a start page.
+The pages stay plain Markdown that a code host shows. What only the site needs is added while it is built: the tables of
+contents, the reference, and a start page.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def reference_page(room: str, names: dict[str, Path]) -> str:
     """Return the page of a room: its purpose, then its classes, functions and values."""
     module = importlib.import_module(room)
     title = room.removeprefix("justzoomin.")
-    parts = [f"{title}\n{'=' * len(title)}\n", f"{inspect.getdoc(module) or ''}\n", f".. code-block:: python\n\n   import {room}\n"]
+    purpose = inspect.getdoc(module) or ""
+    parts = [f"{title}\n{'=' * len(title)}\n", f"{purpose}\n", f".. code-block:: python\n\n   import {room}\n"]
     if room == "justzoomin":  # its names are those of rooms
         return "\n".join([*parts, *(f"- `{name}`, from {file.stem}" for name, file in names.items()), ""])
     kinds: dict[str, list[str]] = {"class": [], "function": [], "data": []}
@@ -79,8 +80,13 @@ def reference_page(room: str, names: dict[str, Path]) -> str:
         kind = "class" if inspect.isclass(value) else "function" if inspect.isroutine(value) else "data"
         kinds[kind].append(f".. auto{kind}:: {room}.{name}\n" if kind == "function" else
                            f".. autoclass:: {room}.{name}\n   :members:\n   :show-inheritance:\n" if kind == "class" else
-                           f".. py:data:: {room}.{name}\n\n{indent(words_below(file, name), '   ')}\n")
+                           f".. py:data:: {room}.{name}\n{shown(value)}\n{indent(words_below(file, name), '   ')}\n")
     return "\n".join([*parts, *(text for texts in kinds.values() for text in texts)])
+
+
+def shown(value: Any) -> str:
+    """Return the option that shows a number or a text; other values are shown in the source."""
+    return f"   :value: {value!r}\n" if isinstance(value, int | float | str) else ""
 
 
 def words_below(file: Path, name: str) -> str:
@@ -120,16 +126,18 @@ def adapt_page(_: Any, name: str, source: list[str]) -> None:
 def contents(start: str) -> dict[str, list[str]]:
     """Return the pages that each section of the start page lists, and the reference."""
     sections = re.split(r"^## (.+)$", start, flags=re.MULTILINE)[1:]
-    found = {title: list(dict.fromkeys(_TABLE_LINK.findall(text))) for title, text in zip(sections[::2], sections[1::2], strict=True)}
+    found = {title: list(dict.fromkeys(_TABLE_LINK.findall(text)))
+             for title, text in zip(sections[::2], sections[1::2], strict=True)}
     return {**found, "Reference": ["reference/index"]}
 
 
 def write_start(app: Any, error: Exception | None) -> None:
     """Write index.html, which leads to the start page."""
     if error is None and app.builder.name == "html":
+        page = f"{root_doc}.html"
         (Path(app.outdir) / "index.html").write_text(
-            f'<!doctype html><meta charset="utf-8"><title>justzoomin</title>'
-            f'<meta http-equiv="refresh" content="0; url={root_doc}.html"><a href="{root_doc}.html">justzoomin</a>\n', encoding="utf-8")
+            '<!doctype html><meta charset="utf-8"><title>justzoomin</title>'
+            f'<meta http-equiv="refresh" content="0; url={page}"><a href="{page}">justzoomin</a>\n', encoding="utf-8")
 
 
 def setup(app: Any) -> None:
