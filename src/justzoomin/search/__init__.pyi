@@ -53,7 +53,7 @@ from .retrieval import cell_scores as cell_scores
 from .searches import Search as Search
 from .searches import choose_search as choose_search
 from .searches import parse_search as parse_search
-from .track_geopackage import track_geopackage as track_geopackage
+from .track_layers import track_geopackage as track_geopackage
 from .tracking import Alone as Alone
 from .tracking import TrackPoint as TrackPoint
 from .tracking import geojson as geojson
