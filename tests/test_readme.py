@@ -21,6 +21,7 @@ README = PROJECT / "README.md"
 DOORS = [PROJECT / "docs" / name for name in ("researchers.md", "own-city.md", "robots-and-gis.md")]
 NOT_RUN = {
     "make demo": "it sets up a virtual environment over the network; tests/apps/test_demo.py measures the same towns",
+    "make page": "it runs until it is interrupted; tests/browser opens the page",
     "make test": "it runs this test",
     "make setup": "it sets up a virtual environment over the network",
     ". .venv/bin/activate": "the environment of make setup",
