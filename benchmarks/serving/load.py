@@ -57,7 +57,7 @@ class Tally:
                 f"memory: {self.memory_mb[0][1]:.0f} MB at the start, {sizes.min():.0f} to {sizes.max():.0f} MB in the "
                 f"second half, slope there {slope:+.2f} MB a minute"
             )
-        return "\n".join([*lines, *(f"WRONG: {words}" for words in self.wrong[:10])])
+        return "\n".join([*lines, f"{len(self.wrong)} wrong or lost", *(f"WRONG: {words}" for words in self.wrong[:10])])
 
 
 class Load:
@@ -110,6 +110,7 @@ class Load:
                 continue
             if answer.status == 503 and answer.headers.get("retry-after", "").isdigit():
                 self.tally.counts["503 with Retry-After"] += 1
+                connection.close()  # the server closes what is idle for longer than 30 s
                 await asyncio.sleep(float(answer.headers["retry-after"]))
                 continue
             if answer.status != 200:
