@@ -48,7 +48,9 @@ def test_cells_undo_redo_refusals_and_two_places_side_by_side(visit, photos):
 
     visitor["#radius"].fill("5000")
     visitor["#around-not"].click()
+    expect(visitor["#refusal"]).to_be_visible()
     expect(visitor["#refusal"]).to_contain_text("rules out every")
+    expect(visitor["#refusal"]).not_to_contain_text("swapped")
     expect(visitor["#corrections li"]).to_have_count(1)
     assert visitor.position == second
     visitor["#undo"].click()

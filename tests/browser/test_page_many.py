@@ -29,6 +29,7 @@ def test_a_batch_shows_progress_and_every_answer_and_can_be_cancelled(visit, pho
         expect(visitor["#view-many .progress"]).to_contain_text("0 of 5 photos")
         server.gate.let(2)
         expect(visitor["#view-many .progress"]).to_contain_text(re.compile("[1-4] of 5 photos"))
+        expect(visitor["#view-many progress"]).to_have_attribute("value", re.compile(r"^0\.[2468]"))
     finally:
         server.gate.let()
     expect(visitor["#many-files"]).to_be_visible()

@@ -101,7 +101,7 @@ def test_a_key_is_asked_for_and_too_large_photos_are_refused(visit, strict, phot
 def test_a_server_that_dies_and_comes_back_loses_nothing(visit, serve, photos):
     server = serve(batch_size=2)
     visitor = visit(server.address)
-    visitor.watch.allow("ERR_CONNECTION|ERR_EMPTY", "status of 404")
+    visitor.watch.allow("ERR_CONNECTION|ERR_EMPTY|status of 503", "status of 404")
     visitor.pick(photos[0]).answered()
     visitor["#radius"].fill("60")
     visitor["#around-not"].click()
