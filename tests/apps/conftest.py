@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 import warnings
 import zlib
@@ -36,6 +37,14 @@ def jzi(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset of depth 2: eight photos to train on, five to validate."""
     return fakes.make_repository(tmp_path_factory.mktemp("apps") / "repository", train=8, val=5, pixels=32)
+
+
+@pytest.fixture
+def credited(repository: Path, tmp_path: Path) -> Path:
+    """The same dataset with a file that says whom to name."""
+    root = Path(shutil.copytree(repository, tmp_path / "credited"))
+    (root / "ATTRIBUTION").write_text("Survey of \u00c5s & Bj\u00f6rk, CC BY 4.0\n")
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -138,9 +138,9 @@ def test_the_photos_behind_those_of_the_training(many: Path, taught: Path, tmp_p
         held_out(mixed, "held_out", 0, {"train_split_hash": mixed.split_hash("train")})
 
 
-def test_track_of_exif_times(jzi: Jzi, drive: Path, model: Path, repository: Path, tmp_path: Path) -> None:
+def test_track_of_exif_times(jzi: Jzi, drive: Path, model: Path, credited: Path, tmp_path: Path) -> None:
     gpx, points, package = (tmp_path / "new" / f"out.{ending}" for ending in ("gpx", "geojson", "gpkg"))
-    ran = jzi("track", drive, "--model", model, "--map", repository, "--gpx", gpx, "--geojson", points, "--gpkg",
+    ran = jzi("track", drive, "--model", model, "--map", credited, "--gpx", gpx, "--geojson", points, "--gpkg",
               package, "--json")
     assert ran.code == 0
     assert [Path(row["photo"]).stem for row in ran.json] == list("ebacd")
@@ -152,10 +152,10 @@ def test_track_of_exif_times(jzi: Jzi, drive: Path, model: Path, repository: Pat
     assert [(float(p.get("lat")), float(p.get("lon"))) for p in placed] == [
         (pytest.approx(row["lat"], abs=1e-6), pytest.approx(row["lon"], abs=1e-6)) for row in ran.json]
     assert [child.tag.removeprefix(GPX) for child in placed[0]] == ["time", "name", "extensions"]  # the schema's order
-    collection, credit = json.loads(points.read_text()), open_dataset(repository).map.attribution
-    marks = found.findall(f"{GPX}metadata/{GPX}copyright")
-    assert [mark.get("author") for mark in marks] == ([] if credit is None else [credit])
-    assert collection.get("attribution") == credit
+    collection, credit = json.loads(points.read_text()), "Survey of \u00c5s & Bj\u00f6rk, CC BY 4.0"
+    assert found[0].tag == f"{GPX}metadata"  # before the track, as the schema wants
+    assert [mark.get("author") for mark in found.findall(f"{GPX}metadata/{GPX}copyright")] == [credit]
+    assert collection["attribution"] == credit
     line, *singles = collection["features"]
     assert line["geometry"]["coordinates"] == [p["geometry"]["coordinates"] for p in singles]
     database = sqlite3.connect(package)
@@ -166,7 +166,7 @@ def test_track_of_exif_times(jzi: Jzi, drive: Path, model: Path, repository: Pat
     assert shapely.get_coordinates(track).tolist() == line["geometry"]["coordinates"]
     assert database.execute("SELECT count(*), count(DISTINCT percent) FROM regions").fetchone() == (15, 3)
     assert all(row["radius_m"] <= row["radius_90_m"] and row["on_map"] is None for row in ran.json)
-    text = jzi("track", drive, "--model", model, "--map", repository).out
+    text = jzi("track", drive, "--model", model, "--map", credited).out
     assert text.count("90 % within") == 5
 
 

@@ -14,7 +14,6 @@ from fakes import encoded, make_repository, picture, tiny_model, with_exif
 from justzoomin.apps.shared import console
 from justzoomin.apps.shared.console import metres, percent
 from justzoomin.geometry import haversine_m
-from justzoomin.maps import Map
 from justzoomin.search import Localizer
 
 
@@ -85,9 +84,9 @@ def test_errors_for_people_go_to_standard_error(jzi: Jzi, photos: Path, unusable
     assert ran.out.count("90 % within ") == ran.out.count("openstreetmap.org") == 2
 
 
-def test_geojson_and_figure(jzi: Jzi, photos: Path, unusable: Path, model: Path, repository: Path, tmp_path: Path) -> None:
+def test_geojson_and_figure(jzi: Jzi, photos: Path, unusable: Path, model: Path, credited: Path, tmp_path: Path) -> None:
     points, drawn, package = (tmp_path / "new" / name for name in ("points.geojson", "paths.png", "points.gpkg"))
-    ran = jzi("localize", photos / "b.jpg", unusable / "one.png", "--model", model, "--map", repository, "--json",
+    ran = jzi("localize", photos / "b.jpg", unusable / "one.png", "--model", model, "--map", credited, "--json",
               "--geojson", points, "--figure", drawn, "--gpkg", package)
     assert ran.code == 1
     good, bad = ran.json
@@ -100,12 +99,12 @@ def test_geojson_and_figure(jzi: Jzi, photos: Path, unusable: Path, model: Path,
     assert str(drawn) in ran.err
     assert Image.open(drawn).format == "PNG"
     assert sorted(p.name for p in drawn.parent.iterdir()) == ["paths.png", "points.geojson", "points.gpkg"]
-    credit = Map.open(repository).attribution
-    assert collection.get("attribution") == credit
+    credit = "Survey of \u00c5s & Bj\u00f6rk, CC BY 4.0"
+    assert collection["attribution"] == credit
     database = sqlite3.connect(package)
     assert database.execute("SELECT lat, lon FROM answers").fetchall() == [(good["lat"], good["lon"])]
     assert {str(percent): area for percent, area in database.execute("SELECT percent, area_m2 FROM regions")} == good["regions"]
-    assert json.loads(database.execute("SELECT metadata FROM gpkg_metadata").fetchone()[0]).get("rights") == credit
+    assert json.loads(database.execute("SELECT metadata FROM gpkg_metadata").fetchone()[0])["rights"] == credit
     assert "error" in bad
 
 

@@ -86,11 +86,12 @@ def test_a_row_for_each_photo_and_failures_apart(localizer, photos, tmp_path, su
     assert {p.name for p in out.parent.iterdir()} == {f"{out.name}.failed.csv", out.name}
 
 
-def test_geojson_is_what_single_fixes_give(localizer, photos, tmp_path):
+def test_geojson_is_what_single_fixes_give(localizer, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(localizer.map, "attribution", 'Survey "\u00c5s"')
     out = tmp_path / "fixes.geojson"
     localize_to_file(localizer, photos[:2], out)
     collection = json.loads(out.read_text())
-    assert collection["type"] == "FeatureCollection"
+    assert collection["type"] == "FeatureCollection" and collection["attribution"] == 'Survey "\u00c5s"'
     assert len(collection["features"]) == (4 if str(localizer.search) == "greedy" else 6)
     fixes = [localizer.localize(p) for p in photos[:2]]
     wanted = [f["geometry"] for fix in fixes for f in json.loads(json.dumps(fix.to_geojson()))]
@@ -98,8 +99,9 @@ def test_geojson_is_what_single_fixes_give(localizer, photos, tmp_path):
         assert feature["geometry"] == close(geometry)
 
 
-def test_parquet_is_geoparquet(localizer, photos, tmp_path):
+def test_parquet_is_geoparquet(localizer, photos, tmp_path, monkeypatch):
     """Read without a library for it, and by ours that distrusts files; the credit of the map is there."""
+    monkeypatch.setattr(localizer.map, "attribution", "Survey \u00c5s")
     out = tmp_path / "fixes.parquet"
     localize_to_file(localizer, photos[:2], out)
     table, note = read_noted_parquet(out, "geo")
@@ -110,7 +112,7 @@ def test_parquet_is_geoparquet(localizer, photos, tmp_path):
         "1.1.0", "geometry", "WKB", ["Point"])
     assert CRS.from_json_dict(column["crs"]) == CRS("OGC:CRS84")
     assert column["bbox"] == shapely.total_bounds(points).tolist()
-    assert pl.read_parquet_metadata(out).get("attribution") == localizer.map.attribution
+    assert pl.read_parquet_metadata(out)["attribution"] == "Survey \u00c5s"
 
 
 def test_geopandas_reads_the_parquet_as_points(localizer, photos, tmp_path):

@@ -21,11 +21,13 @@ def test_the_answer_is_that_of_the_command(ask, localizer, photos):
         assert row["sequence"] == own["sequence"] and row["radius_90_m"] == pytest.approx(own["radius_90_m"], rel=1e-3)
 
 
-def test_geojson_if_it_is_asked_for(ask, photos):
+def test_geojson_if_it_is_asked_for(ask, photos, localizer, monkeypatch):
+    monkeypatch.setattr(localizer.map, "attribution", "Survey")
     answer = ask().post("/v1/localize", files=files([photos[0], ("text.jpg", b"no photo")]),
                         headers={"Accept": "application/geo+json"})
     assert answer.headers["content-type"].startswith("application/geo+json")
     kinds = [feature["properties"]["kind"] for feature in answer.json()["features"]]
+    assert answer.json()["attribution"] == "Survey"
     assert kinds[0] == "position" and kinds[-1] == "error" and answer.json()["features"][-1]["geometry"] is None
 
 

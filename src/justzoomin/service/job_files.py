@@ -35,6 +35,7 @@ class JobRequest(BaseModel):
         fields: The fields of the form.
         files: Names of stored files, by field.
         grid: The zoom grid that is searched, as in `grid_to_dict`.
+        attribution: Whom to credit for the map; None if it is not stated.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,6 +45,7 @@ class JobRequest(BaseModel):
     fields: dict[str, str]
     files: dict[str, str]
     grid: dict[str, Any]
+    attribution: str | None = None
 
 
 class Status(BaseModel):
@@ -164,7 +166,7 @@ class JobFolder:
         path = self.result(extension)
         if not path.exists():
             rows = (row for row in _rows_of(self.result("jsonl")) if "error" not in row)
-            write_fixes(rows, grid_from_dict(self.asked.grid, self.folder), path)
+            write_fixes(rows, grid_from_dict(self.asked.grid, self.folder), path, self.asked.attribution)
         return path
 
     def remove_inputs(self) -> None:

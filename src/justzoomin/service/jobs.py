@@ -147,11 +147,12 @@ class Jobs:
         """
         if not upload.names:
             raise ConfigError("photos", "no photo was sent", "Send one or more parts called photos.")
-        grid = self._localizer_for(upload.fields, upload.files).grid  # refuses wrong fields
+        localizer = self._localizer_for(upload.fields, upload.files)  # refuses wrong fields
         with self._lock:
             number, self._next = self._next, self._next + 1
         asked = JobRequest(number=number, names=tuple(upload.names), fields=upload.fields,
-                           files={field: path.name for field, path in upload.files.items()}, grid=grid_to_dict(grid))
+                           files={field: path.name for field, path in upload.files.items()}, grid=grid_to_dict(localizer.grid),
+                           attribution=localizer.map.attribution)
         JobFolder.write_asked(upload.folder, asked)
         final = self.folder / upload.folder.name.removeprefix(".").removesuffix(".part")
         upload.folder.rename(final)

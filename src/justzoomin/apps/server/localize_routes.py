@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, File, Request, Response, UploadFile
@@ -46,7 +47,8 @@ def localize_routes(queue: PhotoQueue, variants: Variants, settings: ServeSettin
         found = await answers(request, uploads, asked, queue, variants, settings)
         if len(found) == 1 and isinstance(found[0], JustZoomInError):
             raise found[0]
-        kind, text = wanted(request.headers, {JSON: (JSON, _rows), GEOJSON: (GEOJSON, _features)})
+        kind, text = wanted(request.headers, {JSON: (JSON, _rows), GEOJSON: (
+            GEOJSON, partial(_features, attribution=variants.base.map.attribution))})
         return Response(json_text(text(uploads, found)), media_type=kind)
 
     return router
@@ -73,10 +75,10 @@ def _rows(uploads: list[Upload], found: list[Fix | JustZoomInError]) -> list[dic
             for (name, _), one in zip(uploads, found, strict=True)]
 
 
-def _features(uploads: list[Upload], found: list[Fix | JustZoomInError]) -> dict[str, Any]:
+def _features(uploads: list[Upload], found: list[Fix | JustZoomInError], *, attribution: str | None) -> dict[str, Any]:
     """Return GeoJSON; photos without a fix are features without a geometry."""
     features: list[dict[str, Any]] = []
     for (name, _), one in zip(uploads, found, strict=True):
         features += one.to_geojson() if isinstance(one, Fix) else [
             {"type": "Feature", "geometry": None, "properties": {"photo": name, "kind": "error", "error": str(one)}}]
-    return {"type": "FeatureCollection", "features": features}
+    return {"type": "FeatureCollection", "features": features, **({} if attribution is None else {"attribution": attribution})}

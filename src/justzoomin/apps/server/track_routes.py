@@ -58,15 +58,16 @@ class DriveFields(BaseModel):
 class _Tracked:
     """A track, and what could not be used of a drive."""
 
-    def __init__(self, track: DriveTrack, failed: list[tuple[str, str]], *, zoned: bool) -> None:
+    def __init__(self, track: DriveTrack, failed: list[tuple[str, str]], *, zoned: bool, attribution: str | None) -> None:
         self.points, self.remarks, self.failed, self.zoned = track.points, list(track.remarks), failed, zoned
+        self.attribution = attribution
 
     def json(self) -> str:
         return json_text([point.to_dict() for point in self.points] +
                          [{"photo": name, "error": words} for name, words in self.failed])
 
     def geojson(self) -> str:
-        collection = geojson(self.points)
+        collection = geojson(self.points, self.attribution)
         collection["features"] += [{"type": "Feature", "geometry": None,
                                     "properties": {"photo": name, "kind": "error", "error": words}}
                                    for name, words in self.failed]
@@ -75,7 +76,7 @@ class _Tracked:
     def gpx(self) -> bytes:
         if not self.zoned:
             self.remarks.append("the track has no times, because their time zone is unknown; send time_zone")
-        return gpx(self.points, with_time=self.zoned)
+        return gpx(self.points, with_time=self.zoned, attribution=self.attribution)
 
 
 def track_routes(jobs: Jobs, queue: PhotoQueue, variants: Variants, settings: ServeSettings) -> APIRouter:
@@ -155,7 +156,8 @@ def _tracked(form: StoredForm, queue: PhotoQueue, variants: Variants, stop: thre
                                if isinstance(one, JustZoomInError))]
         track = track_drive(localizer, drive, alone, options)
         return _Tracked(DriveTrack(track.points, [_fields(remark) for remark in track.remarks]),
-                        [(name, _fields(words)) for name, words in failed], zoned=all(photo.known_zone for photo in drive))
+                        [(name, _fields(words)) for name, words in failed], zoned=all(photo.known_zone for photo in drive),
+                        attribution=localizer.map.attribution)
 
 
 def _times(form: StoredForm, zone: str | None) -> tuple[list[PhotoTime], list[Path], list[tuple[str, str]]]:
