@@ -46,9 +46,13 @@ export function sureness(fix) {
   const share = nearby(fix);
   if (share === null) return { tone: "maybe", headline: "Best guess", share: "", text: "This search says nothing about other places." };
   const where = `${percent(share.probability)} within ${metres(share.radius)}`;
-  if (share.probability >= 0.9) return { tone: "sure", headline: "Very likely here", share: where, text: `${where}.` };
-  if (share.probability >= 0.6) return { tone: "sure", headline: "Probably here", share: where, text: `${where}.` };
-  if (share.probability >= 0.3) return { tone: "maybe", headline: "Perhaps here", share: where, text: `${where}. Look at the other places, too.` };
+  if (fix.not_calibrated) return { tone: "maybe", headline: "Best guess", share: where, text: `The model says ${where}; that is not calibrated here.` };
+  // Where nothing tells photos of elsewhere, every share holds only for photos that were taken here.
+  const known = fix.on_map === true;
+  const here = known ? "here" : "here, if on this map", tone = known ? "sure" : "maybe";
+  if (share.probability >= 0.9) return { tone, headline: `Very likely ${here}`, share: where, text: `${where}.` };
+  if (share.probability >= 0.6) return { tone, headline: `Probably ${here}`, share: where, text: `${where}.` };
+  if (share.probability >= 0.3) return { tone: "maybe", headline: `Perhaps ${here}`, share: where, text: `${where}. Look at the other places, too.` };
   return { tone: "doubt", headline: "Hard to tell", share: where, text: `Only ${where}. Say what you know, below.` };
 }
 
