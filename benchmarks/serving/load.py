@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import statistics
 import time
 from collections import Counter
@@ -57,7 +58,12 @@ class Tally:
                 f"memory: {self.memory_mb[0][1]:.0f} MB at the start, {sizes.min():.0f} to {sizes.max():.0f} MB in the "
                 f"second half, slope there {slope:+.2f} MB a minute"
             )
-        return "\n".join([*lines, f"{len(self.wrong)} wrong or lost", *(f"WRONG: {words}" for words in self.wrong[:10])])
+        return "\n".join([*lines, f"{len(self.wrong)} wrong or lost", *self._kinds()])
+
+    def _kinds(self) -> list[str]:
+        """Return the number of complaints of each kind, with an example."""
+        kinds = Counter(re.sub(r"[0-9.]+", "N", words)[:60] for words in self.wrong)
+        return [f"WRONG {number} x {kind}" for kind, number in kinds.most_common(20)]
 
 
 class Load:

@@ -161,7 +161,7 @@ def test_what_rules_everything_out_is_refused_and_changes_nothing(localizer, ses
     before = session.state()
     for wrong, error in (({"kind": "cell", "sequence": [4], "here": False}, ConflictError),
                          ({"kind": "cell", "sequence": [3], "here": True}, ConflictError),
-                         (circle(localizer.grid, 0.0, 0.0, 1e5), GeometryError),
+                         (circle(localizer.grid, 0.0, 0.0, 1e5), ConflictError),
                          (circle(localizer.grid, 1e4, 0.0, 10.0, here=True), GeometryError),
                          ({"kind": "cell", "sequence": [9], "here": True}, GeometryError),
                          ({"kind": "cell", "sequence": [0, 0, 0, 0], "here": True}, GeometryError),

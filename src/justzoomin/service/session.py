@@ -240,6 +240,8 @@ class Session:
                                   "Leave it out.")
         else:
             said = _weighed(correction, grid)
+            if not correction.here and said.weights.max() == -np.inf:
+                raise ConflictError("corrections", "it rules out every place of the map", "Draw a smaller area.")
             apply_many(grid, np.zeros((1, len(said.weights))), said)
             return said.weights if weights is None else weights + said.weights
         return weights

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import socket
 import threading
 import webbrowser
@@ -18,6 +20,8 @@ from justzoomin.files import cache_home
 from justzoomin.search import Localizer
 
 _BACKLOG = 1024
+_M_ARENA_MAX = -8
+"""Source: malloc.h of glibc."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -38,6 +42,12 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
+def few_arenas() -> None:
+    """Let all threads share two pools of memory: glibc gives each of many threads one of its own, which never shrinks."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").mallopt(_M_ARENA_MAX, 2)
+
+
 def run(localizer: Localizer, settings: ServeSettings, host: str, port: int, *, examples: Path | None = None,
         jobs: Path | None = None, open_page: bool = False) -> None:
     """Serve until interrupted.
@@ -51,6 +61,7 @@ def run(localizer: Localizer, settings: ServeSettings, host: str, port: int, *, 
         jobs: Folder of jobs; None for one in the cache folder.
         open_page: Whether to open the page in the browser.
     """
+    few_arenas()
     listening = listen(host, port)
     app = create_app(localizer, settings, jobs or _jobs_folder(localizer), examples=examples)
     name = f"[{host.strip('[]')}]" if ":" in host else host
