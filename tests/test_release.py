@@ -53,8 +53,8 @@ def test_scripts_and_targets_of_the_workflows_exist() -> None:
     for name in ("ci", "release"):
         text = (PROJECT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8")
         assert all(target in targets for target in re.findall(r"run: make (\S+)", text))
-        assert all((PROJECT / path).is_file() for path in re.findall(r"(?:bash|python) ([\w./]+)$|python (scripts/\S+)", text)
-                   for path in path if path)
+        scripts = re.findall(r"(?:bash|python) ([\w.]+/[\w./]+)", text)
+        assert scripts and all((PROJECT / path).is_file() for path in scripts)
 
 
 def test_the_container_starts_the_service_with_options_that_it_has() -> None:

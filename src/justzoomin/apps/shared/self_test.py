@@ -46,7 +46,11 @@ def self_test(device: str = "auto") -> SelfTest:
     try:
         with tempfile.TemporaryDirectory(prefix="justzoomin-") as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            error_m = _town(Path(folder), device) if find_spec("embreex") is not None else _pattern(Path(folder), device)
+            error_m = None
+            if find_spec("embreex") is not None:
+                error_m = _town(Path(folder), device)
+            else:
+                _pattern(Path(folder), device)
     except Exception as error:  # any failure is the finding
         words = " ".join(f"{type(error).__name__}: {error}".split())
         return SelfTest(False, words, time.perf_counter() - started)
