@@ -116,7 +116,7 @@ def main() -> None:
         print(json.dumps(score(open_model(options.model).eval(), options.sets / "areas")))
         return
     if options.report:
-        print(table())
+        print(table(), slopes(), sep="\n\n")
         return
     for name in options.only or TRIALS:
         stored = STORED / f"{_file(name)}.json"
@@ -195,6 +195,27 @@ def table() -> str:
         lines.append(f"| {name} | {r['axis']} | {r['towns']} | {r['shown']} | {r['weights']} | {seconds} | "
                      f"{100 * r['recall_at_40m']:.1f} ± {100 * r['error_of_recall']:.1f} | {recall} | "
                      f"{r['nats']:.2f} | {nats} |")
+    return "\n".join(lines)
+
+
+SLOPES = {
+    "photos shown, the same 12 towns": {"grown": 0, "seed 1": 0, "seed 2": 0, "12 towns": 1, "6 passes": math.log2(6)},
+    "towns, as many photos shown": {"3 towns": 0, "6 towns": 1, "12 towns": 2, "24 towns": 3},
+    "towns, one pass": {"a quarter of the photos": 0, "half the photos": 1, "grown": 2, "seed 1": 2, "seed 2": 2,
+                        "24 towns": 3},
+}
+
+
+def slopes() -> str:
+    """Return what a doubling brings, by least squares for each town, with standard errors over towns."""
+    lines = ["| doubling of | R@40m | nats |", "|---|---|---|"]
+    for name, places in SLOPES.items():
+        results = [json.loads((STORED / f"{_file(trial)}.json").read_text()) for trial in places]
+        cells = []
+        for figure, times, digits in (("recall_of_towns", 100, 1), ("nats_of_towns", 1, 2)):
+            slope = np.polyfit(list(places.values()), times * np.array([r[figure] for r in results]), 1)[0]
+            cells.append(f"{slope.mean():+.{digits}f} ± {slope.std(ddof=1) / math.sqrt(len(slope)):.{digits}f}")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
