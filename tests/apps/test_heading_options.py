@@ -118,7 +118,7 @@ def test_track_uses_turns_headings_and_the_way(jzi: Jzi, matching: Path, model: 
     assert abs((along[2]["heading_deg"] + 180) % 360 - 180) < 25
     assert "facing" in jzi(*use, matching, "--times", times).out
     without = jzi(*use, model, "--times", times, "--json")
-    assert "turns and headings of --times are not used" in without.err
+    assert "its turns and headings are not used" in without.err
     assert {row["heading_deg"] for row in without.json} == {None}
     assert "--heading-from track" in jzi(*use, matching, "--heading-from", "track").refusal()
     times.write_text("photo,time,turn_deg\na.jpg,2024-05-01T10:00:00Z,\nb.jpg,2024-05-01T10:00:01Z,left\nc.jpg,2024-05-01T10:00:02Z,\n")
