@@ -83,6 +83,7 @@ class Load:
         self.job = request("POST", "/v1/jobs", form([("photos", photo.name, photo.read_bytes()) for photo in photos]))
         self.ended = False
         self.dying = False
+        self.job_at = 0, 0
 
     async def run(self, clients: int, seconds: float) -> None:
         """Ask for some seconds, then wait until everything is answered."""
@@ -167,6 +168,7 @@ class Load:
             if told is None:
                 continue
             state = json.loads(told.body)
+            self.job_at = state.get("done", 0), state.get("total", 0)
             if told.status != 200 or state["state"] not in {"waiting", "running"}:
                 break
         if told.status != 200 or state["state"] != "done" or state["failed"]:
@@ -209,7 +211,12 @@ def kill_midway(load: Load, start: Any, clients: int) -> Server:
 
     async def killed() -> None:
         running = asyncio.create_task(load.run(clients, 45.0))
-        await asyncio.sleep(15.0)
+        await asyncio.sleep(8.0)
+        for _ in range(300):  # until a job is in its midst
+            if 0 < load.job_at[0] < load.job_at[1]:
+                break
+            await asyncio.sleep(0.1)
+        print(f"killed while a job had {load.job_at[0]} of {load.job_at[1]} photos", flush=True)
         load.dying = True
         load.server.kill()
         load.server = await asyncio.to_thread(start, port)

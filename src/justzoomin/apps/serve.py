@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,9 @@ from justzoomin.apps.shared.settings_options import from_settings
 
 if TYPE_CHECKING:
     from justzoomin.apps.server.settings import ServeSettings
+
+TOKEN = "JZI_TOKEN"
+"""Environment variable for the key, so that it is in no list of processes."""
 
 
 @from_settings("justzoomin.apps.server.settings:ServeSettings", {
@@ -46,10 +50,12 @@ def serve(
     """
     from justzoomin.errors import ConfigError, MissingExtraError
 
+    if settings.token is None and TOKEN in os.environ:
+        settings = _with_token(settings, os.environ[TOKEN])
     loopback = host == "localhost" or _is_loopback(host)
     if not loopback and settings.token is None:
         raise ConfigError(f"--host {host}", "without a key the service listens on loopback only",
-                          "Give --token, or leave --host out and put a proxy before it.")
+                          f"Give --token or set {TOKEN}, or leave --host out and put a proxy before it.")
     try:
         for package in ("fastapi", "prometheus_client", "python_multipart", "uvicorn"):
             import_module(package)
@@ -64,6 +70,22 @@ def serve(
     source = Map.open(map_named(map_root), grid=region_option(region))
     localizer = Localizer.load(single_model(model), source, None, device, index)
     run(localizer, settings, host, port, examples=examples, jobs=jobs, open_page=open_page)
+
+
+def _with_token(settings: ServeSettings, token: str) -> ServeSettings:
+    """Return the settings with the key of the environment.
+
+    Raises:
+        ConfigError: If the key is too short.
+    """
+    from pydantic import ValidationError
+
+    from justzoomin.errors import ConfigError
+
+    try:
+        return type(settings).model_validate({**settings.model_dump(), "token": token})
+    except ValidationError as error:
+        raise ConfigError(TOKEN, str(error.errors()[0]["msg"]), "Set a longer key.") from error
 
 
 def _is_loopback(host: str) -> bool:

@@ -14,7 +14,8 @@ class ServeSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     token: str | None = Field(None, min_length=8, description="Key that clients send as bearer token, and the page asks for. "
-                                                              "Needed to listen on other addresses than loopback.")
+                              "Needed to listen on other addresses than loopback. Default: the environment variable "
+                              "JZI_TOKEN, which no list of processes shows.")
     cors: str | None = Field(None, description="Origins of other web pages that may ask, separated by commas, such as "
                                                "https://maps.example.org.")
     hosts: str | None = Field(None, description="Host names, separated by commas, under which the service answers without a "
