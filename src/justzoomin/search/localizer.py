@@ -348,8 +348,19 @@ class Localizer:
         """
         alike = len({photo.pair.shape for photo in photos}) == 1  # a panorama has several views
         stacks = [torch.stack([photo.pair for photo in photos])] if alike else [photo.pair[None] for photo in photos]
-        own = Beliefs.joined([self.posteriors.own(self.encode(stack)) for stack in stacks])
+        own = Beliefs.joined([self._own(stack) for stack in stacks])
         return self.posteriors.with_prior(own, [photo.heading.prior for photo in photos]) if prior else own
+
+    def _own(self, pairs: torch.Tensor) -> Beliefs:
+        """Return what is believed about photos (B, 2, 3, n, n), or panoramas, without a prior."""
+        began = time.perf_counter()
+        vectors = self.encode(pairs)
+        encoded = time.perf_counter()
+        own = self.posteriors.own(vectors)
+        if self.took is not None:
+            self.took("encode", encoded - began)
+            self.took("search", time.perf_counter() - encoded)
+        return own
 
     def log_probs(self, pairs: torch.Tensor, *, prior: bool = True) -> npt.NDArray[np.float64]:
         """Return calibrated log-probabilities (B, N) of all terminal cells, whatever the search.
@@ -362,7 +373,7 @@ class Localizer:
             TileError: If the map cannot give a view.
             GeometryError: If the prior excludes every cell.
         """
-        own = self.posteriors.own(self.encode(pairs))
+        own = self._own(pairs)
         return (self.posteriors.with_prior(own) if prior else own).log_probs
 
     def asked(self) -> dict[str, Any]:
