@@ -70,7 +70,11 @@ class Jobs:
         self._threads: list[threading.Thread] = []
         self._held = contextlib.ExitStack()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._held.enter_context(folder_lock(folder, "server"))
+        try:
+            self._held.enter_context(folder_lock(folder, "server"))
+        except DataError as error:
+            raise DataError(error.where, error.what, "Stop it, or give this one a folder of its own (jzi serve --jobs FOLDER)."
+                            ) from error
         sweep(folder)
         self._jobs = {job.id: job for job in sorted(self._found(), key=lambda job: job.asked.number)}
         self._next = max((job.asked.number for job in self._jobs.values()), default=0) + 1
