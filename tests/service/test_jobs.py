@@ -209,7 +209,7 @@ def test_a_server_that_ends_goes_on_later(opened, localizer, photos):
     jobs = opened(slow)
     job = sent(jobs, [photos[0], photos[1], photos[2]])
     begun.wait(30)
-    with pytest.raises(DataError, match="another server is running here.*--jobs"):
+    with pytest.raises(DataError, match=r"another server is running here.*--jobs"):
         opened()
     jobs._closing.set()
     closing.set()
