@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from justzoomin.errors import ConfigError, PhotoError, TileError
+from justzoomin.errors import ConfigError, ModelError, PhotoError, TileError
 from justzoomin.posterior import Circle
 from justzoomin.service import Asked, PhotoQueue, QueueFullError, Variants, believe
 
@@ -142,12 +142,15 @@ def test_beliefs_are_without_any_prior(queue, localizer, photos):
     assert abs(beliefs.log_probs - own.log_probs).max() < 1e-5
 
 
-def test_what_cannot_be_prepared_is_told_to_everyone(queue, localizer, photos):
+@pytest.mark.parametrize(("error", "told", "words"), [
+    (TileError("level 3", "it has no tile", "Build it."), TileError, "level 3"),
+    (MemoryError("no room"), ModelError, "it cannot be prepared")])
+def test_what_cannot_be_prepared_is_told_to_everyone(queue, localizer, photos, error, told, words):
     def broken():
-        raise TileError("level 3", "it has no tile", "Build it.")
+        raise error
 
     filled = queue(prepare=broken)
-    with pytest.raises(TileError, match="level 3"):
+    with pytest.raises(told, match=words):
         for _ in range(10_000):
             filled.submit(photos[0][1], "p", localizer)
     assert not filled.ready.is_set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import threading
@@ -12,11 +13,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from justzoomin.errors import JustZoomInError, PhotoError
+from justzoomin.errors import JustZoomInError, ModelError, PhotoError
 from justzoomin.search import Beliefs, Fix, LoadedPhoto, Localizer
 
 Work = Callable[[Localizer, Sequence[tuple[str, LoadedPhoto]]], Sequence[Any]]
 """What is done with a batch of named photos: one result for each, which may be a `JustZoomInError`."""
+_LOG = logging.getLogger("justzoomin.service")
 _SMOOTH = 0.1
 """Weight of the newest batch in the mean time of a photo."""
 
@@ -117,10 +119,10 @@ class PhotoQueue:
 
     def submit_many(self, photos: Sequence[tuple[bytes, str]], localizer: Localizer, work: Work = locate) -> list[Future[Any]]:
         """Add photos, all or none; see `submit`."""
-        if self.failure is not None:
-            raise self.failure
         size = sum(len(data) for data, _ in photos)
         with self._changed:
+            if self.failure is not None:
+                raise self.failure
             if self._waiting + len(photos) > self.limit or self._bytes + size > self.limit_bytes or self._closed:
                 raise QueueFullError(self._waiting, self.retry_s())
             self._waiting += len(photos)
@@ -128,7 +130,10 @@ class PhotoQueue:
         items = [_Item(name, localizer, work, Future()) for _, name in photos]
         for item, (data, _) in zip(items, photos, strict=True):
             item.result.add_done_callback(self._one_less)
-            self._decoders.submit(self._decode, item, data)
+            try:
+                self._decoders.submit(self._decode, item, data)
+            except RuntimeError:  # the queue has been closed meanwhile
+                item.result.cancel()
         return [item.result for item in items]
 
     def retry_s(self) -> int:
@@ -180,8 +185,11 @@ class PhotoQueue:
         try:
             if self._prepare is not None:
                 self._prepare()
-        except JustZoomInError as error:
-            self.failure = error
+        except Exception as error:  # photos must not wait for ever
+            _LOG.exception("the map cannot be prepared", exc_info=error)
+            with self._changed:
+                self.failure = error if isinstance(error, JustZoomInError) else ModelError(
+                    "map", "it cannot be prepared", "The log of the server says why.")
             self.close(wait=False)
             return
         self.ready.set()
