@@ -4,6 +4,9 @@
     python benchmarks/accuracy/make_set.py areas SETS/areas
     git archive a385312 src/justzoomin/assets/demo-model | tar x -C START    # the packaged model after its third run
     python benchmarks/accuracy/trials.py SETS OUT --start START/src/justzoomin/assets/demo-model
+    git archive e0af7d1 src/justzoomin/assets/demo-model | tar x -C LATER    # after its fourth run
+    python benchmarks/accuracy/trials.py SETS OUT --start LATER/src/justzoomin/assets/demo-model --only "fourth run" longer \
+        "known camera" "known camera, 64 px"
     python benchmarks/accuracy/trials.py SETS OUT --only "3 towns"  # by name; finished ones are kept
     python benchmarks/accuracy/trials.py SETS OUT --report          # the table of the stored results
 
@@ -40,7 +43,7 @@ from justzoomin.search import ViewVectors, views_of
 from justzoomin.training import train, train_config
 
 TEMPERATURES = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
-DEV_TOWNS, TOWNS, PASSES = 16, 12, 3456
+DEV_TOWNS, TOWNS, PASSES, KNOWN_TOWNS = 16, 12, 3456, 107
 ALL, LONG = 24, 6 * PASSES
 """Towns and photos shown of trials with fresh weights: after `PASSES` they know hardly anything."""
 STORED = Path(__file__).parent / "predictions" / "trials"
@@ -61,6 +64,8 @@ class Trial:
         grown: Whether it starts from the model `--start`; otherwise from fresh weights.
         axis: What it is about.
         preset: The preset.
+        first: Number of the first of its towns in the set: those before it are known to the model that it starts from.
+        base: The trial that it is compared with; "" for `grown`, or `fresh` with fresh weights.
     """
 
     name: str
@@ -70,6 +75,8 @@ class Trial:
     grown: bool = True
     axis: str = "leads"
     preset: str = "best"
+    first: int = 0
+    base: str = ""
 
 
 def _wide(factor: float) -> str:
@@ -78,6 +85,10 @@ def _wide(factor: float) -> str:
 
 def _fresh(name: str, *settings: str, axis: str, preset: str = "best") -> Trial:
     return Trial(name, settings, ALL, LONG, grown=False, axis=axis, preset=preset)
+
+
+def _later(name: str, *settings: str, axis: str) -> Trial:
+    return Trial(name, settings, TOWNS, 3 * PASSES, axis=axis, first=KNOWN_TOWNS, base="longer")
 
 
 TRIALS = {trial.name: trial for trial in (
@@ -96,6 +107,9 @@ TRIALS = {trial.name: trial for trial in (
     _fresh("32 px", "model.image_pixels=32", axis="pixels"), _fresh("64 px", "model.image_pixels=64", axis="pixels"),
     _fresh("fresh, seed 1", "seed=1", axis="seeds"), _fresh("fresh, seed 2", "seed=2", axis="seeds"),
     _fresh("paper", axis="rivals", preset="small"),
+    Trial("fourth run", towns=0, passes=0, axis="all", base="longer"), _later("longer", axis="all"),
+    _later("known camera", "model.photo_fit=crop", axis="camera"),
+    _later("known camera, 64 px", "model.photo_fit=crop", "model.matcher.photo_scale=1.33333333", axis="pixels"),
     _fresh("retriever with contexts", "model.retriever.contexts=[1,4,16]", axis="rivals", preset="retriever"),
 )}
 
@@ -134,7 +148,7 @@ def run(trial: Trial, sets: Path, out: Path, start: Path) -> dict[str, Any]:
     """Train and score a trial; `start` is the model that grown ones start from."""
     if not trial.passes:
         return {**asdict(trial), "shown": 0, **_scored(start, sets)}
-    datasets = [open_dataset(path) for path in sorted((sets / "towns").glob("train-*"))[:trial.towns]]
+    datasets = [open_dataset(path) for path in sorted((sets / "towns").glob("train-*"))[trial.first:trial.first + trial.towns]]
     photos = sum(len(dataset.split("train")) for dataset in datasets)
     epochs = max(1, round(trial.passes / photos))
     begin = (f"init={start}", *GROWN) if trial.grown else ()
@@ -189,7 +203,7 @@ def table() -> str:
     lines = ["| trial | about | towns | photos shown | weights | processor s | R@40m % | difference | nats | difference |",
              "|---|---|---|---|---|---|---|---|---|---|"]
     for name, r in stored.items():
-        base = stored.get("grown" if r["grown"] else "fresh")
+        base = stored.get(r.get("base") or ("grown" if r["grown"] else "fresh"))
         seconds = "" if r.get("processor_s") is None else f"{r['processor_s']:.0f}"
         recall, nats = _apart(r, base, "recall_of_towns", 100, 1), _apart(r, base, "nats_of_towns", 1, 2)
         lines.append(f"| {name} | {r['axis']} | {r['towns']} | {r['shown']} | {r['weights']} | {seconds} | "

@@ -6,17 +6,19 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import fakes
 from justzoomin.apps.shared.camera_options import cameras_from_option
-from justzoomin.data import CameraSource, Frame, PhotoCamera, open_dataset, stated_camera
+from justzoomin.data import CameraSource, Frame, PhotoCamera, normalize, open_dataset, stated_camera
 from justzoomin.errors import ConfigError, DataError, ModelError, PhotoError
 from justzoomin.models import MatcherConfig, ZoomModel, model_preset
 from justzoomin.photos.readers import read_photo_list
 from justzoomin.search import CameraNotUsedWarning, Localizer
 from justzoomin.search.cell_scorer import PoseScores
 from justzoomin.search.panoramas import combined, panorama_views
+from justzoomin.search.photo_loading import load_photo
 
 RNG = np.random.default_rng(3)
 
@@ -77,6 +79,37 @@ def test_a_model_that_crops_uses_the_camera_and_says_which(town, tmp_path):
     unknown = Localizer(model, town.map, town.grid, search="posterior")
     assert unknown.localize(photo).camera == "field of view unknown" and localizer.asked() != unknown.asked()
     assert not np.array_equal(unknown.localize_posterior(photo).log_probs, localizer.localize_posterior(photo).log_probs)
+
+
+def test_a_matcher_can_see_photos_otherwise_than_its_zoomer():
+    alone = {fit: model_with(fit) for fit in ("squeeze", "crop")}
+    config = alone["squeeze"].config
+    assert config.matcher is not None
+    matcher = config.matcher.model_copy(update={"photo_fit": "crop", "own_encoder": True})
+    both = ZoomModel(config.model_copy(update={"matcher": matcher}), pretrained=False, seed=3).eval()
+    assert both.config.frame == Frame("squeeze", 75.0, "crop") and both.config.frame.uses_cameras
+    plain = matcher.model_copy(update={"photo_fit": None})
+    assert both.config.identity() != both.config.model_copy(update={"matcher": plain}).identity()
+    photo, camera = jpeg(scene(160, 90)), PhotoCamera(110.0)
+    pairs = {}
+    for name, model in (*alone.items(), ("both", both)):
+        loaded = load_photo(photo, model.config, {}, camera)
+        assert not isinstance(loaded, Exception)
+        pairs[name] = loaded.pair
+    assert loaded.camera == "field of view 110 degrees"
+    assert torch.equal(pairs["both"], torch.cat([pairs["squeeze"], pairs["crop"]]))
+    photos = normalize(pairs["both"][None], config.mean, config.std)
+    with torch.no_grad():
+        found = both.encode_photos(photos)
+        assert torch.equal(found[:, :both.encoder.width], both.encoder(photos[0, :2]).mean(0, keepdim=True))
+        assert torch.equal(both.fans(found), both.photo_fans(photos[:, 2:]))
+
+
+def test_the_same_way_for_both_is_one_way():
+    config = model_with("crop").config
+    assert config.matcher is not None
+    same = config.model_copy(update={"matcher": config.matcher.model_copy(update={"photo_fit": "crop"})})
+    assert same.frame == Frame("crop", 75.0) and same.frame.parts == (same.frame,)
 
 
 def test_a_list_states_fields_of_view(tmp_path):

@@ -8,7 +8,7 @@ field of view is resampled to it, and its pitch and roll are undone. `squeeze` i
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import cv2
@@ -38,10 +38,12 @@ class Frame:
         fit: `squeeze` resizes the whole photo to 2:1. `crop` shows what the frame covers, at true angles. `fit` does the
             same, but reduces a photo that is larger than the frame until all of it is inside.
         fov_deg: Horizontal field of view of the frame in degrees; unused by `squeeze`.
+        beside: A second way, for a ray matcher that looks otherwise than its zoomer; None for one way only.
     """
 
     fit: Fit = "squeeze"
     fov_deg: float = 75.0
+    beside: Fit | None = None
 
     @property
     def half_width(self) -> float:
@@ -51,7 +53,12 @@ class Frame:
     @property
     def uses_cameras(self) -> bool:
         """Whether the camera of a photo makes a difference."""
-        return self.fit != "squeeze"
+        return self.fit != "squeeze" or self.beside not in (None, "squeeze")
+
+    @property
+    def parts(self) -> tuple[Frame, ...]:
+        """The frames that stand side by side in a photo's pixels: one, or two with `beside`."""
+        return tuple(replace(self, fit=fit, beside=None) for fit in (self.fit, self.beside) if fit is not None)
 
     def assumed(self, aspect: float) -> PhotoCamera:
         """Return the camera assumed for a photo whose field of view is unknown.
@@ -72,7 +79,7 @@ class FramedPhoto(NamedTuple):
     """A photo in a model's frame.
 
     Attributes:
-        pixels: uint8 (n, 2 n, 3).
+        pixels: uint8 (n, 2 n, 3); (n, 4 n, 3) if the frame has two parts.
         camera: Its camera, as used; None with `squeeze`, which uses none.
         empty: Share of the frame that the photo does not show.
     """
@@ -95,7 +102,7 @@ def framed_photo(data: bytes, where: str, pixels: int, decode: Decode = "scaled"
     Args:
         data: The file's bytes.
         where: Name of the file, for error texts.
-        pixels: Height of the result; its width is twice that.
+        pixels: Height of the result; the width of each part of the frame is twice that.
         decode: How much of the photo is decoded; see `wide_photo`.
         frame: The frame.
         stated: What a table or a list says of this photo's camera.
@@ -104,6 +111,10 @@ def framed_photo(data: bytes, where: str, pixels: int, decode: Decode = "scaled"
     Raises:
         PhotoError: If the photo cannot be used, is a panorama, or shows nothing of the frame.
     """
+    if frame.beside is not None:
+        first, second = (framed_photo(data, where, pixels, decode, part, stated, default) for part in frame.parts)
+        used = first if second.camera is None else second
+        return FramedPhoto(np.concatenate([first.pixels, second.pixels], axis=1), used.camera, used.empty)
     if not frame.uses_cameras:
         return FramedPhoto(wide_photo(data, where, pixels, decode), None, 0.0)
     camera, aspect = known_camera(data, stated, default), photo_aspect(data)

@@ -27,8 +27,8 @@ class Sample(TypedDict):
 
     index: int
     map: int  # number of the map, if samples of several maps are joined
-    wide: torch.Tensor  # uint8 (3, n, 2n): the photo before it is cut
-    photo: torch.Tensor  # uint8 (2, 3, n, n): its left and right half
+    wide: torch.Tensor  # uint8 (3, n, 2n): the photo before it is cut; (3, n, 4n) in a frame of two parts
+    photo: torch.Tensor  # uint8 (2, 3, n, n): its left and right half; (4, 3, n, n) in such a frame
     sequence: torch.Tensor  # int64 (T,)
     views: list[torch.Tensor]  # T of uint8 (3, n, n): the views along the path, root first; empty if they are left out
     view_ids: torch.Tensor  # int64 (T,): numbers of these views among all views of the grid

@@ -106,9 +106,8 @@ def to_tensor(image: npt.NDArray[np.uint8]) -> torch.Tensor:
 
 
 def halves(wide: torch.Tensor) -> torch.Tensor:
-    """Cut wide photos (..., 3, H, 2H) into left and right halves (..., 2, 3, H, H)."""
-    left, right = wide.chunk(2, dim=-1)
-    return torch.stack([left, right], dim=-4)
+    """Cut wide photos (..., 3, H, k H) into squares (..., k, 3, H, H): left and right half of each part of their frame."""
+    return torch.stack(torch.split(wide, wide.shape[-2], dim=-1), dim=-4)
 
 
 def normalize(images: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:

@@ -58,6 +58,10 @@ class Compute:
 
         if self.device == "cuda":
             torch.backends.cudnn.allow_tf32 = self.training  # inference in fp32 gives the same results everywhere
+        if self.training and self.device == "cpu" and self.precision == "fp32" and not self.compiled:
+            from justzoomin.models.depthwise import quicken_depthwise
+
+            quicken_depthwise(model)
         if self.channels_last:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         for name in ("encoder", "matcher_encoder"):

@@ -135,8 +135,10 @@ class MatcherConfig(_Settings):
         margin_m: Width of the margin that is drawn around each piece and around the region, in metres.
         own_encoder: Whether the matcher has a separate encoder of the same kind. Then zoomer and matcher share nothing, and the
             loss of one does not change the other.
-        photo_scale: Edge of a photo half that the matcher sees, as a multiple of `image_pixels`; the zoomer sees it reduced.
-            With 2, a photo has twice as many rays and rows.
+        photo_scale: Edge of a photo half that the matcher sees, as a multiple of `image_pixels`, rounded to whole pixels; the
+            zoomer sees it reduced. With 2, a photo has twice as many rays and rows.
+        photo_fit: How the matcher's photo becomes 2:1, if otherwise than the zoomer's (`photo_fit` of the model); None for the
+            same way. With "crop" the matcher gets true angles while the zoomer sees photos as it learned them.
         zoom_weight: Weight of the zoomer's log-probabilities relative to the matcher's, on maps that the zoomer was trained on.
             0 leaves search to the matcher alone: a zoomer rules out streets that no training photo shows.
     """
@@ -156,7 +158,8 @@ class MatcherConfig(_Settings):
     window_m: float = Field(default=320.0, ge=1.0, le=100_000.0)
     margin_m: float = Field(default=10.0, ge=0.0, le=10_000.0)
     own_encoder: bool = False
-    photo_scale: int = Field(default=1, ge=1, le=8)
+    photo_scale: float = Field(default=1.0, ge=1.0, le=8.0)
+    photo_fit: PhotoFit | None = None
     zoom_weight: float = Field(default=0.0, ge=0.0, le=1_000.0)
 
     @model_validator(mode="after")
@@ -266,12 +269,14 @@ class ModelConfig(_Settings):
         """The frame that photos are brought into; without a matcher it has a matcher's default field of view."""
         from justzoomin.data import Frame
 
-        return Frame(self.photo_fit, (self.matcher or MatcherConfig()).assumed_fov_deg)
+        matcher = self.matcher or MatcherConfig()
+        beside = None if matcher.photo_fit == self.photo_fit else matcher.photo_fit
+        return Frame(self.photo_fit, matcher.assumed_fov_deg, beside)
 
     @property
     def photo_pixels(self) -> int:
-        """Edge of a photo half in pixels: `image_pixels`, or a multiple of it if the ray matcher asks for more."""
-        return self.image_pixels * (1 if self.matcher is None else self.matcher.photo_scale)
+        """Edge of a photo half in pixels: `image_pixels`, or more if the ray matcher asks for more."""
+        return round(self.image_pixels * (1 if self.matcher is None else self.matcher.photo_scale))
 
     def identity(self) -> str:
         """Return the settings that the model's fingerprint depends on, as JSON; unused settings are left out."""
@@ -284,7 +289,7 @@ class ModelConfig(_Settings):
         if self.matcher is None:
             others["matcher"] = True
         else:
-            younger = ("scales", "photo_scale")
+            younger = ("scales", "photo_scale", "photo_fit")
             others["matcher"] = {n for n in younger if getattr(self.matcher, n) == MatcherConfig.model_fields[n].default}
         return self.model_dump_json(exclude=others)
 

@@ -111,12 +111,12 @@ class MapModel(nn.Module):
         """Encode photos as the mean of the vectors of their left and right halves.
 
         Args:
-            photos: (B, 2, 3, H, W), normalized.
+            photos: (B, 2, 3, H, W), normalized; more halves, of a frame's second part, are not used.
 
         Returns:
             (B, D).
         """
-        halves: Tensor = self.encoder(photos.flatten(0, 1))                   # (2 B, D)
+        halves: Tensor = self.encoder(photos[:, :2].flatten(0, 1))            # (2 B, D)
         return halves.view(-1, 2, halves.shape[-1]).mean(dim=1)               # (B, D)
 
     def encode_views(self, views: Tensor) -> Tensor:

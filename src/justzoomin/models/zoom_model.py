@@ -50,30 +50,31 @@ class ZoomModel(MapModel):
         """Encode photos as the mean of their halves' vectors, followed by the photo's fan if the model has a matcher.
 
         Args:
-            photos: (B, 2, 3, H, W), normalized, H and W being the settings' `photo_pixels`.
+            photos: (B, 2, 3, H, W), normalized, H and W being the settings' `photo_pixels`; (B, 4, 3, H, W) if the settings'
+                frame has two parts, the matcher's halves last.
 
         Returns:
             (B, D), or (B, D + F).
         """
         if self.matcher is None:
             return super().encode_photos(photos)
-        scale = self.matcher.config.photo_scale
-        if self.matcher_encoder is not None or scale > 1:
-            reduced = functional.avg_pool2d(photos.flatten(0, 2), scale)
-            reduced = reduced.view(*photos.shape[:3], *reduced.shape[-2:])
+        pixels = self.config.image_pixels
+        if self.matcher_encoder is not None or photos.shape[-1] != pixels or photos.shape[1] > 2:
+            own = photos[:, :2]
+            reduced = functional.adaptive_avg_pool2d(own.flatten(0, 2), pixels).view(*own.shape[:3], pixels, pixels)
             return torch.cat([super().encode_photos(reduced), self.photo_fans(photos)], dim=1)
         halves, maps = self.encoder.stages(photos.flatten(0, 1))
         return torch.cat([halves.view(-1, 2, halves.shape[-1]).mean(dim=1), self.matcher.fans(maps)], dim=1)
 
     def photo_fans(self, photos: Tensor) -> Tensor:
-        """Return the fans (B, F) of photos (B, 2, 3, H, W), normalized, without their other vectors.
+        """Return the fans (B, F) of photos (B, 2 or 4, 3, H, W), normalized, without their other vectors.
 
         Raises:
             ModelError: If the model has no matcher.
         """
         if self.matcher is None:
             return super().photo_fans(photos)
-        return self.matcher.fans((self.matcher_encoder or self.encoder).stages(photos.flatten(0, 1))[1])
+        return self.matcher.fans((self.matcher_encoder or self.encoder).stages(photos[:, -2:].flatten(0, 1))[1])
 
     def fans(self, photos: Tensor) -> Tensor:
         """Return the fans (B, F) that are part of the photo vectors (B, D + F) from `encode_photos`."""
@@ -127,7 +128,7 @@ class ZoomModel(MapModel):
 Model = TypeVar("Model", bound=MapModel)
 
 
-def with_photo_scale(model: Model, scale: int) -> Model:
+def with_photo_scale(model: Model, scale: float) -> Model:
     """Return the same model whose ray matcher sees photos at another scale, to train it further.
 
     Its rows and rays become finer. What the matcher knows of each row's distance is interpolated, and all other weights stay.

@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional
 
 from justzoomin.data import Batch, normalize
+from justzoomin.errors import ConfigError
 from justzoomin.maps import GridViews, Windows
 from justzoomin.models import Ground, MapModel, RayMatcher
 from justzoomin.search import GroundMap
@@ -74,6 +75,9 @@ class MatchTask(ZoomTask):
         matcher, windows = setup.model.matcher.config, maps.windows(setup.model.matcher.config)
         places, supervision = maps.places(split, matcher), None
         if config.matching.supervision:
+            if setup.model.config.frame.parts[-1].fit != "squeeze":
+                raise ConfigError("matching.supervision", "labels are of whole photos, but this matcher sees a part of a photo "
+                                  "(photo_fit)", "Set matching.supervision=0.")
             photos = [len(each) for each in places]
             supervision = Supervision(setup.model.matcher, maps.labels(split), windows, photos, config.seed)
         return cls(setup.model, config, setup.cells, windows, places, maps.bearings(split), setup.total_steps, supervision,
@@ -99,7 +103,9 @@ class MatchTask(ZoomTask):
         rng = np.random.default_rng([seed, 1])
         self._mirrored = bool(rng.random() < self.config.matching.mirror)
         wide = change_light(batch["wide"].float(), self.config.matching.light)
-        batch["wide"] = wide.flip(-1) if self._mirrored else wide
+        if self._mirrored:  # each part of the frame for itself
+            wide = torch.cat([part.flip(-1) for part in torch.split(wide, 2 * wide.shape[-2], dim=-1)], -1)
+        batch["wide"] = wide
         return batch
 
     def losses(self, photos: torch.Tensor, batch: Batch, seed: int) -> torch.Tensor:

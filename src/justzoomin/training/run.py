@@ -17,8 +17,8 @@ import torch
 from lightning.pytorch.loggers.logger import Logger
 from torch.utils.data import DataLoader, Subset
 
-from justzoomin.data import Dataset, JoinedDataset, ReadyKind, ReadyPhotos, ResumableBatchSampler, collate, find_ready
-from justzoomin.errors import MissingExtraError, ModelError, TrainingError
+from justzoomin.data import Dataset, Frame, JoinedDataset, ReadyKind, ReadyPhotos, ResumableBatchSampler, collate, find_ready
+from justzoomin.errors import ConfigError, MissingExtraError, ModelError, TrainingError
 from justzoomin.geometry import view_count, view_numbers
 from justzoomin.maps import GridViews
 from justzoomin.models import (
@@ -172,6 +172,9 @@ def _build_model(config: TrainConfig, maps: TrainingMaps) -> MapModel:
         model = with_photo_scale(model, scale)
     if config.model.photo_fit != "squeeze":  # the default keeps what the model was trained with
         model.config = model.config.model_copy(update={"photo_fit": config.model.photo_fit})
+    if model.matcher is not None and config.model.matcher is not None and config.model.matcher.photo_fit is not None:
+        model.matcher.config = model.matcher.config.model_copy(update={"photo_fit": config.model.matcher.photo_fit})
+        model.config = model.config.model_copy(update={"matcher": model.matcher.config})
     return model
 
 
@@ -188,13 +191,14 @@ def _start(config: TrainConfig, model: MapModel) -> dict[str, Any]:
 def _loaders(kind: type[Task], config: TrainConfig, settings: ModelConfig, maps: TrainingMaps, views: list[GridViews],
              rank: int, world: int) -> tuple[tuple[DataLoader[Any], DataLoader[Any] | None], Miner]:
     crop = config.augment.crop_scale if config.augment.enabled else None
-    if crop is not None and settings.frame.uses_cameras:
-        warnings.warn(f"augment.crop_scale is not used: with model.photo_fit={settings.photo_fit} photos keep their angles",
-                      stacklevel=3)
+    frame = settings.frame if kind.needs_paths(config) else settings.frame.parts[-1]  # a matcher alone needs its own part
+    if crop is not None and frame.uses_cameras:
+        fit = frame.parts[-1].fit
+        warnings.warn(f"augment.crop_scale is not used: with photo_fit={fit} photos keep their angles", stacklevel=3)
         crop = None
     # The same for all maps: a batch holds either the pixels or the numbers of all its views.
     with_views = kind.needs_paths(config) and not all(views[number].cached for number in maps.train)
-    photos = _samples(config, settings, maps, views, config.train_split, crop, with_views=with_views)
+    photos = _samples(config, settings, frame, maps, views, config.train_split, crop, with_views=with_views)
     paths = _paths(maps, photos) if config.batch_places else None
     groups = None if settings.matcher is None else maps.pieces(config.train_split, settings.matcher)
     sampler = ResumableBatchSampler(len(photos), config.batch_size, config.seed, rank, world, accumulate=config.accumulate,
@@ -205,14 +209,14 @@ def _loaders(kind: type[Task], config: TrainConfig, settings: ModelConfig, maps:
     if config.val_split is None:
         return (training, None), Miner(photos, sampler)
     # Validation needs the views that the model itself chooses.
-    held_out = _samples(config, settings, maps, views, config.val_split, None, with_views=False)
+    held_out = _samples(config, settings, frame, maps, views, config.val_split, None, with_views=False)
     count = min(len(held_out), config.validate_photos or len(held_out))
     rows = range(count) if len(maps.val) == 1 else np.unique(np.linspace(0, len(held_out) - 1, count).astype(int)).tolist()
     mine = Subset(held_out, list(rows)[rank::world] or [0])
     return (training, DataLoader(mine, batch_size=config.batch_size, **common)), Miner(photos, sampler)
 
 
-def _samples(config: TrainConfig, settings: ModelConfig, maps: TrainingMaps, views: list[GridViews], split: str,
+def _samples(config: TrainConfig, settings: ModelConfig, frame: Frame, maps: TrainingMaps, views: list[GridViews], split: str,
              crop: tuple[float, float] | None, *, with_views: bool) -> JoinedDataset:
     numbers = maps.train if split == config.train_split else maps.val
     parts = []
@@ -220,8 +224,8 @@ def _samples(config: TrainConfig, settings: ModelConfig, maps: TrainingMaps, vie
         dataset = maps.datasets[number]
         part = dataset.torch_dataset(split, settings.photo_pixels, decode=settings.photo_decode, crop_scale=crop,
                                      seed=mix_seed(config.seed, number) if number else config.seed, views=views[number],
-                                     frame=settings.frame)
-        part.ready = _ready(config, settings, dataset, split, crop[0] if crop else None, several=len(maps.datasets) > 1)
+                                     frame=frame)
+        part.ready = _ready(config, settings, frame, dataset, split, crop[0] if crop else None, several=len(maps.datasets) > 1)
         part.with_views = with_views
         parts.append(part)
     return JoinedDataset(parts, numbers)
@@ -235,13 +239,16 @@ def _paths(maps: TrainingMaps, photos: JoinedDataset) -> npt.NDArray[np.int64]:
     return numbers + photos.stride * photos.map_numbers[:, None]
 
 
-def _ready(config: TrainConfig, settings: ModelConfig, dataset: Dataset, split: str, least: float | None, *,
+def _ready(config: TrainConfig, settings: ModelConfig, frame: Frame, dataset: Dataset, split: str, least: float | None, *,
            several: bool) -> ReadyPhotos | None:
     if config.ready_photos is None:
         return None
+    if frame.beside is not None:
+        raise ConfigError("ready_photos", "zoomer and matcher see photos in two ways (model.matcher.photo_fit), but ready "
+                          "photos are of one way", "Leave it out, or train the matcher alone with matching.zoom_weight=0.")
     ids = dataset.split(split).image_ids
-    kind = ReadyKind(split, settings.photo_pixels, settings.photo_decode, least, frame=settings.frame,
-                     cameras=dataset.cameras(ids) if settings.frame.uses_cameras else {})
+    kind = ReadyKind(split, settings.photo_pixels, settings.photo_decode, least, frame=frame,
+                     cameras=dataset.cameras(ids) if frame.uses_cameras else {})
     folder = Path(config.ready_photos)
     if several:
         folder /= dataset.root.resolve().name
