@@ -1,12 +1,14 @@
-"""What a heading and the other photos of a drive add on new ground: share of photos within 40 m, of the packaged model.
+"""What a camera, a heading and the other photos of a drive add on new ground: share of photos within 40 m, packaged model.
 
     python benchmarks/accuracy/make_set.py areas SETS/areas
     python benchmarks/accuracy/known_more.py SETS/areas/score-320-* SETS/areas/score-1280-*
 
-Three ways to ask, with the packaged calibration and the decision within 40 m: the photo alone; with a compass whose error has a
-standard deviation of 20 degrees (drawn once for each photo); with the other photos of its group, eight successive photos of a
-drive, and odometry with an error of 5 % of the way and at least a metre (smoothed, so later photos count too); there it is the
-share of groups whose middle photo is within 40 m. In brackets 95 % bootstrap intervals over towns.
+Four ways to ask, with the packaged calibration and the decision within 40 m: the photo alone, of an unknown camera; with the
+field of view, pitch and roll that the dataset states, as in all ways that follow; with a compass whose error has a standard
+deviation of 20 degrees (drawn once for each photo); with the other photos of its group, eight successive photos of a drive, and
+odometry with an error of 5 % of the way and at least a metre (smoothed, so later photos count too); there it is the share of
+groups whose middle photo is within 40 m. The last two columns are the share of photos in their regions of 90 %, because the
+calibration was fitted on known cameras. In brackets 95 % bootstrap intervals over towns.
 """
 
 from __future__ import annotations
@@ -16,23 +18,25 @@ import math
 import sys
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from justzoomin.apps.shared.demo_names import packaged_model
-from justzoomin.data import Dataset, drives_of, open_dataset
+from justzoomin.data import Dataset, PhotoCamera, drives_of, open_dataset
 from justzoomin.errors import JustZoomInError
 from justzoomin.files import write_json
 from justzoomin.geometry import haversine_m, to_local
-from justzoomin.posterior import HeadingPrior, lattice, odometry, track
+from justzoomin.posterior import Claims, HeadingPrior, lattice, odometry, track
 from justzoomin.scoring import decider
 from justzoomin.search import Localizer
+from justzoomin.search.photo_loading import LoadedPhoto, load_photo
 
-TOGETHER, SIGMA_DEG, DRIFT, LEAST_M, RADIUS_M, BATCH, DRAWS = 8, 20.0, 0.05, 1.0, 40.0, 16, 2000
-WAYS = ("alone", "with a heading", "eight photos of a drive")
+TOGETHER, SIGMA_DEG, DRIFT, LEAST_M, RADIUS_M, REGION, BATCH, DRAWS = 8, 20.0, 0.05, 1.0, 40.0, 0.9, 16, 2000
+WAYS = ("camera unknown", "camera known", "with a heading", "eight photos of a drive",
+        "90 % regions hold, camera unknown", "90 % regions hold, camera known")
 
 
 def main() -> None:
@@ -55,7 +59,7 @@ def main() -> None:
         low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
         rows.append({"size_m": size, "towns": len(values), **{
             way: [float(v) for v in (values.mean(0)[k], low[k], high[k])] for k, way in enumerate(WAYS)}})
-    print(f"\n| side | towns | {' | '.join(WAYS)} |\n|---|---|---|---|---|")
+    print(f"\n| side | towns | {' | '.join(WAYS)} |\n|---|---|{'---|' * len(WAYS)}")
     for row in rows:
         cells = (f"{100 * row[way][0]:.1f} [{100 * row[way][1]:.1f}, {100 * row[way][2]:.1f}]" for way in WAYS)
         print(f"| {row['size_m']} m | {row['towns']} | {' | '.join(cells)} |")
@@ -64,7 +68,7 @@ def main() -> None:
 
 
 def shares(model: Path, town: Dataset, count: int) -> list[float]:
-    """Return the shares of photos, or of groups, within 40 m in the three ways."""
+    """Return the shares of photos, or of groups, within 40 m in the four ways, and of photos in their regions."""
     records, rng = town.split("val"), np.random.default_rng(0)
     ids = records.image_ids[:count]
     places = np.stack([records.lat, records.lon])[:, :len(ids)]
@@ -72,14 +76,16 @@ def shares(model: Path, town: Dataset, count: int) -> list[float]:
     where = Localizer.load(model, town.root, search="posterior")
     decide = decider(town.grid, f"within:{RADIUS_M:g}")
     assert decide is not None
-    cells, hits = [], defaultdict(list)
+    cells, hits, cameras = [], defaultdict(list), town.cameras(ids)
     for start in range(0, len(ids), BATCH):
-        loaded = [where.load_photo(town.photos.read(image_id)) for image_id in ids[start:start + BATCH]]
-        photos = [photo for photo in loaded if not isinstance(photo, JustZoomInError)]
-        assert len(photos) == len(loaded)
-        own, here = where.beliefs(photos), slice(start, start + len(loaded))
+        here = slice(start, start + BATCH)
+        unknown, own = (where.beliefs(_loaded(where, town, ids[here], known)) for known in ({}, cameras))
+        hits[WAYS[0]] += (haversine_m(*decide(unknown.log_probs)[0].T, *places[:, here]) <= RADIUS_M).tolist()
+        true = town.grid.flatten(town.grid.encode(*places[:, here]))
+        for way, found in zip(WAYS[4:], (unknown, own), strict=True):
+            hits[way] += (Claims.of(town.grid, found.log_probs, true).above < REGION).tolist()
         told = [HeadingPrior((b + rng.normal(0, SIGMA_DEG)) % 360.0, SIGMA_DEG) for b in bearings[here].tolist()]
-        for way, log_probs in ((WAYS[0], own.log_probs), (WAYS[1], where.posteriors.with_prior(own, told).log_probs)):
+        for way, log_probs in ((WAYS[1], own.log_probs), (WAYS[2], where.posteriors.with_prior(own, told).log_probs)):
             hits[way] += (haversine_m(*decide(log_probs)[0].T, *places[:, here]) <= RADIUS_M).tolist()
         cells.append(own.log_probs)
     log_probs = np.concatenate(cells)
@@ -91,8 +97,16 @@ def shares(model: Path, town: Dataset, count: int) -> list[float]:
             motions.append(odometry(lattice(town.grid), e + rng.normal(0, error), n + rng.normal(0, error), LEAST_M + error))
         middle = track(town.grid, log_probs[group], motions)[TOGETHER // 2]
         answer = decide(middle.log_probs[None])[0][0]
-        hits[WAYS[2]].append(bool(haversine_m(*answer, *places[:, group[TOGETHER // 2]]) <= RADIUS_M))
+        hits[WAYS[3]].append(bool(haversine_m(*answer, *places[:, group[TOGETHER // 2]]) <= RADIUS_M))
     return [float(np.mean(hits[way])) for way in WAYS]
+
+
+def _loaded(where: Localizer, town: Dataset, ids: list[str], cameras: Mapping[str, PhotoCamera]) -> list[LoadedPhoto]:
+    """Return photos prepared for the model, with the cameras that are known."""
+    found = [load_photo(town.photos.read(image_id), where.model.config, {}, cameras.get(image_id)) for image_id in ids]
+    photos = [photo for photo in found if not isinstance(photo, JustZoomInError)]
+    assert len(photos) == len(found)
+    return photos
 
 
 def groups(drives: list[str], count: int) -> Iterator[list[int]]:

@@ -8,12 +8,13 @@ import torch
 from justzoomin.apps import demo as demo_command
 from justzoomin.apps.demo import UNSEEN_SEED, _remove_own_town, _train, demo_city, packaged_model
 from justzoomin.city import build_city
-from justzoomin.data import open_dataset
+from justzoomin.data import Frame, open_dataset
 from justzoomin.errors import ConfigError
 from justzoomin.evaluation import evaluate_path
 from justzoomin.maps import GridViews, Map
 from justzoomin.models import ZoomModel
 from justzoomin.search.cell_scorer import trained_on
+from justzoomin.search.trained import records
 
 
 def test_the_packaged_model_localizes_held_out_photos_of_the_town(tmp_path: Path) -> None:
@@ -45,9 +46,10 @@ def test_the_packaged_model_is_small_and_says_where_it_comes_from() -> None:
     assert model.config.preset == "best"
     assert model.provenance["photos"] >= 10_000
     assert model.provenance["config"]["train_split"] == "train"
-    before = model.provenance["started_from"]  # the third run, which started from the zoomer
-    assert model.provenance["zoomer_trained"] is before["zoomer_trained"] is False
-    assert before["started_from"]["photos"] == 54_000
+    *matching, zoomer = records(model.provenance)
+    assert len(matching) > 2 and all(record["zoomer_trained"] is False for record in matching)
+    assert zoomer["photos"] == 54_000
+    assert model.config.frame == Frame("squeeze", 75.0, "crop") and model.config.photo_pixels == 64
 
 
 def test_trained_anew_it_is_a_zoomer_and_a_matcher_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,6 +64,7 @@ def test_trained_anew_it_is_a_zoomer_and_a_matcher_beside_it(tmp_path: Path, mon
     folder = _train(tmp_path, tmp_path / "town-train")
     model, zoomer = ZoomModel.from_pretrained(folder), ZoomModel.from_pretrained(tmp_path / "run-zoomer" / "models" / "last")
     assert model.config.preset == "best" and model.matcher is not None and model.matcher.config.zoom_weight == 1
+    assert model.config.frame == Frame("squeeze", 75.0, "crop") and model.config.photo_pixels == 64
     weights, kept = model.state_dict(), zoomer.state_dict()
     assert all(torch.equal(weights[name], kept[name]) for name in kept)
     assert model.provenance["photos"] == 32 and len(model.provenance["maps"]) == 2

@@ -1,19 +1,23 @@
 """The name `demo` for the packaged model and for the demo's town, and what the demo leaves to try."""
 
 import csv
+import io
 import re
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from running import Jzi
 
 from fakes import grid_of, make_repository, tiny_model
 from justzoomin.apps.shared.demo_names import is_packaged, map_named, model_named, packaged_model, refuse_packaged
-from justzoomin.apps.shared.demo_photos import SPEED, leave_drive, leave_photos
+from justzoomin.apps.shared.demo_photos import SPEED, leave_drive, leave_photos, with_focal_length
 from justzoomin.city import CityConfig, build_city
 from justzoomin.data import Dataset, drives_of, open_dataset
+from justzoomin.data.cameras import known_camera
 from justzoomin.errors import ConfigError
 from justzoomin.geometry import haversine_m
 
@@ -77,14 +81,26 @@ def test_photos_and_map_of_the_demo_need_no_names(jzi: Jzi, photos: Path, tmp_pa
     assert (ran.code, ran.out.splitlines()[0]) == (0, str(photos / "b.jpg"))
 
 
-def test_photos_to_try_are_of_different_drives_and_as_they_are(town: Dataset, tmp_path: Path) -> None:
+def test_photos_to_try_are_of_different_drives_with_their_focal_length(town: Dataset, tmp_path: Path) -> None:
     left = leave_photos(town, tmp_path / "photos")
     ids, drives = town.split("val").image_ids, drives_of(town, "val")
     assert drives is not None
     wanted = min(3, len(set(drives)))
     assert len(left) == len({drives[ids.index(path.stem)] for path in left}) == wanted >= 2
-    assert all(path.read_bytes() == town.photos.read(path.stem) for path in left)
+    cameras = town.cameras(ids)
+    assert all(path.read_bytes() == with_focal_length(town.photos.read(path.stem), cameras[path.stem].fov_deg or 0.0)
+               for path in left)
     assert len(leave_photos(town, tmp_path / "few", 1)) == 1
+
+
+@pytest.mark.parametrize("fov", [50.0, 75.9, 110.0])
+def test_photos_to_try_state_their_field_of_view(fov: float) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.arange(192 * 96 * 3, dtype=np.uint8).reshape(96, 192, 3)).save(buffer, "JPEG")
+    told = with_focal_length(buffer.getvalue(), fov)
+    camera = known_camera(told)
+    assert camera.fov_deg == pytest.approx(fov, abs=1e-3) and camera.source == "EXIF FocalLength and FocalPlaneXResolution"
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(told))), np.asarray(Image.open(buffer)))
 
 
 def test_a_drive_to_try_has_times_that_its_speed_allows(town: Dataset, tmp_path: Path) -> None:

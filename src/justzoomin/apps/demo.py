@@ -26,7 +26,7 @@ SEED, UNSEEN_SEED = 7, 3
 SIZE_M, LARGE_M = 320.0, 1280.0
 TRAIN_PHOTOS, MATCHED_PHOTOS = 54_000, 2400
 HELD_OUT_PHOTOS, UNSEEN_PHOTOS, LARGE_PHOTOS = 400, 200, 64
-OTHER_TOWNS = 107
+OTHER_TOWNS = 300
 """Number of other towns to train the matcher on, so that it learns to compare and does not memorize the demo's town."""
 OTHER_KINDS = ((320.0, False, 192), (320.0, True, 192), (640.0, True, 480))
 """What these are, one after the other: side in metres, whether there are districts, photos."""
@@ -34,8 +34,8 @@ UNSEEN, OWN, LARGE = "a town it never saw", "its own town", "a town of 1,280 m t
 RADII_M = (20.0, 40.0, 50.0, 100.0)
 ZOOMER = ("epochs=12", "val_split=null")
 """Settings of `jzi demo --train` that differ from the preset `small`; docs/demo.md tells how the packaged model was made."""
-MATCHER = ("epochs=15", "val_split=null", "model.matcher.own_encoder=true", "model.matcher.zoom_weight=1",
-           "matching.zoom_weight=0", "matching.supervision=0.3")
+MATCHER = ("epochs=9", "val_split=null", "model.matcher.own_encoder=true", "model.matcher.zoom_weight=1",
+           "model.matcher.photo_fit=crop", "model.matcher.photo_scale=1.33333333", "matching.zoom_weight=0")
 """Settings that differ from the preset `best`, for the matcher that is added to the zoomer."""
 
 
@@ -66,7 +66,7 @@ def other_town(number: int) -> CityConfig:
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for the towns, the pictures and report.json.")] = Path("demo"),
     train: Annotated[bool, typer.Option(
-        "--train", help="Do everything from the start: make photos and train a model, about four hours.")] = False,
+        "--train", help="Do everything from the start: make photos and train a model, about six hours.")] = False,
     pictures: Annotated[int, typer.Option("--pictures", min=1, max=100, help="Number of photos to draw.")] = 6,
 ) -> None:
     """Make three towns, localize photos that the model has never seen, print a table and draw pictures.
@@ -174,7 +174,7 @@ def _threads_shared() -> Iterator[int]:
         torch.set_num_threads(before)
 
 
-def _make(town: Path, config: CityConfig, *, labels: bool = False) -> None:
+def _make(town: Path, config: CityConfig) -> None:
     """Make a town unless its folder exists."""
     from justzoomin.city import build_city
 
@@ -182,7 +182,7 @@ def _make(town: Path, config: CityConfig, *, labels: bool = False) -> None:
         return
     typer.echo(f"making a town of {config.size_m:g} m x {config.size_m:g} m from seed {config.seed} ...", err=True)
     with stage_bars() as advance:
-        build_city(town, config, progress=advance, labels=labels)
+        build_city(town, config, progress=advance)
 
 
 def _train(out: Path, town: Path) -> Path:
@@ -195,7 +195,7 @@ def _train(out: Path, town: Path) -> Path:
     towns |= {out / "towns" / str(number): other_town(number) for number in range(OTHER_TOWNS)}
     _make(town, demo_city(TRAIN_PHOTOS))
     for folder, config in towns.items():
-        _make(folder, config, labels=True)
+        _make(folder, config)
     zoomer = _run("small", ZOOMER, [town], out / "run-zoomer")
     return _run("best", (*MATCHER, f"init={zoomer}"), list(towns), out / "run-matcher")
 

@@ -1,4 +1,7 @@
-"""What the demo makes for first tries: a few photos of both towns, and a drive with a table of times."""
+"""What the demo makes for first tries: a few photos of both towns, and a drive with a table of times.
+
+As real cameras do, the photos state their focal length in EXIF.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ PHOTOS = 6
 DRIVE_PHOTOS = 16
 SPEED = 14.0
 """Speed of the drive in metres per second; photos are at least a second apart."""
+_SENSOR_CM = 3.6
+_EXIF, _FOCAL_LENGTH, _PLANE_X, _PLANE_Y, _PLANE_UNIT = 0x8769, 0x920A, 0xA20E, 0xA20F, 0xA210
 _START = datetime(2024, 5, 1, 10, 0, tzinfo=UTC)
 
 
@@ -71,4 +76,24 @@ def leave_drive(dataset: Dataset, folder: Path, count: int = DRIVE_PHOTOS) -> Pa
 def _write(dataset: Dataset, image_id: str, folder: Path) -> Path:
     from justzoomin.files import write_bytes
 
-    return write_bytes(folder / f"{image_id}.jpg", dataset.photos.read(image_id))
+    data, camera = dataset.photos.read(image_id), dataset.cameras([image_id]).get(image_id)
+    fov = None if camera is None else camera.fov_deg
+    return write_bytes(folder / f"{image_id}.jpg", data if fov is None else with_focal_length(data, fov))
+
+
+def with_focal_length(jpeg: bytes, fov_deg: float) -> bytes:
+    """Return a JPEG without EXIF, with a focal length for a sensor 36 mm wide in EXIF; its picture is the same.
+
+    Args:
+        jpeg: The file.
+        fov_deg: Horizontal field of view of the photo, in degrees.
+    """
+    from PIL import Image
+
+    with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as picture:
+        per_cm = picture.width / _SENSOR_CM
+    tags = Image.Exif()
+    tags.get_ifd(_EXIF).update({_FOCAL_LENGTH: 10.0 * _SENSOR_CM / 2.0 / math.tan(math.radians(fov_deg) / 2.0),
+                                _PLANE_X: per_cm, _PLANE_Y: per_cm, _PLANE_UNIT: 3})
+    segment = tags.tobytes()
+    return jpeg[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + jpeg[2:]
