@@ -19,6 +19,7 @@ from justzoomin.search import CameraNotUsedWarning, Localizer
 from justzoomin.search.cell_scorer import PoseScores
 from justzoomin.search.panoramas import combined, panorama_views
 from justzoomin.search.photo_loading import load_photo
+from justzoomin.search.trained import shapes_trained_on
 
 RNG = np.random.default_rng(3)
 
@@ -103,6 +104,18 @@ def test_a_matcher_can_see_photos_otherwise_than_its_zoomer():
         found = both.encode_photos(photos)
         assert torch.equal(found[:, :both.encoder.width], both.encoder(photos[0, :2]).mean(0, keepdim=True))
         assert torch.equal(both.fans(found), both.photo_fans(photos[:, 2:]))
+
+
+def test_an_unknown_camera_is_not_like_known_ones():
+    config, photo, known = model_with("crop").config, jpeg(scene(160, 90)), {"hfov_deg": (60.0, 90.0)}
+    for shapes, camera, unlike in ((known, None, True), ({}, None, False), (known, PhotoCamera(75.0), False)):
+        loaded = load_photo(photo, config, shapes, camera)
+        assert not isinstance(loaded, Exception)
+        assert ("field of view is unknown" in str(loaded.unlike)) == unlike
+    told, untold = {"shapes": {"aspect": [2, 2], "hfov_deg": [60, 90]}}, {"shapes": {"aspect": [1, 1]}}
+    assert "hfov_deg" in shapes_trained_on({"maps": [told], "started_from": {"maps": [untold]}})
+    assert "hfov_deg" not in shapes_trained_on({"maps": [told, untold]})
+    assert shapes_trained_on({"maps": [untold], "started_from": {"maps": [told]}}) == {"aspect": (1.0, 2.0)}
 
 
 def test_the_same_way_for_both_is_one_way():

@@ -9,7 +9,16 @@ from typing import NamedTuple
 
 import torch
 
-from justzoomin.data import CameraSource, PhotoCamera, PhotoShape, declared_panorama, framed_photo, halves, to_tensor
+from justzoomin.data import (
+    CameraSource,
+    FramedPhoto,
+    PhotoCamera,
+    PhotoShape,
+    declared_panorama,
+    framed_photo,
+    halves,
+    to_tensor,
+)
 from justzoomin.errors import JustZoomInError, PhotoError
 from justzoomin.models import ModelConfig
 from justzoomin.search.heading_sources import KnownHeading
@@ -63,13 +72,22 @@ def load_photo(photo: str | Path | bytes, config: ModelConfig, shapes: Mapping[s
             return _loaded_panorama(data, where, config)
         framed = framed_photo(data, where, config.photo_pixels, config.photo_decode, config.frame, stated, default)
         if config.frame.uses_cameras:
-            few = 1.0 - framed.empty
-            unlike = f"the photo shows only {few:.0%} of what the model's own camera would show" if few < LEAST_SHOWN else None
+            unlike = _unlike(framed, shapes)
         else:
             unlike = PhotoShape.of(data).unlike(shapes) if shapes else None
         return LoadedPhoto(halves(to_tensor(framed.pixels)), unlike, camera=framed.words())
     except JustZoomInError as error:
         return error
+
+
+def _unlike(framed: FramedPhoto, shapes: Mapping[str, tuple[float, float]]) -> str | None:
+    """Return how a photo in a frame differs from those of a training whose cameras were known."""
+    few = 1.0 - framed.empty
+    if few < LEAST_SHOWN:
+        return f"the photo shows only {few:.0%} of what the model's own camera would show"
+    if "hfov_deg" in shapes and framed.camera is not None and framed.camera.fov_deg is None:
+        return "the photo's field of view is unknown (--fov states it), and the model learned from photos of known ones"
+    return None
 
 
 def _loaded_panorama(data: bytes, where: str, config: ModelConfig) -> LoadedPhoto:

@@ -84,7 +84,10 @@ def seen_map(provenance: Mapping[str, Any], views: GridViews) -> bool | None:
 
 
 def shapes_trained_on(provenance: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
-    """Return the least and greatest `aspect` and `hfov_deg` of all photos that a model and its predecessors were trained on."""
+    """Return the least and greatest `aspect` and `hfov_deg` of all photos that a model and its predecessors were trained on.
+
+    Without `hfov_deg` if the last training had maps whose photos do not state it.
+    """
     found: dict[str, tuple[float, float]] = {}
     for record in records(provenance):
         for row in rows(record):
@@ -93,6 +96,9 @@ def shapes_trained_on(provenance: Mapping[str, Any]) -> dict[str, tuple[float, f
                 if (stated := span_of(span)) is not None:
                     low, high = found.get(name, stated)
                     found[name] = min(low, stated[0]), max(high, stated[1])
+    last = [shapes for row in rows(provenance) if isinstance(shapes := row.get("shapes"), dict)]
+    if any("hfov_deg" not in shapes for shapes in last):
+        found.pop("hfov_deg", None)
     return found
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from justzoomin.apps.shared.demo_names import packaged_model
 
 NEAR_M = 40.0
-"""In its own town the packaged model is right within this distance for more than 94 % of photos; the photo here is one of them."""
+"""In its own town the packaged model is nearly always right within this distance; the photo here is one of those."""
 _TOWN_SEED = 7
 _CRS = "epsg:32631"
 _TILE_PX, _TILE_M, _PATCHES = 256, 400.0, 16
