@@ -57,7 +57,7 @@ class Frame:
 
     @property
     def parts(self) -> tuple[Frame, ...]:
-        """The frames that stand side by side in a photo's pixels: one, or two with `beside`."""
+        """The frames that a photo's pixels show side by side: one, or two with `beside`."""
         return tuple(replace(self, fit=fit, beside=None) for fit in (self.fit, self.beside) if fit is not None)
 
     def assumed(self, aspect: float) -> PhotoCamera:
