@@ -42,11 +42,12 @@ def options(*, odometry: bool = True, headings: bool = True, **more: Any) -> Bag
 
 
 def same(points: list[TrackPoint], others: list[TrackPoint]) -> None:
+    """The points are equal, but for the rounding of 32 bits, which differs between batches of one photo and of four."""
     assert len(points) == len(others)
     for a, b in zip(points, others, strict=True):
         for x, y in zip((*a.position, a.radius_90_m, a.heading_deg or 0.0, *(a.covariance_m2 or ())),
                         (*b.position, b.radius_90_m, b.heading_deg or 0.0, *(b.covariance_m2 or ())), strict=True):
-            assert x == pytest.approx(y, rel=1e-6, abs=1e-7)
+            assert x == pytest.approx(y, rel=2e-5, abs=1e-7)
 
 
 def batch(localizer: Localizer, source: BagDrive, rules: DriveOptions) -> list[TrackPoint]:
