@@ -35,7 +35,7 @@ from justzoomin.apps.shared.demo_names import packaged_model
 from justzoomin.data import open_dataset
 from justzoomin.evaluation import posteriors
 from justzoomin.files import write_json
-from justzoomin.geometry import haversine_m
+from justzoomin.geometry import ZoomGrid, haversine_m
 from justzoomin.models import MapModel, open_model
 from justzoomin.posterior import log_normalized
 from justzoomin.scoring import decider
@@ -169,32 +169,53 @@ def _scored(folder: Path, sets: Path) -> dict[str, Any]:
     return {"weights": sum(w.numel() for w in model.parameters()), **score(model, sets / "areas")}
 
 
-def score(model: MapModel, areas: Path) -> dict[str, Any]:
-    """Return the figures of a model on the first towns of 320 m that calibrations are fitted on."""
+@dataclass(frozen=True)
+class Scored:
+    """The photos of a town: scores (B, N) of its cells, true cells (B,) and true places (2, B) in degrees."""
+
+    grid: ZoomGrid
+    scores: np.ndarray
+    true: np.ndarray
+    places: np.ndarray
+
+    def lost(self, temperature: float) -> np.ndarray:
+        """Return the nats (B,) of the true cells."""
+        return -log_normalized(self.scores / temperature)[np.arange(len(self.true)), self.true]
+
+    def errors(self, temperature: float) -> np.ndarray:
+        """Return the distances (B,) in metres of the answers, the points with the most probability within 40 m."""
+        decide = decider(self.grid, "within:40")
+        assert decide is not None
+        return haversine_m(*decide(log_normalized(self.scores / temperature))[0].T, *self.places)
+
+
+def scored_towns(model: MapModel, folders: list[Path]) -> list[Scored]:
+    """Return the scores of all held-out photos of some towns."""
     found = []
-    for path in sorted(areas.glob("fit-320-*"))[:DEV_TOWNS]:
+    for path in folders:
         town = open_dataset(path)
         vectors = ViewVectors(model, views_of(model, town.map, town.grid))
         records = town.split("val")
         scores = np.concatenate(list(posteriors(model, town, records.image_ids, vectors, 32))).astype(np.float64)
-        found.append((town.grid, scores, town.grid.flatten(town.sequences("val")), np.stack([records.lat, records.lon])))
+        found.append(Scored(town.grid, scores, town.grid.flatten(town.sequences("val")), np.stack([records.lat, records.lon])))
+    return found
 
-    def lost(temperature: float) -> np.ndarray:
-        return np.concatenate([-log_normalized(scores / temperature)[np.arange(len(true)), true]
-                               for _, scores, true, _ in found])
 
-    temperature = min(TEMPERATURES, key=lambda tried: lost(tried).mean())
-    errors = []
-    for grid, scores, _, places in found:
-        decide = decider(grid, "within:40")
-        assert decide is not None
-        errors.append(haversine_m(*decide(log_normalized(scores / temperature))[0].T, *places))
-    towns = [float((e <= 40.0).mean()) for e in errors]
-    every = np.concatenate(errors)
-    return {"scored": len(every), "temperature": temperature, "nats": float(lost(temperature).mean()),
+def fitted_temperature(towns: list[Scored]) -> float:
+    """Return the temperature that suits the photos of some towns best."""
+    return min(TEMPERATURES, key=lambda tried: np.concatenate([town.lost(tried) for town in towns]).mean())
+
+
+def score(model: MapModel, areas: Path) -> dict[str, Any]:
+    """Return the figures of a model on the first towns of 320 m that calibrations are fitted on."""
+    found = scored_towns(model, sorted(areas.glob("fit-320-*"))[:DEV_TOWNS])
+    temperature = fitted_temperature(found)
+    errors, lost = ([part(town) for town in found] for part in (lambda t: t.errors(temperature), lambda t: t.lost(temperature)))
+    towns, every = [float((e <= 40.0).mean()) for e in errors], np.concatenate(errors)
+    return {"scored": len(every), "temperature": temperature, "nats": float(np.concatenate(lost).mean()),
             "recall_at_40m": float((every <= 40.0).mean()), "error_of_recall": float(np.std(towns) / math.sqrt(len(towns))),
             "median_m": float(np.median(every)), "recall_of_towns": towns,
-            "nats_of_towns": [float(part.mean()) for part in np.split(lost(temperature), len(found))]}
+            "nats_of_towns": [float(part.mean()) for part in lost]}
 
 
 def table() -> str:

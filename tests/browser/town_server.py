@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +72,14 @@ class TownServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Break all connections and end; what waits at the gate passes, because a thread cannot be killed."""
+        """Break all connections and end; then what waits at the gate passes, because a thread cannot be killed."""
         self._server.should_exit = True
-        for one in list(self._server.server_state.connections):
-            one.loop.call_soon_threadsafe(one.transport.abort)
-        self.gate.let()
+        end = time.monotonic() + PATIENCE_S
+        while any(each.is_serving() for each in self._server.servers) or self._server.server_state.connections:
+            assert time.monotonic() < end, "the server does not stop listening"
+            for one in list(self._server.server_state.connections):
+                one.loop.call_soon_threadsafe(one.transport.abort)
+            time.sleep(0.01)
+        self.gate.let()  # not before: no photo is to be answered by a server that is gone
         self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
