@@ -71,6 +71,7 @@ def measure(localizer: Localizer, photos: list[tuple[Pixels, Pose]], way: str, t
     """Return the errors in metres and the nats of the true cells."""
     pixels = localizer.model.config.photo_pixels
     pairs = torch.stack([halves(to_tensor(prepared(image, way, pixels, pose))) for image, pose in photos])
+    pairs = pairs.repeat(1, len(localizer.model.config.frame.parts), 1, 1, 1)  # the zoomer has no weight in new towns
     score = localizer.posteriors.score
     found = np.concatenate([log_normalized(score(localizer.encode(some)).astype(np.float64)) for some in pairs.split(16)])
     lat, lon = decide(localizer.grid, found, parse_decision("within:40"))

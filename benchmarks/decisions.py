@@ -19,7 +19,7 @@ import torch
 from confidence import drives_of
 from justzoomin.apps.demo import demo_city, packaged_model
 from justzoomin.city import build_city
-from justzoomin.data import Dataset, halves, open_dataset, to_tensor, wide_photo
+from justzoomin.data import Dataset, framed_photo, halves, open_dataset, to_tensor
 from justzoomin.geometry import haversine_m
 from justzoomin.models import ZoomModel
 from justzoomin.posterior import Calibration, Decision, Within, decide, parse_decision
@@ -31,7 +31,7 @@ Points = tuple[np.ndarray, np.ndarray]
 
 def pictures(dataset: Dataset, ids: list[str], model: ZoomModel, shrink: int) -> torch.Tensor:
     """Photos as uint8 halves (B, 2, 3, n, n), perhaps shrunk and blown up again."""
-    found = []
+    found, config, cameras = [], model.config, dataset.cameras(ids)
     for image_id in ids:
         data = dataset.photos.read(image_id)
         if shrink > 1:
@@ -40,7 +40,8 @@ def pictures(dataset: Dataset, ids: list[str], model: ZoomModel, shrink: int) ->
             size = (image.shape[1], image.shape[0])
             small = cv2.resize(image, (size[0] // shrink, size[1] // shrink), interpolation=cv2.INTER_AREA)
             data = cv2.imencode(".png", cv2.resize(small, size, interpolation=cv2.INTER_LINEAR))[1].tobytes()
-        found.append(halves(to_tensor(wide_photo(data, image_id, model.config.image_pixels, model.config.photo_decode))))
+        found.append(halves(to_tensor(framed_photo(data, image_id, config.photo_pixels, config.photo_decode, config.frame,
+                                                   cameras.get(image_id)).pixels)))
     return torch.stack(found)
 
 

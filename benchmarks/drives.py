@@ -4,8 +4,9 @@
 
 FOLDER gets the demo's town, or that of --seed, if it is not there. Drives are those of the validation router from number 200
 on, without those in which the car leaves the town and comes back elsewhere (`--jumps` keeps these). Photos are a second apart
-(more where a way is longer than 14 m), the speed limit is 15 m/s, odometry has an error of 5 % of the way. `--shrink 4` takes
-every photo through a quarter of its width and height: a harder setting. Intervals are 95 % bootstrap intervals over drives.
+(more where a way is longer than 14 m), the speed limit is 15 m/s, odometry has an error of 5 % of the way, fields of view are
+known. `--shrink 4` takes every photo through a quarter of its width and height: a harder setting. Intervals are 95 % bootstrap
+intervals over drives.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from justzoomin.city.build import positions
 from justzoomin.city.camera import render_photo
 from justzoomin.city.drives import Router, Shot
 from justzoomin.city.world import build_world
-from justzoomin.data import halves, normalize, to_tensor, wide_photo
+from justzoomin.data import PhotoCamera, framed_photo, halves, normalize, to_tensor
 from justzoomin.geometry import ZoomGrid, haversine_m
 from justzoomin.maps import GridViews, Map
 from justzoomin.models import ZoomModel
@@ -102,6 +103,7 @@ def main() -> None:
     if not options.folder.exists():
         build_city(options.folder, config)
     model = ZoomModel.from_pretrained(packaged_model())
+    settings = model.config
     calibration = Calibration.load(options.calibration) if options.calibration else None
     if calibration:
         calibration.require_model(model.fingerprint())
@@ -117,8 +119,9 @@ def main() -> None:
         alone = []
         for shots in drives:
             jpegs = [picture(world, s, (config.photo_width, config.photo_height), shrink) for s in shots]
-            pairs = torch.stack([halves(to_tensor(wide_photo(j, "photo", model.config.image_pixels, model.config.photo_decode)))
-                                 for j in jpegs])
+            pairs = torch.stack([halves(to_tensor(framed_photo(jpeg, "photo", settings.photo_pixels, settings.photo_decode,
+                                                               settings.frame, PhotoCamera(s.pose.hfov_deg)).pixels))
+                                 for jpeg, s in zip(jpegs, shots, strict=True)])
             with torch.inference_mode():
                 photos = model.encode_photos(normalize(pairs, model.config.mean, model.config.std))
             scores = score(photos)

@@ -200,7 +200,7 @@ def _compared(found: npt.NDArray[np.float64], wanted: npt.NDArray[np.float64], t
 
 def _pairs(town: Dataset, model: MapModel) -> torch.Tensor:
     """Return halves (B, 2, 3, n, n) of the validation photos."""
-    samples = town.torch_dataset("val", model.config.image_pixels, decode=model.config.photo_decode, frame=model.config.frame)
+    samples = town.torch_dataset("val", model.config.photo_pixels, decode=model.config.photo_decode, frame=model.config.frame)
     return halves(torch.stack([samples[number]["wide"] for number in range(len(samples))]))
 
 

@@ -104,6 +104,9 @@ def test_a_matcher_can_see_photos_otherwise_than_its_zoomer():
         found = both.encode_photos(photos)
         assert torch.equal(found[:, :both.encoder.width], both.encoder(photos[0, :2]).mean(0, keepdim=True))
         assert torch.equal(both.fans(found), both.photo_fans(photos[:, 2:]))
+    for part in (photos[:, :2], photos[:, 2:]):
+        with pytest.raises(ModelError, match="2 halves, but this model needs 4"):
+            both.encode_photos(part)
 
 
 def test_an_unknown_camera_is_not_like_known_ones():

@@ -41,6 +41,17 @@ def test_training_and_evaluation_see_the_same_photos(tmp_path: Path) -> None:
     assert list(one[:2]) == pytest.approx(list(two[:2])) and list(one[2:]) != pytest.approx(list(two[2:]))
 
 
+def test_a_matcher_trained_alone_is_validated_with_what_the_whole_model_sees(tmp_path: Path) -> None:
+    dataset = open_dataset(make_repository(tmp_path / "town", pixels=32, train=6, val=4))
+    words = (*QUICK, "augment.enabled=false", "validate_every=1", "model.matcher.photo_fit=crop", "model.matcher.own_encoder=true",
+             "model.matcher.zoom_weight=1", "matching.zoom_weight=0")
+    out = tmp_path / "run"
+    model = open_model(train(train_config("best", None, words), dataset, out), device="cpu")
+    assert model.config.frame.parts == (Frame("squeeze", 75.0), Frame("crop", 75.0))
+    logged = [line.split(",") for line in (out / "metrics.csv").read_text().splitlines()]
+    assert [name for *_, name, _ in logged].count("val_recall_40m") == 1
+
+
 @pytest.mark.parametrize(("fov", "words"), [(0.0, "--fov 0"), (-3.0, "--fov -3"), (180.0, "--fov 180"), (360.0, "panoramas")])
 def test_a_field_of_view_that_cannot_be_used_is_refused(fov: float, words: str) -> None:
     with pytest.raises(ConfigError, match=words):

@@ -55,9 +55,15 @@ class ZoomModel(MapModel):
 
         Returns:
             (B, D), or (B, D + F).
+
+        Raises:
+            ModelError: If there are not as many halves as the settings' frame has.
         """
         if self.matcher is None:
             return super().encode_photos(photos)
+        if photos.shape[1] != (needed := 2 * len(self.config.frame.parts)):
+            raise ModelError("photos", f"they have {photos.shape[1]} halves, but this model needs {needed}",
+                             "Bring them into the model's frame (framed_photo with its config.frame), or use load_photo.")
         pixels = self.config.image_pixels
         if self.matcher_encoder is not None or photos.shape[-1] != pixels or photos.shape[1] > 2:
             own = photos[:, :2]

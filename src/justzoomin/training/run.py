@@ -208,8 +208,8 @@ def _loaders(kind: type[Task], config: TrainConfig, settings: ModelConfig, maps:
     training: DataLoader[Any] = DataLoader(photos, batch_sampler=sampler, **common)
     if config.val_split is None:
         return (training, None), Miner(photos, sampler)
-    # Validation needs the views that the model itself chooses.
-    held_out = _samples(config, settings, frame, maps, views, config.val_split, None, with_views=False)
+    # Validation needs the views that the model itself chooses, and photos as the whole model sees them.
+    held_out = _samples(config, settings, settings.frame, maps, views, config.val_split, None, with_views=False)
     count = min(len(held_out), config.validate_photos or len(held_out))
     rows = range(count) if len(maps.val) == 1 else np.unique(np.linspace(0, len(held_out) - 1, count).astype(int)).tolist()
     mine = Subset(held_out, list(rows)[rank::world] or [0])
@@ -241,7 +241,7 @@ def _paths(maps: TrainingMaps, photos: JoinedDataset) -> npt.NDArray[np.int64]:
 
 def _ready(config: TrainConfig, settings: ModelConfig, frame: Frame, dataset: Dataset, split: str, least: float | None, *,
            several: bool) -> ReadyPhotos | None:
-    if config.ready_photos is None:
+    if config.ready_photos is None or (frame.beside is not None and split != config.train_split):
         return None
     if frame.beside is not None:
         raise ConfigError("ready_photos", "zoomer and matcher see photos in two ways (model.matcher.photo_fit), but ready "
