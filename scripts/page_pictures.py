@@ -14,13 +14,10 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from justzoomin.data import Dataset, open_dataset
-
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 780}
 MOST_BYTES = 200_000
 QUALITIES = (85, 80, 75, 70, 60, 50)
-EXAMPLES = 6
 PATIENCE_MS = 120_000
 QUIET_MS = 700
 LOADED = "[...document.querySelectorAll('#compare img')].every((one) => one.complete && one.naturalWidth)"
@@ -35,6 +32,7 @@ def main() -> None:
     parser.add_argument("--photo", type=int, default=1, help="which of the six example photos, from 1")
     parser.add_argument("--out", type=Path, default=IMAGES, help="folder for the pictures")
     asked = parser.parse_args()
+    asked.out.mkdir(parents=True, exist_ok=True)
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None:
         raise SystemExit("chromium is not installed. Install it (apt-get install chromium).")
@@ -60,26 +58,10 @@ def served(demo: Path, town: str) -> Iterator[str]:
         town: Name of the town.
     """
     with tempfile.TemporaryDirectory() as folder:
-        write_examples(open_dataset(demo / town), Path(folder))
-        command = [sys.executable, "-m", "justzoomin.apps.main", "serve", "--map", str(demo / town), "--examples", folder,
-                   "--jobs", str(Path(folder) / "jobs"), "--port", "0"]
+        command = [sys.executable, "-m", "justzoomin.apps.main", "serve", "--map", str(demo / town),
+                   "--examples", str(demo / "photos" / town), "--jobs", str(Path(folder) / "jobs"), "--port", "0"]
         with running(command) as address:
             yield address
-
-
-def write_examples(town: Dataset, folder: Path) -> None:
-    """Write photos of a town, evenly spread over its drives, and their true places.
-
-    Args:
-        town: The town.
-        folder: Folder for them.
-    """
-    val = town.split("val")
-    rows = ["photo,lat,lon"]
-    for k in range(0, len(val) - len(val) % EXAMPLES, len(val) // EXAMPLES):
-        (folder / f"street-{k}.jpg").write_bytes(town.photos.read(val.image_ids[k]))
-        rows.append(f"street-{k}.jpg,{val.lat[k]},{val.lon[k]}")
-    (folder / "examples.csv").write_text("\n".join(rows))
 
 
 @contextmanager

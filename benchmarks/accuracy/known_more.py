@@ -3,11 +3,12 @@
     python benchmarks/accuracy/make_set.py areas SETS/areas
     python benchmarks/accuracy/known_more.py SETS/areas/score-320-* SETS/areas/score-1280-*
 
-Four ways to ask, with the packaged calibration and the decision within 40 m: the photo alone, of an unknown camera; with the
-field of view, pitch and roll that the dataset states, as in all ways that follow; with a compass whose error has a standard
+Five ways to ask, with the packaged calibration and the decision within 40 m: the photo alone, of an unknown camera; with the
+field of view that the dataset states, as EXIF has it; with its pitch and roll, too, as in all ways that follow; with a compass
+whose error has a standard
 deviation of 20 degrees (drawn once for each photo); with the other photos of its group, eight successive photos of a drive, and
 odometry with an error of 5 % of the way and at least a metre (smoothed, so later photos count too); there it is the share of
-groups whose middle photo is within 40 m. The last two columns are the share of photos in their regions of 90 %, because the
+groups whose middle photo is within 40 m. The last three columns are the share of photos in their regions of 90 %, because the
 calibration was fitted on known cameras. In brackets 95 % bootstrap intervals over towns.
 """
 
@@ -35,8 +36,10 @@ from justzoomin.search import Localizer
 from justzoomin.search.photo_loading import LoadedPhoto, load_photo
 
 TOGETHER, SIGMA_DEG, DRIFT, LEAST_M, RADIUS_M, REGION, BATCH, DRAWS = 8, 20.0, 0.05, 1.0, 40.0, 0.9, 16, 2000
-WAYS = ("camera unknown", "camera known", "with a heading", "eight photos of a drive",
-        "90 % regions hold, camera unknown", "90 % regions hold, camera known")
+CAMERAS = ("camera unknown", "tilt unknown", "camera known")
+HEADING, DRIVE = "with a heading", "eight photos of a drive"
+HOLDS = {name: f"90 % regions hold, {name}" for name in CAMERAS}
+WAYS = (*CAMERAS, HEADING, DRIVE, *HOLDS.values())
 
 
 def main() -> None:
@@ -68,7 +71,7 @@ def main() -> None:
 
 
 def shares(model: Path, town: Dataset, count: int) -> list[float]:
-    """Return the shares of photos, or of groups, within 40 m in the four ways, and of photos in their regions."""
+    """Return the shares of photos, or of groups, within 40 m in the five ways, and of photos in their regions."""
     records, rng = town.split("val"), np.random.default_rng(0)
     ids = records.image_ids[:count]
     places = np.stack([records.lat, records.lon])[:, :len(ids)]
@@ -76,18 +79,18 @@ def shares(model: Path, town: Dataset, count: int) -> list[float]:
     where = Localizer.load(model, town.root, search="posterior")
     decide = decider(town.grid, f"within:{RADIUS_M:g}")
     assert decide is not None
-    cells, hits, cameras = [], defaultdict(list), town.cameras(ids)
+    cells, hits, known = [], defaultdict(list), town.cameras(ids)
+    cameras = ({}, {image_id: PhotoCamera(camera.fov_deg) for image_id, camera in known.items()}, known)
     for start in range(0, len(ids), BATCH):
         here = slice(start, start + BATCH)
-        unknown, own = (where.beliefs(_loaded(where, town, ids[here], known)) for known in ({}, cameras))
-        hits[WAYS[0]] += (haversine_m(*decide(unknown.log_probs)[0].T, *places[:, here]) <= RADIUS_M).tolist()
         true = town.grid.flatten(town.grid.encode(*places[:, here]))
-        for way, found in zip(WAYS[4:], (unknown, own), strict=True):
-            hits[way] += (Claims.of(town.grid, found.log_probs, true).above < REGION).tolist()
+        beliefs = [where.beliefs(_loaded(where, town, ids[here], each)) for each in cameras]
         told = [HeadingPrior((b + rng.normal(0, SIGMA_DEG)) % 360.0, SIGMA_DEG) for b in bearings[here].tolist()]
-        for way, log_probs in ((WAYS[1], own.log_probs), (WAYS[2], where.posteriors.with_prior(own, told).log_probs)):
-            hits[way] += (haversine_m(*decide(log_probs)[0].T, *places[:, here]) <= RADIUS_M).tolist()
-        cells.append(own.log_probs)
+        for name, found in zip(CAMERAS, beliefs, strict=True):
+            hits[HOLDS[name]] += (Claims.of(town.grid, found.log_probs, true).above < REGION).tolist()
+        for way, found in zip((*CAMERAS, HEADING), (*beliefs, where.posteriors.with_prior(beliefs[-1], told)), strict=True):
+            hits[way] += (haversine_m(*decide(found.log_probs)[0].T, *places[:, here]) <= RADIUS_M).tolist()
+        cells.append(beliefs[-1].log_probs)
     log_probs = np.concatenate(cells)
     for group in groups(drives_of(town, "val") or [], len(ids)):
         east, north = to_local(*town.grid.region.centre, *places[:, group])
@@ -97,7 +100,7 @@ def shares(model: Path, town: Dataset, count: int) -> list[float]:
             motions.append(odometry(lattice(town.grid), e + rng.normal(0, error), n + rng.normal(0, error), LEAST_M + error))
         middle = track(town.grid, log_probs[group], motions)[TOGETHER // 2]
         answer = decide(middle.log_probs[None])[0][0]
-        hits[WAYS[3]].append(bool(haversine_m(*answer, *places[:, group[TOGETHER // 2]]) <= RADIUS_M))
+        hits[DRIVE].append(bool(haversine_m(*answer, *places[:, group[TOGETHER // 2]]) <= RADIUS_M))
     return [float(np.mean(hits[way])) for way in WAYS]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import Dataset as TorchDataset
 
 from justzoomin.data.batches import Draw
-from justzoomin.data.cameras import PhotoCamera
+from justzoomin.data.cameras import UNKNOWN, PhotoCamera
 from justzoomin.data.decoding import photo_aspect
 from justzoomin.data.framing import SQUEEZE, Frame, framed_photo
 from justzoomin.data.photos import PhotoStore
@@ -20,6 +20,9 @@ from justzoomin.data.ready import ReadyPhotos
 from justzoomin.data.transforms import Decode, halves, random_wide_crop, to_tensor, wide_photo
 from justzoomin.geometry import view_numbers
 from justzoomin.maps import GridViews
+
+_FORGET = 1
+"""Makes the draws of what is forgotten others than those of the crops."""
 
 
 class Sample(TypedDict):
@@ -67,8 +70,11 @@ class ZoomDataset(TorchDataset[Sample]):
         with_views: Whether samples hold the pixels of their views, or only their numbers.
         frame: The frame that photos are brought into.
         cameras: What is known of the photos' cameras by id, for a frame that uses them.
+        forget: Share of photos whose pitch and roll in `cameras` are not used, and share of whose camera nothing is; drawn anew
+            in each epoch.
         ready: Photos of the same ids that were resized before; then `photos` and `decode` are ignored.
-        seed: Seed of the crops; a crop depends only on seed, epoch and photo, not on the worker that draws it.
+        seed: Seed of the crops and of what is forgotten; they depend only on seed, epoch and photo, not on the worker that
+            draws them.
     """
 
     image_ids: list[str]
@@ -84,6 +90,7 @@ class ZoomDataset(TorchDataset[Sample]):
     ready: ReadyPhotos | None = None
     frame: Frame = SQUEEZE
     cameras: Mapping[str, PhotoCamera] = field(default_factory=dict)
+    forget: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         self._numbers = view_numbers(self.views.grid, self.sequences)
@@ -115,7 +122,16 @@ class ZoomDataset(TorchDataset[Sample]):
         data, where = self.photos.read(image_id), self.photos.where(image_id)
         if self.crop_scale is not None:
             return wide_photo(data, where, self.pixels, self.decode, self._crop(index, epoch, photo_aspect(data)))
-        return framed_photo(data, where, self.pixels, self.decode, self.frame, self.cameras.get(image_id)).pixels
+        return framed_photo(data, where, self.pixels, self.decode, self.frame, self._camera(image_id, index, epoch)).pixels
+
+    def _camera(self, image_id: str, index: int, epoch: int) -> PhotoCamera | None:
+        camera, (tilt, everything) = self.cameras.get(image_id), self.forget
+        if camera is None or tilt + everything <= 0.0:
+            return camera
+        drawn = np.random.default_rng([self.seed, epoch, index, _FORGET]).random()
+        if drawn < everything:
+            return UNKNOWN
+        return replace(camera, pitch_deg=0.0, roll_deg=0.0) if drawn < everything + tilt else camera
 
     def _crop(self, index: int, epoch: int, aspect: float) -> tuple[float, float, float, float] | None:
         if self.crop_scale is None:

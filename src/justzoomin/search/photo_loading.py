@@ -86,7 +86,7 @@ def _unlike(framed: FramedPhoto, shapes: Mapping[str, tuple[float, float]]) -> s
     if few < LEAST_SHOWN:
         return f"the photo shows only {few:.0%} of what the model's own camera would show"
     if "hfov_deg" in shapes and framed.camera is not None and framed.camera.fov_deg is None:
-        return "the photo's field of view is unknown (--fov states it), and the model learned from photos of known ones"
+        return "the photo's field of view is unknown, and the model learned from photos of known ones"
     return None
 
 

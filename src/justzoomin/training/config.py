@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from justzoomin.data import AugmentConfig
 from justzoomin.errors import ConfigError
@@ -32,6 +32,9 @@ class MatchingConfig(BaseModel):
         bearing_noise_deg: Standard deviation of the noise on the true bearing, in degrees.
         mirror: Share of batches in which photos and map are mirrored.
         light: Largest change of brightness of photos and map; colours and contrast change with it.
+        forget_tilt: Share of photos whose pitch and roll are not used, drawn anew in each epoch; only for a frame that uses
+            cameras. So the matcher learns from photos such as those whose file states a focal length and no more.
+        forget_camera: Share of photos of whose camera nothing is used.
         zoom_weight: Weight of the zoomer's loss; 0 leaves the zoomer unchanged. This loss does not change an encoder that the
             zoomer shares with the matcher.
     """
@@ -46,7 +49,21 @@ class MatchingConfig(BaseModel):
     bearing_noise_deg: float = Field(6.0, ge=0)
     mirror: float = Field(0.5, ge=0, le=1)
     light: float = Field(0.25, ge=0, lt=1)
+    forget_tilt: float = Field(0.0, ge=0, le=1)
+    forget_camera: float = Field(0.0, ge=0, le=1)
     zoom_weight: float = Field(1.0, ge=0)
+
+    @model_validator(mode="after")
+    def _shares(self) -> MatchingConfig:
+        if self.forget_tilt + self.forget_camera > 1.0:
+            raise ValueError(f"forget_tilt ({self.forget_tilt:g}) and forget_camera ({self.forget_camera:g}) are shares of all "
+                             "photos: together they may not be more than 1")
+        return self
+
+    @property
+    def forgets(self) -> bool:
+        """Whether some of the cameras that are known are not used."""
+        return self.forget_tilt + self.forget_camera > 0.0
 
 
 class TrainConfig(BaseModel):

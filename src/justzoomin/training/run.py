@@ -225,6 +225,8 @@ def _samples(config: TrainConfig, settings: ModelConfig, frame: Frame, maps: Tra
         part = dataset.torch_dataset(split, settings.photo_pixels, decode=settings.photo_decode, crop_scale=crop,
                                      seed=mix_seed(config.seed, number) if number else config.seed, views=views[number],
                                      frame=frame)
+        if split == config.train_split and settings.matcher is not None:
+            part.forget = config.matching.forget_tilt, config.matching.forget_camera
         part.ready = _ready(config, settings, frame, dataset, split, crop[0] if crop else None, several=len(maps.datasets) > 1)
         part.with_views = with_views
         parts.append(part)
@@ -243,6 +245,9 @@ def _ready(config: TrainConfig, settings: ModelConfig, frame: Frame, dataset: Da
            several: bool) -> ReadyPhotos | None:
     if config.ready_photos is None or (frame.beside is not None and split != config.train_split):
         return None
+    if config.matching.forgets and frame.uses_cameras and split == config.train_split:
+        raise ConfigError("matching.forget_tilt", "ready photos are of the cameras that are known, so none can be forgotten",
+                          "Set matching.forget_tilt=0 and matching.forget_camera=0, or leave ready_photos out.")
     if frame.beside is not None:
         raise ConfigError("ready_photos", "zoomer and matcher see photos in two ways (model.matcher.photo_fit), but ready "
                           "photos are of one way", "Leave it out, or train the matcher alone with matching.zoom_weight=0.")
