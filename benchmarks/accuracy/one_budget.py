@@ -23,14 +23,13 @@ from typing import Any
 import numpy as np
 import torch
 from coverage import over_towns, words
-from trials import COMMON, MATCHER, Scored, fitted_temperature, scored_towns
+from trials import COMMON, MATCHER, Scored, fitted_temperature, scored_towns, towns_of
 
-from justzoomin.data import open_dataset
 from justzoomin.files import write_json
 from justzoomin.models import MapModel, open_model
 from justzoomin.training import train, train_config
 
-SEEDS, EPOCHS, FIRST_TOWN, SIDE_M, FIT_TOWNS = (0, 1, 2), 2, 107, 320, 4
+SEEDS, EPOCHS, NUMBERS, SIDE_M, FIT_TOWNS = (0, 1, 2), 2, range(107, 300), 320, 4
 SCORED = {320: 12, 1280: 3}
 """Side of the towns that are scored, and their number: the first called score-..."""
 SHARED = (*COMMON, f"epochs={EPOCHS}", "model.photo_fit=crop")
@@ -70,9 +69,7 @@ def _file(row: str) -> str:
 
 def run(preset: str, words: tuple[str, ...], sets: Path, out: Path) -> dict[str, Any]:
     """Train and score one row with one seed."""
-    towns = [open_dataset(path) for path in sorted((sets / "towns").glob("train-*"))
-             if int(path.name[-3:]) >= FIRST_TOWN]
-    towns = [town for town in towns if round(town.grid.region.size_m) == SIDE_M]
+    towns = [town for town in towns_of(sets, NUMBERS) if round(town.grid.region.size_m) == SIDE_M]
     photos, resumed, began = sum(len(town.split("train")) for town in towns), out.exists(), time.process_time()
     train(train_config(preset, None, words), towns, out, resume=resumed)
     used = time.process_time() - began

@@ -7,6 +7,7 @@
     git archive e0af7d1 src/justzoomin/assets/demo-model | tar x -C LATER    # after its fourth run
     python benchmarks/accuracy/trials.py SETS OUT --start LATER/src/justzoomin/assets/demo-model --only "fourth run" longer \
         "known camera" "known camera, 64 px"
+    python benchmarks/accuracy/trials.py SETS OUT --only "fifth run" "longer still" "tilt forgotten" "camera forgotten"
     python benchmarks/accuracy/trials.py SETS OUT --only "3 towns"  # by name; finished ones are kept
     python benchmarks/accuracy/trials.py SETS OUT --report          # the table of the stored results
 
@@ -24,6 +25,7 @@ import resource
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ import numpy as np
 import torch
 
 from justzoomin.apps.shared.demo_names import packaged_model
-from justzoomin.data import open_dataset
+from justzoomin.data import Dataset, PhotoCamera, open_dataset
 from justzoomin.evaluation import posteriors
 from justzoomin.files import write_json
 from justzoomin.geometry import ZoomGrid, haversine_m
@@ -47,6 +49,8 @@ DEV_TOWNS, TOWNS, PASSES, KNOWN_TOWNS = 16, 12, 3456, 107
 ALL, LONG = 24, 6 * PASSES
 """Towns and photos shown of trials with fresh weights: after `PASSES` they know hardly anything."""
 STORED = Path(__file__).parent / "predictions" / "trials"
+LESS_KNOWN = {"tilt unknown": lambda camera: PhotoCamera(camera.fov_deg), "camera unknown": lambda _: PhotoCamera()}
+"""What of a photo's camera is known in the further scores of trials about tilt."""
 COMMON = ("val_split=null", "warmup=0.05", "final_rate=0.02")
 MATCHER, GROWN = ("matching.zoom_weight=0",), ("learning_rate=0.001",)
 """Settings that all trials share, those of a matcher, and those that start from a model."""
@@ -91,6 +95,11 @@ def _later(name: str, *settings: str, axis: str) -> Trial:
     return Trial(name, settings, TOWNS, 3 * PASSES, axis=axis, first=KNOWN_TOWNS, base="longer")
 
 
+def _last(name: str, *settings: str) -> Trial:
+    return Trial(name, ("model.matcher.photo_fit=crop", *settings), TOWNS, 3 * PASSES, axis="tilt", first=KNOWN_TOWNS,
+                 base="longer still")
+
+
 TRIALS = {trial.name: trial for trial in (
     Trial("the start", towns=0, passes=0, axis="all"), Trial("grown", axis="all"),
     Trial("seed 1", ("seed=1",), axis="seeds"), Trial("seed 2", ("seed=2",), axis="seeds"),
@@ -107,6 +116,9 @@ TRIALS = {trial.name: trial for trial in (
     _fresh("32 px", "model.image_pixels=32", axis="pixels"), _fresh("64 px", "model.image_pixels=64", axis="pixels"),
     _fresh("fresh, seed 1", "seed=1", axis="seeds"), _fresh("fresh, seed 2", "seed=2", axis="seeds"),
     _fresh("paper", axis="rivals", preset="small"),
+    Trial("fifth run", towns=0, passes=0, axis="tilt", base="longer still"), _last("longer still"),
+    _last("tilt forgotten", "matching.forget_tilt=0.5"),
+    _last("camera forgotten", "matching.forget_tilt=0.4", "matching.forget_camera=0.3"),
     Trial("fourth run", towns=0, passes=0, axis="all", base="longer"), _later("longer", axis="all"),
     _later("known camera", "model.photo_fit=crop", axis="camera"),
     _later("known camera, 64 px", "model.photo_fit=crop", "model.matcher.photo_scale=1.33333333", axis="pixels"),
@@ -147,8 +159,8 @@ def _file(name: str) -> str:
 def run(trial: Trial, sets: Path, out: Path, start: Path) -> dict[str, Any]:
     """Train and score a trial; `start` is the model that grown ones start from."""
     if not trial.passes:
-        return {**asdict(trial), "shown": 0, **_scored(start, sets)}
-    datasets = [open_dataset(path) for path in sorted((sets / "towns").glob("train-*"))[trial.first:trial.first + trial.towns]]
+        return {**asdict(trial), "shown": 0, **_scored(trial, start, sets)}
+    datasets = towns_of(sets, range(trial.first, trial.first + trial.towns))
     photos = sum(len(dataset.split("train")) for dataset in datasets)
     epochs = max(1, round(trial.passes / photos))
     begin = (f"init={start}", *GROWN) if trial.grown else ()
@@ -161,12 +173,20 @@ def run(trial: Trial, sets: Path, out: Path, start: Path) -> dict[str, Any]:
     return {**asdict(trial), "command": [f"jzi train --preset {trial.preset}", *(f"--set {word}" for word in shown)],
             "photos": photos, "shown": epochs * photos,
             "processor_s": now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime if whole else None,
-            "wall_s": time.perf_counter() - began if whole else None, **_scored(out / "models" / "last", sets)}
+            "wall_s": time.perf_counter() - began if whole else None, **_scored(trial, out / "models" / "last", sets)}
 
 
-def _scored(folder: Path, sets: Path) -> dict[str, Any]:
+def towns_of(sets: Path, numbers: range) -> list[Dataset]:
+    """Return the towns of the set `towns` with these numbers, from 0."""
+    return [open_dataset(sets / "towns" / f"train-{20_000 + number}") for number in numbers]
+
+
+def _scored(trial: Trial, folder: Path, sets: Path) -> dict[str, Any]:
     model = open_model(folder).eval()
-    return {"weights": sum(w.numel() for w in model.parameters()), **score(model, sets / "areas")}
+    found = {"weights": sum(w.numel() for w in model.parameters()), **score(model, sets / "areas")}
+    if trial.axis == "tilt":
+        found |= {name: score(model, sets / "areas", camera) for name, camera in LESS_KNOWN.items()}
+    return found
 
 
 @dataclass(frozen=True)
@@ -189,14 +209,16 @@ class Scored:
         return haversine_m(*decide(log_normalized(self.scores / temperature))[0].T, *self.places)
 
 
-def scored_towns(model: MapModel, folders: list[Path]) -> list[Scored]:
-    """Return the scores of all held-out photos of some towns."""
+def scored_towns(model: MapModel, folders: list[Path],
+                 camera: Callable[[PhotoCamera], PhotoCamera] | None = None) -> list[Scored]:
+    """Return the scores of all held-out photos of some towns; `camera` returns what of a camera is known."""
     found = []
     for path in folders:
         town = open_dataset(path)
         vectors = ViewVectors(model, views_of(model, town.map, town.grid))
         records = town.split("val")
-        scores = np.concatenate(list(posteriors(model, town, records.image_ids, vectors, 32))).astype(np.float64)
+        cameras = None if camera is None else {image: camera(own) for image, own in town.cameras(records.image_ids).items()}
+        scores = np.concatenate(list(posteriors(model, town, records.image_ids, vectors, 32, cameras))).astype(np.float64)
         found.append(Scored(town.grid, scores, town.grid.flatten(town.sequences("val")), np.stack([records.lat, records.lon])))
     return found
 
@@ -206,9 +228,9 @@ def fitted_temperature(towns: list[Scored]) -> float:
     return min(TEMPERATURES, key=lambda tried: np.concatenate([town.lost(tried) for town in towns]).mean())
 
 
-def score(model: MapModel, areas: Path) -> dict[str, Any]:
+def score(model: MapModel, areas: Path, camera: Callable[[PhotoCamera], PhotoCamera] | None = None) -> dict[str, Any]:
     """Return the figures of a model on the first towns of 320 m that calibrations are fitted on."""
-    found = scored_towns(model, sorted(areas.glob("fit-320-*"))[:DEV_TOWNS])
+    found = scored_towns(model, sorted(areas.glob("fit-320-*"))[:DEV_TOWNS], camera)
     temperature = fitted_temperature(found)
     errors, lost = ([part(town) for town in found] for part in (lambda t: t.errors(temperature), lambda t: t.lost(temperature)))
     towns, every = [float((e <= 40.0).mean()) for e in errors], np.concatenate(errors)

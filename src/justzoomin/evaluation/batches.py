@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 import torch
@@ -16,7 +16,8 @@ Progress = Callable[[int, int], None]
 
 
 def photo_batches(config: ModelConfig, dataset: Dataset, ids: Sequence[str], batch_size: int,
-                  camera: PhotoCamera | None = None) -> Iterator[torch.Tensor]:
+                  camera: PhotoCamera | None = None,
+                  cameras: Mapping[str, PhotoCamera] | None = None) -> Iterator[torch.Tensor]:
     """Yield photos of a dataset in order, prepared by a model's settings, in batches of uint8 halves (B, 2, 3, n, n).
 
     Args:
@@ -24,17 +25,18 @@ def photo_batches(config: ModelConfig, dataset: Dataset, ids: Sequence[str], bat
         dataset: The dataset.
         ids: Ids of the photos.
         batch_size: Photos at once.
-        camera: Camera of the photos whose field of view the dataset does not state.
+        camera: Camera of the photos whose field of view is not known otherwise.
+        cameras: What is known of the photos' cameras by id; None for what the dataset states.
 
     Raises:
         PhotoError: If a photo is missing or broken.
     """
     frame = config.frame
-    cameras = dataset.cameras(ids) if frame.uses_cameras else {}
+    known = cameras if cameras is not None else dataset.cameras(ids) if frame.uses_cameras else {}
 
     def load(image_id: str) -> torch.Tensor:
         data, where = dataset.photos.read(image_id), dataset.photos.where(image_id)
-        return to_tensor(framed_photo(data, where, config.photo_pixels, config.photo_decode, frame, cameras.get(image_id),
+        return to_tensor(framed_photo(data, where, config.photo_pixels, config.photo_decode, frame, known.get(image_id),
                                       camera).pixels)
 
     loaded = ordered_map(load, ids)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from justzoomin.data import Dataset, hash_records
+from justzoomin.data import Dataset, PhotoCamera, hash_records
 from justzoomin.errors import ConfigError
 from justzoomin.evaluation.batches import Progress, photo_batches
 from justzoomin.evaluation.tables import trained_splits
@@ -271,7 +271,7 @@ def _kept(model: MapModel, dataset: Dataset, photos: HeldOut, file: IO[bytes], b
 
 
 def posteriors(model: MapModel, dataset: Dataset, ids: list[str], vectors: ViewVectors,
-               batch_size: int) -> Iterator[npt.NDArray[np.float32]]:
+               batch_size: int, cameras: Mapping[str, PhotoCamera] | None = None) -> Iterator[npt.NDArray[np.float32]]:
     """Yield uncalibrated log-probabilities (b, N) of all terminal cells for a dataset's photos, batch by batch.
 
     Args:
@@ -280,10 +280,11 @@ def posteriors(model: MapModel, dataset: Dataset, ids: list[str], vectors: ViewV
         ids: Ids of the photos.
         vectors: The map's view vectors by this model; the map may belong to another dataset.
         batch_size: Photos encoded at once.
+        cameras: What is known of the photos' cameras by id; None for what the dataset states.
 
     Raises:
         PhotoError: If a photo is missing or broken.
     """
     config, score = model.config, scorer(model, vectors, CLOSE)
-    for pairs in photo_batches(config, dataset, ids, batch_size):
+    for pairs in photo_batches(config, dataset, ids, batch_size, cameras=cameras):
         yield torch.from_numpy(score(photo_vectors(model, pairs))).log_softmax(1).numpy()
