@@ -7,6 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+import one_budget
+
 HERE = Path(__file__).parent
 FIGURES = HERE / "predictions" / "areas" / "coverage.json"
 KNOWN_MORE = HERE / "predictions" / "areas" / "known_more.json"
@@ -29,7 +31,7 @@ def section() -> str:
                       f"{100 * row['coverage']['90'][3]:.1f}",
                       _words(sizes[RAW][size]["coverage"]["90"])))
     text = (HERE / "areas.md").read_text()
-    return text.replace("TABLE", _table(lines)).replace("HEADINGS", _table(_known_more()))
+    return text.replace("TABLE", _table(lines)).replace("HEADINGS", _table(_known_more())).replace("BUDGET", one_budget.table())
 
 
 def _known_more() -> list[tuple[str, ...]]:
