@@ -43,8 +43,8 @@ def test_training_and_evaluation_see_the_same_photos(tmp_path: Path) -> None:
 
 def test_a_matcher_trained_alone_is_validated_with_what_the_whole_model_sees(tmp_path: Path) -> None:
     dataset = open_dataset(make_repository(tmp_path / "town", pixels=32, train=6, val=4))
-    words = (*QUICK, "augment.enabled=false", "validate_every=1", "model.matcher.photo_fit=crop", "model.matcher.own_encoder=true",
-             "model.matcher.zoom_weight=1", "matching.zoom_weight=0", "matching.forget_tilt=0.5")
+    words = (*QUICK, "augment.enabled=false", "validate_every=1", "model.matcher.photo_fit=crop",
+             "model.matcher.own_encoder=true", "model.matcher.zoom_weight=1", "matching.zoom_weight=0", "matching.forget_tilt=0.5")
     out = tmp_path / "run"
     model = open_model(train(train_config("best", None, words), dataset, out), device="cpu")
     assert model.config.frame.parts == (Frame("squeeze", 75.0), Frame("crop", 75.0))
@@ -60,7 +60,8 @@ def test_cameras_are_forgotten_for_a_share_of_the_photos_and_anew_in_each_epoch(
     (dataset.root / "streetview" / "metadata.csv").write_text(f"image_id,hfov_deg,pitch_deg,roll_deg\n{rows}")
     samples = dataset.torch_dataset("train", 32, frame=Frame("crop", 75.0))
 
-    def seen(epoch: int, forget: tuple[float, float] = (0.0, 0.0), cameras: dict[str, PhotoCamera] | None = None) -> torch.Tensor:
+    def seen(epoch: int, forget: tuple[float, float] = (0.0, 0.0),
+             cameras: dict[str, PhotoCamera] | None = None) -> torch.Tensor:
         samples.forget, samples.cameras = forget, dataset.cameras(ids) if cameras is None else cameras
         return torch.stack([samples[row, epoch]["wide"] for row in range(len(ids))])
 
