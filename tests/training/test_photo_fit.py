@@ -44,7 +44,8 @@ def test_training_and_evaluation_see_the_same_photos(tmp_path: Path) -> None:
 def test_a_matcher_trained_alone_is_validated_with_what_the_whole_model_sees(tmp_path: Path) -> None:
     dataset = open_dataset(make_repository(tmp_path / "town", pixels=32, train=6, val=4))
     words = (*QUICK, "augment.enabled=false", "validate_every=1", "model.matcher.photo_fit=crop",
-             "model.matcher.own_encoder=true", "model.matcher.zoom_weight=1", "matching.zoom_weight=0", "matching.forget_tilt=0.5")
+             "model.matcher.own_encoder=true", "model.matcher.zoom_weight=1", "matching.zoom_weight=0",
+             "matching.forget_tilt=0.5")
     out = tmp_path / "run"
     model = open_model(train(train_config("best", None, words), dataset, out), device="cpu")
     assert model.config.frame.parts == (Frame("squeeze", 75.0), Frame("crop", 75.0))
