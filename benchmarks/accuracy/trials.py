@@ -248,10 +248,12 @@ def table() -> str:
     for name, r in stored.items():
         base = stored.get(r.get("base") or ("grown" if r["grown"] else "fresh"))
         seconds = "" if r.get("processor_s") is None else f"{r['processor_s']:.0f}"
-        recall, nats = _apart(r, base, "recall_of_towns", 100, 1), _apart(r, base, "nats_of_towns", 1, 2)
-        lines.append(f"| {name} | {r['axis']} | {r['towns']} | {r['shown']} | {r['weights']} | {seconds} | "
-                     f"{100 * r['recall_at_40m']:.1f} ± {100 * r['error_of_recall']:.1f} | {recall} | "
-                     f"{r['nats']:.2f} | {nats} |")
+        for known in ("", *(key for key in LESS_KNOWN if key in r)):
+            one, other = (part[known] if part is not None and known else part for part in (r, base))
+            recall, nats = _apart(one, other, "recall_of_towns", 100, 1), _apart(one, other, "nats_of_towns", 1, 2)
+            share = f"{100 * one['recall_at_40m']:.1f} ± {100 * one['error_of_recall']:.1f}"
+            lines.append(f"| {', '.join(filter(None, (name, known)))} | {r['axis']} | {r['towns']} | {r['shown']} | "
+                         f"{r['weights']} | {seconds} | {share} | {recall} | {one['nats']:.2f} | {nats} |")
     return "\n".join(lines)
 
 
@@ -278,7 +280,7 @@ def slopes() -> str:
 
 def _apart(one: dict[str, Any], base: dict[str, Any] | None, figure: str, times: float, digits: int) -> str:
     """Return the mean difference over towns between two results and its standard error."""
-    if base is None or one["name"] == base["name"]:
+    if base is None or one is base:
         return ""
     apart = times * (np.array(one[figure]) - np.array(base[figure]))
     return f"{apart.mean():+.{digits}f} ± {apart.std(ddof=1) / math.sqrt(len(apart)):.{digits}f}"

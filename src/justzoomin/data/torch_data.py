@@ -70,8 +70,8 @@ class ZoomDataset(TorchDataset[Sample]):
         with_views: Whether samples hold the pixels of their views, or only their numbers.
         frame: The frame that photos are brought into.
         cameras: What is known of the photos' cameras by id, for a frame that uses them.
-        forget: Share of photos whose pitch and roll in `cameras` are not used, and share of whose camera nothing is; drawn anew
-            in each epoch.
+        forget: Share of photos whose pitch and roll in `cameras` are not used, and share of whose camera nothing is; other
+            photos in each epoch.
         ready: Photos of the same ids that were resized before; then `photos` and `decode` are ignored.
         seed: Seed of the crops and of what is forgotten; they depend only on seed, epoch and photo, not on the worker that
             draws them.
