@@ -5,11 +5,10 @@
 
 Five ways to ask, with the packaged calibration and the decision within 40 m: the photo alone, of an unknown camera; with the
 field of view that the dataset states, as EXIF has it; with its pitch and roll, too, as in all ways that follow; with a compass
-whose error has a standard
-deviation of 20 degrees (drawn once for each photo); with the other photos of its group, eight successive photos of a drive, and
-odometry with an error of 5 % of the way and at least a metre (smoothed, so later photos count too); there it is the share of
-groups whose middle photo is within 40 m. The last three columns are the share of photos in their regions of 90 %, because the
-calibration was fitted on known cameras. In brackets 95 % bootstrap intervals over towns.
+whose error has a standard deviation of 20 degrees (drawn once for each photo); with the other photos of its group, eight
+successive photos of a drive, and odometry with an error of 5 % of the way and at least a metre (smoothed, so later photos count
+too); there it is the share of groups whose middle photo is within 40 m. The last three columns are the share of photos in their
+regions of 90 %, because the calibration was fitted on known cameras. In brackets 95 % bootstrap intervals over towns.
 """
 
 from __future__ import annotations

@@ -81,6 +81,14 @@ def test_shares_of_forgotten_cameras_are_shares(words: tuple[str, ...]) -> None:
         train_config("best", None, words)
 
 
+def test_a_model_that_uses_no_cameras_cannot_forget_them(tmp_path: Path) -> None:
+    dataset = open_dataset(make_repository(tmp_path / "town", pixels=32, train=6, val=4))
+    for preset, out in (("best", "a"), ("small", "b")):
+        with pytest.raises(ConfigError, match="uses no cameras"):
+            words = (*QUICK, "augment.enabled=false", "matching.forget_tilt=0.5")
+            train(train_config(preset, None, words), dataset, tmp_path / out)
+
+
 @pytest.mark.parametrize(("fov", "words"), [(0.0, "--fov 0"), (-3.0, "--fov -3"), (180.0, "--fov 180"), (360.0, "panoramas")])
 def test_a_field_of_view_that_cannot_be_used_is_refused(fov: float, words: str) -> None:
     with pytest.raises(ConfigError, match=words):

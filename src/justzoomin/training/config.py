@@ -32,8 +32,8 @@ class MatchingConfig(BaseModel):
         bearing_noise_deg: Standard deviation of the noise on the true bearing, in degrees.
         mirror: Share of batches in which photos and map are mirrored.
         light: Largest change of brightness of photos and map; colours and contrast change with it.
-        forget_tilt: Share of photos whose pitch and roll are not used, other photos in each epoch; only for a frame that uses
-            cameras. So the matcher learns from photos such as those whose file states a focal length and no more.
+        forget_tilt: Share of photos whose pitch and roll are not used, other photos in each epoch; refused where the frame
+            uses no cameras. So the matcher learns from photos such as those whose file states a focal length and no more.
         forget_camera: Share of photos of whose camera nothing is used.
         zoom_weight: Weight of the zoomer's loss; 0 leaves the zoomer unchanged. This loss does not change an encoder that the
             zoomer shares with the matcher.

@@ -196,6 +196,9 @@ def _loaders(kind: type[Task], config: TrainConfig, settings: ModelConfig, maps:
         fit = frame.parts[-1].fit
         warnings.warn(f"augment.crop_scale is not used: with photo_fit={fit} photos keep their angles", stacklevel=3)
         crop = None
+    if config.matching.forgets and (settings.matcher is None or not frame.uses_cameras):
+        raise ConfigError("matching.forget_tilt", "this model uses no cameras, so none can be forgotten",
+                          "Set matching.forget_tilt=0 and matching.forget_camera=0, or use a ray matcher with photo_fit=crop.")
     # The same for all maps: a batch holds either the pixels or the numbers of all its views.
     with_views = kind.needs_paths(config) and not all(views[number].cached for number in maps.train)
     photos = _samples(config, settings, frame, maps, views, config.train_split, crop, with_views=with_views)
@@ -245,7 +248,7 @@ def _ready(config: TrainConfig, settings: ModelConfig, frame: Frame, dataset: Da
            several: bool) -> ReadyPhotos | None:
     if config.ready_photos is None or (frame.beside is not None and split != config.train_split):
         return None
-    if config.matching.forgets and frame.uses_cameras and split == config.train_split:
+    if config.matching.forgets and split == config.train_split:
         raise ConfigError("matching.forget_tilt", "ready photos are of the cameras that are known, so none can be forgotten",
                           "Set matching.forget_tilt=0 and matching.forget_camera=0, or leave ready_photos out.")
     if frame.beside is not None:
